@@ -1,0 +1,1 @@
+"""What one trial does and costs."""

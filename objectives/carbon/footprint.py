@@ -1,0 +1,68 @@
+"""From energy and hours to kilograms of CO₂."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from greenfront.errors import UsageError
+from greenfront.objectives.carbon.intensity import Intensity
+
+__all__ = ["CarbonModel"]
+
+
+@dataclass(frozen=True, slots=True)
+class CarbonModel:
+    """Software Carbon Intensity, ISO/IEC 21031:2024: operational plus embodied emissions.
+
+    ``SCI = (E · I + M) per R`` with ``M = TE · (TiR / EL) · (RR / ToR)``. Here the functional unit
+    ``R`` is whatever the energy was spent on, the building's overhead multiplies ``E``, and the
+    constants of ``M`` (total embodied emissions ``TE``, expected life ``EL``, share of the
+    machine ``RR / ToR``) are one number: kilograms for each hour that the device is busy.
+
+    Attributes:
+        intensity: Carbon intensity of the electricity.
+        pue: Power usage effectiveness of the building: its energy over that of the machines, 1 or
+            more.
+        embodied_kg_per_device_hour: Emissions of making the device, spread over its life, in kg
+            of CO₂ equivalent per busy hour.
+
+    Raises:
+        UsageError: A number is out of its range, infinite or NaN.
+    """
+
+    intensity: Intensity
+    pue: float = 1.0
+    embodied_kg_per_device_hour: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.pue) and self.pue >= 1):
+            raise UsageError(
+                f"pue: must be a finite number of 1 or more (energy of the building over that of "
+                f"its machines), got {self.pue}; leave it out for 1.0"
+            )
+        embodied = self.embodied_kg_per_device_hour
+        if not (math.isfinite(embodied) and embodied >= 0):
+            raise UsageError(
+                f"embodied_kg_per_device_hour: must be a finite number of kg per hour of 0 or "
+                f"more, got {embodied}; leave it out to count electricity alone"
+            )
+
+    def co2_kg(self, energy_kwh: float, busy_hours: float = 0.0) -> float:
+        """Emissions of a piece of work.
+
+        Args:
+            energy_kwh: Energy of the machines in kWh.
+            busy_hours: Device hours that the work took: CPU-seconds over hardware threads, or
+                GPU-seconds. Hours on the clock would charge the work for its neighbours.
+
+        Returns:
+            Kilograms of CO₂ equivalent; NaN where an argument is NaN.
+        """
+        operational = energy_kwh * self.pue * self.intensity.g_per_kwh / 1000
+        return operational + self.embodied_kg_per_device_hour * busy_hours
+
+    @property
+    def proportional_to_energy(self) -> bool:
+        """Whether CO₂ is a mere multiple of energy, so that ranking by both is ranking by one."""
+        return self.embodied_kg_per_device_hour == 0

@@ -1,0 +1,90 @@
+"""What came out of one trial: facts that were measured, from which every score is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from greenfront.objectives.readings import Reading, total
+
+__all__ = ["Outcome", "Sizing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sizing:
+    """What is known of a candidate before any training, from its exported random graph.
+
+    Attributes:
+        parameters: Numbers in the exported graph's weights, after pruning.
+        flops: Floating-point operations of one prediction (two a multiply-add), after pruning.
+        artefact_bytes: Size of the exported file.
+        inference: Energy of one prediction.
+        latency_seconds: Median wall time of one prediction.
+    """
+
+    parameters: int
+    flops: int
+    artefact_bytes: int
+    inference: Reading
+    latency_seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain values that ``json.dumps`` takes."""
+        return {**asdict(self), "inference": self.inference.to_json()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Inverse of :meth:`to_json`."""
+        return cls(**{**data, "inference": Reading.from_json(data["inference"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finished trial, measured on the exported artefact as it was reloaded.
+
+    Attributes:
+        accuracy: Share of the validation split that the artefact classifies rightly, 0 to 1.
+        phases: Energy of making this model alone, by phase: the stored readings of its whole
+            chain, also of the parts that another trial had paid for already.
+        inference: Energy of one prediction.
+        latency_seconds: Median wall time of one prediction.
+        parameters: Numbers in the exported graph's weights.
+        flops: Floating-point operations of one prediction (two a multiply-add).
+        artefact_bytes: Size of the exported file.
+        pruned_ratio: Share of the parameters that pruning removed: achieved, not asked for.
+        epochs: Passes over the training split until the best weights.
+        peak_memory_bytes: Highest resident memory of the evaluator; ``None`` if unknown.
+        artefact: The exported file, relative to the lineage store.
+    """
+
+    accuracy: float
+    phases: Mapping[str, Reading]
+    inference: Reading
+    latency_seconds: float
+    parameters: int
+    flops: int
+    artefact_bytes: int
+    pruned_ratio: float
+    epochs: int
+    peak_memory_bytes: int | None
+    artefact: str
+
+    @property
+    def making(self) -> Reading:
+        """Sum of :attr:`phases`."""
+        return total(self.phases.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain values that ``json.dumps`` takes."""
+        return {
+            **asdict(self),
+            "phases": {name: reading.to_json() for name, reading in self.phases.items()},
+            "inference": self.inference.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Inverse of :meth:`to_json`."""
+        phases = {name: Reading.from_json(r) for name, r in data["phases"].items()}
+        return cls(**{**data, "phases": phases, "inference": Reading.from_json(data["inference"])})

@@ -1,0 +1,92 @@
+"""What an instrument says about one window of work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
+
+__all__ = ["JOULES_PER_KWH", "Kind", "Reading", "total"]
+
+JOULES_PER_KWH = 3.6e6
+
+Kind = Literal["measured", "modelled", "unavailable"]
+"""How a number of joules was come by: a counter, a model, or not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Energy of one component over one window.
+
+    Attributes:
+        joules: Best estimate in joules; ``None`` where no instrument could tell, never 0.
+        low_joules: Lower end of the plausible range; ``None`` with ``joules``.
+        high_joules: Upper end of the plausible range; ``None`` with ``joules``.
+        kind: ``"measured"``, ``"modelled"`` or ``"unavailable"``.
+        source: Method and constants in words; equal sources give comparable numbers.
+        cpu_seconds: CPU time of the process tree within the window.
+        wall_seconds: Length of the window.
+        flags: What a reader must know about this one reading (sorted, unique).
+    """
+
+    joules: float | None
+    low_joules: float | None
+    high_joules: float | None
+    kind: Kind
+    source: str
+    cpu_seconds: float
+    wall_seconds: float
+    flags: tuple[str, ...] = ()
+
+    @property
+    def kwh(self) -> float | None:
+        """The best estimate in kWh; ``None`` where unavailable."""
+        return None if self.joules is None else self.joules / JOULES_PER_KWH
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain values that ``json.dumps`` takes."""
+        return {**asdict(self), "flags": list(self.flags)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Inverse of :meth:`to_json`."""
+        return cls(**{**data, "flags": tuple(data["flags"])})
+
+
+def _sum(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
+
+
+def total(readings: Iterable[Reading]) -> Reading:
+    """Adds readings of one or several components or windows.
+
+    The sum is only as good as its worst part: one unavailable part makes it unavailable
+    (``None``), one modelled part makes it modelled. No readings add up to a measured zero.
+
+    Args:
+        readings: The parts. CPU and wall seconds add up as well, so parts that cover the same
+            span on several components must be added with :func:`dataclasses.replace` in mind.
+
+    Returns:
+        The sum; its source joins the distinct sources with ``" + "``.
+    """
+    parts = list(readings)
+    kinds = {part.kind for part in parts}
+    kind: Kind = (
+        "unavailable"
+        if "unavailable" in kinds
+        else "modelled"
+        if "modelled" in kinds
+        else "measured"
+    )
+    return Reading(
+        joules=_sum([part.joules for part in parts]),
+        low_joules=_sum([part.low_joules for part in parts]),
+        high_joules=_sum([part.high_joules for part in parts]),
+        kind=kind,
+        source=" + ".join(dict.fromkeys(part.source for part in parts)),
+        cpu_seconds=sum(part.cpu_seconds for part in parts),
+        wall_seconds=sum(part.wall_seconds for part in parts),
+        flags=tuple(sorted({flag for part in parts for flag in part.flags})),
+    )

@@ -1,0 +1,146 @@
+"""From measured facts to the numbers that people compare. Pure functions of stored readings.
+
+Accuracy is a share from 0 to 1 throughout; scores say where they turn it into percent.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from greenfront.objectives.carbon.footprint import CarbonModel
+from greenfront.objectives.outcome import Outcome, Sizing
+from greenfront.objectives.readings import JOULES_PER_KWH
+
+__all__ = [
+    "OBJECTIVES",
+    "Floor",
+    "break_even_predictions",
+    "co2_kg",
+    "energy_kwh",
+    "energy_to_accuracy_ratio",
+    "green_score",
+    "least_energy_kwh",
+    "values_of",
+    "weighted_loss",
+]
+
+OBJECTIVES = ("accuracy", "energy_kwh", "co2_kg")
+"""What a study optimises: the first is maximised, the others are minimised."""
+
+
+def energy_kwh(outcome: Outcome, predictions: float) -> float | None:
+    """Energy of making the model and of its predictions, in kWh; ``None`` if unmetered."""
+    making, inference = outcome.making.kwh, outcome.inference.kwh
+    if making is None or inference is None:
+        return None
+    return making + predictions * inference
+
+
+def least_energy_kwh(sizing: Sizing, predictions: float) -> float | None:
+    """A lower bound of :func:`energy_kwh` before any training; ``None`` if unmetered.
+
+    Counts the predictions as measured on the untrained graph, and nothing for the training.
+    """
+    joules = sizing.inference.joules
+    return None if joules is None else predictions * joules / JOULES_PER_KWH
+
+
+def co2_kg(outcome: Outcome, predictions: float, carbon: CarbonModel) -> float | None:
+    """CO₂ equivalent of the same energy and of the busy hours behind it (SCI, ISO/IEC 21031:2024).
+
+    Busy hours are CPU hours: wall time would charge the model for its neighbours.
+    """
+    energy = energy_kwh(outcome, predictions)
+    if energy is None:
+        return None
+    seconds = outcome.making.cpu_seconds + predictions * outcome.inference.cpu_seconds
+    return carbon.co2_kg(energy, seconds / 3600)
+
+
+def values_of(
+    outcome: Outcome, predictions: float, carbon: CarbonModel
+) -> tuple[float, float, float] | None:
+    """The values of :data:`OBJECTIVES`; ``None`` where energy was not metered."""
+    energy, co2 = energy_kwh(outcome, predictions), co2_kg(outcome, predictions, carbon)
+    return None if energy is None or co2 is None else (outcome.accuracy, energy, co2)
+
+
+def green_score(accuracy: float, co2: float) -> float:
+    """Accuracy in percent per kg of CO₂; higher is better, infinite for none emitted.
+
+    Alone it prefers a model that has learnt nothing but costs nothing: rank by it only above a
+    :class:`Floor`.
+    """
+    return 100 * accuracy / co2 if co2 > 0 else math.inf
+
+
+def energy_to_accuracy_ratio(energy: float, accuracy: float) -> float:
+    """Energy in kWh per share of accuracy; lower is better, infinite for an accuracy of 0."""
+    return energy / accuracy if accuracy > 0 else math.inf
+
+
+def weighted_loss(
+    error: float,
+    energy: float,
+    co2: float,
+    *,
+    baseline: tuple[float, float, float],
+    weights: tuple[float, float, float] = (1.0, 1.0, 1.0),
+) -> float:
+    """``α·error + β·energy + γ·co2``, each divided by the baseline's; lower is better.
+
+    Args:
+        error: 1 − accuracy.
+        energy: In kWh.
+        co2: In kg.
+        baseline: Error, energy and CO₂ of the baseline; a zero leaves its part undivided.
+        weights: α, β, γ.
+    """
+    parts = zip(weights, (error, energy, co2), baseline, strict=True)
+    return sum(weight * value / (base or 1.0) for weight, value, base in parts)
+
+
+def break_even_predictions(
+    spent_kwh: float, inference_kwh: float, baseline_inference_kwh: float
+) -> float | None:
+    """After how many predictions a search has paid for itself; ``None`` if it never does.
+
+    Args:
+        spent_kwh: What the search has cost in all.
+        inference_kwh: One prediction of the chosen model.
+        baseline_inference_kwh: One prediction of the model it replaces.
+    """
+    saving = baseline_inference_kwh - inference_kwh
+    return spent_kwh / saving if saving > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """What a model must reach before its cost counts.
+
+    Attributes:
+        share: Of the best accuracy in the study, 0 to 1.
+        best_accuracy: Best accuracy in the study.
+        majority_fraction: Accuracy of always answering the most frequent class.
+    """
+
+    share: float
+    best_accuracy: float
+    majority_fraction: float
+
+    @property
+    def accuracy(self) -> float:
+        """The lowest accuracy that is enough."""
+        return self.share * self.best_accuracy
+
+    def objection(self, accuracy: float) -> str | None:
+        """Why a model is not eligible; ``None`` if it is."""
+        if accuracy <= self.majority_fraction:
+            return (
+                f"no better than always answering the most frequent class "
+                f"({self.majority_fraction:.1%})"
+            )
+        if accuracy < self.accuracy:
+            return f"below the floor of {self.accuracy:.1%}"
+        return None

@@ -1,0 +1,1 @@
+"""The steps of a trial, each a function of its input artefact, its knobs and a seed."""

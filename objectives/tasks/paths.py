@@ -1,0 +1,44 @@
+"""Finding the user's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from greenfront.errors import DataError
+from greenfront.objectives.tasks.settings import TaskSettings
+
+__all__ = ["existing_file", "existing_folder"]
+
+
+def existing_file(settings: TaskSettings) -> Path:
+    """Gives the task's file.
+
+    Raises:
+        DataError: If it does not exist, or is not a file.
+    """
+    path = Path(settings.path or "")
+    if not path.exists():
+        raise DataError(f"{path}: this file must exist, but does not: correct the task's path")
+    if not path.is_file():
+        raise DataError(
+            f"{path}: task kind {settings.kind!r} needs a file, but this is a folder: "
+            "name a file in it"
+        )
+    return path
+
+
+def existing_folder(settings: TaskSettings) -> Path:
+    """Gives the task's folder.
+
+    Raises:
+        DataError: If it does not exist, or is not a folder.
+    """
+    path = Path(settings.path or "")
+    if not path.exists():
+        raise DataError(f"{path}: this folder must exist, but does not: correct the task's path")
+    if not path.is_dir():
+        raise DataError(
+            f"{path}: task kind {settings.kind!r} needs a folder, but this is a file: "
+            "name the folder that holds one sub-folder a class"
+        )
+    return path

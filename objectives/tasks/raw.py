@@ -1,0 +1,144 @@
+"""Data as a loader hands them over: whole, not yet split, not yet standardised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenfront.errors import DataError
+from greenfront.objectives.tasks.standardise import counts_of_unusable, standardise
+
+__all__ = ["Inputs", "Raw", "Tensor", "buffer", "tensor"]
+
+
+class Inputs(Protocol):
+    """Inputs that can be turned into numbers once the training examples are known."""
+
+    def __len__(self) -> int:
+        """Number of examples."""
+        ...
+
+    def encode(self, train: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Encodes all examples with the statistics of some.
+
+        Args:
+            train: Indices of the training examples, the only ones learnt from.
+
+        Returns:
+            All examples in their order, ``[n, features]`` or ``[n, channels, height, width]``;
+            no NaN.
+
+        Raises:
+            DataError: If a standardised value is too large for float32.
+        """
+        ...
+
+    def parts(self) -> Iterator[bytes | memoryview]:
+        """Yields everything that tells these inputs from others, for a hash."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """What a loader read.
+
+    Attributes:
+        source: What messages call the data: a path, or a name.
+        inputs: The examples.
+        labels: One class name or number an example, ``[n]``, of any type that sorts.
+    """
+
+    source: str
+    inputs: Inputs
+    labels: NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """Inputs that are numbers already.
+
+    Attributes:
+        source: What messages call the data.
+        values: Numbers of any type, ``[n, features]`` or ``[n, channels, height, width]``; no NaN.
+    """
+
+    source: str
+    values: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def encode(self, train: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Standardises each feature or channel; see :meth:`Inputs.encode`."""
+        return standardise(self.values, train, names=_names(self.values), source=self.source)
+
+    def parts(self) -> Iterator[bytes | memoryview]:
+        """Yields type, shape and values."""
+        yield f"{self.values.dtype.str} {self.values.shape}".encode()
+        yield buffer(self.values)
+
+
+def buffer(array: NDArray[Any]) -> memoryview:
+    """Gives an array's bytes in C order, copied only where they do not lie so already."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
+def tensor(array: NDArray[Any], source: str) -> Tensor:
+    """Checks an array from the user and brings its axes into order.
+
+    Args:
+        array: ``[n, features]``, ``[n, height, width]``, ``[n, channels, height, width]`` or
+            ``[n, height, width, channels]`` with 1 or 3 channels. Where axis 1 and axis 3 could
+            both be the channels, axis 1 is taken.
+        source: What messages call the data.
+
+    Returns:
+        The same numbers as ``[n, features]`` or ``[n, channels, height, width]``.
+
+    Raises:
+        DataError: If the array is not numeric, has another shape, is empty, or holds NaN or
+            infinite values.
+    """
+    if array.dtype.kind not in "biuf":
+        raise DataError(
+            f"{source}: inputs must be real numbers, but their dtype is {array.dtype}: "
+            "convert them, for example with inputs.astype('float32')"
+        )
+    ordered = _ordered(array, source)
+    if ordered.size == 0:
+        raise DataError(
+            f"{source}: inputs must not be empty, but their shape is {array.shape}: "
+            "check what wrote them"
+        )
+    unusable = counts_of_unusable(ordered, _names(ordered))
+    if unusable:
+        raise DataError(
+            f"{source}: inputs must be finite, but NaN or infinite are {unusable}: "
+            "fill these values in, or remove their examples"
+        )
+    return Tensor(source, ordered)
+
+
+def _ordered(array: NDArray[Any], source: str) -> NDArray[Any]:
+    if array.ndim == 2:
+        return array
+    if array.ndim == 3:
+        return array[:, None]
+    if array.ndim == 4 and array.shape[1] in (1, 3):
+        return array
+    if array.ndim == 4 and array.shape[3] in (1, 3):
+        return array.transpose(0, 3, 1, 2)
+    raise DataError(
+        f"{source}: inputs must be [n, features], [n, height, width], [n, channels, height, "
+        f"width] or [n, height, width, channels] with 1 or 3 channels, but their shape is "
+        f"{array.shape}: reshape them"
+    )
+
+
+def _names(values: NDArray[Any]) -> list[str]:
+    axis = "feature" if values.ndim == 2 else "channel"
+    return [f"{axis} {index}" for index in range(values.shape[1])]

@@ -1,0 +1,136 @@
+"""What a study file says of its task: the kind of data, where they lie and how they are split."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from greenfront.errors import DataError
+
+__all__ = ["TaskSettings", "kinds", "suggest"]
+
+_CUSTOM = "module:function"
+_LISTED = 20
+
+# The keys that a kind needs, and those that it may have besides.
+_KEYS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
+    "digits": (frozenset(), frozenset()),
+    "mnist5k": (frozenset(), frozenset()),
+    "csv": (frozenset({"path", "target"}), frozenset({"drop_columns"})),
+    "images": (frozenset({"path"}), frozenset({"image_size", "channels"})),
+    "arrays": (frozenset({"path"}), frozenset()),
+    _CUSTOM: (frozenset(), frozenset()),
+}
+
+
+def kinds() -> tuple[str, ...]:
+    """Lists the known kinds; ``module:function`` stands for every kind with a colon."""
+    return tuple(_KEYS)
+
+
+def suggest(wanted: str, known: Iterable[str]) -> str:
+    """Words the way out of a misspelt name.
+
+    Args:
+        wanted: The name that was given.
+        known: The names that exist.
+
+    Returns:
+        The nearest names, where any is near, and then all of them, or the first 20.
+    """
+    names = list(known)
+    near = difflib.get_close_matches(wanted, names)
+    question = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
+    rest = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"{question}Choose one of: {', '.join(map(repr, names[:_LISTED]))}{rest}"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSettings:
+    """The ``[task]`` table of a study file.
+
+    Attributes:
+        kind: One of :func:`kinds`, or ``module:function``: a function without arguments that
+            returns ``(inputs, labels)``.
+        path: Absolute path of the file (``csv``, ``arrays``) or folder (``images``).
+        target: The column that holds the class (``csv``).
+        validation_fraction: Share of the examples that judge a trial, above 0.
+        test_fraction: Share of the examples kept for the final verification, above 0.
+        image_size: Edge in pixels to which images are resized (``images``). Absent: the images'
+            own size where they all have the same, else 32.
+        channels: 1 for grey, 3 for colour (``images``). Absent: 1 where all images are grey.
+        drop_columns: Columns that are no features (``csv``).
+
+    Raises:
+        DataError: If the kind is unknown, if a key is missing or means nothing to this kind, if
+            the path is relative, or if a value is out of range.
+    """
+
+    kind: str
+    path: str | None = None
+    target: str | None = None
+    validation_fraction: float = 0.2
+    test_fraction: float = 0.2
+    image_size: int | None = None
+    channels: int | None = None
+    drop_columns: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._check_keys()
+        self._check_values()
+
+    @property
+    def name(self) -> str:
+        """What people call the task: the name of its file or folder, else its kind."""
+        return self.kind if self.path is None else Path(self.path).stem
+
+    def _check_keys(self) -> None:
+        known = _CUSTOM if ":" in self.kind else self.kind
+        if known not in _KEYS:
+            raise DataError(f"task kind {self.kind!r} is unknown. {suggest(self.kind, kinds())}")
+        required, optional = _KEYS[known]
+        given = {
+            "path": self.path is not None,
+            "target": self.target is not None,
+            "image_size": self.image_size is not None,
+            "channels": self.channels is not None,
+            "drop_columns": bool(self.drop_columns),
+        }
+        for key, is_given in given.items():
+            if key in required and not is_given:
+                raise DataError(f"task kind {self.kind!r} needs {key!r}, which is not set: set it")
+            if is_given and key not in required | optional:
+                raise DataError(
+                    f"task kind {self.kind!r} has no use for {key!r}, which is "
+                    f"{getattr(self, key)!r}: remove it"
+                )
+
+    def _check_values(self) -> None:
+        if self.path is not None and not Path(self.path).is_absolute():
+            raise DataError(
+                f"task path {self.path!r} must be absolute: start it at the root, "
+                f"for example {str(Path.cwd() / self.path)!r}"
+            )
+        for key in ("validation_fraction", "test_fraction"):
+            value = getattr(self, key)
+            if not 0 < value < 1:
+                raise DataError(
+                    f"task {key} must lie between 0 and 1, but is {value}: 0.2 is usual"
+                )
+        held_out = self.validation_fraction + self.test_fraction
+        if held_out >= 1:
+            raise DataError(
+                "task validation_fraction + test_fraction must stay below 1, so that examples "
+                f"to train on are left, but they add up to {held_out:g}: lower one of them"
+            )
+        if self.image_size is not None and self.image_size < 1:
+            raise DataError(
+                f"task image_size must be at least 1 pixel, but is {self.image_size}: 32 is usual"
+            )
+        if self.channels not in (None, 1, 3):
+            raise DataError(
+                f"task channels must be 1 (grey) or 3 (colour), but is {self.channels}: "
+                "choose one, or leave it out"
+            )

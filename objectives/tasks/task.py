@@ -1,0 +1,92 @@
+"""What a task is: labelled data, split once, and what a search must know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Labelled", "Split", "Task", "TaskFacts"]
+
+Split = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """One split.
+
+    Attributes:
+        inputs: float32, ``[n, features]`` for tables and ``[n, channels, height, width]`` for
+            images, standardised with the statistics of the training split; no NaN.
+        labels: int64 class indices ``[n]`` in ``0 … classes − 1``.
+    """
+
+    inputs: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """What the search knows of a task without holding its data.
+
+    Attributes:
+        name: The task's name in the study file.
+        input_shape: Shape of one input, without the batch axis.
+        class_names: One name a class, in index order.
+        sizes: Examples in each split.
+        majority_fraction: Share of the most frequent training class in the validation split:
+            the accuracy of a model that has learnt nothing.
+        fingerprint: Hash of data and split; equal fingerprints mean the same examples.
+    """
+
+    name: str
+    input_shape: tuple[int, ...]
+    class_names: tuple[str, ...]
+    sizes: Mapping[str, int]
+    majority_fraction: float
+    fingerprint: str
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether inputs are ``[channels, height, width]``."""
+        return len(self.input_shape) == 3
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain values that ``json.dumps`` takes."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Inverse of :meth:`to_json`."""
+        return cls(
+            **{
+                **data,
+                "input_shape": tuple(data["input_shape"]),
+                "class_names": tuple(data["class_names"]),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Labelled data in three splits.
+
+    The search trains on ``train`` and judges on ``validation``; ``test`` is kept for the final
+    verification of an exported model and is read by nothing else.
+    """
+
+    facts: TaskFacts
+    train: Labelled
+    validation: Labelled
+    test: Labelled

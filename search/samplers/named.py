@@ -1,0 +1,67 @@
+"""Samplers by the names that a study file uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+import optuna
+
+from greenfront.errors import UsageError
+from greenfront.search.samplers.nsga2 import ConditionalNSGAIISampler
+from greenfront.spaces.knobs import Point
+from greenfront.spaces.space import SearchSpace
+
+__all__ = ["SamplerName", "default_population", "make_sampler"]
+
+SamplerName = Literal["nsga2", "nsga3", "tpe", "gp", "random"]
+
+
+def default_population(trials: int | None) -> int:
+    """Trials a generation: enough generations within the budget, and enough parents in each.
+
+    Args:
+        trials: The study's total; ``None`` without one.
+    """
+    return 50 if trials is None else max(8, min(50, trials // 4))
+
+
+def make_sampler(
+    name: str,
+    space: SearchSpace[Any],
+    *,
+    population: int,
+    seed: Sequence[int],
+    tried: Callable[[Point], bool],
+) -> optuna.samplers.BaseSampler:
+    """The sampler of this name.
+
+    Args:
+        name: One of :data:`SamplerName`.
+        space: What may be chosen.
+        population: Trials a generation, for the genetic ones.
+        seed: Entropy.
+        tried: Whether a point means something that was tried already.
+
+    Raises:
+        UsageError: There is none of this name.
+    """
+    number = int(np.random.default_rng(list(seed)).integers(2**31))
+    match name:
+        case "nsga2":
+            return ConditionalNSGAIISampler(
+                space, population_size=population, seed=seed, tried=tried
+            )
+        case "nsga3":
+            return optuna.samplers.NSGAIIISampler(population_size=population, seed=number)
+        case "tpe":
+            return optuna.samplers.TPESampler(seed=number)
+        case "gp":
+            return optuna.samplers.GPSampler(seed=number)
+        case "random":
+            return optuna.samplers.RandomSampler(seed=number)
+        case _:
+            raise UsageError(
+                f"sampler {name!r} is unknown: take one of {', '.join(get_args(SamplerName))}"
+            )

@@ -1,0 +1,102 @@
+"""NSGA-II for conditional spaces that proposes nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
+
+from greenfront.objectives.pareto import ranks
+from greenfront.spaces.knobs import Point, Value
+from greenfront.spaces.space import SearchSpace
+
+__all__ = ["ConditionalNSGAIISampler"]
+
+PROPOSALS = 50
+"""Children to draw before one that was tried already is let through."""
+
+CROSSOVER_PROBABILITY = 0.9
+
+
+class ConditionalNSGAIISampler(optuna.samplers.NSGAIISampler):
+    """Optuna's NSGA-II with children that respect the conditions of the space.
+
+    Optuna crosses only knobs that every trial has, so that in a conditional space most knobs
+    (a family's own shape, a temperature) would stay random for ever. Here a child takes each knob
+    from either parent where that parent has it, and draws the rest. Generations, survivors and
+    elites are Optuna's own.
+
+    Args:
+        space: What may be chosen.
+        population_size: Trials a generation.
+        seed: Of the random numbers.
+        tried: Whether a point means something that was tried already.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace[Any],
+        *,
+        population_size: int,
+        seed: int | Sequence[int],
+        tried: Callable[[Point], bool],
+    ) -> None:
+        self._random = np.random.default_rng(seed)
+        super().__init__(population_size=population_size, seed=int(self._random.integers(2**31)))
+        self._space = space
+        self._tried = tried
+
+    def infer_relative_search_space(
+        self,
+        study: optuna.Study,  # noqa: ARG002 - the space is known beforehand
+        trial: optuna.trial.FrozenTrial,  # noqa: ARG002
+    ) -> dict[str, BaseDistribution]:
+        """Every knob there is, also those that not every trial is asked."""
+        return self._space.distributions()
+
+    def sample_relative(
+        self,
+        study: optuna.Study,
+        trial: optuna.trial.FrozenTrial,
+        search_space: dict[str, BaseDistribution],  # noqa: ARG002
+    ) -> dict[str, Any]:
+        """A whole point: random in the first generation, a child of two parents afterwards."""
+        generation = self.get_trial_generation(study, trial)
+        parents = self.get_parent_population(study, generation)
+        signs = [1 if d == optuna.study.StudyDirection.MINIMIZE else -1 for d in study.directions]
+        fitness = ranks([np.multiply(p.values, signs) for p in parents]) if parents else None
+        point: dict[str, Value] = {}
+        for _ in range(PROPOSALS):
+            if fitness is None:
+                point = self._space.sample(self._random)
+            else:
+                point = self._child([parent.params for parent in parents], fitness)
+            if not self._tried(point):
+                break
+        return point
+
+    def _child(self, parents: Sequence[Point], fitness: NDArray[np.int64]) -> dict[str, Value]:
+        mother, father = self._select(parents, fitness), self._select(parents, fitness)
+        inherited = dict(mother)
+        if self._random.random() < CROSSOVER_PROBABILITY:
+            # The father's family brings its own knobs: what the space does not ask is dropped.
+            for name, value in father.items():
+                if name not in inherited or self._random.random() < 0.5:
+                    inherited[name] = value
+        child = self._space.complete(inherited, self._random)
+        rate = 1 / len(child)
+        mutated = {
+            name: self._space.knob(name).near(value, self._random)
+            if self._random.random() < rate
+            else value
+            for name, value in child.items()
+        }
+        return self._space.complete(mutated, self._random)
+
+    def _select(self, parents: Sequence[Point], fitness: NDArray[np.int64]) -> Point:
+        one, other = (int(index) for index in self._random.integers(len(parents), size=2))
+        return parents[one if fitness[one] <= fitness[other] else other]

@@ -1,0 +1,114 @@
+"""A study of networks from its file to its end: what ``run``, ``resume`` and ``plan`` do."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from greenfront.errors import StudyError
+from greenfront.objectives.metering.instruments import Instruments, detect, require_pinned
+from greenfront.search.networks import NetworkProblem, explore
+from greenfront.search.optimize import SearchResult, directions, search_study
+from greenfront.search.status import Observer
+from greenfront.studies.ledger import Charged
+from greenfront.studies.record import StudyRecord, study_names
+from greenfront.studies.storage import Storage
+from greenfront.studies.study_file import StudyFile
+
+__all__ = ["PeakMemory", "Session", "open_session"]
+
+
+@dataclass(frozen=True, slots=True)
+class PeakMemory:
+    """Highest resident memory in bytes: of this process, and of the largest evaluator."""
+
+    supervisor: int
+    evaluator: int
+
+    def to_json(self) -> dict[str, int]:
+        """Returns plain values that ``json.dumps`` takes."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A study that is ready to run: data checked, instruments chosen, nothing written yet."""
+
+    file: StudyFile
+    problem: NetworkProblem
+    instruments: Instruments
+    charged: tuple[Charged, ...]
+
+    def peak_memory(self) -> PeakMemory:
+        """Highest resident memory so far."""
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return PeakMemory(own, self.problem.peak_memory_bytes)
+
+    def search(self, storage: Storage, observer: Observer | None = None) -> SearchResult:
+        """Creates or joins the study and searches until a budget is reached.
+
+        Raises:
+            StudyError: The name is taken by another study.
+            MeterError: The study is pinned to other instruments.
+            SearchAborted: The same cause failed three trials in a row.
+        """
+        file = self.file
+        record = StudyRecord.begin(
+            storage,
+            file.study.name,
+            directions=directions(self.problem),
+            identity=self.problem.identity(),
+            configuration=file.to_json(),
+            meters=self.instruments.pin(),
+            facts=self.problem.facts.to_json(),
+        )
+        require_pinned(record.meters or [], self.instruments.pin())
+        # Budgets may be raised, and a resumed study shall know the new ones.
+        record.update(storage, configuration=file.to_json())
+        return search_study(
+            self.problem,
+            storage,
+            record,
+            sampler=file.search.sampler,
+            budget=file.budget.limits(),
+            seed=file.study.seed,
+            population=file.search.population,
+            workers=file.search.workers,
+            carbon=file.carbon.model(),
+            instruments=Instruments(
+                tuple(m for m in self.instruments.meters if m.component != "gpu")
+            ),
+            prepaid=self.charged,
+            observer=observer,
+        )
+
+
+@contextlib.contextmanager
+def open_session(file: StudyFile, *, new_in: Storage | None = None) -> Iterator[Session]:
+    """Loads the data, checks them and chooses the instruments; writes no study.
+
+    Args:
+        file: The study.
+        new_in: Where the study will be kept; a study of its name there must be the same one.
+
+    Raises:
+        UsageError: The data cannot be used, or the name is taken by another study.
+        SearchAborted: The data brought the evaluator down.
+    """
+    instruments = detect(file.metering.watts_per_thread)
+    evaluator, facts, instruments, charged = explore(file, instruments)
+    try:
+        problem = NetworkProblem(file, facts, instruments, warm=evaluator)
+        if new_in is not None and file.study.name in study_names(new_in):
+            record = StudyRecord.load(new_in, file.study.name)
+            if record.facts is None:
+                raise StudyError(
+                    f"study {file.study.name!r} is not a study of networks: give the new one "
+                    "another name under [study] name"
+                )
+            record.require(problem.identity())
+        yield Session(file, problem, instruments, tuple(charged))
+    finally:
+        evaluator.close(lambda *_: None)

@@ -1,0 +1,54 @@
+"""What a search looks like while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from greenfront.studies.budget import Budget
+from greenfront.studies.trials import FINISHED, TrialRow
+
+__all__ = ["Observer", "Status"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A search at one moment.
+
+    Attributes:
+        counts: Trials by state.
+        front_size: Trials on the front.
+        hypervolume: Of the front; ``None`` while there is nothing to measure it against.
+        kwh_spent: By the whole study.
+        co2_kg_spent: By the whole study; ``None`` without a carbon model.
+        budget: Of the whole study.
+        seconds_left: Estimate until the first budget is reached; ``None`` while unknown.
+        doing: What each worker of this process is doing, by its number.
+    """
+
+    counts: Mapping[str, int]
+    front_size: int
+    hypervolume: float | None
+    kwh_spent: float
+    co2_kg_spent: float | None
+    budget: Budget
+    seconds_left: float | None
+    doing: Mapping[int, str]
+
+    @property
+    def finished_trials(self) -> int:
+        """Trials that count towards the budget and are over."""
+        return sum(self.counts.get(state, 0) for state in FINISHED)
+
+
+class Observer(Protocol):
+    """Watches a search; called from its threads, so it must be quick and must not raise."""
+
+    def changed(self, status: Status) -> None:
+        """Something has changed; also called every few seconds when nothing has."""
+        ...
+
+    def finished(self, row: TrialRow) -> None:
+        """A worker of this process has finished a trial."""
+        ...

@@ -1,0 +1,130 @@
+"""The evaluator: a process that stays warm and does one call of its supervisor after the other.
+
+Started as ``python -m greenfront.search.workers.evaluator DESCRIPTOR MODULE:FUNCTION``. The
+function gets a :class:`Host` and the settings, and returns the calls that it offers by name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import importlib
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from greenfront.errors import TrialFailed, TrialStopped, UsageError
+from greenfront.objectives.host import Host, Window
+from greenfront.objectives.outcome import Sizing
+from greenfront.objectives.readings import Reading
+from greenfront.search.workers.channel import Channel, Message
+
+__all__ = ["Calls", "Job", "PipeHost", "main"]
+
+Calls = Mapping[str, Callable[[Any], Any]]
+"""What an evaluator can be asked, by name: from JSON value to JSON value."""
+
+Job = Callable[[Host, dict[str, Any]], Calls]
+"""Makes the calls, once, from the settings that the supervisor sent."""
+
+MEMORY_WORDS = ("out of memory", "can't allocate memory", "bad allocation", "bad_alloc")
+
+
+class PipeHost:
+    """The supervisor as the stages see it; see :class:`greenfront.objectives.host.Host`."""
+
+    def __init__(self, channel: Channel, inbox: queue.SimpleQueue[Message]) -> None:
+        self._channel = channel
+        self._inbox = inbox
+
+    @contextlib.contextmanager
+    def phase(self, name: str) -> Iterator[Window]:
+        """Opens a metered window; the supervisor reads the counters at both ends."""
+        window = Window(name)
+        self._ask("open", phase=name)
+        yield window
+        answer = self._ask("close")
+        window.readings |= {c: Reading.from_json(r) for c, r in answer["readings"].items()}
+
+    def progress(self, message: str) -> None:
+        """Sends a line to show; not answered."""
+        self._channel.send("progress", message=message)
+
+    def sized(self, sizing: Sizing) -> None:
+        """Asks whether training can be worth it.
+
+        Raises:
+            TrialStopped: It cannot.
+        """
+        answer = self._ask("sized", sizing=sizing.to_json())
+        if answer["kind"] == "stop":
+            raise TrialStopped(answer["reason"])
+
+    def _ask(self, kind: str, /, **said: Any) -> Message:
+        self._channel.send(kind, **said)
+        return self._inbox.get()
+
+
+def main(descriptor: int, job_name: str) -> None:
+    """Serves until the supervisor closes its end or dies."""
+    # Ctrl-C in a terminal reaches every process of the group; the supervisor decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    faulthandler.enable()
+    os.set_inheritable(descriptor, False)
+    channel = Channel(descriptor)
+    inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(channel, inbox), daemon=True).start()
+    host = PipeHost(channel, inbox)
+    settings = inbox.get()["settings"]
+    calls: Calls = {}
+
+    def begin(_argument: Any) -> None:
+        nonlocal calls
+        calls = _job(job_name)(host, settings)
+
+    _answer(channel, begin, None)
+    while True:
+        message = inbox.get()
+        _answer(channel, calls[message["name"]], message["argument"])
+
+
+def _listen(channel: Channel, inbox: queue.SimpleQueue[Message]) -> None:
+    # A supervisor that is killed cannot say so: the end of its pipe is the message.
+    try:
+        while True:
+            inbox.put(channel.receive())
+    except (EOFError, OSError):
+        os._exit(1)
+
+
+def _job(name: str) -> Job:
+    module, _, function = name.partition(":")
+    job: Job = getattr(importlib.import_module(module), function)
+    return job
+
+
+def _answer(channel: Channel, call: Callable[[Any], Any], argument: Any) -> None:
+    try:
+        value = call(argument)
+    except TrialStopped as stop:
+        channel.send("stopped", reason=stop.reason)
+    except TrialFailed as failure:
+        channel.send("failed", cause=failure.cause, reason=failure.reason)
+    except UsageError as error:
+        channel.send("refused", reason=str(error))
+    except Exception as error:  # noqa: BLE001 - whatever a stage raises costs one trial only
+        traceback.print_exc()
+        words = f"{type(error).__name__}: {error}".strip()
+        memory = isinstance(error, MemoryError) or any(w in words.lower() for w in MEMORY_WORDS)
+        channel.send("failed", cause="out of memory" if memory else "error", reason=words)
+    else:
+        channel.send("result", value=value)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,82 @@
+"""What an evaluator of networks can be asked: to describe the data, to size, to run a trial."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from greenfront.objectives.host import Host
+from greenfront.objectives.tasks.settings import TaskSettings
+from greenfront.search.workers.evaluator import Calls
+from greenfront.spaces.candidate import Candidate
+
+__all__ = ["trial_job"]
+
+
+def trial_job(host: Host, settings: dict[str, Any]) -> Calls:
+    """Makes the calls of one study.
+
+    Args:
+        host: The supervisor.
+        settings: ``task`` (as :class:`TaskSettings`), ``cache``, ``seed``, ``threads``,
+            ``device`` (``"auto"``, ``"cpu"`` or ``"cuda"``), ``batch`` and ``block_seconds``.
+
+    Returns:
+        ``describe`` (the study's facts), ``teacher`` (sets it), ``size``, ``epoch`` and ``trial``.
+    """
+    import torch
+
+    from greenfront.objectives.stages.lineage import LineageStore
+    from greenfront.objectives.stages.train import pick_device, supports_mixed_precision
+    from greenfront.objectives.tasks.load import load_task
+    from greenfront.objectives.trial import Measuring, TrialRunner
+    from greenfront.studies.facts import StudyFacts
+
+    # The quantizer recommends a preparation that brings nothing for graphs exported here.
+    logging.getLogger().setLevel(logging.ERROR)
+    torch.set_num_threads(int(settings["threads"]))
+    cache = Path(settings["cache"])
+    device = pick_device(settings["device"])
+    with host.phase("data"):
+        section = settings["task"]
+        task = load_task(
+            TaskSettings(**{**section, "drop_columns": tuple(section["drop_columns"])}),
+            cache=cache / "data",
+            seed=int(settings["seed"]),
+        )
+    runner = TrialRunner(
+        task,
+        LineageStore(cache / "lineage"),
+        host,
+        seed=int(settings["seed"]),
+        measuring=Measuring(
+            batch=int(settings["batch"]),
+            threads=int(settings["threads"]),
+            block_seconds=float(settings["block_seconds"]),
+        ),
+        device=device,
+    )
+
+    def describe(_argument: Any) -> Any:
+        return StudyFacts(task.facts, device, supports_mixed_precision(device)).to_json()
+
+    def teacher(candidate: Any) -> None:
+        runner.teacher = Candidate.from_json(candidate) if candidate else None
+
+    def size(candidate: Any) -> Any:
+        return runner.size(Candidate.from_json(candidate)).to_json()
+
+    def epoch(candidate: Any) -> Any:
+        return runner.epoch_cost(Candidate.from_json(candidate)).to_json()
+
+    def trial(candidate: Any) -> Any:
+        return runner.run(Candidate.from_json(candidate)).to_json()
+
+    return {
+        "describe": describe,
+        "teacher": teacher,
+        "size": size,
+        "epoch": epoch,
+        "trial": trial,
+    }

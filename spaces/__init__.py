@@ -1,0 +1,1 @@
+"""What may be chosen: knobs, search spaces, candidates, architectures."""

@@ -1,0 +1,80 @@
+"""Small convolutional networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from greenfront.spaces.architectures.architecture import Architecture, Int8Recipe
+from greenfront.spaces.knobs import Categorical, Integer, Knob, Value, When
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["CNN"]
+
+BASE_CHANNELS = 32
+SMALLEST_MAP = 4
+"""Every block halves the maps until an edge would fall below this: few blocks must see far."""
+
+
+class CNN(Architecture):
+    """A stack of blocks whose channels double as the maps shrink, then a linear classifier.
+
+    Blocks are ``standard`` (convolution), ``separable`` (depthwise, then pointwise; Howard et
+    al., arXiv 1704.04861) or ``inverted`` (expand, depthwise, project, with a skip where shapes
+    agree; Sandler et al., arXiv 1801.04381).
+    """
+
+    name: ClassVar[str] = "cnn"
+    int8_recipe: ClassVar[Int8Recipe] = "static"
+
+    def objection(self, input_shape: tuple[int, ...]) -> str | None:
+        """Takes images of at least 4 pixels an edge."""
+        if len(input_shape) != 3:
+            return "it needs images [channels, height, width]"
+        if min(input_shape[1:]) < SMALLEST_MAP:
+            return f"it needs images of at least {SMALLEST_MAP} pixels an edge"
+        return None
+
+    def knobs(self) -> tuple[Knob, ...]:
+        """Block, depth, width multiplier, kernel, and the expansion of inverted blocks."""
+        return (
+            Categorical("block", ("standard", "separable", "inverted")),
+            Integer("depth", 2, 4),
+            Categorical("width", (0.25, 0.5, 0.75, 1.0, 1.5)),
+            Categorical("kernel", (3, 5)),
+            Categorical("expansion", (2, 4), when=(When("block", ("inverted",)),)),
+        )
+
+    def baseline(self) -> Mapping[str, Value]:
+        """Three standard 3×3 blocks of 32, 64 and 128 channels."""
+        return {"block": "standard", "depth": 3, "width": 1.0, "kernel": 3}
+
+    def build(
+        self, shape: Mapping[str, Value], input_shape: tuple[int, ...], classes: int
+    ) -> nn.Module:
+        """See :meth:`Architecture.build`."""
+        from torch import nn
+
+        from greenfront.spaces.architectures.blocks import block
+
+        channels, edge = input_shape[0], min(input_shape[1:])
+        blocks: list[nn.Module] = []
+        for index in range(int(shape["depth"])):
+            # Multiples of 8 fill the vector registers of every CPU in use.
+            width = max(8, round(BASE_CHANNELS * float(shape["width"]) * 2**index / 8) * 8)
+            # The first block of a network has nothing to gain from splitting few inputs apart.
+            kind = "standard" if index == 0 else str(shape["block"])
+            stride = 2 if edge // 2 >= SMALLEST_MAP else 1
+            edge = -(-edge // stride)
+            expansion = int(shape.get("expansion", 1))
+            blocks.append(block(kind, channels, width, int(shape["kernel"]), stride, expansion))
+            channels = width
+        return nn.Sequential(
+            *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes)
+        )
+
+    def head(self, module: nn.Module) -> nn.Module:
+        """The classifier."""
+        return list(module.children())[-1]

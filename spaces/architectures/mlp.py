@@ -1,0 +1,66 @@
+"""Multi-layer perceptrons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from greenfront.spaces.architectures.architecture import Architecture, Int8Recipe
+from greenfront.spaces.knobs import Categorical, Integer, Knob, Value, When
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["MLP"]
+
+MAX_DEPTH = 3
+WIDTHS = (16, 32, 64, 128, 256)
+
+
+class MLP(Architecture):
+    """Fully connected layers with ReLU, one to three hidden ones.
+
+    The baseline is the 64-32 network that studies of green AutoML commonly start from.
+    """
+
+    name: ClassVar[str] = "mlp"
+    int8_recipe: ClassVar[Int8Recipe] = "dynamic"
+
+    def objection(self, input_shape: tuple[int, ...]) -> str | None:  # noqa: ARG002
+        """None: inputs of any shape are flattened."""
+        return None
+
+    def knobs(self) -> tuple[Knob, ...]:
+        """Depth, then the width of each hidden layer there is."""
+        widths = tuple(
+            Categorical(
+                f"width_{layer}",
+                WIDTHS,
+                when=(When("depth", tuple(range(layer, MAX_DEPTH + 1))),),
+            )
+            for layer in range(1, MAX_DEPTH + 1)
+        )
+        return (Integer("depth", 1, MAX_DEPTH), *widths)
+
+    def baseline(self) -> Mapping[str, Value]:
+        """Two hidden layers, 64 and 32 wide."""
+        return {"depth": 2, "width_1": 64, "width_2": 32}
+
+    def build(
+        self, shape: Mapping[str, Value], input_shape: tuple[int, ...], classes: int
+    ) -> nn.Module:
+        """See :meth:`Architecture.build`."""
+        import math
+
+        from torch import nn
+
+        widths = [int(shape[f"width_{layer}"]) for layer in range(1, int(shape["depth"]) + 1)]
+        sizes = [math.prod(input_shape), *widths]
+        layers: list[nn.Module] = [nn.Flatten()]
+        for inputs, outputs in zip(sizes, widths, strict=False):
+            layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+        return nn.Sequential(*layers, nn.Linear(sizes[-1], classes))
+
+    def head(self, module: nn.Module) -> nn.Module:
+        """The last linear layer."""
+        return list(module.children())[-1]

@@ -1,0 +1,151 @@
+"""One neural network to try: everything that a trial needs to know, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+
+from greenfront.spaces.knobs import Value
+from greenfront.spaces.space import stable_hash
+
+__all__ = [
+    "ArchitectureChoice",
+    "Candidate",
+    "Distillation",
+    "Placement",
+    "Precision",
+    "Pruning",
+    "Training",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ArchitectureChoice:
+    """A family and the shape of one member of it.
+
+    Attributes:
+        family: Name of the family, such as ``"cnn"``.
+        shape: Settings of the family's knobs, sorted by name.
+    """
+
+    family: str
+    shape: tuple[tuple[str, Value], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How the weights are found.
+
+    Attributes:
+        optimizer: ``"adamw"`` or ``"sgd"`` (Nesterov momentum 0.9).
+        learning_rate: Peak of the cosine schedule.
+        batch_size: Examples a step.
+        mixed_precision: Whether matrix products run in bfloat16.
+        epochs: At most so many passes over the training split.
+        patience: Stop after so many epochs without a better validation loss; 0 means never.
+        fine_tune_epochs: Passes after pruning.
+    """
+
+    optimizer: str = "adamw"
+    learning_rate: float = 3e-3
+    batch_size: int = 64
+    mixed_precision: bool = False
+    epochs: int = 10
+    patience: int = 3
+    fine_tune_epochs: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """Structured pruning: whole channels and neurons leave the tensors.
+
+    Attributes:
+        ratio: Share of the channels of each group to remove; 0 is no pruning.
+    """
+
+    ratio: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """Bits of the exported weights: 32, 16 (computed as 32) or 8 (int8 kernels)."""
+
+    bits: int = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Distillation:
+    """Learning from a teacher's softened outputs (Hinton, Vinyals and Dean, arXiv 1503.02531).
+
+    Attributes:
+        temperature: Divides both sets of logits; at least 1.
+        weight: Share of the soft loss, 0 to 1; the rest is cross-entropy with the labels.
+    """
+
+    temperature: float
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where it is trained: ``"cpu"`` or ``"cuda"``."""
+
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One network to try. Equal candidates have equal keys; the JSON form round-trips."""
+
+    architecture: ArchitectureChoice
+    training: Training = Training()
+    pruning: Pruning = Pruning()
+    precision: Precision = Precision()
+    distillation: Distillation | None = None
+    placement: Placement = Placement()
+
+    @property
+    def key(self) -> str:
+        """Stable hash of the whole candidate."""
+        return stable_hash(self.to_json())
+
+    @property
+    def untouched(self) -> bool:
+        """Whether no technique is applied: no pruning, 32 bits, no distillation."""
+        return self.pruning.ratio == 0.0 and self.precision.bits == 32 and self.distillation is None
+
+    def as_untouched(self) -> Candidate:
+        """The same network without any technique."""
+        return replace(self, pruning=Pruning(), precision=Precision(), distillation=None)
+
+    def describe(self) -> str:
+        """A short line for people, such as ``cnn depth=3 width=0.5 · pruned 50 % · 8 bits``."""
+        shape = " ".join(f"{name}={value}" for name, value in self.architecture.shape)
+        parts = [f"{self.architecture.family} {shape}".strip()]
+        if self.pruning.ratio:
+            parts.append(f"pruned {self.pruning.ratio:.0%}")
+        if self.precision.bits != 32:
+            parts.append(f"{self.precision.bits} bits")
+        if self.distillation:
+            parts.append(f"distilled T={self.distillation.temperature:g}")
+        return " · ".join(parts)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values that ``json.dumps`` takes."""
+        data = asdict(self)
+        data["architecture"]["shape"] = dict(self.architecture.shape)
+        return data
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Inverse of :meth:`to_json`."""
+        shape = tuple(sorted(data["architecture"]["shape"].items()))
+        distillation = data["distillation"]
+        return cls(
+            architecture=ArchitectureChoice(data["architecture"]["family"], shape),
+            training=Training(**data["training"]),
+            pruning=Pruning(**data["pruning"]),
+            precision=Precision(**data["precision"]),
+            distillation=Distillation(**distillation) if distillation else None,
+            placement=Placement(**data["placement"]),
+        )

@@ -1,0 +1,187 @@
+"""What may be chosen one at a time: knobs, and when they are asked at all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+__all__ = ["Categorical", "Integer", "Knob", "Point", "Real", "Value", "When"]
+
+Value = str | int | float | bool
+"""What a knob can be set to."""
+
+Point = Mapping[str, Value]
+"""The settings of the knobs that are asked, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """A knob is asked only if another one, asked before it, has one of these values."""
+
+    knob: str
+    values: tuple[Value, ...]
+
+    def holds(self, point: Point) -> bool:
+        """Whether ``point`` meets the condition; a knob that was not asked meets none."""
+        return self.knob in point and point[self.knob] in self.values
+
+
+@dataclass(frozen=True, slots=True)
+class Categorical:
+    """One of several values without order."""
+
+    name: str
+    choices: tuple[Value, ...]
+    when: tuple[When, ...] = ()
+
+    def distribution(self) -> BaseDistribution:
+        """The knob in Optuna's terms."""
+        return CategoricalDistribution(self.choices)
+
+    def count(self) -> int | None:
+        """Number of settings; ``None`` for a continuum."""
+        return len(self.choices)
+
+    def sample(self, rng: np.random.Generator) -> Value:
+        """One setting, uniformly."""
+        return self.choices[int(rng.integers(len(self.choices)))]
+
+    def near(self, value: Value, rng: np.random.Generator) -> Value:
+        """A setting other than ``value`` where there is one: categories have no neighbours."""
+        others = [choice for choice in self.choices if choice != value]
+        return others[int(rng.integers(len(others)))] if others else value
+
+    def contains(self, value: Value) -> bool:
+        """Whether ``value`` is a setting of this knob."""
+        return any(value == choice and type(value) is type(choice) for choice in self.choices)
+
+    def values(self) -> tuple[Value, ...]:
+        """Every setting."""
+        return self.choices
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    """A whole number from ``low`` to ``high``, both included, in steps of ``step``."""
+
+    name: str
+    low: int
+    high: int
+    step: int = 1
+    when: tuple[When, ...] = ()
+
+    def distribution(self) -> BaseDistribution:
+        """The knob in Optuna's terms."""
+        return IntDistribution(self.low, self.low + self.step * self._last(), step=self.step)
+
+    def count(self) -> int | None:
+        """Number of settings."""
+        return (self.high - self.low) // self.step + 1
+
+    def sample(self, rng: np.random.Generator) -> Value:
+        """One setting, uniformly."""
+        return self.low + self.step * int(rng.integers(self._last() + 1))
+
+    def near(self, value: Value, rng: np.random.Generator) -> Value:
+        """A setting one or two steps away, within the range."""
+        offset = int(rng.choice([-2, -1, 1, 2])) * self.step
+        return min(max(int(value) + offset, self.low), self.low + self.step * self._last())
+
+    def contains(self, value: Value) -> bool:
+        """Whether ``value`` is a setting of this knob."""
+        return (
+            isinstance(value, int)
+            and not isinstance(value, bool)
+            and self.low <= value <= self.high
+            and (value - self.low) % self.step == 0
+        )
+
+    def values(self) -> tuple[Value, ...]:
+        """Every setting."""
+        return tuple(range(self.low, self.high + 1, self.step))
+
+    def _last(self) -> int:
+        return (self.high - self.low) // self.step
+
+
+@dataclass(frozen=True, slots=True)
+class Real:
+    """A number from ``low`` to ``high``, on a grid of ``step`` or a continuum, linear or log."""
+
+    name: str
+    low: float
+    high: float
+    step: float | None = None
+    log: bool = False
+    when: tuple[When, ...] = ()
+
+    def distribution(self) -> BaseDistribution:
+        """The knob in Optuna's terms."""
+        return FloatDistribution(self.low, self._top(), log=self.log, step=self.step)
+
+    def count(self) -> int | None:
+        """Number of settings; ``None`` for a continuum."""
+        if self.step is None:
+            return None if self.high > self.low else 1
+        return self._steps() + 1
+
+    def sample(self, rng: np.random.Generator) -> Value:
+        """One setting, uniformly (in the logarithm where ``log``)."""
+        return self._at(float(rng.random()))
+
+    def near(self, value: Value, rng: np.random.Generator) -> Value:
+        """A Gaussian step of a fifth of the range away, within the range."""
+        position = self._position(float(value)) + 0.2 * float(rng.standard_normal())
+        return self._at(min(max(position, 0.0), 1.0))
+
+    def contains(self, value: Value) -> bool:
+        """Whether ``value`` is a setting of this knob."""
+        if isinstance(value, (str, bool)) or not self.low <= value <= self.high:
+            return False
+        if self.step is None:
+            return True
+        steps = (value - self.low) / self.step
+        return abs(steps - round(steps)) < 1e-6
+
+    def values(self) -> tuple[Value, ...]:
+        """Every setting of a grid; the two ends of a continuum."""
+        if self.step is None:
+            return (self.low, self.high)
+        return tuple(self._grid(index) for index in range(self._steps() + 1))
+
+    def _steps(self) -> int:
+        return math.floor((self.high - self.low) / (self.step or 1.0) + 1e-9)
+
+    def _top(self) -> float:
+        return self.high if self.step is None else self._grid(self._steps())
+
+    def _grid(self, index: int) -> float:
+        # Rounded, so that equal settings are equal floats whichever way they were reached.
+        return round(self.low + index * (self.step or 0.0), 10)
+
+    def _position(self, value: float) -> float:
+        if self.high == self.low:
+            return 0.0
+        if self.log:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
+    def _at(self, position: float) -> float:
+        if self.step is not None:
+            return self._grid(min(int(position * (self._steps() + 1)), self._steps()))
+        value = self.low + (self.high - self.low) * position
+        if self.log:
+            value = float(self.low * (self.high / self.low) ** position)
+        return min(max(value, self.low), self.high)
+
+
+Knob = Categorical | Integer | Real

@@ -1,0 +1,170 @@
+"""The whole of what may be chosen: knobs that depend on each other, and what a choice means."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution
+
+from greenfront.errors import UsageError
+from greenfront.spaces.knobs import Knob, Point, Value
+
+__all__ = ["Choice", "PlainChoice", "SearchSpace", "stable_hash"]
+
+
+def stable_hash(data: object) -> str:
+    """Hex digest of JSON data: the same in every process, on every machine, in every order."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Choice(Protocol):
+    """What a space decodes a point to. Equal keys mean: the same thing, never tried twice."""
+
+    @property
+    def key(self) -> str:
+        """Stable identity."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values that ``json.dumps`` takes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlainChoice:
+    """The choice of a space that needs no decoding: its settings as they are."""
+
+    values: Mapping[str, Value]
+
+    @property
+    def key(self) -> str:
+        """Hash of the settings."""
+        return stable_hash(dict(self.values))
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings."""
+        return dict(self.values)
+
+
+C = TypeVar("C", bound=Choice)
+
+
+@dataclass(frozen=True)
+class SearchSpace(Generic[C]):
+    """Ordered knobs; a knob may be asked only when earlier ones have certain values.
+
+    A *point* holds the settings of the knobs that are asked, and nothing else. ``decode`` turns
+    a point into a choice; two points that mean the same must decode to the same key.
+
+    Attributes:
+        knobs: In the order in which they are asked; a condition names an earlier knob.
+        decode: From point to choice.
+
+    Raises:
+        UsageError: No knobs, two knobs of one name, or a condition on a later or unknown knob.
+    """
+
+    knobs: tuple[Knob, ...]
+    decode: Callable[[Point], C]
+    _by_name: dict[str, Knob] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.knobs:
+            raise UsageError("the space is empty: give at least one knob two values to choose from")
+        seen: dict[str, Knob] = {}
+        for knob in self.knobs:
+            if knob.name in seen:
+                raise UsageError(f"the space has two knobs named {knob.name!r}: rename one")
+            for condition in knob.when:
+                if condition.knob not in seen:
+                    raise UsageError(
+                        f"knob {knob.name!r} depends on {condition.knob!r}, which is not asked "
+                        "before it: put it first"
+                    )
+            seen[knob.name] = knob
+        object.__setattr__(self, "_by_name", seen)
+
+    def suggest(self, trial: optuna.Trial) -> C:
+        """Asks an Optuna trial for every knob that means something, and decodes the answers."""
+        point: dict[str, Value] = {}
+        for knob in self.knobs:
+            if self._asked(knob, point):
+                point[knob.name] = _suggest(trial, knob)
+        return self.decode(point)
+
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Every knob in Optuna's terms, whether or not it is asked."""
+        return {knob.name: knob.distribution() for knob in self.knobs}
+
+    def knob(self, name: str) -> Knob:
+        """The knob of this name.
+
+        Raises:
+            KeyError: There is none.
+        """
+        return self._by_name[name]
+
+    def complete(self, partial: Point, rng: np.random.Generator) -> dict[str, Value]:
+        """A whole point that keeps of ``partial`` what means something and draws the rest."""
+        point: dict[str, Value] = {}
+        for knob in self.knobs:
+            if self._asked(knob, point):
+                given = partial.get(knob.name)
+                keep = given is not None and knob.contains(given)
+                point[knob.name] = given if keep and given is not None else knob.sample(rng)
+        return point
+
+    def sample(self, rng: np.random.Generator) -> dict[str, Value]:
+        """A whole point, each knob that is asked drawn uniformly."""
+        return self.complete({}, rng)
+
+    def size(self) -> int | None:
+        """Number of distinct points; ``None`` where a knob is a continuum."""
+        parents = {condition.knob for knob in self.knobs for condition in knob.when}
+
+        def count(index: int, point: dict[str, Value]) -> int | None:
+            product = 1
+            for position in range(index, len(self.knobs)):
+                knob = self.knobs[position]
+                if not self._asked(knob, point):
+                    continue
+                settings = knob.count()
+                if settings is None:
+                    return None
+                if knob.name in parents:
+                    branches = [count(position + 1, {**point, knob.name: v}) for v in knob.values()]
+                    known = [branch for branch in branches if branch is not None]
+                    return product * sum(known) if len(known) == len(branches) else None
+                product *= settings
+            return product
+
+        return count(0, {})
+
+    @staticmethod
+    def _asked(knob: Knob, point: Point) -> bool:
+        return all(condition.holds(point) for condition in knob.when)
+
+
+def _suggest(trial: optuna.Trial, knob: Knob) -> Value:
+    distribution = knob.distribution()
+    value: Value
+    match distribution:
+        case optuna.distributions.CategoricalDistribution(choices=choices):
+            value = trial.suggest_categorical(knob.name, choices)  # type: ignore[assignment]
+        case optuna.distributions.IntDistribution() as whole:
+            value = trial.suggest_int(knob.name, whole.low, whole.high, step=whole.step)
+        case optuna.distributions.FloatDistribution() as real:
+            value = trial.suggest_float(
+                knob.name, real.low, real.high, step=real.step, log=real.log
+            )
+            value = round(value, 10) if real.step is not None else value
+        case _:
+            raise TypeError(f"no suggestion for {distribution!r}")
+    return value

@@ -1,0 +1,119 @@
+"""Commands that look at studies: studies, front, ledger, report."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from greenfront.cli.options import (
+    DEFAULT_STORAGE,
+    AsJson,
+    StorageUrl,
+    StudyName,
+    console,
+    print_json,
+)
+from greenfront.errors import UsageError
+
+if TYPE_CHECKING:
+    from greenfront.studies.storage import Storage
+
+__all__ = ["front", "ledger", "report", "studies"]
+
+PARTS = ("phase", "state", "trial", "kind", "component", "run")
+
+
+def studies(storage: StorageUrl = DEFAULT_STORAGE, as_json: AsJson = False) -> None:
+    """List the studies of a storage."""
+    from greenfront.studies.listing import list_studies
+
+    with _opened(storage) as opened:
+        listed = list_studies(opened)
+    if as_json:
+        print_json({"storage": storage, "studies": [entry.to_json() for entry in listed]})
+        return
+    from greenfront.cli.tables import studies_table
+
+    console().print(studies_table(listed))
+
+
+def front(name: StudyName, storage: StorageUrl = DEFAULT_STORAGE, as_json: AsJson = False) -> None:
+    """Show the Pareto front, ranked by Green Score above the accuracy floor."""
+    from greenfront.studies.view import view
+
+    with _opened(storage) as opened:
+        found = view(opened, name)
+    if as_json:
+        print_json(found.front.to_json())
+        return
+    from greenfront.cli.tables import front_table
+
+    console().print(front_table(found))
+
+
+def ledger(
+    name: StudyName,
+    by: Annotated[
+        str, typer.Option("--by", help=f"One of {', '.join(PARTS)}.", metavar="PART")
+    ] = "phase",
+    storage: StorageUrl = DEFAULT_STORAGE,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the search itself has spent, and on what."""
+    from greenfront.studies.ledger import spent_by, spent_in_all
+    from greenfront.studies.record import StudyRecord
+
+    if by not in PARTS:
+        raise UsageError(f"--by must be one of {', '.join(PARTS)}, not {by!r}")
+    with _opened(storage) as opened:
+        study_id = StudyRecord.load(opened, name).study_id
+        total, parts = spent_in_all(opened, study_id), spent_by(opened, study_id, by)
+    if as_json:
+        print_json(
+            {
+                "study": name,
+                "by": by,
+                "total": total.to_json(),
+                "parts": {part: spent.to_json() for part, spent in parts.items()},
+            }
+        )
+        return
+    from greenfront.cli.tables import ledger_table
+
+    console().print(ledger_table(name, by, total, parts))
+
+
+def report(
+    name: StudyName,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Where to write it.", metavar="FILE")
+    ] = Path("report.html"),
+    storage: StorageUrl = DEFAULT_STORAGE,
+    as_json: AsJson = False,
+) -> None:
+    """Write one self-contained HTML page about a study; it opens offline."""
+    from greenfront.studies.report.page import write
+    from greenfront.studies.view import view
+
+    with _opened(storage) as opened:
+        found = view(opened, name)
+    write(found, output)
+    if as_json:
+        print_json({"study": name, "report": str(output), "bytes": output.stat().st_size})
+    else:
+        console().print(f"Wrote {output}", markup=False)
+
+
+@contextlib.contextmanager
+def _opened(url: str) -> Iterator[Storage]:
+    from greenfront.studies.storage import Storage
+
+    storage = Storage(url, create=False)
+    try:
+        yield storage
+    finally:
+        storage.close()

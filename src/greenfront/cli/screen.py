@@ -1,0 +1,139 @@
+"""What is seen while a search runs: a live view on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from greenfront.cli.options import console
+from greenfront.spaces.candidate import Candidate
+from greenfront.studies.quantities import energy, joules, mass, percent, seconds
+
+if TYPE_CHECKING:
+    from greenfront.search.status import Observer, Status
+    from greenfront.studies.study_file import StudyFile
+    from greenfront.studies.trials import TrialRow
+
+__all__ = ["LiveScreen", "PlainScreen", "status_line", "trial_line", "watch"]
+
+
+@contextlib.contextmanager
+def watch(file: StudyFile, *, stderr: bool = False) -> Iterator[Observer]:
+    """An observer for a run of ``file``: live where there is a terminal."""
+    screen = console(stderr=stderr)
+    if not screen.is_terminal:
+        yield PlainScreen(screen)
+        return
+    with Live(console=screen, refresh_per_second=4, transient=True) as live:
+        yield LiveScreen(live, file.study.name)
+
+
+class PlainScreen:
+    """A line for each finished trial, with where the search stands."""
+
+    def __init__(self, screen: Console) -> None:
+        self._screen = screen
+        self._lock = threading.Lock()
+        self._finished: list[str] = []
+
+    def changed(self, status: Status) -> None:
+        """Prints what has finished since the last call."""
+        with self._lock:
+            lines, self._finished = self._finished, []
+        for line in lines:
+            self._screen.print(f"{line} | {status_line(status)}", markup=False, soft_wrap=True)
+
+    def finished(self, row: TrialRow) -> None:
+        """Keeps a line until the status behind it is known."""
+        with self._lock:
+            self._finished.append(trial_line(row))
+
+
+class LiveScreen:
+    """A small table that is drawn anew; finished trials scroll by above it."""
+
+    def __init__(self, live: Live, study: str) -> None:
+        self._live = live
+        self._study = study
+
+    def changed(self, status: Status) -> None:
+        """Draws the table."""
+        self._live.update(_drawn(self._study, status))
+
+    def finished(self, row: TrialRow) -> None:
+        """Prints a line above the table."""
+        self._live.console.print(Text(trial_line(row), style=_STYLES.get(row.state, "")))
+
+
+_STYLES = {"failed": "red", "stopped": "yellow"}
+
+
+def trial_line(row: TrialRow) -> str:
+    """One finished trial."""
+    what = Candidate.from_json(row.choice).describe()
+    if row.values is None or row.detail is None:
+        return f"trial {row.number:>3} {row.state}: {row.reason or '–'} [{what}]"
+    accuracy, kwh, _ = row.values
+    inference: float | None = row.detail["inference"]["joules"]
+    return (
+        f"trial {row.number:>3} {percent(accuracy):>6} {energy(kwh):>9} "
+        f"{joules(inference):>8}/prediction  {what}"
+    )
+
+
+def status_line(status: Status) -> str:
+    """Where the search stands, in one line."""
+    counts, budget = status.counts, status.budget
+    of = "" if budget.trials is None else f"/{budget.trials}"
+    parts = [f"{status.finished_trials}{of} done"]
+    parts += [f"{counts[state]} {state}" for state in ("failed", "stopped") if counts.get(state)]
+    parts.append(f"front {status.front_size}")
+    parts.append(f"hypervolume {_volume(status)}")
+    parts.append(_spent(status))
+    if status.seconds_left is not None:
+        parts.append(f"{seconds(status.seconds_left)} left")
+    return " · ".join(parts)
+
+
+def _volume(status: Status) -> str:
+    return "–" if status.hypervolume is None else f"{status.hypervolume:.4f}"
+
+
+def _spent(status: Status) -> str:
+    budget = status.budget
+    spent = energy(status.kwh_spent)
+    spent += f" of {energy(budget.kwh)}" if budget.kwh is not None else ""
+    if status.co2_kg_spent is not None:
+        spent += f", {mass(status.co2_kg_spent)} CO₂"
+        spent += f" of {mass(budget.co2_kg)}" if budget.co2_kg is not None else ""
+    return spent + " spent"
+
+
+def _drawn(study: str, status: Status) -> Group:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold")
+    table.add_column(overflow="ellipsis", no_wrap=True)
+    counts = status.counts
+    limit = status.budget.trials
+    trials = f"{status.finished_trials}" + (f" of {limit}" if limit else "")
+    table.add_row(
+        "trials",
+        f"{trials} · {counts.get('complete', 0)} complete · {counts.get('stopped', 0)} stopped · "
+        f"{counts.get('failed', 0)} failed",
+    )
+    table.add_row("front", f"{status.front_size} · hypervolume {_volume(status)}")
+    table.add_row("spent", _spent(status))
+    left = "–" if status.seconds_left is None else f"about {seconds(status.seconds_left)}"
+    table.add_row("time left", left)
+    for worker, message in sorted(status.doing.items()):
+        table.add_row(f"worker {worker}" if len(status.doing) > 1 else "now", Text(message))
+    bar = ProgressBar(total=limit or 1, completed=status.finished_trials if limit else 0, width=60)
+    return Group(Text(f"greenfront · {study}", style="bold green"), bar, table)

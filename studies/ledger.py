@@ -1,0 +1,203 @@
+"""What the search has spent, joule by joule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from greenfront.objectives.carbon.footprint import CarbonModel
+from greenfront.objectives.metering.meter import Component
+from greenfront.objectives.readings import JOULES_PER_KWH, Reading
+from greenfront.studies.storage import Storage, ledger_table, trials_table
+
+__all__ = ["Charged", "Ledger", "Spent", "spent_by", "spent_in_all"]
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Energy and carbon of a part of the search.
+
+    Attributes:
+        kwh: Best estimate; entries without a reading are not in it but in ``unmetered``.
+        low_kwh: Lower end.
+        high_kwh: Upper end.
+        co2_kg: ``None`` where no carbon model was given.
+        cpu_seconds: CPU time.
+        wall_seconds: Length of the windows, which may overlap.
+        entries: Number of ledger entries.
+        unmetered: Entries for which no instrument could tell.
+    """
+
+    kwh: float
+    low_kwh: float
+    high_kwh: float
+    co2_kg: float | None
+    cpu_seconds: float
+    wall_seconds: float
+    entries: int
+    unmetered: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain values that ``json.dumps`` takes."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """A window to be charged later: energy spent before there was a study to charge it to.
+
+    Attributes:
+        phase: What was going on.
+        readings: By component.
+        started_at: Unix seconds.
+        ended_at: Unix seconds.
+    """
+
+    phase: str
+    readings: Mapping[Component, Reading]
+    started_at: float
+    ended_at: float
+
+
+class Ledger:
+    """Appends to the ledger of one study, on behalf of one run.
+
+    Args:
+        storage: The database.
+        study_id: Optuna's number of the study.
+        run_id: The run that spends.
+        carbon: Turns energy into CO₂; ``None`` leaves CO₂ empty.
+    """
+
+    def __init__(
+        self, storage: Storage, study_id: int, run_id: str, carbon: CarbonModel | None
+    ) -> None:
+        self.storage = storage
+        self.study_id = study_id
+        self.run_id = run_id
+        self.carbon = carbon
+
+    def charge(
+        self,
+        phase: str,
+        readings: Mapping[Component, Reading],
+        *,
+        number: int | None,
+        started_at: float,
+        ended_at: float,
+    ) -> None:
+        """Writes one window.
+
+        Args:
+            phase: What was going on.
+            readings: By component.
+            number: The trial; ``None`` for the search itself.
+            started_at: Unix seconds.
+            ended_at: Unix seconds.
+        """
+        rows = [
+            {
+                "study_id": self.study_id,
+                "run_id": self.run_id,
+                "number": number,
+                "phase": phase,
+                "component": component,
+                **reading.to_json(),
+                **self._carbon(component, reading),
+                "started_at": started_at,
+                "ended_at": ended_at,
+            }
+            for component, reading in readings.items()
+        ]
+        with self.storage.writing() as connection:
+            connection.execute(sa.insert(ledger_table), rows)
+
+    def _carbon(self, component: Component, reading: Reading) -> dict[str, float | None]:
+        if self.carbon is None or reading.kwh is None:
+            return {"co2_kg": None, "g_per_kwh": None}
+        # Embodied carbon follows the busy hours of the machine, which the CPU entry counts.
+        busy_hours = reading.cpu_seconds / 3600 if component == "cpu" else 0.0
+        return {
+            "co2_kg": self.carbon.co2_kg(reading.kwh, busy_hours),
+            "g_per_kwh": self.carbon.intensity.g_per_kwh,
+        }
+
+
+def _sums() -> list[sa.ColumnElement[Any]]:
+    c = ledger_table.c
+    return [
+        sa.func.coalesce(sa.func.sum(c.joules), 0.0),
+        sa.func.coalesce(sa.func.sum(c.low_joules), 0.0),
+        sa.func.coalesce(sa.func.sum(c.high_joules), 0.0),
+        sa.func.sum(c.co2_kg),
+        sa.func.coalesce(sa.func.sum(c.cpu_seconds), 0.0),
+        sa.func.coalesce(sa.func.sum(c.wall_seconds), 0.0),
+        sa.func.count(),
+        sa.func.count() - sa.func.count(c.joules),
+    ]
+
+
+def _spent(row: tuple[Any, ...]) -> Spent:
+    joules, low, high, co2_kg, cpu_seconds, wall_seconds, entries, unmetered = row
+    return Spent(
+        joules / JOULES_PER_KWH,
+        low / JOULES_PER_KWH,
+        high / JOULES_PER_KWH,
+        co2_kg,
+        cpu_seconds,
+        wall_seconds,
+        entries,
+        unmetered,
+    )
+
+
+def spent_in_all(storage: Storage, study_id: int) -> Spent:
+    """The whole study: every trial, finished or not, and the search itself."""
+    query = sa.select(*_sums()).where(ledger_table.c.study_id == study_id)
+    with storage.reading() as connection:
+        return _spent(tuple(connection.execute(query).one()))
+
+
+def spent_by(storage: Storage, study_id: int, what: str) -> dict[str, Spent]:
+    """The study's spending in parts that add up to the whole.
+
+    Args:
+        storage: The database.
+        study_id: Optuna's number of the study.
+        what: ``"phase"``, ``"component"``, ``"kind"``, ``"run"``, ``"trial"`` or ``"state"``: that
+            of the trial, where attempts that were interrupted and queued again are
+            ``"interrupted"`` and what belongs to no trial is ``"search"``.
+
+    Returns:
+        From part to spending, the largest first.
+    """
+    ledger, trials = ledger_table.c, trials_table.c
+    numbers = sa.func.coalesce(sa.cast(ledger.number, sa.String), "search")
+    state = sa.case(
+        (ledger.number.is_(None), "search"),
+        else_=sa.func.coalesce(trials.state, "interrupted"),
+    )
+    part = {
+        "phase": ledger.phase,
+        "component": ledger.component,
+        "kind": ledger.kind,
+        "run": ledger.run_id,
+        "trial": numbers,
+        "state": state,
+    }[what]
+    joined = ledger_table.outerjoin(
+        trials_table,
+        (trials.study_id == ledger.study_id) & (trials.number == ledger.number),
+    )
+    query = (
+        sa.select(part, *_sums())
+        .select_from(joined)
+        .where(ledger.study_id == study_id)
+        .group_by(part)
+    )
+    with storage.reading() as connection:
+        parts = {str(row[0]): _spent(tuple(row[1:])) for row in connection.execute(query)}
+    return dict(sorted(parts.items(), key=lambda item: -item[1].kwh))

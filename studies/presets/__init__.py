@@ -1,0 +1,1 @@
+"""Study files that greenfront init starts from."""

@@ -1,0 +1,24 @@
+"""Study files to start from: one section about the data, the rest the same for all."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from greenfront.errors import UsageError
+
+__all__ = ["TASKS", "compose"]
+
+TASKS = ("digits", "mnist5k", "csv", "images", "arrays", "custom")
+
+
+def compose(task: str) -> str:
+    """The commented study file for a task.
+
+    Raises:
+        UsageError: There is none of this name.
+    """
+    if task not in TASKS:
+        raise UsageError(f"task {task!r} is unknown: take one of {', '.join(TASKS)}")
+    folder = files("greenfront.studies.presets")
+    head = folder.joinpath(f"task_{task}.toml").read_text(encoding="utf-8")
+    return head + folder.joinpath("common.toml").read_text(encoding="utf-8")

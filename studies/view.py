@@ -1,0 +1,107 @@
+"""Everything that is shown of a study of networks, read from the storage once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from greenfront.objectives.scores import break_even_predictions
+from greenfront.studies.facts import StudyFacts
+from greenfront.studies.front import (
+    MAXIMISE,
+    Front,
+    FrontRow,
+    baseline_of,
+    corners,
+    finished,
+    rank,
+)
+from greenfront.studies.ledger import Spent, spent_by, spent_in_all
+from greenfront.studies.progress import Step, progress
+from greenfront.studies.record import StudyRecord
+from greenfront.studies.storage import Storage
+from greenfront.studies.study_file import StudyFile
+from greenfront.studies.trials import TrialBook, TrialRow
+
+__all__ = ["StudyView", "view"]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyView:
+    """A study as it stands.
+
+    Attributes:
+        name: Of the study.
+        file: Its configuration.
+        facts: Of its data and machine.
+        meters: Its pinned instruments: component, kind and source of each.
+        trials: All of them, by number.
+        counts: Number of trials by state.
+        complete: Every complete trial with its scores, by number.
+        front: The ranked front.
+        baseline: The untouched baseline; ``None`` while none has finished.
+        steps: Hypervolume over trials and energy.
+        spent: In all.
+        spent_by_phase: The same in parts.
+    """
+
+    name: str
+    file: StudyFile
+    facts: StudyFacts
+    meters: list[dict[str, str]]
+    trials: tuple[TrialRow, ...]
+    counts: Counter[str]
+    complete: tuple[FrontRow, ...]
+    front: Front
+    baseline: FrontRow | None
+    steps: tuple[Step, ...]
+    spent: Spent
+    spent_by_phase: dict[str, Spent]
+
+    @property
+    def break_even_predictions(self) -> float | None:
+        """After how many predictions of the best model the search is paid back; ``None``: never."""
+        best, baseline = self.front.best, self.baseline
+        if best is None or baseline is None:
+            return None
+        chosen, usual = best.outcome.inference.kwh, baseline.outcome.inference.kwh
+        if chosen is None or usual is None:
+            return None
+        return break_even_predictions(self.spent.kwh, chosen, usual)
+
+
+def view(storage: Storage, name: str) -> StudyView:
+    """Reads a study.
+
+    Raises:
+        StudyError: There is no such study, or it is not a study of networks.
+    """
+    record = StudyRecord.load(storage, name)
+    file, facts = (
+        StudyFile.from_stored(record.configuration),
+        StudyFacts.from_json(record.facts or {}),
+    )
+    trials = TrialBook(storage, record.study_id).rows()
+    front = rank(name, trials, file.objectives.floor, facts.task.majority_fraction)
+    complete = tuple(
+        finished(row, front.floor) for row in trials if row.values is not None and front.floor
+    )
+    keys = file.baseline_keys(facts)
+    box = corners(
+        [row.values for row in trials if row.values is not None and row.key in keys],
+        facts.task.majority_fraction,
+    )
+    return StudyView(
+        name=name,
+        file=file,
+        facts=facts,
+        meters=record.meters or [],
+        trials=tuple(trials),
+        counts=Counter(row.state for row in trials),
+        complete=complete,
+        front=front,
+        baseline=baseline_of(complete, keys),
+        steps=tuple(progress(storage, record.study_id, MAXIMISE, box)),
+        spent=spent_in_all(storage, record.study_id),
+        spent_by_phase=spent_by(storage, record.study_id, "phase"),
+    )

@@ -1,0 +1,97 @@
+"""Hypervolume in a scale that people can read and that does not move while a search goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenfront.objectives.pareto import hypervolume, non_dominated
+
+__all__ = ["Corners", "Frontier", "minimised", "seen_corners"]
+
+
+@dataclass(frozen=True, slots=True)
+class Corners:
+    """What hypervolume is measured against, in the objectives' own units.
+
+    Attributes:
+        worst: The reference point: what is not better in every objective adds nothing.
+        best: With it, the hypervolume is the share of the box between the two corners; without it
+            (``None``), it is the raw volume in the product of the objectives' units.
+    """
+
+    worst: tuple[float, ...]
+    best: tuple[float, ...] | None = None
+
+
+def minimised(values: Sequence[Sequence[float]], maximise: Sequence[bool]) -> NDArray[np.float64]:
+    """Objective vectors ``[n, objectives]`` with the maximised ones negated."""
+    signs = np.where(np.asarray(maximise), -1.0, 1.0)
+    vectors: NDArray[np.float64] = np.asarray(values, dtype=np.float64)
+    signed: NDArray[np.float64] = vectors.reshape(-1, len(signs)) * signs
+    return signed
+
+
+def seen_corners(values: Sequence[Sequence[float]], maximise: Sequence[bool]) -> Corners | None:
+    """The box of everything seen, for a problem that has no natural one; ``None`` for nothing."""
+    if not values:
+        return None
+    matrix = np.asarray(values, dtype=np.float64)
+    high, low = matrix.max(axis=0), matrix.min(axis=0)
+    upward = np.asarray(maximise)
+    worst, best = np.where(upward, low, high), np.where(upward, high, low)
+    return Corners(tuple(worst.tolist()), tuple(best.tolist()))
+
+
+class Frontier:
+    """The non-dominated vectors so far, kept up to date one by one.
+
+    Args:
+        maximise: For each objective, whether more is better.
+    """
+
+    def __init__(self, maximise: Sequence[bool]) -> None:
+        self._maximise = tuple(maximise)
+        self._front: NDArray[np.float64] = np.empty((0, len(self._maximise)))
+
+    def add(self, values: Sequence[float]) -> None:
+        """Takes one vector in, in the objectives' own units."""
+        pool = np.concatenate([self._front, minimised([values], self._maximise)])
+        self._front = pool[non_dominated(pool)]
+
+    def __len__(self) -> int:
+        """Number of vectors on the front; equal ones count each."""
+        return len(self._front)
+
+    def dominates(self, values: Sequence[float]) -> bool:
+        """Whether a vector of the front is nowhere worse than ``values`` and somewhere better."""
+        vector = minimised([values], self._maximise)[0]
+        no_worse = (self._front <= vector).all(axis=1)
+        better = (self._front < vector).any(axis=1)
+        return bool((no_worse & better).any())
+
+    def volume(self, corners: Corners) -> float:
+        """Hypervolume of the front.
+
+        In a box, an objective that is a multiple of an earlier one (CO₂ under a constant
+        intensity) is left out: it would count the same gain twice. One whose corners agree cannot
+        be scaled and is left out as well; in a box without any extent the volume is 0.
+        """
+        if not len(self._front):
+            return 0.0
+        worst = minimised([corners.worst], self._maximise)[0]
+        if corners.best is None:
+            return hypervolume(self._front, worst)
+        best = minimised([corners.best], self._maximise)[0]
+        scaled: list[NDArray[np.float64]] = []
+        for column in np.flatnonzero(worst > best):
+            share = (self._front[:, column] - best[column]) / (worst[column] - best[column])
+            if not any(np.allclose(share, other) for other in scaled):
+                scaled.append(share)
+        if not scaled:
+            return 0.0
+        # Nothing counts for better than the best corner.
+        return hypervolume(np.clip(np.stack(scaled, axis=1), 0.0, None), np.ones(len(scaled)))

@@ -1,0 +1,100 @@
+"""Jobs that misbehave, for evaluators; imported by name in a process of their own."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+from greenfront.errors import DataError, TrialFailed, TrialStopped
+from greenfront.objectives.host import Host
+from greenfront.search.workers.evaluator import Calls
+from greenfront.search.workers.trial_job import trial_job
+
+
+def burn(cpu_seconds: float) -> None:
+    until = time.process_time() + cpu_seconds
+    while time.process_time() < until:
+        pass
+
+
+def make(host: Host, settings: dict[str, Any]) -> Calls:
+    if settings.get("refuse"):
+        raise DataError("the data are refused")
+
+    def segfault(_argument: Any) -> None:
+        with host.phase("train"):
+            burn(0.2)
+            ctypes.string_at(0)
+
+    def killed(_argument: Any) -> None:
+        burn(0.1)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def hang(_argument: Any) -> None:
+        with host.phase("train"):
+            time.sleep(3600)
+
+    def hog(_argument: Any) -> None:
+        blocks = []
+        while True:
+            blocks.append(b"x" * 50_000_000)
+            time.sleep(0.01)
+
+    def raises(_argument: Any) -> None:
+        raise RuntimeError("something odd")
+
+    def no_memory(_argument: Any) -> None:
+        raise MemoryError
+
+    def diverge(_argument: Any) -> None:
+        raise TrialFailed("diverged", "the loss was nan")
+
+    def give_up(_argument: Any) -> None:
+        raise TrialStopped("not worth it")
+
+    def work(cpu_seconds: float) -> dict[str, float]:
+        host.progress("half way")
+        burn(cpu_seconds / 4)
+        with host.phase("train") as window:
+            burn(cpu_seconds)
+        reading = window.total
+        return {"joules": reading.joules or 0.0, "cpu_seconds": reading.cpu_seconds}
+
+    def work_in_children(cpu_seconds: float) -> dict[str, float]:
+        with host.phase("train") as window:
+            for _ in range(4):
+                code = f"import time\nwhile time.process_time() < {cpu_seconds / 4}: pass"
+                subprocess.run([sys.executable, "-c", code], check=True)
+        return {"cpu_seconds": window.total.cpu_seconds}
+
+    def say(_argument: Any) -> int:
+        sys.stdout.write("users print things\n")
+        return os.getpid()
+
+    calls = (segfault, killed, hang, hog, raises, no_memory, diverge, give_up)
+    return {
+        **{call.__name__: call for call in calls},
+        "work": work,
+        "work_in_children": work_in_children,
+        "say": say,
+    }
+
+
+def int8_crashes(host: Host, settings: dict[str, Any]) -> Calls:
+    """The real trials, but every 8-bit one brings its process down half way."""
+    calls = dict(trial_job(host, settings))
+    honest = calls["trial"]
+
+    def trial(candidate: Any) -> Any:
+        if candidate["precision"]["bits"] == 8:
+            with host.phase("train"):
+                burn(0.1)
+                ctypes.string_at(0)
+        return honest(candidate)
+
+    return {**calls, "trial": trial}

@@ -1,0 +1,110 @@
+"""Problems without networks, with known answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from greenfront import (
+    Categorical,
+    Evaluation,
+    Integer,
+    Objective,
+    PlainChoice,
+    Problem,
+    Real,
+    SearchSpace,
+    When,
+)
+from greenfront.errors import TrialFailed, TrialStopped
+from greenfront.search.problem import Attempt
+from greenfront.spaces.knobs import Point
+
+SPENT_KWH = 1e-6
+
+
+def plain(point: Point) -> PlainChoice:
+    return PlainChoice(dict(point))
+
+
+class ZDT1(Problem[PlainChoice]):
+    """Two objectives, convex front ``f2 = 1 − √f1`` at ``x2 = … = 0``.
+
+    Zitzler, Deb and Thiele, "Comparison of multiobjective evolutionary algorithms", 2000.
+    """
+
+    objectives = (Objective("f1"), Objective("f2"))
+    reference = (1.1, 1.1)
+    best_hypervolume = 1.1 * 1.1 - 1 / 3
+
+    def __init__(self, dimensions: int = 4) -> None:
+        self.space = SearchSpace(
+            tuple(Real(f"x{index}", 0, 1) for index in range(dimensions)), decode=plain
+        )
+
+    def evaluate(
+        self, candidate: PlainChoice, fidelity: int, checkpoint: object | None, attempt: Attempt
+    ) -> Evaluation:
+        x = [float(value) for value in candidate.values.values()]
+        g = 1 + 9 * sum(x[1:]) / (len(x) - 1)
+        return Evaluation((x[0], g * (1 - math.sqrt(x[0] / g))), SPENT_KWH)
+
+
+class Menu(Problem[PlainChoice]):
+    """A conditional space of 27 points whose front is known.
+
+    Dish ``"a"`` has 2 sizes × 3 spices, dish ``"b"`` has 7 temperatures × 3 spices. Taste is
+    maximised, cost minimised.
+    """
+
+    objectives = (Objective("taste", maximise=True), Objective("cost"))
+
+    def __init__(
+        self,
+        before: Callable[[PlainChoice], None] = lambda candidate: None,
+        first: Sequence[Point] = (),
+    ) -> None:
+        self.space = SearchSpace(
+            (
+                Categorical("dish", ("a", "b")),
+                Categorical("size", (1, 2), when=(When("dish", ("a",)),)),
+                Integer("heat", 0, 6, when=(When("dish", ("b",)),)),
+                Integer("spice", 0, 2),
+            ),
+            decode=plain,
+        )
+        self.before = before
+        self.first = first
+        self.tried: list[str] = []
+
+    @staticmethod
+    def values(point: Point) -> tuple[float, float]:
+        if point["dish"] == "a":
+            return 3.0 * int(point["size"]) + int(point["spice"]), 2.0 + int(point["size"])
+        return 1.0 * int(point["heat"]) - int(point["spice"]), 0.5 * int(point["heat"])
+
+    def first_generation(self) -> Sequence[Point]:
+        return self.first
+
+    def evaluate(
+        self, candidate: PlainChoice, fidelity: int, checkpoint: object | None, attempt: Attempt
+    ) -> Evaluation:
+        self.before(candidate)
+        self.tried.append(candidate.key)
+        return Evaluation(self.values(candidate.values), SPENT_KWH, detail={"key": candidate.key})
+
+    def points(self) -> list[dict[str, str | int | float | bool]]:
+        a = [{"dish": "a", "size": s, "spice": p} for s in (1, 2) for p in range(3)]
+        b = [{"dish": "b", "heat": h, "spice": p} for h in range(7) for p in range(3)]
+        return [*a, *b]
+
+
+def fail(cause: str) -> Callable[[PlainChoice], None]:
+    def raise_failure(candidate: PlainChoice) -> None:
+        raise TrialFailed(cause, "as the test wants it")
+
+    return raise_failure
+
+
+def stop(candidate: PlainChoice) -> None:
+    raise TrialStopped("as the test wants it")

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from contracts.tasks import SEED, TaskContract
+from greenfront.errors import DataError
+from greenfront.objectives.tasks import images
+from greenfront.objectives.tasks.load import load_task, read_raw
+from greenfront.objectives.tasks.settings import TaskSettings
+
+
+def write_folder(folder, *, shape=(6, 5, 3), each=6) -> TaskSettings:
+    """Writes two classes of random images, ``shape`` being height, width (and channels)."""
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (folder / name).mkdir(parents=True)
+        for index in range(each):
+            pixels = rng.integers(0, 256, shape, dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{index}.png")
+    return TaskSettings(kind="images", path=str(folder))
+
+
+def pixels_of(settings, tmp_path) -> np.ndarray:
+    return read_raw(settings, cache=tmp_path / "cache").inputs.values
+
+
+class TestImages(TaskContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def settings(cls, tmp_path_factory):
+        return write_folder(tmp_path_factory.mktemp("images") / "pets")
+
+    def test_shape(self, task):
+        assert task.facts.name == "pets"
+        assert task.facts.input_shape == (3, 6, 5)
+        assert task.facts.class_names == ("cat", "dog")
+
+    def test_pixels_are_those_of_the_files(self, raw, settings):
+        with Image.open(f"{settings.path}/cat/0.png") as image:
+            expected = np.asarray(image).transpose(2, 0, 1)
+        np.testing.assert_array_equal(raw.inputs.values[0], expected)
+        assert raw.labels.tolist() == ["cat"] * 6 + ["dog"] * 6
+
+
+def test_images_are_decoded_once_and_again_when_a_file_changes(tmp_path, monkeypatch):
+    settings = write_folder(tmp_path / "pets")
+    cache = tmp_path / "cache"
+    first = load_task(settings, cache=cache, seed=SEED)
+    calls = []
+    decode = images._decode
+    monkeypatch.setattr(images, "_decode", lambda *keys: calls.append(keys) or decode(*keys))
+    assert load_task(settings, cache=cache, seed=SEED).facts == first.facts
+    assert calls == []
+    image = tmp_path / "pets" / "cat" / "0.png"
+    Image.fromarray(np.zeros((6, 5, 3), np.uint8)).save(image)
+    os.utime(image, (1, 1))
+    assert load_task(settings, cache=cache, seed=SEED).facts.fingerprint != first.facts.fingerprint
+    assert len(calls) == 12
+    read_raw(dataclasses.replace(settings, image_size=4), cache=cache)
+    assert len(calls) == 24
+
+
+def test_damaged_cache_files_are_made_again(tmp_path):
+    settings = write_folder(tmp_path / "pets")
+    expected = pixels_of(settings, tmp_path)
+    (kept,) = (tmp_path / "cache").iterdir()
+    for content in (b"", kept.read_bytes()[:200]):
+        kept.write_bytes(content)
+        np.testing.assert_array_equal(pixels_of(settings, tmp_path), expected)
+        assert list((tmp_path / "cache").iterdir()) == [kept]
+
+
+def test_caches_that_cannot_be_written_are_refused(tmp_path):
+    settings = write_folder(tmp_path / "pets")
+    (tmp_path / "cache").write_text("in the way")
+    with pytest.raises(
+        DataError, match=r"cache file .*/cache/images-\w+.npz must be writable.*Mak"
+    ):
+        pixels_of(settings, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "keys", "expected"),
+    [
+        ((6, 5), {}, (1, 6, 5)),
+        ((6, 5, 3), {}, (3, 6, 5)),
+        ((6, 5, 4), {}, (3, 6, 5)),
+        ((6, 5, 3), {"channels": 1}, (1, 6, 5)),
+        ((6, 5), {"channels": 3}, (3, 6, 5)),
+        ((6, 5), {"image_size": 8}, (1, 8, 8)),
+    ],
+)
+def test_sizes_and_channels(tmp_path, shape, keys, expected):
+    settings = dataclasses.replace(write_folder(tmp_path / "pets", shape=shape), **keys)
+    pixels = pixels_of(settings, tmp_path)
+    assert pixels.shape == (12, *expected)
+    assert pixels.dtype == np.uint8
+
+
+def test_images_of_different_sizes_and_colours_become_32_pixels_of_colour(tmp_path):
+    settings = write_folder(tmp_path / "pets", shape=(40, 50))
+    Image.new("RGB", (7, 7)).save(tmp_path / "pets" / "cat" / "nested.JPG")
+    (tmp_path / "pets" / "cat" / "notes.txt").write_text("passed over")
+    (tmp_path / "pets" / ".hidden").mkdir()
+    assert pixels_of(settings, tmp_path).shape == (13, 3, 32, 32)
+
+
+def test_unusual_modes(tmp_path):
+    settings = write_folder(tmp_path / "pets", shape=(2, 2), each=1)
+    folder = tmp_path / "pets" / "eel"
+    folder.mkdir()
+    Image.fromarray(np.full((2, 2), 0x80FF, np.uint16)).save(folder / "deep.png")
+    Image.new("1", (2, 2), 1).save(folder / "ink.png")
+    palette = Image.new("P", (2, 2), 1)
+    palette.putpalette([0, 0, 0, 9, 9, 9])
+    palette.save(folder / "palette.png", transparency=b"\x00\xff")
+    pixels = pixels_of(dataclasses.replace(settings, channels=1), tmp_path)
+    assert pixels[2:, 0, 0, 0].tolist() == [0x80, 255, 9]
+
+
+def test_photos_are_turned_upright(tmp_path):
+    settings = write_folder(tmp_path / "pets", each=0)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: rows are columns
+    pixels = np.zeros((4, 8, 3), np.uint8)
+    pixels[:, 4:] = 255
+    for name in ("cat", "dog"):
+        Image.fromarray(pixels).save(tmp_path / "pets" / name / "0.png", exif=exif)
+    seen = pixels_of(settings, tmp_path)
+    assert seen.shape == (2, 3, 8, 4)
+    assert seen[0, 0, :4].max() == 0
+    assert seen[0, 0, 4:].min() == 255
+
+
+def test_images_that_cannot_be_read_are_named(tmp_path):
+    settings = write_folder(tmp_path / "pets")
+    broken = tmp_path / "pets" / "dog" / "3.png"
+    content = broken.read_bytes()
+    for damaged in (b"", b"no image", content[: len(content) // 2]):
+        broken.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"pets/dog/3.png: every image must be .* replace or"):
+            pixels_of(settings, tmp_path)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_without_pillow_it_says_what_to_install(tmp_path, monkeypatch):
+    settings = write_folder(tmp_path / "pets")
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(DataError, match=r"'images' .* Pillow.*greenfront\[images\]"):
+        pixels_of(settings, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        ([], "pets: there must be one sub-folder a class, but there is none: make one"),
+        (["train", "test"], r"pets: .* but are splits \(test, train\): give the folder"),
+        (["cat"], r"pets/cat: the folder of a class must hold images \(.bmp.* holds none: add"),
+    ],
+)
+def test_bad_folders_are_refused(tmp_path, folders, message):
+    (tmp_path / "pets").mkdir()
+    for name in folders:
+        (tmp_path / "pets" / name).mkdir()
+    with pytest.raises(DataError, match=message):
+        pixels_of(TaskSettings(kind="images", path=str(tmp_path / "pets")), tmp_path)
+
+
+def test_missing_folders_and_files_are_refused(tmp_path):
+    settings = TaskSettings(kind="images", path=str(tmp_path / "pets"))
+    with pytest.raises(DataError, match="pets: this folder must exist, but does not: correct"):
+        pixels_of(settings, tmp_path)
+    (tmp_path / "pets").write_text("")
+    with pytest.raises(DataError, match="'images' needs a folder, but this is a file: name"):
+        pixels_of(settings, tmp_path)
+
+
+def test_too_few_images_are_refused(tmp_path):
+    settings = write_folder(tmp_path / "pets", each=2)
+    with pytest.raises(DataError, match=r"pets: .* only 2 in class 'cat', 2 in class 'dog': add"):
+        load_task(settings, cache=tmp_path / "cache", seed=0)

@@ -1,0 +1,295 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import moocore
+import numpy as np
+import optuna
+import pytest
+import sqlalchemy as sa
+
+from contracts.problems import SPENT_KWH, ZDT1, Menu, fail, stop
+from greenfront import PlainChoice, optimize_problem
+from greenfront.errors import SearchAborted, StudyError, TrialFailed, TrialStopped
+from greenfront.objectives.metering.instruments import detect
+from greenfront.search.problem import Attempt, Evaluation
+from greenfront.search.status import Status
+from greenfront.studies.ledger import spent_by, spent_in_all
+from greenfront.studies.storage import Storage
+from greenfront.studies.trials import TrialRow
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/study.db"
+
+
+def test_finds_the_known_front_of_a_conditional_space() -> None:
+    result = optimize_problem(Menu(), trials=27, seed=0)
+    values = np.array([Menu.values(point) for point in Menu().points()])
+    losses = values * [-1, 1]
+    front = {tuple(v) for v in values[moocore.is_nondominated(losses, keep_weakly=True)]}
+    assert {tuple(trial.values) for trial in result.study.best_trials} == front
+
+
+def test_curve_ends_at_the_hypervolume_of_the_front() -> None:
+    result = optimize_problem(ZDT1(), trials=60, seed=0)
+    values = np.array([row.values for row in result.trials])
+    assert result.curve[-1].hypervolume == pytest.approx(
+        moocore.hypervolume(values, ref=[1.1, 1.1])
+    )
+    volumes = [step.hypervolume for step in result.curve]
+    assert volumes == sorted(volumes)
+    assert [step.finished for step in result.curve] == list(range(1, 61))
+
+
+def test_spent_energy_is_charged_once() -> None:
+    result = optimize_problem(ZDT1(), trials=20)
+    assert result.spent.kwh == pytest.approx(20 * SPENT_KWH, rel=1e-9)
+    assert result.curve[-1].kwh_spent == pytest.approx(20 * SPENT_KWH, rel=1e-9)
+
+
+def test_first_generation_comes_first_and_in_order() -> None:
+    first = [
+        {"dish": "b", "heat": 3, "spice": 0},
+        {"dish": "a", "size": 2, "spice": 2},
+        {"dish": "b", "heat": 6, "spice": 1},
+    ]
+    result = optimize_problem(Menu(first=first), trials=5)
+    assert [row.choice for row in result.trials[:3]] == first
+
+
+def test_first_generation_is_cut_to_the_budget() -> None:
+    problem = Menu(first=Menu().points())
+    assert len(optimize_problem(problem, trials=4).trials) == 4
+
+
+def test_a_study_goes_on_where_it_stopped(url: str) -> None:
+    first = optimize_problem(Menu(), trials=6, storage=url)
+    second = optimize_problem(Menu(), trials=14, storage=url)
+    assert [row.key for row in second.trials[:6]] == [row.key for row in first.trials]
+    assert len(second.trials) == 14
+    again = optimize_problem(Menu(), trials=14, storage=url)
+    assert again.trials == second.trials
+    assert again.spent == second.spent
+
+
+def test_a_name_that_another_study_has_is_refused(url: str) -> None:
+    optimize_problem(Menu(), trials=2, storage=url)
+    with pytest.raises(StudyError, match="other settings"):
+        optimize_problem(ZDT1(), trials=2, storage=url)
+
+
+def test_energy_budget_ends_the_search() -> None:
+    result = optimize_problem(ZDT1(), budget_kwh=9.5 * SPENT_KWH)
+    assert len(result.trials) == 10
+    assert "energy budget" in result.reason
+
+
+def test_time_budget_ends_the_search(url: str) -> None:
+    result = optimize_problem(ZDT1(), trials=5, budget_minutes=1e-9, storage=url)
+    assert result.trials == ()
+    assert "time budget" in result.reason
+
+
+def test_failed_trials_count_and_are_told(url: str) -> None:
+    causes = iter(["one", "two"] * 50)
+
+    def sometimes(candidate: PlainChoice) -> None:
+        if candidate.values["dish"] == "a":
+            raise TrialFailed(next(causes), "as the test wants it")
+
+    result = optimize_problem(Menu(before=sometimes), trials=12, storage=url)
+    failed = [row for row in result.trials if row.choice["dish"] == "a"]
+    assert failed
+    assert len(result.trials) == 12
+    assert all(row.state == "failed" and row.values is None for row in failed)
+    assert all("as the test wants it" in (row.reason or "") for row in failed)
+    study = optuna.load_study(study_name="study", storage=url)
+    states = {trial.number: trial.state for trial in study.trials}
+    assert all(states[row.number] == optuna.trial.TrialState.FAIL for row in failed)
+
+
+def test_three_failures_in_a_row_of_one_cause_end_the_study(url: str) -> None:
+    problem = Menu(before=fail("diverged"))
+    with pytest.raises(SearchAborted, match=r"3 trials in a row.*diverged"):
+        optimize_problem(problem, trials=10, storage=url)
+    study = optuna.load_study(study_name="study", storage=url)
+    assert [t.state for t in study.trials] == [optuna.trial.TrialState.FAIL] * 3
+    # Mended, it goes on, and the failures still count.
+    result = optimize_problem(Menu(), trials=10, storage=url)
+    assert [row.state for row in result.trials].count("complete") == 7
+
+
+def test_three_failures_of_different_causes_do_not() -> None:
+    causes = iter(["one", "two", "three"] * 9)
+
+    def always(candidate: PlainChoice) -> None:
+        raise TrialFailed(next(causes), "as the test wants it")
+
+    result = optimize_problem(Menu(before=always), trials=6)
+    assert [row.state for row in result.trials] == ["failed"] * 6
+
+
+def test_stopped_trials_count_and_are_no_failures() -> None:
+    result = optimize_problem(Menu(before=stop), trials=6)
+    assert [row.state for row in result.trials] == ["stopped"] * 6
+    assert {t.state for t in result.study.trials} == {optuna.trial.TrialState.PRUNED}
+
+
+def test_values_that_are_not_finite_fail() -> None:
+    class Endless(Menu):
+        def evaluate(
+            self, candidate: PlainChoice, fidelity: int, checkpoint: object, attempt: Attempt
+        ) -> Evaluation:
+            if candidate.values["dish"] == "a":
+                return Evaluation((float("nan"), 1.0), 0.0)
+            return super().evaluate(candidate, fidelity, checkpoint, attempt)
+
+    result = optimize_problem(Endless(), trials=8)
+    states = {row.choice["dish"]: row.state for row in result.trials}
+    assert states == {"a": "failed", "b": "complete"}
+
+
+def test_an_error_of_the_problem_itself_is_raised() -> None:
+    def broken(candidate: PlainChoice) -> None:
+        raise ZeroDivisionError("a bug in the user's problem")
+
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        optimize_problem(Menu(before=broken), trials=6)
+
+
+def test_hopeless_candidates_are_known_from_the_archive() -> None:
+    asked: list[str | None] = []
+
+    class Judged(Menu):
+        def evaluate(
+            self, candidate: PlainChoice, fidelity: int, checkpoint: object, attempt: Attempt
+        ) -> Evaluation:
+            values = self.values(candidate.values)
+            reason = attempt.hopeless(values)
+            asked.append(reason)
+            if reason:
+                raise TrialStopped(reason)
+            return Evaluation(values, 0.0)
+
+    first = [
+        {"dish": "a", "size": 2, "spice": 2},
+        {"dish": "a", "size": 2, "spice": 1},
+        {"dish": "b", "heat": 0, "spice": 0},
+    ]
+    result = optimize_problem(Judged(first=first), trials=3)
+    assert [row.state for row in result.trials] == ["complete", "stopped", "complete"]
+    assert "taste 7" in (asked[1] or "")
+
+
+def test_several_workers_share_the_trials(url: str) -> None:
+    barrier = threading.Barrier(3, timeout=30)
+
+    def together(candidate: PlainChoice) -> None:
+        barrier.wait()
+
+    problem = Menu(before=together)
+    result = optimize_problem(problem, trials=9, storage=url, workers=3)
+    assert len(result.trials) == len({row.key for row in result.trials}) == 9
+    assert sorted(problem.tried) == sorted(row.key for row in result.trials)
+
+
+def test_an_observer_sees_every_trial_and_the_end(url: str) -> None:
+    class Notebook:
+        def __init__(self) -> None:
+            self.rows: list[TrialRow] = []
+            self.last: Status | None = None
+
+        def changed(self, status: Status) -> None:
+            self.last = status
+
+        def finished(self, row: TrialRow) -> None:
+            self.rows.append(row)
+
+    notebook = Notebook()
+    result = optimize_problem(Menu(), trials=7, storage=url, observer=notebook)
+    assert notebook.rows == list(result.trials)
+    assert notebook.last is not None
+    assert notebook.last.finished_trials == 7
+    assert notebook.last.front_size == len(result.study.best_trials)
+    assert notebook.last.kwh_spent == pytest.approx(7 * SPENT_KWH)
+
+
+def test_the_search_itself_is_metered(url: str) -> None:
+    result = optimize_problem(ZDT1(), trials=10, storage=url, instruments=detect())
+    storage = Storage(url, create=False)
+    parts = spent_by(storage, 1, "phase")
+    storage.close()
+    assert parts["search"].kwh > 0
+    assert parts["search"].cpu_seconds > 0
+    assert parts["evaluate"].kwh == pytest.approx(10 * SPENT_KWH)
+    assert result.spent.kwh == pytest.approx(parts["search"].kwh + parts["evaluate"].kwh)
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing in the engine may catch it on the way out of a write."""
+
+
+@pytest.mark.parametrize("where", ["claim", "finish", "tell"])
+def test_a_death_between_any_two_writes_loses_nothing(
+    url: str, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cuts the engine off after a write of the sixth trial, then resumes."""
+    from greenfront.search import engine as module
+    from greenfront.studies.runs import Run
+    from greenfront.studies.trials import TrialBook
+
+    calls = 0
+
+    def dying(original: Any) -> Any:
+        def call(*args: Any, **named: Any) -> Any:
+            nonlocal calls
+            answer = original(*args, **named)
+            calls += 1
+            if calls == 6:
+                raise Killed
+            return answer
+
+        return call
+
+    with monkeypatch.context() as patch:
+        if where == "tell":
+            patch.setattr(module, "tell", dying(module.tell))
+        else:
+            patch.setattr(TrialBook, where, dying(getattr(TrialBook, where)))
+        with pytest.raises(Killed):
+            optimize_problem(Menu(), trials=12, storage=url)
+    assert Run  # the run has signed out, as it would be found dead after a kill
+
+    result = optimize_problem(Menu(), trials=12, storage=url)
+    assert [row.state for row in result.trials] == ["complete"] * 12
+    assert len({row.key for row in result.trials}) == 12
+    assert [row.slot for row in sorted(result.trials, key=lambda r: r.slot)] == list(range(12))
+    study = optuna.load_study(study_name="study", storage=url)
+    complete = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
+    assert sorted(t.number for t in complete) == sorted(row.number for row in result.trials)
+    assert not [t for t in study.trials if not t.state.is_finished()]
+
+
+def test_an_interrupted_trial_is_queued_again_with_the_same_choice(url: str) -> None:
+    def interrupt(candidate: PlainChoice) -> None:
+        if len(problem.tried) == 4:
+            raise KeyboardInterrupt
+
+    problem = Menu(before=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        optimize_problem(problem, trials=10, storage=url)
+    storage = Storage(url, create=False)
+    with storage.reading() as connection:
+        left = connection.execute(
+            sa.text("SELECT key FROM greenfront_trials WHERE state = 'running'")
+        ).scalar_one()
+    assert spent_in_all(storage, 1).entries == 4
+    storage.close()
+    second = Menu()
+    result = optimize_problem(second, trials=10, storage=url)
+    assert second.tried[0] == left
+    assert len(result.trials) == 10
