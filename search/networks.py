@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
-from greenfront.errors import SearchAborted, TrialFailed, UsageError
+from greenfront.errors import SearchAborted, TrialFailed
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.meter import Component
 from greenfront.objectives.outcome import Outcome, Sizing
@@ -96,8 +95,6 @@ def explore(
         charged.append(Charged(phase, readings, start, end))
 
     hooks = CallHooks(charge=charge)
-    place = Path(file.study.cache) if cache is None else cache
-    was_there = place.exists()
     try:
         evaluator = start_evaluator(file, instruments, hooks, cache)
         facts = StudyFacts.from_json(evaluator.call("describe", None, hooks))
@@ -105,11 +102,6 @@ def explore(
             evaluator.close(charge)
             instruments = Instruments(tuple(m for m in instruments.meters if m.component != "gpu"))
             evaluator = start_evaluator(file, instruments, hooks, cache)
-    except UsageError:
-        # Bad input leaves nothing behind, not even an empty log.
-        if not was_there:
-            shutil.rmtree(place, ignore_errors=True)
-        raise
     except TrialFailed as failure:
         raise SearchAborted(f"task {file.task.kind!r} could not be loaded: {failure}") from failure
     return evaluator, facts, instruments, charged

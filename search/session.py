@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
-from greenfront.errors import StudyError
+from greenfront.errors import StudyError, UsageError
 from greenfront.objectives.metering.instruments import Instruments, detect, require_pinned
 from greenfront.search.networks import NetworkProblem, explore
 from greenfront.search.optimize import SearchResult, directions, search_study
@@ -98,17 +100,29 @@ def open_session(file: StudyFile, *, new_in: Storage | None = None) -> Iterator[
         SearchAborted: The data brought the evaluator down.
     """
     instruments = detect(file.metering.watts_per_thread)
-    evaluator, facts, instruments, charged = explore(file, instruments)
-    try:
-        problem = NetworkProblem(file, facts, instruments, warm=evaluator)
-        if new_in is not None and file.study.name in study_names(new_in):
-            record = StudyRecord.load(new_in, file.study.name)
-            if record.facts is None:
-                raise StudyError(
-                    f"study {file.study.name!r} is not a study of networks: give the new one "
-                    "another name under [study] name"
-                )
-            record.require(problem.identity())
+    with contextlib.ExitStack() as stack:
+        with _nothing_left_of_a_refusal(Path(file.study.cache)):
+            evaluator, facts, instruments, charged = explore(file, instruments)
+            stack.callback(evaluator.close, lambda *_: None)
+            problem = NetworkProblem(file, facts, instruments, warm=evaluator)
+            if new_in is not None and file.study.name in study_names(new_in):
+                record = StudyRecord.load(new_in, file.study.name)
+                if record.facts is None:
+                    raise StudyError(
+                        f"study {file.study.name!r} is not a study of networks: give the new one "
+                        "another name under [study] name"
+                    )
+                record.require(problem.identity())
         yield Session(file, problem, instruments, tuple(charged))
-    finally:
-        evaluator.close(lambda *_: None)
+
+
+@contextlib.contextmanager
+def _nothing_left_of_a_refusal(cache: Path) -> Iterator[None]:
+    """Removes a cache folder that was made for input that was then refused."""
+    was_there = cache.exists()
+    try:
+        yield
+    except UsageError:
+        if not was_there:
+            shutil.rmtree(cache, ignore_errors=True)
+        raise

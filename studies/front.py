@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,7 +32,7 @@ class FrontRow:
         accuracy: 0 to 1.
         energy_kwh: Of making it and of the study's number of predictions.
         co2_kg: The same in CO₂ equivalent.
-        green_score: Accuracy in percent per kg of CO₂.
+        green_score: Accuracy in percent per kg of CO₂, infinite for none emitted.
         objection: Why it is not eligible; ``None`` if it is.
     """
 
@@ -59,7 +60,8 @@ class FrontRow:
             "accuracy": self.accuracy,
             "energy_kwh": self.energy_kwh,
             "co2_kg": self.co2_kg,
-            "green_score": self.green_score,
+            # JSON has no infinity, which is the score of a model that emits nothing.
+            "green_score": self.green_score if math.isfinite(self.green_score) else None,
             "eligible": self.eligible,
             "reason": self.objection,
             # Known once front members are measured again; one measurement says nothing of it.

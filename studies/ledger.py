@@ -93,7 +93,7 @@ class Ledger:
 
         Args:
             phase: What was going on.
-            readings: By component.
+            readings: By component; none at all leave no trace.
             number: The trial; ``None`` for the search itself.
             started_at: Unix seconds.
             ended_at: Unix seconds.
@@ -112,6 +112,8 @@ class Ledger:
             }
             for component, reading in readings.items()
         ]
+        if not rows:
+            return
         with self.storage.writing() as connection:
             connection.execute(sa.insert(ledger_table), rows)
 
@@ -178,7 +180,8 @@ def spent_by(storage: Storage, study_id: int, what: str) -> dict[str, Spent]:
     numbers = sa.func.coalesce(sa.cast(ledger.number, sa.String), "search")
     state = sa.case(
         (ledger.number.is_(None), "search"),
-        else_=sa.func.coalesce(trials.state, "interrupted"),
+        (trials.state.is_(None) | (trials.state == "requeued"), "interrupted"),
+        else_=trials.state,
     )
     part = {
         "phase": ledger.phase,

@@ -96,8 +96,11 @@ def _alive(row: sa.Row[Any]) -> bool:
         return False
     if row.host == _host():
         try:
+            process = psutil.Process(row.pid)
             # Creation time tells a process from another one that was given its number since.
-            return bool(abs(psutil.Process(row.pid).create_time() - row.pid_started_at) < 1.0)
+            same = abs(process.create_time() - row.pid_started_at) < 1.0
+            # A killed process that nobody has waited for keeps its number, but does nothing more.
+            return bool(same and process.status() != psutil.STATUS_ZOMBIE)
         except psutil.NoSuchProcess:
             return False
     return bool(time.time() - row.heartbeat_at < SILENCE_SECONDS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,11 @@ __all__ = ["DEFAULT_URL", "Storage", "ledger_table", "runs_table", "studies_tabl
 
 DEFAULT_URL = "sqlite:///greenfront.db"
 LOCK_TIMEOUT_SECONDS = 60
+
+RACES = 20
+"""Lost races for making a table before giving up: each means that another process got on."""
+
+RACE_SECONDS = 0.05
 
 _metadata = sa.MetaData()
 
@@ -114,29 +120,51 @@ class Storage:
     """
 
     def __init__(self, url: str = DEFAULT_URL, *, create: bool = True) -> None:
-        self.url = url
         parsed = _url(url)
+        # Messages name it, so the password stays out.
+        self.url = url if parsed.password is None else parsed.render_as_string(hide_password=True)
         self._check_file(parsed, create)
         try:
             self.engine = _engine(parsed)
-            with self.engine.connect() as connection:
-                present = sa.inspect(connection).has_table(trials_table.name)
-            if not present and not create:
-                raise NothingThere(
-                    f"storage {url!r} holds no greenfront study: run one there first"
-                )
-            self.optuna: optuna.storages.BaseStorage = _optuna_storage(url, parsed)
-            if create:
-                _metadata.create_all(self.engine)
+            try:
+                self.optuna: optuna.storages.BaseStorage = self._tables(url, create)
+            except BaseException:
+                self.engine.dispose()
+                raise
         except (sa.exc.NoSuchModuleError, ImportError) as error:
             raise StorageError(
-                f"storage {url!r} cannot be opened, its driver is missing ({error}): for "
+                f"storage {self.url!r} cannot be opened, its driver is missing ({error}): for "
                 "PostgreSQL, pip install 'greenfront[postgres]'"
             ) from error
         except sa.exc.DBAPIError as error:
             raise StorageError(
-                f"storage {url!r} cannot be opened ({error.orig}): check path, rights and server"
+                f"storage {self.url!r} cannot be opened ({error.orig}): check path, rights and "
+                "server"
             ) from error
+
+    def _tables(self, url: str, create: bool) -> optuna.storages.RDBStorage:
+        """Finds Optuna's tables and ours, or makes them."""
+        with self.engine.connect() as connection:
+            present = sa.inspect(connection).has_table(trials_table.name)
+        if not present and not create:
+            raise NothingThere(
+                f"storage {self.url!r} holds no greenfront study: run one there first"
+            )
+        _tune(self.engine)
+        for race in range(1, RACES + 1):
+            try:
+                opened = _optuna_storage(url)
+                if create:
+                    _metadata.create_all(self.engine)
+            except sa.exc.DBAPIError:
+                # Of several processes that make the same table in the same moment, all but one
+                # fail; they find it made when they look again.
+                if race == RACES:
+                    raise
+                time.sleep(RACE_SECONDS)
+            else:
+                return opened
+        raise AssertionError("unreachable")
 
     @classmethod
     def existing(cls, url: str) -> Storage | None:
@@ -161,6 +189,7 @@ class Storage:
         storage = cls.__new__(cls)
         storage.url = f"sqlite:///{folder.name}/study.db"
         storage.engine = _engine(sa.make_url(storage.url))
+        _tune(storage.engine)
         storage.optuna = optuna.storages.InMemoryStorage()
         storage._folder = folder  # kept alive with the storage
         _metadata.create_all(storage.engine)
@@ -198,8 +227,13 @@ class Storage:
 
     @staticmethod
     def _check_file(url: sa.URL, create: bool) -> None:
-        if url.get_backend_name() != "sqlite" or not url.database:
+        if url.get_backend_name() != "sqlite":
             return
+        if not url.database or url.database == ":memory:":
+            raise StorageError(
+                f"storage 'sqlite:///{url.database or ''}' is in memory and lost with its first "
+                f"connection: give a file, such as {DEFAULT_URL}"
+            )
         path = Path(url.database)
         if not create and not path.exists():
             raise StorageError(
@@ -215,7 +249,7 @@ class Storage:
 def _url(url: str) -> sa.URL:
     try:
         return sa.make_url(url)
-    except sa.exc.ArgumentError as error:
+    except (sa.exc.ArgumentError, ValueError) as error:  # the latter for a port that is no number
         raise StorageError(
             f"storage {url!r} is no SQLAlchemy URL: give one such as {DEFAULT_URL}"
         ) from error
@@ -225,13 +259,19 @@ def _engine(url: sa.URL) -> Engine:
     if url.get_backend_name() != "sqlite":
         return sa.create_engine(url, pool_pre_ping=True)
     engine = sa.create_engine(url, connect_args={"timeout": LOCK_TIMEOUT_SECONDS})
-    sa.event.listen(engine, "connect", _tune_sqlite)
 
     @sa.event.listens_for(engine, "connect")
     def manual_transactions(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
 
     return engine
+
+
+def _tune(engine: Engine) -> None:
+    """Sets SQLite up for several processes; this changes the file, so never for a mere look."""
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _tune_sqlite)
+        engine.dispose()  # connections opened before the listener
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:
@@ -243,12 +283,11 @@ def _tune_sqlite(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-def _optuna_storage(url: str, parsed: sa.URL) -> optuna.storages.RDBStorage:
-    if parsed.get_backend_name() != "sqlite":
+def _optuna_storage(url: str) -> optuna.storages.RDBStorage:
+    if _url(url).get_backend_name() != "sqlite":
         return optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
     storage = optuna.storages.RDBStorage(
         url, engine_kwargs={"connect_args": {"timeout": LOCK_TIMEOUT_SECONDS}}
     )
-    sa.event.listen(storage.engine, "connect", _tune_sqlite)
-    storage.engine.dispose()  # connections opened before the listener
+    _tune(storage.engine)
     return storage

@@ -35,7 +35,11 @@ __all__ = ["StudyFile"]
 
 
 def _as_range(value: object) -> object:
-    return (value, value) if isinstance(value, (int, float)) else value
+    if isinstance(value, (int, float)):
+        return (value, value)
+    if isinstance(value, (list, tuple)) and len(value) == 2:
+        return tuple(value)
+    raise ValueError("give one number, or a low and a high end")
 
 
 def _as_list(value: object) -> object:
@@ -60,7 +64,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
 
 
 class StudySection(_Section):
@@ -229,7 +233,7 @@ class CarbonSection(_Section):
             try:
                 region_intensity(value)
             except UsageError as error:
-                raise ValueError(str(error)) from error
+                raise ValueError(str(error).removeprefix("region: ").rstrip(".")) from error
         return value
 
     def model(self) -> CarbonModel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from greenfront.errors import StudyError
 from greenfront.objectives.scores import break_even_predictions
 from greenfront.studies.facts import StudyFacts
 from greenfront.studies.front import (
@@ -77,10 +78,12 @@ def view(storage: Storage, name: str) -> StudyView:
         StudyError: There is no such study, or it is not a study of networks.
     """
     record = StudyRecord.load(storage, name)
-    file, facts = (
-        StudyFile.from_stored(record.configuration),
-        StudyFacts.from_json(record.facts or {}),
-    )
+    if record.facts is None:
+        raise StudyError(
+            f"study {name!r} was begun from Python and is not a study of networks: look at it there"
+        )
+    file = StudyFile.from_stored(record.configuration)
+    facts = StudyFacts.from_json(record.facts)
     trials = TrialBook(storage, record.study_id).rows()
     front = rank(name, trials, file.objectives.floor, facts.task.majority_fraction)
     complete = tuple(

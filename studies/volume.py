@@ -56,10 +56,13 @@ class Frontier:
     def __init__(self, maximise: Sequence[bool]) -> None:
         self._maximise = tuple(maximise)
         self._front: NDArray[np.float64] = np.empty((0, len(self._maximise)))
+        self._seen = self._front
 
     def add(self, values: Sequence[float]) -> None:
         """Takes one vector in, in the objectives' own units."""
-        pool = np.concatenate([self._front, minimised([values], self._maximise)])
+        vector = minimised([values], self._maximise)
+        self._seen = np.concatenate([self._seen, vector])
+        pool = np.concatenate([self._front, vector])
         self._front = pool[non_dominated(pool)]
 
     def __len__(self) -> int:
@@ -86,12 +89,16 @@ class Frontier:
         if corners.best is None:
             return hypervolume(self._front, worst)
         best = minimised([corners.best], self._maximise)[0]
-        scaled: list[NDArray[np.float64]] = []
-        for column in np.flatnonzero(worst > best):
-            share = (self._front[:, column] - best[column]) / (worst[column] - best[column])
-            if not any(np.allclose(share, other) for other in scaled):
-                scaled.append(share)
-        if not scaled:
+        own: list[int] = []
+        extent = np.where(worst > best, worst - best, 1.0)
+        # Judged by everything seen: on a small front, two objectives may agree by chance.
+        shares = (self._seen - best) / extent
+        for column in np.flatnonzero(worst > best).tolist():
+            alike = [n for n in own if self._maximise[n] == self._maximise[column]]
+            if not any(np.allclose(shares[:, column], shares[:, n]) for n in alike):
+                own.append(column)
+        if not own:
             return 0.0
         # Nothing counts for better than the best corner.
-        return hypervolume(np.clip(np.stack(scaled, axis=1), 0.0, None), np.ones(len(scaled)))
+        scaled = np.clip((self._front - best) / extent, 0.0, None)[:, own]
+        return hypervolume(scaled, np.ones(len(own)))

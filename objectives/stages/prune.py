@@ -62,7 +62,8 @@ def prune(model: nn.Module, example: Tensor, ratio: float, head: nn.Module) -> f
 
 def _rounded(ratio: float, channels: int) -> float:
     """The ratio that leaves a multiple of ``ROUND_TO`` channels, and at least one such multiple."""
-    kept = max(ROUND_TO, int(channels * (1 - ratio)) // ROUND_TO * ROUND_TO)
+    left = int(channels * (1 - ratio) + 1e-9)  # 100 × (1 − 0.8) is 19.999…
+    kept = max(ROUND_TO, left // ROUND_TO * ROUND_TO)
     # Half a channel more, so that no rounding of the ratio itself takes one away.
     return max(0.0, 1 - (kept + 0.5) / channels)
 

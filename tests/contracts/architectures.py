@@ -301,6 +301,10 @@ class ArchitectureContract:
             assert not stored & floating
             assert executed & {"MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"}
 
+    def test_convolutions_are_calibrated_and_linear_layers_are_not(self) -> None:
+        convolves = any(isinstance(layer, nn.Conv2d) for layer in self.build().modules())
+        assert self.family.int8_recipe == ("static" if convolves else "dynamic")
+
     def test_int8_weights_are_stored_as_int8(self, files: dict[int, Path]) -> None:
         def large(path: Path, data_type: int) -> int:
             tensors = onnx.load(path).graph.initializer

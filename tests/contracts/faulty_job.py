@@ -85,13 +85,24 @@ def make(host: Host, settings: dict[str, Any]) -> Calls:
     }
 
 
+def always_diverges(host: Host, settings: dict[str, Any]) -> Calls:
+    """The real job, but every trial works for a while and then fails as a divergence does."""
+
+    def trial(_candidate: Any) -> None:
+        with host.phase("train"):
+            burn(0.1)
+            raise TrialFailed("diverged", "the loss was nan")
+
+    return {**trial_job(host, settings), "trial": trial}
+
+
 def int8_crashes(host: Host, settings: dict[str, Any]) -> Calls:
-    """The real trials, but every 8-bit one brings its process down half way."""
+    """The real trials, but every pruned 8-bit one brings its process down half way."""
     calls = dict(trial_job(host, settings))
     honest = calls["trial"]
 
     def trial(candidate: Any) -> Any:
-        if candidate["precision"]["bits"] == 8:
+        if candidate["precision"]["bits"] == 8 and candidate["pruning"]["ratio"] > 0:
             with host.phase("train"):
                 burn(0.1)
                 ctypes.string_at(0)

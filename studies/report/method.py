@@ -1,0 +1,145 @@
+"""The section that says how every number on the page was made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from html import escape
+
+from greenfront.studies import quantities
+from greenfront.studies.report.tables import meter_table
+from greenfront.studies.report.wording import instruments, kind_of_readings
+from greenfront.studies.view import StudyView
+
+__all__ = ["method"]
+
+
+def method(view: StudyView) -> str:
+    """Instruments, carbon model and formulas, as HTML."""
+    terms = [*_energy(view), *_carbon(view), *_scores(view), *_search(view)]
+    listed = "".join(f"<dt>{term}</dt><dd>{text}</dd>" for term, text in terms)
+    meters = meter_table(view) if view.meters else "<p>No instrument metered this study.</p>"
+    return f"{meters}<dl>{listed}</dl>"
+
+
+def _energy(view: StudyView) -> list[tuple[str, str]]:
+    objectives, sizes = view.file.objectives, view.facts.task.sizes
+    notes = [
+        (
+            "Kind of readings",
+            f"{escape(kind_of_readings(view))} ({escape(instruments(view))}). "
+            "<em>Measured</em> is read from a counter; <em>modelled</em> is computed from CPU time "
+            "and constants, and comparable with other models of this study rather than with a "
+            "power meter. What no instrument could tell is shown as –, never as 0.",
+        ),
+        (
+            "Energy",
+            "<code>energy_kwh = making_kwh + predictions × inference_kwh</code>, with "
+            f"{objectives.predictions:,.0f} predictions, metered in batches of {objectives.batch}. "
+            "Making counts the whole chain that leads to the model (training, pruning, "
+            "fine-tuning, quantising, export), also the parts that another trial had paid for.",
+        ),
+        (
+            "Energy of the search",
+            "What was really spent, once: every trial whether it finished or not, and the search "
+            "itself. It is another number than the sum of the models’ energies.",
+        ),
+        (
+            "Accuracy",
+            f"Share of the {sizes.get('validation', 0):,} validation examples that the exported "
+            "file, reloaded, classifies rightly. The test split played no part in this page.",
+        ),
+    ]
+    flags = Counter(flag for row in view.complete for flag in row.outcome.inference.flags)
+    if flags:
+        told = "; ".join(f"{escape(flag)} ({n} trials)" for flag, n in sorted(flags.items()))
+        notes.append(("Notes of the instruments on predictions", told))
+    return notes
+
+
+def _carbon(view: StudyView) -> list[tuple[str, str]]:
+    carbon = view.file.carbon.model()
+    embodied = carbon.embodied_kg_per_device_hour
+    return [
+        (
+            "CO₂",
+            "<code>co2_kg = energy_kwh × PUE × intensity + embodied × busy CPU hours</code>, in "
+            "CO₂ equivalent (Software Carbon Intensity, ISO/IEC 21031:2024).",
+        ),
+        (
+            "Carbon intensity",
+            f"{carbon.intensity.g_per_kwh:.4g} g per kWh ({escape(carbon.intensity.region)}). "
+            f"Source: {escape(carbon.intensity.source)}.",
+        ),
+        ("PUE", f"{carbon.pue:g} (energy of the building over that of its machines)"),
+        (
+            "Embodied CO₂",
+            f"{quantities.mass(embodied)} per busy CPU hour"
+            + ("; nothing of the making of the machine is counted." if embodied == 0 else "."),
+        ),
+    ]
+
+
+def _scores(view: StudyView) -> list[tuple[str, str]]:
+    floor = view.front.floor
+    rule = (
+        f"{quantities.percent(view.front.share)} of the best accuracy in the study, and more than "
+        f"always answering the most frequent class "
+        f"({quantities.percent(view.facts.task.majority_fraction)})"
+    )
+    reached = (
+        "" if floor is None else f": {quantities.percent(floor.accuracy)} with the present trials"
+    )
+    return [
+        (
+            "Front",
+            "The finished trials to which no other one is at least equal in accuracy, energy and "
+            "CO₂ and better in one of them.",
+        ),
+        (
+            "Green Score",
+            "<code>green_score = 100 × accuracy / co2_kg</code>, higher is better. It ranks the "
+            "front, but only above the floor: alone it prefers a model that has learnt nothing at "
+            "almost no cost.",
+        ),
+        ("Floor", f"{rule}{reached}. What is below it is listed last."),
+        (
+            "Baseline",
+            "The most accurate finished model without pruning, quantisation or distillation: what "
+            "would have been used without this search.",
+        ),
+        (
+            "Break-even",
+            "<code>search_kwh / (baseline_inference_kwh − best_inference_kwh)</code>: after so "
+            "many predictions of the best model the search has paid for itself.",
+        ),
+    ]
+
+
+def _search(view: StudyView) -> list[tuple[str, str]]:
+    search, study = view.file.search, view.file.study
+    return [
+        (
+            "Hypervolume",
+            f"{_reference(view)} An objective that is a multiple of another one counts once.",
+        ),
+        (
+            "Search",
+            f"{escape(search.sampler.upper())}, seed {study.seed}, trained on "
+            f"{escape(view.facts.device)}.",
+        ),
+    ]
+
+
+def _reference(view: StudyView) -> str:
+    if view.baseline is None:
+        return (
+            "The share that the front dominates of the box between the best and the worst value "
+            "seen of each objective; the corner of all the worst is the reference point. Once an "
+            "untouched baseline has finished, it is measured against that."
+        )
+    majority = quantities.percent(view.facts.task.majority_fraction)
+    return (
+        "The share that the front dominates of the box between a model that has learnt nothing "
+        f"(accuracy {majority}) at the energy and CO₂ of the dearest untouched baseline, which is "
+        "the reference point, and a faultless one that costs nothing."
+    )

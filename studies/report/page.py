@@ -1,0 +1,256 @@
+"""One self-contained page about a study: it opens offline and asks nobody for anything."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from datetime import UTC, datetime
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from greenfront.errors import UsageError
+from greenfront.studies import quantities
+from greenfront.studies.report import figures
+from greenfront.studies.report.method import method
+from greenfront.studies.report.tables import front_table, phase_table, unfinished_table
+from greenfront.studies.report.wording import (
+    break_even_note,
+    instruments,
+    kind_of_readings,
+    proportionality,
+    summary,
+)
+from greenfront.studies.view import StudyView
+
+__all__ = ["render", "write"]
+
+STATES = ("complete", "stopped", "failed", "running", "requeued")
+
+NOTHING_FINISHED = "<p class='empty'>No trial has finished with a result yet.</p>"
+
+
+def render(view: StudyView, now: datetime | None = None) -> str:
+    """Draws a study as one HTML file.
+
+    Args:
+        view: What is shown. Equal views give equal pages.
+        now: The date on the page, with its time zone; the present moment if left out.
+
+    Returns:
+        The page. It holds its own script and style and loads nothing.
+    """
+    moment = (now or datetime.now(UTC)).astimezone(UTC)
+    return Template(_packaged("template.html")).substitute(
+        name=escape(view.name),
+        task=escape(_task(view)),
+        date=moment.strftime("%Y-%m-%d %H:%M UTC"),
+        moment=moment.strftime("%Y-%m-%dT%H:%MZ"),
+        summary=escape(summary(view)),
+        cards=_cards(view),
+        front=_front(view),
+        progress=_progress(view),
+        scores=_scores(view),
+        phases=_phases(view),
+        table=front_table(view) if view.front.rows else NOTHING_FINISHED,
+        unfinished=_unfinished(view),
+        method=method(view),
+        style=_packaged("style.css"),
+        plotly=get_plotlyjs(),
+    )
+
+
+def write(view: StudyView, path: Path, now: datetime | None = None) -> None:
+    """Writes :func:`render` to a file, entirely or not at all.
+
+    Args:
+        view: What is shown.
+        path: Replaced if it exists.
+        now: As in :func:`render`.
+
+    Raises:
+        UsageError: The folder is missing, or the file cannot be written there.
+    """
+    page = render(view, now)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(page)
+        # A temporary file is private; a report is as readable as any file that the user makes.
+        part.chmod(0o666 & ~_umask())
+        part.replace(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"report file {str(path)!r} cannot be written: {error.strerror}: name a file in a folder "
+        "that exists and may be written to"
+    )
+
+
+def _umask() -> int:
+    # The mask can only be read by setting it.
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _packaged(name: str) -> str:
+    return files("greenfront.studies.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _task(view: StudyView) -> str:
+    task = view.facts.task
+    shape = " × ".join(str(side) for side in task.input_shape)
+    sizes = ", ".join(f"{n:,} {split}" for split, n in task.sizes.items())
+    return f"{task.name} · {task.classes} classes · inputs {shape} · examples: {sizes}"
+
+
+def _cards(view: StudyView) -> str:
+    spent, kind = view.spent, kind_of_readings(view)
+    intensity = view.file.carbon.model().intensity
+    states = " · ".join(f"{view.counts[s]} {s}" for s in STATES if view.counts[s])
+    eligible = sum(row.eligible for row in view.front.rows)
+    energy = (
+        f"{kind}; between {quantities.energy(spent.low_kwh)} and "
+        f"{quantities.energy(spent.high_kwh)}"
+    )
+    if spent.unmetered:
+        energy += f"; {spent.unmetered} of {spent.entries} ledger entries had no reading"
+    metered = spent.entries > spent.unmetered
+    break_even = quantities.count(view.break_even_predictions)
+    cards = [
+        ("Trials", str(len(view.trials)), states or "none begun"),
+        ("Models on the front", str(len(view.front.rows)), f"{eligible} of them eligible"),
+        (
+            "Energy of the search",
+            quantities.energy(spent.kwh if metered else None),
+            energy if metered else "no reading yet",
+        ),
+        (
+            "CO₂ of the search",
+            quantities.mass(spent.co2_kg),
+            f"{kind}; {intensity.g_per_kwh:.4g} g per kWh, {intensity.region}",
+        ),
+        ("Readings", kind, instruments(view)),
+        ("Break-even predictions", break_even, break_even_note(view)),
+    ]
+    return "".join(
+        f"<div class='card'><dt>{escape(title)}</dt><dd class='value'>{escape(value)}</dd>"
+        f"<dd class='note'>{escape(note)}</dd></div>"
+        for title, value, note in cards
+    )
+
+
+def _front(view: StudyView) -> str:
+    if not view.complete:
+        return NOTHING_FINISHED
+    coincide = proportionality(view)
+    kind = kind_of_readings(view)
+    spread = f"Energy and CO₂ of making each model and of its predictions, {kind}."
+    drawn = [
+        _figure(
+            "front-space",
+            figures.front_in_space(view),
+            f"Accuracy, energy and CO₂ of every finished trial. {spread} Drag to turn.",
+        ),
+        _figure(
+            "accuracy-energy",
+            figures.accuracy_over_energy(view),
+            "Accuracy over energy. Better is up and to the left; the dotted line joins the most "
+            "accurate models for their energy.",
+        ),
+        _figure(
+            "accuracy-co2",
+            figures.accuracy_over_co2(view),
+            "Accuracy over CO₂. Better is up and to the left; the dotted line joins the most "
+            "accurate models for their CO₂.",
+        ),
+        _figure(
+            "co2-energy",
+            figures.co2_over_energy(view),
+            "CO₂ over energy. Better is down and to the left.",
+        ),
+    ]
+    note = f"<p class='remark'>{escape(coincide)}</p>" if coincide else ""
+    return f"{note}<div class='grid'>{''.join(drawn)}</div>"
+
+
+def _progress(view: StudyView) -> str:
+    if not view.steps:
+        return NOTHING_FINISHED
+    last = view.steps[-1]
+    trials = "1 trial" if last.finished == 1 else f"{last.finished} trials"
+    spent = quantities.energy(last.kwh_spent)
+    drawn = [
+        _figure(
+            "progress-trials",
+            figures.hypervolume_over_trials(view),
+            f"Hypervolume over finished trials: {last.hypervolume:.3f} after {trials}.",
+        ),
+        _figure(
+            "progress-energy",
+            figures.hypervolume_over_energy(view),
+            f"Hypervolume over the energy spent by the search: {last.hypervolume:.3f} for {spent} "
+            f"({kind_of_readings(view)}).",
+        ),
+    ]
+    return f"<div class='grid'>{''.join(drawn)}</div>"
+
+
+def _scores(view: StudyView) -> str:
+    if not view.front.rows:
+        return NOTHING_FINISHED
+    caption = (
+        "Green Score of the front by rank and trial: accuracy in percent per kg of CO₂ "
+        f"({kind_of_readings(view)}). Grey and hatched: not eligible, ranked last."
+    )
+    return _figure("green-scores", figures.green_scores(view), caption)
+
+
+def _phases(view: StudyView) -> str:
+    if not view.spent_by_phase:
+        return "<p class='empty'>The ledger holds no reading yet.</p>"
+    caption = (
+        f"Energy of the search by phase, {quantities.energy(view.spent.kwh)} in all "
+        f"({kind_of_readings(view)}). Whiskers: the plausible range."
+    )
+    drawn = _figure("energy-phases", figures.energy_by_phase(view), caption)
+    return f"{drawn}<details><summary>The same as a table</summary>{phase_table(view)}</details>"
+
+
+def _unfinished(view: StudyView) -> str:
+    if view.counts["failed"] + view.counts["stopped"] == 0:
+        return "<p class='empty'>None.</p>"
+    return unfinished_table(view)
+
+
+def _figure(name: str, figure: go.Figure, caption: str) -> str:
+    """A figure with its data beside it, for the page's script to draw."""
+    height = int(figure.layout.height)
+    return (
+        f"<figure><div class='plot' id='{name}' role='img' "
+        f"aria-label='{escape(caption)}' style='min-height:{height}px'></div>"
+        f"<script type='application/json' data-figure='{name}'>{_json(figure)}</script>"
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
+
+
+def _json(figure: go.Figure) -> str:
+    """The figure in JSON that no HTML parser can take for markup."""
+    text = str(figure.to_json(engine="json"))
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text

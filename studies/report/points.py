@@ -1,0 +1,160 @@
+"""Finished trials as they are drawn: which axis, which group, which mark, which words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from greenfront.studies import quantities
+from greenfront.studies.front import FrontRow
+from greenfront.studies.report.wording import kind_of_readings
+from greenfront.studies.view import StudyView
+
+__all__ = [
+    "BLUE",
+    "GREY",
+    "ORANGE",
+    "SKY",
+    "SLATE",
+    "Axis",
+    "Group",
+    "accuracy_axis",
+    "co2_axis",
+    "energy_axis",
+    "groups",
+    "hover",
+]
+
+# Blue and vermillion of Okabe and Ito's palette, which colour-blind people tell apart, and greys.
+BLUE, SKY, ORANGE = "#0072b2", "#a6cee6", "#d55e00"
+SLATE, GREY = "#475569", "#94a3b8"
+
+DECADE = 10.0
+"""A range wider than this is drawn logarithmically."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One objective as it is drawn.
+
+    Attributes:
+        title: With its unit.
+        pick: The number of a trial, in stored units.
+        factor: From stored units to the drawn ones.
+        log: Whether the axis is logarithmic.
+    """
+
+    title: str
+    pick: Callable[[FrontRow], float]
+    factor: float
+    log: bool
+
+    def of(self, rows: Sequence[FrontRow]) -> list[float]:
+        """The drawn coordinates of some trials."""
+        return [self.pick(row) * self.factor for row in rows]
+
+    def span(self, rows: Sequence[FrontRow]) -> float:
+        """How far apart some trials are drawn, never less than one point alone needs."""
+        places = self._placed(rows)
+        least = 0.2 if self.log else 0.02 * max(abs(place) for place in places) or 1.0
+        return max(max(places) - min(places), least)
+
+    def frame(self, rows: Sequence[FrontRow], margin: float) -> list[float]:
+        """The range of the axis that holds some trials, with a margin as a share of it."""
+        places, half = self._placed(rows), self.span(rows) * (0.5 + margin)
+        middle = (max(places) + min(places)) / 2
+        return [middle - half, middle + half]
+
+    def _placed(self, rows: Sequence[FrontRow]) -> list[float]:
+        return [math.log10(value) if self.log else value for value in self.of(rows)]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Trials that share a mark.
+
+    Attributes:
+        name: In the legend.
+        rows: The trials.
+        symbol: Known to flat and to spatial plots.
+        colour: Of the mark.
+        pixels: Its size in a flat plot.
+        opacity: 0 to 1.
+        labels: Written beside the marks; empty for most.
+    """
+
+    name: str
+    rows: tuple[FrontRow, ...]
+    symbol: str
+    colour: str
+    pixels: int
+    opacity: float
+    labels: tuple[str, ...]
+
+
+def accuracy_axis() -> Axis:
+    """Accuracy in percent."""
+    return Axis("Accuracy (%)", lambda row: row.accuracy, 100.0, log=False)
+
+
+def energy_axis(view: StudyView) -> Axis:
+    """Energy of making the model and of its predictions."""
+    values = [row.energy_kwh for row in view.complete]
+    scale = quantities.energy_scale(values)
+    title = f"Energy ({scale.unit}, {kind_of_readings(view)})"
+    return Axis(title, lambda row: row.energy_kwh, scale.factor, _wide(values))
+
+
+def co2_axis(view: StudyView) -> Axis:
+    """CO₂ of the same."""
+    values = [row.co2_kg for row in view.complete]
+    scale = quantities.mass_scale(values)
+    title = f"CO₂ ({scale.unit}, {kind_of_readings(view)})"
+    return Axis(title, lambda row: row.co2_kg, scale.factor, _wide(values))
+
+
+def groups(view: StudyView) -> list[Group]:
+    """The finished trials by how they are marked; those without members are left out.
+
+    Each trial is in exactly one of the first three groups; the baseline is ringed on top.
+    """
+    front = {row.trial for row in view.front.rows}
+    dominated = tuple(row for row in view.complete if row.trial not in front)
+    eligible = tuple(row for row in view.front.rows if row.eligible)
+    others = tuple(row for row in view.front.rows if not row.eligible)
+    baseline = () if view.baseline is None else (view.baseline,)
+    best = tuple("best" if row is view.front.best else "" for row in eligible)
+    drawn = [
+        Group("Dominated", dominated, "circle", GREY, 7, 0.5, ()),
+        Group("Front, not eligible", others, "diamond-open", SLATE, 11, 1.0, ()),
+        Group("Front, eligible", eligible, "circle", BLUE, 12, 1.0, best),
+        Group("Baseline", baseline, "square-open", ORANGE, 19, 1.0, ("baseline",)),
+    ]
+    return [group for group in drawn if group.rows]
+
+
+def hover(view: StudyView, row: FrontRow) -> str:
+    """What is told of a trial under the pointer, in the few tags that figures understand."""
+    kind = kind_of_readings(view)
+    places = {member.trial: f" · rank {member.rank}" for member in view.front.rows}
+    outcome = row.outcome
+    lines = [
+        f"<b>Trial {row.trial}</b>{places.get(row.trial, ' · dominated')}",
+        *(escape(part, quote=False) for part in row.candidate.describe().split(" · ")),
+        f"Accuracy {quantities.percent(row.accuracy)}",
+        f"Energy {quantities.energy(row.energy_kwh)} ({kind})",
+        f"CO₂ {quantities.mass(row.co2_kg)} ({kind})",
+        f"Green Score {quantities.count(row.green_score)} %/kg",
+        f"{row.candidate.precision.bits} bits · {quantities.percent(outcome.pruned_ratio)} "
+        "of the parameters pruned",
+        f"File {quantities.size(outcome.artefact_bytes)}",
+    ]
+    if row.objection:
+        lines.append(f"Not eligible: {escape(row.objection, quote=False)}")
+    return "<br>".join(lines)
+
+
+def _wide(values: Sequence[float]) -> bool:
+    return bool(values) and min(values) > 0 and max(values) / min(values) > DECADE

@@ -1,0 +1,171 @@
+"""The tables of the page, as HTML. Whatever comes from the study is escaped here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from greenfront.objectives.readings import Reading
+from greenfront.spaces.candidate import Candidate
+from greenfront.studies import quantities
+from greenfront.studies.front import FrontRow
+from greenfront.studies.report.wording import kind_of_readings
+from greenfront.studies.trials import TrialRow
+from greenfront.studies.view import StudyView
+
+__all__ = ["front_table", "meter_table", "phase_table", "unfinished_table"]
+
+
+def front_table(view: StudyView) -> str:
+    """The ranked front, what is not eligible last; the baseline stands below it if dominated."""
+    kind = escape(kind_of_readings(view))
+    columns = [
+        ("Rank", True),
+        ("Trial", True),
+        ("Model", False),
+        ("Accuracy", True),
+        (f"Energy <small>{kind}</small>", True),
+        (f"CO₂ <small>{kind}</small>", True),
+        ("Green Score <small>%/kg</small>", True),
+        (f"Inference <small>per prediction, {kind}</small>", True),
+        ("Latency <small>median</small>", True),
+        ("Size", True),
+        ("Parameters", True),
+        ("Eligible", False),
+    ]
+    body = [_front_row(view, row) for row in view.front.rows]
+    ranked = {row.trial for row in view.front.rows}
+    below = ""
+    if view.baseline is not None and view.baseline.trial not in ranked:
+        below = f"<tfoot>{_front_row(view, view.baseline)}</tfoot>"
+    return _table("front", "The front, ranked by Green Score", columns, body, below)
+
+
+def unfinished_table(view: StudyView) -> str:
+    """Failed and stopped trials with their reasons, by number."""
+    columns = [
+        ("Trial", True),
+        ("State", False),
+        ("Model", False),
+        ("Reason", False),
+        ("After", True),
+    ]
+    body = [_unfinished_row(row) for row in view.trials if row.state in ("failed", "stopped")]
+    return _table("unfinished", "Failed and stopped trials", columns, body)
+
+
+def phase_table(view: StudyView) -> str:
+    """What the search spent, by phase and in all."""
+    columns = [
+        ("Phase", False),
+        (f"Energy <small>{escape(kind_of_readings(view))}</small>", True),
+        ("Low", True),
+        ("High", True),
+        ("CO₂", True),
+        ("CPU time", True),
+    ]
+    body = [
+        "<tr>"
+        + _head(phase)
+        + _number(quantities.energy(spent.kwh))
+        + _number(quantities.energy(spent.low_kwh))
+        + _number(quantities.energy(spent.high_kwh))
+        + _number(quantities.mass(spent.co2_kg))
+        + _number(quantities.seconds(spent.cpu_seconds))
+        + "</tr>"
+        for phase, spent in [*view.spent_by_phase.items(), ("in all", view.spent)]
+    ]
+    return _table("phases", "Energy of the search by phase", columns, body)
+
+
+def meter_table(view: StudyView) -> str:
+    """The pinned instruments."""
+    columns = [("Component", False), ("Kind", False), ("Source", False)]
+    body = [
+        f"<tr>{_head(meter['component'])}{_cell(meter['kind'])}{_cell(meter['source'])}</tr>"
+        for meter in view.meters
+    ]
+    return _table("meters", "Instruments of this study", columns, body)
+
+
+def _front_row(view: StudyView, row: FrontRow) -> str:
+    outcome = row.outcome
+    baseline = view.baseline is not None and row.trial == view.baseline.trial
+    marks = [
+        *(["<span class='mark best'>best</span>"] if row is view.front.best else []),
+        *(["<span class='mark base'>baseline</span>"] if baseline else []),
+        *(["<span class='mark'>dominated</span>"] if row.rank == 0 else []),
+    ]
+    verdict = "yes" if row.objection is None else f"no: {escape(row.objection)}"
+    model = " ".join([escape(row.candidate.describe()), *marks])
+    return (
+        f"<tr class='{'eligible' if row.eligible else 'ineligible'}' data-trial='{row.trial}'>"
+        + _number(str(row.rank) if row.rank else quantities.UNAVAILABLE)
+        + f"<th scope='row' class='number'>{row.trial}</th>"
+        + f"<td class='model'>{model}</td>"
+        + _number(quantities.percent(row.accuracy))
+        + _number(quantities.energy(row.energy_kwh))
+        + _number(quantities.mass(row.co2_kg))
+        + _number(quantities.count(row.green_score))
+        + f"<td class='number'>{_reading(outcome.inference)}</td>"
+        + _number(quantities.seconds(outcome.latency_seconds))
+        + _number(quantities.size(outcome.artefact_bytes))
+        + _number(quantities.count(outcome.parameters))
+        + f"<td class='verdict'>{verdict}</td></tr>"
+    )
+
+
+def _reading(reading: Reading) -> str:
+    if reading.joules is None or reading.low_joules is None or reading.high_joules is None:
+        return quantities.UNAVAILABLE
+    low, high = quantities.joules(reading.low_joules), quantities.joules(reading.high_joules)
+    return f"{quantities.joules(reading.joules)} <small>{low} to {high}</small>"
+
+
+def _unfinished_row(row: TrialRow) -> str:
+    after = None if row.finished_at is None else row.finished_at - row.started_at
+    return (
+        f"<tr><th scope='row' class='number'>{row.number}</th>{_cell(row.state)}"
+        f"<td class='model'>{escape(Candidate.from_json(row.choice).describe())}</td>"
+        f"<td class='reason'>{escape(row.reason or 'no reason was recorded')}</td>"
+        f"{_number(quantities.seconds(after))}</tr>"
+    )
+
+
+def _table(
+    name: str,
+    caption: str,
+    columns: Sequence[tuple[str, bool]],
+    body: Iterable[str],
+    below: str = "",
+) -> str:
+    """A table that scrolls in its own frame where the page is narrow.
+
+    Args:
+        name: Unique in the page.
+        caption: What it shows.
+        columns: Heading in HTML, and whether the column holds numbers.
+        body: Rows in HTML.
+        below: A foot in HTML.
+    """
+    heads = "".join(
+        f"<th scope='col'{' class=number' if number else ''}>{title}</th>"
+        for title, number in columns
+    )
+    return (
+        f"<div class='scroll' role='region' aria-labelledby='{name}-caption' tabindex='0'>"
+        f"<table id='{name}'><caption id='{name}-caption'>{escape(caption)}</caption>"
+        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(body)}</tbody>{below}</table></div>"
+    )
+
+
+def _head(text: str) -> str:
+    return f"<th scope='row'>{escape(text)}</th>"
+
+
+def _cell(text: str) -> str:
+    return f"<td>{escape(text)}</td>"
+
+
+def _number(text: str) -> str:
+    return f"<td class='number'>{escape(text)}</td>"

@@ -1,0 +1,124 @@
+"""What the page says in sentences: how the numbers were come by, and what came out."""
+
+from __future__ import annotations
+
+from greenfront.objectives.readings import Kind
+from greenfront.studies import quantities
+from greenfront.studies.front import FrontRow
+from greenfront.studies.view import StudyView
+
+__all__ = [
+    "break_even_note",
+    "describe",
+    "instruments",
+    "kind_of_readings",
+    "proportionality",
+    "summary",
+]
+
+
+def kind_of_readings(view: StudyView) -> str:
+    """One word for how the study's joules were come by, for use beside the numbers.
+
+    Returns:
+        ``"measured"``, ``"modelled"``, ``"partly modelled"`` or ``"not metered"``.
+    """
+    kinds: set[Kind | str] = {meter["kind"] for meter in view.meters}
+    for row in view.complete:
+        kinds |= {row.outcome.making.kind, row.outcome.inference.kind}
+    if {"measured", "modelled"} <= kinds:
+        return "partly modelled"
+    return next((kind for kind in ("modelled", "measured") if kind in kinds), "not metered")
+
+
+def instruments(view: StudyView) -> str:
+    """Each metered component with its kind, such as ``"cpu modelled, gpu measured"``."""
+    told = [f"{meter['component']} {meter['kind']}" for meter in view.meters]
+    return ", ".join(told) or "no instrument"
+
+
+def describe(row: FrontRow) -> str:
+    """A trial with what it tried, for people."""
+    return f"trial {row.trial} ({row.candidate.describe()})"
+
+
+def proportionality(view: StudyView) -> str | None:
+    """What a reader must know where CO₂ is a multiple of energy; ``None`` where it is not."""
+    model = view.file.carbon.model()
+    if not model.proportional_to_energy:
+        return None
+    grams = f"{model.intensity.g_per_kwh * model.pue:.4g}"
+    return (
+        f"CO₂ is a constant multiple of energy in this study ({grams} g per kWh and no embodied "
+        "share), so the projections coincide: accuracy over CO₂ repeats accuracy over energy, and "
+        "CO₂ over energy is a straight line."
+    )
+
+
+def summary(view: StudyView) -> str:
+    """The outcome in one plain sentence, or what is missing for it."""
+    if not view.complete:
+        return "No trial has finished with a result yet, so there is nothing to compare."
+    best, baseline = view.front.best, view.baseline
+    if best is None:
+        first = view.front.rows[0]
+        return (
+            f"No model is eligible yet: the first of the front, {describe(first)}, is "
+            f"{first.objection}."
+        )
+    if baseline is None:
+        return (
+            f"The best eligible model so far is {describe(best)} with an accuracy of "
+            f"{quantities.percent(best.accuracy)}; the untouched baseline has not finished, so "
+            "there is nothing to compare it with."
+        )
+    if best.trial == baseline.trial:
+        return (
+            f"The best eligible model is the untouched baseline itself, {describe(best)}, with an "
+            f"accuracy of {quantities.percent(best.accuracy)}: nothing that was tried ranks above "
+            "it."
+        )
+    return (
+        f"The best eligible model, {describe(best)}, {_accuracy(best, baseline)} the untouched "
+        f"baseline, {describe(baseline)}; {_inference(best, baseline, kind_of_readings(view))}, "
+        f"and its file is {_size(best, baseline)}."
+    )
+
+
+def break_even_note(view: StudyView) -> str:
+    """What the number of predictions that pay for the search means, or why there is none."""
+    if view.front.best is None:
+        return "no eligible model yet"
+    if view.baseline is None:
+        return "the untouched baseline has not finished"
+    if view.front.best.trial == view.baseline.trial:
+        return "the best model is the baseline itself"
+    if view.break_even_predictions is None:
+        return "never: the best model needs no less energy than the baseline"
+    return f"until the best model has saved what the search spent ({kind_of_readings(view)})"
+
+
+def _accuracy(best: FrontRow, baseline: FrontRow) -> str:
+    points = 100 * (best.accuracy - baseline.accuracy)
+    if abs(points) < 0.005:
+        return "is as accurate as"
+    return f"is {abs(points):.2f} points {'more' if points > 0 else 'less'} accurate than"
+
+
+def _inference(best: FrontRow, baseline: FrontRow, kind: str) -> str:
+    chosen, usual = best.outcome.inference.joules, baseline.outcome.inference.joules
+    if not chosen or not usual:
+        return "the energy of a prediction is not known for both"
+    ratio = usual / chosen
+    if ratio >= 1:
+        return f"a prediction takes {ratio:.3g} times less energy ({kind})"
+    return f"a prediction takes {1 / ratio:.3g} times as much energy ({kind})"
+
+
+def _size(best: FrontRow, baseline: FrontRow) -> str:
+    chosen, usual = best.outcome.artefact_bytes, baseline.outcome.artefact_bytes
+    if chosen == usual:
+        return "as large"
+    if chosen < usual:
+        return f"{usual / max(chosen, 1):.3g} times smaller"
+    return f"{chosen / max(usual, 1):.3g} times as large"

@@ -1,0 +1,125 @@
+"""``kill -9`` at any moment, two runs at once, and orderly ends: the total stays exact."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import optuna
+import psutil
+import pytest
+import sqlalchemy as sa
+
+from contracts.command import FAST, Command
+
+TRIALS = 30
+
+
+def finished(folder: Path) -> list[tuple[int, str]]:
+    """Numbers and keys of the finished trials, read without our own code."""
+    if not (folder / "greenfront.db").exists():
+        return []
+    engine = sa.create_engine(f"sqlite:///{folder}/greenfront.db")
+    try:
+        with engine.connect() as connection:
+            rows = connection.execute(
+                sa.text(
+                    "SELECT number, key FROM greenfront_trials "
+                    "WHERE state IN ('complete', 'stopped', 'failed') ORDER BY number"
+                )
+            ).all()
+    except sa.exc.OperationalError:
+        rows = []  # the tables are not there yet
+    engine.dispose()
+    return [(row.number, row.key) for row in rows]
+
+
+def wait_for(folder: Path, trials: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 240
+    while len(finished(folder)) < trials:
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def kill_group(process: subprocess.Popen[str]) -> None:
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert family, "the evaluator is a process of its own"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    psutil.wait_procs(family, timeout=20)
+    assert not [child for child in family if child.is_running()]
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    return Command(tmp_path)
+
+
+def test_killed_at_trial_ten_and_resumed_it_ends_with_exactly_thirty(command: Command) -> None:
+    command.write_study(study='name = "digits"', budget=f"trials = {TRIALS}", **FAST)
+    process = command.start("run", "study.toml")
+    wait_for(command.folder, 10, process)
+    kill_group(process)
+    before = finished(command.folder)
+    spent_before = command.json("ledger", "digits")["total"]["kwh"]
+    assert 10 <= len(before) < TRIALS
+    assert spent_before > 0
+
+    # Again, at another moment: in the middle of a trial, or between two.
+    process = command.start("resume", "digits")
+    wait_for(command.folder, len(before) + 4, process)
+    kill_group(process)
+    middle = finished(command.folder)
+    assert middle[: len(before)] == before
+
+    said = command.run("resume", "digits")
+    assert f"all {TRIALS} trials are finished" in said
+    after = finished(command.folder)
+    assert len(after) == TRIALS
+    assert set(middle) <= set(after)
+    assert len({key for _, key in after}) == TRIALS
+
+    ledger = command.json("ledger", "digits", "--by", "state")
+    assert ledger["total"]["kwh"] > spent_before
+    study = optuna.load_study(
+        study_name="digits", storage=f"sqlite:///{command.folder}/greenfront.db"
+    )
+    assert not [trial for trial in study.trials if not trial.state.is_finished()]
+    # Resuming a finished study does nothing.
+    command.run("resume", "digits")
+    assert finished(command.folder) == after
+
+
+def test_two_runs_at_once_share_the_trials(command: Command) -> None:
+    command.write_study(study='name = "shared"', budget="trials = 14", **FAST)
+    runs = [command.start("run", "study.toml") for _ in range(2)]
+    said = [run.communicate()[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    after = finished(command.folder)
+    assert len(after) == len({key for _, key in after}) == 14
+    printed = [text.count("/prediction  ") for text in said]
+    assert sum(printed) == 14
+    by_run = command.json("ledger", "shared", "--by", "run")["parts"]
+    assert len(by_run) == 2
+    assert all(part["kwh"] > 0 for part in by_run.values())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_orderly_stop_says_how_to_go_on(command: Command, number: signal.Signals) -> None:
+    command.write_study(study='name = "stopped"', budget="trials = 8", **FAST)
+    process = command.start("run", "study.toml")
+    wait_for(command.folder, 2, process)
+    os.killpg(process.pid, number)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "greenfront resume stopped" in said
+    assert "Traceback" not in said
+    before = finished(command.folder)
+    command.run("resume", "stopped")
+    after = finished(command.folder)
+    assert set(before) <= set(after)
+    assert len(after) == 8

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+
+from greenfront.objectives.host import Window
+from greenfront.objectives.outcome import Sizing
+from greenfront.objectives.readings import Reading
+from greenfront.objectives.stages.evaluate import accuracy, inference_cost, open_artefact
+from greenfront.objectives.stages.export import INPUT, OUTPUT
+from greenfront.objectives.tasks.task import Labelled
+
+CLASSES = 3
+
+
+@pytest.fixture(scope="module")
+def artefact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file whose logits are its inputs."""
+    shape: list[str | int | None] = ["n", CLASSES]
+    graph = helper.make_graph(
+        [helper.make_node("Identity", [INPUT], [OUTPUT])],
+        "identity",
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    path = tmp_path_factory.mktemp("artefact") / "identity.onnx"
+    onnx.save(model, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def session(artefact: Path) -> onnxruntime.InferenceSession:
+    return open_artefact(artefact, threads=1)
+
+
+class Watched:
+    """A session that remembers what it was asked."""
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
+        self.batches: list[np.ndarray] = []
+
+    @property
+    def predictions(self) -> int:
+        return sum(map(len, self.batches))
+
+    def run(self, outputs: Sequence[str], feed: dict[str, np.ndarray]) -> Any:
+        self.batches.append(feed[INPUT])
+        return self._session.run(outputs, feed)
+
+
+class Replay:
+    """A host that charges a given number of joules for each prediction of each block."""
+
+    def __init__(self, watched: Watched, joules: Sequence[float | None]) -> None:
+        self.watched = watched
+        self.joules = iter(joules)
+        self.windows: list[Window] = []
+        self.counts: list[int] = []
+
+    @contextlib.contextmanager
+    def phase(self, name: str) -> Iterator[Window]:
+        before, window = self.watched.predictions, Window(name)
+        yield window
+        count, each = self.watched.predictions - before, next(self.joules)
+        self.windows.append(window)
+        self.counts.append(count)
+        if each is None:
+            cpu = Reading(None, None, None, "unavailable", "replay", count * 0.5, count * 0.25)
+        else:
+            spent = each * count
+            cpu = Reading(
+                spent, spent / 2, spent * 2, "measured", "replay", count * 0.5, count * 0.25
+            )
+        window.readings["cpu"] = cpu
+        window.readings["gpu"] = Reading(1e9, 1e9, 1e9, "measured", "not asked", 0, 0)
+
+    def progress(self, message: str) -> None: ...
+
+    def sized(self, sizing: Sizing) -> None: ...
+
+
+def examples(count: int) -> Labelled:
+    rng = np.random.default_rng(0)
+    inputs = rng.standard_normal((count, CLASSES)).astype(np.float32)
+    return Labelled(inputs, rng.integers(0, CLASSES, count))
+
+
+@pytest.mark.parametrize("count", [1, 255, 256, 257, 700])
+def test_accuracy(session: onnxruntime.InferenceSession, count: int) -> None:
+    split = examples(count)
+    wanted = np.mean(split.inputs.argmax(1) == split.labels)
+    assert accuracy(session, split) == pytest.approx(wanted)
+
+
+def test_accuracy_is_a_share(session: onnxruntime.InferenceSession) -> None:
+    inputs = np.eye(CLASSES, dtype=np.float32)[[0, 1, 2, 0]]
+    assert accuracy(session, Labelled(inputs, np.array([0, 1, 2, 0]))) == 1
+    assert accuracy(session, Labelled(inputs, np.array([0, 1, 2, 1]))) == 0.75
+    assert accuracy(session, Labelled(inputs, np.array([1, 2, 0, 1]))) == 0
+
+
+def cost_of(watched: Watched, host: Replay, count: int, batch: int, blocks: int) -> Any:
+    return inference_cost(
+        watched,
+        examples(count).inputs,
+        host,
+        phase="inference",
+        batch=batch,
+        blocks=blocks,
+        block_seconds=1e-3,
+    )
+
+
+@pytest.mark.parametrize(("count", "batch"), [(50, 1), (50, 8), (50, 50), (5, 8)])
+def test_the_cost_is_that_of_one_prediction(
+    session: onnxruntime.InferenceSession, count: int, batch: int
+) -> None:
+    watched = Watched(session)
+    host = Replay(watched, [3.0, 3.0, 3.0])
+    cost = cost_of(watched, host, count, batch, blocks=3)
+    reading = cost.reading
+    assert (reading.low_joules, reading.joules, reading.high_joules) == pytest.approx((1.5, 3, 6))
+    assert (reading.cpu_seconds, reading.wall_seconds) == pytest.approx((0.5, 0.25))
+    assert (reading.kind, reading.source) == ("measured", "replay")
+    assert cost.latency_seconds > 0
+    assert [window.phase for window in host.windows] == ["inference"] * 3
+    assert len(set(host.counts)) == 1
+    assert host.counts[0] > 0
+
+
+def test_the_median_block_counts(session: onnxruntime.InferenceSession) -> None:
+    watched = Watched(session)
+    cost = cost_of(watched, Replay(watched, [1.0, 900.0, 2.0, 3.0, 700.0]), 50, 1, blocks=5)
+    assert cost.reading.joules == pytest.approx(3)
+
+
+def test_unmetered_predictions_have_no_cost(session: onnxruntime.InferenceSession) -> None:
+    watched = Watched(session)
+    cost = cost_of(watched, Replay(watched, [None]), 50, 1, blocks=1)
+    assert (cost.reading.joules, cost.reading.kind) == (None, "unavailable")
+
+
+def test_all_examples_take_their_turn(session: onnxruntime.InferenceSession) -> None:
+    watched = Watched(session)
+    cost_of(watched, Replay(watched, [1.0]), 10, 3, blocks=1)
+    assert {len(batch) for batch in watched.batches} == {3}
+    seen = {tuple(row) for batch in watched.batches for row in batch.tolist()}
+    assert seen == {tuple(row) for row in examples(10).inputs[:9].tolist()}
+
+
+def test_the_session_is_warm_before_it_is_metered(session: onnxruntime.InferenceSession) -> None:
+    watched = Watched(session)
+    host = Replay(watched, [1.0])
+    cost_of(watched, host, 10, 1, blocks=1)
+    assert watched.predictions - sum(host.counts) >= 20
+
+
+def test_sessions_run_on_the_cpu_with_the_threads_asked_for(artefact: Path) -> None:
+    opened = open_artefact(artefact, threads=2)
+    options = opened.get_session_options()
+    assert opened.get_providers() == ["CPUExecutionProvider"]
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (2, 1)
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"

@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from greenfront.errors import TrialFailed, UsageError
+from greenfront.objectives.stages.train import (
+    EpochReport,
+    Examples,
+    TrainingData,
+    distillation_loss,
+    pick_device,
+    predict,
+    train,
+)
+from greenfront.objectives.tasks.load import load_task
+from greenfront.objectives.tasks.settings import TaskSettings
+from greenfront.spaces.architectures.mlp import MLP
+from greenfront.spaces.candidate import Distillation, Training
+
+CLASSES = 10
+QUICK = Training(learning_rate=5e-3, epochs=3, patience=0)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
+    cache = tmp_path_factory.mktemp("cache")
+    return TrainingData.of(load_task(TaskSettings(kind="digits"), cache=Path(cache), seed=7), "cpu")
+
+
+@pytest.fixture(scope="module")
+def hopeless(data: TrainingData) -> TrainingData:
+    """Validation labels that say nothing: the better the training goes, the worse they fit."""
+    order = torch.randperm(len(data.validation.labels), generator=torch.Generator().manual_seed(0))
+    validation = Examples(data.validation.inputs, data.validation.labels[order])
+    return replace(data, validation=validation)
+
+
+def network(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return MLP().build({"depth": 1, "width_1": 32}, (1, 8, 8), CLASSES)
+
+
+def accuracy(model: nn.Module, examples: Examples) -> float:
+    return float((predict(model, examples.inputs).argmax(-1) == examples.labels).float().mean())
+
+
+def loss(model: nn.Module, examples: Examples) -> float:
+    return float(functional.cross_entropy(predict(model, examples.inputs), examples.labels))
+
+
+def weights(model: nn.Module) -> Tensor:
+    return torch.cat([weight.detach().flatten() for weight in model.parameters()])
+
+
+# --- training ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        Training(epochs=8),
+        Training(optimizer="sgd", learning_rate=0.05, epochs=8),
+        Training(mixed_precision=True, epochs=8),
+    ],
+    ids=["adamw", "sgd", "bfloat16"],
+)
+def test_it_learns_digits(data: TrainingData, training: Training) -> None:
+    model = network()
+    assert accuracy(model, data.validation) < 0.3
+    train(model, data, training, seed=0)
+    assert accuracy(model, data.validation) > 0.9
+    assert all(weight.dtype == torch.float32 for weight in model.parameters())
+
+
+def test_it_reports_every_epoch(data: TrainingData) -> None:
+    model, reports, seen = network(), list[EpochReport](), list[float]()
+
+    def hear(report: EpochReport) -> None:
+        reports.append(report)
+        seen.append(accuracy(model, data.validation))
+
+    train(model, data, QUICK, seed=0, on_epoch=hear)
+    assert [(report.epoch, report.epochs) for report in reports] == [(1, 3), (2, 3), (3, 3)]
+    assert [report.accuracy for report in reports] == seen
+    assert seen[-1] > seen[0]
+
+
+def test_the_best_weights_stay(hopeless: TrainingData) -> None:
+    model, losses = network(), list[float]()
+    best = train(
+        model,
+        hopeless,
+        replace(QUICK, epochs=6),
+        seed=0,
+        on_epoch=lambda _: losses.append(loss(model, hopeless.validation)),
+    )
+    assert len(losses) == 6
+    assert losses[-1] > min(losses)
+    assert best == 1 + losses.index(min(losses))
+    assert loss(model, hopeless.validation) == min(losses)
+
+
+@pytest.mark.parametrize("patience", [1, 3])
+def test_patience_ends_a_training_that_gains_nothing(hopeless: TrainingData, patience: int) -> None:
+    epochs: list[int] = []
+    best = train(
+        network(),
+        hopeless,
+        replace(QUICK, epochs=40, patience=patience),
+        seed=0,
+        on_epoch=lambda report: epochs.append(report.epoch),
+    )
+    assert epochs[-1] == best + patience < 40
+
+
+def test_fine_tuning_has_its_own_length(data: TrainingData) -> None:
+    reports: list[EpochReport] = []
+    training = replace(QUICK, fine_tune_epochs=2)
+    train(network(), data, training, seed=0, stage="fine-tune", on_epoch=reports.append)
+    assert [(report.epoch, report.epochs) for report in reports] == [(1, 2), (2, 2)]
+
+
+def test_no_epochs_leave_the_weights_alone(data: TrainingData) -> None:
+    model = network()
+    before = weights(model)
+    training = replace(QUICK, fine_tune_epochs=0)
+    assert train(model, data, training, seed=0, stage="fine-tune") == 0
+    assert torch.equal(weights(model), before)
+
+
+def test_the_seed_decides_everything(data: TrainingData) -> None:
+    trained: list[Tensor] = []
+    for seed in (5, 5, 6):
+        model = network()
+        torch.manual_seed(len(trained))  # not torch's global generator
+        train(model, data, QUICK, seed=seed)
+        trained.append(weights(model))
+    assert torch.equal(trained[0], trained[1])
+    assert not torch.equal(trained[0], trained[2])
+
+
+def test_a_last_batch_of_one_does_not_break_batch_normalisation(data: TrainingData) -> None:
+    small = Examples(data.train.inputs[:65], data.train.labels[:65])
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.BatchNorm1d(8), nn.Linear(8, CLASSES))
+    assert train(model, replace(data, train=small), QUICK, seed=0) >= 1
+
+
+def test_every_example_is_seen_once_an_epoch(data: TrainingData) -> None:
+    class Watched(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.seen = nn.Linear(64, CLASSES), list[Tensor]()
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            if self.training:
+                self.seen.append(inputs)
+            return self.layer(inputs.flatten(1))  # type: ignore[no-any-return]
+
+    model = Watched()
+    train(model, data, replace(QUICK, epochs=1, batch_size=100), seed=0)
+    assert max(map(len, model.seen)) <= 100
+    seen, there = torch.cat(model.seen).flatten(1), data.train.inputs.flatten(1)
+    assert not torch.equal(seen, there)  # shuffled
+    assert sorted(seen.tolist()) == sorted(there.tolist())
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_divergence_is_told(data: TrainingData, optimizer: str) -> None:
+    training = replace(QUICK, optimizer=optimizer, learning_rate=1e30)
+    with pytest.raises(TrialFailed, match=rf"epoch 1 .*{optimizer}") as failure:
+        train(network(), data, training, seed=0)
+    assert failure.value.cause == "diverged"
+
+
+def test_an_unknown_optimizer_is_told(data: TrainingData) -> None:
+    with pytest.raises(TrialFailed, match="'adam' is unknown: take 'adamw' or 'sgd'"):
+        train(network(), data, replace(QUICK, optimizer="adam"), seed=0)
+
+
+def test_predictions_keep_their_order_and_the_model_its_weights(data: TrainingData) -> None:
+    model = network()
+    inputs = data.train.inputs  # more than one chunk
+    assert len(inputs) > 600
+    logits = predict(model.train(), inputs)
+    assert not logits.requires_grad
+    torch.testing.assert_close(logits[600:603], model(inputs[600:603]))
+
+
+def test_a_missing_gpu_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert pick_device("auto") == pick_device("cpu") == "cpu"
+    with pytest.raises(UsageError, match="device: 'cuda' is not usable here"):
+        pick_device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert [pick_device(wanted) for wanted in ("auto", "cuda", "cpu")] == ["cuda", "cuda", "cpu"]
+
+
+# --- distillation ------------------------------------------------------------------------------
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    return np.asarray(powers / powers.sum(-1, keepdims=True))
+
+
+@pytest.fixture(scope="module")
+def logits() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return 3 * rng.standard_normal((7, 4)), 3 * rng.standard_normal((7, 4)), np.arange(7) % 4
+
+
+@pytest.mark.parametrize("heat", [1.0, 2.5, 8.0])
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
+def test_distillation_loss(
+    logits: tuple[np.ndarray, np.ndarray, np.ndarray], heat: float, weight: float
+) -> None:
+    student, teacher, labels = logits
+    hard = -np.log(softmax(student)[np.arange(7), labels]).mean()
+    p, q = softmax(teacher / heat), softmax(student / heat)
+    soft = (p * np.log(p / q)).sum(-1).mean()
+    given = distillation_loss(
+        torch.from_numpy(student),
+        torch.from_numpy(teacher),
+        torch.from_numpy(labels),
+        Distillation(heat, weight),
+    )
+    assert float(given) == pytest.approx(weight * heat**2 * soft + (1 - weight) * hard, rel=1e-9)
+
+
+def test_the_soft_gradient_does_not_fade_with_the_temperature(
+    logits: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    # For high temperatures the gradient tends to that of matching centred logits: (s − t) / (n C).
+    student, teacher, labels = (torch.from_numpy(part) for part in logits)
+    student = student.clone().requires_grad_()
+    distillation_loss(student, teacher, labels, Distillation(1e3, 1.0)).backward()  # type: ignore[no-untyped-call]
+    centred = student - student.mean(-1, keepdim=True) - (teacher - teacher.mean(-1, keepdim=True))
+    torch.testing.assert_close(student.grad, centred.detach() / (7 * 4), rtol=0.02, atol=1e-3)
+
+
+def test_a_student_learns_what_its_teacher_says_of_each_example(data: TrainingData) -> None:
+    # A teacher that names the next digit: only answers in the order of the examples teach that.
+    def following(examples: Examples) -> Examples:
+        return Examples(examples.inputs, (examples.labels + 1) % CLASSES)
+
+    teacher = 12 * functional.one_hot(following(data.train).labels, CLASSES).float()
+    judged = replace(data, validation=following(data.validation))
+    model = network()
+    train(
+        model,
+        judged,
+        replace(QUICK, epochs=8),
+        seed=0,
+        distillation=Distillation(2.0, 1.0),
+        teacher_logits=teacher,
+    )
+    assert accuracy(model, judged.validation) > 0.85
+    assert accuracy(model, data.validation) < 0.1

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import pytest
+
+from greenfront.errors import GreenfrontError
+from greenfront.objectives.host import Host, LocalHost, Window
+from greenfront.objectives.metering.instruments import Instruments
+from greenfront.objectives.metering.meter import Component, Meter, Snapshot
+from greenfront.objectives.outcome import Sizing
+from greenfront.objectives.readings import Reading
+
+
+class HandMeter(Meter):
+    """A counter that the test turns; a window in which it stood still cannot be told."""
+
+    kind = "measured"
+    source = "by hand"
+
+    def __init__(self, component: Component = "cpu") -> None:
+        self.component = component
+        self.joules = 100.0
+        self.seconds = 5.0
+
+    def snapshot(self, pid: int, *, cpu_seconds: float | None = None) -> Snapshot:
+        return Snapshot(self.seconds, 2 * self.seconds, None, self.joules)
+
+    def reading(self, before: Snapshot, after: Snapshot) -> Reading:
+        assert before.counter_joules is not None
+        assert after.counter_joules is not None
+        used = after.counter_joules - before.counter_joules
+        wall = after.wall_seconds - before.wall_seconds
+        cpu = after.cpu_seconds - before.cpu_seconds
+        if used == 0:
+            return Reading(None, None, None, "unavailable", self.source, cpu, wall)
+        return Reading(used, used - 1, used + 1, self.kind, self.source, cpu, wall)
+
+
+@pytest.fixture
+def cpu() -> HandMeter:
+    return HandMeter()
+
+
+@pytest.fixture
+def host(cpu: HandMeter) -> LocalHost:
+    return LocalHost(Instruments((cpu,)))
+
+
+def spend(meter: HandMeter, joules: float, seconds: float) -> None:
+    meter.joules += joules
+    meter.seconds += seconds
+
+
+def test_a_window_holds_what_was_spent_in_it(host: LocalHost, cpu: HandMeter) -> None:
+    spend(cpu, 1000, 50)  # before
+    with host.phase("train") as first:
+        spend(cpu, 7, 3)
+    spend(cpu, 500, 20)  # between
+    with host.phase("prune") as second:
+        spend(cpu, 11, 2)
+    assert (first.phase, second.phase) == ("train", "prune")
+    assert first.readings == {"cpu": Reading(7, 6, 8, "measured", "by hand", 6, 3)}
+    assert first.total == first.readings["cpu"]
+    assert second.total == Reading(11, 10, 12, "measured", "by hand", 4, 2)
+
+
+def test_an_open_window_has_no_total(host: LocalHost, cpu: HandMeter) -> None:
+    with host.phase("train") as window:
+        spend(cpu, 7, 3)
+        with pytest.raises(GreenfrontError, match=r"'train' has no reading: it is still open"):
+            _ = window.total
+
+
+def test_a_window_too_short_for_the_counter_has_no_reading(host: LocalHost, cpu: HandMeter) -> None:
+    with host.phase("blink") as blink:
+        cpu.seconds += 0.001
+    assert blink.readings == {}
+    with pytest.raises(GreenfrontError, match="too short for the instruments"):
+        _ = blink.total
+
+
+def test_components_run_side_by_side() -> None:
+    cpu, gpu = HandMeter(), HandMeter("gpu")
+    host = LocalHost(Instruments((cpu, gpu)))
+    with host.phase("train") as window:
+        spend(cpu, 7, 3)
+        spend(gpu, 20, 3)
+    assert set(window.readings) == {"cpu", "gpu"}
+    assert window.total == Reading(27, 25, 29, "measured", "by hand", 6, 3)
+
+
+def test_a_component_that_cannot_tell_is_left_out() -> None:
+    cpu, gpu = HandMeter(), HandMeter("gpu")
+    host = LocalHost(Instruments((cpu, gpu)))
+    with host.phase("train") as window:
+        spend(cpu, 7, 3)
+        gpu.seconds += 3
+    assert set(window.readings) == {"cpu"}
+    assert window.total.joules == 7
+
+
+def test_the_next_window_is_not_charged_for_a_failed_one(host: LocalHost, cpu: HandMeter) -> None:
+    def fail() -> None:
+        with host.phase("train"):
+            spend(cpu, 1000, 50)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    with host.phase("train") as window:
+        spend(cpu, 7, 3)
+    assert window.total.joules == 7
+
+
+def test_it_is_a_host_that_stops_nothing(host: LocalHost, cpu: HandMeter) -> None:
+    as_host: Host = host
+    as_host.progress("epoch 1 of 2")
+    as_host.sized(Sizing(0, 0, 0, Reading(9e9, 9e9, 9e9, "measured", "s", 0, 0), 9e9))
+
+
+def test_windows_are_told_apart() -> None:
+    first, second = Window("train"), Window("train")
+    first.readings["cpu"] = Reading(1, 1, 1, "measured", "s", 0, 0)
+    assert second.readings == {}

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from greenfront.objectives.carbon.footprint import CarbonModel
+from greenfront.objectives.carbon.intensity import Intensity
+from greenfront.objectives.outcome import Outcome, Sizing
+from greenfront.objectives.readings import Reading
+from greenfront.objectives.scores import (
+    OBJECTIVES,
+    Floor,
+    break_even_predictions,
+    co2_kg,
+    energy_kwh,
+    energy_to_accuracy_ratio,
+    green_score,
+    least_energy_kwh,
+    values_of,
+    weighted_loss,
+)
+
+HALF_A_KILO = Intensity(500.0, "HERE", "test")
+CARBON = CarbonModel(HALF_A_KILO, pue=1.5)
+
+
+def reading(joules: float | None, cpu_seconds: float = 0.0) -> Reading:
+    kind = "unavailable" if joules is None else "measured"
+    return Reading(joules, joules, joules, kind, "test", cpu_seconds, 123.0)  # type: ignore[arg-type]
+
+
+OUTCOME = Outcome(
+    accuracy=0.9,
+    phases={"train": reading(3.6e6, 7200), "export": reading(1.8e6, 3600)},
+    inference=reading(3.6, 0.0036),
+    latency_seconds=0.001,
+    parameters=1000,
+    flops=2000,
+    artefact_bytes=4000,
+    pruned_ratio=0.0,
+    epochs=3,
+    peak_memory_bytes=None,
+    artefact="ab/abc/model.onnx",
+)
+"""Made for 1.5 kWh; a prediction costs a millionth of a kWh."""
+
+UNMETERED = replace(OUTCOME, phases={**OUTCOME.phases, "train": reading(None)})
+MUTE = replace(OUTCOME, inference=reading(None))
+
+
+def test_objectives() -> None:
+    assert OBJECTIVES == ("accuracy", "energy_kwh", "co2_kg")
+    assert values_of(OUTCOME, 1e6, CARBON) == pytest.approx((0.9, 2.5, 2.5 * 1.5 * 0.5))
+
+
+def test_energy_is_making_and_predictions() -> None:
+    assert energy_kwh(OUTCOME, 0) == pytest.approx(1.5)
+    assert energy_kwh(OUTCOME, 2e6) == pytest.approx(1.5 + 2)
+
+
+def test_co2_counts_busy_hours_of_making_and_predictions() -> None:
+    # Operational: 2.5 kWh × 1.5 × 0.5 kg; embodied: (3 h + 1e6 × 0.0036 s = 1 h) × 0.01 kg.
+    carbon = CarbonModel(HALF_A_KILO, pue=1.5, embodied_kg_per_device_hour=0.01)
+    assert co2_kg(OUTCOME, 1e6, carbon) == pytest.approx(1.875 + 0.04)
+
+
+@pytest.mark.parametrize("outcome", [UNMETERED, MUTE])
+def test_unmetered_is_none_and_never_zero(outcome: Outcome) -> None:
+    assert energy_kwh(outcome, 1e6) is None
+    assert co2_kg(outcome, 1e6, CARBON) is None
+    assert values_of(outcome, 1e6, CARBON) is None
+
+
+def test_the_least_energy_is_that_of_the_predictions() -> None:
+    sizing = Sizing(1000, 2000, 4000, reading(3.6), 0.001)
+    assert least_energy_kwh(sizing, 1e6) == pytest.approx(1.0)
+    assert least_energy_kwh(replace(sizing, inference=reading(None)), 1e6) is None
+    assert least_energy_kwh(sizing, 1e6) <= energy_kwh(OUTCOME, 1e6)  # type: ignore[operator]
+
+
+def test_green_score() -> None:
+    assert green_score(0.97, 0.5) == pytest.approx(194)
+    assert green_score(0.1, 1e-9) > green_score(0.99, 1e-3)  # hence the floor
+    assert green_score(0.5, 0.0) == math.inf
+
+
+def test_energy_to_accuracy_ratio() -> None:
+    assert energy_to_accuracy_ratio(3.0, 0.75) == 4
+    assert energy_to_accuracy_ratio(3.0, 0.0) == math.inf
+
+
+def test_weighted_loss() -> None:
+    baseline = (0.1, 2.0, 0.5)
+    assert weighted_loss(0.1, 2.0, 0.5, baseline=baseline) == pytest.approx(3)
+    loss = weighted_loss(0.2, 1.0, 0.25, baseline=baseline, weights=(1, 10, 100))
+    assert loss == pytest.approx(2 + 5 + 50)
+    assert weighted_loss(0.2, 1.0, 0.25, baseline=(0.0, 2.0, 0.5)) == pytest.approx(0.2 + 0.5 + 0.5)
+
+
+def test_break_even() -> None:
+    assert break_even_predictions(3.0, 1e-6, 4e-6) == pytest.approx(1e6)
+    assert break_even_predictions(3.0, 4e-6, 4e-6) is None
+    assert break_even_predictions(3.0, 5e-6, 4e-6) is None
+
+
+@given(st.floats(0.01, 10), st.floats(1e-9, 1e-3), st.floats(1e-9, 1e-3))
+def test_at_break_even_both_ways_cost_the_same(spent: float, new: float, old: float) -> None:
+    predictions = break_even_predictions(spent, new, old)
+    if predictions is None:
+        assert new >= old
+    elif old - new > 1e-12:
+        assert spent + predictions * new == pytest.approx(predictions * old, rel=1e-6)
+
+
+def test_floor() -> None:
+    floor = Floor(share=0.95, best_accuracy=0.8, majority_fraction=0.1)
+    assert floor.accuracy == pytest.approx(0.76)
+    assert floor.objection(0.8) is None
+    assert floor.objection(floor.accuracy) is None
+    assert floor.objection(0.759) == "below the floor of 76.0%"
+
+
+def test_the_floor_is_also_the_majority_class() -> None:
+    floor = Floor(share=0.5, best_accuracy=0.8, majority_fraction=0.6)
+    assert floor.objection(0.61) is None
+    assert floor.objection(0.6) == (
+        "no better than always answering the most frequent class (60.0%)"
+    )

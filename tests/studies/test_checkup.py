@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import json
+import os
+from importlib.metadata import PackageNotFoundError, version
+
+import pytest
+
+from greenfront.studies import checkup as module
+from greenfront.studies.checkup import OPTIONAL, PACKAGES, checkup
+
+
+def test_names_instruments_versions_and_carbon_data() -> None:
+    found = checkup()
+    components = {status.component for status in found.instruments}
+    assert components == {"cpu", "gpu", "dram"}
+    assert len([s for s in found.instruments if s.component == "cpu" and s.chosen]) == 1
+    assert {name: found.facts[name] for name in PACKAGES} == {
+        name: version(name) for name in PACKAGES
+    }
+    assert found.facts["CPU threads"] == str(os.cpu_count())
+    assert "FRA" in found.facts["carbon regions"]
+    assert int(found.facts["carbon regions"].split(",")[0]) > 200
+    assert "g/kWh" in found.facts["without a region"]
+
+
+def test_missing_packages_are_named_with_their_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr(module, "version", missing)
+    facts = checkup().facts
+    assert facts["torch"] == "missing: reinstall greenfront"
+    assert {facts[name] for name in PACKAGES} == {"missing: reinstall greenfront"}
+    for name, extra in OPTIONAL.items():
+        assert facts[name] == f"not installed: pip install 'greenfront[{extra}]'"
+
+
+def test_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = checkup()
+    told = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert told["facts"] == dict(found.facts)
+    assert [s["component"] for s in told["instruments"]] == [s.component for s in found.instruments]

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from greenfront.errors import UsageError
+from greenfront.studies.presets.compose import TASKS, compose
+from greenfront.studies.study_file import StudyFile
+
+COMMENTED = re.compile(r"^# (?=\w+ = )", re.MULTILINE)
+
+
+def read(tmp_path: Path, text: str) -> StudyFile:
+    path = tmp_path / "study.toml"
+    path.write_text(text, encoding="utf-8")
+    return StudyFile.read(path)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_preset_is_a_study_file(tmp_path: Path, task: str) -> None:
+    file = read(tmp_path, compose(task))
+    kind = {"custom": "my_data:load"}.get(task, task)
+    assert file.task.kind == kind
+    assert file.task.settings().kind == kind
+    assert file.space.temperature == (1.0, 8.0)
+    assert file.budget.trials == 40
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_key_that_a_preset_mentions_is_known(tmp_path: Path, task: str) -> None:
+    text, commented = COMMENTED.subn("", compose(task))
+    assert commented >= 16
+    # Only these two exclude each other.
+    assert text.count("g_per_kwh = ") == 1
+    file = read(tmp_path, re.sub(r"^g_per_kwh = .*$", "", text, flags=re.MULTILINE))
+    assert file.carbon.region == "FRA"
+    assert file.task.settings() is not None
+    file = read(tmp_path, re.sub(r"^region = .*$", "", text, flags=re.MULTILINE))
+    assert file.carbon.g_per_kwh == 56.0
+    assert file.space.architectures == ["mlp", "cnn"]
+    assert (file.limits.artefact_bytes, file.budget.kwh) == (500_000, 0.05)
+
+
+def test_what_a_preset_writes_out_is_the_default(tmp_path: Path) -> None:
+    file = read(tmp_path, compose("digits"))
+    default = StudyFile.from_stored({"task": {"kind": "digits"}, "study": {"name": "digits"}})
+    # The one line that switches something on: distillation.
+    expected = default.to_json()
+    expected["space"]["temperature"] = [1.0, 8.0]
+    assert file.to_json() == expected
+
+
+def test_what_a_preset_calls_the_default_is_the_default() -> None:
+    text = COMMENTED.sub("", compose("digits"))
+    keys = tomllib.loads(text)
+    default = StudyFile.from_stored({"task": {"kind": "digits"}}).to_json()
+    for section, key in [
+        *(("task", "validation_fraction"), ("task", "test_fraction"), ("training", "device")),
+        *(("training", "mixed_precision"), ("objectives", "batch"), ("carbon", "pue")),
+        ("carbon", "embodied_kg_per_device_hour"),
+    ]:
+        assert keys[section][key] == default[section][key]
+
+
+def test_an_unknown_task_lists_those_there_are() -> None:
+    with pytest.raises(UsageError, match=r"task 'wine' is unknown: take one of digits, mnist5k, "):
+        compose("wine")
