@@ -47,10 +47,7 @@ def least_energy_kwh(sizing: Sizing, predictions: float) -> float | None:
 
 
 def co2_kg(outcome: Outcome, predictions: float, carbon: CarbonModel) -> float | None:
-    """CO₂ equivalent of the same energy and of the busy hours behind it (SCI, ISO/IEC 21031:2024).
-
-    Busy hours are CPU hours: wall time would charge the model for its neighbours.
-    """
+    """CO₂ equivalent of the same energy and of the CPU time behind it (SCI, ISO/IEC 21031:2024)."""
     energy = energy_kwh(outcome, predictions)
     if energy is None:
         return None

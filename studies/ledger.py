@@ -121,9 +121,9 @@ class Ledger:
         if self.carbon is None or reading.kwh is None:
             return {"co2_kg": None, "g_per_kwh": None}
         # Embodied carbon follows the busy hours of the machine, which the CPU entry counts.
-        busy_hours = reading.cpu_seconds / 3600 if component == "cpu" else 0.0
+        cpu_hours = reading.cpu_seconds / 3600 if component == "cpu" else 0.0
         return {
-            "co2_kg": self.carbon.co2_kg(reading.kwh, busy_hours),
+            "co2_kg": self.carbon.co2_kg(reading.kwh, cpu_hours),
             "g_per_kwh": self.carbon.intensity.g_per_kwh,
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -219,6 +220,7 @@ class CarbonSection(_Section):
     g_per_kwh: Annotated[float, Field(ge=0, le=5000)] | None = None
     pue: Annotated[float, Field(ge=1, le=10)] = 1.0
     embodied_kg_per_device_hour: Annotated[float, Field(ge=0, le=10)] = 0.0
+    device_threads: Count | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -238,7 +240,12 @@ class CarbonSection(_Section):
 
     def model(self) -> CarbonModel:
         """The section as a carbon model."""
-        return CarbonModel(self._intensity(), self.pue, self.embodied_kg_per_device_hour)
+        return CarbonModel(
+            self._intensity(),
+            self.pue,
+            self.embodied_kg_per_device_hour,
+            self.device_threads or os.cpu_count() or 1,
+        )
 
     def _intensity(self) -> Intensity:
         if self.g_per_kwh is not None:

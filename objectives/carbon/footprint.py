@@ -26,6 +26,8 @@ class CarbonModel:
             more.
         embodied_kg_per_device_hour: Emissions of making the device, spread over its life, in kg
             of CO₂ equivalent per busy hour.
+        device_threads: Hardware threads of the device: a thread that is busy for an hour uses so
+            small a share of it.
 
     Raises:
         UsageError: A number is out of its range, infinite or NaN.
@@ -34,6 +36,7 @@ class CarbonModel:
     intensity: Intensity
     pue: float = 1.0
     embodied_kg_per_device_hour: float = 0.0
+    device_threads: int = 1
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.pue) and self.pue >= 1):
@@ -48,19 +51,19 @@ class CarbonModel:
                 f"more, got {embodied}; leave it out to count electricity alone"
             )
 
-    def co2_kg(self, energy_kwh: float, busy_hours: float = 0.0) -> float:
+    def co2_kg(self, energy_kwh: float, cpu_hours: float = 0.0) -> float:
         """Emissions of a piece of work.
 
         Args:
             energy_kwh: Energy of the machines in kWh.
-            busy_hours: Device hours that the work took: CPU-seconds over hardware threads, or
-                GPU-seconds. Hours on the clock would charge the work for its neighbours.
+            cpu_hours: CPU time that the work took, summed over threads. Hours on the clock would
+                charge the work for its neighbours.
 
         Returns:
             Kilograms of CO₂ equivalent; NaN where an argument is NaN.
         """
         operational = energy_kwh * self.pue * self.intensity.g_per_kwh / 1000
-        return operational + self.embodied_kg_per_device_hour * busy_hours
+        return operational + self.embodied_kg_per_device_hour * cpu_hours / self.device_threads
 
     @property
     def proportional_to_energy(self) -> bool:

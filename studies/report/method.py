@@ -62,8 +62,8 @@ def _carbon(view: StudyView) -> list[tuple[str, str]]:
     return [
         (
             "CO₂",
-            "<code>co2_kg = energy_kwh × PUE × intensity + embodied × busy CPU hours</code>, in "
-            "CO₂ equivalent (Software Carbon Intensity, ISO/IEC 21031:2024).",
+            "<code>co2_kg = energy_kwh × PUE × intensity + embodied × CPU hours ÷ threads</code>, "
+            "in CO₂ equivalent (Software Carbon Intensity, ISO/IEC 21031:2024).",
         ),
         (
             "Carbon intensity",
@@ -73,7 +73,7 @@ def _carbon(view: StudyView) -> list[tuple[str, str]]:
         ("PUE", f"{carbon.pue:g} (energy of the building over that of its machines)"),
         (
             "Embodied CO₂",
-            f"{quantities.mass(embodied)} per busy CPU hour"
+            f"{quantities.mass(embodied)} per hour with all {carbon.device_threads} threads busy"
             + ("; nothing of the making of the machine is counted." if embodied == 0 else "."),
         ),
     ]

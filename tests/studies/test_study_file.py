@@ -55,6 +55,7 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
         "carbon": {
             **{"region": None, "g_per_kwh": None, "pue": 1.0},
             "embodied_kg_per_device_hour": 0.0,
+            "device_threads": None,
         },
         "metering": {"watts_per_thread": None},
         "search": {"sampler": "nsga2", "population": None, "workers": 1},

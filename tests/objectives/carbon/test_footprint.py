@@ -73,3 +73,12 @@ def test_an_impossible_pue_is_refused(pue: float) -> None:
 def test_an_impossible_embodied_share_is_refused(embodied: float) -> None:
     with pytest.raises(UsageError, match=r"embodied_kg_per_device_hour: .* 0 or more, got"):
         CarbonModel(HALF_A_KILO, embodied_kg_per_device_hour=embodied)
+
+
+def test_embodied_carbon_follows_the_share_of_the_device_that_is_busy() -> None:
+    whole = CarbonModel(Intensity(0.0, "x", "y"), embodied_kg_per_device_hour=0.024)
+    eighth = CarbonModel(
+        Intensity(0.0, "x", "y"), embodied_kg_per_device_hour=0.024, device_threads=8
+    )
+    assert whole.co2_kg(1.0, 2.0) == pytest.approx(0.048)
+    assert eighth.co2_kg(1.0, 2.0) == pytest.approx(0.006)

@@ -1,0 +1,98 @@
+"""Does a busy machine change a price? One candidate, quiet and beside two busy neighbours.
+
+Each measurement runs a whole trial (training, export, inference) with a lineage store of its own,
+in turns: quiet, busy, quiet, busy … Neighbours are two processes that do arithmetic without end.
+Prints the two medians and their ratio, for our energy and for wall time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from greenfront.objectives.metering.instruments import detect
+from greenfront.objectives.outcome import Outcome
+from greenfront.objectives.scores import energy_kwh
+from greenfront.search.networks import explore
+from greenfront.search.workers.local import CallHooks
+from greenfront.spaces.network import baseline_candidates
+from greenfront.studies.study_file import StudyFile
+
+NEIGHBOURS = 2
+BUSY = "x = 1\nwhile True: x = x * 3 % 1000003"
+
+
+def ignore(*_anything: Any) -> None:
+    """Charges nobody."""
+
+
+def measure(busy: bool, epochs: int) -> tuple[float, float]:
+    """Energy of one trial in kWh, and its wall time in seconds."""
+    file = StudyFile.from_stored(
+        {"task": {"kind": "mnist5k"}, "training": {"epochs": epochs, "device": "cpu"}}
+    )
+    neighbours = [
+        subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(NEIGHBOURS if busy else 0)
+    ]
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            evaluator, facts, _, _ = explore(file, detect(), Path(folder))
+            candidate = baseline_candidates(file.options(facts))[-1]
+            hooks = CallHooks(charge=ignore)
+            began = time.perf_counter()
+            outcome = Outcome.from_json(evaluator.call("trial", candidate.to_json(), hooks))
+            seconds = time.perf_counter() - began
+            evaluator.close(ignore)
+    finally:
+        for neighbour in neighbours:
+            neighbour.kill()
+            neighbour.wait()
+    energy = energy_kwh(outcome, file.objectives.predictions)
+    if energy is None:
+        raise SystemExit("no instrument here can tell the energy")
+    return energy, seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer pairs and epochs")
+    parser.add_argument("--json", action="store_true", help="only the last line")
+    arguments = parser.parse_args()
+    pairs, epochs = (3, 2) if arguments.quick else (7, 4)
+    found: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
+    for _ in range(pairs):
+        for busy in (False, True):
+            found[busy].append(measure(busy, epochs))
+
+    def median(busy: bool, part: int) -> float:
+        return statistics.median(pair[part] for pair in found[busy])
+
+    ratios = [
+        [b[part] / q[part] for q, b in zip(found[False], found[True], strict=True)]
+        for part in (0, 1)
+    ]
+    result = {
+        "pairs": pairs,
+        "quiet_energy_kwh": median(False, 0),
+        "busy_energy_kwh": median(True, 0),
+        "energy_ratio": statistics.median(ratios[0]),
+        "worst_energy_ratio": max(ratios[0], key=lambda ratio: abs(ratio - 1)),
+        "quiet_wall_seconds": median(False, 1),
+        "busy_wall_seconds": median(True, 1),
+        "wall_ratio": statistics.median(ratios[1]),
+    }
+    if not arguments.json:
+        for name, value in result.items():
+            print(f"{name:20} {value:.6g}")
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from contracts.command import FAST, Command
+from greenfront.studies.storage import Storage
+from greenfront.studies.trials import TrialBook
+
+
+def test_a_search_on_postgresql(storage_url: str, tmp_path: Path) -> None:
+    """The same commands on another server; runs on SQLite as well, as ``--storage`` says."""
+    command = Command(tmp_path)
+    command.write_study(study='name = "elsewhere"', budget="trials = 3", **FAST)
+    command.run("run", "study.toml", "--storage", storage_url)
+    said = command.run("resume", "elsewhere", "--trials", "5", "--storage", storage_url)
+    assert "all 5 trials are finished" in said
+    found = command.json("front", "elsewhere", "--storage", storage_url)
+    assert found["rows"]
+    storage = Storage(storage_url, create=False)
+    try:
+        book = TrialBook(storage, 1)
+        assert book.counts().total() == 5
+        assert len(set(book.keys())) == 5
+    finally:
+        storage.close()
