@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from greenfront.studies.quantities import count, energy, joules, mass, percent, seconds, size
+from greenfront.studies.report.wording import kind_of_readings
 
 if TYPE_CHECKING:
     from greenfront.search.forecast import Forecast
@@ -35,10 +36,9 @@ def _table(title: str, *headings: str) -> Table:
 
 def front_table(view: StudyView) -> RenderableType:
     """The ranked front, with the baseline it is measured against."""
-    kind = view.meters[0]["kind"] if view.meters else "unavailable"
     table = _table(
         f"Pareto front of {view.name}, ranked by Green Score (accuracy in % per kg CO₂); "
-        f"energy {kind}, for {view.file.objectives.predictions:,.0f} predictions",
+        f"energy {kind_of_readings(view)}, for {view.file.objectives.predictions:,.0f} predictions",
         "#",
         "Trial",
         "model",
