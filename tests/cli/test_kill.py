@@ -119,6 +119,7 @@ def test_an_orderly_stop_says_how_to_go_on(command: Command, number: signal.Sign
     assert "greenfront resume stopped" in said
     assert "Traceback" not in said
     before = finished(command.folder)
+    assert len(before) >= 2, sorted(path.name for path in command.folder.iterdir())
     command.run("resume", "stopped")
     after = finished(command.folder)
     assert set(before) <= set(after)
