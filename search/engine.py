@@ -14,6 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -151,22 +152,19 @@ class Engine(Generic[C]):
         if len(living_runs(self.storage, self.record.study_id)) == 1:
             drop_unclaimed(self.study, self._book)
         self._queue_first_generation()
-        with self._heartbeat():
-            threads = [
-                threading.Thread(target=self._guarded, args=(index,), name=f"worker-{index}")
-                for index in range(self.workers)
-            ]
-            for thread in threads:
-                thread.start()
+        with (
+            self._heartbeat(),
+            ThreadPoolExecutor(self.workers, thread_name_prefix="worker") as pool,
+        ):
+            working = [pool.submit(self._guarded, index) for index in range(self.workers)]
+            # Not Thread.join: interrupted by Ctrl-C it takes a running thread for ended (CPython up
+            # to 3.12, bpo-45274), and the storage would be closed under a worker that still writes.
             try:
-                for thread in threads:
-                    while thread.is_alive():
-                        thread.join(WAIT_SECONDS)
+                wait(working)
             finally:
                 # Reached early only by an interrupt: let the workers put their trials down.
                 shared.stop.set()
-                for thread in threads:
-                    thread.join()
+                wait(working)
         if shared.failure is not None:
             raise shared.failure
         return shared.reason or "done"

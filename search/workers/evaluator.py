@@ -72,8 +72,10 @@ class PipeHost:
 
 def main(descriptor: int, job_name: str) -> None:
     """Serves until the supervisor closes its end or dies."""
-    # Ctrl-C in a terminal reaches every process of the group; the supervisor decides what it means.
+    # Ctrl-C in a terminal and a service manager's SIGTERM reach every process of the group; the
+    # supervisor decides what they mean.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     faulthandler.enable()
     os.set_inheritable(descriptor, False)
     channel = Channel(descriptor)

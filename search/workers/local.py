@@ -280,7 +280,8 @@ class Evaluator:
             for child in psutil.Process(self._process.pid).children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     child.kill()
-        self._process.kill()
+        # Not Popen.kill, which first reaps a process that has ended, and with it its usage.
+        os.kill(self._process.pid, signal.SIGKILL)
         self._reap(charge)
 
     def _death(self, charge: Charge) -> TrialFailed:
@@ -303,7 +304,7 @@ class Evaluator:
         pid, status, usage = os.wait4(self._process.pid, os.WNOHANG)
         while pid == 0:
             if time.monotonic() > deadline:
-                self._process.kill()
+                os.kill(self._process.pid, signal.SIGKILL)
                 pid, status, usage = os.wait4(self._process.pid, 0)
                 break
             time.sleep(0.005)

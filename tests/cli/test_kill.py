@@ -124,3 +124,4 @@ def test_an_orderly_stop_says_how_to_go_on(command: Command, number: signal.Sign
     after = finished(command.folder)
     assert set(before) <= set(after)
     assert len(after) == 8
+    assert "failed" not in command.json("ledger", "stopped", "--by", "state")["parts"]
