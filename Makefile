@@ -11,6 +11,7 @@ BIN := $(VENV)/bin
 $(BIN)/python: pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt nni
 	touch $@
 
 # A strict editable install links the files that were there: new ones need it again (seconds).

@@ -56,6 +56,10 @@ class Outcome:
         epochs: Passes over the training split until the best weights.
         peak_memory_bytes: Highest resident memory of the evaluator; ``None`` if unknown.
         artefact: The exported file, relative to the lineage store.
+        max_error: Largest difference between the file's logits and those of the network it was
+            exported from.
+        agreement: Share of examples that both classify alike.
+        unreal: Why what is claimed for the file is not there, in words; empty where it is.
     """
 
     accuracy: float
@@ -69,6 +73,9 @@ class Outcome:
     epochs: int
     peak_memory_bytes: int | None
     artefact: str
+    max_error: float | None = None
+    agreement: float | None = None
+    unreal: tuple[str, ...] = ()
 
     @property
     def making(self) -> Reading:
@@ -87,4 +94,11 @@ class Outcome:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Inverse of :meth:`to_json`."""
         phases = {name: Reading.from_json(r) for name, r in data["phases"].items()}
-        return cls(**{**data, "phases": phases, "inference": Reading.from_json(data["inference"])})
+        return cls(
+            **{
+                **data,
+                "phases": phases,
+                "inference": Reading.from_json(data["inference"]),
+                "unreal": tuple(data.get("unreal", ())),
+            }
+        )

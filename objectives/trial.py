@@ -8,9 +8,8 @@ What is credited in the end is measured on the exported file, loaded again.
 
 from __future__ import annotations
 
-import resource
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,26 +17,39 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from greenfront.errors import TrialFailed
 from greenfront.objectives.host import Host
+from greenfront.objectives.memory import peak_memory_bytes, reset_peak_memory
+from greenfront.objectives.networks import Networks, family_of
 from greenfront.objectives.outcome import Outcome, Sizing
 from greenfront.objectives.readings import Reading, total
 from greenfront.objectives.stages.evaluate import accuracy, inference_cost, open_artefact
-from greenfront.objectives.stages.export import quantize, to_onnx, weight_count
+from greenfront.objectives.stages.examples import Examples, TrainingData
+from greenfront.objectives.stages.export import to_onnx, weight_count
+from greenfront.objectives.stages.fake_quant import fake_quantized
 from greenfront.objectives.stages.lineage import Kept, LineageStore, lineage_key
-from greenfront.objectives.stages.prune import prune, reshape_to
-from greenfront.objectives.stages.train import EpochReport, TrainingData, predict, train
+from greenfront.objectives.stages.parity import parity
+from greenfront.objectives.stages.prune import cumulative_ratio, parameter_count, widths
+from greenfront.objectives.stages.quantize import Int8Choice, fastest_int8, has_vnni, quantize
+from greenfront.objectives.stages.reality import Claim, unreal
+from greenfront.objectives.stages.structure import save_network
+from greenfront.objectives.stages.train import EpochReport, predict, train
 from greenfront.objectives.tasks.task import Task
 from greenfront.spaces.architectures.registry import architecture
-from greenfront.spaces.candidate import Candidate
+from greenfront.spaces.candidate import (
+    Candidate,
+    Precision,
+)
 
 __all__ = ["Measuring", "TrialRunner"]
 
 WEIGHTS = "weights.safetensors"
 MODEL = "model.onnx"
+REFERENCE = "reference.onnx"
 CALIBRATION_EXAMPLES = 128
+COMPARED_EXAMPLES = 256
+"""Enough to see whether file and network agree; all of a large split would cost minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,29 +108,34 @@ class TrialRunner:
         self.measuring = measuring
         self.teacher = teacher
         self.device = device
-        self.data = TrainingData.of(task, device)
-        self._reduce_range = not _has_vnni()
+        self.networks = Networks(task, device)
+        self._reduce_range = not has_vnni()
 
     def size(self, candidate: Candidate, *, blocks: int = 3) -> Sizing:
         """Exports the untrained, compressed graph and measures one prediction of it."""
+        data = self.networks.data(candidate)
         with tempfile.TemporaryDirectory() as folder, self.host.phase("size"):
             torch.manual_seed(self.seed)
-            model = self._build(candidate)
+            model = self.networks.untrained(candidate)
             if candidate.pruning.ratio:
-                self._prune(model, candidate)
-            flops = self._flops(model)
+                # Which channels go makes no difference to the cost, only how many.
+                by_size = replace(candidate.pruning, importance="magnitude")
+                self.networks.prune(model, candidate, by_size)
+            flops = self.networks.flops(model, candidate)
             path = Path(folder) / MODEL
-            to_onnx(model, self.task.facts.input_shape, path)
-            weights, path = weight_count(path), self._quantized(candidate, path)
+            to_onnx(model, data.train.inputs[:1], path)
+            weights = weight_count(path)
+            path = self._quantized(candidate, data, path, path.with_name("small.onnx"))
             session, size = open_artefact(path, self.measuring.threads), path.stat().st_size
         cost = inference_cost(
             session,
-            self.task.validation.inputs,
+            data.validation.inputs.cpu().numpy(),
             self.host,
             phase="size",
             batch=self.measuring.batch,
             blocks=blocks,
             block_seconds=self.measuring.block_seconds / 2,
+            padding=data.validation.padding,
         )
         return Sizing(weights, flops, size, cost.reading, cost.latency_seconds)
 
@@ -129,55 +146,114 @@ class TrialRunner:
             TrialFailed: The training diverged, or the network cannot be pruned.
             TrialStopped: The host found that it cannot be worth its training.
         """
-        _reset_peak_memory()
-        self.host.sized(self.size(candidate))
+        reset_peak_memory()
+        if candidate.pruning.scope == "uniform":
+            self.host.sized(self.size(candidate))  # a global cut depends on trained weights
         phases: dict[str, Reading] = {}
         lessons = self._lessons(candidate)
         if lessons:
             phases["teacher"] = lessons.reading
-        kept = self._trained(candidate)
-        key, epochs, removed = self._train_key(candidate), int(kept.facts["epoch"]), 0.0
+        key, kept = self._train_key(candidate), self._trained(candidate)
+        epochs, removed = int(kept.facts["epoch"]), 0.0
         phases |= kept.readings
         if candidate.pruning.ratio:
             key, kept = self._pruned(candidate, key, kept)
             removed = float(kept.facts["removed"])
             phases |= kept.readings
+        if candidate.precision.quantization_aware:
+            key, kept = self._rounded(candidate, key, kept)
+            phases |= kept.readings
         exported = self._exported(candidate, key, kept)
         phases |= exported.readings
         path = exported.folder / MODEL
         session = open_artefact(path, self.measuring.threads)
+        validation = self.networks.data(candidate).validation
+        inputs, padding = validation.inputs.cpu().numpy(), validation.padding
         with self.host.phase("evaluate"):
-            score = accuracy(session, self.task.validation)
+            score = accuracy(session, replace(self.task.validation, inputs=inputs), padding)
         cost = inference_cost(
             session,
-            self.task.validation.inputs,
+            inputs,
             self.host,
             phase="inference",
             batch=self.measuring.batch,
             blocks=self.measuring.blocks,
             block_seconds=self.measuring.block_seconds,
+            padding=padding,
         )
+        facts = exported.facts
         return Outcome(
             accuracy=score,
             phases=phases,
             inference=cost.reading,
             latency_seconds=cost.latency_seconds,
-            parameters=int(exported.facts["weights"]),
-            flops=int(exported.facts["flops"]),
+            parameters=int(facts["weights"]),
+            flops=int(facts["flops"]),
             artefact_bytes=path.stat().st_size,
             pruned_ratio=removed,
             epochs=epochs,
-            peak_memory_bytes=_peak_memory(),
+            peak_memory_bytes=peak_memory_bytes(),
             artefact=str(path.relative_to(self.store.root)),
+            max_error=float(facts["max_error"]),
+            agreement=float(facts["agreement"]),
+            unreal=tuple(facts["unreal"]),
         )
 
     def epoch_cost(self, candidate: Candidate) -> Reading:
         """What one epoch of training costs, for a forecast; keeps nothing."""
         torch.manual_seed(self.seed)
-        model = self._build(candidate)
+        data, model = self.networks.data(candidate), self.networks.build(candidate)
         with self.host.phase("forecast") as window:
-            train(model, self.data, replace(candidate.training, epochs=1), seed=self.seed)
+            train(model, data, replace(candidate.training, epochs=1), seed=self.seed)
         return window.total
+
+    def check(self, name: str) -> None:
+        """Builds a family's baseline and answers one example with it.
+
+        Raises:
+            UsageError: Its weights are missing or do not fit, or the user's function is wrong.
+        """
+        with self.host.phase("size"), torch.no_grad():
+            baseline = self.networks.baseline(name)
+            self.networks.build(baseline).eval()(
+                self.networks.data(baseline).validation.batch(slice(0, 1))
+            )
+
+    def int8(self, name: str) -> Int8Choice:
+        """The int8 recipe that is fastest for a family on this machine.
+
+        Measured once, on the family's untrained baseline, and remembered.
+        """
+        baseline = self.networks.baseline(name)
+        key = lineage_key(
+            "int8",
+            architecture(name).fingerprint(),
+            {
+                **baseline.to_json(),
+                "input": list(self.task.facts.input_shape),
+                "classes": self.task.facts.classes,
+                "reduce_range": self._reduce_range,
+                "threads": self.measuring.threads,
+            },
+        )
+
+        def make(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
+            data = self.networks.data(baseline)
+            with self.host.phase("size") as window:
+                torch.manual_seed(self.seed)
+                model = self.networks.untrained(baseline)
+                path = folder / REFERENCE
+                to_onnx(model, data.train.inputs[:1], path)
+                choice = fastest_int8(
+                    path,
+                    self._calibration(data),
+                    reduce_range=self._reduce_range,
+                    threads=self.measuring.threads,
+                )
+                path.unlink()
+            return {"size": window.total}, choice.to_json()
+
+        return Int8Choice.from_json(self.store.made(key, make)[0].facts)
 
     # --- the chain ---------------------------------------------------------------------------
 
@@ -186,9 +262,9 @@ class TrialRunner:
         del knobs["pruning"], knobs["precision"], knobs["training"]["fine_tune_epochs"]
         taught = candidate.distillation is not None and self.teacher is not None
         teacher = self.teacher.key if taught and self.teacher else None
-        return lineage_key(
-            "train", self.task.facts.fingerprint, {**knobs, "seed": self.seed, "teacher": teacher}
-        )
+        knobs |= {"seed": self.seed, "teacher": teacher}
+        weights = family_of(candidate).fingerprint()
+        return lineage_key("train", self.task.facts.fingerprint, {**knobs, "weights": weights})
 
     def _trained(self, candidate: Candidate, phase: str = "train") -> Kept:
         key = self._train_key(candidate)
@@ -197,74 +273,115 @@ class TrialRunner:
         def make(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
             torch.manual_seed(self._seed_of(key))
             with self.host.phase(phase) as window:
-                model = self._build(candidate)
-                epoch = train(
-                    model,
-                    self.data,
-                    candidate.training,
-                    seed=self._seed_of(key),
-                    distillation=candidate.distillation,
-                    teacher_logits=lessons.logits if lessons else None,
-                    on_epoch=self._say("training" if phase == "train" else phase),
-                )
-                _save(model, folder / WEIGHTS)
+                model = self.networks.build(candidate)
+                what = "training" if phase == "train" else phase
+                epoch = self._fit(model, candidate, key, lessons, what, tuning=False)
+                save_network(model, folder / WEIGHTS)
             return {"train": window.total}, {"epoch": epoch}
 
         return self.store.made(key, make)[0]
 
     def _pruned(self, candidate: Candidate, parent_key: str, parent: Kept) -> tuple[str, Kept]:
+        epochs = candidate.training.fine_tune_epochs
         key = lineage_key(
-            "prune",
-            parent_key,
-            {
-                "ratio": candidate.pruning.ratio,
-                "fine_tune_epochs": candidate.training.fine_tune_epochs,
-            },
+            "prune", parent_key, {**candidate.to_json()["pruning"], "fine_tune_epochs": epochs}
         )
         lessons = self._lessons(candidate)
 
         def make(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
             torch.manual_seed(self._seed_of(key))
-            with self.host.phase("prune") as pruning:
-                model = self._load(candidate, parent)
-                removed = self._prune(model, candidate)
-            with self.host.phase("fine-tune") as tuning:
-                train(
-                    model,
-                    self.data,
-                    candidate.training,
-                    seed=self._seed_of(key),
-                    stage="fine-tune",
-                    distillation=candidate.distillation,
-                    teacher_logits=lessons.logits if lessons else None,
-                    on_epoch=self._say("fine-tuning"),
-                )
-                _save(model, folder / WEIGHTS)
-            readings = {"prune": pruning.total, "fine-tune": tuning.total}
-            return readings, {"removed": removed}
+            model = self.networks.load(candidate, parent.folder / WEIGHTS)
+            before, original = parameter_count(model), widths(model)
+            steps = max(1, epochs // 2) if candidate.pruning.gradual else 1
+            readings: dict[str, list[Reading]] = {"prune": [], "fine-tune": []}
+            for step in range(1, steps + 1):
+                ratio = cumulative_ratio(candidate.pruning.ratio, step, steps)
+                so_far = replace(candidate.pruning, ratio=ratio)
+                with self.host.phase("prune") as pruning:
+                    self.networks.prune(model, candidate, so_far, original if steps > 1 else None)
+                with self.host.phase("fine-tune") as tuning:
+                    length = 1 if step < steps else max(1, epochs - steps + 1)
+                    self._fit(model, candidate, key, lessons, "fine-tuning", epochs=length)
+                readings["prune"].append(pruning.total)
+                readings["fine-tune"].append(tuning.total)
+            save_network(model, folder / WEIGHTS)
+            removed = 1 - parameter_count(model) / before
+            return {name: total(parts) for name, parts in readings.items()}, {"removed": removed}
+
+        return key, self.store.made(key, make)[0]
+
+    def _rounded(self, candidate: Candidate, parent_key: str, parent: Kept) -> tuple[str, Kept]:
+        """Tunes the network with its weights rounded to the bits that they will have."""
+        bits = candidate.precision.bits
+        narrow = self._reduce_range and _computes_int8(candidate.precision)
+        epochs = candidate.training.fine_tune_epochs
+        key = lineage_key(
+            "round", parent_key, {"bits": bits, "reduce_range": narrow, "fine_tune_epochs": epochs}
+        )
+        lessons = self._lessons(candidate)
+
+        def make(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
+            torch.manual_seed(self._seed_of(key))
+            with self.host.phase("quantize") as window:
+                model = self.networks.load(candidate, parent.folder / WEIGHTS)
+                with fake_quantized(model, bits, reduce_range=narrow):
+                    self._fit(model, candidate, key, lessons, f"tuning at {bits} bits")
+                save_network(model, folder / WEIGHTS)
+            return {"round": window.total}, {}
 
         return key, self.store.made(key, make)[0]
 
     def _exported(self, candidate: Candidate, parent_key: str, parent: Kept) -> Kept:
+        precision = candidate.precision
+        recipe = (
+            self.int8(candidate.architecture.family).recipe if _computes_int8(precision) else None
+        )
         key = lineage_key(
             "export",
             parent_key,
-            {"bits": candidate.precision.bits, "reduce_range": self._reduce_range},
+            {
+                "bits": precision.bits,
+                "weight_only": precision.weight_only,
+                "recipe": recipe,
+                "reduce_range": self._reduce_range,
+            },
         )
 
         def make(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
-            path, readings = folder / MODEL, {}
+            path, reference, readings = folder / MODEL, folder / REFERENCE, {}
+            data = self.networks.data(candidate)
             with self.host.phase("export") as window:
-                model = self._load(candidate, parent)
-                flops = self._flops(model)
-                to_onnx(model, self.task.facts.input_shape, path)
+                model = self.networks.load(candidate, parent.folder / WEIGHTS)
+                flops = self.networks.flops(model, candidate)
+                to_onnx(model, data.train.inputs[:1], reference)
             readings["export"] = window.total
-            weights = weight_count(path)
-            if candidate.precision.bits != 32:
+            if precision.bits == 32:
+                reference.rename(path)
+                reference = path
+            else:
                 with self.host.phase("quantize") as window:
-                    self._quantized(candidate, path).replace(path)
+                    self._quantized(candidate, data, reference, path)
                 readings["quantize"] = window.total
-            return readings, {"flops": flops, "weights": weights}
+            with self.host.phase("evaluate"):
+                session = open_artefact(path, self.measuring.threads)
+                compared = Examples(
+                    data.validation.inputs[:COMPARED_EXAMPLES],
+                    data.validation.labels[:COMPARED_EXAMPLES],
+                    data.validation.padding,
+                )
+                likeness = parity(model, session, compared)
+                claim = Claim(precision, self.networks.untouched_weights(candidate))
+                reasons = unreal(claim, reference, path, compared.inputs[:1].cpu().numpy())
+            weights = weight_count(reference)
+            if reference != path:
+                reference.unlink()
+            return readings, {
+                "flops": flops,
+                "weights": weights,
+                "max_error": likeness.max_error,
+                "agreement": likeness.agreement,
+                "unreal": list(reasons),
+            }
 
         return self.store.made(key, make)[0]
 
@@ -278,8 +395,10 @@ class TrialRunner:
         parent = self._trained(teacher, phase="teacher")
 
         def make(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
+            train_split = self.networks.data(teacher).train
             with self.host.phase("teacher") as window:
-                logits = predict(self._load(teacher, parent), self.data.train.inputs)
+                model = self.networks.load(teacher, parent.folder / WEIGHTS)
+                logits = predict(model, train_split.inputs, train_split.padding)
                 save_file({"logits": logits.cpu()}, folder / WEIGHTS)
             return {"teach": window.total}, {}
 
@@ -289,79 +408,61 @@ class TrialRunner:
 
     # --- single steps ------------------------------------------------------------------------
 
-    def _build(self, candidate: Candidate) -> nn.Module:
-        facts = self.task.facts
-        family = architecture(candidate.architecture.family)
-        module = family.build(dict(candidate.architecture.shape), facts.input_shape, facts.classes)
-        return module.to(self.device)
+    def _fit(
+        self,
+        model: nn.Module,
+        candidate: Candidate,
+        key: str,
+        lessons: _Lessons | None,
+        what: str,
+        *,
+        tuning: bool = True,
+        epochs: int | None = None,
+    ) -> int:
+        return self.networks.fit(
+            model,
+            candidate,
+            seed=self._seed_of(key),
+            teacher_logits=lessons.logits if lessons else None,
+            on_epoch=self._say(what, candidate.training.batch_size),
+            tuning=tuning,
+            epochs=epochs,
+        )
 
-    def _load(self, candidate: Candidate, kept: Kept) -> nn.Module:
-        model = self._build(candidate)
-        reshape_to(model, load_file(kept.folder / WEIGHTS, device=self.device))
-        return model
-
-    def _prune(self, model: nn.Module, candidate: Candidate) -> float:
-        head = architecture(candidate.architecture.family).head(model)
-        return prune(model, self.data.train.inputs[:2], candidate.pruning.ratio, head)
-
-    def _quantized(self, candidate: Candidate, path: Path) -> Path:
-        bits = candidate.precision.bits
-        if bits == 32:
-            return path
-        target = path.with_name(f"model-{bits}.onnx")
+    def _quantized(
+        self, candidate: Candidate, data: TrainingData, source: Path, target: Path
+    ) -> Path:
+        precision = candidate.precision
+        if precision.bits == 32:
+            return source
         quantize(
-            path,
+            source,
             target,
-            bits,
-            recipe=architecture(candidate.architecture.family).int8_recipe,
-            calibration=self.task.train.inputs[:CALIBRATION_EXAMPLES],
+            precision,
+            recipe=self.int8(candidate.architecture.family).recipe
+            if _computes_int8(precision)
+            else "dynamic",
+            calibration=self._calibration(data),
             reduce_range=self._reduce_range,
         )
         return target
 
-    def _flops(self, model: nn.Module) -> int:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            model.eval()(self.data.validation.inputs[:1])
-        return int(counter.get_total_flops())
+    @staticmethod
+    def _calibration(data: TrainingData) -> Any:
+        return data.train.batch(slice(0, CALIBRATION_EXAMPLES)).cpu().numpy()
 
     def _seed_of(self, key: str) -> int:
         return (int(key, 16) + self.seed) % 2**32
 
-    def _say(self, what: str) -> Any:
+    def _say(self, what: str, batch: int) -> Callable[[EpochReport], None]:
         def say(report: EpochReport) -> None:
+            short = f", {report.at_once} at once: memory is short" if report.at_once < batch else ""
             self.host.progress(
-                f"{what}, epoch {report.epoch} of {report.epochs}: {report.accuracy:.1%}"
+                f"{what}, epoch {report.epoch} of {report.epochs}: {report.accuracy:.1%}{short}"
             )
 
         return say
 
 
-def _save(model: nn.Module, path: Path) -> None:
-    save_file({name: t.contiguous().cpu() for name, t in model.state_dict().items()}, path)
-
-
-def _has_vnni() -> bool:
-    try:
-        flags = Path("/proc/cpuinfo").read_text().split()
-    except OSError:
-        return False
-    return "avx512_vnni" in flags or "avx_vnni" in flags
-
-
-def _reset_peak_memory() -> None:
-    # Linux only, and only where the kernel lets a process clear its own high-water mark.
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return
-
-
-def _peak_memory() -> int | None:
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    for line in status.splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return None
+def _computes_int8(precision: Precision) -> bool:
+    return precision.bits == 8 and not precision.weight_only

@@ -232,6 +232,9 @@ class Engine(Generic[C]):
         cause = reason = None
         try:
             evaluation = problem.evaluate(candidate, problem.fidelities[-1], None, attempt)
+            if evaluation.infeasible:
+                state, reason = "infeasible", "; ".join(evaluation.infeasible)
+                trial.set_constraint("real", len(evaluation.infeasible))
             if not all(math.isfinite(value) for value in evaluation.values):
                 evaluation, state = None, "failed"
                 cause, reason = "not finite", f"the values {evaluation} are not finite"
@@ -245,7 +248,7 @@ class Engine(Generic[C]):
             self.run.run_id,
             trial.number,
             state,
-            values=evaluation.values if evaluation else None,
+            values=evaluation.values if evaluation and state == "complete" else None,
             detail=evaluation.detail if evaluation else None,
             reason=reason,
         )

@@ -18,6 +18,7 @@ from greenfront.search.networks import NetworkProblem, explore
 from greenfront.search.workers.local import CallHooks, Evaluator
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.network import baseline_candidates
+from greenfront.studies.remarks import compression_remarks
 from greenfront.studies.study_file import StudyFile
 
 __all__ = ["Forecast", "Sample", "forecast"]
@@ -159,7 +160,7 @@ def _extrapolate(file: StudyFile, problem: NetworkProblem, samples: list[Sample]
         for end in (epoch.low_joules, epoch.high_joules)
     ]
     task = problem.facts.task
-    shape = "×".join(str(edge) for edge in task.input_shape)
+    shape = "×".join(str(edge) for edge in task.input_shape) or "of text"
     return Forecast(
         study=file.study.name,
         task=f"{task.name}: {task.classes} classes, inputs {shape}, "
@@ -209,6 +210,7 @@ def _remarks(
                 f"limit {name} {limit:g}: met by {within} of the {len(values)} candidates tried, "
                 f"the best has {min(values):.3g}"
             )
+    remarks += compression_remarks(file, problem.facts)
     if not problem.facts.mixed_precision and file.training.mixed_precision == "auto":
         remarks.append("mixed precision is not searched: this device gains nothing by it")
     if file.carbon.model().proportional_to_energy:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Self
 
@@ -77,9 +77,19 @@ def start_evaluator(
 
 
 def explore(
-    file: StudyFile, instruments: Instruments, cache: Path | None = None
+    file: StudyFile,
+    instruments: Instruments,
+    cache: Path | None = None,
+    known: StudyFacts | None = None,
 ) -> tuple[Evaluator, StudyFacts, Instruments, list[Charged]]:
     """Loads the data in a first evaluator and finds out what the study needs to know.
+
+    Args:
+        file: The study.
+        instruments: What this machine offers.
+        cache: Where the evaluator keeps things; by default where the study file says.
+        known: What the study found out when it began: its space stays as it was laid out, also
+            on a machine with other kernels.
 
     Returns:
         The evaluator, still warm; the facts; the instruments that the study needs (a GPU's only
@@ -102,6 +112,13 @@ def explore(
             evaluator.close(charge)
             instruments = Instruments(tuple(m for m in instruments.meters if m.component != "gpu"))
             evaluator = start_evaluator(file, instruments, hooks, cache)
+        # Pretrained weights that are missing or do not fit are found out before anything is kept.
+        families = list(file.families(facts))
+        evaluator.call("check", families, hooks)
+        if known is not None:
+            facts = replace(facts, int8=known.int8)
+        elif 8 in file.space.bits:
+            facts = replace(facts, int8=evaluator.call("int8", families, hooks))
     except TrialFailed as failure:
         raise SearchAborted(f"task {file.task.kind!r} could not be loaded: {failure}") from failure
     return evaluator, facts, instruments, charged
@@ -207,7 +224,7 @@ class NetworkProblem(Problem[Candidate]):
         values = values_of(outcome, self.file.objectives.predictions, self._carbon)
         if values is None:
             raise TrialFailed("no reading", "no instrument could tell what a part of it cost")
-        return Evaluation(values, sum(spent), detail=outcome.to_json())
+        return Evaluation(values, sum(spent), detail=outcome.to_json(), infeasible=outcome.unreal)
 
     @property
     def peak_memory_bytes(self) -> int:

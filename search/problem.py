@@ -45,12 +45,15 @@ class Evaluation:
         checkpoint: What a later evaluation of the same candidate at a higher fidelity may start
             from; ``None`` if it has to start anew.
         detail: What else was found, in JSON values.
+        infeasible: Why the candidate does not count, in words: its values are not what they
+            seem. Samplers learn to avoid it, and no front holds it.
     """
 
     values: tuple[float, ...]
     spent_kwh: float
     checkpoint: object | None = None
     detail: dict[str, Any] | None = None
+    infeasible: tuple[str, ...] = ()
 
 
 class Attempt(Protocol):

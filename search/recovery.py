@@ -68,6 +68,9 @@ def tell(
     match state:
         case "complete":
             study.tell(number, values, skip_if_finished=True)
+        case "infeasible" if values is not None:
+            # Its broken constraint was set before: samplers learn from it, the front leaves it out.
+            study.tell(number, values, skip_if_finished=True)
         case "stopped":
             study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
         case _:

@@ -14,6 +14,7 @@ from greenfront.objectives.metering.instruments import Instruments, detect, requ
 from greenfront.search.networks import NetworkProblem, explore
 from greenfront.search.optimize import SearchResult, directions, search_study
 from greenfront.search.status import Observer
+from greenfront.studies.facts import StudyFacts
 from greenfront.studies.ledger import Charged
 from greenfront.studies.record import StudyRecord, study_names
 from greenfront.studies.storage import Storage
@@ -102,9 +103,7 @@ def open_session(file: StudyFile, *, new_in: Storage | None = None) -> Iterator[
     instruments = detect(file.metering.watts_per_thread)
     with contextlib.ExitStack() as stack:
         with _nothing_left_of_a_refusal(Path(file.study.cache)):
-            evaluator, facts, instruments, charged = explore(file, instruments)
-            stack.callback(evaluator.close, lambda *_: None)
-            problem = NetworkProblem(file, facts, instruments, warm=evaluator)
+            record, known = None, None
             if new_in is not None and file.study.name in study_names(new_in):
                 record = StudyRecord.load(new_in, file.study.name)
                 if record.facts is None:
@@ -112,6 +111,11 @@ def open_session(file: StudyFile, *, new_in: Storage | None = None) -> Iterator[
                         f"study {file.study.name!r} is not a study of networks: give the new one "
                         "another name under [study] name"
                     )
+                known = StudyFacts.from_json(record.facts)
+            evaluator, facts, instruments, charged = explore(file, instruments, known=known)
+            stack.callback(evaluator.close, lambda *_: None)
+            problem = NetworkProblem(file, facts, instruments, warm=evaluator)
+            if record is not None:
                 record.require(problem.identity())
         yield Session(file, problem, instruments, tuple(charged))
 

@@ -57,20 +57,39 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Pruning:
-    """Structured pruning: whole channels and neurons leave the tensors.
+    """Structured pruning: whole channels, neurons and attention heads leave the tensors.
 
     Attributes:
         ratio: Share of the channels of each group to remove; 0 is no pruning.
+        scope: ``"uniform"`` takes the ratio of every group, ``"global"`` takes the least important
+            channels of the whole network.
+        importance: What makes a channel worth keeping: ``"magnitude"`` of its weights,
+            ``"taylor"`` (the change of the loss, by its gradient), ``"fpgm"`` (its distance to the
+            other channels) or ``"random"``.
+        gradual: Whether it is pruned in steps between the epochs of its fine-tuning, instead of at
+            once before them.
     """
 
     ratio: float = 0.0
+    scope: str = "uniform"
+    importance: str = "magnitude"
+    gradual: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """Bits of the exported weights: 32, 16 (computed as 32) or 8 (int8 kernels)."""
+    """Bits of the exported weights.
+
+    Attributes:
+        bits: 32, 16, 8, 4 or 2. 8 bits run in int8 kernels; weights of 16, 4 and 2 bits are packed
+            on disk and computed as 32.
+        weight_only: Of 8 bits: packed on disk and computed as 32, too.
+        quantization_aware: Whether the network is tuned with its weights rounded as they will be.
+    """
 
     bits: int = 32
+    weight_only: bool = False
+    quantization_aware: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +144,11 @@ class Candidate:
         if self.pruning.ratio:
             parts.append(f"pruned {self.pruning.ratio:.0%}")
         if self.precision.bits != 32:
-            parts.append(f"{self.precision.bits} bits")
+            parts.append(
+                f"{self.precision.bits} bits"
+                + (" (weights)" if self.precision.weight_only else "")
+                + (" tuned" if self.precision.quantization_aware else "")
+            )
         if self.distillation:
             parts.append(f"distilled T={self.distillation.temperature:g}")
         return " · ".join(parts)

@@ -23,6 +23,9 @@ from greenfront.spaces.space import SearchSpace
 
 __all__ = ["NetworkOptions", "baseline_candidates", "first_generation", "network_space"]
 
+MOST_BITS_TUNED = 8
+"""Half floats round too little for tuning to mend anything."""
+
 PRUNING_STEP = 0.05
 """Finer ratios round to the same number of channels in small networks."""
 
@@ -34,7 +37,13 @@ class NetworkOptions:
     Attributes:
         architectures: Family names.
         pruning: Lowest and highest structured pruning ratio.
+        pruning_scopes: See :class:`Pruning`.
+        importances: See :class:`Pruning`.
+        gradual: Whether to prune at once, in steps, or either.
         bits: Bit-widths.
+        quantization_aware: Whether to tune networks of 8 and fewer bits with rounded weights.
+        int8_pays: Families that int8 kernels make cheaper here; 8 bits of the others are packed
+            weights.
         temperature: Lowest and highest distillation temperature; ``None``: never distil.
         distillation_weight: Lowest and highest share of the soft loss.
         optimizers: Optimiser names.
@@ -49,7 +58,12 @@ class NetworkOptions:
 
     architectures: tuple[str, ...]
     pruning: tuple[float, float] = (0.0, 0.8)
+    pruning_scopes: tuple[str, ...] = ("uniform",)
+    importances: tuple[str, ...] = ("magnitude",)
+    gradual: tuple[bool, ...] = (False,)
     bits: tuple[int, ...] = (32, 16, 8)
+    quantization_aware: tuple[bool, ...] = (False,)
+    int8_pays: frozenset[str] = frozenset()
     temperature: tuple[float, float] | None = (1.0, 8.0)
     distillation_weight: tuple[float, float] = (0.5, 0.9)
     optimizers: tuple[str, ...] = ("adamw", "sgd")
@@ -76,10 +90,21 @@ def _knobs(options: NetworkOptions) -> Iterator[Knob]:
         for knob in architecture(family).knobs():
             inner = tuple(When(f"{family}.{when.knob}", when.values) for when in knob.when)
             yield replace(knob, name=f"{family}.{knob.name}", when=(*chosen, *inner))
-    candidates: list[Knob] = [
-        Real("pruning", *options.pruning, step=PRUNING_STEP),
-        Categorical("bits", options.bits),
-    ]
+    prunable = tuple(n for n in options.architectures if architecture(n).cannot_prune is None)
+    pruned = (When("architecture", prunable),) if len(prunable) < len(options.architectures) else ()
+    few_bits = tuple(bits for bits in options.bits if bits <= MOST_BITS_TUNED)
+    candidates: list[Knob] = []
+    if prunable:
+        candidates += [
+            Real("pruning", *options.pruning, step=PRUNING_STEP, when=pruned),
+            Categorical("pruning_scope", options.pruning_scopes, when=pruned),
+            Categorical("importance", options.importances, when=pruned),
+            Categorical("gradual", options.gradual, when=pruned),
+        ]
+    candidates.append(Categorical("bits", options.bits))
+    if few_bits:
+        tuned = (When("bits", few_bits),) if len(options.bits) > 1 else ()
+        candidates.append(Categorical("quantization_aware", options.quantization_aware, when=tuned))
     if options.temperature:
         distilled = (When("distillation", (True,)),)
         candidates += [
@@ -101,7 +126,11 @@ def _decoder(options: NetworkOptions) -> Callable[[Point], Candidate]:
     fixed: dict[str, Value] = {
         "architecture": options.architectures[0],
         "pruning": options.pruning[0],
+        "pruning_scope": options.pruning_scopes[0],
+        "importance": options.importances[0],
+        "gradual": options.gradual[0],
         "bits": options.bits[0],
+        "quantization_aware": options.quantization_aware[0],
         "distillation": False,
         "distillation_weight": options.distillation_weight[0],
         "optimizer": options.optimizers[0],
@@ -129,8 +158,8 @@ def _decoder(options: NetworkOptions) -> Callable[[Point], Candidate]:
                 patience=int(settings["patience"]),
                 fine_tune_epochs=options.fine_tune_epochs,
             ),
-            pruning=Pruning(float(settings["pruning"])),
-            precision=Precision(int(settings["bits"])),
+            pruning=_pruning(settings, family),
+            precision=_precision(settings, family in options.int8_pays),
             distillation=Distillation(
                 float(settings["temperature"]), float(settings["distillation_weight"])
             )
@@ -142,6 +171,28 @@ def _decoder(options: NetworkOptions) -> Callable[[Point], Candidate]:
     return decode
 
 
+def _pruning(settings: Mapping[str, Value], family: str) -> Pruning:
+    """Without a ratio nothing else of it matters: equal networks get equal candidates."""
+    ratio = float(settings["pruning"])
+    if ratio == 0.0 or architecture(family).cannot_prune is not None:
+        return Pruning()
+    return Pruning(
+        ratio,
+        str(settings["pruning_scope"]),
+        str(settings["importance"]),
+        bool(settings["gradual"]),
+    )
+
+
+def _precision(settings: Mapping[str, Value], int8_pays: bool) -> Precision:
+    bits = int(settings["bits"])
+    return Precision(
+        bits,
+        weight_only=bits == 8 and not int8_pays,
+        quantization_aware=bits <= MOST_BITS_TUNED and bool(settings["quantization_aware"]),
+    )
+
+
 def _baseline_points(options: NetworkOptions) -> list[dict[str, Value]]:
     """Each family's usual shape with usual training and no technique."""
     low, high = options.learning_rate
@@ -149,7 +200,11 @@ def _baseline_points(options: NetworkOptions) -> list[dict[str, Value]]:
     rate = 3e-3 if low <= 3e-3 <= high else min(max(math.sqrt(low * high), low), high)
     usual: dict[str, Value] = {
         "pruning": 0.0,
+        "pruning_scope": options.pruning_scopes[0],
+        "importance": options.importances[0],
+        "gradual": min(options.gradual),
         "bits": 32,
+        "quantization_aware": min(options.quantization_aware),
         "distillation": False,
         "optimizer": options.optimizers[0],
         "learning_rate": rate,
@@ -202,6 +257,9 @@ def first_generation(
         mild = {"pruning": _nearest(space.knob("pruning"), 0.3)}
     int8: dict[str, Value] = {"bits": 8} if 8 in options.bits else {}
     half: dict[str, Value] = {"bits": 16} if 16 in options.bits else {}
+    packed: dict[str, Value] = {"bits": 4} if 4 in options.bits else {}
+    if packed and "quantization_aware" in names:
+        packed["quantization_aware"] = True
     distil: dict[str, Value] = {}
     if "distillation" in names:
         distil = {"distillation": True, "distillation_weight": options.distillation_weight[0]}
@@ -212,6 +270,7 @@ def first_generation(
         prune,
         int8,
         half,
+        packed,
         distil,
         {**prune, **int8},
         {**prune, **int8, **distil},

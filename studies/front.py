@@ -51,6 +51,11 @@ class FrontRow:
         """Whether it is accurate enough to be ranked."""
         return self.objection is None
 
+    @property
+    def theoretical_bytes(self) -> float:
+        """Weights times bits: a file without structure, scales and short tensors."""
+        return self.outcome.parameters * self.candidate.precision.bits / 8
+
     def to_json(self) -> dict[str, Any]:
         """The row of ``greenfront front --json``."""
         outcome = self.outcome
@@ -76,6 +81,9 @@ class FrontRow:
                 "source": outcome.inference.source,
                 "latency_seconds": outcome.latency_seconds,
                 "artefact_bytes": outcome.artefact_bytes,
+                "theoretical_bytes": self.theoretical_bytes,
+                "max_error": outcome.max_error,
+                "agreement": outcome.agreement,
                 "parameters": outcome.parameters,
                 "flops": outcome.flops,
                 "pruned_ratio": outcome.pruned_ratio,

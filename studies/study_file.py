@@ -34,6 +34,12 @@ from greenfront.studies.storage import DEFAULT_URL
 
 __all__ = ["StudyFile"]
 
+CANDIDATE_FORMAT = 2
+"""Raised when candidates get other keys: an older study would never find its trials again."""
+
+INT8_PAYS = 0.9
+"""Int8 kernels are used where they take at most this share of the time of single precision."""
+
 
 def _as_range(value: object) -> object:
     if isinstance(value, (int, float)):
@@ -85,6 +91,7 @@ class TaskSection(_Section):
     path: str | None = None
     target: str | None = None
     drop_columns: list[str] = []
+    text_column: str | None = None
     image_size: Annotated[int, Field(ge=4, le=1024, strict=True)] | None = None
     channels: Literal[1, 3] | None = None
     validation_fraction: Share = 0.2
@@ -97,6 +104,7 @@ class TaskSection(_Section):
             path=self.path,
             target=self.target,
             drop_columns=tuple(self.drop_columns),
+            text_column=self.text_column,
             image_size=self.image_size,
             channels=self.channels,
             validation_fraction=self.validation_fraction,
@@ -114,10 +122,20 @@ class SpaceSection(_Section):
         tuple[Annotated[float, Field(ge=0, le=0.95)], Annotated[float, Field(ge=0, le=0.95)]],
         BeforeValidator(_as_range),
     ] = (0.0, 0.8)
-    bits: Annotated[list[Literal[32, 16, 8]], Field(min_length=1), BeforeValidator(_as_list)] = [
-        32,
-        16,
-        8,
+    pruning_scope: Annotated[
+        list[Literal["uniform", "global"]], Field(min_length=1), BeforeValidator(_as_list)
+    ] = ["uniform"]
+    importance: Annotated[
+        list[Literal["magnitude", "taylor", "fpgm", "random"]],
+        Field(min_length=1),
+        BeforeValidator(_as_list),
+    ] = ["magnitude"]
+    gradual: Annotated[list[bool], Field(min_length=1), BeforeValidator(_as_list)] = [False]
+    bits: Annotated[
+        list[Literal[32, 16, 8, 4, 2]], Field(min_length=1), BeforeValidator(_as_list)
+    ] = [32, 16, 8]
+    quantization_aware: Annotated[list[bool], Field(min_length=1), BeforeValidator(_as_list)] = [
+        False
     ]
     temperature: (
         Annotated[
@@ -137,7 +155,9 @@ class SpaceSection(_Section):
     def _range(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
         return None if value is None else _ordered(value)
 
-    @field_validator("architectures", "bits")
+    @field_validator(
+        "architectures", "bits", "pruning_scope", "importance", "gradual", "quantization_aware"
+    )
     @classmethod
     def _no_repeats(cls, value: list[Any] | None) -> list[Any] | None:
         return None if value is None else _distinct(value)
@@ -390,7 +410,7 @@ class StudyFile(_Section):
         del data["budget"], data["limits"]["trial_minutes"], data["limits"]["memory_gb"]
         # The same data in another place are the same data.
         del data["task"]["path"]
-        return stable_hash([data, fingerprint])
+        return stable_hash([CANDIDATE_FORMAT, data, fingerprint])
 
     def options(self, facts: StudyFacts) -> NetworkOptions:
         """What the search may choose from, on these data and this machine.
@@ -405,9 +425,14 @@ class StudyFile(_Section):
             else training.mixed_precision
         )
         return NetworkOptions(
-            architectures=tuple(self._families(facts)),
+            architectures=tuple(self.families(facts)),
             pruning=self.space.pruning,
+            pruning_scopes=tuple(self.space.pruning_scope),
+            importances=tuple(self.space.importance),
+            gradual=tuple(self.space.gradual),
             bits=tuple(self.space.bits),
+            quantization_aware=tuple(self.space.quantization_aware),
+            int8_pays=frozenset(n for n, ratio in facts.int8.items() if ratio <= INT8_PAYS),
             temperature=self.space.temperature,
             distillation_weight=self.space.distillation_weight,
             optimizers=tuple(training.optimizer),
@@ -420,16 +445,22 @@ class StudyFile(_Section):
             device=facts.device,
         )
 
-    def _families(self, facts: StudyFacts) -> Sequence[str]:
+    def families(self, facts: StudyFacts) -> Sequence[str]:
+        """The families that the search may choose from.
+
+        Raises:
+            StudyFileError: One that was asked for cannot take these inputs.
+        """
         shape = facts.task.input_shape
         if self.space.architectures is None:
             return [n for n in architecture_names() if architecture(n).objection(shape) is None]
+        inputs = "texts" if facts.task.is_text else f"inputs of shape {list(shape)}"
         for name in self.space.architectures:
             objection = architecture(name).objection(shape)
             if objection:
                 raise StudyFileError(
                     f"[space] architectures: {name!r} does not fit task {facts.task.name!r} with "
-                    f"inputs of shape {list(shape)}: {objection}; leave it out"
+                    f"{inputs}: {objection}; leave it out"
                 )
         return self.space.architectures
 

@@ -17,11 +17,14 @@ import sqlalchemy as sa
 from greenfront.errors import StudyError
 from greenfront.studies.storage import Storage, trials_table
 
-__all__ = ["FINISHED", "Claim", "TrialBook", "TrialRow", "TrialState"]
+__all__ = ["FINISHED", "WITHOUT_RESULT", "Claim", "TrialBook", "TrialRow", "TrialState"]
 
-TrialState = Literal["running", "requeued", "complete", "stopped", "failed"]
+TrialState = Literal["running", "requeued", "complete", "infeasible", "stopped", "failed"]
 
-FINISHED: tuple[TrialState, ...] = ("complete", "stopped", "failed")
+WITHOUT_RESULT: tuple[TrialState, ...] = ("infeasible", "stopped", "failed")
+"""Over, but not on any front; ``infeasible``: what is claimed for the model is not there."""
+
+FINISHED: tuple[TrialState, ...] = ("complete", *WITHOUT_RESULT)
 
 Claim = Literal["granted", "duplicate", "full"]
 """Answer to a run that wants to begin a trial."""

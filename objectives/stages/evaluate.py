@@ -8,38 +8,54 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from greenfront.objectives.host import Host
 from greenfront.objectives.readings import Reading
-from greenfront.objectives.stages.export import INPUT, OUTPUT
+from greenfront.objectives.stages.examples import trimmed
+from greenfront.objectives.stages.export import INPUT, OUTPUT, is_packed
 from greenfront.objectives.tasks.task import Labelled
 
 __all__ = ["InferenceCost", "accuracy", "inference_cost", "open_artefact"]
 
-ACCURACY_BATCH = 256
+ACCURACY_BATCH = 64
 WARM_UP = 20
+FEWEST_TEXTS = 32
+"""Texts a block at least, so that their lengths are those of the data."""
 
 
 def open_artefact(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    """Loads an exported file on the CPU with a fixed number of threads that do not spin."""
+    """Loads an exported file on the CPU with a fixed number of threads that do not spin.
+
+    Packed weights are unpacked here, once, and not at each call.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
+    if is_packed(path):
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def accuracy(session: onnxruntime.InferenceSession, examples: Labelled) -> float:
-    """Share of ``examples`` whose highest logit is that of their label, 0 to 1."""
+def accuracy(
+    session: onnxruntime.InferenceSession, examples: Labelled, padding: int | None = None
+) -> float:
+    """Share of ``examples`` whose highest logit is that of their label, 0 to 1.
+
+    Args:
+        session: The exported file.
+        examples: Encoded for it.
+        padding: What fills short inputs up; see :func:`trimmed`.
+    """
     right = 0
     for start in range(0, len(examples), ACCURACY_BATCH):
         part = slice(start, start + ACCURACY_BATCH)
-        (logits,) = session.run([OUTPUT], {INPUT: examples.inputs[part]})
+        (logits,) = session.run([OUTPUT], {INPUT: trimmed(examples.inputs[part], padding)})
         right += int((logits.argmax(-1) == examples.labels[part]).sum())
     return right / len(examples)
 
@@ -54,19 +70,20 @@ class InferenceCost:
 
 def inference_cost(
     session: onnxruntime.InferenceSession,
-    inputs: NDArray[np.float32],
+    inputs: NDArray[Any],
     host: Host,
     *,
     phase: str,
     batch: int,
     blocks: int,
     block_seconds: float,
+    padding: int | None = None,
 ) -> InferenceCost:
     """Repeats predictions in metered blocks and takes the median block.
 
     The runtime works on the CPU, so the CPU's reading is the cost of a prediction. The median is
     robust against a block that a neighbour disturbed. Sessions are warmed up before the first
-    block; inputs cycle through real examples.
+    block; inputs are real examples.
 
     Args:
         session: The exported file.
@@ -76,20 +93,23 @@ def inference_cost(
         batch: Examples a call, at most all of them; the result is per example.
         blocks: Number of blocks, odd.
         block_seconds: Length of a block.
+        padding: What fills short inputs up; see :func:`trimmed`.
     """
     batch = min(batch, len(inputs))
     calls = [
-        {INPUT: inputs[start : start + batch]} for start in range(0, len(inputs) - batch + 1, batch)
+        {INPUT: trimmed(inputs[start : start + batch], padding)}
+        for start in range(0, len(inputs) - batch + 1, batch)
     ]
-    feeds = itertools.cycle(calls)
 
     def run(count: int) -> float:
+        # Every block, of every candidate, begins with the same examples: texts differ in length.
         began = time.perf_counter()
-        for feed in itertools.islice(feeds, count):
+        for feed in itertools.islice(itertools.cycle(calls), count):
             session.run([OUTPUT], feed)
         return time.perf_counter() - began
 
-    count = _calls_for(run, block_seconds)
+    least = 1 if padding is None else FEWEST_TEXTS
+    count = max(least, _calls_for(run, block_seconds))
     costs: list[InferenceCost] = []
     for _ in range(blocks):
         with host.phase(phase) as window:
@@ -104,9 +124,13 @@ def inference_cost(
 
 
 def _calls_for(run: Callable[[int], float], seconds: float) -> int:
-    run(WARM_UP)
-    probe = WARM_UP
+    probe = 1
+    run(probe)
     taken = run(probe)
+    if taken < seconds / 10:
+        run(WARM_UP)
+        probe = WARM_UP
+        taken = run(probe)
     while taken < seconds / 10:
         probe *= 4
         taken = run(probe)

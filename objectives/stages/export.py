@@ -1,139 +1,136 @@
-"""From a torch module to an ONNX file, at 32 bits or fewer, that is smaller on disk or at work."""
+"""From a torch module to an ONNX file at 32 bits."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    QuantFormat,
-    QuantType,
-    quantize_dynamic,
-    quantize_static,
-)
-from torch import nn
+from onnx import TensorProto
+from torch import Tensor, nn
 
-from greenfront.errors import UsageError
-from greenfront.spaces.architectures.architecture import Int8Recipe
+from greenfront.errors import TrialFailed
 
-__all__ = ["INPUT", "OUTPUT", "quantize", "to_onnx", "weight_count"]
+__all__ = ["INPUT", "OUTPUT", "PACKED", "is_packed", "to_onnx", "weight_count"]
 
 INPUT, OUTPUT = "input", "logits"
+PACKED = ("greenfront.weights", "packed")
+"""Property of files whose weights are unpacked once, when they are loaded."""
 OPSET = 18
-SMALLEST_HALVED = 256
-"""Tensors with fewer numbers stay at 32 bits: a cast would cost more than it saves."""
+UNTRACEABLE = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
+"""What an exporter raises for a module that it cannot follow."""
+COUNTED = tuple(
+    getattr(TensorProto, name)
+    for name in ("FLOAT", "FLOAT16", "BFLOAT16", "INT8", "UINT8", "INT4", "UINT4", "INT2", "UINT2")
+    if hasattr(TensorProto, name)
+)
+"""Types that weights are stored in; wider integers are positions and shapes."""
 
 
-def to_onnx(model: nn.Module, input_shape: tuple[int, ...], path: Path) -> None:
+def to_onnx(model: nn.Module, example: Tensor | tuple[int, ...], path: Path) -> None:
     """Exports at 32 bits, with a free batch axis and batch normalisation folded in.
 
+    The length of token sequences is free, too.
+
     Args:
-        model: From float32 ``[n, *input_shape]`` to logits ``[n, classes]``.
-        input_shape: Shape of one input, without the batch axis.
+        model: From float32 ``[n, …]`` or int64 token numbers ``[n, length]`` to logits
+            ``[n, classes]``; it is left in evaluation mode.
+        example: One batch of inputs, or the shape of one float32 input without the batch axis.
         path: Written.
-    """
-    device = next(model.parameters()).device
-    example = torch.zeros((1, *input_shape), device=device)
-    with warnings.catch_warnings():
-        # The tracing exporter is deprecated, but ten times faster than its successor and needs
-        # no further package; it stays until it goes.
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        torch.onnx.export(
-            model.eval(),
-            (example,),
-            str(path),
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_axes={INPUT: {0: "n"}, OUTPUT: {0: "n"}},
-            opset_version=OPSET,
-            dynamo=False,
-        )
-
-
-def quantize(
-    source: Path,
-    target: Path,
-    bits: int,
-    *,
-    recipe: Int8Recipe,
-    calibration: NDArray[np.float32],
-    reduce_range: bool,
-) -> None:
-    """Writes the file with weights of fewer bits.
-
-    Args:
-        source: A file of :func:`to_onnx`.
-        target: Written.
-        bits: 16 stores half floats that are computed in single precision: half the bytes, no
-            faster. 8 computes in int8 kernels.
-        recipe: ``"static"`` calibrates activations once, ``"dynamic"`` at each call.
-        calibration: float32 inputs ``[n, …]`` for static ranges.
-        reduce_range: Use 7 of the 8 bits for weights, where the CPU's 8-bit products saturate
-            (x86 without VNNI).
 
     Raises:
-        UsageError: The bit-width is none of 16 and 8.
+        TrialFailed: No exporter can follow the module (cause ``"cannot export"``).
     """
-    match bits:
-        case 16:
-            onnx.save(_halved(onnx.load(source)), target)
-        case 8 if recipe == "static":
-            quantize_static(
-                onnx.load(source),
-                target,
-                _Calibration(calibration),
-                quant_format=QuantFormat.QDQ,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                per_channel=True,
-                reduce_range=reduce_range,
-            )
-        case 8:
-            quantize_dynamic(
-                onnx.load(source),
-                target,
-                weight_type=QuantType.QInt8,
-                per_channel=True,
-                reduce_range=reduce_range,
-            )
-        case _:
-            raise UsageError(f"bits must be 32, 16 or 8 here, not {bits}")
+    device = next(model.parameters()).device
+    if not isinstance(example, Tensor):
+        example = torch.zeros((1, *example))
+    example = example.to(device)
+    free = {0: "n"} if example.is_floating_point() else {0: "n", 1: "length"}
+    model.eval()
+    with warnings.catch_warnings():
+        # About the tracing exporter's own age and the module's Python branches: what matters of
+        # them shows where the file's answers are compared with the module's.
+        warnings.simplefilter("ignore")
+        try:
+            _trace(model, example, path, free)
+        except UNTRACEABLE as failure:
+            _capture(model, example, path, free, failure)
+
+
+def is_packed(path: Path) -> bool:
+    """Whether a runtime should unpack the file's weights when it is loaded, not at each call."""
+    properties = onnx.load(path, load_external_data=False).metadata_props
+    return any((each.key, each.value) == PACKED for each in properties)
 
 
 def weight_count(path: Path) -> int:
     """Numbers in the tensors of two and more axes that the file stores."""
     graph = onnx.load(path).graph
-    return sum(int(np.prod(t.dims)) for t in graph.initializer if len(t.dims) >= 2)
+    return sum(
+        int(np.prod(tensor.dims))
+        for tensor in graph.initializer
+        if len(tensor.dims) >= 2 and tensor.data_type in COUNTED
+    )
 
 
-class _Calibration(CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, inputs: NDArray[np.float32], batch: int = 32) -> None:
-        self._batches: Iterator[NDArray[np.float32]] = iter(
-            [inputs[start : start + batch] for start in range(0, len(inputs), batch)]
+def _trace(model: nn.Module, example: Tensor, path: Path, free: dict[int, str]) -> None:
+    # The tracing exporter is deprecated, but ten times faster than its successor and needs no
+    # further package; it stays until it goes.
+    torch.onnx.export(
+        model,
+        (example,),
+        str(path),
+        input_names=[INPUT],
+        output_names=[OUTPUT],
+        dynamic_axes={INPUT: free, OUTPUT: {0: "n"}},
+        opset_version=OPSET,
+        dynamo=False,
+    )
+
+
+def _capture(
+    model: nn.Module, example: Tensor, path: Path, free: dict[int, str], untraceable: Exception
+) -> None:
+    if len(example) == 1:
+        example = torch.cat([example, example])  # an axis of length 1 would be taken for a constant
+    try:
+        torch.onnx.export(
+            model,
+            (example,),
+            str(path),
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=(dict.fromkeys(free, torch.export.Dim.DYNAMIC),),
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
         )
+    except ImportError as missing:
+        raise TrialFailed(
+            "cannot export",
+            f"{_first_line(untraceable)}; torch's other exporter may do better, but needs a "
+            f"package that is not installed: pip install {missing.name}",
+        ) from untraceable
+    except UNTRACEABLE as failure:
+        raise TrialFailed(
+            "cannot export",
+            f"neither exporter can follow this network: {_first_line(untraceable)}; "
+            f"{_first_line(failure)}",
+        ) from failure
+    onnx.save(_bare(onnx.load(path)), path)
 
-    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        batch = next(self._batches, None)
-        return None if batch is None else {INPUT: batch}
 
-
-def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
-    graph = model.graph
-    for tensor in list(graph.initializer):
-        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < SMALLEST_HALVED:
-            continue
-        stored = f"{tensor.name}_half"
-        half = numpy_helper.to_array(tensor).astype(np.float16)
-        graph.initializer.remove(tensor)
-        graph.initializer.append(numpy_helper.from_array(half, stored))
-        # The runtime folds this cast when the file is loaded.
-        cast = helper.make_node("Cast", [stored], [tensor.name], to=TensorProto.FLOAT)
-        graph.node.insert(0, cast)
+def _bare(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Without the notes on where each node came from, which outweigh a small network."""
+    del model.graph.value_info[:]
+    for part in (model.graph, *model.graph.node):
+        del part.metadata_props[:]
+        part.ClearField("doc_string")
     return model
+
+
+def _first_line(failure: Exception) -> str:
+    return str(failure).strip().partition("\n")[0] or type(failure).__name__

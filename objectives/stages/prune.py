@@ -1,19 +1,40 @@
-"""Structured pruning: channels and neurons leave the tensors for good."""
+"""Structured pruning: channels, neurons and attention heads leave the tensors for good."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch_pruning
 from torch import Tensor, nn
 
-from greenfront.errors import TrialFailed
+from greenfront.errors import TrialFailed, UsageError
+from greenfront.spaces.candidate import Pruning
 
-__all__ = ["parameter_count", "prune", "reshape_to"]
+__all__ = ["cumulative_ratio", "parameter_count", "prune", "reshape_to", "widths"]
 
 ROUND_TO = 4
 """Channels are kept in multiples of this, so that kernels fill vector registers."""
+MAX_RATIO = 0.95
+"""A global ranking takes at most this share of one layer: it must never be emptied."""
+PROJECTIONS = (("qkv",), ("query", "key", "value"), ("q_lin", "k_lin", "v_lin"))
+"""What attention layers of timm and transformers call their projections into heads."""
+HEADS = ("num_heads", "num_attention_heads", "n_heads")
+HEAD_WIDTHS = ("attn_dim", "all_head_size")
+"""What they call the number of heads, and the width of all heads together."""
+BREAKAGES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What Torch-Pruning raises for networks whose dependencies it cannot follow."""
 
 
 def parameter_count(model: nn.Module) -> int:
@@ -21,51 +42,285 @@ def parameter_count(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def prune(model: nn.Module, example: Tensor, ratio: float, head: nn.Module) -> float:
-    """Removes the weakest channels of each dependency group, in place.
+def cumulative_ratio(ratio: float, step: int, steps: int) -> float:
+    """Ratio to have reached after ``step`` of ``steps`` on the way to ``ratio``.
 
-    Group magnitude importance over a dependency graph (Fang et al., DepGraph, arXiv 2301.12900).
+    Cubic: fast while much is redundant, slow towards the end (Zhu and Gupta, arXiv 1710.01878).
 
     Args:
-        model: Its layers get smaller tensors.
+        ratio: The last step's.
+        step: From 0, which is no pruning, to ``steps``.
+        steps: At least 1.
+    """
+    return ratio * (1 - (1 - step / steps) ** 3)
+
+
+def widths(model: nn.Module) -> dict[str, int]:
+    """Channels and heads of a network by the layer's name: what ratios of gradual steps refer to.
+
+    Args:
+        model: Before its first pruning.
+    """
+    found = {}
+    attentions = {attention.projections[0]: attention for attention in _attentions(model)}
+    for name, layer in model.named_modules():
+        if layer in attentions:
+            found[name] = attentions[layer].heads
+        elif isinstance(layer, (nn.Conv2d, nn.Linear)):
+            found[name] = layer.weight.shape[0]
+    return found
+
+
+def prune(
+    model: nn.Module,
+    example: Tensor,
+    pruning: Pruning | float,
+    head: nn.Module,
+    *,
+    loss: Callable[[nn.Module], Tensor] | None = None,
+    original: Mapping[str, int] | None = None,
+) -> float:
+    """Removes the weakest channels and heads of each dependency group, in place.
+
+    What has to leave together is found by a dependency graph (Fang et al., DepGraph,
+    arXiv 2301.12900). Heads keep their width; hidden width, heads and the inner width of
+    feed-forward layers shrink by the same ratio.
+
+    Gradual pruning calls this several times, with the ratio of :func:`cumulative_ratio` and always
+    the same ``original``; the last call leaves the shapes that a single one would have left.
+
+    Args:
+        model: Its layers get smaller tensors; it is left in evaluation mode. Useless after a
+            failure.
         example: One batch of inputs, to trace the dependencies.
-        ratio: Share of the channels of each group to remove, 0 to below 1.
+        pruning: Ratio, scope and importance; a number is a ratio with the defaults of the others.
         head: Keeps its outputs.
+        loss: Scalar loss of the module on a few batches; for importance ``"taylor"``, which
+            weighs by its gradient.
+        original: :func:`widths` of the unpruned network, to which the ratio refers; ``None`` if
+            this one is it.
 
     Returns:
-        Share of the parameters removed: what was achieved, which rounding and small layers
-        move away from what was asked for.
+        Share of the parameters removed by this call: what was achieved, which rounding and small
+        layers move away from what was asked for. With ``original`` it may be 0.
 
     Raises:
-        TrialFailed: The ratio removes nothing (cause ``"cannot prune"``).
+        TrialFailed: The ratio removes nothing, or the layers depend on each other in a way that
+            cannot be followed (cause ``"cannot prune"``).
+        UsageError: Importance ``"taylor"`` without a loss, or an unknown scope or importance.
     """
+    if not isinstance(pruning, Pruning):
+        pruning = Pruning(ratio=pruning)
+    if pruning.scope not in ("uniform", "global"):
+        raise UsageError(f"pruning scope {pruning.scope!r} is unknown: take 'uniform' or 'global'")
+    importance = _importance(pruning.importance)
     before = parameter_count(model)
-    layers = [layer for layer in model.modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
-    pruner = torch_pruning.pruner.BasePruner(
-        model,
-        example,
-        importance=torch_pruning.importance.GroupMagnitudeImportance(p=2),
-        pruning_ratio=ratio,
-        # Its own round_to would round what is left of a narrow layer to 0 and then skip the layer.
-        pruning_ratio_dict={layer: _rounded(ratio, layer.weight.shape[0]) for layer in layers},
-        ignored_layers=[head],
-    )
-    pruner.step()
+    model.eval()
+    with torch.enable_grad():
+        model.zero_grad(set_to_none=True)
+        if pruning.importance == "taylor":
+            if loss is None:
+                raise UsageError(
+                    "pruning importance 'taylor' weighs by gradients: give prune() a loss, or "
+                    "take 'magnitude'"
+                )
+            loss(model).backward()  # type: ignore[no-untyped-call]
+        try:
+            _prune(model, example, pruning, head, importance, original or widths(model))
+        except BREAKAGES as failure:
+            reason = str(failure).strip().partition("\n")[0] or type(failure).__name__
+            raise TrialFailed(
+                "cannot prune", f"the layers of this network cannot be narrowed together ({reason})"
+            ) from failure
     model.zero_grad(set_to_none=True)
     removed = 1 - parameter_count(model) / before
-    if removed == 0:
+    if removed == 0 and original is None:
         raise TrialFailed(
-            "cannot prune", f"a pruning ratio of {ratio:g} removes nothing from this network"
+            "cannot prune",
+            f"a pruning ratio of {pruning.ratio:g} removes nothing from this network",
         )
     return removed
 
 
-def _rounded(ratio: float, channels: int) -> float:
-    """The ratio that leaves a multiple of ``ROUND_TO`` channels, and at least one such multiple."""
-    left = int(channels * (1 - ratio) + 1e-9)  # 100 × (1 − 0.8) is 19.999…
-    kept = max(ROUND_TO, left // ROUND_TO * ROUND_TO)
-    # Half a channel more, so that no rounding of the ratio itself takes one away.
-    return max(0.0, 1 - (kept + 0.5) / channels)
+@dataclass(slots=True)
+class _Attention:
+    """An attention layer, its projections into heads, and how many there are."""
+
+    module: nn.Module
+    projections: tuple[nn.Linear, ...]
+    heads: int
+
+    def tell(self, heads: int) -> None:
+        """Writes a new number of heads of the same width into the layer."""
+        width = self.projections[0].out_features // (3 if len(self.projections) == 1 else 1)
+        for name in HEADS:
+            if hasattr(self.module, name):
+                setattr(self.module, name, heads)
+        for name in HEAD_WIDTHS:
+            if hasattr(self.module, name):
+                setattr(self.module, name, width)
+        self.heads = heads
+
+
+def _attentions(model: nn.Module) -> Iterator[_Attention]:
+    for module in model.modules():
+        heads = next((n for name in HEADS if isinstance(n := getattr(module, name, None), int)), 0)
+        for names in PROJECTIONS:
+            layers = [getattr(module, name, None) for name in names]
+            linear = tuple(layer for layer in layers if isinstance(layer, nn.Linear))
+            if heads and len(linear) == len(names):
+                yield _Attention(module, linear, heads)
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """Channels of one dependency group, of which some are to leave.
+
+    Attributes:
+        root: Layer that the channel numbers refer to.
+        remove: Torch-Pruning's function for it.
+        pieces: Channel numbers ``[pieces, channels]``: a row leaves as a whole.
+        scores: How much each piece is worth, ``[pieces]``.
+        whole: Pieces before any pruning.
+        multiple: What number of pieces is kept is a multiple of this.
+        attention: The layer whose heads the pieces are.
+    """
+
+    root: nn.Module
+    remove: Any
+    pieces: Tensor
+    scores: Tensor
+    whole: int
+    multiple: int
+    attention: _Attention | None = None
+
+    def left(self, count: float) -> int:
+        """The number nearest to ``count`` that may be left."""
+        # 100 × (1 − 0.8) is 19.999…; single pieces are coarse, so they are rounded both ways.
+        whole = math.floor(count + (0.5 if self.multiple == 1 else 1e-9))
+        kept = max(self.multiple, whole // self.multiple * self.multiple)
+        return min(len(self.scores), kept)
+
+
+def _prune(
+    model: nn.Module,
+    example: Tensor,
+    pruning: Pruning,
+    head: nn.Module,
+    importance: Any,
+    original: Mapping[str, int],
+) -> None:
+    wanted = model(example).shape
+    graph = torch_pruning.DependencyGraph().build_dependency(model, [example], verbose=False)
+    choices = list(_choices(model, graph, head, importance, original))
+    for choice, left in zip(choices, _left(choices, pruning), strict=True):
+        gone = choice.scores.argsort(stable=True)[: len(choice.scores) - left]
+        channels = choice.pieces[gone].flatten().sort().values.tolist()
+        if channels:
+            graph.get_pruning_group(choice.root, choice.remove, channels).prune()
+            if choice.attention is not None:
+                choice.attention.tell(left)
+    with torch.no_grad():
+        given = model(example).shape
+    if given != wanted:
+        raise ValueError(f"outputs of shape {tuple(wanted)} became {tuple(given)}")
+
+
+def _choices(
+    model: nn.Module,
+    graph: Any,
+    head: nn.Module,
+    importance: Any,
+    original: Mapping[str, int],
+) -> Iterator[_Choice]:
+    names = {module: name for name, module in model.named_modules()}
+    attentions = {layer: a for a in _attentions(model) for layer in a.projections}
+    for group in graph.get_all_groups(ignored_layers=list(head.modules())):
+        members = [
+            dep.target.module for dep, _ in group if graph.is_out_channel_pruning_fn(dep.handler)
+        ]
+        attention = next((attentions[m] for m in members if m in attentions), None)
+        name = names[group[0][0].target.module]
+        if attention is not None:
+            # Counted where heads are joined again: channel numbers there are plain, while those
+            # of a fused projection are those of queries, keys and values in a row.
+            joined = _joined(graph, group)
+            if joined is None or len({p.out_features for p in attention.projections}) > 1:
+                continue  # fewer heads of keys than of queries
+            group, blocks = joined, 1
+        else:
+            blocks = math.lcm(*(_blocks(dep) for dep, _ in group))
+        scores = importance(group)
+        if scores is None:
+            continue
+        scores = torch.nan_to_num(scores.detach().float().cpu())
+        numbers = torch.arange(len(scores))
+        if attention is not None:
+            pieces = numbers.view(attention.heads, -1)
+            whole, multiple = original[names[attention.projections[0]]], 1
+        else:
+            # The same place of each block of a grouped layer, so that blocks stay equal.
+            pieces = numbers.view(blocks, -1).T
+            whole, multiple = original[name] // blocks, ROUND_TO // math.gcd(ROUND_TO, blocks)
+        dep = group[0][0]
+        worth = scores[pieces].mean(1)
+        yield _Choice(dep.target.module, dep.handler, pieces, worth, whole, multiple, attention)
+
+
+def _joined(graph: Any, group: Any) -> Any:
+    """The same group, seen from the inputs of the layer that follows attention."""
+    found = None
+    for dep, channels in group:
+        layer = dep.target.module
+        if isinstance(layer, nn.Linear) and graph.is_in_channel_pruning_fn(dep.handler):
+            found = graph.get_pruning_group(layer, dep.handler, channels)
+    return found
+
+
+def _blocks(dep: Any) -> int:
+    """Equal blocks that the channels of a layer fall into, all of which must shrink alike."""
+    match dep.target.module:
+        case nn.GroupNorm() as norm:
+            return norm.num_groups
+        case nn.Conv2d() as conv if conv.groups != conv.out_channels:
+            return conv.groups
+        case _:
+            return 1
+
+
+def _left(choices: Sequence[_Choice], pruning: Pruning) -> list[int]:
+    """How many pieces each choice keeps."""
+    if pruning.scope == "uniform":
+        return [choice.left(choice.whole * (1 - pruning.ratio)) for choice in choices]
+    kept = {id(c): 0 for c in choices}
+    for heads in (False, True):  # a head and a channel are not worth the same
+        ranked = [c for c in choices if (c.attention is not None) == heads]
+        if ranked:
+            scores = torch.cat([choice.scores for choice in ranked])
+            total = sum(choice.whole for choice in ranked)
+            best = min(len(scores), max(1, round(total * (1 - pruning.ratio))))
+            threshold = scores.topk(best).values[-1]
+            for c in ranked:
+                above = int((c.scores >= threshold).sum())
+                kept[id(c)] = c.left(max(above, c.whole * (1 - MAX_RATIO)))
+    return [kept[id(choice)] for choice in choices]
+
+
+def _importance(name: str) -> Any:
+    match name:
+        case "magnitude":
+            return torch_pruning.importance.GroupMagnitudeImportance(p=2)
+        case "taylor":
+            return torch_pruning.importance.GroupTaylorImportance()
+        case "fpgm":
+            return torch_pruning.importance.FPGMImportance(p=2)
+        case "random":
+            return torch_pruning.importance.RandomImportance()
+        case _:
+            raise UsageError(
+                f"pruning importance {name!r} is unknown: take 'magnitude', 'taylor', 'fpgm' or "
+                "'random'"
+            )
 
 
 def reshape_to(model: nn.Module, weights: Mapping[str, Tensor]) -> None:

@@ -13,59 +13,42 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from greenfront.errors import TrialFailed, UsageError
-from greenfront.objectives.tasks.task import Labelled, Task
+from greenfront.objectives.stages.examples import TrainingData, trimmed
 from greenfront.spaces.candidate import Distillation, Training
 
 __all__ = [
     "EpochReport",
-    "Examples",
-    "TrainingData",
     "distillation_loss",
+    "is_out_of_memory",
     "pick_device",
     "predict",
     "supports_mixed_precision",
     "train",
 ]
 
-CHUNK = 512
-"""Examples a forward pass where no gradient is kept: bounds memory, not results."""
+CHUNK_NUMBERS, FEWEST_AT_ONCE, MOST_AT_ONCE = 2**20, 16, 128
+"""Inputs a forward pass where no gradient is kept: bounds memory, not results."""
 
+WARM_UP_SHARE = 0.05
 
-@dataclass(frozen=True, slots=True)
-class Examples:
-    """One split as tensors on the training device: inputs float32 ``[n, …]``, labels int64."""
-
-    inputs: Tensor
-    labels: Tensor
-
-    @classmethod
-    def of(cls, split: Labelled, device: str) -> Examples:
-        """Moves a split to ``device``."""
-        return cls(
-            torch.from_numpy(split.inputs).to(device), torch.from_numpy(split.labels).to(device)
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingData:
-    """What training may see: never the test split."""
-
-    train: Examples
-    validation: Examples
-
-    @classmethod
-    def of(cls, task: Task, device: str) -> TrainingData:
-        """Moves a task's training and validation splits to ``device``."""
-        return cls(Examples.of(task.train, device), Examples.of(task.validation, device))
+MEMORY_WORDS = ("out of memory", "can't allocate memory", "bad allocation", "bad_alloc")
 
 
 @dataclass(frozen=True, slots=True)
 class EpochReport:
-    """How far a training has come: ``epoch`` of ``epochs``, accuracy 0 to 1 on validation."""
+    """How far a training has come.
+
+    Attributes:
+        epoch: From 1.
+        epochs: At most.
+        accuracy: On the validation split, 0 to 1.
+        at_once: Examples in memory at once: less than a batch where memory was short.
+    """
 
     epoch: int
     epochs: int
     accuracy: float
+    at_once: int
 
 
 def pick_device(wanted: str) -> str:
@@ -116,10 +99,17 @@ def distillation_loss(
 
 
 @torch.no_grad()
-def predict(model: nn.Module, inputs: Tensor) -> Tensor:
-    """Logits ``[n, classes]`` of inputs ``[n, …]``, in evaluation mode."""
+def predict(model: nn.Module, inputs: Tensor, padding: int | None = None) -> Tensor:
+    """Logits ``[n, classes]`` of inputs ``[n, …]``, in evaluation mode.
+
+    Args:
+        model: On the device of ``inputs``.
+        inputs: Encoded examples.
+        padding: What fills short ones up; see :func:`trimmed`.
+    """
     model.eval()
-    return torch.cat([model(chunk) for chunk in torch.split(inputs, CHUNK)])
+    at_once = max(FEWEST_AT_ONCE, min(MOST_AT_ONCE, CHUNK_NUMBERS // max(1, inputs[0].numel())))
+    return torch.cat([model(trimmed(part, padding)) for part in torch.split(inputs, at_once)])
 
 
 def train(
@@ -129,21 +119,26 @@ def train(
     *,
     seed: int,
     stage: Literal["train", "fine-tune"] = "train",
+    head: nn.Module | None = None,
+    body_rate: float = 1.0,
     distillation: Distillation | None = None,
     teacher_logits: Tensor | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
 ) -> int:
     """Trains ``model`` in place and leaves in it the weights of the best validation loss.
 
-    Cosine schedule from the peak rate to zero, over ``epochs`` or ``fine_tune_epochs``: a pruned
-    network has lost enough to need the full rate again.
+    A short linear warm-up to the peak rate, then a cosine to zero, over ``epochs`` or
+    ``fine_tune_epochs``: a pruned network has lost enough to need the full rate again. A batch
+    that does not fit into memory is computed in halves, quarters, and so on.
 
     Args:
-        model: On the device of ``data``.
+        model: On the device of ``data``. Weights without gradient stay as they are.
         data: Training and validation examples.
         training: Knobs.
         seed: For the order of the examples.
         stage: Which of the two.
+        head: The layer that gets the full learning rate.
+        body_rate: Share of the learning rate for all other layers.
         distillation: With ``teacher_logits``: the loss of :func:`distillation_loss`.
         teacher_logits: ``[n, classes]``, in the order of the training examples.
         on_epoch: Called after each epoch.
@@ -154,46 +149,45 @@ def train(
     Raises:
         TrialFailed: The loss became infinite or NaN (cause ``"diverged"``).
     """
-    tuning = stage == "fine-tune"
-    epochs = training.fine_tune_epochs if tuning else training.epochs
+    epochs = training.fine_tune_epochs if stage == "fine-tune" else training.epochs
     examples = data.train
     # A last batch of one example would break batch normalisation: spread the examples evenly.
-    batches = math.ceil(len(examples.labels) / training.batch_size)
-    optimizer = _optimizer(model, training.optimizer, training.learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs * batches)
+    batches = math.ceil(len(examples) / training.batch_size)
+    optimizer = _optimizer(model, training, head, body_rate)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_cosine(epochs * batches))
     order = torch.Generator().manual_seed(seed)
     device = examples.inputs.device.type
+    parts = 1
     best_loss, best_epoch, best_weights = math.inf, 0, copy.deepcopy(model.state_dict())
+
+    def loss_of(chosen: Tensor) -> Tensor:
+        with torch.autocast(device, torch.bfloat16, enabled=training.mixed_precision):
+            logits = model(examples.batch(chosen)).float()
+        labels = examples.labels[chosen]
+        if distillation is not None and teacher_logits is not None:
+            return distillation_loss(logits, teacher_logits[chosen], labels, distillation)
+        return functional.cross_entropy(logits, labels)
+
     for epoch in range(1, epochs + 1):
         model.train()
-        shuffled = torch.randperm(len(examples.labels), generator=order).to(device)
+        shuffled = torch.randperm(len(examples), generator=order).to(device)
         for chosen in shuffled.tensor_split(batches):
-            with torch.autocast(device, torch.bfloat16, enabled=training.mixed_precision):
-                logits = model(examples.inputs[chosen])
-            labels = examples.labels[chosen]
-            if distillation is not None and teacher_logits is not None:
-                loss = distillation_loss(
-                    logits.float(), teacher_logits[chosen], labels, distillation
-                )
-            else:
-                loss = functional.cross_entropy(logits.float(), labels)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss, parts = _accumulated(optimizer, loss_of, chosen, parts)
             optimizer.step()
             schedule.step()
-        logits = predict(model, data.validation.inputs)
+        logits = predict(model, data.validation.inputs, data.validation.padding)
         validation_loss = float(functional.cross_entropy(logits, data.validation.labels))
-        training_loss = float(loss.detach())
-        if not (math.isfinite(training_loss) and math.isfinite(validation_loss)):
+        if not (math.isfinite(loss) and math.isfinite(validation_loss)):
             raise TrialFailed(
                 "diverged",
-                f"the loss was {training_loss:g} in training and {validation_loss:g} in validation "
+                f"the loss was {loss:g} in training and {validation_loss:g} in validation "
                 f"after epoch {epoch} with {training.optimizer} at learning rate "
                 f"{training.learning_rate:g}",
             )
         accuracy = float((logits.argmax(-1) == data.validation.labels).float().mean())
         if on_epoch is not None:
-            on_epoch(EpochReport(epoch, epochs, accuracy))
+            at_once = math.ceil(training.batch_size / parts)
+            on_epoch(EpochReport(epoch, epochs, accuracy, at_once))
         if validation_loss < best_loss:
             best_loss, best_epoch = validation_loss, epoch
             best_weights = copy.deepcopy(model.state_dict())
@@ -203,13 +197,68 @@ def train(
     return best_epoch
 
 
-def _optimizer(model: nn.Module, name: str, rate: float) -> torch.optim.Optimizer:
-    match name:
+def _accumulated(
+    optimizer: torch.optim.Optimizer,
+    loss_of: Callable[[Tensor], Tensor],
+    chosen: Tensor,
+    parts: int,
+) -> tuple[float, int]:
+    """Leaves the gradient of a batch, computed in as many parts as memory demands.
+
+    Returns:
+        The mean loss, and the number of parts that it took.
+    """
+    while True:
+        optimizer.zero_grad(set_to_none=True)
+        total = 0.0
+        try:
+            for part in chosen.tensor_split(parts):
+                loss = loss_of(part) * (len(part) / len(chosen))
+                loss.backward()  # type: ignore[no-untyped-call]
+                total += float(loss.detach())
+        except (MemoryError, RuntimeError) as error:
+            # Parts of one example would break batch normalisation.
+            if not is_out_of_memory(error) or len(chosen) // (2 * parts) < 2:
+                raise
+            parts *= 2
+        else:
+            return total, parts
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch or Python ran out of memory; torch says so in words only on the CPU."""
+    words = str(error).lower()
+    return isinstance(error, MemoryError) or any(w in words for w in MEMORY_WORDS)
+
+
+def _warm_cosine(steps: int) -> Callable[[int], float]:
+    warm = max(1, round(WARM_UP_SHARE * steps))
+
+    def factor(step: int) -> float:
+        if step < warm:
+            return (step + 1) / (warm + 1)
+        return (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm))) / 2
+
+    return factor
+
+
+def _optimizer(
+    model: nn.Module, training: Training, head: nn.Module | None, body_rate: float
+) -> torch.optim.Optimizer:
+    of_head = {id(weight) for weight in head.parameters()} if head is not None else set()
+    moving = [weight for weight in model.parameters() if weight.requires_grad]
+    groups = [
+        {"params": weights, "lr": training.learning_rate * rate}
+        for weights, rate in (
+            ([weight for weight in moving if id(weight) in of_head], 1.0),
+            ([weight for weight in moving if id(weight) not in of_head], body_rate),
+        )
+        if weights
+    ]
+    match training.optimizer:
         case "adamw":
-            return torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-2)
+            return torch.optim.AdamW(groups, weight_decay=1e-2)
         case "sgd":
-            return torch.optim.SGD(
-                model.parameters(), lr=rate, momentum=0.9, nesterov=True, weight_decay=5e-4
-            )
-        case _:
+            return torch.optim.SGD(groups, momentum=0.9, nesterov=True, weight_decay=5e-4)
+        case name:
             raise TrialFailed("error", f"optimizer {name!r} is unknown: take 'adamw' or 'sgd'")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from greenfront.objectives.tasks import arrays, custom, digits, images, mnist5k, table
+from greenfront.objectives.tasks import arrays, custom, digits, images, mnist5k, table, text
 from greenfront.objectives.tasks.raw import Raw
 from greenfront.objectives.tasks.settings import TaskSettings, kinds
 from greenfront.objectives.tasks.split import assemble
@@ -17,6 +17,7 @@ _READERS: dict[str, Callable[[TaskSettings, Path], Raw]] = {
     "digits": digits.read,
     "mnist5k": mnist5k.read,
     "csv": table.read,
+    "text": text.read,
     "images": images.read,
     "arrays": arrays.read,
 }

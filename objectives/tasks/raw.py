@@ -16,21 +16,21 @@ __all__ = ["Inputs", "Raw", "Tensor", "buffer", "tensor"]
 
 
 class Inputs(Protocol):
-    """Inputs that can be turned into numbers once the training examples are known."""
+    """Inputs that can be encoded once the training examples are known."""
 
     def __len__(self) -> int:
         """Number of examples."""
         ...
 
-    def encode(self, train: NDArray[np.int64]) -> NDArray[np.float32]:
+    def encode(self, train: NDArray[np.int64]) -> NDArray[Any]:
         """Encodes all examples with the statistics of some.
 
         Args:
             train: Indices of the training examples, the only ones learnt from.
 
         Returns:
-            All examples in their order, ``[n, features]`` or ``[n, channels, height, width]``;
-            no NaN.
+            All examples in their order: float32 ``[n, features]`` or ``[n, channels, height,
+            width]`` without NaN, or ``str`` objects ``[n]``.
 
         Raises:
             DataError: If a standardised value is too large for float32.

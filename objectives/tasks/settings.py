@@ -19,6 +19,7 @@ _KEYS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "digits": (frozenset(), frozenset()),
     "mnist5k": (frozenset(), frozenset()),
     "csv": (frozenset({"path", "target"}), frozenset({"drop_columns"})),
+    "text": (frozenset({"path", "target"}), frozenset({"text_column"})),
     "images": (frozenset({"path"}), frozenset({"image_size", "channels"})),
     "arrays": (frozenset({"path"}), frozenset()),
     _CUSTOM: (frozenset(), frozenset()),
@@ -54,14 +55,15 @@ class TaskSettings:
     Attributes:
         kind: One of :func:`kinds`, or ``module:function``: a function without arguments that
             returns ``(inputs, labels)``.
-        path: Absolute path of the file (``csv``, ``arrays``) or folder (``images``).
-        target: The column that holds the class (``csv``).
+        path: Absolute path of the file (``csv``, ``text``, ``arrays``) or folder (``images``).
+        target: The column that holds the class (``csv``, ``text``).
         validation_fraction: Share of the examples that judge a trial, above 0.
         test_fraction: Share of the examples kept for the final verification, above 0.
         image_size: Edge in pixels to which images are resized (``images``). Absent: the images'
             own size where they all have the same, else 32.
         channels: 1 for grey, 3 for colour (``images``). Absent: 1 where all images are grey.
         drop_columns: Columns that are no features (``csv``).
+        text_column: The column that holds the texts (``text``). Absent: ``text``.
 
     Raises:
         DataError: If the kind is unknown, if a key is missing or means nothing to this kind, if
@@ -76,6 +78,7 @@ class TaskSettings:
     image_size: int | None = None
     channels: int | None = None
     drop_columns: tuple[str, ...] = ()
+    text_column: str | None = None
 
     def __post_init__(self) -> None:
         self._check_keys()
@@ -97,6 +100,7 @@ class TaskSettings:
             "image_size": self.image_size is not None,
             "channels": self.channels is not None,
             "drop_columns": bool(self.drop_columns),
+            "text_column": self.text_column is not None,
         }
         for key, is_given in given.items():
             if key in required and not is_given:

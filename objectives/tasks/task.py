@@ -20,11 +20,12 @@ class Labelled:
 
     Attributes:
         inputs: float32, ``[n, features]`` for tables and ``[n, channels, height, width]`` for
-            images, standardised with the statistics of the training split; no NaN.
+            images, standardised with the statistics of the training split; no NaN. For texts an
+            array of ``str`` objects ``[n]``: each network has its own way to number tokens.
         labels: int64 class indices ``[n]`` in ``0 … classes − 1``.
     """
 
-    inputs: NDArray[np.float32]
+    inputs: NDArray[Any]
     labels: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -37,7 +38,7 @@ class TaskFacts:
 
     Attributes:
         name: The task's name in the study file.
-        input_shape: Shape of one input, without the batch axis.
+        input_shape: Shape of one input, without the batch axis; ``()`` for a text.
         class_names: One name a class, in index order.
         sizes: Examples in each split.
         majority_fraction: Share of the most frequent training class in the validation split:
@@ -61,6 +62,11 @@ class TaskFacts:
     def is_image(self) -> bool:
         """Whether inputs are ``[channels, height, width]``."""
         return len(self.input_shape) == 3
+
+    @property
+    def is_text(self) -> bool:
+        """Whether inputs are texts."""
+        return self.input_shape == ()
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain values that ``json.dumps`` takes."""

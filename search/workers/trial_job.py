@@ -23,7 +23,8 @@ def trial_job(host: Host, settings: dict[str, Any]) -> Calls:
             ``device`` (``"auto"``, ``"cpu"`` or ``"cuda"``), ``batch`` and ``block_seconds``.
 
     Returns:
-        ``describe`` (the study's facts), ``teacher`` (sets it), ``size``, ``epoch`` and ``trial``.
+        ``describe`` (the study's facts), ``check`` (whether families can be built), ``int8``
+        (how they gain by it), ``teacher`` (sets it), ``size``, ``epoch`` and ``trial``.
     """
     import torch
 
@@ -61,6 +62,13 @@ def trial_job(host: Host, settings: dict[str, Any]) -> Calls:
     def describe(_argument: Any) -> Any:
         return StudyFacts(task.facts, device, supports_mixed_precision(device)).to_json()
 
+    def check(families: Any) -> None:
+        for name in families:
+            runner.check(name)
+
+    def int8(families: Any) -> Any:
+        return {name: runner.int8(name).ratio for name in families}
+
     def teacher(candidate: Any) -> None:
         runner.teacher = Candidate.from_json(candidate) if candidate else None
 
@@ -75,6 +83,8 @@ def trial_job(host: Host, settings: dict[str, Any]) -> Calls:
 
     return {
         "describe": describe,
+        "check": check,
+        "int8": int8,
         "teacher": teacher,
         "size": size,
         "epoch": epoch,

@@ -2,25 +2,27 @@
 
 Life of an architecture: the search asks ``objection`` once a task, then ``knobs`` and
 ``baseline`` to lay out the space; all three are cheap and import no torch. An evaluator calls
-``build`` for each trial, prunes what ``head`` does not protect, and picks the int8 recipe by
-``int8_recipe``.
+``encode`` once for the data and ``build`` for each trial, prunes what ``head`` does not protect,
+and picks the int8 recipe by ``int8_recipe``.
 """
 
 from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from greenfront.spaces.knobs import Knob, Value
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import nn
 
 __all__ = ["Architecture", "Int8Recipe"]
 
-Int8Recipe = Literal["static", "dynamic"]
-"""How int8 kernels get their activation ranges: calibrated once, or computed at each call."""
+Int8Recipe = Literal["static", "static_per_tensor", "dynamic"]
+"""How int8 kernels get their ranges: calibrated once (weights by channel or by tensor), or
+computed at each call."""
 
 
 class Architecture(abc.ABC):
@@ -30,14 +32,29 @@ class Architecture(abc.ABC):
         name: As written in the study file.
         int8_recipe: ``"static"`` for convolutions, ``"dynamic"`` for linear layers: the other way
             round is slower than 32 bits on CPUs.
+        cannot_prune: Why channels cannot be removed from this family; ``None`` where they can.
+        body_rate: Share of the learning rate that all layers but the head get: pretrained weights
+            are moved gently.
+        padding: What fills short inputs up, so that a batch may drop columns that hold nothing
+            else; ``None`` where all inputs have one length.
     """
 
-    name: ClassVar[str]
-    int8_recipe: ClassVar[Int8Recipe]
+    name: str
+    int8_recipe: Int8Recipe
+    cannot_prune: str | None = None
+    body_rate: float = 1.0
+    padding: int | None = None
 
     @abc.abstractmethod
     def objection(self, input_shape: tuple[int, ...]) -> str | None:
-        """Why the family cannot take inputs of this shape (no batch axis); ``None`` if it can."""
+        """Why the family cannot take such inputs; ``None`` if it can.
+
+        Args:
+            input_shape: Of one input, without the batch axis; ``()`` for a text.
+
+        Raises:
+            UsageError: What the name stands for is not to be found here.
+        """
 
     @abc.abstractmethod
     def knobs(self) -> tuple[Knob, ...]:
@@ -51,17 +68,37 @@ class Architecture(abc.ABC):
     def build(
         self, shape: Mapping[str, Value], input_shape: tuple[int, ...], classes: int
     ) -> nn.Module:
-        """A fresh module with random weights from torch's global generator.
+        """A fresh module; what is not pretrained is random, from torch's global generator.
 
         Args:
             shape: Settings of the knobs.
-            input_shape: Shape of one input, without the batch axis.
+            input_shape: Shape of one input, without the batch axis; ``()`` for a text.
             classes: Number of outputs.
 
         Returns:
-            A module from float32 ``[n, *input_shape]`` to logits ``[n, classes]``.
+            A module from what :meth:`encode` gives, ``[n, …]``, to logits ``[n, classes]``.
         """
 
     @abc.abstractmethod
     def head(self, module: nn.Module) -> nn.Module:
         """The layer that gives the logits: its outputs are never pruned."""
+
+    def encode(
+        self, shape: Mapping[str, Value], inputs: NDArray[Any], corpus: NDArray[Any]
+    ) -> NDArray[Any]:
+        """Turns a task's inputs into the network's: texts into token numbers.
+
+        Args:
+            shape: Settings of the knobs.
+            inputs: As the task holds them, ``[n, …]``.
+            corpus: Inputs of the training split, from which a vocabulary may be learnt.
+
+        Returns:
+            float32 ``[n, *input_shape]`` as they are, or int64 ``[n, tokens]`` for texts.
+        """
+        del shape, corpus
+        return inputs
+
+    def fingerprint(self) -> str:
+        """Identity of the pretrained weights; empty where all weights are random."""
+        return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from greenfront.spaces.architectures.architecture import Architecture, Int8Recipe
 from greenfront.spaces.knobs import Categorical, Integer, Knob, Value, When
@@ -26,8 +26,8 @@ class CNN(Architecture):
     agree; Sandler et al., arXiv 1801.04381).
     """
 
-    name: ClassVar[str] = "cnn"
-    int8_recipe: ClassVar[Int8Recipe] = "static"
+    name = "cnn"
+    int8_recipe: Int8Recipe = "static"
 
     def objection(self, input_shape: tuple[int, ...]) -> str | None:
         """Takes images of at least 4 pixels an edge."""

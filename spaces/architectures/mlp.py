@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from greenfront.spaces.architectures.architecture import Architecture, Int8Recipe
 from greenfront.spaces.knobs import Categorical, Integer, Knob, Value, When
@@ -23,12 +23,12 @@ class MLP(Architecture):
     The baseline is the 64-32 network that studies of green AutoML commonly start from.
     """
 
-    name: ClassVar[str] = "mlp"
-    int8_recipe: ClassVar[Int8Recipe] = "dynamic"
+    name = "mlp"
+    int8_recipe: Int8Recipe = "dynamic"
 
-    def objection(self, input_shape: tuple[int, ...]) -> str | None:  # noqa: ARG002
-        """None: inputs of any shape are flattened."""
-        return None
+    def objection(self, input_shape: tuple[int, ...]) -> str | None:
+        """Takes numbers of any shape: they are flattened."""
+        return None if input_shape else "it needs numbers, not texts"
 
     def knobs(self) -> tuple[Knob, ...]:
         """Depth, then the width of each hidden layer there is."""

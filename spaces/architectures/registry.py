@@ -2,33 +2,68 @@
 
 from __future__ import annotations
 
+import functools
 from difflib import get_close_matches
 
 from greenfront.errors import UsageError
 from greenfront.spaces.architectures.architecture import Architecture
 from greenfront.spaces.architectures.cnn import CNN
 from greenfront.spaces.architectures.mlp import MLP
+from greenfront.spaces.architectures.transformers import Bert, DistilBert
 
 __all__ = ["architecture", "architecture_names"]
 
-_FAMILIES: dict[str, type[Architecture]] = {family.name: family for family in (MLP, CNN)}
+_FAMILIES: dict[str, type[Architecture]] = {
+    family.name: family for family in (MLP, CNN, DistilBert, Bert)
+}
+_FORMS = ("timm:NAME", "hf:NAME-OR-PATH", "nni:SPACE", "module:function")
 
 
 def architecture_names() -> tuple[str, ...]:
-    """Every family that a study file may name."""
+    """The families that need nothing but their name: a study without a choice searches these."""
     return tuple(_FAMILIES)
 
 
+@functools.cache
 def architecture(name: str) -> Architecture:
     """The family of this name.
+
+    Args:
+        name: One of :func:`architecture_names`, ``timm:NAME``, ``hf:NAME-OR-PATH``,
+            ``nni:SPACE``, or ``module:function`` for the user's own.
 
     Raises:
         UsageError: There is none; the message lists the nearest names.
     """
+    prefix, colon, _ = name.partition(":")
+    if colon:
+        return _of_library(prefix, name)
     if name not in _FAMILIES:
         near = get_close_matches(name, _FAMILIES, n=1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         raise UsageError(
-            f"architecture {name!r} is unknown{hint}: take one of {', '.join(_FAMILIES)}"
+            f"architecture {name!r} is unknown{hint}: take one of "
+            f"{', '.join((*_FAMILIES, *_FORMS))}"
         )
     return _FAMILIES[name]()
+
+
+def _of_library(prefix: str, name: str) -> Architecture:
+    # Each is imported only where it is asked for: the libraries are optional, and slow to load.
+    match prefix:
+        case "timm":
+            from greenfront.spaces.architectures.timm import Timm
+
+            return Timm(name)
+        case "hf":
+            from greenfront.spaces.architectures.transformers import Transformer
+
+            return Transformer(name)
+        case "nni":
+            from greenfront.spaces.architectures.nni import NNI
+
+            return NNI(name)
+        case _:
+            from greenfront.spaces.architectures.module import Module
+
+            return Module(name)

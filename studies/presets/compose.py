@@ -8,7 +8,7 @@ from greenfront.errors import UsageError
 
 __all__ = ["TASKS", "compose"]
 
-TASKS = ("digits", "mnist5k", "csv", "images", "arrays", "custom")
+TASKS = ("digits", "mnist5k", "csv", "images", "text", "arrays", "custom")
 
 
 def compose(task: str) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from html import escape
 
 from greenfront.studies import quantities
+from greenfront.studies.remarks import compression_remarks
 from greenfront.studies.report.tables import meter_table
 from greenfront.studies.report.wording import instruments, kind_of_readings
 from greenfront.studies.view import StudyView
@@ -49,6 +50,9 @@ def _energy(view: StudyView) -> list[tuple[str, str]]:
             "file, reloaded, classifies rightly. The test split played no part in this page.",
         ),
     ]
+    remarks = compression_remarks(view.file, view.facts)
+    if remarks:
+        notes.append(("Compression here", escape("; ".join(remarks)) + "."))
     flags = Counter(flag for row in view.complete for flag in row.outcome.inference.flags)
     if flags:
         told = "; ".join(f"{escape(flag)} ({n} trials)" for flag, n in sorted(flags.items()))

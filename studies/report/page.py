@@ -25,11 +25,12 @@ from greenfront.studies.report.wording import (
     proportionality,
     summary,
 )
+from greenfront.studies.trials import WITHOUT_RESULT
 from greenfront.studies.view import StudyView
 
 __all__ = ["render", "write"]
 
-STATES = ("complete", "stopped", "failed", "running", "requeued")
+STATES = ("complete", "infeasible", "stopped", "failed", "running", "requeued")
 
 NOTHING_FINISHED = "<p class='empty'>No trial has finished with a result yet.</p>"
 
@@ -113,7 +114,7 @@ def _packaged(name: str) -> str:
 
 def _task(view: StudyView) -> str:
     task = view.facts.task
-    shape = " × ".join(str(side) for side in task.input_shape)
+    shape = " × ".join(str(side) for side in task.input_shape) or "of text"
     sizes = ", ".join(f"{n:,} {split}" for split, n in task.sizes.items())
     return f"{task.name} · {task.classes} classes · inputs {shape} · examples: {sizes}"
 
@@ -232,7 +233,7 @@ def _phases(view: StudyView) -> str:
 
 
 def _unfinished(view: StudyView) -> str:
-    if view.counts["failed"] + view.counts["stopped"] == 0:
+    if not any(view.counts[state] for state in WITHOUT_RESULT):
         return "<p class='empty'>None.</p>"
     return unfinished_table(view)
 

@@ -10,7 +10,7 @@ from greenfront.spaces.candidate import Candidate
 from greenfront.studies import quantities
 from greenfront.studies.front import FrontRow
 from greenfront.studies.report.wording import kind_of_readings
-from greenfront.studies.trials import TrialRow
+from greenfront.studies.trials import WITHOUT_RESULT, TrialRow
 from greenfront.studies.view import StudyView
 
 __all__ = ["front_table", "meter_table", "phase_table", "unfinished_table"]
@@ -29,7 +29,8 @@ def front_table(view: StudyView) -> str:
         ("Green Score <small>%/kg</small>", True),
         (f"Inference <small>per prediction, {kind}</small>", True),
         ("Latency <small>median</small>", True),
-        ("Size", True),
+        ("Bits <small>a weight</small>", True),
+        ("Size <small>of the file</small>", True),
         ("Parameters", True),
         ("Eligible", False),
     ]
@@ -42,7 +43,7 @@ def front_table(view: StudyView) -> str:
 
 
 def unfinished_table(view: StudyView) -> str:
-    """Failed and stopped trials with their reasons, by number."""
+    """Failed, infeasible and stopped trials with their reasons, by number."""
     columns = [
         ("Trial", True),
         ("State", False),
@@ -50,8 +51,8 @@ def unfinished_table(view: StudyView) -> str:
         ("Reason", False),
         ("After", True),
     ]
-    body = [_unfinished_row(row) for row in view.trials if row.state in ("failed", "stopped")]
-    return _table("unfinished", "Failed and stopped trials", columns, body)
+    body = [_unfinished_row(row) for row in view.trials if row.state in WITHOUT_RESULT]
+    return _table("unfinished", "Trials without a result", columns, body)
 
 
 def phase_table(view: StudyView) -> str:
@@ -109,6 +110,7 @@ def _front_row(view: StudyView, row: FrontRow) -> str:
         + _number(quantities.count(row.green_score))
         + f"<td class='number'>{_reading(outcome.inference)}</td>"
         + _number(quantities.seconds(outcome.latency_seconds))
+        + _number(str(row.candidate.precision.bits))
         + _number(quantities.size(outcome.artefact_bytes))
         + _number(quantities.count(outcome.parameters))
         + f"<td class='verdict'>{verdict}</td></tr>"

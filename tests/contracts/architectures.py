@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,9 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from greenfront.objectives.stages.evaluate import open_artefact
-from greenfront.objectives.stages.export import INPUT, OUTPUT, quantize, to_onnx
-from greenfront.objectives.stages.prune import parameter_count, prune, reshape_to
-from greenfront.objectives.stages.train import Examples, TrainingData, predict, train
+from greenfront.objectives.stages.examples import Examples, TrainingData
+from greenfront.objectives.stages.export import INPUT, OUTPUT, to_onnx
+from greenfront.objectives.stages.prune import parameter_count, prune
+from greenfront.objectives.stages.quantize import quantize
+from greenfront.objectives.stages.structure import restructure, structure_of
+from greenfront.objectives.stages.train import predict, train
 from greenfront.spaces.architectures.architecture import Architecture
 from greenfront.spaces.candidate import Training
 from greenfront.spaces.knobs import Value
@@ -226,19 +230,15 @@ class ArchitectureContract:
         weights = {name: weight.clone() for name, weight in model.state_dict().items()}
 
         fresh = self.build(shape, seed=99)
-        reshape_to(fresh, weights)
+        restructure(fresh, structure_of(model), weights)
         assert torch.equal(predict(fresh, inputs), predict(model, inputs))
         assert parameter_count(fresh) == parameter_count(model)
         assert str(fresh) == str(model)
         assert all(weight.requires_grad for weight in fresh.parameters())
 
     def test_a_pruned_network_learns_on(self, trained: nn.Module, data: TrainingData) -> None:
-        model = self.build()
-        reshape_to(model, trained.state_dict())
+        model = copy.deepcopy(trained)
         prune(model, data.train.inputs[:2], 0.5, self.family.head(model))
-        weights = model.state_dict()
-        model = self.build(seed=1)
-        reshape_to(model, weights)
         train(model, data, Training(batch_size=32, fine_tune_epochs=4), seed=0, stage="fine-tune")
         right = predict(model, data.validation.inputs).argmax(-1) == data.validation.labels
         assert float(right.float().mean()) > 0.7

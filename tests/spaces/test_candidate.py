@@ -67,7 +67,8 @@ def changes() -> list[tuple[str, Candidate]]:
     for part in ("training", "pruning", "precision", "distillation", "placement"):
         value = getattr(CANDIDATE, part)
         for field in fields(value):
-            new = replace(value, **{field.name: other[type(getattr(value, field.name))]})
+            old = getattr(value, field.name)
+            new = replace(value, **{field.name: not old if old is False else other[type(old)]})
             changed.append((f"{part}.{field.name}", replace(CANDIDATE, **{part: new})))
     shape = dict(CANDIDATE.architecture.shape)
     altered: list[tuple[str, str, dict[str, Value]]] = [

@@ -12,7 +12,7 @@ from optuna.trial import FixedTrial
 
 from greenfront.errors import UsageError
 from greenfront.spaces.architectures.registry import architecture
-from greenfront.spaces.candidate import Candidate, Distillation
+from greenfront.spaces.candidate import Candidate, Distillation, Precision, Pruning
 from greenfront.spaces.knobs import Value
 from greenfront.spaces.network import (
     NetworkOptions,
@@ -155,8 +155,11 @@ def test_what_has_one_setting_is_not_asked_and_keeps_it() -> None:
             "patience": 5,
             "fine_tune_epochs": 2,
         },
-        "pruning": {"ratio": 0.3},
-        "precision": {"bits": 8},
+        "pruning": {
+            **{"ratio": 0.3, "scope": "uniform", "importance": "magnitude", "gradual": False}
+        },
+        # No family is known to gain by int8 kernels: its weights are packed.
+        "precision": {"bits": 8, "weight_only": True, "quantization_aware": False},
         "distillation": None,
         "placement": {"device": "cuda"},
     }
@@ -277,3 +280,48 @@ def test_wishes_that_the_space_lacks_are_dropped() -> None:
     for candidate in decoded(replace(OPTIONS, pruning=(0.4, 0.6), bits=(16, 8))):
         assert 0.4 <= candidate.pruning.ratio <= 0.6
         assert candidate.precision.bits in {16, 8}
+
+
+def test_what_cannot_be_pruned_is_not_asked_about_pruning() -> None:
+    space = network_space(replace(OPTIONS, architectures=("mlp", "timm:mixer_s16_224")))
+    rng = np.random.default_rng(0)
+    points = [space.sample(rng) for _ in range(60)]
+    mixers = [p for p in points if p["architecture"] == "timm:mixer_s16_224"]
+    assert 0 < len(mixers) < len(points)
+    assert not any("pruning" in point for point in mixers)
+    assert all("pruning" in point for point in points if point not in mixers)
+    assert all(space.decode(point).pruning == Pruning() for point in mixers)
+
+
+def test_without_a_ratio_the_way_of_pruning_makes_no_difference() -> None:
+    options = replace(
+        OPTIONS, importances=("magnitude", "taylor"), pruning_scopes=("uniform", "global")
+    )
+    space = network_space(options)
+    point = space.complete(
+        {"pruning": 0.0, "importance": "taylor", "pruning_scope": "global"},
+        np.random.default_rng(0),
+    )
+    assert space.decode(point).pruning == Pruning()
+    deep = space.decode({**point, "pruning": 0.5}).pruning
+    assert deep == Pruning(0.5, "global", "taylor")
+
+
+@pytest.mark.parametrize(
+    ("pays", "weight_only"), [(frozenset({"mlp"}), False), (frozenset(), True)]
+)
+def test_eight_bits_are_kernels_only_where_they_pay(
+    pays: frozenset[str], weight_only: bool
+) -> None:
+    space = network_space(replace(FIXED, int8_pays=pays))
+    candidate = space.decode({"mlp.depth": 1, "mlp.width_1": 16})
+    assert candidate.precision == Precision(8, weight_only=weight_only)
+
+
+def test_tuning_with_rounded_weights_is_asked_for_few_bits_only() -> None:
+    space = network_space(replace(OPTIONS, bits=(32, 4), quantization_aware=(False, True)))
+    rng = np.random.default_rng(0)
+    for bits in (32, 4):
+        point = space.complete({"bits": bits, "quantization_aware": True}, rng)
+        assert ("quantization_aware" in point) == (bits == 4)
+        assert space.decode(point).precision == Precision(bits, quantization_aware=bits == 4)

@@ -39,11 +39,13 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
         },
         "task": {
             **{"kind": "digits", "path": None, "target": None, "drop_columns": []},
-            **{"image_size": None, "channels": None},
+            **{"image_size": None, "channels": None, "text_column": None},
             **{"validation_fraction": 0.2, "test_fraction": 0.2},
         },
         "space": {
             **{"architectures": None, "pruning": [0.0, 0.8], "bits": [32, 16, 8]},
+            **{"pruning_scope": ["uniform"], "importance": ["magnitude"], "gradual": [False]},
+            **{"quantization_aware": [False]},
             **{"temperature": None, "distillation_weight": [0.5, 0.9], "teacher": None},
         },
         "training": {
@@ -172,7 +174,7 @@ TWICE, LOW_HIGH = "the same value stands in it twice", "give one number, or a lo
         ("budget", "kwh = '1'", NUMBER, "'1'"),
         ("objectives", "predictions = '1e6'", NUMBER, "'1e6'"),
         ("space", "pruning = 'a'", LOW_HIGH, "'a'"),
-        ("space", "bits = ['8']", "32, 16 or 8", "'8'"),
+        ("space", "bits = ['8']", "32, 16, 8, 4 or 2", "'8'"),
         ("training", "mixed_precision = 'yes'", "'auto'", "'yes'"),
         # Booleans are no numbers.
         ("study", "seed = true", INTEGER, "True"),
@@ -182,7 +184,7 @@ TWICE, LOW_HIGH = "the same value stands in it twice", "give one number, or a lo
         ("objectives", "predictions = true", NUMBER, "True"),
         ("carbon", "pue = true", NUMBER, "True"),
         ("space", "temperature = true", NUMBER, "True"),
-        ("space", "bits = true", "32, 16 or 8", "True"),
+        ("space", "bits = true", "32, 16, 8, 4 or 2", "True"),
         # Lists.
         ("space", "architectures = []", "at least 1 item", "[]"),
         ("space", "bits = []", "at least 1 item", "[]"),

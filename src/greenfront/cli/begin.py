@@ -15,7 +15,7 @@ __all__ = ["doctor", "init"]
 
 def init(
     task: Annotated[
-        str, typer.Option("--task", help="digits, mnist5k, csv, images, arrays or custom.")
+        str, typer.Option("--task", help="digits, mnist5k, csv, images, text, arrays or custom.")
     ] = "digits",
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Where to write it.", metavar="FILE")

@@ -16,6 +16,7 @@ from rich.text import Text
 from greenfront.cli.options import console
 from greenfront.spaces.candidate import Candidate
 from greenfront.studies.quantities import energy, joules, mass, percent, seconds
+from greenfront.studies.trials import WITHOUT_RESULT
 
 if TYPE_CHECKING:
     from greenfront.search.status import Observer, Status
@@ -73,7 +74,7 @@ class LiveScreen:
         self._live.console.print(Text(trial_line(row), style=_STYLES.get(row.state, "")))
 
 
-_STYLES = {"failed": "red", "stopped": "yellow"}
+_STYLES = {"failed": "red", "infeasible": "red", "stopped": "yellow"}
 
 
 def trial_line(row: TrialRow) -> str:
@@ -94,7 +95,7 @@ def status_line(status: Status) -> str:
     counts, budget = status.counts, status.budget
     of = "" if budget.trials is None else f"/{budget.trials}"
     parts = [f"{status.finished_trials}{of} done"]
-    parts += [f"{counts[state]} {state}" for state in ("failed", "stopped") if counts.get(state)]
+    parts += [f"{counts[state]} {state}" for state in reversed(WITHOUT_RESULT) if counts.get(state)]
     parts.append(f"front {status.front_size}")
     parts.append(f"hypervolume {_volume(status)}")
     parts.append(_spent(status))

@@ -6,15 +6,14 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import TensorProto, numpy_helper
-from torch import nn
+from onnx import TensorProto, helper
+from torch import Tensor, nn
 
-from greenfront.errors import UsageError
+from greenfront.errors import TrialFailed
 from greenfront.objectives.stages.evaluate import open_artefact
-from greenfront.objectives.stages.export import INPUT, OUTPUT, quantize, to_onnx, weight_count
-from greenfront.spaces.architectures.architecture import Int8Recipe
+from greenfront.objectives.stages.export import INPUT, OUTPUT, is_packed, to_onnx, weight_count
 
-CALIBRATION = np.random.default_rng(0).standard_normal((40, 3, 6, 6)).astype(np.float32)
+IMAGES = np.random.default_rng(0).standard_normal((40, 3, 6, 6)).astype(np.float32)
 
 
 def network() -> nn.Module:
@@ -26,8 +25,23 @@ def network() -> nn.Module:
         nn.Flatten(),
         nn.Linear(16 * 36, 4),
     )
-    model(torch.from_numpy(CALIBRATION))  # moves the statistics away from 0 and 1
+    model(torch.from_numpy(IMAGES))  # moves the statistics away from 0 and 1
     return model.eval()
+
+
+class Words(nn.Module):
+    """Token numbers to logits, without looking at padding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.head = nn.Embedding(40, 8), nn.Linear(8, 4)
+        self.register_buffer("places", torch.arange(64).expand(1, -1))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        mask = (ids != 0).unsqueeze(-1).float()
+        length = ids.shape[1]
+        states = self.table(ids) + self.table(self.places[:, :length] % 40)
+        return self.head((states * mask).sum(1) / mask.sum(1).clamp_min(1))
 
 
 @pytest.fixture(scope="module")
@@ -37,20 +51,13 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def quantized(
-    source: Path, target: Path, bits: int, recipe: Int8Recipe = "static", *, narrow: bool = False
-) -> onnx.ModelProto:
-    quantize(source, target, bits, recipe=recipe, calibration=CALIBRATION, reduce_range=narrow)
-    return onnx.load(target)
-
-
 def test_the_batch_is_free_and_the_rest_is_not(source: Path) -> None:
     session = open_artefact(source, threads=1)
     (given,), (answered,) = session.get_inputs(), session.get_outputs()
     assert (given.name, given.shape[1:], given.type) == (INPUT, [3, 6, 6], "tensor(float)")
     assert (answered.name, answered.shape[1:]) == (OUTPUT, [4])
     for count in (1, 7):
-        (logits,) = session.run([OUTPUT], {INPUT: CALIBRATION[:count]})
+        (logits,) = session.run([OUTPUT], {INPUT: IMAGES[:count]})
         assert logits.shape == (count, 4)
 
 
@@ -58,69 +65,73 @@ def test_batch_normalisation_is_folded_in(source: Path) -> None:
     kinds = [node.op_type for node in onnx.load(source).graph.node]
     assert "BatchNormalization" not in kinds
     with torch.no_grad():
-        wanted = network()(torch.from_numpy(CALIBRATION)).numpy()
-    (given,) = open_artefact(source, threads=1).run([OUTPUT], {INPUT: CALIBRATION})
+        wanted = network()(torch.from_numpy(IMAGES)).numpy()
+    (given,) = open_artefact(source, threads=1).run([OUTPUT], {INPUT: IMAGES})
     np.testing.assert_allclose(given, wanted, atol=1e-5)
+
+
+def test_an_example_does_what_its_shape_does(source: Path, tmp_path: Path) -> None:
+    to_onnx(network().train(), torch.from_numpy(IMAGES[:3]), tmp_path / "model.onnx")
+    (wanted,) = open_artefact(source, threads=1).run([OUTPUT], {INPUT: IMAGES})
+    (given,) = open_artefact(tmp_path / "model.onnx", threads=1).run([OUTPUT], {INPUT: IMAGES})
+    np.testing.assert_array_equal(given, wanted)
+
+
+def test_texts_may_have_any_length(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Words()
+    to_onnx(model, torch.randint(0, 40, (1, 9)), tmp_path / "words.onnx")
+    session = open_artefact(tmp_path / "words.onnx", threads=1)
+    assert session.get_inputs()[0].type == "tensor(int64)"
+    for shape in ((1, 1), (5, 3), (2, 30)):
+        ids = torch.randint(0, 40, shape)
+        with torch.no_grad():
+            wanted = model(ids).numpy()
+        (given,) = session.run([OUTPUT], {INPUT: ids.numpy()})
+        np.testing.assert_allclose(given, wanted, atol=1e-5)
 
 
 def test_weights_are_counted_without_biases(source: Path) -> None:
     assert weight_count(source) == 16 * 3 * 3 * 3 + 16 * 36 * 4
 
 
-def test_only_large_tensors_are_halved(source: Path, tmp_path: Path) -> None:
-    tensors = quantized(source, tmp_path / "16.onnx", 16).graph.initializer
-    types = {tensor.data_type: 0 for tensor in tensors}
-    for tensor in tensors:
-        assert (tensor.data_type == TensorProto.FLOAT16) == (np.prod(tensor.dims) >= 256)
-        types[tensor.data_type] += 1
-    assert types == {TensorProto.FLOAT16: 2, TensorProto.FLOAT: 2}  # weights, biases
+def test_positions_are_no_weights(tmp_path: Path) -> None:
+    to_onnx(Words(), torch.randint(0, 40, (1, 9)), tmp_path / "words.onnx")
+    stored = onnx.load(tmp_path / "words.onnx").graph.initializer
+    assert any(t.data_type == TensorProto.INT64 and len(t.dims) == 2 for t in stored)
+    assert weight_count(tmp_path / "words.onnx") == 40 * 8 + 8 * 4
 
 
-def test_half_floats_are_the_nearest(source: Path, tmp_path: Path) -> None:
-    halved = quantized(source, tmp_path / "16.onnx", 16)
-    half = {t.name: numpy_helper.to_array(t) for t in halved.graph.initializer}
-    for tensor in onnx.load(source).graph.initializer:
-        if np.prod(tensor.dims) >= 256:
-            whole = numpy_helper.to_array(tensor)
-            np.testing.assert_array_equal(half[f"{tensor.name}_half"], whole.astype(np.float16))
+class Untraceable(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return torch.linalg.pinv(self.layer(inputs)).T
 
 
-@pytest.mark.parametrize("recipe", ["static", "dynamic"])
-def test_a_reduced_range_uses_seven_bits(source: Path, tmp_path: Path, recipe: Int8Recipe) -> None:
-    for narrow, most in ((True, 64), (False, 127)):
-        model = quantized(source, tmp_path / "8.onnx", 8, recipe, narrow=narrow)
-        stored = [t for t in model.graph.initializer if t.data_type == TensorProto.INT8]
-        largest = max(
-            np.abs(numpy_helper.to_array(t).astype(int)).max() for t in stored if len(t.dims) > 1
-        )
-        assert most - 2 <= largest <= most
+def test_what_no_exporter_can_follow_is_told(tmp_path: Path) -> None:
+    with pytest.raises(TrialFailed, match="linalg_pinv") as failure:
+        to_onnx(Untraceable(), (4,), tmp_path / "model.onnx")
+    assert failure.value.cause == "cannot export"
 
 
-def test_the_calibration_decides_static_ranges(source: Path, tmp_path: Path) -> None:
-    def scale_of_the_inputs(times: float) -> float:
-        target = tmp_path / f"{times}.onnx"
-        quantize(
-            source, target, 8, recipe="static", calibration=times * CALIBRATION, reduce_range=False
-        )
-        graph = onnx.load(target).graph
-        (node,) = [n for n in graph.node if n.op_type == "QuantizeLinear" and n.input[0] == INPUT]
-        (scale,) = [t for t in graph.initializer if t.name == node.input[1]]
-        return float(numpy_helper.to_array(scale))
-
-    span = float(CALIBRATION.max() - CALIBRATION.min())  # of the whole set, not of one batch
-    assert scale_of_the_inputs(1.0) == pytest.approx(span / 255, rel=1e-3)
-    assert scale_of_the_inputs(10.0) == pytest.approx(10 * span / 255, rel=1e-3)
+def test_ordinary_files_are_not_packed(source: Path, tmp_path: Path) -> None:
+    assert not is_packed(source)
+    model = onnx.load(source)
+    helper.set_model_props(model, {"greenfront.weights": "packed"})
+    onnx.save(model, tmp_path / "packed.onnx")
+    assert is_packed(tmp_path / "packed.onnx")
 
 
-@pytest.mark.parametrize("bits", [4, 32, 0])
-def test_other_bit_widths_are_refused(source: Path, tmp_path: Path, bits: int) -> None:
-    with pytest.raises(UsageError, match=f"bits must be 32, 16 or 8 here, not {bits}"):
-        quantized(source, tmp_path / "x.onnx", bits)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_source_is_left_alone(source: Path, tmp_path: Path) -> None:
-    before = source.read_bytes()
-    for bits, recipe in ((16, "static"), (8, "static"), (8, "dynamic")):
-        quantized(source, tmp_path / "x.onnx", bits, recipe)  # type: ignore[arg-type]
-    assert source.read_bytes() == before
+def test_only_packed_weights_are_unpacked_when_loaded(source: Path, tmp_path: Path) -> None:
+    model = onnx.load(source)
+    helper.set_model_props(model, {"greenfront.weights": "packed"})
+    onnx.save(model, tmp_path / "packed.onnx")
+    key = "session.disable_quant_qdq"
+    options = open_artefact(tmp_path / "packed.onnx", threads=1).get_session_options()
+    assert options.get_session_config_entry(key) == "1"
+    options = open_artefact(source, threads=1).get_session_options()
+    with pytest.raises(RuntimeError, match="does not have"):  # or kernels would not be integer
+        options.get_session_config_entry(key)

@@ -10,10 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from greenfront.errors import TrialFailed, UsageError
+from greenfront.objectives.stages.examples import Examples, TrainingData
 from greenfront.objectives.stages.train import (
     EpochReport,
-    Examples,
-    TrainingData,
     distillation_loss,
     pick_device,
     predict,

@@ -10,7 +10,15 @@ from greenfront.objectives.tasks.settings import TaskSettings, kinds
 
 
 def test_kinds():
-    assert kinds() == ("digits", "mnist5k", "csv", "images", "arrays", "module:function")
+    assert kinds() == (
+        "digits",
+        "mnist5k",
+        "csv",
+        "text",
+        "images",
+        "arrays",
+        "module:function",
+    )
 
 
 def test_settings_import_no_numpy():
@@ -36,6 +44,12 @@ def test_name_is_the_file_or_the_kind():
         ({"kind": "csv", "target": "y"}, "'csv' needs 'path', which is not set: set it"),
         ({"kind": "csv", "path": "/a.csv"}, "'csv' needs 'target'"),
         ({"kind": "images"}, "'images' needs 'path'"),
+        ({"kind": "text", "path": "/a.csv"}, "'text' needs 'target', which is not set: set it"),
+        ({"kind": "text", "target": "y"}, "'text' needs 'path'"),
+        (
+            {"kind": "csv", "path": "/a", "target": "y", "text_column": "t"},
+            "'csv' has no use for 'text_column', which is 't': remove",
+        ),
         ({"kind": "arrays"}, "'arrays' needs 'path'"),
         ({"kind": "digits", "path": "/a"}, "'digits' has no use for 'path', which is '/a': remove"),
         ({"kind": "arrays", "path": "/a", "image_size": 8}, "no use for 'image_size', which is 8"),

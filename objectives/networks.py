@@ -1,0 +1,162 @@
+"""The networks of one task: building, training, pruning and loading them, without metering."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
+
+from greenfront.objectives.stages.examples import TrainingData, encoded
+from greenfront.objectives.stages.prune import prune
+from greenfront.objectives.stages.structure import load_network
+from greenfront.objectives.stages.train import EpochReport, train
+from greenfront.objectives.tasks.task import Task
+from greenfront.spaces.architectures.architecture import Architecture
+from greenfront.spaces.architectures.registry import architecture
+from greenfront.spaces.candidate import ArchitectureChoice, Candidate, Placement, Pruning
+
+__all__ = ["Networks", "family_of"]
+
+GRADIENT_EXAMPLES = 256
+"""For importances that ask how the loss changes."""
+
+ENCODINGS_KEPT = 3
+
+
+def family_of(candidate: Candidate) -> Architecture:
+    """The family of a candidate's architecture."""
+    return architecture(candidate.architecture.family)
+
+
+class Networks:
+    """Makes networks for one task on one device.
+
+    Args:
+        task: The data.
+        device: Where to train.
+    """
+
+    def __init__(self, task: Task, device: str) -> None:
+        self.task = task
+        self.device = device
+        self._encoded: OrderedDict[str, TrainingData] = OrderedDict()
+
+    def data(self, candidate: Candidate) -> TrainingData:
+        """The data as a candidate's family takes them; texts are not encoded for every trial."""
+        family, choice = family_of(candidate), candidate.architecture
+        key = repr(choice) if family.padding is not None else ""
+        if key not in self._encoded:
+            task = encoded(self.task, family, choice)
+            self._encoded[key] = TrainingData.of(task, self.device, family.padding)
+            if len(self._encoded) > ENCODINGS_KEPT:
+                self._encoded.popitem(last=False)
+        return self._encoded[key]
+
+    def baseline(self, name: str) -> Candidate:
+        """The untouched baseline of a family."""
+        shape = tuple(sorted(architecture(name).baseline().items()))
+        return Candidate(ArchitectureChoice(name, shape), placement=Placement(self.device))
+
+    def build(self, candidate: Candidate) -> nn.Module:
+        """A fresh, unpruned network; its random weights are from torch's global generator.
+
+        Raises:
+            UsageError: Pretrained weights are missing or do not fit.
+        """
+        facts = self.task.facts
+        shape = dict(candidate.architecture.shape)
+        module = family_of(candidate).build(shape, facts.input_shape, facts.classes)
+        return module.to(self.device)
+
+    def untrained(self, candidate: Candidate) -> nn.Module:
+        """A network to measure: blocks that begin as identities would be optimised away."""
+        model = self.build(candidate)
+        for layer in model.modules():
+            if isinstance(layer, nn.BatchNorm2d) and layer.affine and not layer.weight.any():
+                nn.init.ones_(layer.weight)
+        return model
+
+    def untouched_weights(self, candidate: Candidate) -> int | None:
+        """Numbers in the weights before pruning; ``None`` where nothing is pruned."""
+        if not candidate.pruning.ratio:
+            return None
+        return sum(w.numel() for w in self.build(candidate).parameters() if w.ndim >= 2)
+
+    def load(self, candidate: Candidate, file: Path) -> nn.Module:
+        """A network that was stored, pruned or not."""
+        model = self.build(candidate)
+        load_network(model, file)
+        return model.to(self.device)
+
+    def fit(
+        self,
+        model: nn.Module,
+        candidate: Candidate,
+        *,
+        seed: int,
+        teacher_logits: Tensor | None,
+        on_epoch: Callable[[EpochReport], None],
+        tuning: bool = True,
+        epochs: int | None = None,
+    ) -> int:
+        """Trains in place by all that the candidate says.
+
+        Args:
+            model: Of the candidate.
+            candidate: Knobs.
+            seed: For the order of the examples.
+            teacher_logits: ``[n, classes]``, where it is distilled.
+            on_epoch: Called after each epoch.
+            tuning: Whether this comes after a first training.
+            epochs: Of the tuning; by default the candidate's.
+
+        Returns:
+            The epoch whose weights were kept, from 1.
+        """
+        training = candidate.training
+        if epochs is not None:
+            training = replace(training, fine_tune_epochs=epochs)
+        family = family_of(candidate)
+        return train(
+            model,
+            self.data(candidate),
+            training,
+            seed=seed,
+            stage="fine-tune" if tuning else "train",
+            head=family.head(model),
+            body_rate=family.body_rate,
+            distillation=candidate.distillation,
+            teacher_logits=teacher_logits,
+            on_epoch=on_epoch,
+        )
+
+    def prune(
+        self,
+        model: nn.Module,
+        candidate: Candidate,
+        pruning: Pruning,
+        original: Mapping[str, int] | None = None,
+    ) -> float:
+        """Narrows a candidate's network in place; see :mod:`greenfront.objectives.stages.prune`."""
+        data = self.data(candidate)
+
+        def loss(network: nn.Module) -> Tensor:
+            some = slice(0, GRADIENT_EXAMPLES)
+            logits = network(data.train.batch(some))
+            return functional.cross_entropy(logits, data.train.labels[some])
+
+        head = family_of(candidate).head(model)
+        example = data.train.inputs[:2]
+        return prune(model, example, pruning, head, loss=loss, original=original)
+
+    def flops(self, model: nn.Module, candidate: Candidate) -> int:
+        """Floating-point operations of one prediction, two a multiply-add."""
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            model.eval()(self.data(candidate).validation.batch(slice(0, 1)))
+        return int(counter.get_total_flops())

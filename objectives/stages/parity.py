@@ -1,0 +1,60 @@
+"""Whether an exported file answers like the module that it was made from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import onnxruntime
+import torch
+from torch import nn
+
+from greenfront.objectives.stages.examples import Examples
+
+__all__ = ["Parity", "parity"]
+
+CHUNK = 64
+"""Examples a pass: bounds memory, not results."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How far a file's answers are from its module's.
+
+    Attributes:
+        max_error: Largest difference of a logit.
+        agreement: Share of the examples whose highest logit is that of the same class, 0 to 1.
+    """
+
+    max_error: float
+    agreement: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values that ``json.dumps`` takes."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Inverse of :meth:`to_json`."""
+        return cls(**data)
+
+
+@torch.no_grad()
+def parity(model: nn.Module, session: onnxruntime.InferenceSession, examples: Examples) -> Parity:
+    """Compares a module with a file of it.
+
+    Args:
+        model: It is left in evaluation mode.
+        session: The file.
+        examples: At least one.
+    """
+    model.eval()
+    name = session.get_inputs()[0].name
+    largest, same = 0.0, 0
+    for start in range(0, len(examples), CHUNK):
+        chunk = examples.batch(slice(start, start + CHUNK))
+        wanted = model(chunk).float().cpu()
+        given = torch.from_numpy(session.run(None, {name: chunk.cpu().numpy()})[0])
+        largest = max(largest, float((given - wanted).abs().max()))
+        same += int((given.argmax(-1) == wanted.argmax(-1)).sum())
+    return Parity(largest, same / len(examples))

@@ -1,0 +1,155 @@
+"""Whether what is claimed of a compressed file is true of its bytes, tensors and kernels."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from greenfront.objectives.stages.export import INPUT, weight_count
+from greenfront.objectives.stages.fake_quant import SMALLEST_PACKED
+from greenfront.spaces.candidate import Precision
+
+__all__ = ["Claim", "executed_operators", "unreal"]
+
+FLOATING = {"Conv", "ConvTranspose", "FusedConv", "FusedGemm", "FusedMatMul", "Gemm", "MatMul"}
+"""The runtime's kernels for products in floating point."""
+INTEGER = {
+    "ConvInteger",
+    "DynamicQuantizeMatMul",
+    "MatMulInteger",
+    "MatMulIntegerToFloat",
+    "QAttention",
+    "QGemm",
+    "QLinearConv",
+    "QLinearMatMul",
+}
+"""The runtime's kernels for products of 8-bit integers."""
+LARGEST_FLOATING_SHARE = 0.5
+"""Products of two activations stay floating: a third of those of an attention block."""
+SMALLEST_NARROW_SHARE = 0.5
+WIDTHS = {
+    getattr(TensorProto, name): bits
+    for name, bits in (
+        ("FLOAT", 32),
+        ("FLOAT16", 16),
+        ("INT8", 8),
+        ("UINT8", 8),
+        ("INT4", 4),
+        ("UINT4", 4),
+        ("INT2", 2),
+        ("UINT2", 2),
+    )
+    if hasattr(TensorProto, name)
+}
+"""Types that weights are stored in → bits of one number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What is to be credited.
+
+    Attributes:
+        precision: Of the weights.
+        untouched_weights: Numbers in the tensors of two and more axes before pruning; ``None``
+            where no pruning is claimed.
+    """
+
+    precision: Precision
+    untouched_weights: int | None = None
+
+
+def unreal(claim: Claim, reference: Path, artefact: Path, example: NDArray[Any]) -> tuple[str, ...]:
+    """Finds savings that exist only in name.
+
+    Args:
+        claim: What is to be credited.
+        reference: The same network at 32 bits.
+        artefact: The file to credit; at 32 bits ``reference`` itself.
+        example: Inputs ``[n, …]`` of one call.
+
+    Returns:
+        A sentence for each claim that the file does not bear out; none if all is real.
+    """
+    reasons = []
+    bits = claim.precision.bits
+    weights, untouched = weight_count(artefact), claim.untouched_weights
+    if untouched is not None and weights >= untouched:
+        reasons.append(
+            f"pruning is claimed, but the file stores {weights:,} weights and the unpruned network "
+            f"has {untouched:,}"
+        )
+    if bits < 32:
+        size, whole = artefact.stat().st_size, reference.stat().st_size
+        if size >= whole:
+            reasons.append(
+                f"{bits} bits are claimed, but the file takes {size:,} bytes and the same network "
+                f"at 32 bits {whole:,}"
+            )
+        share = _narrow_share(artefact, bits)
+        if share < SMALLEST_NARROW_SHARE:
+            reasons.append(
+                f"{bits} bits are claimed, but only {share:.0%} of the large weights are stored in "
+                "so few"
+            )
+    if bits == 8 and not claim.precision.weight_only:
+        reasons += _floating(executed_operators(artefact, example))
+    return tuple(reasons)
+
+
+def executed_operators(path: Path, example: NDArray[Any]) -> Counter[str]:
+    """Kernels that the runtime executes for one call, by name, from its own profile.
+
+    Args:
+        path: A file of the export or quantize stage.
+        example: Inputs ``[n, …]``.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.enable_profiling = True
+        options.profile_file_prefix = str(Path(folder) / "profile")
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+        session.run(None, {INPUT: example})
+        events = json.loads(Path(session.end_profiling()).read_text())
+    return Counter(
+        event["args"]["op_name"]
+        for event in events
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")
+    )
+
+
+def _narrow_share(path: Path, bits: int) -> float:
+    large = [
+        (int(np.prod(tensor.dims)), WIDTHS[tensor.data_type])
+        for tensor in onnx.load(path).graph.initializer
+        if len(tensor.dims) >= 2 and tensor.data_type in WIDTHS
+    ]
+    large = [(count, width) for count, width in large if count >= SMALLEST_PACKED]
+    total = sum(count for count, _ in large)
+    return sum(count for count, width in large if width <= bits) / total if total else 0.0
+
+
+def _floating(executed: Counter[str]) -> list[str]:
+    integer = sum(executed[name] for name in INTEGER)
+    floating = sum(executed[name] for name in FLOATING)
+    if integer == 0:
+        return ["int8 kernels are claimed, but the runtime executes none"]
+    if floating / (floating + integer) > LARGEST_FLOATING_SHARE:
+        return [
+            f"int8 kernels are claimed, but the runtime executes {floating} of "
+            f"{floating + integer} products in floating point"
+        ]
+    return []

@@ -1,0 +1,233 @@
+"""Kind ``text``: a CSV or JSON Lines file with one text and one class a row."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenfront.errors import DataError
+from greenfront.objectives.tasks.paths import existing_file
+from greenfront.objectives.tasks.raw import Raw
+from greenfront.objectives.tasks.settings import TaskSettings, suggest
+
+__all__ = ["Texts", "read"]
+
+_USUAL_COLUMN = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Inputs that are texts, for each network to number in its own way.
+
+    Attributes:
+        values: ``str`` objects ``[n]``, none of them blank.
+    """
+
+    values: NDArray[np.object_]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def encode(self, train: NDArray[np.int64]) -> NDArray[np.object_]:  # noqa: ARG002
+        """Gives the texts as they are: there is nothing to standardise."""
+        return self.values
+
+    def parts(self) -> Iterator[bytes | memoryview]:
+        """Yields every text."""
+        for text in self.values:
+            yield text.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What a file holds.
+
+    Attributes:
+        columns: Names, as first met.
+        cells: Each row by column; what is missing is absent or ``None``.
+        places: What messages call each row.
+    """
+
+    columns: list[str]
+    cells: list[dict[str, Any]]
+    places: list[str]
+
+
+def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all loaders look the same
+    """Reads a table with commas, semicolons or tabs, or one JSON object a line.
+
+    A file that begins with a brace is taken for JSON Lines. In a table every word stands for
+    itself: ``NA`` and ``none`` are classes like any other, and only an empty cell is missing.
+
+    Args:
+        settings: Of kind ``text``, with a path and a target.
+        cache: Not used.
+
+    Returns:
+        The texts, and the target's values as labels.
+
+    Raises:
+        DataError: If the file is missing or cannot be read, lacks a named column, or if a row has
+            no text or no label.
+    """
+    path = existing_file(settings)
+    content = _content(path)
+    is_json = content.lstrip()[:1] in ("{", "[")
+    rows = _objects(content, path) if is_json else _table(content, path)
+    text, target = _names(settings, rows.columns, path)
+    labels = _labels(rows, target, path)
+    return Raw(
+        str(path),
+        Texts(_texts(rows, text, path)),
+        np.asarray(labels) if is_json else _as_numbers(np.asarray(labels, dtype=str)),
+    )
+
+
+def _content(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path}: this must be a CSV or JSON Lines file in UTF-8, but cannot be read "
+            f"({error}): correct the file, or write it again"
+        ) from error
+
+
+def _objects(content: str, path: Path) -> _Rows:
+    rows = _Rows([], [], [])
+    # Not splitlines, which splits at characters, too, that may stand inside a JSON string.
+    for number, line in enumerate(content.split("\n"), start=1):
+        if not line.strip():
+            continue
+        rule = f"{path}, line {number}: every line must be one JSON object, but this one "
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise DataError(
+                f"{rule}cannot be read ({error}): write each object on a line of its own"
+            ) from error
+        if not isinstance(row, dict):
+            raise DataError(f'{rule}is {line[:60]}: write {{"text": …, "class": …}} on each line')
+        rows.cells.append(row)
+        rows.places.append(f"line {number}")
+    rows.columns.extend(dict.fromkeys(name for row in rows.cells for name in row))
+    return rows
+
+
+def _table(content: str, path: Path) -> _Rows:
+    import pandas as pd
+
+    header = content.partition("\n")[0]
+    try:
+        frame = pd.read_csv(
+            io.StringIO(content),
+            sep=max(",;\t", key=header.count),
+            skipinitialspace=True,
+            dtype=str,
+            keep_default_na=False,
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise DataError(
+            f"{path}: this must be a CSV file with a header, or JSON Lines, but cannot be read "
+            f"({str(error).strip()}): put texts with separators in double quotes"
+        ) from error
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise DataError(
+            f"{path}: every row must have as many values as the header has names, but rows have "
+            f"more than its {len(frame.columns)}: put texts with separators in double quotes"
+        )
+    columns = [str(name) for name in frame.columns]
+    cells = [
+        {
+            name: cell if isinstance(cell, str) else None
+            for name, cell in zip(columns, row, strict=True)
+        }
+        for row in frame.itertuples(index=False, name=None)
+    ]
+    return _Rows(columns, cells, [f"row {number}" for number in range(1, len(cells) + 1)])
+
+
+def _names(settings: TaskSettings, columns: Sequence[str], path: Path) -> tuple[str, str]:
+    text, target = settings.text_column or _USUAL_COLUMN, str(settings.target)
+    for key, name in (("text_column", text), ("target", target)):
+        if name not in columns:
+            raise DataError(
+                f"{path}: {key} must name a column, but there is no column {name!r}. "
+                f"{suggest(name, columns)}"
+            )
+    if text == target:
+        raise DataError(
+            f"{path}: text_column and target must be two columns, but both are {text!r}: name the "
+            "column with the class in target"
+        )
+    return text, target
+
+
+def _texts(rows: _Rows, column: str, path: Path) -> NDArray[np.object_]:
+    found = [row.get(column) for row in rows.cells]
+    _refuse_missing(found, rows, f"{path}: every row needs a text, but {{}} none in {column!r}")
+    for text, place in zip(found, rows.places, strict=True):
+        if not isinstance(text, str):
+            raise DataError(
+                f"{path}, {place}: {column!r} must be a text, but is {text!r}: write it in quotes"
+            )
+        if not _is_unicode(text):
+            raise DataError(
+                f"{path}, {place}: {column!r} must be Unicode, but holds half of a surrogate pair "
+                f"({ascii(text)[:60]}): write the file again from the original text"
+            )
+    values = np.empty(len(found), dtype=object)
+    values[:] = found
+    return values
+
+
+def _labels(rows: _Rows, column: str, path: Path) -> list[Any]:
+    found = [row.get(column) for row in rows.cells]
+    _refuse_missing(found, rows, f"{path}: every row needs a target, but {{}} none in {column!r}")
+    kinds = {str: "a name", bool: "true or false", int: "a number", float: "a number"}
+    first = kinds.get(type(found[0])) if found else None
+    for label, place in zip(found, rows.places, strict=True):
+        if kinds.get(type(label)) is None or kinds[type(label)] != first:
+            wanted = first or "a name or a number"
+            raise DataError(
+                f"{path}, {place}: {column!r} must be {wanted}, as in every row, but is "
+                f"{json.dumps(label)[:60]}: write all classes alike"
+            )
+    return found
+
+
+def _refuse_missing(found: Sequence[Any], rows: _Rows, rule: str) -> None:
+    missing = [
+        place
+        for value, place in zip(found, rows.places, strict=True)
+        # A number that differs from itself is JSON's NaN.
+        if value is None or value != value or (isinstance(value, str) and not value.strip())
+    ]
+    if missing:
+        have = f"{len(missing)} of {len(found)} (the first is {missing[0]}) have"
+        raise DataError(f"{rule.format(have)}: fill them in, or remove these rows")
+
+
+def _as_numbers(labels: NDArray[np.str_]) -> NDArray[Any]:
+    """The labels of a table as numbers where all of them are: class 10 comes after class 9."""
+    for kind in (np.int64, np.float64):
+        try:
+            return labels.astype(kind)
+        except (OverflowError, ValueError):
+            continue
+    return labels
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

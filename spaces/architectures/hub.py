@@ -1,0 +1,26 @@
+"""Whether huggingface.co can be asked at all, found out before its client waits for it."""
+
+from __future__ import annotations
+
+__all__ = ["HUB_SECONDS", "hub_obstacle"]
+
+HUB_SECONDS = 5.0
+"""A reachable hub answers in a tenth of that. Its own client tries for minutes."""
+
+
+def hub_obstacle() -> str | None:
+    """Why the hub cannot be asked, in words; ``None`` where it answers."""
+    from urllib.error import HTTPError
+    from urllib.request import Request, urlopen
+
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    try:
+        with urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=HUB_SECONDS):
+            return None
+    except HTTPError:
+        return None  # it answers
+    except OSError as error:
+        return f"{constants.ENDPOINT}: {error}"

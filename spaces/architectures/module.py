@@ -1,0 +1,263 @@
+"""``module:function``: networks from a function of the user's."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from greenfront.errors import UsageError
+from greenfront.spaces.architectures.architecture import Architecture, Int8Recipe
+from greenfront.spaces.architectures.weights import content_hash
+from greenfront.spaces.knobs import Categorical, Integer, Knob, Real, Value
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Module"]
+
+HEADS = ("head", "classifier", "fc")
+"""Where networks keep the layers that give the logits, by common agreement."""
+
+GUESSED_SHAPES = ((3, 32, 32), (1, 28, 28), (16,))
+"""To look at a network whose inputs are not known yet: one of these fits most."""
+
+# What code of the user's may raise; whatever else it raises is its own and goes through.
+_FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    NameError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+
+
+class Module(Architecture):
+    """What the function ``f(input_shape, classes)`` of the user's returns: a module to logits.
+
+    The function may carry attributes: ``knobs``, a tuple of knobs whose settings it is then called
+    with by keyword; ``baseline``, their usual settings, by name; ``int8_recipe``, else a network
+    with convolutions is calibrated; and ``cannot_prune``, a reason.
+
+    Args:
+        name: Like ``package.module:function``. The module is looked for in the working directory
+            first, then where Python looks.
+
+    Raises:
+        UsageError: The name is not of this form.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._module_name, _, self._function_name = name.partition(":")
+        parts = (*self._module_name.split("."), self._function_name)
+        if not all(part.isidentifier() for part in parts):
+            raise UsageError(
+                f"architecture {name!r} must read module:function, for example 'my_nets:small' "
+                "for the function small in my_nets.py"
+            )
+        self._input_shape: tuple[int, ...] | None = None
+
+    @functools.cached_property
+    def _function(self) -> Callable[..., Any]:
+        with _working_directory_first():
+            return _find(self._module_name, self._function_name, self.name)
+
+    # The base leaves these open to assignment; here they are the function's to say.
+
+    @property
+    def int8_recipe(self) -> Int8Recipe:  # type: ignore[override]
+        """What the function says, else ``"static"`` for a network with convolutions."""
+        given = getattr(self._function, "int8_recipe", None)
+        if given is None:
+            return "static" if self._convolves else "dynamic"
+        if given not in ("static", "dynamic"):
+            raise UsageError(
+                f"architecture {self.name!r}: int8_recipe must be 'static' or 'dynamic', but is "
+                f"{given!r}"
+            )
+        return "static" if given == "static" else "dynamic"
+
+    @property
+    def cannot_prune(self) -> str | None:  # type: ignore[override]
+        """What the function says."""
+        given = getattr(self._function, "cannot_prune", None)
+        return None if given is None else str(given)
+
+    def objection(self, input_shape: tuple[int, ...]) -> str | None:
+        """Takes numbers; whether they are of the right shape shows when it is built."""
+        if input_shape == ():
+            return "it needs images or tables, not texts"
+        self._input_shape = input_shape
+        self.baseline()
+        return None
+
+    def knobs(self) -> tuple[Knob, ...]:
+        """Those of the function; none by default."""
+        given = getattr(self._function, "knobs", ())
+        if not isinstance(given, (tuple, list)) or not all(
+            isinstance(knob, (Categorical, Integer, Real)) for knob in given
+        ):
+            raise UsageError(
+                f"architecture {self.name!r}: its knobs must be a tuple of Categorical, Integer "
+                f"and Real from greenfront.spaces.knobs, but are {given!r}"
+            )
+        return tuple(given)
+
+    def baseline(self) -> Mapping[str, Value]:
+        """That of the function; empty where it has no knobs."""
+        given = getattr(self._function, "baseline", {})
+        asked: dict[str, Value] = {}
+        for knob in self.knobs():
+            if not all(condition.holds(asked) for condition in knob.when):
+                continue
+            value = given.get(knob.name) if isinstance(given, Mapping) else None
+            if value is None or not knob.contains(value):
+                raise UsageError(
+                    f"architecture {self.name!r}: its baseline must be a dictionary with a "
+                    f"setting of each knob that is asked, but is {given!r}: give "
+                    f"{knob.name!r} one of its values"
+                )
+            asked[knob.name] = value
+        return asked
+
+    def build(
+        self, shape: Mapping[str, Value], input_shape: tuple[int, ...], classes: int
+    ) -> nn.Module:
+        """See :meth:`Architecture.build`.
+
+        Raises:
+            UsageError: The function fails, or returns no module from such inputs to logits.
+        """
+        import torch
+
+        self._input_shape = input_shape
+        module = self._call(shape, input_shape, classes)
+        training = module.training
+        try:
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                logits = module.eval()(torch.zeros(2, *input_shape))
+        except _FAULTS as error:
+            raise UsageError(
+                f"architecture {self.name!r}: its network must take inputs [n, "
+                f"{', '.join(map(str, input_shape))}], but raised {type(error).__name__}: {error}"
+            ) from error
+        found = list(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        if found != [2, classes]:
+            raise UsageError(
+                f"architecture {self.name!r}: its network must give logits [n, {classes}], but "
+                f"gave {found} for n = 2: end it with a layer of so many outputs as it is told "
+                "there are classes"
+            )
+        return module.train(training)
+
+    def head(self, module: nn.Module) -> nn.Module:
+        """The last linear layer or convolution, below ``head``, ``classifier`` or ``fc`` if any.
+
+        Raises:
+            UsageError: There is none.
+        """
+        from torch import nn
+
+        named = (getattr(module, name, None) for name in HEADS)
+        for place in (*named, module):
+            if isinstance(place, nn.Module):
+                layers = [m for m in place.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
+                if layers:
+                    return layers[-1]
+        raise UsageError(
+            f"architecture {self.name!r}: its network must have an nn.Linear or nn.Conv2d that "
+            "gives the logits, but has neither"
+        )
+
+    def fingerprint(self) -> str:
+        """Hash of the file that defines the function: what it built before, it may not again."""
+        file = getattr(sys.modules[self._function.__module__], "__file__", None)
+        return content_hash(Path(file)) if file else ""
+
+    def _call(
+        self, shape: Mapping[str, Value], input_shape: tuple[int, ...], classes: int
+    ) -> nn.Module:
+        from torch import nn
+
+        try:
+            module = self._function(input_shape, classes, **shape)
+        except _FAULTS as error:
+            settings = "".join(f", {key}={value!r}" for key, value in shape.items())
+            raise UsageError(
+                f"architecture {self.name!r}: the call ({input_shape}, {classes}{settings}) must "
+                f"return a network, but raised {type(error).__name__}: {error}"
+            ) from error
+        if not isinstance(module, nn.Module):
+            raise UsageError(
+                f"architecture {self.name!r} must return a torch.nn.Module, but returned a "
+                f"{type(module).__name__}"
+            )
+        return module
+
+    @functools.cached_property
+    def _convolves(self) -> bool:
+        import torch
+        from torch import nn
+
+        shapes = GUESSED_SHAPES if self._input_shape is None else (self._input_shape,)
+        for input_shape in shapes:
+            try:
+                # No memory, no numbers: it is only looked at.
+                with torch.device("meta"):
+                    module = self._call(self.baseline(), input_shape, 2)
+            except UsageError:
+                continue
+            return any(isinstance(m, (nn.Conv1d, nn.Conv2d)) for m in module.modules())
+        return False
+
+
+@contextmanager
+def _working_directory_first() -> Iterator[None]:
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+def _find(module_name: str, function_name: str, name: str) -> Callable[..., Any]:
+    try:
+        module = importlib.import_module(module_name)
+    except _FAULTS as error:
+        raise UsageError(
+            f"architecture {name!r}: module {module_name!r} must be importable, but importing it "
+            f"from {Path.cwd()} failed ({type(error).__name__}: {error}): correct the name, the "
+            "module, or the directory you start from"
+        ) from error
+    function = getattr(module, function_name, None)
+    if function is None:
+        known = [key for key, value in vars(module).items() if callable(value)]
+        near = get_close_matches(function_name, known, n=1)
+        hint = f": did you mean {near[0]!r}?" if near else ""
+        raise UsageError(
+            f"architecture {name!r}: module {module_name!r} ({module.__file__}) must define "
+            f"{function_name!r}, but does not{hint}"
+        )
+    if not callable(function):
+        raise UsageError(
+            f"architecture {name!r} must be a function, but is of type "
+            f"{type(function).__name__}: name one that takes (input_shape, classes) and returns a "
+            "torch.nn.Module"
+        )
+    return function  # type: ignore[no-any-return]

@@ -1,0 +1,126 @@
+"""The search spaces of NNI's hub: published spaces of mobile networks, cells and transformers."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from greenfront.errors import UsageError
+from greenfront.spaces.architectures.architecture import Architecture
+from greenfront.spaces.architectures.cnn import SMALLEST_MAP
+from greenfront.spaces.architectures.nni_spaces import SPACES
+from greenfront.spaces.architectures.torchvision_shim import allow_torchvision
+from greenfront.spaces.knobs import Knob, Value
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["NNI"]
+
+PREFIX = "nni:"
+INSTALL = "pip install 'greenfront[nni]' && pip install --no-deps nni==3.0"
+
+
+class NNI(Architecture):
+    """A space of ``nni.nas.hub``: its choices are the knobs, a frozen member is the network.
+
+    Args:
+        name: ``nni:`` and one of ``mobilenetv3`` (Bender et al., TuNAS, arXiv 2008.06120),
+            ``proxylessnas`` (Cai et al., arXiv 1812.00332), ``nasbench201`` (Dong and Yang, arXiv
+            2001.00326), ``shufflenet`` (Guo et al., arXiv 1904.00420) and ``autoformer`` (Chen et
+            al., the tiny one, arXiv 2107.00651).
+
+    Raises:
+        UsageError: There is no such space; the message lists them.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._short = name.removeprefix(PREFIX)
+        if self._short not in SPACES:
+            near = get_close_matches(self._short, SPACES, n=1)
+            hint = f" (did you mean {PREFIX + near[0]!r}?)" if near else ""
+            known = ", ".join(PREFIX + short for short in SPACES)
+            raise UsageError(f"architecture {name!r} is unknown{hint}: take one of {known}")
+        self._space = SPACES[self._short]
+        self.name = name
+        self.int8_recipe = self._space.int8_recipe
+        self.cannot_prune = self._space.cannot_prune
+
+    def objection(self, input_shape: tuple[int, ...]) -> str | None:
+        """Takes images of at least 4 pixels an edge; AutoFormer square ones.
+
+        Raises:
+            UsageError: NNI is not installed.
+        """
+        for package in ("nni", "pytorch_lightning"):
+            if importlib.util.find_spec(package) is None:
+                raise UsageError(
+                    f"architecture {self.name!r} needs the package {package!r}, which is not "
+                    f"installed: {INSTALL}"
+                )
+        if len(input_shape) != 3:
+            return "it needs images [channels, height, width]"
+        if min(input_shape[1:]) < SMALLEST_MAP:
+            return f"it needs images of at least {SMALLEST_MAP} pixels an edge"
+        if self._space.square and input_shape[1] != input_shape[2]:
+            return "it needs images as high as wide"
+        return None
+
+    def knobs(self) -> tuple[Knob, ...]:
+        """NNI's choices, under its labels."""
+        return self._space.knobs
+
+    def baseline(self) -> Mapping[str, Value]:
+        """The network that the authors of the space published."""
+        return self._space.baseline
+
+    def build(
+        self, shape: Mapping[str, Value], input_shape: tuple[int, ...], classes: int
+    ) -> nn.Module:
+        """See :meth:`Architecture.build`.
+
+        Raises:
+            UsageError: NNI is not installed.
+        """
+        hub, model_context = _imported(self.name)
+        from greenfront.spaces.architectures.nni_modules import PLAIN, patch_edge
+
+        sizes: dict[str, int] = {}
+        if self._short == "autoformer":
+            patch = patch_edge(input_shape[1])
+            row = -(-input_shape[1] // patch)
+            sizes = {"img_size": row * patch, "patch_size": patch, "in_channels": input_shape[0]}
+        with model_context(self._space.sample(dict(shape))):
+            member = getattr(hub, self._space.class_name)(num_labels=classes, **sizes)
+        return PLAIN[self._short](member, input_shape)
+
+    def head(self, module: nn.Module) -> nn.Module:
+        """The classifier."""
+        return list(module.children())[-1]
+
+
+def _imported(name: str) -> tuple[Any, Any]:
+    """NNI's hub, and the context in which its spaces are built as frozen members."""
+    allow_torchvision()
+    with warnings.catch_warnings():
+        # NNI 3.0 goes through torch.nn and warns of each name that newer versions of torch added.
+        warnings.filterwarnings(
+            "ignore", "<class .* is found to be not a nn.Module", RuntimeWarning
+        )
+        # So does Python, from 3.12 on, of a name in the release of typeguard that NNI asks for.
+        warnings.filterwarnings("ignore", r"ast\.Str is deprecated", DeprecationWarning)
+        try:
+            import nni
+            import nni.nas.hub.pytorch as hub
+            from nni.nas.space import model_context
+        except ModuleNotFoundError as error:
+            raise UsageError(
+                f"architecture {name!r} needs the package {error.name!r}, which is not installed: "
+                f"{INSTALL}"
+            ) from error
+    # Its log of an import would come between the lines of a study.
+    nni.silence_stdout()
+    return hub, model_context

@@ -1,0 +1,202 @@
+"""Encoders of texts as modules; like the blocks, imported only where torch is at work."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from greenfront.spaces.architectures.torchvision_shim import allow_torchvision
+
+__all__ = ["TextClassifier", "freeze", "from_scratch", "keep_layers", "pretrained", "slim"]
+
+# Where the parts of a layer are: query, key, value and output of attention, the two layers of its
+# feed-forward network, and the attributes in which attention keeps its number of heads.
+_BERT = (
+    ("attention.self.query", "attention.self.key", "attention.self.value"),
+    "attention.output.dense",
+    ("intermediate.dense", "output.dense"),
+    ("attention.self", "num_attention_heads"),
+)
+_DISTILBERT = (
+    ("attention.q_lin", "attention.k_lin", "attention.v_lin"),
+    "attention.out_lin",
+    ("ffn.lin1", "ffn.lin2"),
+    ("attention", "n_heads"),
+)
+
+
+class TextClassifier(nn.Module):
+    """A network of the library's, from token numbers alone to logits.
+
+    Args:
+        network: For sequence classification.
+        padding: Number of the token that attention passes over.
+    """
+
+    def __init__(self, network: nn.Module, padding: int) -> None:
+        super().__init__()
+        self.network = network
+        self.padding = padding
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """From int64 ``[n, tokens]`` to ``[n, classes]``."""
+        hidden = (ids == self.padding)[:, None, None, :]
+        # Made here and not by the library, whose own mask leaves branches in the traced graph.
+        mask = hidden * torch.finfo(torch.float32).min
+        logits: Tensor = self.network(input_ids=ids, attention_mask=mask).logits
+        return logits
+
+    @property
+    def layers(self) -> nn.ModuleList:
+        """The encoder's layers, lowest first."""
+        base: Any = self.network.base_model
+        found = base.encoder if hasattr(base, "encoder") else base.transformer
+        layers: nn.ModuleList = found.layer
+        return layers
+
+
+def pretrained(folder: Path, classes: int, padding: int) -> TextClassifier:
+    """Weights from a folder below a fresh classifier from torch's global generator.
+
+    Args:
+        folder: With ``config.json`` and safetensors.
+        classes: Number of outputs.
+        padding: Number of the padding token.
+    """
+    allow_torchvision()
+    from transformers import AutoModelForSequenceClassification
+
+    with _quiet():
+        network = AutoModelForSequenceClassification.from_pretrained(
+            folder,
+            num_labels=classes,
+            attn_implementation="eager",
+            dtype=torch.float32,
+            local_files_only=True,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,
+        )
+    model = TextClassifier(network, padding)
+    last = [layer for layer in model.modules() if isinstance(layer, nn.Linear)][-1]
+    # Also where the stored one would fit: its classes are others.
+    nn.init.normal_(last.weight, std=0.02)
+    nn.init.zeros_(last.bias)
+    return model
+
+
+def from_scratch(family: str, settings: dict[str, int], classes: int, padding: int) -> nn.Module:
+    """A small network with random weights from torch's global generator.
+
+    Args:
+        family: ``model_type`` of the library.
+        settings: Of its configuration.
+        classes: Number of outputs.
+        padding: Number of the padding token.
+    """
+    allow_torchvision()
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    auto: Any = AutoModelForSequenceClassification
+    with _quiet():
+        config = AutoConfig.for_model(family, num_labels=classes, pad_token_id=padding, **settings)
+        network = auto.from_config(config, attn_implementation="eager")
+    return TextClassifier(network, padding)
+
+
+def keep_layers(model: TextClassifier, kept: int) -> None:
+    """Leaves ``kept`` layers, evenly spaced from the first to the last, in place.
+
+    A student that takes every second layer of its teacher keeps most of what it knew (Sanh et
+    al., DistilBERT, arXiv 1910.01108).
+    """
+    layers = list(model.layers)
+    steps = max(kept - 1, 1)
+    chosen = [layers[round(index * (len(layers) - 1) / steps)] for index in range(kept)]
+    del model.layers[:]
+    model.layers.extend(chosen)
+
+
+def slim(model: TextClassifier, heads: int, ffn: float) -> None:
+    """Leaves the strongest attention heads and feed-forward neurons of each layer, in place.
+
+    Strong is what has large weights both in and out.
+
+    Args:
+        model: Of a family with known parts.
+        heads: Heads to keep in each layer.
+        ffn: Share of the neurons to keep, above 0.
+    """
+    for layer in model.layers:
+        inputs, output, (up, down), (attention, count) = (
+            _BERT if hasattr(layer, "intermediate") else _DISTILBERT
+        )
+        holder: Any = layer.get_submodule(attention)
+        rows = _narrow(layer, inputs, output, heads, groups=getattr(holder, count))
+        setattr(holder, count, heads)
+        if hasattr(holder, "all_head_size"):
+            holder.all_head_size = rows
+        neurons = _linear(layer, up).out_features
+        _narrow(layer, (up,), down, max(1, round(neurons * ffn)), groups=neurons)
+
+
+def freeze(model: TextClassifier, share: float) -> None:
+    """Holds the embeddings and the lowest layers still in training; nothing where the share is 0.
+
+    Their weights still ask for gradients, and get them in evaluation mode: pruning needs these to
+    see how layers hang together.
+
+    Args:
+        model: Gradients end in it, so that no optimiser moves what lies below.
+        share: Of its layers, below 1.
+    """
+    if share:
+        lowest_moving = model.layers[round(len(model.layers) * share)]
+        lowest_moving.register_forward_pre_hook(_end_gradients)
+
+
+def _end_gradients(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return (inputs[0].detach(), *inputs[1:]) if layer.training else inputs
+
+
+def _narrow(layer: nn.Module, inputs: Sequence[str], output: str, kept: int, groups: int) -> int:
+    """Keeps the strongest groups of rows between some layers and the one that reads them."""
+    before, after = [_linear(layer, name) for name in inputs], _linear(layer, output)
+    size = after.in_features // groups
+    with torch.no_grad():
+        into = before[-1].weight.reshape(groups, -1).norm(dim=1)
+        out = after.weight.T.reshape(groups, -1).norm(dim=1)
+        strongest = (into * out).argsort(descending=True, stable=True)[:kept].sort().values
+        rows = (strongest[:, None] * size + torch.arange(size)).flatten()
+        for part in before:
+            part.weight, part.bias = nn.Parameter(part.weight[rows]), nn.Parameter(part.bias[rows])
+            part.out_features = len(rows)
+        after.weight = nn.Parameter(after.weight[:, rows])
+        after.in_features = len(rows)
+    return len(rows)
+
+
+def _linear(layer: nn.Module, name: str) -> nn.Linear:
+    return cast("nn.Linear", layer.get_submodule(name))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the library from reporting, to the terminal, that the classifier is new."""
+    from transformers.utils import logging as untyped
+
+    logging: Any = untyped
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

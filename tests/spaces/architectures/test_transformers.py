@@ -1,0 +1,445 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from contracts.texts import CLASSES, saved_model, sentences
+from greenfront.errors import UsageError
+from greenfront.objectives.stages.evaluate import open_artefact
+from greenfront.objectives.stages.examples import Examples, TrainingData
+from greenfront.objectives.stages.export import INPUT, OUTPUT, to_onnx
+from greenfront.objectives.stages.prune import parameter_count, prune
+from greenfront.objectives.stages.structure import load_network, save_network
+from greenfront.objectives.stages.train import predict, train
+from greenfront.spaces.architectures.architecture import Architecture
+from greenfront.spaces.architectures.registry import architecture
+from greenfront.spaces.architectures.text_classifier import TextClassifier
+from greenfront.spaces.architectures.transformers import Bert, DistilBert, Transformer
+from greenfront.spaces.candidate import Training
+from greenfront.spaces.knobs import Value
+from greenfront.spaces.space import PlainChoice, SearchSpace
+
+Shape = Mapping[str, Value]
+FAMILIES = ("bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads cost tiny networks more than they bring."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def run(path: Path, ids: Tensor) -> Tensor:
+    (logits,) = open_artefact(path, threads=1).run([OUTPUT], {INPUT: ids.numpy()})
+    return torch.from_numpy(logits)
+
+
+def lengths_and_batches(padding: int, most: int) -> list[Tensor]:
+    """Token numbers of several lengths, with padding on the right."""
+    torch.manual_seed(0)
+    batches = []
+    for count, length in ((1, 7), (3, most), (2, 1)):
+        ids = torch.randint(20, 60, (count, length))
+        ids[-1, length // 2 + 1 :] = padding
+        batches.append(ids)
+    return batches
+
+
+def encoded_sentences(family: Architecture, shape: Shape, count: int) -> TrainingData:
+    corpus, _ = sentences(count, seed=0)
+
+    def examples(number: int, seed: int) -> Examples:
+        texts, labels = sentences(number, seed)
+        ids = family.encode(shape, texts, corpus)
+        return Examples(torch.from_numpy(ids), torch.from_numpy(labels), family.padding)
+
+    return TrainingData(examples(count, 0), examples(90, 1))
+
+
+class TextArchitectureContract:
+    """What every family for texts promises; subclasses give a ``family`` and a small ``shape``."""
+
+    shape: ClassVar[Shape]
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def family(cls, tmp_path_factory: pytest.TempPathFactory) -> Architecture:
+        raise NotImplementedError
+
+    def space(self, family: Architecture) -> SearchSpace[PlainChoice]:
+        return SearchSpace(family.knobs(), decode=PlainChoice)
+
+    @classmethod
+    def build(cls, family: Architecture, shape: Shape | None = None, seed: int = 0) -> nn.Module:
+        torch.manual_seed(seed)
+        return family.build(shape or cls.shape, (), CLASSES)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def data(cls, family: Architecture) -> TrainingData:
+        return encoded_sentences(family, cls.shape, 240)
+
+    # --- what may be chosen ------------------------------------------------------------------
+
+    def test_it_takes_texts_alone(self, family) -> None:
+        assert family.objection(()) is None
+        for shape in ((12,), (1, 8, 8)):
+            assert family.objection(shape) == "it needs texts"
+
+    def test_knobs_form_a_space(self, family) -> None:
+        assert self.space(family).knobs == family.knobs()
+        for shape in (family.baseline(), self.shape):
+            whole = self.space(family).complete(dict(shape), np.random.default_rng(0))
+            assert whole == dict(shape)
+
+    # --- tokens ------------------------------------------------------------------------------
+
+    def test_texts_become_numbers(self, family) -> None:
+        corpus, _ = sentences(60, seed=0)
+        texts = np.array(["goal " * 50, "team"], dtype=object)
+        for length in (32, 64):
+            ids = family.encode({**self.shape, "length": length}, texts, corpus)
+            assert ids.dtype == np.int64
+            assert ids.shape == (2, min(length, 52))
+            assert (ids[1, 3:] == family.padding).all()
+            assert not (ids[0] == family.padding).any()
+
+    # --- the module --------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_sampled_shapes_give_finite_logits(self, family, seed) -> None:
+        shape = self.space(family).sample(np.random.default_rng(seed))
+        model = self.build(family, shape)
+        for ids in lengths_and_batches(family.padding, 20):
+            logits = model(ids)
+            assert logits.shape == (len(ids), CLASSES)
+            assert logits.dtype == torch.float32
+            assert logits.isfinite().all()
+
+    def test_the_seed_decides_what_is_random(self, family) -> None:
+        first, again, other = (self.build(family, seed=s).state_dict() for s in (3, 3, 4))
+        assert all(torch.equal(first[name], again[name]) for name in first)
+        assert any(not torch.equal(first[name], other[name]) for name in first)
+
+    def test_the_head_gives_the_logits(self, family) -> None:
+        model = self.build(family).eval()
+        seen: list[Tensor] = []
+        family.head(model).register_forward_hook(lambda _, __, output: seen.append(output))
+        logits = model(torch.tensor([[5, 6, 7]]))
+        assert len(seen) == 1
+        assert torch.equal(seen[0], logits)
+
+    def test_padding_does_not_matter(self, family) -> None:
+        model = self.build(family).eval()
+        ids = torch.tensor([[5, 6, 7, 8]])
+        longer = torch.cat([ids, torch.full((1, 9), family.padding)], dim=1)
+        assert torch.allclose(model(ids), model(longer), atol=1e-5)
+        assert not torch.allclose(model(ids), model(ids.flip(1)), atol=1e-5)
+
+    def test_a_step_changes_every_weight_tensor(self, family, data) -> None:
+        model = self.build(family)
+        before = {name: weight.clone() for name, weight in model.named_parameters()}
+        train(model, data, Training(epochs=1), seed=0)
+        unchanged = [n for n, weight in model.named_parameters() if torch.equal(weight, before[n])]
+        assert unchanged == []
+
+    # --- the file ----------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("columns", [1, 5])
+    def test_the_file_takes_every_batch_and_length(self, family, columns, tmp_path) -> None:
+        """Whichever example it was traced with: without padding, and with some."""
+        model = self.build(family)
+        for example in (torch.full((2, columns), 9), torch.tensor([[9, 9, family.padding]])):
+            to_onnx(model, example, tmp_path / "model.onnx")
+            for ids in lengths_and_batches(family.padding, 31):
+                difference = run(tmp_path / "model.onnx", ids) - predict(model, ids)
+                assert difference.abs().max() < 1e-4
+
+    def test_half_of_it_can_be_pruned_kept_and_exported(self, family, tmp_path) -> None:
+        model = self.build(family)
+        weights = parameter_count(model)
+        removed = prune(model, torch.randint(4, 60, (2, 9)), 0.5, family.head(model))
+        assert removed == pytest.approx(1 - parameter_count(model) / weights)
+        assert 0.3 < removed < 0.9
+        save_network(model, tmp_path / "model.safetensors")
+        fresh = self.build(family, seed=1)
+        load_network(fresh, tmp_path / "model.safetensors")
+        to_onnx(fresh, torch.full((1, 4), 9), tmp_path / "model.onnx")
+        for ids in lengths_and_batches(family.padding, 31):
+            assert torch.equal(predict(fresh, ids), predict(model, ids))
+            assert (run(tmp_path / "model.onnx", ids) - predict(model, ids)).abs().max() < 1e-4
+
+
+class FreshContract(TextArchitectureContract):
+    shape: ClassVar[Shape] = {"layers": 2, "hidden": 64, "heads": 4, "length": 32}
+
+    def test_different_points_are_different_networks(self, family) -> None:
+        shapes = [
+            {**self.shape, name: value}
+            for name, value in (("layers", 3), ("hidden", 128), ("length", 64))
+        ]
+        sizes = {parameter_count(self.build(family, shape)) for shape in (self.shape, *shapes)}
+        assert len(sizes) == 4
+        ids = torch.tensor([[5, 6, 7]])
+        few, many = (self.build(family, {**self.shape, "heads": n}).eval() for n in (2, 8))
+        assert not torch.allclose(few(ids), many(ids))
+
+    def test_it_learns(self, family, data) -> None:
+        model = self.build(family)
+        training = Training(learning_rate=1e-3, batch_size=32, epochs=10, patience=0)
+        train(model, data, training, seed=0)
+        right = predict(model, data.validation.inputs).argmax(-1) == data.validation.labels
+        assert float(right.float().mean()) > 0.8
+
+    def test_its_vocabulary_is_of_the_training_texts(self, family) -> None:
+        texts = np.array(["goal"], dtype=object)
+        known, unknown = (
+            family.encode(self.shape, texts, np.array([word] * 3, dtype=object))
+            for word in ("goal", "share")
+        )
+        assert known.shape == (1, 3)
+        assert not np.array_equal(known, unknown)
+
+    def test_nothing_of_it_is_pretrained(self, family) -> None:
+        assert family.fingerprint() == ""
+        assert family.body_rate == 0.3
+
+
+class TestBert(FreshContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def family(cls):
+        return Bert()
+
+
+class TestDistilBert(FreshContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def family(cls):
+        return DistilBert()
+
+
+# --- pretrained ------------------------------------------------------------------------------
+
+
+class PretrainedContract(TextArchitectureContract):
+    shape: ClassVar[Shape] = {"layers": 4, "heads": 4, "ffn": 1.0, "length": 32, "frozen": 0.0}
+    model_type: ClassVar[str]
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def family(cls, tmp_path_factory):
+        folder = tmp_path_factory.mktemp("models") / cls.model_type
+        return Transformer(f"hf:{saved_model(folder, cls.model_type)}")
+
+    def test_weights_are_those_of_the_file(self, family) -> None:
+        from safetensors.torch import load_file
+
+        stored = load_file(family.checkpoint.folder / "model.safetensors")
+        built = self.build(family).network.base_model.state_dict()
+        shared = stored.keys() & built.keys()
+        assert len(shared) > 60
+        assert all(torch.equal(stored[name], built[name]) for name in shared)
+
+    def test_different_points_are_different_networks(self, family) -> None:
+        ids = torch.tensor([[5, 6, 7, 8]])
+        usual = self.build(family).eval()(ids)
+        for change in ({"layers": 3}, {"heads": 2}, {"ffn": 0.25}):
+            model = self.build(family, {**self.shape, **change}).eval()
+            assert not torch.allclose(model(ids), usual)
+
+    def test_lower_layers_can_be_held_still(self, family, data) -> None:
+        model = self.build(family, {**self.shape, "frozen": 0.5})
+        before = {name: weight.clone() for name, weight in model.named_parameters()}
+        train(model, data, Training(epochs=1), seed=0)
+        still = {n for n, weight in model.named_parameters() if torch.equal(weight, before[n])}
+        base = "network." + model.network.base_model_prefix
+        below = {n for n in before if n.startswith((f"{base}.embeddings",))} | {
+            name
+            for name in before
+            for layer in (0, 1)
+            if name.startswith(
+                (f"{base}.encoder.layer.{layer}.", f"{base}.transformer.layer.{layer}.")
+            )
+        }
+        assert still == below
+
+    def test_a_frozen_network_can_be_pruned_and_stays_frozen(self, family, data) -> None:
+        model = self.build(family, {**self.shape, "frozen": 0.5})
+        prune(model, data.train.inputs[:2], 0.5, family.head(model))
+        before = {name: weight.clone() for name, weight in model.named_parameters()}
+        train(model, data, Training(fine_tune_epochs=1), seed=0, stage="fine-tune")
+        still = [n for n, weight in model.named_parameters() if torch.equal(weight, before[n])]
+        assert 0 < len(still) < len(before)
+        assert any("word_embeddings" in name for name in still)
+
+    def test_it_learns_gently(self, family) -> None:
+        assert family.body_rate < 0.1
+        assert family.int8_recipe == "dynamic"
+
+
+class TestPretrainedBert(PretrainedContract):
+    model_type: ClassVar[str] = "bert"
+
+
+class TestPretrainedDistilBert(PretrainedContract):
+    model_type: ClassVar[str] = "distilbert"
+
+
+@pytest.mark.parametrize("model_type", FAMILIES)
+def test_all_families_can_be_slimmed_and_exported(model_type, tmp_path) -> None:
+    family = Transformer(f"hf:{saved_model(tmp_path / 'model', model_type)}")
+    whole = family.build(family.baseline(), (), 2)
+    slim: Shape = {"layers": 2, "heads": 2, "ffn": 0.5, "length": 32, "frozen": 0.5}
+    model = family.build(slim, (), 2)
+    assert isinstance(whole, TextClassifier)
+    assert isinstance(model, TextClassifier)
+    full, half = (
+        sum(weight.numel() for weight in each.layers.parameters()) for each in (whole, model)
+    )
+    assert 0.2 * full < half < 0.3 * full
+    most = family.checkpoint.tokens
+    to_onnx(model, torch.full((1, 3), 9), tmp_path / "model.onnx")
+    for ids in lengths_and_batches(int(family.padding or 0), most):
+        assert (run(tmp_path / "model.onnx", ids) - predict(model, ids)).abs().max() < 1e-4
+
+
+def test_kept_layers_are_spread_from_first_to_last(tmp_path) -> None:
+    family = Transformer(f"hf:{saved_model(tmp_path)}")
+
+    def queries(kept: int) -> list[Tensor]:
+        model = family.build({**family.baseline(), "layers": kept}, (), 2)
+        assert isinstance(model, TextClassifier)
+        return [layer.get_submodule("attention.self.query").weight for layer in model.layers]
+
+    everything = queries(4)
+    for kept, chosen in ((1, [0]), (2, [0, 3]), (3, [0, 2, 3])):
+        for weight, index in zip(queries(kept), chosen, strict=True):
+            assert torch.equal(weight, everything[index])
+
+
+def test_what_weighs_nothing_is_left_out_first(tmp_path) -> None:
+    """Heads and neurons that are dead do not change the answers when they go."""
+    family = Transformer(f"hf:{saved_model(tmp_path)}")
+    torch.manual_seed(0)
+    model = family.build(family.baseline(), (), 2)
+    assert isinstance(model, TextClassifier)
+    with torch.no_grad():
+        for layer in model.layers:
+            layer.get_submodule("attention.output.dense").weight[:, 4:12] = 0  # heads 1 and 2 of 4
+            layer.get_submodule("output.dense").weight[:, ::2] = 0
+    model.network.base_model.save_pretrained(tmp_path)
+    ids = torch.tensor([[5, 6, 7, 8], [9, 5, 5, 0]])
+    whole, half = {}, {"heads": 2, "ffn": 0.5}
+    answers = []
+    for change in (whole, half):
+        torch.manual_seed(0)
+        answers.append(predict(family.build({**family.baseline(), **change}, (), 2), ids))
+    assert torch.allclose(*answers, atol=1e-6)
+
+
+def test_knobs_follow_from_the_configuration(tmp_path) -> None:
+    small = Transformer(f"hf:{saved_model(tmp_path, positions=40)}")
+    choices = {knob.name: knob.values() for knob in small.knobs()}
+    assert choices == {
+        "layers": (1, 2, 3, 4),
+        "heads": (2, 3, 4),
+        "ffn": (0.25, 0.5, 1.0),
+        "length": (32, 40),
+        "frozen": (0.0, 0.5),
+    }
+    assert small.baseline() == {"layers": 4, "heads": 4, "ffn": 1.0, "length": 40, "frozen": 0.0}
+    minilm = {knob.name: knob.values() for knob in architecture("hf:minilm").knobs()}
+    assert minilm["layers"] == (2, 3, 4, 6)
+    assert minilm["heads"] == (6, 9, 12)
+    assert minilm["length"] == (32, 64, 128, 256)
+
+
+def test_a_stored_classifier_is_replaced(tmp_path) -> None:
+    family = Transformer(f"hf:{saved_model(tmp_path)}")
+    model = family.build(family.baseline(), (), 3)
+    model.network.save_pretrained(tmp_path)
+    stored = model.state_dict()
+    for classes in (2, 3):
+        torch.manual_seed(1)
+        head = family.head(family.build(family.baseline(), (), classes))
+        assert head.weight.shape == (classes, 16)
+    assert not torch.equal(head.weight, stored["network.classifier.weight"])
+
+
+def test_minilm_from_its_package(tmp_path, capfd) -> None:
+    family = architecture("hf:minilm")
+    shape = family.baseline()
+    assert family.objection(()) is None
+    texts = np.array(["Profits rose.", "The match was lost, and so was the cup."], dtype=object)
+    ids = torch.from_numpy(family.encode(shape, texts, texts[:0]))
+    assert ids[0].tolist()[:5] == [101, 11372, 3123, 1012, 102]
+    torch.manual_seed(0)
+    model = family.build(shape, (), 5)
+    assert parameter_count(model) == 22_715_141
+    to_onnx(model, ids, tmp_path / "model.onnx")
+    for batch in (ids, ids[:1, :5], torch.randint(1000, 9000, (3, 40))):
+        assert (run(tmp_path / "model.onnx", batch) - predict(model, batch)).abs().max() < 1e-4
+    assert len(family.fingerprint()) == 64
+    assert capfd.readouterr() == ("", "")
+
+
+def test_minilm_learns_from_few_texts() -> None:
+    family = architecture("hf:minilm")
+    shape = {**family.baseline(), "layers": 2, "heads": 6, "ffn": 0.25, "length": 32}
+    data = encoded_sentences(family, shape, 96)
+    torch.manual_seed(0)
+    model = family.build(shape, (), CLASSES)
+    training = Training(learning_rate=1e-2, batch_size=16, epochs=2, patience=0)
+    train(model, data, training, seed=0, head=family.head(model), body_rate=family.body_rate)
+    right = predict(model, data.validation.inputs).argmax(-1) == data.validation.labels
+    assert float(right.float().mean()) > 0.8
+
+
+@pytest.mark.parametrize("name", ["hf:", "hf: "])
+def test_a_name_is_needed(name) -> None:
+    with pytest.raises(UsageError, match="must name a model after 'hf:'"):
+        architecture(name)
+
+
+def test_what_cannot_be_found_is_told_when_it_is_asked(tmp_path) -> None:
+    family = Transformer(f"hf:{tmp_path / 'none'}")
+    assert family.objection((3,)) == "it needs texts"
+    for ask in (lambda: family.objection(()), family.knobs, family.baseline):
+        with pytest.raises(UsageError, match="none must hold a model, but does not exist"):
+            ask()
+    saved_model(tmp_path / "none")
+    assert family.objection(()) is None
+
+
+@pytest.mark.parametrize("name", ["bert", "hf:minilm"])
+def test_without_the_library_it_says_what_to_install(name, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(UsageError, match=r"transformers, which is not .*greenfront\[text\]"):
+        architecture(name).objection(())
+
+
+def test_laying_out_a_space_imports_no_heavy_library() -> None:
+    code = (
+        "import sys, json\n"
+        "from greenfront.spaces.architectures.registry import architecture\n"
+        "for name in ('bert', 'distilbert', 'hf:minilm'):\n"
+        "    family = architecture(name)\n"
+        "    family.objection(()), family.knobs(), family.baseline(), family.padding\n"
+        "    family.fingerprint()\n"
+        "print(json.dumps(sorted({'torch', 'transformers', 'tokenizers'} & set(sys.modules))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == []
