@@ -107,21 +107,44 @@ def explore(
     hooks = CallHooks(charge=charge)
     try:
         evaluator = start_evaluator(file, instruments, hooks, cache)
-        facts = StudyFacts.from_json(evaluator.call("describe", None, hooks))
+        facts = _described(evaluator, hooks)
         if facts.device == "cpu" and any(m.component == "gpu" for m in instruments.meters):
             evaluator.close(charge)
             instruments = Instruments(tuple(m for m in instruments.meters if m.component != "gpu"))
             evaluator = start_evaluator(file, instruments, hooks, cache)
-        # Pretrained weights that are missing or do not fit are found out before anything is kept.
-        families = list(file.families(facts))
-        evaluator.call("check", families, hooks)
-        if known is not None:
-            facts = replace(facts, int8=known.int8)
-        elif 8 in file.space.bits:
-            facts = replace(facts, int8=evaluator.call("int8", families, hooks))
+        try:
+            facts = _with_families(file, facts, evaluator, hooks, known)
+        except BaseException:
+            evaluator.close(charge)
+            raise
     except TrialFailed as failure:
-        raise SearchAborted(f"task {file.task.kind!r} could not be loaded: {failure}") from failure
+        raise SearchAborted(f"the study cannot begin: {failure}") from failure
     return evaluator, facts, instruments, charged
+
+
+def _described(evaluator: Evaluator, hooks: CallHooks) -> StudyFacts:
+    try:
+        return StudyFacts.from_json(evaluator.call("describe", None, hooks))
+    except BaseException:
+        evaluator.close(hooks.charge)
+        raise
+
+
+def _with_families(
+    file: StudyFile,
+    facts: StudyFacts,
+    evaluator: Evaluator,
+    hooks: CallHooks,
+    known: StudyFacts | None,
+) -> StudyFacts:
+    """Builds each family once, before anything is kept, and sees which gain by int8 kernels."""
+    families = list(file.families(facts))
+    evaluator.call("check", families, hooks)
+    if known is not None:
+        return replace(facts, int8=known.int8)
+    if 8 in file.space.bits:
+        return replace(facts, int8=evaluator.call("int8", families, hooks))
+    return facts
 
 
 class NetworkProblem(Problem[Candidate]):

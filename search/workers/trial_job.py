@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from pathlib import Path
 from typing import Any
 
+from greenfront.errors import TrialFailed
 from greenfront.objectives.host import Host
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.search.workers.evaluator import Calls
@@ -67,7 +69,12 @@ def trial_job(host: Host, settings: dict[str, Any]) -> Calls:
             runner.check(name)
 
     def int8(families: Any) -> Any:
-        return {name: runner.int8(name).ratio for name in families}
+        ratios = {}
+        for name in families:
+            # A family without an int8 form keeps its 8 bits as packed weights.
+            with contextlib.suppress(TrialFailed):
+                ratios[name] = runner.int8(name).ratio
+        return ratios
 
     def teacher(candidate: Any) -> None:
         runner.teacher = Candidate.from_json(candidate) if candidate else None
