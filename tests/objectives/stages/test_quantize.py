@@ -18,6 +18,7 @@ from greenfront.objectives.stages.quantize import (
     fastest_int8,
     quantize,
 )
+from greenfront.objectives.stages.reality import executed_operators
 from greenfront.spaces.architectures.architecture import Int8Recipe
 from greenfront.spaces.candidate import Precision
 
@@ -103,6 +104,22 @@ def test_a_reduced_range_uses_seven_bits(source: Path, tmp_path: Path, recipe: I
             np.abs(numpy_helper.to_array(t).astype(int)).max() for t in stored if len(t.dims) > 1
         )
         assert most - 2 <= largest <= most
+
+
+def test_equal_biases_do_not_keep_convolutions_floating(tmp_path: Path) -> None:
+    def block(channels: int) -> list[nn.Module]:
+        return [nn.Conv2d(channels, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
+
+    path = tmp_path / "untrained.onnx"
+    model = nn.Sequential(*block(3), *block(16), *block(16), nn.Flatten(), nn.Linear(576, 4))
+    to_onnx(model.eval(), (3, 6, 6), path)
+    assert "Identity" in {node.op_type for node in onnx.load(path).graph.node}
+    target = tmp_path / "int8.onnx"
+    quantized(path, target, 8)
+    executed = executed_operators(target, IMAGES[:1])
+    assert executed["QLinearConv"] == 3
+    assert executed["Conv"] + executed["FusedConv"] == 0
+    assert np.abs(answers(target) - answers(path)).max() < 0.05 * np.abs(answers(path)).max()
 
 
 def test_the_calibration_decides_static_ranges(source: Path, tmp_path: Path) -> None:
