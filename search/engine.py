@@ -326,11 +326,11 @@ class Engine(Generic[C]):
                 self._shared.keys.add(key)
             # Hosts' clocks differ a little: look back further than the last trial seen.
             since = self._shared.seen_until - SILENCE_SECONDS
-            for row in self._book.rows(states=("complete",), finished_since=since):
-                if row.key not in self._values and row.values is not None:
-                    self._values[row.key] = row.values
-                    self._frontier.add(row.values)
-                    self._shared.seen_until = max(self._shared.seen_until, row.finished_at or 0.0)
+            for key, values, finished_at in self._book.complete_since(since):
+                if key not in self._values:
+                    self._values[key] = values
+                    self._frontier.add(values)
+                    self._shared.seen_until = max(self._shared.seen_until, finished_at)
 
     def hopeless(self, optimistic: Sequence[float]) -> str | None:
         """See :meth:`greenfront.search.problem.Attempt.hopeless`."""

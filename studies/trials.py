@@ -187,14 +187,12 @@ class TrialBook:
         *,
         states: Sequence[TrialState] | None = None,
         runs: Sequence[str] | None = None,
-        finished_since: float | None = None,
     ) -> list[TrialRow]:
         """Trials in the order of their numbers.
 
         Args:
             states: Only these.
             runs: Only of these runs.
-            finished_since: Only those finished at or after this moment, in Unix seconds.
         """
         c = trials_table.c
         query = sa.select(trials_table).where(self._mine).order_by(c.number)
@@ -202,8 +200,6 @@ class TrialBook:
             query = query.where(c.state.in_(states))
         if runs is not None:
             query = query.where(c.run_id.in_(runs))
-        if finished_since is not None:
-            query = query.where(c.finished_at >= finished_since)
         with self.storage.reading() as connection:
             return [_row(row) for row in connection.execute(query)]
 
@@ -219,6 +215,24 @@ class TrialBook:
         if row is None:
             raise StudyError(f"trial {number} does not exist: greenfront front lists those that do")
         return _row(row)
+
+    def complete_since(self, moment: float) -> list[tuple[str, tuple[float, ...], float]]:
+        """Key, values and end of the complete trials that ended at or after ``moment``.
+
+        Without their details, which are most of a row: every worker asks before every trial.
+
+        Args:
+            moment: In Unix seconds.
+        """
+        c = trials_table.c
+        query = sa.select(c.key, c["values"], c.finished_at).where(
+            self._mine, c.state == "complete", c.finished_at >= moment
+        )
+        with self.storage.reading() as connection:
+            return [
+                (key, tuple(values), finished_at)
+                for key, values, finished_at in connection.execute(query)
+            ]
 
     def keys(self, from_slot: int = 0) -> list[str]:
         """Identities of the choices in the slots from ``from_slot`` on."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from greenfront.errors import TrialFailed, UsageError
 from greenfront.spaces.candidate import Pruning
 
-__all__ = ["cumulative_ratio", "parameter_count", "prune", "reshape_to", "widths"]
+__all__ = ["cumulative_ratio", "parameter_count", "prune", "widths"]
 
 ROUND_TO = 4
 """Channels are kept in multiples of this, so that kernels fill vector registers."""
@@ -321,39 +321,3 @@ def _importance(name: str) -> Any:
                 f"pruning importance {name!r} is unknown: take 'magnitude', 'taylor', 'fpgm' or "
                 "'random'"
             )
-
-
-def reshape_to(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Gives freshly built layers the tensor shapes of ``weights`` and loads them, in place.
-
-    The inverse of storing a pruned network: shapes say all that pruning changed.
-
-    Args:
-        model: As built from the same architecture, unpruned.
-        weights: State dictionary of the pruned network.
-    """
-    for name, module in model.named_modules():
-        prefix = f"{name}." if name else ""
-        for part, parameter in list(module.named_parameters(recurse=False)):
-            shape = weights[prefix + part].shape
-            if parameter.shape != shape:
-                setattr(module, part, nn.Parameter(torch.empty(shape)))
-        for part, buffer in list(module.named_buffers(recurse=False)):
-            shape = weights[prefix + part].shape
-            if buffer.shape != shape:
-                setattr(module, part, torch.empty(shape, dtype=buffer.dtype))
-        match module:
-            case nn.Conv2d():
-                outputs, per_group = module.weight.shape[:2]
-                # Grouped convolutions here are depthwise: one filter a channel.
-                module.groups = 1 if module.groups == 1 else outputs
-                module.out_channels, module.in_channels = outputs, per_group * module.groups
-            case nn.Linear():
-                module.out_features, module.in_features = module.weight.shape
-            case nn.BatchNorm2d():
-                module.num_features = (
-                    len(module.running_mean)
-                    if module.running_mean is not None
-                    else module.num_features
-                )
-    model.load_state_dict(dict(weights))

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -272,6 +275,55 @@ def test_a_death_between_any_two_writes_loses_nothing(
     complete = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
     assert sorted(t.number for t in complete) == sorted(row.number for row in result.trials)
     assert not [t for t in study.trials if not t.state.is_finished()]
+
+
+def test_an_interrupt_waits_for_the_worker(url: str) -> None:
+    # Interrupted, Thread.join takes a running thread for ended, and all would be closed under it.
+    ended = []
+
+    def interrupt(candidate: PlainChoice) -> None:
+        del candidate
+        if len(problem.tried) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.5)
+            ended.append(threading.current_thread().name)
+
+    problem = Menu(before=interrupt)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            optimize_problem(problem, trials=20, storage=url)
+        assert len(ended) == 1
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert [row.state for row in optimize_problem(Menu(), trials=4, storage=url).trials] == [
+        "complete"
+    ] * 4
+
+
+def test_what_is_not_real_is_on_no_front_and_samplers_learn_it(url: str) -> None:
+    class Boasting(Menu):
+        """Claims to cost nothing wherever the dish is ``"b"``."""
+
+        def evaluate(
+            self, candidate: PlainChoice, fidelity: int, checkpoint: object | None, attempt: Attempt
+        ) -> Evaluation:
+            found = super().evaluate(candidate, fidelity, checkpoint, attempt)
+            if candidate.values["dish"] == "a":
+                return found
+            return Evaluation((99.0, -1.0), found.spent_kwh, infeasible=("the cost is a claim",))
+
+    result = optimize_problem(Boasting(), trials=27, storage=url)
+    states = {row.choice["dish"]: row.state for row in result.trials}
+    assert states == {"a": "complete", "b": "infeasible"}
+    boasts = [row for row in result.trials if row.state == "infeasible"]
+    assert {(row.values, row.reason) for row in boasts} == {(None, "the cost is a claim")}
+    told = {trial.number: trial for trial in result.study.trials}
+    for row in result.trials:
+        constraints = told[row.number].constraints
+        assert (max(constraints.values(), default=0.0) > 0) == (row.state == "infeasible")
+    assert {trial.params["dish"] for trial in result.study.best_trials} == {"a"}
+    assert result.spent.kwh == pytest.approx(27 * SPENT_KWH)
 
 
 def test_an_interrupted_trial_is_queued_again_with_the_same_choice(url: str) -> None:

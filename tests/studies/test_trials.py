@@ -152,8 +152,9 @@ def test_filters(book: TrialBook, clock: list[float]) -> None:
     assert numbers(states=()) == []
     assert numbers(runs=["b"]) == [2, 3]
     assert numbers(runs=[]) == []
-    assert numbers(finished_since=6.0) == [1, 2]
-    assert numbers(states=("stopped", "complete"), runs=["a"], finished_since=5.5) == [1]
+    assert numbers(states=("stopped", "complete"), runs=["a"]) == [0, 1]
+    assert book.complete_since(5.0) == [("k0", (1.0,), 5.0)]
+    assert book.complete_since(5.5) == []  # what failed or was stopped has no values
     assert book.counts() == Counter(running=1, complete=1, failed=1, stopped=1)
     assert book.counts()["requeued"] == 0
     assert sorted(book.keys()) == ["k0", "k1", "k2", "k3"]

@@ -12,7 +12,6 @@ from greenfront.objectives.stages.prune import (
     cumulative_ratio,
     parameter_count,
     prune,
-    reshape_to,
     widths,
 )
 from greenfront.spaces.architectures.blocks import block
@@ -112,25 +111,6 @@ def test_skips_and_depthwise_filters_agree_after_pruning() -> None:
     assert [m.groups for m in convolutions] == [1, 1, 16, 1, 8, 1]
     assert removed > 0.5
     assert model(inputs).shape == (2, 3)
-
-
-def test_weights_of_the_same_shape_are_only_loaded() -> None:
-    model, other = mlp(16), mlp(16)
-    parameters = list(model.parameters())
-    with torch.no_grad():
-        for weight in other.parameters():
-            weight.add_(1)
-    reshape_to(model, other.state_dict())
-    for weight, same, wanted in zip(
-        model.parameters(), parameters, other.parameters(), strict=True
-    ):
-        assert weight is same
-        assert torch.equal(weight, wanted)
-
-
-def test_weights_of_another_network_are_refused() -> None:
-    with pytest.raises(KeyError, match=r"2\.weight"):
-        reshape_to(mlp(16), {"0.weight": torch.zeros(8, 12), "0.bias": torch.zeros(8)})
 
 
 # --- attention ------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from greenfront.errors import TrialFailed, UsageError
-from greenfront.objectives.stages.examples import Examples, TrainingData
+from greenfront.objectives.stages.examples import Examples, TrainingData, trimmed
 from greenfront.objectives.stages.train import (
     EpochReport,
     distillation_loss,
+    is_out_of_memory,
     pick_device,
     predict,
     train,
@@ -262,3 +265,70 @@ def test_a_student_learns_what_its_teacher_says_of_each_example(data: TrainingDa
     )
     assert accuracy(model, judged.validation) > 0.85
     assert accuracy(model, data.validation) < 0.1
+
+
+# --- memory, rates, padding ------------------------------------------------------------------
+
+
+class Small(nn.Module):
+    """A network in a memory that holds so many examples in training."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.inner = network()
+        self.most = most
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if self.training and len(inputs) > self.most:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        logits: Tensor = self.inner(inputs)
+        return logits
+
+
+def test_a_batch_that_does_not_fit_is_computed_in_parts(data: TrainingData) -> None:
+    training = replace(QUICK, batch_size=64)
+    reports: list[EpochReport] = []
+    tight, ample = Small(20), Small(1000)
+    train(tight, data, training, seed=0, on_epoch=reports.append)
+    assert [report.at_once for report in reports] == [16] * 3
+    train(ample, data, training, seed=0, on_epoch=reports.append)
+    assert reports[-1].at_once == 64
+    torch.testing.assert_close(weights(tight), weights(ample), rtol=1e-3, atol=1e-4)
+
+
+def test_without_any_room_the_shortage_is_raised(data: TrainingData) -> None:
+    with pytest.raises(RuntimeError, match="allocate") as failure:
+        train(Small(1), data, QUICK, seed=0)
+    assert is_out_of_memory(failure.value)
+    assert not is_out_of_memory(RuntimeError("shapes do not match"))
+
+
+def test_the_head_gets_the_full_rate_and_the_body_its_share(data: TrainingData) -> None:
+    still, moving = network(), network()
+    before = [weight.detach().clone() for weight in still.parameters()]
+    head = list(still.children())[-1]
+    train(still, data, QUICK, seed=0, head=head, body_rate=0.0)
+    *body, of_head, bias = still.parameters()
+    assert not torch.equal(of_head, before[-2])
+    assert not torch.equal(bias, before[-1])
+    # Weight decay is a share of the rate, so a rate of 0 leaves every number as it was.
+    assert all(torch.equal(weight, was) for weight, was in zip(body, before, strict=False))
+    train(moving, data, QUICK, seed=0, head=list(moving.children())[-1], body_rate=1.0)
+    assert not torch.equal(next(moving.parameters()), before[0])
+
+
+def test_what_asks_for_no_gradient_stays(data: TrainingData) -> None:
+    model = network()
+    frozen = next(model.parameters())
+    frozen.requires_grad_(False)
+    was = frozen.clone()
+    train(model, data, QUICK, seed=0)
+    assert torch.equal(frozen, was)
+
+
+@pytest.mark.parametrize("kind", [torch.tensor, np.array])
+def test_batches_are_cut_to_their_longest_text(kind: Callable[[list[list[int]]], Any]) -> None:
+    batch = kind([[5, 6, 0, 0], [7, 0, 8, 0]])
+    assert trimmed(batch, 0).tolist() == [[5, 6, 0], [7, 0, 8]]
+    assert trimmed(batch, None).shape == (2, 4)
+    assert trimmed(kind([[0, 0], [0, 0]]), 0).shape == (2, 1)
