@@ -1,11 +1,20 @@
-"""The resident memory of this process."""
+"""The memory of this process: its peak, and whether it ran out."""
 
 from __future__ import annotations
 
 import resource
 from pathlib import Path
 
-__all__ = ["peak_memory_bytes", "reset_peak_memory"]
+__all__ = ["is_out_of_memory", "peak_memory_bytes", "reset_peak_memory"]
+
+WORDS = ("out of memory", "can't allocate memory", "bad allocation", "bad_alloc")
+"""Libraries in C++ say so in a RuntimeError."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether Python, torch or ONNX Runtime could not get the memory it asked for."""
+    words = str(error).lower()
+    return isinstance(error, MemoryError) or any(word in words for word in WORDS)
 
 
 def reset_peak_memory() -> None:

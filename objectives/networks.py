@@ -82,15 +82,12 @@ class Networks:
                 nn.init.ones_(layer.weight)
         return model
 
-    def untouched_weights(self, candidate: Candidate) -> int | None:
-        """Numbers in the weights before pruning; ``None`` where nothing is pruned."""
-        if not candidate.pruning.ratio:
-            return None
-        return sum(w.numel() for w in self.build(candidate).parameters() if w.ndim >= 2)
-
     def load(self, candidate: Candidate, file: Path) -> nn.Module:
         """A network that was stored, pruned or not."""
-        model = self.build(candidate)
+        return self.restore(self.build(candidate), file)
+
+    def restore(self, model: nn.Module, file: Path) -> nn.Module:
+        """Makes a freshly built network the one that was stored, in place."""
         load_network(model, file)
         return model.to(self.device)
 

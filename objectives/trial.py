@@ -153,15 +153,15 @@ class TrialRunner:
         lessons = self._lessons(candidate)
         if lessons:
             phases["teacher"] = lessons.reading
-        key, kept = self._train_key(candidate), self._trained(candidate)
+        key, kept = self._train_key(candidate), self._trained(candidate, lessons)
         epochs, removed = int(kept.facts["epoch"]), 0.0
         phases |= kept.readings
         if candidate.pruning.ratio:
-            key, kept = self._pruned(candidate, key, kept)
+            key, kept = self._pruned(candidate, lessons, key, kept)
             removed = float(kept.facts["removed"])
             phases |= kept.readings
         if candidate.precision.quantization_aware:
-            key, kept = self._rounded(candidate, key, kept)
+            key, kept = self._rounded(candidate, lessons, key, kept)
             phases |= kept.readings
         exported = self._exported(candidate, key, kept)
         phases |= exported.readings
@@ -266,9 +266,10 @@ class TrialRunner:
         weights = family_of(candidate).fingerprint()
         return lineage_key("train", self.task.facts.fingerprint, {**knobs, "weights": weights})
 
-    def _trained(self, candidate: Candidate, phase: str = "train") -> Kept:
+    def _trained(
+        self, candidate: Candidate, lessons: _Lessons | None, phase: str = "train"
+    ) -> Kept:
         key = self._train_key(candidate)
-        lessons = self._lessons(candidate)
 
         def make(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
             torch.manual_seed(self._seed_of(key))
@@ -281,12 +282,13 @@ class TrialRunner:
 
         return self.store.made(key, make)[0]
 
-    def _pruned(self, candidate: Candidate, parent_key: str, parent: Kept) -> tuple[str, Kept]:
+    def _pruned(
+        self, candidate: Candidate, lessons: _Lessons | None, parent_key: str, parent: Kept
+    ) -> tuple[str, Kept]:
         epochs = candidate.training.fine_tune_epochs
         key = lineage_key(
             "prune", parent_key, {**candidate.to_json()["pruning"], "fine_tune_epochs": epochs}
         )
-        lessons = self._lessons(candidate)
 
         def make(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
             torch.manual_seed(self._seed_of(key))
@@ -310,7 +312,9 @@ class TrialRunner:
 
         return key, self.store.made(key, make)[0]
 
-    def _rounded(self, candidate: Candidate, parent_key: str, parent: Kept) -> tuple[str, Kept]:
+    def _rounded(
+        self, candidate: Candidate, lessons: _Lessons | None, parent_key: str, parent: Kept
+    ) -> tuple[str, Kept]:
         """Tunes the network with its weights rounded to the bits that they will have."""
         bits = candidate.precision.bits
         narrow = self._reduce_range and _computes_int8(candidate.precision)
@@ -318,7 +322,6 @@ class TrialRunner:
         key = lineage_key(
             "round", parent_key, {"bits": bits, "reduce_range": narrow, "fine_tune_epochs": epochs}
         )
-        lessons = self._lessons(candidate)
 
         def make(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
             torch.manual_seed(self._seed_of(key))
@@ -351,7 +354,9 @@ class TrialRunner:
             path, reference, readings = folder / MODEL, folder / REFERENCE, {}
             data = self.networks.data(candidate)
             with self.host.phase("export") as window:
-                model = self.networks.load(candidate, parent.folder / WEIGHTS)
+                model = self.networks.build(candidate)
+                unpruned = sum(w.numel() for w in model.parameters() if w.ndim >= 2)
+                model = self.networks.restore(model, parent.folder / WEIGHTS)
                 flops = self.networks.flops(model, candidate)
                 to_onnx(model, data.train.inputs[:1], reference)
             readings["export"] = window.total
@@ -370,7 +375,7 @@ class TrialRunner:
                     data.validation.padding,
                 )
                 likeness = parity(model, session, compared)
-                claim = Claim(precision, self.networks.untouched_weights(candidate))
+                claim = Claim(precision, unpruned if candidate.pruning.ratio else None)
                 reasons = unreal(claim, reference, path, compared.inputs[:1].cpu().numpy())
             weights = weight_count(reference)
             if reference != path:
@@ -392,7 +397,7 @@ class TrialRunner:
             return None
         if teacher is None:
             raise TrialFailed("error", "a student needs a teacher, and this study names none")
-        parent = self._trained(teacher, phase="teacher")
+        parent = self._trained(teacher, None, phase="teacher")
 
         def make(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
             train_split = self.networks.data(teacher).train

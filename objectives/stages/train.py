@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from greenfront.errors import TrialFailed, UsageError
+from greenfront.objectives.memory import is_out_of_memory
 from greenfront.objectives.stages.examples import TrainingData, trimmed
 from greenfront.spaces.candidate import Distillation, Training
 
 __all__ = [
     "EpochReport",
     "distillation_loss",
-    "is_out_of_memory",
     "pick_device",
     "predict",
     "supports_mixed_precision",
@@ -30,8 +30,6 @@ CHUNK_NUMBERS, FEWEST_AT_ONCE, MOST_AT_ONCE = 2**20, 16, 128
 """Inputs a forward pass where no gradient is kept: bounds memory, not results."""
 
 WARM_UP_SHARE = 0.05
-
-MEMORY_WORDS = ("out of memory", "can't allocate memory", "bad allocation", "bad_alloc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,12 +221,6 @@ def _accumulated(
             parts *= 2
         else:
             return total, parts
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch or Python ran out of memory; torch says so in words only on the CPU."""
-    words = str(error).lower()
-    return isinstance(error, MemoryError) or any(w in words for w in MEMORY_WORDS)
 
 
 def _warm_cosine(steps: int) -> Callable[[int], float]:

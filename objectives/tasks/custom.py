@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +11,14 @@ import numpy as np
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.raw import Raw, tensor
 from greenfront.objectives.tasks.settings import TaskSettings, suggest
+from greenfront.spaces.user_code import (
+    FAULTS,
+    import_module,
+    is_function_name,
+    working_directory_first,
+)
 
 __all__ = ["read"]
-
-# What code of the user's may raise; whatever else it raises is its own and goes through.
-_FAULTS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    ImportError,
-    LookupError,
-    MemoryError,
-    NameError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
 
 
 def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all loaders look the same
@@ -52,13 +38,13 @@ def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all load
             if the inputs cannot be used.
     """
     module_name, _, function_name = settings.kind.partition(":")
-    if not all(part.isidentifier() for part in (*module_name.split("."), function_name)):
+    if not is_function_name(settings.kind):
         raise DataError(
             f"task kind {settings.kind!r} must read module:function, for example "
             "'my_data:load' for the function load in my_data.py"
         )
     source = f"task function {settings.kind!r}"
-    with _working_directory_first():
+    with working_directory_first():
         returned = _call(_find(module_name, function_name, source), source)
     if not isinstance(returned, tuple) or len(returned) != 2:
         length = f" of {len(returned)}" if isinstance(returned, tuple) else ""
@@ -76,26 +62,8 @@ def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all load
     return Raw(source, tensor(inputs, source), labels)
 
 
-@contextmanager
-def _working_directory_first() -> Iterator[None]:
-    folder = str(Path.cwd())
-    sys.path.insert(0, folder)
-    importlib.invalidate_caches()
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)
-
-
 def _find(module_name: str, function_name: str, source: str) -> Callable[[], Any]:
-    try:
-        module = importlib.import_module(module_name)
-    except _FAULTS as error:
-        raise DataError(
-            f"{source}: module {module_name!r} must be importable, but importing it from "
-            f"{Path.cwd()} failed ({type(error).__name__}: {error}): correct the name, the module, "
-            "or the directory you start from"
-        ) from error
+    module = import_module(module_name, source, DataError)
     function = getattr(module, function_name, None)
     if function is None:
         known = [name for name, value in vars(module).items() if callable(value)]
@@ -114,7 +82,7 @@ def _find(module_name: str, function_name: str, source: str) -> Callable[[], Any
 def _call(function: Callable[[], Any], source: str) -> Any:
     try:
         return function()
-    except _FAULTS as error:
+    except FAULTS as error:
         raise DataError(
             f"{source} must return (inputs, labels) when called without arguments, but raised "
             f"{type(error).__name__}: {error}. Correct it, and try it alone first"

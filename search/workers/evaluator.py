@@ -20,6 +20,7 @@ from typing import Any
 
 from greenfront.errors import TrialFailed, TrialStopped, UsageError
 from greenfront.objectives.host import Host, Window
+from greenfront.objectives.memory import is_out_of_memory
 from greenfront.objectives.outcome import Sizing
 from greenfront.objectives.readings import Reading
 from greenfront.search.workers.channel import Channel, Message
@@ -31,8 +32,6 @@ Calls = Mapping[str, Callable[[Any], Any]]
 
 Job = Callable[[Host, dict[str, Any]], Calls]
 """Makes the calls, once, from the settings that the supervisor sent."""
-
-MEMORY_WORDS = ("out of memory", "can't allocate memory", "bad allocation", "bad_alloc")
 
 
 class PipeHost:
@@ -122,8 +121,8 @@ def _answer(channel: Channel, call: Callable[[Any], Any], argument: Any) -> None
     except Exception as error:  # noqa: BLE001 - whatever a stage raises costs one trial only
         traceback.print_exc()
         words = f"{type(error).__name__}: {error}".strip()
-        memory = isinstance(error, MemoryError) or any(w in words.lower() for w in MEMORY_WORDS)
-        channel.send("failed", cause="out of memory" if memory else "error", reason=words)
+        cause = "out of memory" if is_out_of_memory(error) else "error"
+        channel.send("failed", cause=cause, reason=words)
     else:
         channel.send("result", value=value)
 

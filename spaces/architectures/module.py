@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +13,12 @@ from greenfront.errors import UsageError
 from greenfront.spaces.architectures.architecture import Architecture, Int8Recipe
 from greenfront.spaces.architectures.weights import content_hash
 from greenfront.spaces.knobs import Categorical, Integer, Knob, Real, Value
+from greenfront.spaces.user_code import (
+    FAULTS,
+    import_module,
+    is_function_name,
+    working_directory_first,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,23 +30,6 @@ HEADS = ("head", "classifier", "fc")
 
 GUESSED_SHAPES = ((3, 32, 32), (1, 28, 28), (16,))
 """To look at a network whose inputs are not known yet: one of these fits most."""
-
-# What code of the user's may raise; whatever else it raises is its own and goes through.
-_FAULTS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    ImportError,
-    LookupError,
-    MemoryError,
-    NameError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
 
 
 class Module(Architecture):
@@ -63,8 +50,7 @@ class Module(Architecture):
     def __init__(self, name: str) -> None:
         self.name = name
         self._module_name, _, self._function_name = name.partition(":")
-        parts = (*self._module_name.split("."), self._function_name)
-        if not all(part.isidentifier() for part in parts):
+        if not is_function_name(name):
             raise UsageError(
                 f"architecture {name!r} must read module:function, for example 'my_nets:small' "
                 "for the function small in my_nets.py"
@@ -73,7 +59,7 @@ class Module(Architecture):
 
     @functools.cached_property
     def _function(self) -> Callable[..., Any]:
-        with _working_directory_first():
+        with working_directory_first():
             return _find(self._module_name, self._function_name, self.name)
 
     # The base leaves these open to assignment; here they are the function's to say.
@@ -150,7 +136,7 @@ class Module(Architecture):
         try:
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
                 logits = module.eval()(torch.zeros(2, *input_shape))
-        except _FAULTS as error:
+        except FAULTS as error:
             raise UsageError(
                 f"architecture {self.name!r}: its network must take inputs [n, "
                 f"{', '.join(map(str, input_shape))}], but raised {type(error).__name__}: {error}"
@@ -195,7 +181,7 @@ class Module(Architecture):
 
         try:
             module = self._function(input_shape, classes, **shape)
-        except _FAULTS as error:
+        except FAULTS as error:
             settings = "".join(f", {key}={value!r}" for key, value in shape.items())
             raise UsageError(
                 f"architecture {self.name!r}: the call ({input_shape}, {classes}{settings}) must "
@@ -225,26 +211,8 @@ class Module(Architecture):
         return False
 
 
-@contextmanager
-def _working_directory_first() -> Iterator[None]:
-    folder = str(Path.cwd())
-    sys.path.insert(0, folder)
-    importlib.invalidate_caches()
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)
-
-
 def _find(module_name: str, function_name: str, name: str) -> Callable[..., Any]:
-    try:
-        module = importlib.import_module(module_name)
-    except _FAULTS as error:
-        raise UsageError(
-            f"architecture {name!r}: module {module_name!r} must be importable, but importing it "
-            f"from {Path.cwd()} failed ({type(error).__name__}: {error}): correct the name, the "
-            "module, or the directory you start from"
-        ) from error
+    module = import_module(module_name, f"architecture {name!r}", UsageError)
     function = getattr(module, function_name, None)
     if function is None:
         known = [key for key, value in vars(module).items() if callable(value)]

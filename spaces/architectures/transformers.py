@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import functools
 import importlib.util
 from collections.abc import Mapping
@@ -206,8 +207,9 @@ class _FreshFamily(_TextFamily):
             padding=PADDING,
         )
 
+    @abc.abstractmethod
     def _settings(self, shape: Mapping[str, int]) -> dict[str, int]:
-        raise NotImplementedError
+        """The shape in the words of the family's configuration."""
 
 
 class Bert(_FreshFamily):

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from greenfront.errors import TrialFailed, UsageError
+from greenfront.objectives.memory import is_out_of_memory
 from greenfront.objectives.stages.examples import Examples, TrainingData, trimmed
 from greenfront.objectives.stages.train import (
     EpochReport,
     distillation_loss,
-    is_out_of_memory,
     pick_device,
     predict,
     train,
