@@ -9,47 +9,25 @@ What is credited in the end is measured on the exported file, loaded again.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
 
-from greenfront.errors import TrialFailed
+from greenfront.objectives.chain import MODEL, Chain
 from greenfront.objectives.host import Host
 from greenfront.objectives.memory import peak_memory_bytes, reset_peak_memory
-from greenfront.objectives.networks import Networks, family_of
+from greenfront.objectives.networks import Networks
 from greenfront.objectives.outcome import Outcome, Sizing
-from greenfront.objectives.readings import Reading, total
+from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.evaluate import accuracy, inference_cost, open_artefact
-from greenfront.objectives.stages.examples import Examples, TrainingData
 from greenfront.objectives.stages.export import to_onnx, weight_count
-from greenfront.objectives.stages.fake_quant import fake_quantized
-from greenfront.objectives.stages.lineage import Kept, LineageStore, lineage_key
-from greenfront.objectives.stages.parity import parity
-from greenfront.objectives.stages.prune import cumulative_ratio, parameter_count, widths
-from greenfront.objectives.stages.quantize import Int8Choice, fastest_int8, has_vnni, quantize
-from greenfront.objectives.stages.reality import Claim, unreal
-from greenfront.objectives.stages.structure import save_network
-from greenfront.objectives.stages.train import EpochReport, predict, train
+from greenfront.objectives.stages.lineage import LineageStore
+from greenfront.objectives.stages.train import train
 from greenfront.objectives.tasks.task import Task
-from greenfront.spaces.architectures.registry import architecture
-from greenfront.spaces.candidate import (
-    Candidate,
-    Precision,
-)
+from greenfront.spaces.candidate import Candidate
 
 __all__ = ["Measuring", "TrialRunner"]
-
-WEIGHTS = "weights.safetensors"
-MODEL = "model.onnx"
-REFERENCE = "reference.onnx"
-CALIBRATION_EXAMPLES = 128
-COMPARED_EXAMPLES = 256
-"""Enough to see whether file and network agree; all of a large split would cost minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +45,6 @@ class Measuring:
     threads: int = 1
     blocks: int = 7
     block_seconds: float = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class _Lessons:
-    """What a teacher says of the training examples, and what teacher and answers cost to make."""
-
-    logits: Tensor
-    reading: Reading
 
 
 class TrialRunner:
@@ -102,14 +72,13 @@ class TrialRunner:
         device: str = "cpu",
     ) -> None:
         self.task = task
-        self.store = store
         self.host = host
         self.seed = seed
         self.measuring = measuring
-        self.teacher = teacher
-        self.device = device
         self.networks = Networks(task, device)
-        self._reduce_range = not has_vnni()
+        self.chain = Chain(
+            self.networks, store, host, seed=seed, threads=measuring.threads, teacher=teacher
+        )
 
     def size(self, candidate: Candidate, *, blocks: int = 3) -> Sizing:
         """Exports the untrained, compressed graph and measures one prediction of it."""
@@ -125,7 +94,7 @@ class TrialRunner:
             path = Path(folder) / MODEL
             to_onnx(model, data.train.inputs[:1], path)
             weights = weight_count(path)
-            path = self._quantized(candidate, data, path, path.with_name("small.onnx"))
+            path = self.chain.quantized(candidate, data, path, path.with_name("small.onnx"))
             session, size = open_artefact(path, self.measuring.threads), path.stat().st_size
         cost = inference_cost(
             session,
@@ -149,24 +118,8 @@ class TrialRunner:
         reset_peak_memory()
         if candidate.pruning.scope == "uniform":
             self.host.sized(self.size(candidate))  # a global cut depends on trained weights
-        phases: dict[str, Reading] = {}
-        lessons = self._lessons(candidate)
-        if lessons:
-            phases["teacher"] = lessons.reading
-        key, kept = self._train_key(candidate), self._trained(candidate, lessons)
-        epochs, removed = int(kept.facts["epoch"]), 0.0
-        phases |= kept.readings
-        if candidate.pruning.ratio:
-            key, kept = self._pruned(candidate, lessons, key, kept)
-            removed = float(kept.facts["removed"])
-            phases |= kept.readings
-        if candidate.precision.quantization_aware:
-            key, kept = self._rounded(candidate, lessons, key, kept)
-            phases |= kept.readings
-        exported = self._exported(candidate, key, kept)
-        phases |= exported.readings
-        path = exported.folder / MODEL
-        session = open_artefact(path, self.measuring.threads)
+        made = self.chain.made(candidate)
+        session = open_artefact(made.path, self.measuring.threads)
         validation = self.networks.data(candidate).validation
         inputs, padding = validation.inputs.cpu().numpy(), validation.padding
         with self.host.phase("evaluate"):
@@ -181,19 +134,19 @@ class TrialRunner:
             block_seconds=self.measuring.block_seconds,
             padding=padding,
         )
-        facts = exported.facts
+        facts = made.facts
         return Outcome(
             accuracy=score,
-            phases=phases,
+            phases=made.phases,
             inference=cost.reading,
             latency_seconds=cost.latency_seconds,
             parameters=int(facts["weights"]),
             flops=int(facts["flops"]),
-            artefact_bytes=path.stat().st_size,
-            pruned_ratio=removed,
-            epochs=epochs,
+            artefact_bytes=made.path.stat().st_size,
+            pruned_ratio=made.removed,
+            epochs=made.epochs,
             peak_memory_bytes=peak_memory_bytes(),
-            artefact=str(path.relative_to(self.store.root)),
+            artefact=str(made.path.relative_to(self.chain.store.root)),
             max_error=float(facts["max_error"]),
             agreement=float(facts["agreement"]),
             unreal=tuple(facts["unreal"]),
@@ -218,256 +171,3 @@ class TrialRunner:
             self.networks.build(baseline).eval()(
                 self.networks.data(baseline).validation.batch(slice(0, 1))
             )
-
-    def int8(self, name: str) -> Int8Choice:
-        """The int8 recipe that is fastest for a family on this machine.
-
-        Measured once, on the family's untrained baseline, and remembered.
-        """
-        baseline = self.networks.baseline(name)
-        key = lineage_key(
-            "int8",
-            architecture(name).fingerprint(),
-            {
-                **baseline.to_json(),
-                "input": list(self.task.facts.input_shape),
-                "classes": self.task.facts.classes,
-                "reduce_range": self._reduce_range,
-                "threads": self.measuring.threads,
-            },
-        )
-
-        def make(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
-            data = self.networks.data(baseline)
-            with self.host.phase("size") as window:
-                torch.manual_seed(self.seed)
-                model = self.networks.untrained(baseline)
-                path = folder / REFERENCE
-                to_onnx(model, data.train.inputs[:1], path)
-                choice = fastest_int8(
-                    path,
-                    self._calibration(data),
-                    reduce_range=self._reduce_range,
-                    threads=self.measuring.threads,
-                )
-                path.unlink()
-            return {"size": window.total}, choice.to_json()
-
-        return Int8Choice.from_json(self.store.made(key, make)[0].facts)
-
-    # --- the chain ---------------------------------------------------------------------------
-
-    def _train_key(self, candidate: Candidate) -> str:
-        knobs = candidate.to_json()
-        del knobs["pruning"], knobs["precision"], knobs["training"]["fine_tune_epochs"]
-        taught = candidate.distillation is not None and self.teacher is not None
-        teacher = self.teacher.key if taught and self.teacher else None
-        knobs |= {"seed": self.seed, "teacher": teacher}
-        weights = family_of(candidate).fingerprint()
-        return lineage_key("train", self.task.facts.fingerprint, {**knobs, "weights": weights})
-
-    def _trained(
-        self, candidate: Candidate, lessons: _Lessons | None, phase: str = "train"
-    ) -> Kept:
-        key = self._train_key(candidate)
-
-        def make(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
-            torch.manual_seed(self._seed_of(key))
-            with self.host.phase(phase) as window:
-                model = self.networks.build(candidate)
-                what = "training" if phase == "train" else phase
-                epoch = self._fit(model, candidate, key, lessons, what, tuning=False)
-                save_network(model, folder / WEIGHTS)
-            return {"train": window.total}, {"epoch": epoch}
-
-        return self.store.made(key, make)[0]
-
-    def _pruned(
-        self, candidate: Candidate, lessons: _Lessons | None, parent_key: str, parent: Kept
-    ) -> tuple[str, Kept]:
-        epochs = candidate.training.fine_tune_epochs
-        key = lineage_key(
-            "prune", parent_key, {**candidate.to_json()["pruning"], "fine_tune_epochs": epochs}
-        )
-
-        def make(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
-            torch.manual_seed(self._seed_of(key))
-            model = self.networks.load(candidate, parent.folder / WEIGHTS)
-            before, original = parameter_count(model), widths(model)
-            steps = max(1, epochs // 2) if candidate.pruning.gradual else 1
-            readings: dict[str, list[Reading]] = {"prune": [], "fine-tune": []}
-            for step in range(1, steps + 1):
-                ratio = cumulative_ratio(candidate.pruning.ratio, step, steps)
-                so_far = replace(candidate.pruning, ratio=ratio)
-                with self.host.phase("prune") as pruning:
-                    self.networks.prune(model, candidate, so_far, original if steps > 1 else None)
-                with self.host.phase("fine-tune") as tuning:
-                    length = 1 if step < steps else max(1, epochs - steps + 1)
-                    self._fit(model, candidate, key, lessons, "fine-tuning", epochs=length)
-                readings["prune"].append(pruning.total)
-                readings["fine-tune"].append(tuning.total)
-            save_network(model, folder / WEIGHTS)
-            removed = 1 - parameter_count(model) / before
-            return {name: total(parts) for name, parts in readings.items()}, {"removed": removed}
-
-        return key, self.store.made(key, make)[0]
-
-    def _rounded(
-        self, candidate: Candidate, lessons: _Lessons | None, parent_key: str, parent: Kept
-    ) -> tuple[str, Kept]:
-        """Tunes the network with its weights rounded to the bits that they will have."""
-        bits = candidate.precision.bits
-        narrow = self._reduce_range and _computes_int8(candidate.precision)
-        epochs = candidate.training.fine_tune_epochs
-        key = lineage_key(
-            "round", parent_key, {"bits": bits, "reduce_range": narrow, "fine_tune_epochs": epochs}
-        )
-
-        def make(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
-            torch.manual_seed(self._seed_of(key))
-            with self.host.phase("quantize") as window:
-                model = self.networks.load(candidate, parent.folder / WEIGHTS)
-                with fake_quantized(model, bits, reduce_range=narrow):
-                    self._fit(model, candidate, key, lessons, f"tuning at {bits} bits")
-                save_network(model, folder / WEIGHTS)
-            return {"round": window.total}, {}
-
-        return key, self.store.made(key, make)[0]
-
-    def _exported(self, candidate: Candidate, parent_key: str, parent: Kept) -> Kept:
-        precision = candidate.precision
-        recipe = (
-            self.int8(candidate.architecture.family).recipe if _computes_int8(precision) else None
-        )
-        key = lineage_key(
-            "export",
-            parent_key,
-            {
-                "bits": precision.bits,
-                "weight_only": precision.weight_only,
-                "recipe": recipe,
-                "reduce_range": self._reduce_range,
-            },
-        )
-
-        def make(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
-            path, reference, readings = folder / MODEL, folder / REFERENCE, {}
-            data = self.networks.data(candidate)
-            with self.host.phase("export") as window:
-                model = self.networks.build(candidate)
-                unpruned = sum(w.numel() for w in model.parameters() if w.ndim >= 2)
-                model = self.networks.restore(model, parent.folder / WEIGHTS)
-                flops = self.networks.flops(model, candidate)
-                to_onnx(model, data.train.inputs[:1], reference)
-            readings["export"] = window.total
-            if precision.bits == 32:
-                reference.rename(path)
-                reference = path
-            else:
-                with self.host.phase("quantize") as window:
-                    self._quantized(candidate, data, reference, path)
-                readings["quantize"] = window.total
-            with self.host.phase("evaluate"):
-                session = open_artefact(path, self.measuring.threads)
-                compared = Examples(
-                    data.validation.inputs[:COMPARED_EXAMPLES],
-                    data.validation.labels[:COMPARED_EXAMPLES],
-                    data.validation.padding,
-                )
-                likeness = parity(model, session, compared)
-                claim = Claim(precision, unpruned if candidate.pruning.ratio else None)
-                reasons = unreal(claim, reference, path, compared.inputs[:1].cpu().numpy())
-            weights = weight_count(reference)
-            if reference != path:
-                reference.unlink()
-            return readings, {
-                "flops": flops,
-                "weights": weights,
-                "max_error": likeness.max_error,
-                "agreement": likeness.agreement,
-                "unreal": list(reasons),
-            }
-
-        return self.store.made(key, make)[0]
-
-    def _lessons(self, candidate: Candidate) -> _Lessons | None:
-        """The teacher's answers to the training examples, computed once a study."""
-        teacher = self.teacher
-        if candidate.distillation is None:
-            return None
-        if teacher is None:
-            raise TrialFailed("error", "a student needs a teacher, and this study names none")
-        parent = self._trained(teacher, None, phase="teacher")
-
-        def make(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
-            train_split = self.networks.data(teacher).train
-            with self.host.phase("teacher") as window:
-                model = self.networks.load(teacher, parent.folder / WEIGHTS)
-                logits = predict(model, train_split.inputs, train_split.padding)
-                save_file({"logits": logits.cpu()}, folder / WEIGHTS)
-            return {"teach": window.total}, {}
-
-        kept, _ = self.store.made(lineage_key("teach", self._train_key(teacher), {}), make)
-        logits = load_file(kept.folder / WEIGHTS)["logits"].to(self.device)
-        return _Lessons(logits, total([*parent.readings.values(), *kept.readings.values()]))
-
-    # --- single steps ------------------------------------------------------------------------
-
-    def _fit(
-        self,
-        model: nn.Module,
-        candidate: Candidate,
-        key: str,
-        lessons: _Lessons | None,
-        what: str,
-        *,
-        tuning: bool = True,
-        epochs: int | None = None,
-    ) -> int:
-        return self.networks.fit(
-            model,
-            candidate,
-            seed=self._seed_of(key),
-            teacher_logits=lessons.logits if lessons else None,
-            on_epoch=self._say(what, candidate.training.batch_size),
-            tuning=tuning,
-            epochs=epochs,
-        )
-
-    def _quantized(
-        self, candidate: Candidate, data: TrainingData, source: Path, target: Path
-    ) -> Path:
-        precision = candidate.precision
-        if precision.bits == 32:
-            return source
-        quantize(
-            source,
-            target,
-            precision,
-            recipe=self.int8(candidate.architecture.family).recipe
-            if _computes_int8(precision)
-            else "dynamic",
-            calibration=self._calibration(data),
-            reduce_range=self._reduce_range,
-        )
-        return target
-
-    @staticmethod
-    def _calibration(data: TrainingData) -> Any:
-        return data.train.batch(slice(0, CALIBRATION_EXAMPLES)).cpu().numpy()
-
-    def _seed_of(self, key: str) -> int:
-        return (int(key, 16) + self.seed) % 2**32
-
-    def _say(self, what: str, batch: int) -> Callable[[EpochReport], None]:
-        def say(report: EpochReport) -> None:
-            short = f", {report.at_once} at once: memory is short" if report.at_once < batch else ""
-            self.host.progress(
-                f"{what}, epoch {report.epoch} of {report.epochs}: {report.accuracy:.1%}{short}"
-            )
-
-        return say
-
-
-def _computes_int8(precision: Precision) -> bool:
-    return precision.bits == 8 and not precision.weight_only

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import onnx
@@ -28,10 +28,13 @@ from greenfront.errors import TrialFailed, UsageError
 from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.export import INPUT, PACKED
 from greenfront.objectives.stages.fake_quant import SMALLEST_PACKED, grid, grid_steps
-from greenfront.spaces.architectures.architecture import Int8Recipe
 from greenfront.spaces.candidate import Precision
 
-__all__ = ["Int8Choice", "fastest_int8", "has_vnni", "quantize"]
+__all__ = ["Int8Choice", "Int8Recipe", "fastest_int8", "has_vnni", "quantize"]
+
+Int8Recipe = Literal["static", "static_per_tensor", "dynamic"]
+"""How int8 kernels get their ranges: calibrated once (weights by channel or by tensor), or
+computed at each call."""
 
 CALIBRATION_BATCH = 32
 ROUNDS = 9

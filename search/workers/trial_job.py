@@ -73,11 +73,11 @@ def trial_job(host: Host, settings: dict[str, Any]) -> Calls:
         for name in families:
             # A family without an int8 form keeps its 8 bits as packed weights.
             with contextlib.suppress(TrialFailed):
-                ratios[name] = runner.int8(name).ratio
+                ratios[name] = runner.chain.int8(name).ratio
         return ratios
 
     def teacher(candidate: Any) -> None:
-        runner.teacher = Candidate.from_json(candidate) if candidate else None
+        runner.chain.teacher = Candidate.from_json(candidate) if candidate else None
 
     def size(candidate: Any) -> Any:
         return runner.size(Candidate.from_json(candidate)).to_json()

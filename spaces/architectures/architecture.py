@@ -2,15 +2,15 @@
 
 Life of an architecture: the search asks ``objection`` once a task, then ``knobs`` and
 ``baseline`` to lay out the space; all three are cheap and import no torch. An evaluator calls
-``encode`` once for the data and ``build`` for each trial, prunes what ``head`` does not protect,
-and picks the int8 recipe by ``int8_recipe``.
+``encode`` once for the data and ``build`` for each trial, and prunes what ``head`` does not
+protect.
 """
 
 from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from greenfront.spaces.knobs import Knob, Value
 
@@ -18,11 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-__all__ = ["Architecture", "Int8Recipe"]
-
-Int8Recipe = Literal["static", "static_per_tensor", "dynamic"]
-"""How int8 kernels get their ranges: calibrated once (weights by channel or by tensor), or
-computed at each call."""
+__all__ = ["Architecture"]
 
 
 class Architecture(abc.ABC):
@@ -30,8 +26,6 @@ class Architecture(abc.ABC):
 
     Attributes:
         name: As written in the study file.
-        int8_recipe: ``"static"`` for convolutions, ``"dynamic"`` for linear layers: the other way
-            round is slower than 32 bits on CPUs.
         cannot_prune: Why channels cannot be removed from this family; ``None`` where they can.
         body_rate: Share of the learning rate that all layers but the head get: pretrained weights
             are moved gently.
@@ -40,7 +34,6 @@ class Architecture(abc.ABC):
     """
 
     name: str
-    int8_recipe: Int8Recipe
     cannot_prune: str | None = None
     body_rate: float = 1.0
     padding: int | None = None

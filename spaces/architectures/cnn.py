@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from greenfront.spaces.architectures.architecture import Architecture, Int8Recipe
+from greenfront.spaces.architectures.architecture import Architecture
 from greenfront.spaces.knobs import Categorical, Integer, Knob, Value, When
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ class CNN(Architecture):
     """
 
     name = "cnn"
-    int8_recipe: Int8Recipe = "static"
 
     def objection(self, input_shape: tuple[int, ...]) -> str | None:
         """Takes images of at least 4 pixels an edge."""

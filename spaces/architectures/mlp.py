@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from greenfront.spaces.architectures.architecture import Architecture, Int8Recipe
+from greenfront.spaces.architectures.architecture import Architecture
 from greenfront.spaces.knobs import Categorical, Integer, Knob, Value, When
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ class MLP(Architecture):
     """
 
     name = "mlp"
-    int8_recipe: Int8Recipe = "dynamic"
 
     def objection(self, input_shape: tuple[int, ...]) -> str | None:
         """Takes numbers of any shape: they are flattened."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from greenfront.errors import UsageError
-from greenfront.spaces.architectures.architecture import Architecture, Int8Recipe
+from greenfront.spaces.architectures.architecture import Architecture
 from greenfront.spaces.architectures.weights import content_hash
 from greenfront.spaces.knobs import Categorical, Integer, Knob, Real, Value
 from greenfront.spaces.user_code import (
@@ -28,16 +28,13 @@ __all__ = ["Module"]
 HEADS = ("head", "classifier", "fc")
 """Where networks keep the layers that give the logits, by common agreement."""
 
-GUESSED_SHAPES = ((3, 32, 32), (1, 28, 28), (16,))
-"""To look at a network whose inputs are not known yet: one of these fits most."""
-
 
 class Module(Architecture):
     """What the function ``f(input_shape, classes)`` of the user's returns: a module to logits.
 
     The function may carry attributes: ``knobs``, a tuple of knobs whose settings it is then called
-    with by keyword; ``baseline``, their usual settings, by name; ``int8_recipe``, else a network
-    with convolutions is calibrated; and ``cannot_prune``, a reason.
+    with by keyword; ``baseline``, their usual settings, by name; and ``cannot_prune``, a
+    reason.
 
     Args:
         name: Like ``package.module:function``. The module is looked for in the working directory
@@ -55,27 +52,13 @@ class Module(Architecture):
                 f"architecture {name!r} must read module:function, for example 'my_nets:small' "
                 "for the function small in my_nets.py"
             )
-        self._input_shape: tuple[int, ...] | None = None
 
     @functools.cached_property
     def _function(self) -> Callable[..., Any]:
         with working_directory_first():
             return _find(self._module_name, self._function_name, self.name)
 
-    # The base leaves these open to assignment; here they are the function's to say.
-
-    @property
-    def int8_recipe(self) -> Int8Recipe:  # type: ignore[override]
-        """What the function says, else ``"static"`` for a network with convolutions."""
-        given = getattr(self._function, "int8_recipe", None)
-        if given is None:
-            return "static" if self._convolves else "dynamic"
-        if given not in ("static", "dynamic"):
-            raise UsageError(
-                f"architecture {self.name!r}: int8_recipe must be 'static' or 'dynamic', but is "
-                f"{given!r}"
-            )
-        return "static" if given == "static" else "dynamic"
+    # The base leaves this open to assignment; here it is the function's to say.
 
     @property
     def cannot_prune(self) -> str | None:  # type: ignore[override]
@@ -87,7 +70,6 @@ class Module(Architecture):
         """Takes numbers; whether they are of the right shape shows when it is built."""
         if input_shape == ():
             return "it needs images or tables, not texts"
-        self._input_shape = input_shape
         self.baseline()
         return None
 
@@ -130,7 +112,6 @@ class Module(Architecture):
         """
         import torch
 
-        self._input_shape = input_shape
         module = self._call(shape, input_shape, classes)
         training = module.training
         try:
@@ -193,22 +174,6 @@ class Module(Architecture):
                 f"{type(module).__name__}"
             )
         return module
-
-    @functools.cached_property
-    def _convolves(self) -> bool:
-        import torch
-        from torch import nn
-
-        shapes = GUESSED_SHAPES if self._input_shape is None else (self._input_shape,)
-        for input_shape in shapes:
-            try:
-                # No memory, no numbers: it is only looked at.
-                with torch.device("meta"):
-                    module = self._call(self.baseline(), input_shape, 2)
-            except UsageError:
-                continue
-            return any(isinstance(m, (nn.Conv1d, nn.Conv2d)) for m in module.modules())
-        return False
 
 
 def _find(module_name: str, function_name: str, name: str) -> Callable[..., Any]:

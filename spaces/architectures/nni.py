@@ -46,7 +46,6 @@ class NNI(Architecture):
             raise UsageError(f"architecture {name!r} is unknown{hint}: take one of {known}")
         self._space = SPACES[self._short]
         self.name = name
-        self.int8_recipe = self._space.int8_recipe
         self.cannot_prune = self._space.cannot_prune
 
     def objection(self, input_shape: tuple[int, ...]) -> str | None:

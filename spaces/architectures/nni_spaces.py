@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from greenfront.spaces.architectures.architecture import Int8Recipe
 from greenfront.spaces.knobs import Categorical, Integer, Knob, Real, Value, When
 
 __all__ = ["SPACES", "HubSpace"]
@@ -31,15 +30,13 @@ class HubSpace:
         class_name: In ``nni.nas.hub.pytorch``.
         knobs: What may be chosen.
         baseline: The published network.
-        int8_recipe: See :class:`greenfront.spaces.architectures.architecture.Architecture`.
-        cannot_prune: Likewise.
+        cannot_prune: See :class:`greenfront.spaces.architectures.architecture.Architecture`.
         square: Whether images must be as high as wide.
     """
 
     class_name: str
     knobs: tuple[Knob, ...]
     baseline: dict[str, Value]
-    int8_recipe: Int8Recipe = "static"
     cannot_prune: str | None = None
     square: bool = False
 
@@ -186,7 +183,6 @@ SPACES = {
         "AutoFormer",
         tuple(_autoformer_knobs()),
         _autoformer_baseline(),
-        int8_recipe="dynamic",
         square=True,
     ),
 }

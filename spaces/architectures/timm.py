@@ -73,10 +73,8 @@ class Timm(Architecture):
             )
         if self._source:
             self.body_rate = PRETRAINED_BODY_RATE
-        self.int8_recipe = "static"
         if importlib.util.find_spec("timm") is not None:
             found = self._network()
-            self.int8_recipe = "dynamic" if found.linear else "static"
             self.cannot_prune = found.cannot_prune
 
     def objection(self, input_shape: tuple[int, ...]) -> str | None:

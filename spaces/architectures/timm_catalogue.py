@@ -24,25 +24,7 @@ EDGES = (32, 64, 96, 128, 160, 192, 224)
 
 UNPRUNABLE = "Torch-Pruning cannot follow which of its channels belong together"
 
-# By file, from building, exporting, quantizing and pruning a small network of each.
-
-# Most work is in linear layers. What convolutions they have are depthwise or few, and beside
-# layer normalisation and attention static int8 was slower than 32 bits (1.1 to 9 times), while
-# int8 of the linear layers alone was faster.
-# fmt: off
-_LINEAR = frozenset(
-    {
-        "beit", "cait", "coat", "convit", "convnext", "crossvit", "davit", "deepseek_vit",
-        "deit", "edgenext", "efficientvit_mit", "eva", "gcvit", "gemma4_vit", "hiera",
-        "hieradet_sam2", "levit", "mambaout", "maxxvit", "mlp_mixer", "mobilevit", "mvitv2",
-        "naflexvit", "nest", "pit", "pvt_v2", "qwen3_vit", "sequencer", "swin_transformer",
-        "swin_transformer_v2", "swin_transformer_v2_cr", "tiny_vit", "tnt", "twins",
-        "vision_transformer", "vision_transformer_relpos", "vision_transformer_sam", "volo",
-        "xcit",
-    }
-)
-# fmt: on
-
+# By file, from building, exporting and pruning a small network of each.
 # What is not named has failed, or has not been tried.
 # fmt: off
 _PRUNABLE = frozenset(
@@ -83,7 +65,6 @@ class Network:
         name: Without a tag.
         file: Where it is defined.
         edges: Of the square images that it can take.
-        linear: Whether int8 kernels pay in its linear layers alone.
         cannot_prune: Why channels cannot be removed from it; ``None`` where they can.
         objection: Why it cannot be used; ``None`` where it can.
         drops_paths: Whether its blocks can be skipped at random in training.
@@ -93,7 +74,6 @@ class Network:
     name: str
     file: Path
     edges: tuple[int, ...]
-    linear: bool
     cannot_prune: str | None
     objection: str | None
     drops_paths: bool
@@ -142,7 +122,6 @@ def network(name: str) -> Network:
         name,
         file,
         edges=_EDGES.get(file.stem) or _in_steps(step),
-        linear=file.stem in _LINEAR,
         cannot_prune=None if file.stem in _PRUNABLE else UNPRUNABLE,
         objection=_OBJECTIONS.get(file.stem),
         drops_paths="drop_path_rate: float" in source or file.stem == "deit",

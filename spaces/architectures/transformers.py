@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from greenfront.errors import UsageError
-from greenfront.spaces.architectures.architecture import Architecture, Int8Recipe
+from greenfront.spaces.architectures.architecture import Architecture
 from greenfront.spaces.architectures.checkpoint import Checkpoint, find_checkpoint
 from greenfront.spaces.architectures.tokens import (
     PADDING,
@@ -34,8 +34,6 @@ PRETRAINED_RATE = 0.02
 
 class _TextFamily(Architecture):
     """What pretrained and fresh transformers have in common."""
-
-    int8_recipe: Int8Recipe = "dynamic"
 
     def objection(self, input_shape: tuple[int, ...]) -> str | None:
         """Takes texts."""

@@ -159,6 +159,6 @@ class LifeContract:
     def test_its_files_lie_in_the_store(
         self, runner: TrialRunner, outcomes: dict[Precision, Outcome]
     ) -> None:
-        files = {runner.store.root / Path(outcome.artefact) for outcome in outcomes.values()}
+        files = {runner.chain.store.root / Path(outcome.artefact) for outcome in outcomes.values()}
         assert len(files) == len(PRECISIONS)
         assert all(file.is_file() for file in files)

@@ -15,11 +15,11 @@ from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.export import INPUT, OUTPUT, is_packed, to_onnx
 from greenfront.objectives.stages.quantize import (
     Int8Choice,
+    Int8Recipe,
     fastest_int8,
     quantize,
 )
 from greenfront.objectives.stages.reality import executed_operators
-from greenfront.spaces.architectures.architecture import Int8Recipe
 from greenfront.spaces.candidate import Precision
 
 IMAGES = np.random.default_rng(0).standard_normal((40, 3, 6, 6)).astype(np.float32)

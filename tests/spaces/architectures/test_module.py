@@ -50,7 +50,6 @@ def named(input_shape, classes):
 
 def told(input_shape, classes):
     return plain(input_shape, classes)
-told.int8_recipe = "static"
 told.cannot_prune = "it is not mine to prune"
 
 def images_only(input_shape, classes):
@@ -78,10 +77,6 @@ class Pair(nn.Module):
 
 def pair(input_shape, classes):
     return Pair()
-
-def bad_recipe(input_shape, classes):
-    return plain(input_shape, classes)
-bad_recipe.int8_recipe = "fast"
 
 def bad_knobs(input_shape, classes):
     return plain(input_shape, classes)
@@ -170,14 +165,6 @@ def test_building_leaves_the_generator_alone() -> None:
     assert len(state) > 0
 
 
-@pytest.mark.parametrize(
-    ("function", "recipe"),
-    [("plain", "dynamic"), ("small", "static"), ("images_only", "static"), ("told", "static")],
-)
-def test_convolutions_are_calibrated_unless_told(function: str, recipe: str) -> None:
-    assert network(function).int8_recipe == recipe
-
-
 def test_the_function_may_say_that_it_cannot_be_pruned() -> None:
     assert network("told").cannot_prune == "it is not mine to prune"
 
@@ -246,11 +233,6 @@ def test_what_is_wrong_shows_before_the_search(name: str, message: str) -> None:
 def test_what_is_wrong_shows_when_it_is_built(function: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         network(function).build({}, (6,), 4)
-
-
-def test_a_bad_recipe_is_refused() -> None:
-    with pytest.raises(UsageError, match="int8_recipe must be 'static' or 'dynamic', but is 'fas"):
-        _ = network("bad_recipe").int8_recipe
 
 
 def test_a_network_without_a_layer_for_its_logits_is_refused() -> None:

@@ -132,21 +132,20 @@ def test_tables_and_texts_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "recipe", "prunable", "rate"),
+    ("name", "prunable", "rate"),
     [
-        ("timm:resnet50", "static", True, 1.0),
-        ("timm:mobilenetv2_100", "static", True, 1.0),
-        ("timm:resnet50.a1_in1k@hub", "static", True, 0.1),
-        ("timm:convnext_tiny", "dynamic", True, 1.0),
-        ("timm:vit_tiny_patch16_224", "dynamic", True, 1.0),
-        ("timm:swin_tiny_patch4_window7_224", "dynamic", False, 1.0),
-        ("timm:mixer_b16_224", "dynamic", False, 1.0),
-        ("timm:levit_128", "dynamic", False, 1.0),
+        ("timm:resnet50", True, 1.0),
+        ("timm:mobilenetv2_100", True, 1.0),
+        ("timm:resnet50.a1_in1k@hub", True, 0.1),
+        ("timm:convnext_tiny", True, 1.0),
+        ("timm:vit_tiny_patch16_224", True, 1.0),
+        ("timm:swin_tiny_patch4_window7_224", False, 1.0),
+        ("timm:mixer_b16_224", False, 1.0),
+        ("timm:levit_128", False, 1.0),
     ],
 )
-def test_what_is_known_of_a_family(name: str, recipe: str, prunable: bool, rate: float) -> None:
+def test_what_is_known_of_a_family(name: str, prunable: bool, rate: float) -> None:
     family = Timm(name)
-    assert family.int8_recipe == recipe
     assert (family.cannot_prune is None) == prunable
     assert family.body_rate == rate
 
