@@ -237,6 +237,8 @@ def first_generation(
 ) -> list[Mapping[str, Value]]:
     """Where a search begins: baselines, each technique alone, then together.
 
+    A smaller shape of the family counts as a technique.
+
     Wishes that the space does not contain (a bit-width that is not offered, a technique that is
     switched off) are dropped, and so are points that then decode to the same candidate.
 
@@ -265,20 +267,25 @@ def first_generation(
         distil = {"distillation": True, "distillation_weight": options.distillation_weight[0]}
         if "temperature" in names:
             distil["temperature"] = _nearest(space.knob("temperature"), 4.0)
-    techniques: list[dict[str, Value]] = [
-        {},
-        prune,
-        int8,
-        half,
-        packed,
-        distil,
-        {**prune, **int8},
-        {**prune, **int8, **distil},
-        {**mild, **int8, **distil},
+    techniques: list[tuple[bool, dict[str, Value]]] = [
+        (False, {}),
+        (False, prune),
+        (False, int8),
+        (False, half),
+        (False, packed),
+        (False, distil),
+        (True, {}),
+        (True, int8),
+        (False, {**prune, **int8}),
+        (False, {**prune, **int8, **distil}),
+        (True, {**int8, **distil}),
+        (False, {**mild, **int8, **distil}),
     ]
     points: dict[str, Mapping[str, Value]] = {}
-    for technique in techniques:
-        for baseline in _baseline_points(options):
-            point = space.complete({**baseline, **technique}, rng)
+    for is_smaller, technique in techniques:
+        for family, baseline in zip(options.architectures, _baseline_points(options), strict=True):
+            settings = architecture(family).smaller() if is_smaller else {}
+            shape = {f"{family}.{name}": value for name, value in settings.items()}
+            point = space.complete({**baseline, **shape, **technique}, rng)
             points.setdefault(space.decode(point).key, point)
     return list(points.values())

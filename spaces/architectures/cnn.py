@@ -50,6 +50,10 @@ class CNN(Architecture):
         """Three standard 3×3 blocks of 32, 64 and 128 channels."""
         return {"block": "standard", "depth": 3, "width": 1.0, "kernel": 3}
 
+    def smaller(self) -> Mapping[str, Value]:
+        """Half as wide."""
+        return {"width": 0.5}
+
     def build(
         self, shape: Mapping[str, Value], input_shape: tuple[int, ...], classes: int
     ) -> nn.Module:

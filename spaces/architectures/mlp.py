@@ -45,6 +45,10 @@ class MLP(Architecture):
         """Two hidden layers, 64 and 32 wide."""
         return {"depth": 2, "width_1": 64, "width_2": 32}
 
+    def smaller(self) -> Mapping[str, Value]:
+        """Half as wide."""
+        return {"width_1": 32, "width_2": 16}
+
     def build(
         self, shape: Mapping[str, Value], input_shape: tuple[int, ...], classes: int
     ) -> nn.Module:

@@ -111,6 +111,11 @@ class Timm(Architecture):
         }
         return {knob.name: usual[knob.name] for knob in self.knobs()}
 
+    def smaller(self) -> Mapping[str, Value]:
+        """Images of two thirds of the edge."""
+        edges, usual = self._network().edges, int(self.baseline()["resolution"])
+        return {"resolution": min(edges, key=lambda edge: abs(edge - usual * 2 / 3))}
+
     def build(
         self, shape: Mapping[str, Value], input_shape: tuple[int, ...], classes: int
     ) -> nn.Module:

@@ -28,6 +28,8 @@ __all__ = ["Bert", "DistilBert", "Transformer"]
 
 LENGTHS = (32, 64, 128, 256)
 USUAL_LENGTH = 128
+SHARES = (1 / 3, 1 / 2, 2 / 3, 1)
+"""Of the layers of a pretrained encoder."""
 PRETRAINED_RATE = 0.02
 """A head that learns at 3e-3 moves pretrained weights at 6e-5, as is usual for them."""
 
@@ -100,7 +102,7 @@ class Transformer(_TextFamily):
         """What to keep of it, how long texts may be, and how much of it stays as it is."""
         found = self.checkpoint
         return (
-            Categorical("layers", _shares(found.layers, (1 / 3, 1 / 2, 2 / 3, 1))),
+            Categorical("layers", _shares(found.layers, SHARES)),
             Categorical("heads", _shares(found.heads, (1 / 2, 3 / 4, 1))),
             Categorical("ffn", (0.25, 0.5, 1.0)),
             Categorical("length", _lengths(found.tokens)),
@@ -117,6 +119,11 @@ class Transformer(_TextFamily):
             "length": min(found.tokens, USUAL_LENGTH),
             "frozen": 0.0,
         }
+
+    def smaller(self) -> Mapping[str, Value]:
+        """Two thirds of its layers: what is left of a pretrained encoder learns nearly as well."""
+        layers = self.checkpoint.layers
+        return {"layers": max(1, round(layers * 2 / 3))}
 
     def build(
         self,
@@ -180,6 +187,10 @@ class _FreshFamily(_TextFamily):
     def baseline(self) -> Mapping[str, Value]:
         """The smallest of the published BERTs (Turc et al., arXiv 1908.08962)."""
         return {"layers": 2, "hidden": 128, "heads": 2, "length": USUAL_LENGTH}
+
+    def smaller(self) -> Mapping[str, Value]:
+        """One layer."""
+        return {"layers": 1}
 
     def build(
         self,

@@ -14,6 +14,7 @@ import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.examples import Examples, TrainingData
@@ -142,6 +143,20 @@ class ArchitectureContract:
         return np.asarray(logits)
 
     # --- what may be chosen ------------------------------------------------------------------
+
+    def test_a_smaller_one_is_offered_and_is_cheaper(self) -> None:
+        settings = dict(self.family.smaller())
+        baseline = dict(self.family.baseline())
+        for knob in self.family.knobs():
+            assert knob.name not in settings or knob.contains(settings[knob.name])
+        assert settings.keys() <= baseline.keys()
+        if settings:
+            inputs = torch.zeros(1, *self.input_shape)
+            with FlopCounterMode(display=False) as usual, torch.no_grad():
+                self.build(baseline).eval()(inputs)
+            with FlopCounterMode(display=False) as less, torch.no_grad():
+                self.build({**baseline, **settings}).eval()(inputs)
+            assert 0.1 < less.get_total_flops() / usual.get_total_flops() < 0.75
 
     def test_it_says_which_inputs_it_takes(self) -> None:
         assert self.family.objection(self.input_shape) is None

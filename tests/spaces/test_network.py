@@ -266,6 +266,18 @@ def test_each_technique_alone_and_then_together(options: NetworkOptions) -> None
         assert {member.as_untouched().key for member in members} == {baseline.key}
 
 
+def test_a_smaller_shape_is_a_technique(options: NetworkOptions) -> None:
+    for baseline in baseline_candidates(options):
+        family = baseline.architecture.family
+        shape = dict(baseline.architecture.shape) | dict(architecture(family).smaller())
+        smaller = [c for c in decoded(options) if dict(c.architecture.shape) == shape]
+        assert shape != dict(baseline.architecture.shape)
+        assert {c.precision.bits for c in smaller} >= ({32, 8} & set(options.bits))
+        assert not any(c.pruning.ratio for c in smaller if options.pruning[0] == 0.0)
+        if options.temperature is not None:
+            assert any(c.distillation for c in smaller)
+
+
 def test_ratios_and_temperatures_are_the_middle_ones_on_offer() -> None:
     candidates = decoded(OPTIONS)
     ratios = {c.pruning.ratio for c in candidates}

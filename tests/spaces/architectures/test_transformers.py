@@ -93,6 +93,13 @@ class TextArchitectureContract:
 
     # --- what may be chosen ------------------------------------------------------------------
 
+    def test_a_smaller_one_has_fewer_layers(self, family) -> None:
+        settings, baseline = dict(family.smaller()), dict(family.baseline())
+        (layers,) = (knob for knob in family.knobs() if knob.name == "layers")
+        assert settings.keys() == {"layers"}
+        assert layers.contains(settings["layers"])
+        assert settings["layers"] < baseline["layers"]
+
     def test_it_takes_texts_alone(self, family) -> None:
         assert family.objection(()) is None
         for shape in ((12,), (1, 8, 8)):
