@@ -18,7 +18,14 @@ from typing import Any
 from greenfront.errors import UsageError
 from greenfront.objectives.carbon.shipped import codecarbon_file, codecarbon_version
 
-__all__ = ["KG_PER_LB", "Intensity", "region_intensity", "regions", "world_average"]
+__all__ = [
+    "KG_PER_LB",
+    "Intensity",
+    "fuel_intensity",
+    "region_intensity",
+    "regions",
+    "world_average",
+]
 
 KG_PER_LB = 0.45359237
 """Kilograms in one pound (exact by definition); lbs/MWh × this = kg/MWh = g/kWh."""
@@ -216,6 +223,22 @@ def region_intensity(region: str) -> Intensity:
         f"region: must be one of the {len(_entries())} that CodeCarbon {codecarbon_version()} has "
         f"an average for, got {region!r}; {hint} 'WORLD' stands for the world's average."
     )
+
+
+def fuel_intensity(fuel: str) -> float:
+    """Life-cycle g/kWh of electricity from one source, as CodeCarbon has it.
+
+    Args:
+        fuel: Such as ``"wind"``, ``"solar"`` or ``"coal"``.
+
+    Raises:
+        UsageError: It has no factor for that.
+    """
+    factors = _json("private_infra/carbon_intensity_per_source.json")
+    known = sorted(name for name, value in factors.items() if isinstance(value, (int, float)))
+    if fuel not in known:
+        raise UsageError(f"fuel: must be one of {', '.join(known)}, got {fuel!r}")
+    return float(factors[fuel])
 
 
 def regions() -> list[str]:

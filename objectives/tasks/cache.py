@@ -1,63 +1,159 @@
-"""Arrays that take long to make, kept on disk."""
+"""Arrays that take long to make, kept on disk and shared between processes."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-import zipfile
 import zlib
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.errors import DataError
 
-__all__ = ["cached_arrays"]
+__all__ = ["MAPPED_BYTES", "Arrays", "cached_arrays", "file_stamps"]
 
 Arrays = dict[str, NDArray[Any]]
 
+MAPPED_BYTES = 16 * 2**20
+"""From this size on an array is mapped: processes that need it hold it once between them."""
 
-def cached_arrays(path: Path, build: Callable[[], Arrays]) -> Arrays:
-    """Reads arrays from a file, which is made first where it is missing or damaged.
+_CHUNK_BYTES = 2**20
+_CHECKSUM_BYTES = 4
 
-    The file appears whole or not at all, so processes may share it.
+
+def cached_arrays(
+    path: Path,
+    names: Sequence[str],
+    build: Callable[[], Iterable[tuple[str, NDArray[Any]]]],
+) -> Arrays:
+    """Reads arrays from files, which are made first where they are missing or damaged.
+
+    Each file appears whole or not at all. Of several processes that need the same arrays one
+    makes them, while the others wait. A large array is mapped copy-on-write: what a process
+    writes into it stays its own.
 
     Args:
-        path: The ``.npz`` file, in a folder that is made where it is missing.
-        build: Makes the arrays.
+        path: What the files' names begin with: array ``a`` of ``folder/key`` is kept in
+            ``folder/key.a.npy``. The folder is made where it is missing.
+        names: Of the arrays.
+        build: Makes them, one after the other; always the same for the same path.
 
     Returns:
         The arrays by name.
 
     Raises:
-        DataError: If the file cannot be written.
+        DataError: If the files cannot be written.
     """
-    damaged = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error)
-    # Opened here, because numpy leaves a damaged file open.
-    with suppress(*damaged), path.open("rb") as file, np.load(file, allow_pickle=False) as held:
-        return {name: held[name] for name in held.files}
-    arrays = build()
+    files = {name: path.with_name(f"{path.name}.{name}.npy") for name in names}
+    kept = _read_all(files)
+    if kept is not None:
+        return kept
+    with _lock(path):
+        kept = _read_all(files)  # another process may have made them meanwhile
+        if kept is not None:
+            return kept
+        made: Arrays = {}
+        for name, array in build():
+            with _writing(files[name]):
+                _write(files[name], array)
+            # Not kept beside the next one where the file can stand in for it.
+            made[name] = _read(files[name]) if array.nbytes >= MAPPED_BYTES else array
+    return made
+
+
+def file_stamps(folder: Path, files: Iterable[Path]) -> list[tuple[str, int, int]]:
+    """Tells files from what they were: their names below ``folder``, sizes and times."""
+    stats = [(file, file.stat()) for file in files]
+    return [(str(file.relative_to(folder)), stat.st_size, stat.st_mtime_ns) for file, stat in stats]
+
+
+def _read_all(files: dict[str, Path]) -> Arrays | None:
     try:
-        _write(path, arrays)
+        return {name: _read(file) for name, file in files.items()}
+    except (OSError, EOFError, ValueError):
+        return None
+
+
+def _read(path: Path) -> NDArray[Any]:
+    _verify(path)
+    if path.stat().st_size < MAPPED_BYTES:
+        return np.asarray(np.load(path, allow_pickle=False))
+    # A plain array on top of the mapping: numpy's own class makes every slice slower.
+    return np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))
+
+
+def _verify(path: Path) -> None:
+    """Raises ``ValueError`` where a file is not as it was written."""
+    left = path.stat().st_size - _CHECKSUM_BYTES
+    checksum = 0
+    with path.open("rb", buffering=0) as file:
+        buffer = memoryview(bytearray(_CHUNK_BYTES))
+        while left > 0:
+            count = file.readinto(buffer[: min(left, _CHUNK_BYTES)])
+            if not count:
+                raise ValueError(f"{path} is shorter than it was")
+            checksum = zlib.crc32(buffer[:count], checksum)
+            left -= count
+        if file.read(_CHECKSUM_BYTES) != _stored(checksum):
+            raise ValueError(f"{path} is not what was written")
+
+
+def _write(path: Path, array: NDArray[Any]) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")
+    unfinished = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            writer = _Checked(file)
+            np.lib.format.write_array(writer, np.ascontiguousarray(array), allow_pickle=False)
+            file.write(_stored(writer.checksum))  # behind the array, where numpy does not look
+            file.flush()
+            os.fsync(handle)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _stored(checksum: int) -> bytes:
+    return checksum.to_bytes(_CHECKSUM_BYTES, "little")
+
+
+class _Checked:
+    """A file that is only written to, and the checksum of what was."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.checksum = 0
+
+    def write(self, content: bytes) -> int:
+        self.checksum = zlib.crc32(content, self.checksum)
+        return self._file.write(content)
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    from filelock import FileLock
+
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise DataError(
             f"cache file {path} must be writable, but: {error.strerror or error}. "
             "Make its folder writable, or choose another cache folder"
         ) from error
-    return arrays
-
-
-def _write(path: Path, arrays: Arrays) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")
-    unfinished = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

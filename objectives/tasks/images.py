@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from greenfront.errors import DataError
-from greenfront.objectives.tasks.cache import cached_arrays
+from greenfront.objectives.tasks.cache import cached_arrays, file_stamps
 from greenfront.objectives.tasks.paths import existing_folder
+from greenfront.objectives.tasks.pictures import decode_all, opened_image
 from greenfront.objectives.tasks.raw import Raw, tensor
 from greenfront.objectives.tasks.settings import TaskSettings
 
@@ -25,8 +25,6 @@ __all__ = ["read"]
 
 _SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
-_GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})
-_DEFAULT_EDGE = 32
 
 
 def read(settings: TaskSettings, cache: Path) -> Raw:
@@ -45,9 +43,14 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
     """
     folder = existing_folder(settings)
     files = _list(folder)
+
+    def image(index: int) -> AbstractContextManager[Image.Image]:
+        return opened_image(files[index], str(files[index]), settings)
+
     arrays = cached_arrays(
-        cache / f"images-{_key(folder, files, settings)}.npz",
-        lambda: {"pixels": _decode_all(files, settings)},
+        cache / f"images-{_key(folder, files, settings)}",
+        ("pixels",),
+        lambda: [("pixels", decode_all(len(files), image, settings))],
     )
     labels = np.array([file.relative_to(folder).parts[0] for file in files], dtype=str)
     return Raw(str(folder), tensor(arrays["pixels"], str(folder)), labels)
@@ -85,71 +88,10 @@ def _list(folder: Path) -> list[Path]:
 
 
 def _key(folder: Path, files: Sequence[Path], settings: TaskSettings) -> str:
-    stats = [(file, file.stat()) for file in files]
     told = [
         str(folder.resolve()),
         settings.image_size,
         settings.channels,
-        [(str(file.relative_to(folder)), stat.st_size, stat.st_mtime_ns) for file, stat in stats],
+        file_stamps(folder, files),
     ]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
-
-
-def _decode_all(files: Sequence[Path], settings: TaskSettings) -> NDArray[np.uint8]:
-    headers = [_header(file) for file in files]
-    sizes = {size for size, _ in headers}
-    edge = settings.image_size
-    if edge is None and len(sizes) == 1:
-        (size,) = sizes
-    else:
-        size = (edge or _DEFAULT_EDGE, edge or _DEFAULT_EDGE)
-    channels = settings.channels or (1 if all(is_grey for _, is_grey in headers) else 3)
-    pixels = np.empty((len(files), channels, size[1], size[0]), dtype=np.uint8)
-    for index, file in enumerate(files):
-        pixels[index] = _decode(file, size, channels)
-    return pixels
-
-
-def _header(file: Path) -> tuple[tuple[int, int], bool]:
-    """Gives an image's (width, height) as it is to be seen, and whether it is grey."""
-    with _opened(file) as image:
-        turned = image.getexif().get(0x0112, 1) >= 5  # orientations that swap the edges
-        width, height = image.size
-        is_grey = image.mode in _GREY_MODES or image.mode.startswith("I;16")
-        return ((height, width) if turned else (width, height)), is_grey
-
-
-def _decode(file: Path, size: tuple[int, int], channels: int) -> NDArray[Any]:
-    """Gives one image as uint8 ``[channels, height, width]``."""
-    from PIL import Image, ImageOps
-
-    with _opened(file) as image:
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode == "P":
-            upright = upright.convert("RGBA")  # a palette's transparency survives no other way
-        if upright.mode.startswith("I"):
-            upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-        plain = upright.convert("L" if channels == 1 else "RGB")
-        if plain.size != size:
-            plain = plain.resize(size, Image.Resampling.BILINEAR)
-        pixels = np.asarray(plain)
-    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
-
-
-@contextmanager
-def _opened(file: Path) -> Iterator[Image.Image]:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise DataError(
-            "task kind 'images' needs the package Pillow, which is not installed: "
-            'pip install "greenfront[images]"'
-        ) from error
-    try:
-        with Image.open(file) as image:
-            yield image
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"{file}: every image must be readable, but this one is not ({error}): "
-            "replace or remove it"
-        ) from error

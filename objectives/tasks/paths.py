@@ -27,8 +27,12 @@ def existing_file(settings: TaskSettings) -> Path:
     return path
 
 
-def existing_folder(settings: TaskSettings) -> Path:
+def existing_folder(settings: TaskSettings, holding: str = "one sub-folder a class") -> Path:
     """Gives the task's folder.
+
+    Args:
+        settings: With its path.
+        holding: What messages say must be in it.
 
     Raises:
         DataError: If it does not exist, or is not a folder.
@@ -39,6 +43,6 @@ def existing_folder(settings: TaskSettings) -> Path:
     if not path.is_dir():
         raise DataError(
             f"{path}: task kind {settings.kind!r} needs a folder, but this is a file: "
-            "name the folder that holds one sub-folder a class"
+            f"name the folder that holds {holding}"
         )
     return path

@@ -37,6 +37,10 @@ class Inputs(Protocol):
         """
         ...
 
+    def encoded_bytes(self) -> int:
+        """How much memory the encoded inputs take at most, 0 for those that cannot be kept."""
+        ...
+
     def parts(self) -> Iterator[bytes | memoryview]:
         """Yields everything that tells these inputs from others, for a hash."""
         ...
@@ -50,11 +54,14 @@ class Raw:
         source: What messages call the data: a path, or a name.
         inputs: The examples.
         labels: One class name or number an example, ``[n]``, of any type that sorts.
+        is_test: Which examples are the data's own test split, bool ``[n]``; ``None`` where it has
+            none, or where it is not known.
     """
 
     source: str
     inputs: Inputs
     labels: NDArray[Any]
+    is_test: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,10 @@ class Tensor:
     def encode(self, train: NDArray[np.int64]) -> NDArray[np.float32]:
         """Standardises each feature or channel; see :meth:`Inputs.encode`."""
         return standardise(self.values, train, names=_names(self.values), source=self.source)
+
+    def encoded_bytes(self) -> int:
+        """Four bytes a value."""
+        return 4 * self.values.size
 
     def parts(self) -> Iterator[bytes | memoryview]:
         """Yields type, shape and values."""

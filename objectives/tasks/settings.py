@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from greenfront.errors import DataError
 
 __all__ = ["TaskSettings", "kinds", "suggest"]
 
 _CUSTOM = "module:function"
+_HUGGINGFACE = "hf-dataset:NAME"
+_TORCHVISION = "torchvision:NAME"
+_EXAMPLES = {_HUGGINGFACE: "hf-dataset:ylecun/mnist", _TORCHVISION: "torchvision:MNIST"}
 _LISTED = 20
 
 # The keys that a kind needs, and those that it may have besides.
@@ -22,12 +26,22 @@ _KEYS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "text": (frozenset({"path", "target"}), frozenset({"text_column"})),
     "images": (frozenset({"path"}), frozenset({"image_size", "channels"})),
     "arrays": (frozenset({"path"}), frozenset()),
+    _HUGGINGFACE: (
+        frozenset(),
+        frozenset(
+            {"path", "subset", "target", "text_column", "image_column", "image_size", "channels"}
+        ),
+    ),
+    _TORCHVISION: (frozenset(), frozenset({"path", "image_size", "channels"})),
     _CUSTOM: (frozenset(), frozenset()),
 }
 
+# Keys that came later: where they are absent, a task is what it was without them.
+_LATER = ("image_column", "subset")
+
 
 def kinds() -> tuple[str, ...]:
-    """Lists the known kinds; ``module:function`` stands for every kind with a colon."""
+    """Lists the known kinds; ``module:function`` stands for every other kind with a colon."""
     return tuple(_KEYS)
 
 
@@ -53,17 +67,27 @@ class TaskSettings:
     """The ``[task]`` table of a study file.
 
     Attributes:
-        kind: One of :func:`kinds`, or ``module:function``: a function without arguments that
-            returns ``(inputs, labels)``.
+        kind: One of :func:`kinds`, with the data set's name for ``NAME``; or a function without
+            arguments that returns ``(inputs, labels)``, for ``module:function``.
         path: Absolute path of the file (``csv``, ``text``, ``arrays``) or folder (``images``).
-        target: The column that holds the class (``csv``, ``text``).
-        validation_fraction: Share of the examples that judge a trial, above 0.
-        test_fraction: Share of the examples kept for the final verification, above 0.
-        image_size: Edge in pixels to which images are resized (``images``). Absent: the images'
-            own size where they all have the same, else 32.
-        channels: 1 for grey, 3 for colour (``images``). Absent: 1 where all images are grey.
+            For ``hf-dataset`` and ``torchvision`` a folder with a copy of the data. Absent: they
+            are downloaded.
+        target: The column that holds the class (``csv``, ``text``, ``hf-dataset``). Absent for
+            the last: ``label``.
+        validation_fraction: Share of the examples that judge a trial, above 0. Of data with a
+            test split of their own: of their training split.
+        test_fraction: Share of the examples kept for the final verification, above 0. Not used
+            where data have a test split of their own.
+        image_size: Edge in pixels to which images are resized. Absent: the images' own size
+            where they all have the same, else 32.
+        channels: 1 for grey, 3 for colour images. Absent: 1 where all images are grey.
         drop_columns: Columns that are no features (``csv``).
-        text_column: The column that holds the texts (``text``). Absent: ``text``.
+        text_column: The column that holds the texts (``text``, ``hf-dataset``). Absent: ``text``.
+        image_column: The column that holds the images (``hf-dataset``). Absent: the only one
+            that does.
+        subset: Which of a data set's configurations (``hf-dataset``, where it is downloaded).
+        eval_fraction: Share of the validation examples on which trials are judged while
+            searching, above 0; 1 for all.
 
     Raises:
         DataError: If the kind is unknown, if a key is missing or means nothing to this kind, if
@@ -79,6 +103,9 @@ class TaskSettings:
     channels: int | None = None
     drop_columns: tuple[str, ...] = ()
     text_column: str | None = None
+    image_column: str | None = None
+    subset: str | None = None
+    eval_fraction: float = 1.0
 
     def __post_init__(self) -> None:
         self._check_keys()
@@ -86,14 +113,42 @@ class TaskSettings:
 
     @property
     def name(self) -> str:
-        """What people call the task: the name of its file or folder, else its kind."""
+        """What people call the task: the data set's name, that of its file, else its kind."""
+        if self.family in (_HUGGINGFACE, _TORCHVISION):
+            return self.dataset.rpartition("/")[2]
         return self.kind if self.path is None else Path(self.path).stem
 
+    @property
+    def family(self) -> str:
+        """Which of :func:`kinds` this kind is one of."""
+        prefix, colon, _ = self.kind.partition(":")
+        named = f"{prefix}:NAME"
+        return self.kind if not colon else named if named in _KEYS else _CUSTOM
+
+    @property
+    def dataset(self) -> str:
+        """The ``NAME`` in the kind."""
+        return self.kind.partition(":")[2]
+
+    def identity(self) -> dict[str, Any]:
+        """What of the settings belongs to a task's fingerprint, as plain values.
+
+        Not the path: data that were moved are still the same data. Not the share of the
+        validation split, which says nothing of the splits.
+        """
+        told = {**asdict(self), "path": None}
+        del told["eval_fraction"]
+        return {key: told[key] for key in told if key not in _LATER or told[key] is not None}
+
     def _check_keys(self) -> None:
-        known = _CUSTOM if ":" in self.kind else self.kind
-        if known not in _KEYS:
+        if self.family not in _KEYS:
             raise DataError(f"task kind {self.kind!r} is unknown. {suggest(self.kind, kinds())}")
-        required, optional = _KEYS[known]
+        if self.family in (_HUGGINGFACE, _TORCHVISION) and not self.dataset:
+            raise DataError(
+                f"task kind {self.kind!r} must name a data set, as in "
+                f"{_EXAMPLES[self.family]!r}: add its name"
+            )
+        required, optional = _KEYS[self.family]
         given = {
             "path": self.path is not None,
             "target": self.target is not None,
@@ -101,6 +156,8 @@ class TaskSettings:
             "channels": self.channels is not None,
             "drop_columns": bool(self.drop_columns),
             "text_column": self.text_column is not None,
+            "image_column": self.image_column is not None,
+            "subset": self.subset is not None,
         }
         for key, is_given in given.items():
             if key in required and not is_given:
@@ -109,6 +166,12 @@ class TaskSettings:
                 raise DataError(
                     f"task kind {self.kind!r} has no use for {key!r}, which is "
                     f"{getattr(self, key)!r}: remove it"
+                )
+        for one, other in (("subset", "path"), ("text_column", "image_column")):
+            if given[one] and given[other]:
+                raise DataError(
+                    f"task kind {self.kind!r} takes one of {one!r} and {other!r}, but both are "
+                    f"set, to {getattr(self, one)!r} and {getattr(self, other)!r}: remove one"
                 )
 
     def _check_values(self) -> None:
@@ -123,6 +186,11 @@ class TaskSettings:
                 raise DataError(
                     f"task {key} must lie between 0 and 1, but is {value}: 0.2 is usual"
                 )
+        if not 0 < self.eval_fraction <= 1:
+            raise DataError(
+                "task eval_fraction must lie above 0 and be at most 1, but is "
+                f"{self.eval_fraction}: 1 judges trials on the whole validation split"
+            )
         held_out = self.validation_fraction + self.test_fraction
         if held_out >= 1:
             raise DataError(

@@ -4,34 +4,42 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.errors import DataError
+from greenfront.objectives.tasks.cache import MAPPED_BYTES, cached_arrays
 from greenfront.objectives.tasks.labels import encode_labels
-from greenfront.objectives.tasks.raw import Raw, buffer
+from greenfront.objectives.tasks.raw import Inputs, Raw, buffer
 from greenfront.objectives.tasks.settings import TaskSettings
+from greenfront.objectives.tasks.standardise import wording
 from greenfront.objectives.tasks.task import Labelled, Split, Task, TaskFacts
 
-__all__ = ["assemble", "split_indices"]
+__all__ = ["assemble", "evaluation_rows", "split_indices"]
+
+_SMALLEST_REST = 2
 
 
-def assemble(raw: Raw, settings: TaskSettings, *, seed: int) -> Task:
+def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None = None) -> Task:
     """Splits raw data and encodes them with what the training split says.
 
     Args:
         raw: What a loader read.
         settings: The fractions of the splits, and the task's name.
         seed: Of the split, 0 or more.
+        cache: Folder that keeps encoded inputs where they are large, so that processes share
+            them. Absent: they stay in memory.
 
     Returns:
         The task. The same data, settings and seed give the same task.
 
     Raises:
-        DataError: If labels do not match the inputs, are no classes, or if a class is too small.
+        DataError: If labels do not match the inputs, are no classes, if a class is too small, or
+            if the cache cannot be written.
     """
     if len(raw.inputs) != len(raw.labels):
         raise DataError(
@@ -39,29 +47,43 @@ def assemble(raw: Raw, settings: TaskSettings, *, seed: int) -> Task:
             f"and {len(raw.labels)} labels: check what wrote them"
         )
     labels, class_names = encode_labels(raw.labels, raw.source)
+    if raw.is_test is not None:
+        _check_trainable(labels, class_names, raw.is_test, raw.source)
     indices = split_indices(
         labels,
         validation_fraction=settings.validation_fraction,
         test_fraction=settings.test_fraction,
         seed=seed,
+        is_test=raw.is_test,
     )
-    inputs = raw.inputs.encode(indices["train"])
-    splits = {
-        split: Labelled(inputs=inputs[rows], labels=labels[rows]) for split, rows in indices.items()
-    }
+    fingerprint = _hash(_parts(raw, labels, class_names, indices, settings))
+    inputs = _encoded(raw.inputs, indices, fingerprint, cache)
+    splits = {split: Labelled(inputs[split], labels[rows]) for split, rows in indices.items()}
+    sizes: dict[str, int] = {split: len(part) for split, part in splits.items()}
+    whole = judged = splits["validation"]
+    if settings.eval_fraction < 1:
+        chosen = evaluation_rows(whole.labels, settings.eval_fraction)
+        judged = Labelled(_chosen(whole.inputs, chosen, fingerprint, cache), whole.labels[chosen])
+        sizes["evaluation"] = len(judged)
+        fingerprint = _hash([fingerprint.encode(), buffer(chosen)])
     facts = TaskFacts(
         name=settings.name,
-        input_shape=inputs.shape[1:],
+        input_shape=splits["train"].inputs.shape[1:],
         class_names=class_names,
-        sizes={split: len(part) for split, part in splits.items()},
-        majority_fraction=_majority_fraction(splits["train"], splits["validation"]),
-        fingerprint=_hash(_parts(raw, labels, class_names, indices, settings)),
+        sizes=sizes,
+        majority_fraction=_majority_fraction(splits["train"], judged),
+        fingerprint=fingerprint,
     )
-    return Task(facts, splits["train"], splits["validation"], splits["test"])
+    return Task(facts, splits["train"], judged, splits["test"], None if judged is whole else whole)
 
 
 def split_indices(
-    labels: NDArray[np.int64], *, validation_fraction: float, test_fraction: float, seed: int
+    labels: NDArray[np.int64],
+    *,
+    validation_fraction: float,
+    test_fraction: float,
+    seed: int,
+    is_test: NDArray[np.bool_] | None = None,
 ) -> dict[Split, NDArray[np.int64]]:
     """Deals the examples of each class to the three splits.
 
@@ -73,6 +95,8 @@ def split_indices(
         validation_fraction: Above 0; with ``test_fraction`` below 1.
         test_fraction: Above 0.
         seed: Of the shuffle, 0 or more.
+        is_test: Which examples are the test split, whatever ``test_fraction`` says; each class
+            then has to have 2 others.
 
     Returns:
         Disjoint indices of each split, shuffled, int64; together they cover all examples.
@@ -80,13 +104,97 @@ def split_indices(
     rng = np.random.default_rng(seed)
     dealt: dict[Split, list[NDArray[np.int64]]] = {"train": [], "validation": [], "test": []}
     for index in range(int(labels.max()) + 1):
-        members = rng.permutation(np.flatnonzero(labels == index))
-        test = _share(test_fraction, len(members), most=len(members) - 2)
-        validation = _share(validation_fraction, len(members), most=len(members) - test - 1)
+        is_member = labels == index
+        if is_test is None:
+            members = rng.permutation(np.flatnonzero(is_member))
+            whole = len(members)
+            test = _share(test_fraction, whole, most=whole - 2)
+        else:
+            # The data's own test examples first, where chosen ones stand above.
+            held_out = np.flatnonzero(is_member & is_test)
+            others = rng.permutation(np.flatnonzero(is_member & ~is_test))
+            members, test = np.concatenate([held_out, others]), len(held_out)
+            whole = len(others)
+        validation = _share(validation_fraction, whole, most=len(members) - test - 1)
         dealt["test"].append(members[:test])
         dealt["validation"].append(members[test : test + validation])
         dealt["train"].append(members[test + validation :])
     return {split: rng.permutation(np.concatenate(parts)) for split, parts in dealt.items()}
+
+
+def evaluation_rows(labels: NDArray[np.int64], fraction: float) -> NDArray[np.int64]:
+    """Chooses a part of a split that is as mixed as the whole.
+
+    Each class gives its fraction, rounded, and at least one example: the first it has, which in a
+    shuffled split are any. So a smaller part lies within a larger one.
+
+    Args:
+        labels: Class indices of the split ``[n]``, shuffled.
+        fraction: Above 0, at most 1.
+
+    Returns:
+        Their places in the split, ascending, int64.
+    """
+    chosen = [
+        members[: _share(fraction, len(members), most=len(members))]
+        for members in (np.flatnonzero(labels == index) for index in np.unique(labels))
+    ]
+    return np.sort(np.concatenate(chosen))
+
+
+def _check_trainable(
+    labels: NDArray[np.int64],
+    class_names: tuple[str, ...],
+    is_test: NDArray[np.bool_],
+    source: str,
+) -> None:
+    others = np.bincount(labels[~is_test], minlength=len(class_names))
+    small = {
+        f"class {name!r}": int(count)
+        for name, count in zip(class_names, others, strict=True)
+        if count < _SMALLEST_REST
+    }
+    if small:
+        raise DataError(
+            f"{source}: a class needs at least {_SMALLEST_REST} examples besides those of the "
+            f"test split, one each to train and validate, but there are only {wording(small)}: "
+            "add examples, or remove the class from the test split"
+        )
+
+
+def _encoded(
+    inputs: Inputs,
+    indices: dict[Split, NDArray[np.int64]],
+    fingerprint: str,
+    cache: Path | None,
+) -> Mapping[str, NDArray[Any]]:
+    """Gives each split's encoded inputs, of large data from files."""
+
+    def build() -> Iterator[tuple[str, NDArray[Any]]]:
+        everything = inputs.encode(indices["train"])
+        for split, rows in indices.items():
+            yield split, everything[rows]
+
+    if cache is None or inputs.encoded_bytes() < MAPPED_BYTES:
+        return dict(build())
+    return cached_arrays(_file(cache, fingerprint), tuple(indices), build)
+
+
+def _chosen(
+    inputs: NDArray[Any], rows: NDArray[np.int64], fingerprint: str, cache: Path | None
+) -> NDArray[Any]:
+    """Gives some examples, of large data from a file."""
+    size = inputs.nbytes // len(inputs) * len(rows)
+    if cache is None or inputs.dtype == object or size < MAPPED_BYTES:
+        return inputs[rows]
+    name = f"evaluation-{len(rows)}"
+    path = _file(cache, fingerprint)
+    return cached_arrays(path, (name,), lambda: [(name, inputs[rows])])[name]
+
+
+def _file(cache: Path, fingerprint: str) -> Path:
+    # A fingerprint says all that encoded inputs follow from.
+    return cache / f"encoded-{fingerprint[:32]}"
 
 
 def _share(fraction: float, examples: int, *, most: int) -> int:
@@ -105,8 +213,7 @@ def _parts(
     indices: dict[Split, NDArray[np.int64]],
     settings: TaskSettings,
 ) -> Iterator[bytes | memoryview]:
-    # Not the path: data that were moved are still the same data.
-    yield json.dumps({**asdict(settings), "path": None}, sort_keys=True).encode()
+    yield json.dumps(settings.identity(), sort_keys=True).encode()
     yield from raw.inputs.parts()
     yield json.dumps(class_names).encode()
     yield buffer(labels)

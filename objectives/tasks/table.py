@@ -66,6 +66,11 @@ class Table:
         indicators = [codes[:, None] == np.unique(codes[train]) for codes in self.codes.T]
         return np.concatenate([numbers, *indicators], axis=1, dtype=np.float32)
 
+    def encoded_bytes(self) -> int:
+        """Four bytes a value, with every text of a column among the training examples."""
+        columns = len(self.number_names) + sum(len(texts) for texts in self.levels)
+        return 4 * len(self) * columns
+
     def parts(self) -> Iterator[bytes | memoryview]:
         """Yields names, levels and values."""
         yield json.dumps([self.number_names, self.text_names, self.levels]).encode()

@@ -40,9 +40,10 @@ class TaskFacts:
         name: The task's name in the study file.
         input_shape: Shape of one input, without the batch axis; ``()`` for a text.
         class_names: One name a class, in index order.
-        sizes: Examples in each split.
-        majority_fraction: Share of the most frequent training class in the validation split:
-            the accuracy of a model that has learnt nothing.
+        sizes: Examples in each split, and as ``evaluation`` those of the validation split that
+            trials are judged on, where these are not all.
+        majority_fraction: Share of the most frequent training class among the examples that
+            trials are judged on: the accuracy of a model that has learnt nothing.
         fingerprint: Hash of data and split; equal fingerprints mean the same examples.
     """
 
@@ -90,9 +91,22 @@ class Task:
 
     The search trains on ``train`` and judges on ``validation``; ``test`` is kept for the final
     verification of an exported model and is read by nothing else.
+
+    Attributes:
+        facts: What can be known without the data.
+        train: What networks are trained on.
+        validation: What trials are judged on: the validation split, or a part of it.
+        test: What nothing but the final verification reads.
+        whole_validation: The validation split, where ``validation`` is only a part of it.
     """
 
     facts: TaskFacts
     train: Labelled
     validation: Labelled
     test: Labelled
+    whole_validation: Labelled | None = None
+
+    @property
+    def full_validation(self) -> Labelled:
+        """The whole validation split: ``validation`` itself where trials are judged on all."""
+        return self.validation if self.whole_validation is None else self.whole_validation

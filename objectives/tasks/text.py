@@ -17,7 +17,7 @@ from greenfront.objectives.tasks.paths import existing_file
 from greenfront.objectives.tasks.raw import Raw
 from greenfront.objectives.tasks.settings import TaskSettings, suggest
 
-__all__ = ["Texts", "read"]
+__all__ = ["Texts", "checked_texts", "read"]
 
 _USUAL_COLUMN = "text"
 
@@ -38,6 +38,10 @@ class Texts:
     def encode(self, train: NDArray[np.int64]) -> NDArray[np.object_]:  # noqa: ARG002
         """Gives the texts as they are: there is nothing to standardise."""
         return self.values
+
+    def encoded_bytes(self) -> int:
+        """Nothing: texts are objects, which no file can hold."""
+        return 0
 
     def parts(self) -> Iterator[bytes | memoryview]:
         """Yields every text."""
@@ -83,9 +87,10 @@ def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all load
     rows = _objects(content, path) if is_json else _table(content, path)
     text, target = _names(settings, rows.columns, path)
     labels = _labels(rows, target, path)
+    found = [row.get(text) for row in rows.cells]
     return Raw(
         str(path),
-        Texts(_texts(rows, text, path)),
+        checked_texts(found, rows.places, text, str(path)),
         np.asarray(labels) if is_json else _as_numbers(np.asarray(labels, dtype=str)),
     )
 
@@ -170,27 +175,39 @@ def _names(settings: TaskSettings, columns: Sequence[str], path: Path) -> tuple[
     return text, target
 
 
-def _texts(rows: _Rows, column: str, path: Path) -> NDArray[np.object_]:
-    found = [row.get(column) for row in rows.cells]
-    _refuse_missing(found, rows, f"{path}: every row needs a text, but {{}} none in {column!r}")
-    for text, place in zip(found, rows.places, strict=True):
+def checked_texts(found: Sequence[Any], places: Sequence[str], column: str, source: str) -> Texts:
+    """Makes inputs of a column, every cell of which must be a text.
+
+    Args:
+        found: The cells.
+        places: What messages call each cell's row.
+        column: Its name.
+        source: What messages call the data.
+
+    Raises:
+        DataError: A cell is missing, blank, no text, or no Unicode.
+    """
+    _refuse_missing(found, places, f"{source}: every row needs a text, but {{}} none in {column!r}")
+    for text, place in zip(found, places, strict=True):
         if not isinstance(text, str):
             raise DataError(
-                f"{path}, {place}: {column!r} must be a text, but is {text!r}: write it in quotes"
+                f"{source}, {place}: {column!r} must be a text, but is {text!r}: write it in quotes"
             )
         if not _is_unicode(text):
             raise DataError(
-                f"{path}, {place}: {column!r} must be Unicode, but holds half of a surrogate pair "
-                f"({ascii(text)[:60]}): write the file again from the original text"
+                f"{source}, {place}: {column!r} must be Unicode, but holds half of a surrogate "
+                f"pair ({ascii(text)[:60]}): write the file again from the original text"
             )
     values = np.empty(len(found), dtype=object)
     values[:] = found
-    return values
+    return Texts(values)
 
 
 def _labels(rows: _Rows, column: str, path: Path) -> list[Any]:
     found = [row.get(column) for row in rows.cells]
-    _refuse_missing(found, rows, f"{path}: every row needs a target, but {{}} none in {column!r}")
+    _refuse_missing(
+        found, rows.places, f"{path}: every row needs a target, but {{}} none in {column!r}"
+    )
     kinds = {str: "a name", bool: "true or false", int: "a number", float: "a number"}
     first = kinds.get(type(found[0])) if found else None
     for label, place in zip(found, rows.places, strict=True):
@@ -203,10 +220,10 @@ def _labels(rows: _Rows, column: str, path: Path) -> list[Any]:
     return found
 
 
-def _refuse_missing(found: Sequence[Any], rows: _Rows, rule: str) -> None:
+def _refuse_missing(found: Sequence[Any], places: Sequence[str], rule: str) -> None:
     missing = [
         place
-        for value, place in zip(found, rows.places, strict=True)
+        for value, place in zip(found, places, strict=True)
         # A number that differs from itself is JSON's NaN.
         if value is None or value != value or (isinstance(value, str) and not value.strip())
     ]

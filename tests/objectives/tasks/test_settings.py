@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 
@@ -17,6 +18,8 @@ def test_kinds():
         "text",
         "images",
         "arrays",
+        "hf-dataset:NAME",
+        "torchvision:NAME",
         "module:function",
     )
 
@@ -31,6 +34,16 @@ def test_name_is_the_file_or_the_kind():
     assert TaskSettings(kind="images", path="/data/pets").name == "pets"
     assert TaskSettings(kind="digits").name == "digits"
     assert TaskSettings(kind="my_data:load").name == "my_data:load"
+    assert TaskSettings(kind="torchvision:MNIST", path="/data").name == "MNIST"
+    assert TaskSettings(kind="hf-dataset:ylecun/mnist").name == "mnist"
+
+
+def test_later_keys_are_no_part_of_what_tasks_were_without_them():
+    plain = TaskSettings(kind="hf-dataset:a/b")
+    assert {"eval_fraction", "image_column", "subset"}.isdisjoint(plain.identity())
+    assert dataclasses.replace(plain, eval_fraction=0.5).identity() == plain.identity()
+    assert dataclasses.replace(plain, subset="s").identity()["subset"] == "s"
+    assert dataclasses.replace(plain, path="/a").identity() == plain.identity()
 
 
 @pytest.mark.parametrize(
@@ -60,6 +73,23 @@ def test_name_is_the_file_or_the_kind():
         ({"validation_fraction": 0.5, "test_fraction": 0.5}, "add up to 1: lower one"),
         ({"kind": "images", "path": "/a", "image_size": 0}, "image_size .* at least 1 .* is 0"),
         ({"kind": "images", "path": "/a", "channels": 2}, "channels must be 1 .* or 3 .* is 2"),
+        ({"eval_fraction": 0.0}, "eval_fraction must lie above 0 and be at most 1, but is 0.0: 1"),
+        ({"eval_fraction": 1.1}, "eval_fraction .* but is 1.1"),
+        ({"eval_fraction": float("nan")}, "eval_fraction .* but is nan"),
+        ({"kind": "torchvision:"}, "'torchvision:' must name a data set, as in 'torchvision:MNIST"),
+        ({"kind": "hf-dataset:"}, "must name a data set, as in 'hf-dataset:ylecun/mnist'"),
+        ({"kind": "hf-dataset"}, "'hf-dataset' is unknown. Did you mean 'hf-dataset:NAME'"),
+        ({"kind": "torchvision:MNIST", "target": "y"}, "'torchvision:MNIST' has no use for 'targe"),
+        ({"kind": "torchvision:MNIST", "path": "data"}, "path 'data' must be absolute"),
+        (
+            {"kind": "hf-dataset:a/b", "path": "/a", "subset": "s"},
+            "'hf-dataset:a/b' takes one of 'subset' and 'path', but both are set, to 's' and '/a'",
+        ),
+        (
+            {"kind": "hf-dataset:a/b", "text_column": "t", "image_column": "i"},
+            "takes one of 'text_column' and 'image_column'",
+        ),
+        ({"kind": "csv", "path": "/a", "target": "y", "subset": "s"}, "no use for 'subset'"),
     ],
 )
 def test_bad_settings_are_refused(keys, message):

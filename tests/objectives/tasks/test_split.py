@@ -11,7 +11,7 @@ from greenfront.errors import DataError
 from greenfront.objectives.tasks.labels import encode_labels
 from greenfront.objectives.tasks.raw import Raw, tensor
 from greenfront.objectives.tasks.settings import TaskSettings
-from greenfront.objectives.tasks.split import assemble, split_indices
+from greenfront.objectives.tasks.split import assemble, evaluation_rows, split_indices
 from greenfront.objectives.tasks.standardise import standardise
 
 SETTINGS = TaskSettings(kind="my_data:load")
@@ -58,6 +58,95 @@ def test_any_start_of_a_split_mixes_classes():
     indices = split_indices(labels, validation_fraction=0.2, test_fraction=0.2, seed=0)
     for rows in indices.values():
         assert set(labels[rows[:40]]) == {0, 1}
+
+
+@given(
+    counts=st.lists(
+        st.tuples(st.integers(2, 40), st.integers(0, 20)), min_size=1, max_size=6
+    ).filter(lambda counts: any(held_out for _, held_out in counts)),
+    validation=st.floats(0.01, 0.98),
+    seed=st.integers(0, 2**32),
+)
+def test_split_properties_with_a_test_split_of_its_own(counts, validation, seed):
+    others, held_out = np.array(counts).T
+    labels = np.repeat(np.tile(np.arange(len(counts)), 2), np.concatenate([others, held_out]))
+    is_test = np.arange(len(labels)) >= others.sum()
+    keys = {"validation_fraction": validation, "test_fraction": 0.01, "seed": seed}
+    indices = split_indices(labels, **keys, is_test=is_test)
+    everything = np.concatenate(list(indices.values()))
+    np.testing.assert_array_equal(np.sort(everything), np.arange(len(labels)))
+    np.testing.assert_array_equal(np.sort(indices["test"]), np.flatnonzero(is_test))
+    dealt = np.bincount(labels[indices["validation"]], minlength=len(counts))
+    assert np.all(dealt >= 1)
+    assert np.all(np.abs(dealt - validation * others) <= 1)
+    assert np.all(np.bincount(labels[indices["train"]], minlength=len(counts)) >= 1)
+    for split, rows in split_indices(labels, **keys, is_test=is_test).items():
+        np.testing.assert_array_equal(rows, indices[split])
+
+
+def test_classes_must_be_trained_on_besides_their_own_test_split():
+    raw = raw_data(["a"] * 6 + ["b"] * 6)
+    raw = dataclasses.replace(raw, is_test=np.arange(12) >= 7)
+    with pytest.raises(
+        DataError, match=r"toy: .* at least 2 .* there are only 1 in class 'b': add"
+    ):
+        assemble(raw, SETTINGS, seed=0)
+
+
+@given(
+    labels=st.lists(st.integers(0, 5), min_size=1, max_size=200),
+    fractions=st.tuples(st.floats(0.001, 1), st.floats(0.001, 1)),
+)
+def test_evaluation_properties(labels, fractions):
+    labels = np.array(labels)
+    small, large = (evaluation_rows(labels, fraction) for fraction in sorted(fractions))
+    assert set(small) <= set(large) <= set(range(len(labels)))
+    assert len(set(large)) == len(large)
+    counts = np.bincount(labels)
+    for rows, fraction in zip((small, large), sorted(fractions), strict=True):
+        chosen = np.bincount(labels[rows], minlength=len(counts))
+        assert np.all(chosen >= (counts > 0))
+        assert np.all(np.abs(chosen - fraction * counts) <= 1)
+        np.testing.assert_array_equal(evaluation_rows(labels, fraction), rows)
+    np.testing.assert_array_equal(evaluation_rows(labels, 1.0), np.arange(len(labels)))
+
+
+@given(fraction=st.floats(0.01, 0.99), seed=st.integers(0, 100))
+def test_trials_are_judged_on_a_part_of_the_validation_split(fraction, seed):
+    raw = raw_data(["a"] * 30 + ["b"] * 90 + ["c"] * 3)
+    whole = assemble(raw, SETTINGS, seed=seed)
+    settings = dataclasses.replace(SETTINGS, eval_fraction=fraction)
+    part = assemble(raw, settings, seed=seed)
+    for name in ("train", "full_validation", "test"):
+        np.testing.assert_array_equal(getattr(part, name).inputs, getattr(whole, name).inputs)
+        np.testing.assert_array_equal(getattr(part, name).labels, getattr(whole, name).labels)
+    rows = evaluation_rows(whole.validation.labels, fraction)
+    np.testing.assert_array_equal(part.validation.inputs, whole.validation.inputs[rows])
+    np.testing.assert_array_equal(part.validation.labels, whole.validation.labels[rows])
+    assert set(part.validation.labels) == {0, 1, 2}
+    assert part.facts.sizes == {**whole.facts.sizes, "evaluation": len(rows)}
+    assert part.facts.majority_fraction == np.mean(part.validation.labels == 1)
+    assert part.facts.fingerprint != whole.facts.fingerprint
+    assert assemble(raw, settings, seed=seed).facts == part.facts
+
+
+def test_the_whole_validation_split_is_one_object():
+    task = assemble(raw_data([0, 1] * 20), SETTINGS, seed=0)
+    assert task.full_validation is task.validation
+    assert "evaluation" not in task.facts.sizes
+
+
+def test_large_parts_of_the_validation_split_are_kept_in_a_file(tmp_path):
+    labels = np.arange(3000) % 3
+    raw = raw_data(labels, np.random.default_rng(0).integers(0, 9, (3000, 3, 60, 60), np.uint8))
+    settings = dataclasses.replace(SETTINGS, validation_fraction=0.3, eval_fraction=0.8)
+    first, again = (assemble(raw, settings, seed=0, cache=tmp_path) for _ in range(2))
+    plain = assemble(raw, settings, seed=0)
+    assert len(list(tmp_path.glob("encoded-*.npy"))) == 4
+    for task in (first, again):
+        assert isinstance(task.validation.inputs.base, np.memmap)
+        assert task.facts == plain.facts
+        np.testing.assert_array_equal(task.validation.inputs, plain.validation.inputs)
 
 
 def test_majority_of_training_is_looked_up_in_validation():

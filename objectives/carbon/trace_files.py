@@ -1,0 +1,185 @@
+"""Traces from files: plain CSV, exports of Electricity Maps, and stored answers of carbon APIs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from greenfront.errors import DataError, UsageError
+from greenfront.objectives.carbon.trace_json import checked_intensity, read_json, utc_seconds
+from greenfront.objectives.carbon.traces import Trace, as_instant
+
+__all__ = ["Factors", "read_trace"]
+
+Factors = Literal["life-cycle", "direct"]
+
+_PLAIN_UNITS = {
+    "g_per_kwh": "g/kWh",
+    "kg_per_kwh": "kg/kWh",
+    "kg_per_mwh": "kg/MWh",
+    "lbs_per_mwh": "lbs/MWh",
+}
+
+_MAPS_HEADING = re.compile(
+    r"carbon intensity gco2eq/kwh \((?P<factors>direct|lca|life ?-?cycle)\)", re.IGNORECASE
+)
+
+
+def read_trace(path: Path, *, factors: Factors = "life-cycle") -> Trace:
+    """Reads a trace; which of the formats it is shows in its content.
+
+    Known are CSV with the columns ``timestamp_utc`` and ``g_per_kwh`` (or ``kg_per_mwh``,
+    ``lbs_per_mwh``), exports of Electricity Maps with their current and older headings, and stored
+    JSON answers of the UK Carbon Intensity API, WattTime version 3 and Electricity Maps.
+
+    Args:
+        path: The file, in UTF-8.
+        factors: Which column of an Electricity Maps export to take: with the emissions of building
+            and fuelling the plants, or of burning alone. Other formats have one kind and ignore it.
+
+    Returns:
+        The trace. Missing rows and empty cells are gaps.
+
+    Raises:
+        UsageError: ``factors`` is unknown.
+        DataError: The file cannot be read or breaks a rule; the message names file and line.
+    """
+    if factors not in ("life-cycle", "direct"):
+        raise UsageError(f"factors: must be 'life-cycle' or 'direct', got {factors!r}")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path}: a carbon trace must be a CSV or JSON file in UTF-8, but cannot be read "
+            f"({error}): correct the path, or write the file again"
+        ) from error
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            answer = json.loads(text)
+        except ValueError as error:
+            raise DataError(
+                f"{path}: begins like JSON but is none ({error}); store the API's answer unchanged"
+            ) from error
+        return read_json(answer, str(path))
+    return _csv(text, path, factors)
+
+
+def _csv(text: str, path: Path, factors: Factors) -> Trace:
+    reader = csv.reader(io.StringIO(text), delimiter=_delimiter(text))
+    headings = [heading.strip() for heading in next(reader, [])]
+    rows = _numbered(reader, len(headings), path)
+    if any(_MAPS_HEADING.fullmatch(_ascii(heading)) for heading in headings):
+        return _maps(headings, rows, path, factors)
+    return _plain(headings, rows, path)
+
+
+def _delimiter(text: str) -> str:
+    heading = text.split("\n", 1)[0]
+    return max(",;\t", key=heading.count)
+
+
+def _ascii(heading: str) -> str:
+    return heading.replace("₂", "2")
+
+
+def _numbered(
+    reader: Iterator[list[str]], width: int, path: Path
+) -> Iterator[tuple[str, list[str]]]:
+    """Rows that are not empty, each with the name that messages call it by."""
+    for number, row in enumerate(reader, start=2):
+        if not any(cell.strip() for cell in row):
+            continue
+        where = f"{path}, line {number}"
+        if len(row) != width:
+            raise DataError(
+                f"{where}: must have {width} cells as the heading has, got {len(row)}; a decimal "
+                "comma needs semicolons between cells"
+            )
+        yield where, [cell.strip() for cell in row]
+
+
+def _plain(headings: list[str], rows: Iterator[tuple[str, list[str]]], path: Path) -> Trace:
+    lowered = [heading.lower() for heading in headings]
+    times = [name for name in ("timestamp_utc", "timestamp") if name in lowered]
+    units = [name for name in _PLAIN_UNITS if name in lowered]
+    if not times or len(units) != 1:
+        raise DataError(
+            f"{path}, line 1: the heading must be timestamp_utc,g_per_kwh (or timestamp with "
+            f"offsets, or one of {', '.join(list(_PLAIN_UNITS)[1:])}), an export of Electricity "
+            f"Maps, or the file JSON, got {','.join(headings)[:200]!r}; rename the columns"
+        )
+    at, value = lowered.index(times[0]), lowered.index(units[0])
+    listed = []
+    before: float | None = None
+    for where, row in rows:
+        instant = utc_seconds(row[at], where, heading_is_utc=times[0] == "timestamp_utc")
+        before = _after(before, instant, where)
+        unit = _PLAIN_UNITS[units[0]]
+        grams = checked_intensity(row[value], where, unit) if row[value] else None
+        listed.append((instant, grams, False))
+    basis = "as the file's giver says"
+    return Trace.of_rows(listed, region=path.stem, source=str(path), basis=basis)
+
+
+def _maps(
+    headings: list[str], rows: Iterator[tuple[str, list[str]]], path: Path, factors: Factors
+) -> Trace:
+    at = _column(headings, r"datetime \(utc\)", path, "Datetime (UTC)")
+    zone = _column(headings, r"zone id", path, "Zone id")
+    wanted = "direct" if factors == "direct" else "lca|life ?-?cycle"
+    value = _column(
+        headings, rf"carbon intensity gco2eq/kwh \((?:{wanted})\)", path, f"({factors})"
+    )
+    guess = (
+        _column(headings, r"data estimated", path, "") if _has(headings, "data estimated") else -1
+    )
+    listed = []
+    zones = set()
+    before: float | None = None
+    for where, row in rows:
+        zones.add(row[zone])
+        if len(zones) > 1:
+            raise DataError(
+                f"{where}: one file must hold one zone, got {' and '.join(sorted(zones))}; "
+                "keep the rows of one"
+            )
+        instant = utc_seconds(row[at], where, heading_is_utc=True)
+        before = _after(before, instant, where)
+        grams = checked_intensity(row[value], where) if row[value] else None
+        estimated = guess >= 0 and row[guess].lower() in ("true", "1", "yes")
+        listed.append((instant, grams, estimated))
+    return Trace.of_rows(
+        listed,
+        region=next(iter(zones), path.stem),
+        source=f"Electricity Maps, {path}",
+        basis=f"location-based, {factors}",
+    )
+
+
+def _has(headings: list[str], pattern: str) -> bool:
+    return any(re.fullmatch(pattern, _ascii(heading), re.IGNORECASE) for heading in headings)
+
+
+def _column(headings: list[str], pattern: str, path: Path, name: str) -> int:
+    for index, heading in enumerate(headings):
+        if re.fullmatch(pattern, _ascii(heading), re.IGNORECASE):
+            return index
+    raise DataError(
+        f"{path}, line 1: an export of Electricity Maps must have the column {name}, got "
+        f"{', '.join(headings)}; export it again, or choose other factors"
+    )
+
+
+def _after(before: float | None, instant: float, where: str) -> float:
+    if before is not None and instant <= before:
+        raise DataError(
+            f"{where}: instants must rise, got {as_instant(instant).isoformat()} after "
+            f"{as_instant(before).isoformat()}; sort the rows and keep one for each instant "
+            "(local times without an offset repeat an hour when summer time ends)"
+        )
+    return instant

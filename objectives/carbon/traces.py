@@ -1,0 +1,323 @@
+"""Carbon intensity over time: steps of constant intensity, with gaps that stay visible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenfront.errors import DataError, UsageError
+
+__all__ = ["FILLED_GAP_HOURS", "Kind", "Step", "Trace", "as_instant", "instant_seconds"]
+
+Kind = Literal["average", "marginal"]
+
+FILLED_GAP_HOURS = 6.0
+"""Longest gap that an integral may cross; a longer one hides too much of a day's shape."""
+
+_SECONDS_PER_HOUR = 3600.0
+
+
+def instant_seconds(name: str, instant: datetime) -> float:
+    """Seconds since 1970 of an instant.
+
+    Args:
+        name: What messages call it.
+        instant: With a time zone.
+
+    Raises:
+        UsageError: It has no time zone, so it could mean any of two dozen instants.
+    """
+    if instant.tzinfo is None or instant.utcoffset() is None:
+        raise UsageError(
+            f"{name}: must carry a time zone, got {instant.isoformat()}; add one, such as "
+            "datetime.now(UTC)"
+        )
+    return instant.timestamp()
+
+
+def as_instant(seconds: float) -> datetime:
+    """The inverse of :func:`instant_seconds`, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A stretch of time with one intensity.
+
+    Attributes:
+        start_seconds: First instant, in seconds since 1970.
+        end_seconds: The instant after the last.
+        g_per_kwh: Grams of CO₂ equivalent per kWh.
+        estimated: Whether the source forecast or estimated it.
+    """
+
+    start_seconds: float
+    end_seconds: float
+    g_per_kwh: float
+    estimated: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """Carbon intensity of a grid as steps in time.
+
+    What no step covers is a gap. A mean over a stretch of time may cross a gap of up to
+    :data:`FILLED_GAP_HOURS`, for which the line between the steps on both sides is taken, and
+    :meth:`filled_share` says how much of the stretch that was. A stretch that touches a longer gap,
+    or reaches beyond the trace, has no mean: :meth:`covers` is false and no schedule offers it.
+
+    Attributes:
+        steps: In order of time, without overlap; at least one.
+        region: The grid's name.
+        source: Who says so.
+        kind: ``"average"`` over all generation, or ``"marginal"``: of what one more kWh costs. They
+            answer different questions and are never mixed.
+        basis: What is counted, such as ``"location-based, life-cycle"``.
+
+    Raises:
+        DataError: No steps, an overlap, an empty step, or an impossible intensity.
+    """
+
+    steps: tuple[Step, ...]
+    region: str
+    source: str
+    kind: Kind = "average"
+    basis: str = "location-based, life-cycle"
+    _edges: NDArray[np.float64] = field(init=False, repr=False)
+    _values: NDArray[np.float64] = field(init=False, repr=False)
+    _sums: dict[str, NDArray[np.float64]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        starts = np.array([step.start_seconds for step in self.steps], dtype=float)
+        ends = np.array([step.end_seconds for step in self.steps], dtype=float)
+        values = np.array([step.g_per_kwh for step in self.steps], dtype=float)
+        self._check(starts, ends, values)
+        edges, pieces, filled = _filled(starts, ends, values)
+        lengths = np.diff(edges)
+        holes = np.isnan(pieces)
+        object.__setattr__(self, "_edges", edges)
+        object.__setattr__(self, "_values", pieces)
+        sums = {
+            "grams": lengths * np.where(holes, 0.0, pieces),
+            "filled": lengths * filled,
+            "holes": lengths * holes,
+        }
+        sums = {name: np.concatenate([[0.0], np.cumsum(part)]) for name, part in sums.items()}
+        object.__setattr__(self, "_sums", sums)
+
+    def _check(
+        self,
+        starts: NDArray[np.float64],
+        ends: NDArray[np.float64],
+        values: NDArray[np.float64],
+    ) -> None:
+        if not self.steps:
+            raise DataError(f"{self.source}: a trace must have at least one value, got none")
+        bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
+        if bad.size:
+            raise DataError(
+                f"{self.source}: an intensity must be a finite number of g/kWh of 0 or more, got "
+                f"{values[bad[0]]} at {as_instant(starts[bad[0]])}; leave the row out, it is then "
+                "a gap"
+            )
+        if not (np.all(starts < ends) and np.all(ends[:-1] <= starts[1:])):
+            raise DataError(
+                f"{self.source}: steps must follow each other in time without overlap; sort them "
+                "and keep one for each instant"
+            )
+
+    @property
+    def start(self) -> datetime:
+        """First instant, in UTC."""
+        return as_instant(float(self._edges[0]))
+
+    @property
+    def end(self) -> datetime:
+        """The instant after the last, in UTC."""
+        return as_instant(float(self._edges[-1]))
+
+    @property
+    def missing_hours(self) -> float:
+        """Hours between start and end that no step covers."""
+        whole = float(self._edges[-1] - self._edges[0])
+        return (whole - self._known_seconds) / _SECONDS_PER_HOUR
+
+    @property
+    def estimated_share(self) -> float:
+        """Share of the covered time that the source forecast or estimated, 0 to 1."""
+        estimated = sum(s.end_seconds - s.start_seconds for s in self.steps if s.estimated)
+        return estimated / self._known_seconds
+
+    @property
+    def _known_seconds(self) -> float:
+        return sum(step.end_seconds - step.start_seconds for step in self.steps)
+
+    def mean(self) -> float:
+        """Mean over all that the steps cover, weighted by time, without gaps; g/kWh."""
+        grams = sum((s.end_seconds - s.start_seconds) * s.g_per_kwh for s in self.steps)
+        return grams / self._known_seconds
+
+    def mean_between(self, start: datetime, end: datetime) -> float:
+        """Mean over ``[start, end)``, weighted by time; g/kWh.
+
+        Raises:
+            UsageError: An instant has no time zone, or ``end`` is not after ``start``.
+            DataError: The trace does not cover the stretch.
+        """
+        first, last = self._stretch(start, end)
+        mean = float(self.means(np.array([first]), last - first)[0])
+        if np.isnan(mean):
+            raise DataError(
+                f"{self.source}: must cover {start.isoformat()} to {end.isoformat()}, but reaches "
+                f"from {self.start.isoformat()} to {self.end.isoformat()} and may lack no more "
+                f"than {FILLED_GAP_HOURS:g} h in a row; choose a stretch inside it"
+            )
+        return mean
+
+    def covers(self, start: datetime, end: datetime) -> bool:
+        """Whether ``[start, end)`` lies within the trace and touches no long gap.
+
+        Raises:
+            UsageError: An instant has no time zone, or ``end`` is not after ``start``.
+        """
+        first, last = self._stretch(start, end)
+        return not bool(np.isnan(self.means(np.array([first]), last - first)[0]))
+
+    def filled_share(self, start: datetime, end: datetime) -> float:
+        """Share of ``[start, end)`` that lies in a short gap and was filled, 0 to 1.
+
+        Raises:
+            UsageError: An instant has no time zone, or ``end`` is not after ``start``.
+        """
+        first, last = self._stretch(start, end)
+        at = np.array([first, last])
+        filled = np.interp(at, self._edges, self._sums["filled"])
+        return float(filled[1] - filled[0]) / (last - first)
+
+    def means(self, starts: NDArray[np.float64], seconds: float) -> NDArray[np.float64]:
+        """Means over ``[start, start + seconds)`` for many starts at once.
+
+        Args:
+            starts: Seconds since 1970, any shape.
+            seconds: Length of each stretch, over 0.
+
+        Returns:
+            g/kWh in the shape of ``starts``; NaN where the trace does not cover the stretch.
+        """
+        ends = starts + seconds
+        grams, holes = (
+            np.interp(ends, self._edges, self._sums[name])
+            - np.interp(starts, self._edges, self._sums[name])
+            for name in ("grams", "holes")
+        )
+        within = (starts >= self._edges[0]) & (ends <= self._edges[-1])
+        usable = within & (holes <= 1e-6)
+        return np.where(usable, grams / seconds, np.nan)
+
+    def pieces(
+        self, first: float, last: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """The steps within a stretch, short gaps filled, long ones left out.
+
+        Args:
+            first: Start of the stretch in seconds since 1970.
+            last: Its end.
+
+        Returns:
+            Starts and ends in seconds since 1970, cut to the stretch, and g/kWh.
+        """
+        low = max(int(np.searchsorted(self._edges, first, side="right")) - 1, 0)
+        high = max(int(np.searchsorted(self._edges, last, side="left")), low)
+        starts = np.maximum(self._edges[:-1][low:high], first)
+        ends = np.minimum(self._edges[1:][low:high], last)
+        values = self._values[low:high]
+        keep = (starts < ends) & ~np.isnan(values)
+        return starts[keep], ends[keep], values[keep]
+
+    def _stretch(self, start: datetime, end: datetime) -> tuple[float, float]:
+        first, last = instant_seconds("start", start), instant_seconds("end", end)
+        if not first < last:
+            raise UsageError(
+                f"end: must be after start, got {start.isoformat()} to {end.isoformat()}"
+            )
+        return first, last
+
+    @classmethod
+    def of_rows(
+        cls,
+        rows: Iterable[tuple[float, float | None, bool]],
+        *,
+        region: str,
+        source: str,
+        kind: Kind = "average",
+        basis: str = "location-based, life-cycle",
+        step_seconds: float | None = None,
+    ) -> Trace:
+        """A trace from instants alone: each value holds until the next instant.
+
+        The commonest distance between instants is the length of a step; after a longer distance
+        there is a gap.
+
+        Args:
+            rows: Seconds since 1970, g/kWh (``None``: unknown) and whether it is estimated, in
+                order of time.
+            region: See :class:`Trace`.
+            source: See :class:`Trace`.
+            kind: See :class:`Trace`.
+            basis: See :class:`Trace`.
+            step_seconds: Length of a step where the source states it.
+
+        Raises:
+            DataError: Fewer than two rows and no stated step, or what :class:`Trace` refuses.
+        """
+        listed = list(rows)
+        starts = np.array([row[0] for row in listed], dtype=float)
+        if step_seconds is None:
+            if len(listed) < 2:
+                raise DataError(
+                    f"{source}: must have at least two rows, so that their distance tells how "
+                    f"long a value holds, got {len(listed)}; add rows"
+                )
+            distances, counts = np.unique(np.diff(starts), return_counts=True)
+            step_seconds = float(distances[np.argmax(counts)])
+        ends = starts + step_seconds
+        ends[:-1] = np.minimum(ends[:-1], starts[1:])
+        steps = tuple(
+            Step(start, float(end), value, estimated)
+            for (start, value, estimated), end in zip(listed, ends, strict=True)
+            if value is not None
+        )
+        return cls(steps, region, source, kind, basis)
+
+
+def _filled(
+    starts: NDArray[np.float64], ends: NDArray[np.float64], values: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Edges, intensities (NaN in a long gap) and what was filled, without holes in between."""
+    step = float(np.median(ends - starts))
+    edges: list[float] = [float(starts[0])]
+    pieces: list[float] = []
+    filled: list[bool] = []
+    for index in range(len(starts)):
+        if starts[index] > edges[-1]:
+            gap = float(starts[index]) - edges[-1]
+            parts = max(round(gap / step), 1)
+            short = gap <= FILLED_GAP_HOURS * _SECONDS_PER_HOUR
+            count = parts if short else 1
+            line = np.linspace(values[index - 1], values[index], parts + 2)[1:-1]
+            pieces.extend(line.tolist() if short else [np.nan])
+            filled.extend([short] * count)
+            edges.extend(np.linspace(edges[-1], starts[index], count + 1)[1:].tolist())
+        edges.append(float(ends[index]))
+        pieces.append(float(values[index]))
+        filled.append(False)
+    return (
+        np.array(edges),
+        np.array(pieces),
+        cast("NDArray[np.bool_]", np.array(filled, dtype=bool)),
+    )

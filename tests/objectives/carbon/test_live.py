@@ -1,0 +1,307 @@
+"""Against a real server on this host that plays what the services send."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from greenfront.errors import UsageError
+from greenfront.objectives.carbon.intensity import Intensity
+from greenfront.objectives.carbon.live import (
+    ElectricityMaps,
+    LiveIntensity,
+    LiveUnavailable,
+    Service,
+    UKCarbonIntensity,
+    reading_or_average,
+)
+
+NOW = datetime(2026, 11, 21, 9, 40, tzinfo=UTC)
+AVERAGE = Intensity(238.0, "GBR", "CodeCarbon, 2023: yearly average")
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+@dataclass
+class Host:
+    """What the server says to each request in turn, the last of them for ever."""
+
+    answers: list[Callable[[str], Answer]] = field(default_factory=list)
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    url: str = ""
+
+    def service(self, **settings: Any) -> Service:
+        return Service(self.url, **{"timeout_seconds": 5.0, "backoff_seconds": 0.01, **settings})
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    played = Host()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            number = min(len(played.asked), len(played.answers) - 1)
+            played.asked.append((self.path, self.headers.get("auth-token")))
+            status, headers, body = played.answers[number](self.path)
+            try:
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+            except OSError:
+                pass  # who asked has given up waiting
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    played.url = f"http://127.0.0.1:{server.server_port}"
+    yield played
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def sends(content: Any, status: int = 200, **headers: str) -> Callable[[str], Answer]:
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return lambda _path: (status, headers, body)
+
+
+def uk_half_hours(start: datetime, end: datetime, known_until: datetime) -> dict[str, Any]:
+    rows = []
+    while start < end:
+        stop = start + timedelta(minutes=30)
+        number = start.hour * 10
+        rows.append(
+            {
+                "from": f"{start:%Y-%m-%dT%H:%MZ}",
+                "to": f"{stop:%Y-%m-%dT%H:%MZ}",
+                "intensity": {
+                    "forecast": number + 1,
+                    "actual": number if stop <= known_until else None,
+                    "index": "moderate",
+                },
+            }
+        )
+        start = stop
+    return {"data": rows}
+
+
+def uk_by_path(path: str) -> Answer:
+    """What the service sends for the range that is asked for; it begins a half-hour early."""
+    instants = [
+        datetime.fromisoformat(text) for text in re.findall(r"20\d\d-\d\d-\d\dT\d\d:\d\dZ", path)
+    ]
+    start = instants[0].replace(minute=instants[0].minute // 30 * 30)
+    end = instants[1] if len(instants) == 2 else start + timedelta(hours=48)
+    if end - start > timedelta(days=14):
+        return 400, {}, b'{"error": {"code": "400 Bad Request"}}'
+    body = uk_half_hours(start, end, NOW - timedelta(minutes=30))
+    return 200, {}, json.dumps(body).encode()
+
+
+def maps_history(newest: datetime, key: str = "history") -> dict[str, Any]:
+    hours = [newest - timedelta(hours=back) for back in reversed(range(24))]
+    return {
+        "zone": "DE",
+        key: [
+            {
+                "zone": "DE",
+                "carbonIntensity": 300 + hour.hour,
+                "datetime": f"{hour:%Y-%m-%dT%H:%M:%S.000Z}",
+                "emissionFactorType": "lifecycle",
+                "isEstimated": hour == newest,
+            }
+            for hour in hours
+        ],
+    }
+
+
+def test_uk_fetches_four_weeks_in_parts_that_the_service_allows(host: Host) -> None:
+    host.answers = [uk_by_path]
+    live = UKCarbonIntensity(host.service())
+    trace = live.recent(NOW)
+    assert len(host.asked) == 3
+    assert host.asked[0][0] == "/intensity/2026-10-24T09:40Z/2026-11-06T09:40Z"
+    assert trace.covers(NOW - timedelta(days=28), NOW)
+    assert trace.missing_hours == 0
+    assert trace.region == "GB"
+
+
+def test_uk_now_is_the_forecast_while_the_half_hour_runs(host: Host) -> None:
+    host.answers = [uk_by_path]
+    found = reading_or_average(UKCarbonIntensity(host.service(), past_days=1), AVERAGE, NOW)
+    assert (found.g_per_kwh, found.kind, found.age_hours) == (91, "estimated", 0)
+
+
+def test_uk_ahead(host: Host) -> None:
+    host.answers = [uk_by_path]
+    trace = UKCarbonIntensity(host.service()).ahead(NOW)
+    assert host.asked == [("/intensity/2026-11-21T09:40Z/fw48h", None)]
+    assert trace.covers(NOW, NOW + timedelta(hours=47))
+    assert trace.estimated_share == 1
+
+
+def test_electricity_maps_sends_zone_and_token(host: Host) -> None:
+    host.answers = [sends(maps_history(NOW.replace(minute=0)))]
+    live = ElectricityMaps("DE", "secret", host.service())
+    trace = live.recent(NOW)
+    assert host.asked == [("/v3/carbon-intensity/history?zone=DE", "secret")]
+    assert trace.end == datetime(2026, 11, 21, 10, tzinfo=UTC)
+    assert trace.basis == "location-based, life-cycle"
+    assert "secret" not in repr(live)
+    found = reading_or_average(live, AVERAGE, NOW)
+    assert (found.g_per_kwh, found.kind) == (309, "estimated")
+
+
+def test_electricity_maps_ahead(host: Host) -> None:
+    forecast = maps_history(NOW.replace(minute=0) + timedelta(hours=23), "forecast")
+    host.answers = [sends(forecast)]
+    trace = ElectricityMaps("DE", "secret", host.service()).ahead(NOW)
+    assert host.asked[0][0] == "/v3/carbon-intensity/forecast?zone=DE"
+    assert (trace.start, trace.estimated_share) == (NOW.replace(minute=0), 1)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_token_is_the_users_to_mend(host: Host, status: int) -> None:
+    host.answers = [sends({"error": "Invalid auth-token"}, status)]
+    live = ElectricityMaps("DE", "secret", host.service())
+    with pytest.raises(UsageError, match=rf"token: .* refuses it with {status}; check") as told:
+        reading_or_average(live, AVERAGE, NOW)
+    assert len(host.asked) == 1  # asking again would not help
+    assert "secret" not in str(told.value)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_busy_service_is_asked_again(host: Host, status: int) -> None:
+    fine = sends(maps_history(NOW.replace(minute=0)))
+    host.answers = [sends({}, status), sends({}, status), fine]
+    found = reading_or_average(ElectricityMaps("DE", "x", host.service()), AVERAGE, NOW)
+    assert found.kind == "estimated"
+    assert len(host.asked) == 3
+
+
+def test_a_service_that_stays_busy_gives_the_average_and_says_why(host: Host) -> None:
+    host.answers = [sends({}, 500)]
+    live = ElectricityMaps("DE", "x", host.service())
+    with pytest.raises(LiveUnavailable, match=r"no answer in 3 attempts \(status 500\)"):
+        live.recent(NOW)
+    found = reading_or_average(live, AVERAGE, NOW)
+    assert (found.g_per_kwh, found.kind, found.age_hours) == (238, "average", None)
+    assert re.match(
+        r"yearly average of GBR \(CodeCarbon.*\), because http.*: no answer in 3", found.source
+    )
+
+
+def test_a_service_that_asks_for_a_long_wait_is_not_waited_for(host: Host) -> None:
+    host.answers = [sends({}, 429, **{"Retry-After": "3600"})]
+    with pytest.raises(LiveUnavailable, match="busy, asks to wait 3600 s"):
+        ElectricityMaps("DE", "x", host.service()).recent(NOW)
+    assert len(host.asked) == 1
+
+
+def test_what_is_not_there_is_not_asked_for_again(host: Host) -> None:
+    host.answers = [sends({"error": "no such zone"}, 404)]
+    with pytest.raises(LiveUnavailable, match="answers with status 404"):
+        ElectricityMaps("XX", "x", host.service()).recent(NOW)
+    assert len(host.asked) == 1
+
+
+def test_a_silent_service_is_given_up(host: Host) -> None:
+    def silent(_path: str) -> Answer:
+        time.sleep(0.4)
+        return 200, {}, b"{}"
+
+    host.answers = [silent]
+    service = host.service(timeout_seconds=0.05, attempts=2)
+    with pytest.raises(LiveUnavailable, match=r"no answer in 2 attempts \(ReadTimeout"):
+        UKCarbonIntensity(service).recent(NOW)
+    assert len(host.asked) == 2
+
+
+def test_nobody_there(host: Host) -> None:
+    host.answers = [sends({})]
+    nobody = Service("http://127.0.0.1:9", attempts=2, backoff_seconds=0.01)
+    with pytest.raises(LiveUnavailable, match=r"no answer in 2 attempts \(ConnectError"):
+        UKCarbonIntensity(nobody).ahead(NOW)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"<html>maintenance</html>", "sends no valid JSON"),
+        (b'{"data": ', "sends no valid JSON"),
+        (b"[]", "the answer cannot be used: UK Carbon Intensity API: 'data' must be"),
+        (b'{"data": []}', "the answer cannot be used: .* at least one value"),
+        (b'{"data": [{"intensity": {"actual": -3}}]}', "cannot be used: .* entry 1: the intensity"),
+        (b'{"data": [{"intensity": {"actual": 3}, "from": 7}]}', "cannot be used: .* ISO 8601"),
+    ],
+)
+def test_malformed_answers(host: Host, content: bytes, message: str) -> None:
+    host.answers = [sends(content)]
+    live = UKCarbonIntensity(host.service())
+    with pytest.raises(LiveUnavailable, match=message):
+        live.ahead(NOW)
+    assert reading_or_average(live, AVERAGE, NOW).kind == "average"
+
+
+@pytest.mark.parametrize(("hours", "kind"), [(2, "estimated"), (5, "average")])
+def test_stale_values_are_refused(host: Host, hours: int, kind: str) -> None:
+    newest = NOW.replace(minute=0) - timedelta(hours=hours)
+    host.answers = [sends(maps_history(newest))]
+    live: LiveIntensity = ElectricityMaps("DE", "x", host.service())
+    found = reading_or_average(live, AVERAGE, NOW, stale_after_hours=3)
+    assert found.kind == kind
+    if kind == "average":
+        assert "its newest value is 4.7 h old, more than the 3 h" in found.source
+    else:
+        assert found.age_hours == pytest.approx(1 + 40 / 60)
+
+
+def test_values_of_the_future_alone_are_no_reading(host: Host) -> None:
+    host.answers = [sends(maps_history(NOW + timedelta(days=9)))]
+    found = reading_or_average(ElectricityMaps("DE", "x", host.service()), AVERAGE, NOW)
+    assert "has nothing up to 2026-11-21" in found.source
+
+
+def test_settings_are_checked() -> None:
+    with pytest.raises(UsageError, match=r"base_url: must begin with https:// .* got 'ftp://x'"):
+        Service("ftp://x")
+    with pytest.raises(UsageError, match=r"attempts and timeout_seconds: .* got 0 and 10"):
+        Service("http://x", attempts=0)
+    with pytest.raises(UsageError, match="past_days: must be 1 or more, got 0"):
+        UKCarbonIntensity(past_days=0)
+
+
+def test_naive_instants_are_refused() -> None:
+    with pytest.raises(UsageError, match="now: must carry a time zone"):
+        UKCarbonIntensity().recent(datetime(2026, 1, 1))
+
+
+def test_importing_and_making_opens_no_socket() -> None:
+    """In a fresh process in which any socket is an error."""
+    code = (
+        "import socket, sys\n"
+        "def refuse(*a, **k): raise SystemExit('a socket was opened')\n"
+        "socket.socket = refuse\n"
+        "from greenfront.objectives.carbon import live, trace_files, forecast, schedule\n"
+        "live.UKCarbonIntensity(); live.ElectricityMaps('DE', 'x')\n"
+        "assert 'httpx' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
