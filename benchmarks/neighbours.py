@@ -2,7 +2,8 @@
 
 Each measurement runs a whole trial (training, export, inference) with a lineage store of its own,
 in turns: quiet, busy, quiet, busy … Neighbours are two processes that do arithmetic without end.
-Prints the two medians and their ratio, for our energy and for wall time.
+Prints the two medians and their ratio, for our energy, for wall time, and for what CodeCarbon says
+of the same trials (machine mode, its default): of the CPU, and in all with its memory.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from greenfront.objectives.metering.codecarbon import offline_tracker
 from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.scores import energy_kwh
@@ -33,8 +35,11 @@ def ignore(*_anything: Any) -> None:
     """Charges nobody."""
 
 
-def measure(busy: bool, epochs: int) -> tuple[float, float]:
-    """Energy of one trial in kWh, and its wall time in seconds."""
+MEASURES = ("energy_kwh", "wall_seconds", "codecarbon_cpu_kwh", "codecarbon_kwh")
+
+
+def measure(busy: bool, epochs: int, tracker: Any) -> tuple[float, ...]:
+    """One trial in all measures."""
     file = StudyFile.from_stored(
         {"task": {"kind": "mnist5k"}, "training": {"epochs": epochs, "device": "cpu"}}
     )
@@ -46,9 +51,11 @@ def measure(busy: bool, epochs: int) -> tuple[float, float]:
             evaluator, facts, _, _ = explore(file, detect(), Path(folder))
             candidate = baseline_candidates(file.options(facts))[-1]
             hooks = CallHooks(charge=ignore)
+            tracker.start_task()
             began = time.perf_counter()
             outcome = Outcome.from_json(evaluator.call("trial", candidate.to_json(), hooks))
             seconds = time.perf_counter() - began
+            told = tracker.stop_task()
             evaluator.close(ignore)
     finally:
         for neighbour in neighbours:
@@ -57,7 +64,7 @@ def measure(busy: bool, epochs: int) -> tuple[float, float]:
     energy = energy_kwh(outcome, file.objectives.predictions)
     if energy is None:
         raise SystemExit("no instrument here can tell the energy")
-    return energy, seconds
+    return energy, seconds, told.cpu_energy, told.energy_consumed
 
 
 def main() -> None:
@@ -66,31 +73,24 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="only the last line")
     arguments = parser.parse_args()
     pairs, epochs = (3, 2) if arguments.quick else (7, 4)
-    found: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
+    tracker = offline_tracker("machine")
+    tracker.start_task()  # its first task takes seconds
+    tracker.stop_task()
+    found: dict[bool, list[tuple[float, ...]]] = {False: [], True: []}
     for _ in range(pairs):
         for busy in (False, True):
-            found[busy].append(measure(busy, epochs))
-
-    def median(busy: bool, part: int) -> float:
-        return statistics.median(pair[part] for pair in found[busy])
-
-    ratios = [
-        [b[part] / q[part] for q, b in zip(found[False], found[True], strict=True)]
-        for part in (0, 1)
-    ]
-    result = {
-        "pairs": pairs,
-        "quiet_energy_kwh": median(False, 0),
-        "busy_energy_kwh": median(True, 0),
-        "energy_ratio": statistics.median(ratios[0]),
-        "worst_energy_ratio": max(ratios[0], key=lambda ratio: abs(ratio - 1)),
-        "quiet_wall_seconds": median(False, 1),
-        "busy_wall_seconds": median(True, 1),
-        "wall_ratio": statistics.median(ratios[1]),
-    }
+            found[busy].append(measure(busy, epochs, tracker))
+    result: dict[str, float] = {"pairs": pairs}
+    for part, name in enumerate(MEASURES):
+        quiet, busied = ([pair[part] for pair in found[busy]] for busy in (False, True))
+        ratios = [b / q for q, b in zip(quiet, busied, strict=True)]
+        result[f"quiet_{name}"] = statistics.median(quiet)
+        result[f"busy_{name}"] = statistics.median(busied)
+        result[f"{name}_ratio"] = statistics.median(ratios)
+        result[f"{name}_worst_ratio"] = max(ratios, key=lambda ratio: abs(ratio - 1))
     if not arguments.json:
         for name, value in result.items():
-            print(f"{name:20} {value:.6g}")
+            print(f"{name:32} {value:.6g}")
     print(json.dumps(result))
 
 

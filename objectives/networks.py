@@ -12,19 +12,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from greenfront.objectives.stages.distil import Lessons
 from greenfront.objectives.stages.examples import TrainingData, encoded
 from greenfront.objectives.stages.prune import prune
 from greenfront.objectives.stages.structure import load_network
 from greenfront.objectives.stages.train import EpochReport, train
-from greenfront.objectives.tasks.task import Task
+from greenfront.objectives.tasks.task import Labelled, Task
 from greenfront.spaces.architectures.architecture import Architecture
 from greenfront.spaces.architectures.registry import architecture
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate, Placement, Pruning
 
 __all__ = ["Networks", "family_of"]
 
-GRADIENT_EXAMPLES = 256
-"""For importances that ask how the loss changes."""
+GRADIENT_BATCH = 64
+"""Examples at once for importances that ask how the loss changes."""
 
 ENCODINGS_KEPT = 3
 
@@ -57,6 +58,11 @@ class Networks:
             if len(self._encoded) > ENCODINGS_KEPT:
                 self._encoded.popitem(last=False)
         return self._encoded[key]
+
+    def encoded(self, candidate: Candidate, split: Labelled) -> Labelled:
+        """Another split of the task as a candidate's family takes it."""
+        family, shape = family_of(candidate), dict(candidate.architecture.shape)
+        return Labelled(family.encode(shape, split.inputs, self.task.train.inputs), split.labels)
 
     def baseline(self, name: str) -> Candidate:
         """The untouched baseline of a family."""
@@ -97,8 +103,10 @@ class Networks:
         candidate: Candidate,
         *,
         seed: int,
-        teacher_logits: Tensor | None,
+        lessons: Lessons | None,
         on_epoch: Callable[[EpochReport], None],
+        say: Callable[[str], None],
+        compiled: bool = False,
         tuning: bool = True,
         epochs: int | None = None,
     ) -> int:
@@ -108,8 +116,10 @@ class Networks:
             model: Of the candidate.
             candidate: Knobs.
             seed: For the order of the examples.
-            teacher_logits: ``[n, classes]``, where it is distilled.
+            lessons: Of its teacher, where it is distilled.
             on_epoch: Called after each epoch.
+            say: Hears what went wrong and could be mended.
+            compiled: Whether training steps are compiled.
             tuning: Whether this comes after a first training.
             epochs: Of the tuning; by default the candidate's.
 
@@ -127,10 +137,13 @@ class Networks:
             seed=seed,
             stage="fine-tune" if tuning else "train",
             head=family.head(model),
+            blocks=family.blocks(model) if training.layer_decay < 1 else (),
             body_rate=family.body_rate,
             distillation=candidate.distillation,
-            teacher_logits=teacher_logits,
+            lessons=lessons,
+            compiled=compiled,
             on_epoch=on_epoch,
+            say=say,
         )
 
     def prune(
@@ -142,9 +155,12 @@ class Networks:
     ) -> float:
         """Narrows a candidate's network in place; see :mod:`greenfront.objectives.stages.prune`."""
         data = self.data(candidate)
+        # A split may be sorted, and a batch larger than all of it.
+        order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))
 
-        def loss(network: nn.Module) -> Tensor:
-            some = slice(0, GRADIENT_EXAMPLES)
+        def loss(network: nn.Module, number: int) -> Tensor:
+            places = torch.arange(GRADIENT_BATCH * number, GRADIENT_BATCH * (number + 1))
+            some = order[places % len(order)].to(self.device)
             logits = network(data.train.batch(some))
             return functional.cross_entropy(logits, data.train.labels[some])
 

@@ -40,6 +40,30 @@ class Sizing:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeat:
+    """One more measurement of a finished trial's exported file.
+
+    Attributes:
+        accuracy: Share of the whole validation split that it classifies rightly.
+        inference: Energy of one prediction.
+        latency_seconds: Median wall time of one prediction.
+    """
+
+    accuracy: float
+    inference: Reading
+    latency_seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain values that ``json.dumps`` takes."""
+        return {**asdict(self), "inference": self.inference.to_json()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Inverse of :meth:`to_json`."""
+        return cls(**{**data, "inference": Reading.from_json(data["inference"])})
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """A finished trial, measured on the exported artefact as it was reloaded.
 
@@ -60,6 +84,13 @@ class Outcome:
             exported from.
         agreement: Share of examples that both classify alike.
         unreal: Why what is claimed for the file is not there, in words; empty where it is.
+        inference_spread: Half of the 95 % confidence interval of ``inference``, as a share of it,
+            over the blocks of its measurement; ``None`` if unknown.
+        measurements: How often the exported file was measured; above 1 accuracy, inference and
+            latency are medians.
+        zeros: Share of zeros among the exported file's weights: achieved, not asked for.
+        compressed_bytes: Size of the file when it is sent compressed; only where weights were set
+            to zero, which saves nothing else.
     """
 
     accuracy: float
@@ -76,6 +107,10 @@ class Outcome:
     max_error: float | None = None
     agreement: float | None = None
     unreal: tuple[str, ...] = ()
+    inference_spread: float | None = None
+    measurements: int = 1
+    zeros: float = 0.0
+    compressed_bytes: int | None = None
 
     @property
     def making(self) -> Reading:

@@ -13,6 +13,8 @@ JOULES_PER_KWH = 3.6e6
 Kind = Literal["measured", "modelled", "unavailable"]
 """How a number of joules was come by: a counter, a model, or not at all."""
 
+_BESIDE = ("reserved_joules", "throttled_seconds")
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -27,6 +29,9 @@ class Reading:
         cpu_seconds: CPU time of the process tree within the window.
         wall_seconds: Length of the window.
         flags: What a reader must know about this one reading (sorted, unique).
+        reserved_joules: Beside ``joules`` and not in it: this work's share of what the idle machine
+            draws anyway. ``None`` where the source does not keep the two apart.
+        throttled_seconds: How long heat slowed the component down within the window.
     """
 
     joules: float | None
@@ -37,6 +42,8 @@ class Reading:
     cpu_seconds: float
     wall_seconds: float
     flags: tuple[str, ...] = ()
+    reserved_joules: float | None = None
+    throttled_seconds: float = 0.0
 
     @property
     def kwh(self) -> float | None:
@@ -44,12 +51,19 @@ class Reading:
         return None if self.joules is None else self.joules / JOULES_PER_KWH
 
     def to_json(self) -> dict[str, Any]:
-        """Returns plain values that ``json.dumps`` takes."""
+        """Returns plain values that ``json.dumps`` takes: what the ledger and outcomes keep."""
+        kept = self.to_message()
+        for beside in _BESIDE:
+            del kept[beside]
+        return kept
+
+    def to_message(self) -> dict[str, Any]:
+        """Returns plain values that ``json.dumps`` takes, with what stands beside the energy."""
         return {**asdict(self), "flags": list(self.flags)}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Inverse of :meth:`to_json`."""
+        """Inverse of :meth:`to_message`, and of :meth:`to_json` as far as that goes."""
         return cls(**{**data, "flags": tuple(data["flags"])})
 
 
@@ -89,4 +103,6 @@ def total(readings: Iterable[Reading]) -> Reading:
         cpu_seconds=sum(part.cpu_seconds for part in parts),
         wall_seconds=sum(part.wall_seconds for part in parts),
         flags=tuple(sorted({flag for part in parts for flag in part.flags})),
+        reserved_joules=_sum([part.reserved_joules for part in parts]) if parts else None,
+        throttled_seconds=sum(part.throttled_seconds for part in parts),
     )

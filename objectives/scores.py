@@ -47,12 +47,17 @@ def least_energy_kwh(sizing: Sizing, predictions: float) -> float | None:
 
 
 def co2_kg(outcome: Outcome, predictions: float, carbon: CarbonModel) -> float | None:
-    """CO₂ equivalent of the same energy and of the CPU time behind it (SCI, ISO/IEC 21031:2024)."""
-    energy = energy_kwh(outcome, predictions)
-    if energy is None:
+    """CO₂ equivalent of the same energy and of the CPU time behind it (SCI, ISO/IEC 21031:2024).
+
+    Making and predictions each at their own intensity, which is never that of the moment at which
+    the trial happened to run.
+    """
+    making, inference = outcome.making, outcome.inference
+    if making.kwh is None or inference.kwh is None:
         return None
-    seconds = outcome.making.cpu_seconds + predictions * outcome.inference.cpu_seconds
-    return carbon.co2_kg(energy, seconds / 3600)
+    made = carbon.making_co2_kg(making.kwh, making.cpu_seconds / 3600)
+    hours = predictions * inference.cpu_seconds / 3600
+    return made + carbon.co2_kg(predictions * inference.kwh, hours)
 
 
 def values_of(

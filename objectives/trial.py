@@ -9,42 +9,32 @@ What is credited in the end is measured on the exported file, loaded again.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from greenfront.objectives.chain import MODEL, Chain
+from greenfront.objectives.chain import Chain
+from greenfront.objectives.exporting import MODEL
 from greenfront.objectives.host import Host
 from greenfront.objectives.memory import peak_memory_bytes, reset_peak_memory
 from greenfront.objectives.networks import Networks
-from greenfront.objectives.outcome import Outcome, Sizing
+from greenfront.objectives.outcome import Outcome, Repeat, Sizing
 from greenfront.objectives.readings import Reading
-from greenfront.objectives.stages.evaluate import accuracy, inference_cost, open_artefact
+from greenfront.objectives.stages.evaluate import (
+    InferenceCost,
+    Measuring,
+    accuracy,
+    inference_cost,
+    open_artefact,
+)
 from greenfront.objectives.stages.export import to_onnx, weight_count
 from greenfront.objectives.stages.lineage import LineageStore
 from greenfront.objectives.stages.train import train
 from greenfront.objectives.tasks.task import Task
 from greenfront.spaces.candidate import Candidate
 
-__all__ = ["Measuring", "TrialRunner"]
-
-
-@dataclass(frozen=True, slots=True)
-class Measuring:
-    """How inference is measured.
-
-    Attributes:
-        batch: Examples a call.
-        threads: Threads of the runtime.
-        blocks: Metered repetitions; the median counts.
-        block_seconds: Length of one repetition.
-    """
-
-    batch: int = 1
-    threads: int = 1
-    blocks: int = 7
-    block_seconds: float = 0.1
+__all__ = ["TrialRunner"]
 
 
 class TrialRunner:
@@ -94,16 +84,21 @@ class TrialRunner:
             path = Path(folder) / MODEL
             to_onnx(model, data.train.inputs[:1], path)
             weights = weight_count(path)
-            path = self.chain.quantized(candidate, data, path, path.with_name("small.onnx"))
+            path = self.chain.exporting.quantized(
+                candidate, data, path, path.with_name("small.onnx")
+            )
             session, size = open_artefact(path, self.measuring.threads), path.stat().st_size
         cost = inference_cost(
             session,
             data.validation.inputs.cpu().numpy(),
             self.host,
             phase="size",
-            batch=self.measuring.batch,
-            blocks=blocks,
-            block_seconds=self.measuring.block_seconds / 2,
+            measuring=replace(
+                self.measuring,
+                block_seconds=self.measuring.block_seconds / 2,
+                least_blocks=blocks,
+                most_blocks=blocks,
+            ),
             padding=data.validation.padding,
         )
         return Sizing(weights, flops, size, cost.reading, cost.latency_seconds)
@@ -119,21 +114,7 @@ class TrialRunner:
         if candidate.pruning.scope == "uniform":
             self.host.sized(self.size(candidate))  # a global cut depends on trained weights
         made = self.chain.made(candidate)
-        session = open_artefact(made.path, self.measuring.threads)
-        validation = self.networks.data(candidate).validation
-        inputs, padding = validation.inputs.cpu().numpy(), validation.padding
-        with self.host.phase("evaluate"):
-            score = accuracy(session, replace(self.task.validation, inputs=inputs), padding)
-        cost = inference_cost(
-            session,
-            inputs,
-            self.host,
-            phase="inference",
-            batch=self.measuring.batch,
-            blocks=self.measuring.blocks,
-            block_seconds=self.measuring.block_seconds,
-            padding=padding,
-        )
+        score, cost = self._measured(made.path, candidate, "evaluate", "inference")
         facts = made.facts
         return Outcome(
             accuracy=score,
@@ -150,7 +131,54 @@ class TrialRunner:
             max_error=float(facts["max_error"]),
             agreement=float(facts["agreement"]),
             unreal=tuple(facts["unreal"]),
+            zeros=float(facts["zeros"]),
+            compressed_bytes=facts["compressed_bytes"],
+            inference_spread=cost.spread,
         )
+
+    def repeat(self, candidate: Candidate, artefact: str) -> Repeat | None:
+        """Measures a model again that a trial has left; nothing is trained.
+
+        Args:
+            candidate: What it was made of.
+            artefact: See :class:`Outcome`.
+
+        Returns:
+            ``None`` where the file is no longer there.
+        """
+        path = self.chain.store.root / artefact
+        if not path.is_file():
+            return None
+        score, cost = self._measured(path, candidate, "repeat", "repeat", in_full=True)
+        return Repeat(score, cost.reading, cost.latency_seconds)
+
+    def _measured(
+        self,
+        path: Path,
+        candidate: Candidate,
+        judging: str,
+        measuring: str,
+        *,
+        in_full: bool = False,
+    ) -> tuple[float, InferenceCost]:
+        """Accuracy, and the cost of a prediction, of an exported file loaded anew."""
+        session = open_artefact(path, self.measuring.threads)
+        validation = self.networks.data(candidate).validation
+        inputs, padding = validation.inputs.cpu().numpy(), validation.padding
+        judged = replace(self.task.validation, inputs=inputs)
+        if in_full and self.task.whole_validation is not None:
+            judged = self.networks.encoded(candidate, self.task.whole_validation)
+        with self.host.phase(judging):
+            score = accuracy(session, judged, padding)
+        cost = inference_cost(
+            session,
+            inputs,
+            self.host,
+            phase=measuring,
+            measuring=self.measuring,
+            padding=padding,
+        )
+        return score, cost
 
     def epoch_cost(self, candidate: Candidate) -> Reading:
         """What one epoch of training costs, for a forecast; keeps nothing."""

@@ -13,7 +13,8 @@ import math
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -26,6 +27,7 @@ from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.meter import Component
 from greenfront.objectives.metering.stopwatch import CARRIED, Stopwatch
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading
+from greenfront.search.carbon_gate import CarbonGate
 from greenfront.search.interruption import Interrupted
 from greenfront.search.problem import Evaluation, Problem
 from greenfront.search.recovery import adopt_dead_runs, drop_unclaimed, tell
@@ -35,6 +37,7 @@ from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import Choice
 from greenfront.studies.budget import Budget
 from greenfront.studies.ledger import Ledger, spent_in_all
+from greenfront.studies.pauses import pauses, waited_seconds
 from greenfront.studies.record import StudyRecord
 from greenfront.studies.runs import (
     HEARTBEAT_SECONDS,
@@ -58,6 +61,10 @@ DUPLICATES_BEFORE_RANDOM = 3
 """Proposals in a row that were tried already, before an untried point is drawn instead."""
 
 RANDOM_DRAWS = 2000
+
+NEARLY_DONE = 0.9
+"""Share of a usual trial's time beyond which nobody can say how much of a trial is left."""
+
 WAIT_SECONDS = 0.5
 
 
@@ -70,6 +77,7 @@ class _Shared:
     keys: set[str] = field(default_factory=set)
     last_causes: list[str | None] = field(default_factory=list)
     durations: list[float] = field(default_factory=list)
+    running: dict[int, Callable[[], float]] = field(default_factory=dict)
     doing: dict[int, str] = field(default_factory=dict)
     seen_until: float = 0.0
     failure: BaseException | None = None
@@ -92,6 +100,7 @@ class Engine(Generic[C]):
         instruments: Meter this process itself; ``None`` leaves the search's own energy out.
         workers: Evaluations at once.
         observer: Watches.
+        gate: Holds the workers while the electricity is not clean enough.
     """
 
     def __init__(
@@ -109,6 +118,7 @@ class Engine(Generic[C]):
         instruments: Instruments | None = None,
         workers: int = 1,
         observer: Observer | None = None,
+        gate: CarbonGate | None = None,
     ) -> None:
         self.problem = problem
         self.storage = storage
@@ -118,12 +128,15 @@ class Engine(Generic[C]):
         self.ledger = ledger
         self.workers = workers
         self._observer = observer
+        self._gate = gate
         self._instruments = instruments
         self._book = TrialBook(storage, record.study_id)
         self._maximise = [objective.maximise for objective in problem.objectives]
         self._frontier = Frontier(self._maximise)
         self._values: dict[str, tuple[float, ...]] = {}
         self._shared = _Shared()
+        if gate is not None:
+            self._shared.durations = self._earlier_durations()
         self._random = np.random.default_rng([seed, len(self._book.rows())])
         self.study = optuna.load_study(
             study_name=record.name,
@@ -190,7 +203,7 @@ class Engine(Generic[C]):
         while not self._shared.stop.is_set():
             reason = self.budget.reached(
                 spent_in_all(self.storage, self.record.study_id),
-                active_minutes(self.storage, self.record.study_id),
+                self._minutes(),
             )
             if reason:
                 return reason
@@ -206,6 +219,8 @@ class Engine(Generic[C]):
                 continue
             if self._tried_out(duplicates):
                 return "every candidate of the space has been tried"
+            if self._held(index):
+                continue  # much may have changed meanwhile
             trial = self.study.ask()
             candidate = self.problem.space.suggest(trial)
             claim = self._book.claim(
@@ -226,7 +241,13 @@ class Engine(Generic[C]):
     def _try(self, problem: Problem[C], index: int, trial: optuna.Trial, candidate: C) -> None:
         attempt = _Attempt(self, index, trial.number)
         self._say(index, f"trial {trial.number}")
-        began = time.monotonic()
+        began, waited = time.monotonic(), self._waited(index)
+
+        def worked() -> float:
+            return time.monotonic() - began - (self._waited(index) - waited)
+
+        with self._shared.lock:
+            self._shared.running[index] = worked
         state: TrialState = "complete"
         evaluation: Evaluation | None = None
         cause = reason = None
@@ -242,6 +263,9 @@ class Engine(Generic[C]):
             state, reason = "stopped", stop.reason
         except TrialFailed as failure:
             state, cause, reason = "failed", failure.cause, str(failure)
+        finally:
+            with self._shared.lock:
+                del self._shared.running[index]
         if evaluation is not None:
             attempt.settle(evaluation.spent_kwh)
         ours = self._book.finish(
@@ -257,7 +281,7 @@ class Engine(Generic[C]):
             self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
             return
         tell(self.study, trial.number, state, evaluation.values if evaluation else None)
-        self._finished(index, trial.number, time.monotonic() - began)
+        self._finished(index, trial.number, worked())
         self._watch_failures(cause, reason)
 
     def _finished(self, index: int, number: int, seconds: float) -> None:
@@ -278,6 +302,67 @@ class Engine(Generic[C]):
                 f"{SAME_FAILURES} trials in a row failed for the same cause. {reason}. Mend that, "
                 f"then greenfront resume {self.record.name} goes on"
             )
+
+    # --- when to work ------------------------------------------------------------------------
+
+    def _held(self, index: int) -> bool:
+        """Waits before a trial until it is time to work; whether it did."""
+        if self._gate is None:
+            return False
+
+        def rest(seconds: float) -> None:
+            if self._shared.stop.wait(seconds):
+                raise Interrupted("the search was stopped")
+
+        return self._gate.hold(
+            index, None, self._work_left, rest, lambda why: self._say(index, why)
+        )
+
+    def hold(self, index: int, number: int, rest: Callable[[float], None]) -> None:
+        """See :meth:`greenfront.search.problem.Attempt.hold`."""
+        if self._gate is not None:
+
+            def say(why: str) -> None:
+                self._say(index, f"trial {number}: {why}")
+
+            self._gate.hold(index, number, self._work_left, rest, say)
+
+    def _earlier_durations(self) -> list[float]:
+        """Seconds of work of the trials that earlier runs have finished."""
+        rows = [row for row in self._book.rows() if row.state in FINISHED and row.finished_at]
+        held: dict[int | None, float] = defaultdict(float)
+        for pause in pauses(self.storage, self.record.study_id):
+            held[pause.number] += pause.ended_at - pause.started_at
+        return [
+            max((row.finished_at or 0.0) - row.started_at - held[row.number], 0.0)
+            for row in sorted(rows, key=lambda row: row.finished_at or 0.0)
+        ]
+
+    def _waited(self, index: int) -> float:
+        return 0.0 if self._gate is None else self._gate.waited(index)
+
+    def _minutes(self) -> float:
+        """Minutes of the study so far, without its waits for cleaner electricity."""
+        study_id = self.record.study_id
+        waited = 0.0 if self._gate is None else waited_seconds(self.storage, study_id)
+        return active_minutes(self.storage, study_id) - waited / 60
+
+    def _work_left(self) -> float | None:
+        """Seconds of work until the first budget is reached; ``None`` while nothing is known."""
+        found = []
+        left = self._seconds_left(
+            self._book.counts(), spent_in_all(self.storage, self.record.study_id).kwh
+        )
+        if left is not None:
+            with self._shared.lock:
+                usual = _mean(self._shared.durations)
+                # A trial that takes longer than usual still has something left.
+                most = NEARLY_DONE * usual
+                done = sum(min(worked(), most) for worked in self._shared.running.values())
+            found.append(max(left - done / self.workers, 0.0))
+        if self.budget.minutes is not None:
+            found.append(max(60 * (self.budget.minutes - self._minutes()), 0.0))
+        return min(found, default=None)
 
     # --- what to try -------------------------------------------------------------------------
 
@@ -379,8 +464,7 @@ class Engine(Generic[C]):
             trials_left.append(math.ceil((self.budget.kwh - kwh) / (kwh / over)))
         if not trials_left:
             return None
-        seconds = sum(durations[-20:]) / len(durations[-20:])
-        return max(0, min(trials_left)) * seconds / self.workers
+        return max(0, min(trials_left)) * _mean(durations) / self.workers
 
     @contextlib.contextmanager
     def _heartbeat(self) -> Iterator[None]:
@@ -442,7 +526,12 @@ class _Attempt:
         if not told:
             return
         self.engine.ledger.charge(
-            phase, told, number=self.number, started_at=started_at, ended_at=ended_at
+            phase,
+            told,
+            number=self.number,
+            started_at=started_at,
+            ended_at=ended_at,
+            worker=self.worker,
         )
         self.charged_kwh += sum(reading.kwh or 0.0 for reading in told.values())
 
@@ -460,6 +549,14 @@ class _Attempt:
 
     def progress(self, message: str) -> None:
         self.engine._say(self.worker, f"trial {self.number}: {message}")
+
+    def hold(self, rest: Callable[[float], None]) -> None:
+        self.engine.hold(self.worker, self.number, rest)
+
+
+def _mean(durations: Sequence[float]) -> float:
+    """Of the last twenty."""
+    return sum(durations[-20:]) / len(durations[-20:])
 
 
 def resolved(readings: Mapping[Component, Reading]) -> dict[Component, Reading]:

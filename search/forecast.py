@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.metering.meter import Component
 from greenfront.objectives.outcome import Sizing
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading
 from greenfront.search.networks import NetworkProblem, explore
+from greenfront.search.outlook import Outlook
+from greenfront.search.schedule_forecast import ScheduleForecast, schedule_forecast
+from greenfront.search.session import study_outlook
 from greenfront.search.workers.local import CallHooks, Evaluator
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.network import baseline_candidates
@@ -79,6 +83,8 @@ class Forecast:
         kind: Of the readings.
         samples: What was tried.
         remarks: Whether budgets and limits can be met, and what else one should know.
+        schedule: What waiting for clean hours saves; ``None`` where the study does not wait, or
+            where that cannot be told.
     """
 
     study: str
@@ -94,6 +100,7 @@ class Forecast:
     kind: str
     samples: tuple[Sample, ...]
     remarks: tuple[str, ...]
+    schedule: ScheduleForecast | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain values that ``json.dumps`` takes."""
@@ -107,11 +114,12 @@ def forecast(file: StudyFile) -> Forecast:
         UsageError: The data cannot be used.
         TrialFailed: A candidate could not be tried.
     """
+    trace, outlook = study_outlook(file)
     with tempfile.TemporaryDirectory(prefix="greenfront-plan-") as folder:
         instruments = detect(file.metering.watts_per_thread)
         evaluator, facts, instruments, _ = explore(file, instruments, Path(folder))
         try:
-            problem = NetworkProblem(file, facts, instruments)
+            problem = NetworkProblem(file, replace(facts, trace=trace), instruments)
             baselines = baseline_candidates(problem.options)
             rng = np.random.default_rng(file.study.seed)
             drawn = [
@@ -123,7 +131,13 @@ def forecast(file: StudyFile) -> Forecast:
             ]
         finally:
             evaluator.close(_uncharged)
-    return _extrapolate(file, problem, samples)
+    return _with_schedule(file, _extrapolate(file, problem, samples), outlook)
+
+
+def _with_schedule(file: StudyFile, found: Forecast, outlook: Outlook | None) -> Forecast:
+    schedule, remark = schedule_forecast(file.carbon, outlook, found.minutes)
+    said = found.remarks if remark is None else (*found.remarks, remark)
+    return replace(found, schedule=schedule, remarks=said)
 
 
 def _sample(evaluator: Evaluator, candidate: Candidate, baseline: bool) -> Sample:
@@ -171,12 +185,16 @@ def _extrapolate(file: StudyFile, problem: NetworkProblem, samples: list[Sample]
         kwh=kwh,
         low_kwh=relative[0],
         high_kwh=relative[1],
-        co2_kg=None if kwh is None else file.carbon.model().co2_kg(kwh),
+        co2_kg=None if kwh is None else _carbon(file, problem).making_co2_kg(kwh),
         minutes=None if trials is None else trials * mean_seconds / 60 / file.search.workers,
         kind=epoch.kind,
         samples=tuple(samples),
         remarks=tuple(_remarks(file, problem, samples, kwh, mean_kwh)),
     )
+
+
+def _carbon(file: StudyFile, problem: NetworkProblem) -> CarbonModel:
+    return file.carbon.model(problem.facts.trace)
 
 
 def _remarks(
@@ -213,12 +231,13 @@ def _remarks(
     remarks += compression_remarks(file, problem.facts)
     if not problem.facts.mixed_precision and file.training.mixed_precision == "auto":
         remarks.append("mixed precision is not searched: this device gains nothing by it")
-    if file.carbon.model().proportional_to_energy:
+    if _carbon(file, problem).proportional_to_energy:
         remarks.append(
             "CO₂ is a constant multiple of energy here (one intensity, no embodied share): the "
             "front has two dimensions, though three are reported"
         )
-    if file.carbon.region is None and file.carbon.g_per_kwh is None:
+    carbon = file.carbon
+    if carbon.region is None and carbon.g_per_kwh is None and carbon.trace is None:
         remarks.append("no [carbon] region is given: the world's average intensity is used")
     return remarks
 

@@ -12,7 +12,7 @@ from typing import Self
 from greenfront.errors import SearchAborted, TrialFailed
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.meter import Component
-from greenfront.objectives.outcome import Outcome, Sizing
+from greenfront.objectives.outcome import Outcome, Repeat, Sizing
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.scores import OBJECTIVES, least_energy_kwh, values_of
 from greenfront.search.problem import Attempt, Evaluation, Objective, Problem
@@ -173,7 +173,7 @@ class NetworkProblem(Problem[Candidate]):
         self.space = network_space(self.options)
         self.fidelities = (file.training.epochs,)
         self._instruments = instruments
-        self._carbon = file.carbon.model()
+        self._carbon = file.carbon.model(facts.trace)
         self._baseline_keys = file.baseline_keys(facts)
         self._warm = [warm] if warm else []
         self._evaluator: Evaluator | None = None
@@ -183,7 +183,10 @@ class NetworkProblem(Problem[Candidate]):
 
     def identity(self) -> str:
         """Hash of the study's settings and data."""
-        return self.file.identity(self.facts.task.fingerprint)
+        trace = self.facts.trace
+        return self.file.identity(
+            self.facts.task.fingerprint, None if trace is None else trace.sha256
+        )
 
     def first_generation(self) -> Sequence[Point]:
         """Baselines, each technique alone, then together."""
@@ -227,6 +230,7 @@ class NetworkProblem(Problem[Candidate]):
             progress=attempt.progress,
             sized=lambda sizing: self._objection(sizing, attempt),
             stopping=lambda: attempt.stopping,
+            hold=attempt.hold,
         )
         evaluator = self._ready(hooks)
         try:
@@ -248,6 +252,27 @@ class NetworkProblem(Problem[Candidate]):
         if values is None:
             raise TrialFailed("no reading", "no instrument could tell what a part of it cost")
         return Evaluation(values, sum(spent), detail=outcome.to_json(), infeasible=outcome.unreal)
+
+    def repeat(self, candidate: Candidate, outcome: Outcome, hooks: CallHooks) -> Repeat | None:
+        """Measures a finished trial's file again, in this worker's evaluator.
+
+        Args:
+            candidate: Of the trial.
+            outcome: Of the trial.
+            hooks: What happens meanwhile.
+
+        Returns:
+            ``None`` where the file is no longer there.
+
+        Raises:
+            TrialFailed: It cannot be run.
+        """
+        evaluator = self._ready(hooks)
+        argument = {"candidate": candidate.to_json(), "artefact": outcome.artefact}
+        value = evaluator.call(
+            "repeat", argument, hooks, timeout_seconds=60 * self.file.limits.trial_minutes
+        )
+        return None if value is None else Repeat.from_json(value)
 
     @property
     def peak_memory_bytes(self) -> int:

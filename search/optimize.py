@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ import optuna
 
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.metering.instruments import Instruments
+from greenfront.search.carbon_gate import CarbonGate, Electricity, RunMoments
 from greenfront.search.engine import Engine
 from greenfront.search.problem import Problem
 from greenfront.search.samplers.named import SamplerName, default_population
@@ -17,6 +19,7 @@ from greenfront.search.status import Observer
 from greenfront.spaces.space import Choice
 from greenfront.studies.budget import Budget
 from greenfront.studies.ledger import Charged, Ledger, Spent, spent_in_all
+from greenfront.studies.pauses import PauseBook, waited_seconds
 from greenfront.studies.progress import Step, progress
 from greenfront.studies.record import Direction, StudyRecord
 from greenfront.studies.runs import Run
@@ -126,9 +129,11 @@ def search_study(
     population: int | None = None,
     workers: int = 1,
     carbon: CarbonModel | None = None,
+    electricity: Electricity | None = None,
     instruments: Instruments | None = None,
     prepaid: Sequence[Charged] = (),
     observer: Observer | None = None,
+    afterwards: Callable[[Run, Ledger], None] | None = None,
 ) -> SearchResult:
     """Searches on within a study that has been begun; see :func:`optimize_problem`.
 
@@ -142,36 +147,57 @@ def search_study(
         population: Trials a generation.
         workers: Evaluations at once.
         carbon: Turns energy into CO₂ in the ledger.
+        electricity: Tells the ledger the intensity of each entry's time, and may hold the search
+            until it is low.
         instruments: Meter this process.
         prepaid: What preparing this run has cost already, to be charged to the search itself.
         observer: Watches.
+        afterwards: What is still to be done, and charged, when the last trial is finished.
     """
+
+    def note(message: str) -> None:
+        if observer is not None:
+            observer.note(message)
+
+    moments = None
+    if electricity is not None:
+        earlier = waited_seconds(storage, record.study_id)
+        moments = RunMoments(electricity.outlook, electricity.clock, earlier)
     run = Run.begin(storage, record.study_id)
-    ledger = Ledger(storage, record.study_id, run.run_id, carbon)
-    for cost in prepaid:
-        ledger.charge(
-            cost.phase,
-            cost.readings,
-            number=None,
-            started_at=cost.started_at,
-            ended_at=cost.ended_at,
-        )
+    ledger = Ledger(storage, record.study_id, run.run_id, carbon, moments)
     try:
-        engine: Engine[Any] = Engine(
-            problem,
-            storage,
-            record,
-            run,
-            sampler=sampler,
-            population=population or default_population(budget.trials),
-            budget=budget,
-            seed=seed,
-            ledger=ledger,
-            instruments=instruments,
-            workers=workers,
-            observer=observer,
-        )
-        reason = engine.work()
+        for cost in prepaid:
+            ledger.charge(
+                cost.phase,
+                cost.readings,
+                number=None,
+                started_at=cost.started_at,
+                ended_at=cost.ended_at,
+            )
+        with contextlib.ExitStack() as stack:
+            gate = None
+            if electricity is not None and moments is not None:
+                stack.enter_context(electricity.outlook.running(note))
+                book = PauseBook(storage, record.study_id, run.run_id, electricity.clock)
+                gate = CarbonGate.made(electricity, book, moments, note)
+            engine: Engine[Any] = Engine(
+                problem,
+                storage,
+                record,
+                run,
+                sampler=sampler,
+                population=population or default_population(budget.trials),
+                budget=budget,
+                seed=seed,
+                ledger=ledger,
+                instruments=instruments,
+                workers=workers,
+                observer=observer,
+                gate=gate,
+            )
+            reason = engine.work()
+            if afterwards is not None:
+                afterwards(run, ledger)
     finally:
         run.end()
     rows = TrialBook(storage, record.study_id).rows()

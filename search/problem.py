@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -84,6 +84,14 @@ class Attempt(Protocol):
 
     def progress(self, message: str) -> None:
         """Shows a short line to whoever watches."""
+        ...
+
+    def hold(self, rest: Callable[[float], None]) -> None:
+        """Call where the evaluation can pause: comes back when it is time to work.
+
+        Args:
+            rest: Sleeps up to so many seconds; what it raises ends the wait.
+        """
         ...
 
 

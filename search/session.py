@@ -6,21 +6,24 @@ import contextlib
 import resource
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from greenfront.errors import StudyError, UsageError
 from greenfront.objectives.metering.instruments import Instruments, detect, require_pinned
+from greenfront.search.carbon_gate import Electricity, GateSettings
 from greenfront.search.networks import NetworkProblem, explore
 from greenfront.search.optimize import SearchResult, directions, search_study
+from greenfront.search.outlook import LiveOutlook, Outlook, TraceOutlook, live_source
+from greenfront.search.repeating import repeat_front
 from greenfront.search.status import Observer
-from greenfront.studies.facts import StudyFacts
+from greenfront.studies.facts import StudyFacts, TraceFacts
 from greenfront.studies.ledger import Charged
 from greenfront.studies.record import StudyRecord, study_names
 from greenfront.studies.storage import Storage
 from greenfront.studies.study_file import StudyFile
 
-__all__ = ["PeakMemory", "Session", "open_session"]
+__all__ = ["PeakMemory", "Session", "open_session", "study_outlook"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Session:
     problem: NetworkProblem
     instruments: Instruments
     charged: tuple[Charged, ...]
+    outlook: Outlook | None = None
 
     def peak_memory(self) -> PeakMemory:
         """Highest resident memory so far."""
@@ -79,13 +83,28 @@ class Session:
             seed=file.study.seed,
             population=file.search.population,
             workers=file.search.workers,
-            carbon=file.carbon.model(),
+            carbon=file.carbon.model(self.problem.facts.trace),
+            electricity=self._electricity(record),
             instruments=Instruments(
                 tuple(m for m in self.instruments.meters if m.component != "gpu")
             ),
             prepaid=self.charged,
             observer=observer,
+            afterwards=lambda run, ledger: repeat_front(
+                self.problem, storage, run, ledger, observer
+            ),
         )
+
+    def _electricity(self, record: StudyRecord) -> Electricity | None:
+        if self.outlook is None:
+            return None
+        carbon = self.file.carbon
+        clock = carbon.clock(record.created_at)
+        settings = None
+        if carbon.waits and carbon.deadline_hours is not None:
+            deadline = clock.at(record.created_at) + 3600 * carbon.deadline_hours
+            settings = GateSettings(deadline, carbon.pause_above)
+        return Electricity(self.outlook, clock, settings)
 
 
 @contextlib.contextmanager
@@ -100,6 +119,7 @@ def open_session(file: StudyFile, *, new_in: Storage | None = None) -> Iterator[
         UsageError: The data cannot be used, or the name is taken by another study.
         SearchAborted: The data brought the evaluator down.
     """
+    trace, outlook = study_outlook(file)
     instruments = detect(file.metering.watts_per_thread)
     with contextlib.ExitStack() as stack:
         with _nothing_left_of_a_refusal(Path(file.study.cache)):
@@ -112,12 +132,41 @@ def open_session(file: StudyFile, *, new_in: Storage | None = None) -> Iterator[
                         "another name under [study] name"
                     )
                 known = StudyFacts.from_json(record.facts)
+                _same_trace(file, known.trace, trace)
             evaluator, facts, instruments, charged = explore(file, instruments, known=known)
             stack.callback(evaluator.close, lambda *_: None)
+            facts = replace(facts, trace=trace)
             problem = NetworkProblem(file, facts, instruments, warm=evaluator)
             if record is not None:
                 record.require(problem.identity())
-        yield Session(file, problem, instruments, tuple(charged))
+        yield Session(file, problem, instruments, tuple(charged), outlook)
+
+
+def study_outlook(file: StudyFile) -> tuple[TraceFacts | None, Outlook | None]:
+    """What is known of the electricity over time, and what the study keeps of it.
+
+    Raises:
+        UsageError: A trace cannot be used, or a live service refuses its token.
+    """
+    found = file.carbon.read()
+    if found is not None:
+        trace, facts = found
+        return facts, TraceOutlook(trace)
+    live = live_source(file.carbon)
+    if live is None:
+        return None, None
+    outlook = LiveOutlook(live, file.carbon.model().intensity)
+    outlook.refresh()
+    return None, outlook
+
+
+def _same_trace(file: StudyFile, known: TraceFacts | None, trace: TraceFacts | None) -> None:
+    if known is not None and trace is not None and known.sha256 != trace.sha256:
+        raise StudyError(
+            f"[carbon] trace: {file.carbon.trace} has another content than when study "
+            f"{file.study.name!r} began: restore it, or give the new study another name under "
+            "[study] name"
+        )
 
 
 @contextlib.contextmanager

@@ -52,3 +52,7 @@ class Observer(Protocol):
     def finished(self, row: TrialRow) -> None:
         """A worker of this process has finished a trial."""
         ...
+
+    def note(self, message: str) -> None:
+        """Something is going on that is no trial."""
+        ...

@@ -44,6 +44,12 @@ class Training:
         epochs: At most so many passes over the training split.
         patience: Stop after so many epochs without a better validation loss; 0 means never.
         fine_tune_epochs: Passes after pruning.
+        augmentation: How images are moved in training: ``"none"``, ``"shift"``, ``"flip"`` or
+            ``"shift+flip"``.
+        layer_decay: What the learning rate of a pretrained network is multiplied by from one block
+            to the one before it, so that it shrinks from the head to the input; 1 leaves it alone.
+        compile: Whether training steps are compiled: ``"never"``, ``"always"``, or ``"auto"``
+            where a training is so long that it pays.
     """
 
     optimizer: str = "adamw"
@@ -53,6 +59,9 @@ class Training:
     epochs: int = 10
     patience: int = 3
     fine_tune_epochs: int = 5
+    augmentation: str = "none"
+    layer_decay: float = 1.0
+    compile: str = "never"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +74,8 @@ class Pruning:
             channels of the whole network.
         importance: What makes a channel worth keeping: ``"magnitude"`` of its weights,
             ``"taylor"`` (the change of the loss, by its gradient), ``"fpgm"`` (its distance to the
-            other channels) or ``"random"``.
+            other channels), ``"random"``, or the metric of a pruner of NNI: ``"nni:l1"``,
+            ``"nni:fpgm"``, ``"nni:taylor"``, ``"nni:movement"``.
         gradual: Whether it is pruned in steps between the epochs of its fine-tuning, instead of at
             once before them.
     """
@@ -99,10 +109,13 @@ class Distillation:
     Attributes:
         temperature: Divides both sets of logits; at least 1.
         weight: Share of the soft loss, 0 to 1; the rest is cross-entropy with the labels.
+        hidden_weight: Of the squared difference between what the last layers of student and
+            teacher read (Romero et al., FitNets, arXiv 1412.6550), added to both; 0 leaves it out.
     """
 
     temperature: float
     weight: float
+    hidden_weight: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +127,18 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One network to try. Equal candidates have equal keys; the JSON form round-trips."""
+    """One network to try. Equal candidates have equal keys; the JSON form round-trips.
+
+    Attributes:
+        architecture: Family and shape.
+        training: How the weights are found.
+        pruning: Which channels leave.
+        precision: Bits of the weights.
+        distillation: Whether and how a teacher is asked.
+        placement: Where it is trained.
+        sparsity: Share of the weights to set to zero, after the pruning of channels. Zeros are
+            stored and multiplied like other weights: they save neither time nor bytes.
+    """
 
     architecture: ArchitectureChoice
     training: Training = Training()
@@ -122,6 +146,7 @@ class Candidate:
     precision: Precision = Precision()
     distillation: Distillation | None = None
     placement: Placement = Placement()
+    sparsity: float = 0.0
 
     @property
     def key(self) -> str:
@@ -130,12 +155,15 @@ class Candidate:
 
     @property
     def untouched(self) -> bool:
-        """Whether no technique is applied: no pruning, 32 bits, no distillation."""
-        return self.pruning.ratio == 0.0 and self.precision.bits == 32 and self.distillation is None
+        """Whether no technique is applied: no pruning, no zeros, 32 bits, no distillation."""
+        kept_whole = self.pruning.ratio == self.sparsity == 0.0
+        return kept_whole and self.precision.bits == 32 and self.distillation is None
 
     def as_untouched(self) -> Candidate:
         """The same network without any technique."""
-        return replace(self, pruning=Pruning(), precision=Precision(), distillation=None)
+        return replace(
+            self, pruning=Pruning(), precision=Precision(), distillation=None, sparsity=0.0
+        )
 
     def describe(self) -> str:
         """A short line for people, such as ``cnn depth=3 width=0.5 · pruned 50 % · 8 bits``."""
@@ -143,6 +171,8 @@ class Candidate:
         parts = [f"{self.architecture.family} {shape}".strip()]
         if self.pruning.ratio:
             parts.append(f"pruned {self.pruning.ratio:.0%}")
+        if self.sparsity:
+            parts.append(f"{self.sparsity:.0%} zeros")
         if self.precision.bits != 32:
             parts.append(
                 f"{self.precision.bits} bits"
@@ -171,4 +201,5 @@ class Candidate:
             precision=Precision(**data["precision"]),
             distillation=Distillation(**distillation) if distillation else None,
             placement=Placement(**data["placement"]),
+            sparsity=data.get("sparsity", 0.0),  # studies of the first format may still be read
         )

@@ -40,12 +40,14 @@ class NetworkOptions:
         pruning_scopes: See :class:`Pruning`.
         importances: See :class:`Pruning`.
         gradual: Whether to prune at once, in steps, or either.
+        sparsity: Lowest and highest share of zeros among the weights that are left.
         bits: Bit-widths.
         quantization_aware: Whether to tune networks of 8 and fewer bits with rounded weights.
         int8_pays: Families that int8 kernels make cheaper here; 8 bits of the others are packed
             weights.
         temperature: Lowest and highest distillation temperature; ``None``: never distil.
         distillation_weight: Lowest and highest share of the soft loss.
+        hidden_weight: Lowest and highest weight of a teacher's hidden states.
         optimizers: Optimiser names.
         learning_rate: Lowest and highest peak rate, searched in the logarithm.
         batch_sizes: Examples a step.
@@ -53,6 +55,10 @@ class NetworkOptions:
         patience: Epochs without progress before a training ends.
         epochs: At most so many passes over the training split.
         fine_tune_epochs: Passes after pruning.
+        augmentations: See :class:`Training`; the first is the baselines'.
+        layer_decays: See :class:`Training`; asked for families whose blocks are known. The first is
+            the baselines'.
+        compile: See :class:`Training`.
         device: Where trials are trained.
     """
 
@@ -61,11 +67,13 @@ class NetworkOptions:
     pruning_scopes: tuple[str, ...] = ("uniform",)
     importances: tuple[str, ...] = ("magnitude",)
     gradual: tuple[bool, ...] = (False,)
+    sparsity: tuple[float, float] = (0.0, 0.0)
     bits: tuple[int, ...] = (32, 16, 8)
     quantization_aware: tuple[bool, ...] = (False,)
     int8_pays: frozenset[str] = frozenset()
     temperature: tuple[float, float] | None = (1.0, 8.0)
     distillation_weight: tuple[float, float] = (0.5, 0.9)
+    hidden_weight: tuple[float, float] = (0.0, 0.0)
     optimizers: tuple[str, ...] = ("adamw", "sgd")
     learning_rate: tuple[float, float] = (1e-3, 3e-2)
     batch_sizes: tuple[int, ...] = (32, 64, 128)
@@ -73,6 +81,9 @@ class NetworkOptions:
     patience: tuple[int, ...] = (3,)
     epochs: int = 10
     fine_tune_epochs: int = 5
+    augmentations: tuple[str, ...] = ("none",)
+    layer_decays: tuple[float, ...] = (1.0,)
+    compile: str = "never"
     device: str = "cpu"
 
 
@@ -101,7 +112,10 @@ def _knobs(options: NetworkOptions) -> Iterator[Knob]:
             Categorical("importance", options.importances, when=pruned),
             Categorical("gradual", options.gradual, when=pruned),
         ]
-    candidates.append(Categorical("bits", options.bits))
+    candidates += [
+        Real("sparsity", *options.sparsity, step=PRUNING_STEP),
+        Categorical("bits", options.bits),
+    ]
     if few_bits:
         tuned = (When("bits", few_bits),) if len(options.bits) > 1 else ()
         candidates.append(Categorical("quantization_aware", options.quantization_aware, when=tuned))
@@ -111,6 +125,7 @@ def _knobs(options: NetworkOptions) -> Iterator[Knob]:
             Categorical("distillation", (False, True)),
             Real("temperature", *options.temperature, step=0.5, when=distilled),
             Real("distillation_weight", *options.distillation_weight, step=0.1, when=distilled),
+            Real("hidden_weight", *options.hidden_weight, step=0.1, when=distilled),
         ]
     candidates += [
         Categorical("optimizer", options.optimizers),
@@ -118,7 +133,13 @@ def _knobs(options: NetworkOptions) -> Iterator[Knob]:
         Categorical("batch_size", options.batch_sizes),
         Categorical("mixed_precision", options.mixed_precision),
         Categorical("patience", options.patience),
+        Categorical("augmentation", options.augmentations),
     ]
+    layered = tuple(name for name in options.architectures if architecture(name).layered)
+    if layered:
+        some = len(layered) < len(options.architectures)
+        known = (When("architecture", layered),) if some else ()
+        candidates.append(Categorical("layer_decay", options.layer_decays, when=known))
     yield from (knob for knob in candidates if knob.count() != 1)
 
 
@@ -129,15 +150,19 @@ def _decoder(options: NetworkOptions) -> Callable[[Point], Candidate]:
         "pruning_scope": options.pruning_scopes[0],
         "importance": options.importances[0],
         "gradual": options.gradual[0],
+        "sparsity": options.sparsity[0],
         "bits": options.bits[0],
         "quantization_aware": options.quantization_aware[0],
         "distillation": False,
         "distillation_weight": options.distillation_weight[0],
+        "hidden_weight": options.hidden_weight[0],
         "optimizer": options.optimizers[0],
         "learning_rate": options.learning_rate[0],
         "batch_size": options.batch_sizes[0],
         "mixed_precision": options.mixed_precision[0],
         "patience": options.patience[0],
+        "augmentation": options.augmentations[0],
+        "layer_decay": options.layer_decays[0],
     }
     if options.temperature:
         fixed["temperature"] = options.temperature[0]
@@ -157,15 +182,22 @@ def _decoder(options: NetworkOptions) -> Callable[[Point], Candidate]:
                 epochs=options.epochs,
                 patience=int(settings["patience"]),
                 fine_tune_epochs=options.fine_tune_epochs,
+                augmentation=str(settings["augmentation"]),
+                # Equal networks get equal candidates.
+                layer_decay=float(settings["layer_decay"]) if architecture(family).layered else 1.0,
+                compile=options.compile,
             ),
             pruning=_pruning(settings, family),
             precision=_precision(settings, family in options.int8_pays),
             distillation=Distillation(
-                float(settings["temperature"]), float(settings["distillation_weight"])
+                float(settings["temperature"]),
+                float(settings["distillation_weight"]),
+                float(settings["hidden_weight"]),
             )
             if settings["distillation"]
             else None,
             placement=Placement(options.device),
+            sparsity=float(settings["sparsity"]),
         )
 
     return decode
@@ -203,6 +235,7 @@ def _baseline_points(options: NetworkOptions) -> list[dict[str, Value]]:
         "pruning_scope": options.pruning_scopes[0],
         "importance": options.importances[0],
         "gradual": min(options.gradual),
+        "sparsity": 0.0,
         "bits": 32,
         "quantization_aware": min(options.quantization_aware),
         "distillation": False,
@@ -211,6 +244,8 @@ def _baseline_points(options: NetworkOptions) -> list[dict[str, Value]]:
         "batch_size": min(options.batch_sizes, key=lambda size: abs(size - 64)),
         "mixed_precision": min(options.mixed_precision),
         "patience": options.patience[0],
+        "augmentation": options.augmentations[0],
+        "layer_decay": options.layer_decays[0],
     }
     return [
         {
@@ -257,6 +292,9 @@ def first_generation(
     if "pruning" in names:
         prune = {"pruning": _nearest(space.knob("pruning"), 0.5)}
         mild = {"pruning": _nearest(space.knob("pruning"), 0.3)}
+    zeros: dict[str, Value] = {}
+    if "sparsity" in names:
+        zeros = {"sparsity": _nearest(space.knob("sparsity"), 0.5)}
     int8: dict[str, Value] = {"bits": 8} if 8 in options.bits else {}
     half: dict[str, Value] = {"bits": 16} if 16 in options.bits else {}
     packed: dict[str, Value] = {"bits": 4} if 4 in options.bits else {}
@@ -273,6 +311,7 @@ def first_generation(
         (False, int8),
         (False, half),
         (False, packed),
+        (False, zeros),
         (False, distil),
         (True, {}),
         (True, int8),

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from greenfront.objectives.carbon.intensity import regions, world_average
-from greenfront.objectives.metering.instruments import ComponentStatus, survey
+from greenfront.objectives.metering.crosscheck import CrossCheck, cross_check
+from greenfront.objectives.metering.instruments import detect
+from greenfront.objectives.metering.survey import ComponentStatus, survey
 
 __all__ = ["Checkup", "checkup"]
+
+COMPARED_SECONDS = 3.0
+"""CPU time of the work that two instruments are compared by."""
 
 PACKAGES = ("torch", "onnxruntime", "optuna", "torch-pruning", "codecarbon")
 OPTIONAL = {
@@ -25,21 +31,37 @@ OPTIONAL = {
 
 @dataclass(frozen=True, slots=True)
 class Checkup:
-    """Instruments and facts of this machine."""
+    """Instruments and facts of this machine.
+
+    Attributes:
+        instruments: One entry for each that greenfront knows.
+        facts: What else there is, in words.
+        compared: The CPU instrument in use beside CodeCarbon; ``None`` where nobody asked.
+    """
 
     instruments: list[ComponentStatus]
     facts: Mapping[str, str]
+    compared: CrossCheck | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain values that ``json.dumps`` takes."""
         return {
             "instruments": [asdict(status) for status in self.instruments],
             "facts": dict(self.facts),
+            "cross_check": None if self.compared is None else self.compared.to_json(),
         }
 
 
-def checkup() -> Checkup:
-    """Looks around; opens no network connection and starts no study."""
+def checkup(*, idle: bool = False, compare: bool = False) -> Checkup:
+    """Looks around; opens no network connection and starts no study.
+
+    Args:
+        idle: Watch the idle machine for ten seconds.
+        compare: Work for some seconds under the CPU instrument in use and under CodeCarbon.
+
+    Raises:
+        MeterError: The machine is too busy to watch it idle, or CodeCarbon does not start.
+    """
     world = world_average()
     facts = {
         "python": platform.python_version(),
@@ -52,7 +74,20 @@ def checkup() -> Checkup:
         "carbon regions": f"{len(regions())}, such as FRA, USA-CALIFORNIA or SE3",
         "without a region": f"{world.g_per_kwh:g} g/kWh ({world.source})",
     }
-    return Checkup(survey(), facts)
+    # Work would not leave the machine idle, so that it comes last.
+    instruments = survey(idle=idle)
+    return Checkup(instruments, facts, _compared() if compare else None)
+
+
+def _compared() -> CrossCheck:
+    meter = next(meter for meter in detect().meters if meter.component == "cpu")
+    return cross_check(meter, _work)
+
+
+def _work() -> None:
+    until = time.process_time() + COMPARED_SECONDS
+    while time.process_time() < until:
+        sum(range(10_000))
 
 
 def _version(package: str) -> str | None:

@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from greenfront.objectives.tasks.task import TaskFacts
 
-__all__ = ["StudyFacts"]
+__all__ = ["StudyFacts", "TraceFacts"]
+
+
+@dataclass(frozen=True, slots=True)
+class TraceFacts:
+    """What scores need of a trace of carbon intensity, so that they outlive its file.
+
+    Attributes:
+        mean: Over all of it, in g/kWh.
+        usual_best: What work gets on average that waits for its best hour within the study's
+            deadline; ``None`` where the study does not look for the greenest hours.
+        region: The grid.
+        source: The file's name, and what it counts.
+        sha256: Of the file's content.
+    """
+
+    mean: float
+    usual_best: float | None
+    region: str
+    source: str
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +41,14 @@ class StudyFacts:
         mixed_precision: Whether bfloat16 training gains anything on that device.
         int8: Latency of each family's baseline in int8 kernels, as a share of its latency in
             single precision; empty where 8 bits are not searched.
+        trace: Of the carbon intensity over time; ``None`` where the study has no trace.
     """
 
     task: TaskFacts
     device: str
     mixed_precision: bool
     int8: Mapping[str, float] = field(default_factory=dict)
+    trace: TraceFacts | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain values that ``json.dumps`` takes."""
@@ -35,6 +57,7 @@ class StudyFacts:
             "device": self.device,
             "mixed_precision": self.mixed_precision,
             "int8": dict(self.int8),
+            "trace": None if self.trace is None else asdict(self.trace),
         }
 
     @classmethod
@@ -45,4 +68,5 @@ class StudyFacts:
             str(data["device"]),
             bool(data["mixed_precision"]),
             data.get("int8", {}),
+            TraceFacts(**data["trace"]) if data.get("trace") else None,
         )

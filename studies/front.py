@@ -34,6 +34,8 @@ class FrontRow:
         co2_kg: The same in CO₂ equivalent.
         green_score: Accuracy in percent per kg of CO₂, infinite for none emitted.
         objection: Why it is not eligible; ``None`` if it is.
+        probability: That it is on the front, given how measurements scatter; ``None`` if unknown.
+        tied: Whether its Green Score cannot be told from that of the row above.
     """
 
     rank: int
@@ -45,6 +47,8 @@ class FrontRow:
     co2_kg: float
     green_score: float
     objection: str | None
+    probability: float | None = None
+    tied: bool = False
 
     @property
     def eligible(self) -> bool:
@@ -69,14 +73,16 @@ class FrontRow:
             "green_score": self.green_score if math.isfinite(self.green_score) else None,
             "eligible": self.eligible,
             "reason": self.objection,
-            # Known once front members are measured again; one measurement says nothing of it.
-            "front_probability": None,
+            "front_probability": self.probability,
+            "tied_with_the_row_above": self.tied,
+            "measurements": outcome.measurements,
             "candidate": self.candidate.to_json(),
             "phases": {
                 "training_kwh": outcome.making.kwh,
                 "inference_joules": outcome.inference.joules,
                 "inference_low_joules": outcome.inference.low_joules,
                 "inference_high_joules": outcome.inference.high_joules,
+                "inference_spread": outcome.inference_spread,
                 "kind": outcome.inference.kind,
                 "source": outcome.inference.source,
                 "latency_seconds": outcome.latency_seconds,
@@ -87,6 +93,8 @@ class FrontRow:
                 "parameters": outcome.parameters,
                 "flops": outcome.flops,
                 "pruned_ratio": outcome.pruned_ratio,
+                "zeros": outcome.zeros,
+                "compressed_bytes": outcome.compressed_bytes,
                 "peak_memory_bytes": outcome.peak_memory_bytes,
                 "making_kwh": {name: r.kwh for name, r in outcome.phases.items()},
             },

@@ -4,16 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import sqlalchemy as sa
 
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.metering.meter import Component
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading
-from greenfront.studies.storage import Storage, ledger_table, trials_table
+from greenfront.studies.storage import Storage, ledger_table, moments_table, trials_table
+from greenfront.studies.trials import WITHOUT_RESULT
 
-__all__ = ["Charged", "Ledger", "Spent", "spent_by", "spent_in_all"]
+__all__ = [
+    "WAITING",
+    "Basis",
+    "Charged",
+    "Ledger",
+    "Moment",
+    "Moments",
+    "Spent",
+    "spent_by",
+    "spent_in_all",
+    "wasted",
+]
+
+WAITING = "waiting"
+"""Phase of what an evaluator draws while the search holds it: no trial's, but the search's."""
+
+Basis = Literal["trace", "live", "estimated", "average"]
+"""Who tells an entry's intensity: the study's trace, a live service, the same service's forecast or
+estimate, or the study's average, where none of them covers the entry's time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +81,38 @@ class Charged:
     ended_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The electricity of one entry's time.
+
+    Attributes:
+        g_per_kwh: ``None`` where nobody tells and the study's average counts.
+        basis: Who tells.
+        unpaused_g_per_kwh: What it was when the same work would have been done without the pauses
+            before it; ``None`` where nobody tells.
+        worked_share: Share of the time that was no pause, 0 to 1.
+    """
+
+    g_per_kwh: float | None
+    basis: Basis
+    unpaused_g_per_kwh: float | None
+    worked_share: float
+
+
+class Moments(Protocol):
+    """Tells the electricity of a time."""
+
+    def at(self, started_at: float, ended_at: float, worker: int | None) -> Moment:
+        """The electricity of an entry's time, in Unix seconds.
+
+        Args:
+            started_at: Its begin.
+            ended_at: Its end.
+            worker: Whose pauses count; ``None`` for what belongs to no trial.
+        """
+        ...
+
+
 class Ledger:
     """Appends to the ledger of one study, on behalf of one run.
 
@@ -70,15 +121,22 @@ class Ledger:
         study_id: Optuna's number of the study.
         run_id: The run that spends.
         carbon: Turns energy into CO₂; ``None`` leaves CO₂ empty.
+        moments: Tells the intensity of each entry's time; without it the carbon model's counts.
     """
 
     def __init__(
-        self, storage: Storage, study_id: int, run_id: str, carbon: CarbonModel | None
+        self,
+        storage: Storage,
+        study_id: int,
+        run_id: str,
+        carbon: CarbonModel | None,
+        moments: Moments | None = None,
     ) -> None:
         self.storage = storage
         self.study_id = study_id
         self.run_id = run_id
         self.carbon = carbon
+        self.moments = moments
 
     def charge(
         self,
@@ -88,6 +146,7 @@ class Ledger:
         number: int | None,
         started_at: float,
         ended_at: float,
+        worker: int | None = None,
     ) -> None:
         """Writes one window.
 
@@ -97,7 +156,11 @@ class Ledger:
             number: The trial; ``None`` for the search itself.
             started_at: Unix seconds.
             ended_at: Unix seconds.
+            worker: The worker of this run that spent it.
         """
+        if not readings:
+            return
+        moment = self.moments.at(started_at, ended_at, worker) if self.moments else None
         rows = [
             {
                 "study_id": self.study_id,
@@ -106,26 +169,57 @@ class Ledger:
                 "phase": phase,
                 "component": component,
                 **reading.to_json(),
-                **self._carbon(component, reading),
+                **self._carbon(component, reading, moment),
                 "started_at": started_at,
                 "ended_at": ended_at,
             }
             for component, reading in readings.items()
         ]
-        if not rows:
-            return
         with self.storage.writing() as connection:
-            connection.execute(sa.insert(ledger_table), rows)
+            if moment is None:
+                connection.execute(sa.insert(ledger_table), rows)
+                return
+            entry = ledger_table.c.entry_id
+            for row, (component, reading) in zip(rows, readings.items(), strict=True):
+                made = connection.execute(sa.insert(ledger_table).returning(entry).values(row))
+                connection.execute(
+                    sa.insert(moments_table).values(
+                        entry_id=made.scalar_one(),
+                        study_id=self.study_id,
+                        basis=moment.basis,
+                        unpaused_co2_kg=0.0
+                        if phase == WAITING
+                        else self._unpaused_kg(component, reading, moment),
+                    )
+                )
 
-    def _carbon(self, component: Component, reading: Reading) -> dict[str, float | None]:
+    def _carbon(
+        self, component: Component, reading: Reading, moment: Moment | None
+    ) -> dict[str, float | None]:
         if self.carbon is None or reading.kwh is None:
             return {"co2_kg": None, "g_per_kwh": None}
-        # Embodied carbon follows the busy hours of the machine, which the CPU entry counts.
-        cpu_hours = reading.cpu_seconds / 3600 if component == "cpu" else 0.0
+        told = None if moment is None else moment.g_per_kwh
+        grams = self.carbon.intensity.g_per_kwh if told is None else told
+        hours = _cpu_hours(component, reading)
         return {
-            "co2_kg": self.carbon.co2_kg(reading.kwh, cpu_hours),
-            "g_per_kwh": self.carbon.intensity.g_per_kwh,
+            "co2_kg": self.carbon.co2_kg(reading.kwh, hours, g_per_kwh=grams),
+            "g_per_kwh": grams,
         }
+
+    def _unpaused_kg(self, component: Component, reading: Reading, moment: Moment) -> float | None:
+        """What the entry would have emitted without pauses; what a pause itself took is nothing."""
+        if self.carbon is None or reading.kwh is None:
+            return None
+        hours = _cpu_hours(component, reading)
+        # Where nobody tells, nothing was saved.
+        grams = moment.unpaused_g_per_kwh
+        grams = moment.g_per_kwh if grams is None else grams
+        return moment.worked_share * self.carbon.co2_kg(reading.kwh, hours, g_per_kwh=grams)
+
+
+def _cpu_hours(component: Component, reading: Reading) -> float:
+    # Embodied carbon follows the busy hours of the machine, which the CPU entry counts.
+    return reading.cpu_seconds / 3600 if component == "cpu" else 0.0
 
 
 def _sums() -> list[sa.ColumnElement[Any]]:
@@ -204,3 +298,9 @@ def spent_by(storage: Storage, study_id: int, what: str) -> dict[str, Spent]:
     with storage.reading() as connection:
         parts = {str(row[0]): _spent(tuple(row[1:])) for row in connection.execute(query)}
     return dict(sorted(parts.items(), key=lambda item: -item[1].kwh))
+
+
+def wasted(storage: Storage, study_id: int) -> float:
+    """What trials without a result have cost, in kWh: failed, infeasible, stopped, interrupted."""
+    states = spent_by(storage, study_id, "state")
+    return sum(states[state].kwh for state in (*WITHOUT_RESULT, "interrupted") if state in states)

@@ -38,6 +38,7 @@ class StudyRecord:
         meters: Component, kind and source of each pinned instrument; ``None`` if unmetered.
         facts: What was found out at the start, in JSON values.
         queued: Whether the first generation has been queued.
+        created_at: When it began, in Unix seconds.
     """
 
     study_id: int
@@ -47,6 +48,7 @@ class StudyRecord:
     meters: list[dict[str, str]] | None
     facts: dict[str, Any] | None
     queued: bool
+    created_at: float
 
     @classmethod
     def load(cls, storage: Storage, name: str) -> Self:
@@ -74,6 +76,7 @@ class StudyRecord:
             row.meters,
             row.facts,
             row.queued,
+            row.created_at,
         )
 
     @classmethod

@@ -28,6 +28,11 @@ def compression_remarks(file: StudyFile, facts: StudyFacts) -> list[str]:
             if ratio <= INT8_PAYS
             else f"{taken}, so its 8 bits are packed weights, which save bytes and no energy"
         )
+    if file.space.sparsity[1] > 0:
+        remarks.append(
+            "zeros among the weights (sparsity) are stored and multiplied like any other weight: "
+            "they save no bytes of the file and no energy, only a part of a compressed download"
+        )
     packed = [str(bits) for bits in sorted(file.space.bits, reverse=True) if bits not in (32, 8)]
     if packed:
         remarks.append(

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import sqlalchemy as sa
 
+from greenfront.studies.intervals import Interval, length, union
 from greenfront.studies.storage import Storage, runs_table
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "active_minutes",
     "dead_runs",
     "living_runs",
+    "run_spans",
 ]
 
 HEARTBEAT_SECONDS = 5.0
@@ -108,13 +110,16 @@ def _alive(row: sa.Row[Any]) -> bool:
 
 def active_minutes(storage: Storage, study_id: int) -> float:
     """Minutes during which at least one run was at work; a dead one until its last heartbeat."""
+    return length(union(run_spans(storage, study_id))) / 60
+
+
+def run_spans(storage: Storage, study_id: int) -> list[Interval]:
+    """Begin and end of each run in Unix seconds; a living one's end is the present."""
     now = time.time()
-    seconds, covered_until = 0.0, float("-inf")
-    for row in sorted(_runs(storage, study_id), key=lambda row: float(row.started_at)):
-        until = now if _alive(row) else row.heartbeat_at
-        seconds += max(0.0, until - max(row.started_at, covered_until))
-        covered_until = max(covered_until, until)
-    return seconds / 60
+    return [
+        (float(row.started_at), now if _alive(row) else float(row.heartbeat_at))
+        for row in _runs(storage, study_id)
+    ]
 
 
 def _host() -> str:

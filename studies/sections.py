@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -15,11 +14,16 @@ from pydantic import (
 )
 
 from greenfront.errors import UsageError
-from greenfront.objectives.carbon.footprint import CarbonModel
-from greenfront.objectives.carbon.intensity import Intensity, region_intensity, world_average
+from greenfront.objectives.metering.settings import (
+    CpuSource,
+    DramSource,
+    GpuSource,
+    MeteringSettings,
+)
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.spaces.architectures.registry import architecture
 from greenfront.studies.budget import Budget
+from greenfront.studies.carbon_section import CarbonSection
 from greenfront.studies.storage import DEFAULT_URL
 
 __all__ = [
@@ -90,10 +94,13 @@ class TaskSection(Section):
     target: str | None = None
     drop_columns: list[str] = []
     text_column: str | None = None
+    image_column: str | None = None
+    subset: str | None = None
     image_size: Annotated[int, Field(ge=4, le=1024, strict=True)] | None = None
     channels: Literal[1, 3] | None = None
     validation_fraction: Share = 0.2
     test_fraction: Share = 0.2
+    eval_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
 
     def settings(self) -> TaskSettings:
         """The section as the task loader takes it."""
@@ -103,10 +110,13 @@ class TaskSection(Section):
             target=self.target,
             drop_columns=tuple(self.drop_columns),
             text_column=self.text_column,
+            image_column=self.image_column,
+            subset=self.subset,
             image_size=self.image_size,
             channels=self.channels,
             validation_fraction=self.validation_fraction,
             test_fraction=self.test_fraction,
+            eval_fraction=self.eval_fraction,
         )
 
 
@@ -124,11 +134,26 @@ class SpaceSection(Section):
         list[Literal["uniform", "global"]], Field(min_length=1), BeforeValidator(_as_list)
     ] = ["uniform"]
     importance: Annotated[
-        list[Literal["magnitude", "taylor", "fpgm", "random"]],
+        list[
+            Literal[
+                "magnitude",
+                "taylor",
+                "fpgm",
+                "random",
+                "nni:l1",
+                "nni:fpgm",
+                "nni:taylor",
+                "nni:movement",
+            ]
+        ],
         Field(min_length=1),
         BeforeValidator(_as_list),
     ] = ["magnitude"]
     gradual: Annotated[list[bool], Field(min_length=1), BeforeValidator(_as_list)] = [False]
+    sparsity: Annotated[
+        tuple[Annotated[float, Field(ge=0, le=0.95)], Annotated[float, Field(ge=0, le=0.95)]],
+        BeforeValidator(_as_range),
+    ] = (0.0, 0.0)
     bits: Annotated[
         list[Literal[32, 16, 8, 4, 2]], Field(min_length=1), BeforeValidator(_as_list)
     ] = [32, 16, 8]
@@ -146,9 +171,21 @@ class SpaceSection(Section):
         tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]],
         BeforeValidator(_as_range),
     ] = (0.5, 0.9)
+    hidden_weight: Annotated[
+        tuple[Annotated[float, Field(ge=0, le=1000)], Annotated[float, Field(ge=0, le=1000)]],
+        BeforeValidator(_as_range),
+    ] = (0.0, 0.0)
     teacher: str | None = None
 
-    @field_validator("pruning", "temperature", "distillation_weight")
+    @model_validator(mode="after")
+    def _taught(self) -> Self:
+        if self.hidden_weight[1] and self.temperature is None:
+            raise ValueError(
+                "hidden_weight needs distillation: add a temperature, or leave hidden_weight out"
+            )
+        return self
+
+    @field_validator("pruning", "sparsity", "temperature", "distillation_weight", "hidden_weight")
     @classmethod
     def _range(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
         return None if value is None else _ordered(value)
@@ -211,13 +248,24 @@ class TrainingSection(Section):
             BeforeValidator(_as_list),
         ]
     ) = "auto"
+    augmentation: Annotated[
+        list[Literal["none", "shift", "flip", "shift+flip"]],
+        Field(min_length=1),
+        BeforeValidator(_as_list),
+    ] = ["none"]
+    layer_decay: Annotated[
+        list[Annotated[float, Field(gt=0, le=1)]],
+        Field(min_length=1),
+        BeforeValidator(_as_list),
+    ] = [1.0]
+    compile: Literal["never", "auto", "always"] = "never"
 
     @field_validator("learning_rate")
     @classmethod
     def _range(cls, value: tuple[float, float]) -> tuple[float, float]:
         return _ordered(value)
 
-    @field_validator("patience", "optimizer", "batch_size")
+    @field_validator("patience", "optimizer", "batch_size", "augmentation", "layer_decay")
     @classmethod
     def _no_repeats(cls, value: list[Any]) -> list[Any]:
         return _distinct(value)
@@ -229,52 +277,32 @@ class ObjectivesSection(Section):
     predictions: Annotated[float, Field(ge=0, le=1e15)] = 1_000_000
     floor: Annotated[float, Field(ge=0, le=1)] = 0.95
     batch: Count = 1
-
-
-class CarbonSection(Section):
-    """``[carbon]``: where the energy comes from."""
-
-    region: str | None = None
-    g_per_kwh: Annotated[float, Field(ge=0, le=5000)] | None = None
-    pue: Annotated[float, Field(ge=1, le=10)] = 1.0
-    embodied_kg_per_device_hour: Annotated[float, Field(ge=0, le=10)] = 0.0
-    device_threads: Count | None = None
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if self.region is not None and self.g_per_kwh is not None:
-            raise ValueError("give either region or g_per_kwh, not both")
-        return self
-
-    @field_validator("region")
-    @classmethod
-    def _known_region(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                region_intensity(value)
-            except UsageError as error:
-                raise ValueError(str(error).removeprefix("region: ").rstrip(".")) from error
-        return value
-
-    def model(self) -> CarbonModel:
-        """The section as a carbon model."""
-        return CarbonModel(
-            self._intensity(),
-            self.pue,
-            self.embodied_kg_per_device_hour,
-            self.device_threads or os.cpu_count() or 1,
-        )
-
-    def _intensity(self) -> Intensity:
-        if self.g_per_kwh is not None:
-            return Intensity(self.g_per_kwh, "as stated", "stated in the study file")
-        return world_average() if self.region is None else region_intensity(self.region)
+    repeats: Annotated[int, Field(ge=1, le=100, strict=True)] = 3
 
 
 class MeteringSection(Section):
-    """``[metering]``: what you know better about this machine."""
+    """``[metering]``: where joules come from, and what you know better about this machine."""
 
+    cpu: CpuSource = "auto"
+    dram: DramSource = "auto"
+    gpu: GpuSource = "auto"
     watts_per_thread: Annotated[float, Field(gt=0, le=1000)] | None = None
+    watts_per_gb: Annotated[float, Field(gt=0, le=100)] | None = None
+    idle_watts: Annotated[float, Field(ge=0, le=10_000)] | None = None
+    dram_idle_watts: Annotated[float, Field(ge=0, le=10_000)] | None = None
+    gpu_idle_watts: Annotated[float, Field(ge=0, le=10_000)] | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.watts_per_thread is not None and self.cpu not in {"auto", "model"}:
+            raise ValueError('watts_per_thread is for the model: leave it out, or cpu = "model"')
+        if self.watts_per_gb is not None and self.dram not in {"auto", "model"}:
+            raise ValueError('watts_per_gb is for the model: leave it out, or dram = "model"')
+        return self
+
+    def settings(self) -> MeteringSettings:
+        """The section as the instruments take it."""
+        return MeteringSettings(**self.model_dump())
 
 
 class SearchSection(Section):

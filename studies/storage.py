@@ -1,6 +1,6 @@
 """The database: Optuna's tables and ours beside them.
 
-Ours are five small tables. Every change is one short transaction, so that a process that is
+Ours are eight small tables. Every change is one short transaction, so that a process that is
 killed at any moment leaves either the state before or the state after.
 """
 
@@ -19,7 +19,17 @@ from sqlalchemy.engine import Connection, Engine
 
 from greenfront.errors import StorageError
 
-__all__ = ["DEFAULT_URL", "Storage", "ledger_table", "runs_table", "studies_table", "trials_table"]
+__all__ = [
+    "DEFAULT_URL",
+    "Storage",
+    "ledger_table",
+    "moments_table",
+    "pauses_table",
+    "repeats_table",
+    "runs_table",
+    "studies_table",
+    "trials_table",
+]
 
 DEFAULT_URL = "sqlite:///greenfront.db"
 LOCK_TIMEOUT_SECONDS = 60
@@ -28,6 +38,7 @@ RACES = 20
 """Lost races for making a table before giving up: each means that another process got on."""
 
 RACE_SECONDS = 0.05
+"""Waited after the first lost race; after the second twice as long, and so on."""
 
 _metadata = sa.MetaData()
 
@@ -102,6 +113,45 @@ ledger_table = sa.Table(
 )
 """Append only: what was spent, on which trial and phase, and when."""
 
+moments_table = sa.Table(
+    "greenfront_moments",
+    _metadata,
+    sa.Column("entry_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("study_id", sa.Integer, nullable=False, index=True),
+    sa.Column("basis", sa.String(16), nullable=False),
+    sa.Column("unpaused_co2_kg", sa.Float),
+)
+"""Append only, beside the ledger's entries where intensity is known over time: who told that of the
+entry's moment, and what the entry would have emitted without the pauses before it."""
+
+pauses_table = sa.Table(
+    "greenfront_pauses",
+    _metadata,
+    sa.Column("pause_id", sa.Integer, primary_key=True),
+    sa.Column("study_id", sa.Integer, nullable=False, index=True),
+    sa.Column("run_id", sa.String(32), nullable=False),
+    sa.Column("number", sa.Integer),
+    sa.Column("started_at", sa.Float, nullable=False),
+    sa.Column("ended_at", sa.Float),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("clock_started_at", sa.Float, nullable=False),
+    sa.Column("clock_ended_at", sa.Float),
+)
+"""One row for each wait for cleaner electricity; ``number`` is the trial that waited between two
+epochs, if one did. The clock is the grid's: another than the wall's where a past is replayed."""
+
+repeats_table = sa.Table(
+    "greenfront_repeats",
+    _metadata,
+    sa.Column("study_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("run_id", sa.String(32), nullable=False),
+    sa.Column("detail", sa.JSON(none_as_null=True), nullable=False),
+    sa.Column("measured_at", sa.Float, nullable=False),
+)
+"""Append only: further measurements of finished trials' files, counted from 1."""
+
 
 class NothingThere(StorageError):  # noqa: N818 - a state of the database, not a fault
     """The database can be opened, but no study was ever kept in it."""
@@ -159,17 +209,24 @@ class Storage:
         for race in range(1, RACES + 1):
             try:
                 opened = _optuna_storage(url)
-                if create:
-                    _metadata.create_all(self.engine)
+                self._complete()
             except sa.exc.DBAPIError:
                 # Of several processes that make the same table in the same moment, all but one
                 # fail; they find it made when they look again.
                 if race == RACES:
                     raise
-                time.sleep(RACE_SECONDS)
+                time.sleep(race * RACE_SECONDS)
             else:
                 return opened
         raise AssertionError("unreachable")
+
+    def _complete(self) -> None:
+        """Makes the tables of ours that are missing: a study of an older version lacks some."""
+        with self.engine.connect() as connection:
+            present = set(sa.inspect(connection).get_table_names())
+        if not present.issuperset(_metadata.tables):
+            with self.writing() as connection:
+                _metadata.create_all(connection)
 
     @classmethod
     def existing(cls, url: str) -> Storage | None:

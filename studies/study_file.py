@@ -14,9 +14,11 @@ from pydantic_core import ErrorDetails
 from greenfront.errors import StudyFileError
 from greenfront.spaces.architectures.registry import architecture, architecture_names
 from greenfront.spaces.candidate import Candidate
+from greenfront.spaces.importances import importance_objection
 from greenfront.spaces.network import NetworkOptions, baseline_candidates
 from greenfront.spaces.space import stable_hash
 from greenfront.studies.facts import StudyFacts
+from greenfront.studies.rescore import Scoring
 from greenfront.studies.sections import (
     BudgetSection,
     CarbonSection,
@@ -33,7 +35,7 @@ from greenfront.studies.sections import (
 
 __all__ = ["StudyFile"]
 
-CANDIDATE_FORMAT = 2
+CANDIDATE_FORMAT = 3
 """Raised when candidates get other keys: an older study would never find its trials again."""
 
 INT8_PAYS = 0.9
@@ -56,10 +58,11 @@ class StudyFile(Section):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Reads a TOML file; a relative data path is taken from the file's folder.
+        """Reads a TOML file; relative paths of data and traces are taken from the file's folder.
 
         Raises:
-            StudyFileError: It cannot be read, or keys break rules; the message names each.
+            StudyFileError: It cannot be read, keys break rules, or an importance needs a package
+                that is not installed; the message names each.
         """
         try:
             data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -73,10 +76,16 @@ class StudyFile(Section):
             ) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise StudyFileError(f"study file {str(path)!r} is not TOML: {error}") from error
-        task = data.get("task")
-        if isinstance(task, dict) and isinstance(task.get("path"), str):
-            task["path"] = str((path.absolute().parent / task["path"]).resolve())
-        return cls._checked(data, str(path))
+        for name, key in (("task", "path"), ("carbon", "trace")):
+            section = data.get(name)
+            if isinstance(section, dict) and isinstance(section.get(key), str):
+                section[key] = str((path.absolute().parent / section[key]).resolve())
+        file = cls._checked(data, str(path))
+        for name in file.space.importance:
+            objection = importance_objection(name)
+            if objection:
+                raise StudyFileError(f"{path}: [space] importance: {objection}, or leave it out")
+        return file
 
     @classmethod
     def from_stored(cls, data: dict[str, Any]) -> Self:
@@ -125,28 +134,34 @@ class StudyFile(Section):
                 data[section][key] = value
         return self._checked(data, "the command line")
 
-    def identity(self, fingerprint: str) -> str:
+    def identity(self, fingerprint: str, trace_sha256: str | None = None) -> str:
         """Hash of everything that may not change while a study goes on.
 
-        Budgets, limits of time and memory, the number of workers and the places of storage and
-        cache may.
+        Budgets, limits of time and memory, the numbers of workers and of repeats, and the places
+        of storage and cache may.
 
         Args:
             fingerprint: Of the data.
+            trace_sha256: Of the carbon trace, where there is one.
         """
         data = self.to_json()
         for section, key in (("study", "storage"), ("study", "cache"), ("search", "workers")):
             del data[section][key]
         del data["budget"], data["limits"]["trial_minutes"], data["limits"]["memory_gb"]
+        del data["objectives"]["repeats"]
         # The same data in another place are the same data.
         del data["task"]["path"]
+        data["carbon"]["trace"] = trace_sha256
+        # Scores do not depend on it, only when the search runs does.
+        del data["carbon"]["pause_above"]
         return stable_hash([CANDIDATE_FORMAT, data, fingerprint])
 
     def options(self, facts: StudyFacts) -> NetworkOptions:
         """What the search may choose from, on these data and this machine.
 
         Raises:
-            StudyFileError: A family that was asked for cannot take these inputs.
+            StudyFileError: A family that was asked for cannot take these inputs, or these inputs
+                cannot be augmented as asked.
         """
         training = self.training
         mixed = (
@@ -160,11 +175,13 @@ class StudyFile(Section):
             pruning_scopes=tuple(self.space.pruning_scope),
             importances=tuple(self.space.importance),
             gradual=tuple(self.space.gradual),
+            sparsity=self.space.sparsity,
             bits=tuple(self.space.bits),
             quantization_aware=tuple(self.space.quantization_aware),
             int8_pays=frozenset(n for n, ratio in facts.int8.items() if ratio <= INT8_PAYS),
             temperature=self.space.temperature,
             distillation_weight=self.space.distillation_weight,
+            hidden_weight=self.space.hidden_weight,
             optimizers=tuple(training.optimizer),
             learning_rate=training.learning_rate,
             batch_sizes=tuple(training.batch_size),
@@ -172,8 +189,25 @@ class StudyFile(Section):
             patience=tuple(training.patience),
             epochs=training.epochs,
             fine_tune_epochs=training.fine_tune_epochs,
+            augmentations=self._augmentations(facts),
+            layer_decays=tuple(training.layer_decay),
+            compile=training.compile,
             device=facts.device,
         )
+
+    def scoring(self, facts: StudyFacts) -> Scoring:
+        """What turns this study's readings into its objectives."""
+        return Scoring(self.objectives.predictions, self.carbon.model(facts.trace))
+
+    def _augmentations(self, facts: StudyFacts) -> tuple[str, ...]:
+        listed = tuple(self.training.augmentation)
+        if listed != ("none",) and not facts.task.is_image:
+            inputs = "texts" if facts.task.is_text else "tables"
+            raise StudyFileError(
+                f"[training] augmentation: {', '.join(map(repr, listed))} moves images, but task "
+                f"{facts.task.name!r} has {inputs}: leave the key out"
+            )
+        return listed
 
     def families(self, facts: StudyFacts) -> Sequence[str]:
         """The families that the search may choose from.

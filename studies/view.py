@@ -18,10 +18,14 @@ from greenfront.studies.front import (
     rank,
 )
 from greenfront.studies.ledger import Spent, spent_by, spent_in_all
+from greenfront.studies.membership import with_membership
 from greenfront.studies.progress import Step, progress
 from greenfront.studies.record import StudyRecord
+from greenfront.studies.repeats import RepeatBook, inferences
+from greenfront.studies.rescore import Scoring, rescored
 from greenfront.studies.storage import Storage
 from greenfront.studies.study_file import StudyFile
+from greenfront.studies.timing import Timing, timing
 from greenfront.studies.trials import TrialBook, TrialRow
 
 __all__ = ["StudyView", "view"]
@@ -44,6 +48,7 @@ class StudyView:
         steps: Hypervolume over trials and energy.
         spent: In all.
         spent_by_phase: The same in parts.
+        times: When it ran and waited; ``None`` where that was not looked up.
     """
 
     name: str
@@ -58,6 +63,7 @@ class StudyView:
     steps: tuple[Step, ...]
     spent: Spent
     spent_by_phase: dict[str, Spent]
+    times: Timing | None = None
 
     @property
     def break_even_predictions(self) -> float | None:
@@ -71,8 +77,13 @@ class StudyView:
         return break_even_predictions(self.spent.kwh, chosen, usual)
 
 
-def view(storage: Storage, name: str) -> StudyView:
+def view(storage: Storage, name: str, scoring: Scoring | None = None) -> StudyView:
     """Reads a study.
+
+    Args:
+        storage: The database.
+        name: Of the study.
+        scoring: Turns its readings into scores; by default the study's own.
 
     Raises:
         StudyError: There is no such study, or it is not a study of networks.
@@ -85,7 +96,12 @@ def view(storage: Storage, name: str) -> StudyView:
     file = StudyFile.from_stored(record.configuration)
     facts = StudyFacts.from_json(record.facts)
     trials = TrialBook(storage, record.study_id).rows()
+    repeats = RepeatBook(storage, record.study_id).all()
+    scoring = scoring or file.scoring(facts)
+    readings = inferences(trials, repeats)
+    trials = rescored(trials, scoring, repeats)
     front = rank(name, trials, file.objectives.floor, facts.task.majority_fraction)
+    front = with_membership(front, trials, scoring, readings)
     complete = tuple(
         finished(row, front.floor) for row in trials if row.values is not None and front.floor
     )
@@ -107,4 +123,5 @@ def view(storage: Storage, name: str) -> StudyView:
         steps=tuple(progress(storage, record.study_id, MAXIMISE, box)),
         spent=spent_in_all(storage, record.study_id),
         spent_by_phase=spent_by(storage, record.study_id, "phase"),
+        times=timing(storage, record),
     )

@@ -28,6 +28,9 @@ class CarbonModel:
             of CO₂ equivalent per busy hour.
         device_threads: Hardware threads of the device: a thread that is busy for an hour uses so
             small a share of it.
+        making: Carbon intensity of the electricity that a model is made with, where that is
+            another than its predictions', because making can wait for clean hours; ``None`` where
+            it is the same.
 
     Raises:
         UsageError: A number is out of its range, infinite or NaN.
@@ -37,6 +40,7 @@ class CarbonModel:
     pue: float = 1.0
     embodied_kg_per_device_hour: float = 0.0
     device_threads: int = 1
+    making: Intensity | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.pue) and self.pue >= 1):
@@ -51,21 +55,31 @@ class CarbonModel:
                 f"more, got {embodied}; leave it out to count electricity alone"
             )
 
-    def co2_kg(self, energy_kwh: float, cpu_hours: float = 0.0) -> float:
+    def co2_kg(
+        self, energy_kwh: float, cpu_hours: float = 0.0, *, g_per_kwh: float | None = None
+    ) -> float:
         """Emissions of a piece of work.
 
         Args:
             energy_kwh: Energy of the machines in kWh.
             cpu_hours: CPU time that the work took, summed over threads. Hours on the clock would
                 charge the work for its neighbours.
+            g_per_kwh: Carbon intensity of the moment; that of the model if left out.
 
         Returns:
             Kilograms of CO₂ equivalent; NaN where an argument is NaN.
         """
-        operational = energy_kwh * self.pue * self.intensity.g_per_kwh / 1000
+        grams = self.intensity.g_per_kwh if g_per_kwh is None else g_per_kwh
+        operational = energy_kwh * self.pue * grams / 1000
         return operational + self.embodied_kg_per_device_hour * cpu_hours / self.device_threads
+
+    def making_co2_kg(self, energy_kwh: float, cpu_hours: float = 0.0) -> float:
+        """Emissions of making a model; as :meth:`co2_kg`, at the intensity of making."""
+        grams = None if self.making is None else self.making.g_per_kwh
+        return self.co2_kg(energy_kwh, cpu_hours, g_per_kwh=grams)
 
     @property
     def proportional_to_energy(self) -> bool:
         """Whether CO₂ is a mere multiple of energy, so that ranking by both is ranking by one."""
-        return self.embodied_kg_per_device_hour == 0
+        one = self.making is None or self.making.g_per_kwh == self.intensity.g_per_kwh
+        return one and self.embodied_kg_per_device_hour == 0

@@ -19,7 +19,8 @@ from greenfront.errors import UsageError
 from greenfront.objectives.carbon.shipped import codecarbon_file
 from greenfront.objectives.metering.meter import Meter, Snapshot
 from greenfront.objectives.metering.process_tree import tree_cpu_seconds
-from greenfront.objectives.metering.windows import grown
+from greenfront.objectives.metering.throttle import CpuThrottle
+from greenfront.objectives.metering.windows import Span
 from greenfront.objectives.readings import Reading
 
 __all__ = [
@@ -202,13 +203,17 @@ class CpuModelMeter(Meter):
     Args:
         watts_per_thread: The watts and their band; ``None`` takes :func:`best_watts` of this
             machine.
+        throttle: Tells of heat, which lets work take more CPU time; ``None`` looks for it.
     """
 
     component = "cpu"
     kind = "modelled"
 
-    def __init__(self, watts_per_thread: WattsPerThread | None = None) -> None:
+    def __init__(
+        self, watts_per_thread: WattsPerThread | None = None, throttle: CpuThrottle | None = None
+    ) -> None:
         self.watts = watts_per_thread or best_watts()
+        self._throttle = throttle or CpuThrottle()
         self.source = (
             f"cpu-seconds × {self.watts.watts:.4g} W per busy thread ({self.watts.origin})"
         )
@@ -218,18 +223,15 @@ class CpuModelMeter(Meter):
         return Snapshot(
             wall_seconds=time.monotonic(),
             cpu_seconds=tree_cpu_seconds(pid) if cpu_seconds is None else cpu_seconds,
+            slowdown=self._throttle.read(),
         )
 
     def reading(self, before: Snapshot, after: Snapshot) -> Reading:
         """See :meth:`Meter.reading`; always a number."""
-        cpu_seconds, flags = grown(before.cpu_seconds, after.cpu_seconds, "cpu time")
-        return Reading(
-            joules=cpu_seconds * self.watts.watts,
-            low_joules=cpu_seconds * self.watts.low_watts,
-            high_joules=cpu_seconds * self.watts.high_watts,
-            kind=self.kind,
-            source=self.source,
-            cpu_seconds=cpu_seconds,
-            wall_seconds=after.wall_seconds - before.wall_seconds,
-            flags=flags,
+        span = Span.between(before, after)
+        return span.reading(
+            self,
+            span.cpu_seconds * self.watts.watts,
+            span.cpu_seconds * self.watts.low_watts,
+            span.cpu_seconds * self.watts.high_watts,
         )

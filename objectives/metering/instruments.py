@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from greenfront.errors import MeterError
+from greenfront.objectives.metering.codecarbon import CodeCarbonMeter
 from greenfront.objectives.metering.cpu_model import CpuModelMeter, best_watts, describe_cpu
-from greenfront.objectives.metering.meter import Component, Meter, Snapshot
-from greenfront.objectives.metering.nvml import NvmlMeter
+from greenfront.objectives.metering.dram_model import DramModelMeter
+from greenfront.objectives.metering.idle import IDLE_SECONDS, measure_idle, stated_idle
+from greenfront.objectives.metering.meter import Component, IdlePower, Meter, Snapshot
+from greenfront.objectives.metering.nvml import CardMeter, NvmlMeter, NvmlPowerMeter
 from greenfront.objectives.metering.process_tree import tree_cpu_seconds
 from greenfront.objectives.metering.rapl import RaplMeter
-from greenfront.objectives.readings import Kind, Reading
+from greenfront.objectives.metering.settings import MeteringSettings
+from greenfront.objectives.readings import Reading
 
-__all__ = ["ComponentStatus", "Instruments", "detect", "require_pinned", "survey"]
+__all__ = [
+    "Instruments",
+    "choose",
+    "detect",
+    "open_instruments",
+    "require_device",
+    "require_pinned",
+]
+
+_IDLE = "idle_watts"
+IdlePowers = Mapping[Component, IdlePower]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +36,14 @@ class Instruments:
 
     Attributes:
         meters: The meters, no two for the same component.
+        missing: Why a component that was looked for has none, in words.
 
     Raises:
         MeterError: Two meters claim the same component.
     """
 
     meters: tuple[Meter, ...]
+    missing: Mapping[Component, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         components = [meter.component for meter in self.meters]
@@ -39,8 +55,30 @@ class Instruments:
 
     @property
     def max_silence_seconds(self) -> float:
-        """Longest time between two snapshots that loses no energy; infinite for models."""
+        """Longest time between two looks that loses no energy; infinite for models."""
         return min((meter.max_silence_seconds for meter in self.meters), default=float("inf"))
+
+    @property
+    def gpu_uuids(self) -> tuple[str, ...]:
+        """The metered GPUs."""
+        return next((m.uuids for m in self.meters if isinstance(m, CardMeter)), ())
+
+    def without(self, component: Component) -> Instruments:
+        """The same without one component."""
+        return Instruments(
+            tuple(meter for meter in self.meters if meter.component != component), self.missing
+        )
+
+    def of_a_supervisor(self) -> Instruments:
+        """The same for a process that meters its children apart: what they use is not its own."""
+        return Instruments(
+            tuple(
+                meter.of_the_process_alone() if isinstance(meter, DramModelMeter) else meter
+                for meter in self.meters
+                if meter.component != "gpu"
+            ),
+            self.missing,
+        )
 
     def snapshot(self, pid: int, *, cpu_seconds: float | None = None) -> tuple[Snapshot, ...]:
         """Reads all counters now; the process tree is walked once.
@@ -72,60 +110,183 @@ class Instruments:
         """What a study writes down of its instruments; plain values that ``json.dumps`` takes."""
         return [
             {"component": meter.component, "kind": meter.kind, "source": meter.source}
+            | ({} if meter.idle is None else {_IDLE: f"{meter.idle.watts:.6g}"})
             for meter in self.meters
         ]
 
 
-def detect(watts_per_thread: float | None = None, *, idle_watts: float = 0.0) -> Instruments:
-    """The best source that works here, for each component.
-
-    CPU: the RAPL counter, unless this is a virtual machine (a counter shown there is emulated, or
-    the whole host's), else CPU time × watts. GPU: the NVML counter, else not metered. DRAM is not
-    metered.
+def detect(watts_per_thread: float | None = None) -> Instruments:
+    """The best source that works here, for each component; no idle baseline is taken off.
 
     Args:
         watts_per_thread: The user's watts per busy thread. Who states it wants the model, so it
             goes before RAPL.
-        idle_watts: What the CPU packages draw while the machine idles, for RAPL; not charged.
 
     Raises:
         UsageError: ``watts_per_thread`` is not a finite number above 0.
     """
-    if watts_per_thread is not None:
-        cpu: Meter | None = CpuModelMeter(best_watts(watts_per_thread))
-    else:
-        cpu = _rapl(idle_watts)[0] or CpuModelMeter()
-    gpu = _nvml()[0]
-    return Instruments(tuple(meter for meter in (cpu, gpu) if meter is not None))
+    return choose(MeteringSettings(watts_per_thread=watts_per_thread))
 
 
-def _rapl(idle_watts: float = 0.0) -> tuple[RaplMeter | None, str]:
-    """The meter, or why there is none."""
+def choose(settings: MeteringSettings, idle: IdlePowers | None = None) -> Instruments:
+    """The best source for each component, as far as the user leaves the choice.
+
+    CPU: the RAPL counter, unless this is a virtual machine (a counter shown there is emulated, or
+    the whole host's), else CPU time × watts. Memory: its RAPL counter where the CPU has one, else
+    nothing. GPU: the NVML counter, else NVML's power, integrated, else nothing.
+
+    Args:
+        settings: What the user says.
+        idle: What the idle machine draws, for counters.
+
+    Raises:
+        MeterError: A source that the user names does not work here.
+        UsageError: A number of the user's is impossible.
+    """
+    powers = {} if idle is None else idle
+    cpu, _ = _cpu(settings, powers)
+    dram, no_dram = _dram(settings, powers, cpu.kind == "measured")
+    gpu, no_gpu = _gpu(settings, powers)
+    missing: dict[Component, str] = {}
+    if dram is None:
+        missing["dram"] = no_dram
+    if gpu is None:
+        missing["gpu"] = no_gpu
+    return Instruments(tuple(meter for meter in (cpu, dram, gpu) if meter is not None), missing)
+
+
+def open_instruments(
+    settings: MeteringSettings,
+    pinned: Sequence[Mapping[str, str]] | None = None,
+    say: Callable[[str], None] = lambda _message: None,
+) -> Instruments:
+    """The instruments of a study, with an idle baseline for every counter.
+
+    The baseline is the one that the study began with, else the user's, else it is measured now.
+
+    Args:
+        settings: What the user says.
+        pinned: What the study wrote down of its instruments, if it has begun.
+        say: Hears what there is to wait for.
+
+    Raises:
+        MeterError: A named source does not work here, or the machine is too busy for an idle
+            baseline.
+        UsageError: A number of the user's is impossible.
+    """
+    idle = {**_stated(settings), **_pinned(pinned or [])}
+    found = choose(settings, idle)
+    bare = [meter for meter in found.meters if meter.counts_idle and meter.idle is None]
+    if not bare:
+        return found
+    say(f"measures what the idle machine draws, for {IDLE_SECONDS:g} s")
+    return choose(settings, {**idle, **measure_idle(bare)})
+
+
+def _stated(settings: MeteringSettings) -> dict[Component, IdlePower]:
+    stated: dict[Component, float | None] = {
+        "cpu": settings.idle_watts,
+        "dram": settings.dram_idle_watts,
+        "gpu": settings.gpu_idle_watts,
+    }
+    return {c: stated_idle(watts) for c, watts in stated.items() if watts is not None}
+
+
+def _pinned(pinned: Sequence[Mapping[str, str]]) -> dict[Component, IdlePower]:
+    known: dict[str, Component] = {"cpu": "cpu", "dram": "dram", "gpu": "gpu"}
+    return {
+        known[entry["component"]]: stated_idle(float(entry[_IDLE]))
+        for entry in pinned
+        if _IDLE in entry
+    }
+
+
+def _cpu(settings: MeteringSettings, idle: IdlePowers) -> tuple[Meter, str]:
+    """The meter, and why the counter was not taken."""
+    if settings.cpu == "codecarbon":
+        return CodeCarbonMeter(), ""
+    if settings.cpu == "model" or settings.watts_per_thread is not None:
+        return CpuModelMeter(best_watts(settings.watts_per_thread)), ""
+    counter, why = rapl("cpu", idle.get("cpu"))
+    if counter is None and settings.cpu == "rapl":
+        raise MeterError(f'[metering] cpu = "rapl": {why}')
+    return counter or CpuModelMeter(), why
+
+
+def _dram(
+    settings: MeteringSettings, idle: IdlePowers, counted_cpu: bool
+) -> tuple[Meter | None, str]:
+    if settings.dram == "model" or (settings.dram == "auto" and settings.watts_per_gb is not None):
+        return DramModelMeter(settings.watts_per_gb), ""
+    if settings.dram == "off" or not (counted_cpu or settings.dram == "rapl"):
+        return None, 'not asked for; state [metering] dram = "model" to have memory modelled'
+    counter, why = rapl("dram", idle.get("dram"))
+    if counter is None and settings.dram == "rapl":
+        raise MeterError(f'[metering] dram = "rapl": {why}')
+    return counter, why
+
+
+def _gpu(settings: MeteringSettings, idle: IdlePowers) -> tuple[Meter | None, str]:
+    if settings.gpu == "off":
+        return None, 'switched off by [metering] gpu = "off"; leave it out'
+    meter, why = nvml(idle.get("gpu"))
+    if meter is None and settings.gpu == "nvml":
+        raise MeterError(f'[metering] gpu = "nvml": {why}')
+    return meter, why
+
+
+def rapl(component: Component, idle: IdlePower | None = None) -> tuple[RaplMeter | None, str]:
+    """The counter of the CPU or of memory, or why there is none."""
     if describe_cpu().virtual:
-        return None, (
-            "RAPL: needs the real processor, and this is a virtual machine; CPU energy is "
-            "modelled, run on the host itself to have it measured"
+        way_out = (
+            'state [metering] dram = "model", or run on the host itself to have it measured'
+            if component == "dram"
+            else "CPU energy is modelled, run on the host itself to have it measured"
         )
+        return None, f"RAPL: needs the real processor, and this is a virtual machine; {way_out}"
     try:
-        return RaplMeter(idle_watts=idle_watts), ""
+        return RaplMeter(component="dram" if component == "dram" else "cpu", idle=idle), ""
     except MeterError as error:
         return None, str(error)
 
 
-def _nvml() -> tuple[NvmlMeter | None, str]:
+def nvml(idle: IdlePower | None = None) -> tuple[CardMeter | None, str]:
+    """The GPUs' energy counter, else their power, or why there is neither."""
     try:
-        return NvmlMeter(), ""
+        return NvmlMeter(idle=idle), ""
     except MeterError as error:
-        return None, str(error)
+        why = str(error)
+    try:
+        return NvmlPowerMeter(idle=idle), ""
+    except MeterError:
+        return None, why
+
+
+def require_device(instruments: Instruments, device: str) -> None:
+    """Refuses work on a device whose energy nobody can tell.
+
+    Args:
+        instruments: What there is.
+        device: ``"cpu"`` or ``"cuda"``.
+
+    Raises:
+        MeterError: The device has no meter.
+    """
+    component: Component = "cpu" if device == "cpu" else "gpu"
+    if any(meter.component == component for meter in instruments.meters):
+        return
+    why = instruments.missing.get(component, "no meter was asked for")
+    raise MeterError(
+        f"device {device!r}: its energy must be metered, but it cannot be ({why}); make the meter "
+        "work ('greenfront doctor' says how), or set [training] device to another one"
+    )
 
 
 def require_pinned(pinned: Sequence[Mapping[str, str]], here: Sequence[Mapping[str, str]]) -> None:
     """Refuses to go on with other instruments than the study began with.
 
-    Numbers of different sources cannot stand in one front.
-
     Args:
-        pinned: What :meth:`Instruments.pin` said when the study began.
+        pinned: What :meth:`Instruments.pin` said at the study's start.
         here: What it says now.
 
     Raises:
@@ -146,66 +307,3 @@ def require_pinned(pinned: Sequence[Mapping[str, str]], here: Sequence[Mapping[s
             f"{' and '.join(differences)}; resume on a machine like the first, make the first "
             "instruments readable here ('greenfront doctor' says how), or start a new study"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class ComponentStatus:
-    """One line of ``greenfront doctor``.
-
-    Attributes:
-        component: What is metered.
-        name: The instrument, for people.
-        kind: How the joules would be come by; ``"unavailable"`` where the instrument is missing.
-        source: Method and constants; ``None`` where the instrument is missing.
-        resolution_seconds: Windows much shorter carry no information; ``None`` where missing.
-        chosen: Whether a new study would use it.
-        missing: What is missing and what to do about it; ``None`` where nothing is.
-    """
-
-    component: Component
-    name: str
-    kind: Kind
-    source: str | None
-    resolution_seconds: float | None
-    chosen: bool
-    missing: str | None
-    remedy: str | None
-
-
-def survey() -> list[ComponentStatus]:
-    """Every instrument that greenfront knows, and whether it works here.
-
-    Returns:
-        CPU counter, CPU model, GPU counter and DRAM, in this order.
-    """
-    rapl, no_rapl = _rapl()
-    nvml, no_nvml = _nvml()
-    return [
-        _status("CPU counter (RAPL)", "cpu", rapl, True, no_rapl),
-        _status("CPU model", "cpu", CpuModelMeter(), rapl is None, ""),
-        _status("GPU counter (NVML)", "gpu", nvml, True, no_nvml),
-        _status(
-            "DRAM",
-            "dram",
-            None,
-            False,
-            "memory energy is not metered yet; totals are without it; nothing to be done here",
-        ),
-    ]
-
-
-def _status(
-    name: str, component: Component, meter: Meter | None, preferred: bool, why: str
-) -> ComponentStatus:
-    # Messages of this project end in "…; the way out".
-    missing, _, remedy = why.rpartition("; ")
-    return ComponentStatus(
-        component=component,
-        name=name,
-        kind="unavailable" if meter is None else meter.kind,
-        source=None if meter is None else meter.source,
-        resolution_seconds=None if meter is None else meter.resolution_seconds,
-        chosen=meter is not None and preferred,
-        missing=missing or None,
-        remedy=remedy or None,
-    )

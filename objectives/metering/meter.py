@@ -2,18 +2,19 @@
 
 Life of a meter:
 
-1. **Construction** looks for the hardware or the files it needs and raises
-   :class:`~greenfront.errors.MeterError`, with the remedy, where they are missing. After that
-   ``component``, ``kind``, ``source`` and ``resolution_seconds`` never change.
+1. **Construction** looks for the hardware or the files it needs, watches a counter until it knows
+   how often it moves, and raises :class:`~greenfront.errors.MeterError`, with the remedy, where
+   something is missing. After that ``component``, ``kind``, ``source`` and ``resolution_seconds``
+   never change.
 2. **Snapshots** are taken at any time, by any thread, for any live process. A snapshot holds
    counters that only grow. Taking one reads counters and changes nothing that another window
-   sees, so windows may nest, overlap and be dropped.
+   sees, so windows may nest, overlap and be dropped. Hardware that no longer answers is no error
+   then: the snapshot says so, and the readings that begin or end there are unavailable.
 3. **Readings** are the pure difference of two snapshots of the same meter and process. Windows
    that share their edges add up to the window that spans them. (A counter that is shared out by
    CPU time adds up as long as the share is steady; the sum of shorter windows then knows better.)
 
-A counter that wraps is followed inside the meter: whoever holds a window open takes a snapshot at
-least every ``max_silence_seconds``.
+A counter that wraps is followed inside the meter, which reads it often enough by itself.
 """
 
 from __future__ import annotations
@@ -25,9 +26,39 @@ from typing import Literal
 
 from greenfront.objectives.readings import Kind, Reading
 
-__all__ = ["Component", "Meter", "Snapshot"]
+__all__ = ["Component", "IdlePower", "Meter", "Slowdown", "Snapshot"]
 
 Component = Literal["cpu", "gpu", "dram"]
+
+
+@dataclass(frozen=True, slots=True)
+class IdlePower:
+    """What a component draws while the machine idles.
+
+    Attributes:
+        watts: Best estimate in watts.
+        low_watts: Lowest that was seen, or lower end of the stated value.
+        high_watts: Highest that was seen, or upper end of the stated value.
+    """
+
+    watts: float
+    low_watts: float
+    high_watts: float
+
+
+@dataclass(frozen=True, slots=True)
+class Slowdown:
+    """How long a component has been slowed down, since some moment in the past.
+
+    Attributes:
+        heat_seconds: By heat, or by hardware that protects itself.
+        cap_seconds: By its power limit.
+        events: How often by either, where only that is told.
+    """
+
+    heat_seconds: float = 0.0
+    cap_seconds: float = 0.0
+    events: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +69,20 @@ class Snapshot:
         wall_seconds: Monotonic clock.
         cpu_seconds: CPU time of the process tree since the process began.
         machine_cpu_seconds: Busy CPU time of the whole machine since boot; ``None`` if unknown.
-        counter_joules: The hardware counter, wraps undone; ``None`` for models.
+        counter_joules: The hardware counter, wraps undone; ``None`` for models, and where it no
+            longer answers.
+        slowdown: Of the component; ``None`` where nobody tells.
+        gaps: How often so far energy may have been lost between two looks at the counter.
+        trouble: Why the hardware no longer answers; empty where it does.
     """
 
     wall_seconds: float
     cpu_seconds: float
     machine_cpu_seconds: float | None = None
     counter_joules: float | None = None
+    slowdown: Slowdown | None = None
+    gaps: int = 0
+    trouble: str = ""
 
 
 class Meter(abc.ABC):
@@ -55,7 +93,10 @@ class Meter(abc.ABC):
         kind: ``"measured"`` for a counter, ``"modelled"`` for a formula.
         source: Method and constants in words, pinned in the study.
         resolution_seconds: Windows much shorter than this carry no information; 0 for models.
-        max_silence_seconds: Longest time between two snapshots that loses no wrap.
+        max_silence_seconds: Longest time between two looks at the counter that loses no wrap.
+        counts_idle: Whether the source also counts what the idle machine draws, so that an idle
+            baseline has to be taken off.
+        idle: That baseline; ``None`` where there is none, and idle energy is charged.
     """
 
     component: Component
@@ -63,6 +104,8 @@ class Meter(abc.ABC):
     source: str
     resolution_seconds: float = 0.0
     max_silence_seconds: float = math.inf
+    counts_idle: bool = False
+    idle: IdlePower | None = None
 
     @abc.abstractmethod
     def snapshot(self, pid: int, *, cpu_seconds: float | None = None) -> Snapshot:
@@ -74,8 +117,7 @@ class Meter(abc.ABC):
                 tells it of a process that has ended.
 
         Raises:
-            MeterError: The process does not exist (and ``cpu_seconds`` is not given), or the
-                hardware no longer answers.
+            MeterError: The process does not exist (and ``cpu_seconds`` is not given).
         """
 
     @abc.abstractmethod

@@ -1,212 +1,287 @@
-"""GPU energy from the card's own counter, by way of NVIDIA's management library."""
-
-# ruff: noqa: N802, D102 - the names are those of NVML
+"""GPU energy from the card itself, by way of NVIDIA's management library."""
 
 from __future__ import annotations
 
-import os
+import abc
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from itertools import takewhile
-from typing import Any, Protocol, cast
+from collections.abc import Callable
+from typing import Any
 
 from greenfront.errors import MeterError
-from greenfront.objectives.metering.meter import Meter, Snapshot
+from greenfront.objectives.metering.meter import IdlePower, Meter, Snapshot
+from greenfront.objectives.metering.nvml_cards import (
+    Card,
+    CardThrottle,
+    Nvml,
+    load_nvml,
+    visible_cards,
+)
+from greenfront.objectives.metering.polling import poll, watch_resolution
 from greenfront.objectives.metering.process_tree import tree_cpu_seconds
-from greenfront.objectives.metering.windows import grown
+from greenfront.objectives.metering.windows import Span, active_joules
 from greenfront.objectives.readings import Reading
 
-__all__ = ["Nvml", "NvmlMeter"]
+__all__ = ["CardMeter", "NvmlMeter", "NvmlPowerMeter"]
 
-_WHOLE_CARD = "whole card: whatever else ran on it is in here"
+WHOLE_CARD = "whole card: whatever else ran on it is in here"
 
-
-class Nvml(Protocol):
-    """The part of the module ``pynvml`` that is used; handles are opaque."""
-
-    NVMLError: type[Exception]
-
-    def nvmlInit(self) -> None: ...
-
-    def nvmlDeviceGetCount(self) -> int: ...
-
-    def nvmlDeviceGetHandleByIndex(self, index: int, /) -> Any: ...
-
-    def nvmlDeviceGetUUID(self, handle: Any, /) -> str: ...
-
-    def nvmlDeviceGetName(self, handle: Any, /) -> str: ...
-
-    def nvmlDeviceGetMigMode(self, handle: Any, /) -> Sequence[int]: ...
-
-    def nvmlDeviceGetTotalEnergyConsumption(self, handle: Any, /) -> int: ...
+_ACCURACY = 0.05
+_WATCHED_SECONDS = 2.0
+_INSTANT_POWER = 186  # NVML_FI_DEV_POWER_INSTANT
+_INSTANT_SECONDS = 0.1
+_AVERAGED_SECONDS = 1.0
+_BUSY_PERCENT = 10
 
 
-def _visible(uuids: list[str], names: list[str], environ: Mapping[str, str]) -> list[int]:
-    """Positions of the GPUs that a CUDA program started now would see.
+class CardMeter(Meter):
+    """What both ways of metering GPUs share.
 
-    CUDA takes numbers or (beginnings of) UUIDs, and ignores what stands behind a ``-1``.
-    """
-    stated = environ.get("CUDA_VISIBLE_DEVICES")
-    if stated is None:
-        return list(range(len(uuids)))
-    entries = [entry.strip() for entry in stated.split(",") if entry.strip()]
-    return [
-        _position(entry, uuids, names, environ)
-        for entry in takewhile(lambda entry: entry != "-1", entries)
-    ]
-
-
-def _position(entry: str, uuids: list[str], names: list[str], environ: Mapping[str, str]) -> int:
-    if entry.startswith("MIG-"):
-        raise MeterError(
-            f"CUDA_VISIBLE_DEVICES: must name whole GPUs, got the MIG instance {entry!r}, and the "
-            "energy counter is that of the whole card; choose a GPU without MIG"
-        )
-    if entry.isdecimal():
-        by_bus = environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
-        if len(set(names)) > 1 and not by_bus:
-            raise MeterError(
-                f"CUDA_VISIBLE_DEVICES: must name GPUs by UUID where they differ, got {entry!r}, "
-                "and CUDA counts them by speed while the counters are counted by bus; set "
-                "CUDA_DEVICE_ORDER=PCI_BUS_ID or use the UUIDs that 'nvidia-smi -L' lists"
-            )
-        matches = [int(entry)] if int(entry) < len(uuids) else []
-    else:
-        matches = [index for index, uuid in enumerate(uuids) if uuid.startswith(entry)]
-    if len(matches) != 1:
-        raise MeterError(
-            f"CUDA_VISIBLE_DEVICES: each entry must name one GPU, got {entry!r}, which names "
-            f"{len(matches)} of {len(uuids)}; 'nvidia-smi -L' lists the numbers and UUIDs"
-        )
-    return matches[0]
-
-
-def _load() -> Nvml:
-    try:
-        import pynvml
-    except ImportError:
-        raise MeterError(
-            "NVML: needs the module pynvml, which is not installed; pip install nvidia-ml-py"
-        ) from None
-    return cast(Nvml, pynvml)
-
-
-class NvmlMeter(Meter):
-    """The total-energy counters of the visible GPUs, added up.
-
-    The counter is that of the whole card: a lone process on it is assumed and every reading says
-    so. The card refreshes it every 20 to 100 ms, so that each edge of a window may be that much
-    old: the band is ± 0.1 s of the window's mean power. A window in which no card refreshed its
-    counter is unavailable (``None``, never 0). Whoever measures GPU work must synchronise with
-    the device before each snapshot.
+    The energy is that of the whole card: a lone process on it is assumed and every reading says so,
+    and a search that runs trials side by side leases a card to one of them at a time. Whoever
+    measures GPU work must synchronise with the device before each snapshot.
 
     Which GPUs are visible is read from ``CUDA_VISIBLE_DEVICES`` once, at construction.
 
     Args:
-        pynvml_module: The module ``pynvml`` or one that behaves like it.
+        nvml: The module ``pynvml`` or one that behaves like it; ``None`` imports it.
+        idle: What the cards draw together while nothing runs on them; it is not charged.
         clock_seconds: Monotonic clock.
 
     Attributes:
         uuids: The UUIDs of the metered GPUs.
 
     Raises:
-        MeterError: No driver, no visible GPU, one without the counter (older than Volta), or one
-            that is split by MIG.
+        MeterError: See :func:`~greenfront.objectives.metering.nvml_cards.visible_cards`.
     """
 
     component = "gpu"
     kind = "measured"
-    resolution_seconds = 0.1
+    counts_idle = True
 
     def __init__(
         self,
-        pynvml_module: Nvml | None = None,
+        nvml: Nvml | None = None,
+        idle: IdlePower | None = None,
         *,
         clock_seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._nvml = pynvml_module or _load()
+        self._nvml = nvml or load_nvml()
+        self.idle = idle
         self._clock_seconds = clock_seconds
-        try:
-            self._nvml.nvmlInit()
-            handles = [
-                self._nvml.nvmlDeviceGetHandleByIndex(index)
-                for index in range(self._nvml.nvmlDeviceGetCount())
-            ]
-            uuids = [self._nvml.nvmlDeviceGetUUID(handle) for handle in handles]
-            names = [self._nvml.nvmlDeviceGetName(handle) for handle in handles]
-        except self._nvml.NVMLError as error:
-            raise MeterError(
-                f"NVML: needs an NVIDIA driver that answers, got '{error}'; check it with "
-                "'nvidia-smi', or go without, and no GPU energy is metered"
-            ) from None
-        visible = _visible(uuids, names, os.environ)
-        if not visible:
-            raise MeterError(
-                f"NVML: needs a visible GPU, found {len(uuids)} of which CUDA_VISIBLE_DEVICES="
-                f"{os.environ.get('CUDA_VISIBLE_DEVICES', '')!r} shows none; set it to one of "
-                "those that 'nvidia-smi -L' lists"
-            )
-        self.uuids = tuple(uuids[index] for index in visible)
-        self._handles = [handles[index] for index in visible]
-        for handle, uuid in zip(self._handles, self.uuids, strict=True):
-            self._refuse_mig(handle, uuid)
-        self._total_mj()
-        models = sorted(names[index] for index in visible)
-        self.source = "NVML total energy counter (whole card) of " + ", ".join(
-            f"{models.count(model)} × {model}" for model in dict.fromkeys(models)
-        )
+        self._lock = threading.Lock()
+        self._cards = visible_cards(self._nvml)
+        self._throttle = CardThrottle(self._nvml, self._cards)
+        self.uuids = tuple(card.uuid for card in self._cards)
 
-    def _refuse_mig(self, handle: Any, uuid: str) -> None:
+    @property
+    def _models(self) -> str:
+        models = sorted(card.model for card in self._cards)
+        named = [f"{models.count(model)} × {model}" for model in dict.fromkeys(models)]
+        return ", ".join(named) + ("" if self.idle is None else ", minus its idle power")
+
+    @property
+    def busy(self) -> bool:
+        """Whether something runs on one of the cards right now."""
         try:
-            current, *_ = self._nvml.nvmlDeviceGetMigMode(handle)
+            return any(
+                self._nvml.nvmlDeviceGetUtilizationRates(card.handle).gpu > _BUSY_PERCENT
+                for card in self._cards
+            )
         except self._nvml.NVMLError:
-            return  # a GPU that knows no MIG
-        if current:
-            raise MeterError(
-                f"GPU {uuid}: must not be split by MIG, because its energy counter is that of the "
-                "whole card, but MIG is on; choose another GPU by CUDA_VISIBLE_DEVICES, or have "
-                "MIG switched off"
-            )
+            return False
 
-    def _total_mj(self) -> int:
-        total_mj = 0
-        for handle, uuid in zip(self._handles, self.uuids, strict=True):
-            try:
-                total_mj += self._nvml.nvmlDeviceGetTotalEnergyConsumption(handle)
-            except self._nvml.NVMLError as error:
-                raise MeterError(
-                    f"GPU {uuid}: needs a total energy counter (Volta or newer), got '{error}'; "
-                    "choose another GPU by CUDA_VISIBLE_DEVICES, or go without GPU energy"
-                ) from None
-        return total_mj
+    @abc.abstractmethod
+    def _total_joules(self) -> float:
+        """Energy so far; the lock is held.
+
+        Raises:
+            MeterError: A card does not answer.
+        """
+
+    def _gaps(self) -> int:
+        return 0
 
     def snapshot(self, pid: int, *, cpu_seconds: float | None = None) -> Snapshot:
         """See :meth:`Meter.snapshot`."""
         if cpu_seconds is None:
             cpu_seconds = tree_cpu_seconds(pid)
-        return Snapshot(
-            wall_seconds=self._clock_seconds(),
-            cpu_seconds=cpu_seconds,
-            counter_joules=self._total_mj() / 1e3,
-        )
+        counter_joules, trouble = None, ""
+        with self._lock:
+            try:
+                counter_joules = self._total_joules()
+            except MeterError as error:
+                trouble = str(error)
+            return Snapshot(
+                wall_seconds=self._clock_seconds(),
+                cpu_seconds=cpu_seconds,
+                counter_joules=counter_joules,
+                slowdown=self._throttle.read(),
+                gaps=self._gaps(),
+                trouble=trouble,
+            )
 
     def reading(self, before: Snapshot, after: Snapshot) -> Reading:
         """See :meth:`Meter.reading`."""
-        wall_seconds = after.wall_seconds - before.wall_seconds
-        cpu_seconds, cpu_flags = grown(before.cpu_seconds, after.cpu_seconds, "cpu time")
-        joules, flags = grown(
-            before.counter_joules or 0.0, after.counter_joules or 0.0, "energy counter"
+        span = Span.between(before, after)
+        if before.counter_joules is None or after.counter_joules is None:
+            return span.unavailable(self, before.trouble or after.trouble, WHOLE_CARD)
+        if after.gaps > before.gaps:
+            return span.unavailable(self, "power was not sampled for a while", WHOLE_CARD)
+        joules = after.counter_joules - before.counter_joules
+        if joules < 0:
+            return span.unavailable(self, "counter fell: its driver was loaded again", WHOLE_CARD)
+        if joules == 0 or span.wall_seconds <= 0:
+            return span.unavailable(self, "counter did not move", WHOLE_CARD)
+        active = active_joules(
+            joules,
+            span.wall_seconds,
+            resolution_seconds=self.resolution_seconds,
+            accuracy=_ACCURACY,
+            idle=self.idle,
         )
-        moved = after.counter_joules != before.counter_joules and wall_seconds > 0
-        why = () if moved else ("counter did not move",)
-        edge_joules = joules * self.resolution_seconds / wall_seconds if moved else 0.0
-        return Reading(
-            joules=joules if moved else None,
-            low_joules=max(0.0, joules - edge_joules) if moved else None,
-            high_joules=joules + edge_joules if moved else None,
-            kind=self.kind if moved else "unavailable",
-            source=self.source,
-            cpu_seconds=cpu_seconds,
-            wall_seconds=wall_seconds,
-            flags=tuple(sorted({*cpu_flags, *flags, *why, _WHOLE_CARD})),
+        return span.reading(
+            self,
+            active.joules,
+            active.low_joules,
+            active.high_joules,
+            *active.flags,
+            WHOLE_CARD,
+            reserved_joules=active.idle_joules,
         )
+
+
+class NvmlMeter(CardMeter):
+    """The total-energy counters of the visible GPUs, added up (Volta and newer).
+
+    A card refreshes its counter every 20 to 100 ms; how often is found out by watching. Each edge
+    of a window may be that much old: the band holds it, at the window's mean power, and ±5 % for
+    the sensor. A window in which no card refreshed its counter is unavailable (``None``, never 0).
+
+    Args:
+        nvml: See :class:`CardMeter`.
+        idle: See :class:`CardMeter`.
+        resolution_seconds: How often the counters move; ``None`` watches them.
+        clock_seconds: Monotonic clock.
+
+    Raises:
+        MeterError: No driver, no visible GPU, one without the counter (older than Volta), one whose
+            counter stands still, or one that is split by MIG.
+    """
+
+    def __init__(
+        self,
+        nvml: Nvml | None = None,
+        idle: IdlePower | None = None,
+        *,
+        resolution_seconds: float | None = None,
+        clock_seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(nvml, idle, clock_seconds=clock_seconds)
+        self._total_joules()
+        self.resolution_seconds = resolution_seconds or self._watch()
+        self.source = f"NVML total energy counter (whole card) of {self._models}"
+
+    def _watch(self) -> float:
+        # Together the cards move more often than each of them: the slowest one decides.
+        found = [
+            watch_resolution(lambda card=card: self._card_mj(card), _WATCHED_SECONDS)  # type: ignore[misc]
+            for card in self._cards
+        ]
+        still = [card.uuid for card, seconds in zip(self._cards, found, strict=True) if not seconds]
+        if still:
+            raise MeterError(
+                f"GPU {still[0]}: needs an energy counter that moves, but it stood still for "
+                f"{_WATCHED_SECONDS:g} s; choose another GPU by CUDA_VISIBLE_DEVICES, or go "
+                "without GPU energy"
+            )
+        return max(seconds for seconds in found if seconds)
+
+    def _card_mj(self, card: Card) -> int:
+        try:
+            return self._nvml.nvmlDeviceGetTotalEnergyConsumption(card.handle)
+        except self._nvml.NVMLError as error:
+            raise MeterError(
+                f"GPU {card.uuid}: needs a total energy counter (Volta or newer), got '{error}'; "
+                "choose another GPU by CUDA_VISIBLE_DEVICES, or go without GPU energy"
+            ) from None
+
+    def _total_joules(self) -> float:
+        return sum(map(self._card_mj, self._cards)) / 1e3
+
+
+class NvmlPowerMeter(CardMeter):
+    """The power of the visible GPUs, sampled by a thread and integrated: for cards without counter.
+
+    Power is the instant one where the driver tells it, else its average over up to a second, and
+    the source says which. A window in which sampling paused for more than a second is unavailable.
+
+    Args:
+        nvml: See :class:`CardMeter`.
+        idle: See :class:`CardMeter`.
+        every_seconds: Pause between two samples; ``None`` samples at snapshots only.
+        clock_seconds: Monotonic clock.
+
+    Raises:
+        MeterError: No driver, no visible GPU, one that tells no power, or one split by MIG.
+    """
+
+    max_silence_seconds = 1.0
+
+    def __init__(
+        self,
+        nvml: Nvml | None = None,
+        idle: IdlePower | None = None,
+        *,
+        every_seconds: float | None = 0.05,
+        clock_seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(nvml, idle, clock_seconds=clock_seconds)
+        self._instant = all(self._instant_mw(card) is not None for card in self._cards)
+        self._sampled_at = clock_seconds()
+        self._watts = self._power_watts()
+        self._joules = 0.0
+        self._pauses = 0
+        self.resolution_seconds = _INSTANT_SECONDS if self._instant else _AVERAGED_SECONDS
+        power = "instant power" if self._instant else "power averaged over up to 1 s"
+        self.source = f"NVML {power}, integrated (whole card), of {self._models}"
+        if every_seconds is not None:
+            poll(self._look, every_seconds)
+
+    def _instant_mw(self, card: Card) -> int | None:
+        try:
+            field: Any = self._nvml.nvmlDeviceGetFieldValues(card.handle, [_INSTANT_POWER])[0]
+        except self._nvml.NVMLError:
+            return None
+        return int(field.value.uiVal) if field.nvmlReturn == 0 and field.value.uiVal else None
+
+    def _power_watts(self) -> float:
+        mw = 0
+        for card in self._cards:
+            try:
+                instant = self._instant_mw(card) if self._instant else None
+                mw += instant or self._nvml.nvmlDeviceGetPowerUsage(card.handle)
+            except self._nvml.NVMLError as error:
+                raise MeterError(
+                    f"GPU {card.uuid}: needs a sensor of its power, got '{error}'; choose another "
+                    "GPU by CUDA_VISIBLE_DEVICES, or go without GPU energy"
+                ) from None
+        return mw / 1e3
+
+    def _look(self) -> None:
+        with self._lock:
+            try:
+                self._total_joules()
+            except MeterError:
+                return  # the next snapshot says so
+
+    def _total_joules(self) -> float:
+        watts, now = self._power_watts(), self._clock_seconds()
+        seconds = now - self._sampled_at
+        self._pauses += seconds > self.max_silence_seconds
+        self._joules += (self._watts + watts) / 2 * seconds
+        self._watts, self._sampled_at = watts, now
+        return self._joules
+
+    def _gaps(self) -> int:
+        return self._pauses

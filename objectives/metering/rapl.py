@@ -1,37 +1,45 @@
-"""CPU energy from the processor's own counter: RAPL, by way of Linux' powercap files."""
+"""CPU and memory energy from the processor's counters: RAPL, by way of Linux' powercap files."""
 
 from __future__ import annotations
 
-import math
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from greenfront.errors import MeterError
-from greenfront.objectives.metering.meter import Meter, Snapshot
+from greenfront.objectives.metering.meter import IdlePower, Meter, Snapshot
+from greenfront.objectives.metering.polling import poll, watch_resolution
 from greenfront.objectives.metering.process_tree import machine_cpu_seconds, tree_cpu_seconds
-from greenfront.objectives.metering.windows import grown
+from greenfront.objectives.metering.throttle import CpuThrottle
+from greenfront.objectives.metering.windows import (
+    BUSY_RESOLUTION_SECONDS,
+    Span,
+    active_joules,
+    share_of,
+)
 from greenfront.objectives.readings import Reading
 
 __all__ = ["POWERCAP", "RaplMeter"]
 
 POWERCAP = Path("/sys/class/powercap")
 
-_ZONE = re.compile(
-    r"intel-rapl:\d+"
-)  # sub zones and the mirrors under intel-rapl-mmio do not match
+# The mirrors under intel-rapl-mmio do not match.
+_ZONE = re.compile(r"intel-rapl:\d+(:\d+)?")
 _SAFE_WATTS = 1000.0
 _ACCURACY = 0.05
-_COMPARED_POWER = 2.0
-_BUSY_RESOLUTION_SECONDS = 0.02
+_WATCHED_SECONDS = 0.5
+_POLLS_A_SILENCE = 4
+_MEMORY_COMPARED_POWER = 4.0
+"""CPU time says less of memory traffic than of the processor's own work."""
 
 
 @dataclass(slots=True)
-class _Package:
-    """One package's counter with its wraps undone.
+class _Counter:
+    """One zone's counter with its wraps undone.
 
     Attributes:
         path: The counter file.
@@ -69,143 +77,176 @@ def _read(path: Path) -> int:
         ) from None
 
 
-def _packages(root: Path) -> list[_Package]:
-    """All packages; not their sub zones, and not ``psys``, which holds more than the CPU."""
-    zones = sorted(zone for zone in root.glob("intel-rapl:*") if _ZONE.fullmatch(zone.name))
+def _counters(root: Path, component: Literal["cpu", "dram"]) -> list[_Counter]:
+    """All packages or all memories; ``psys`` holds more than the CPU and is neither."""
+    folders = sorted(zone for zone in root.glob("intel-rapl:*") if _ZONE.fullmatch(zone.name))
+    named = [(zone, (zone / "name").read_text().strip()) for zone in folders]
     return [
-        _Package(
+        _Counter(
             path=zone / "energy_uj",
             range_uj=_read(zone / "max_energy_range_uj"),
             last_uj=_read(zone / "energy_uj"),
         )
-        for zone in zones
-        if (zone / "name").read_text().startswith("package-")
+        for zone, name in named
+        if (name.startswith("package-") if component == "cpu" else name == "dram")
     ]
 
 
-def _share_of(power_ratio: float, share: float) -> float:
-    """Share of the energy of work whose CPU-seconds cost ``power_ratio`` times the others'."""
-    return power_ratio * share / (power_ratio * share + 1 - share)
+def _found(root: Path, component: Literal["cpu", "dram"]) -> list[_Counter]:
+    counters = _counters(root, component)
+    if counters and min(counter.range_uj for counter in counters) > 0:
+        return counters
+    if component == "dram":
+        raise MeterError(
+            f"RAPL memory: needs a dram counter under {root}, found none; there is no way to add "
+            'one, but [metering] dram = "model" charges memory by its size'
+        )
+    raise MeterError(
+        f"RAPL: needs a package counter with a range under {root}, found none; on an "
+        "Intel or AMD machine run 'sudo modprobe intel_rapl_msr', in a virtual machine "
+        "there is no way, and CPU energy is modelled"
+    )
 
 
 class RaplMeter(Meter):
-    """``joules = (package energy − idle watts × wall) × share of the machine's busy CPU time``.
+    """``joules = (counted energy − idle watts × wall) × share of the machine's busy CPU time``.
 
     The share is the process tree's CPU time over that of the whole machine, at most 1. Windows
     that share their edges add up exactly as long as the share is steady; where it changes, the
-    sum of the shorter windows is the better number.
+    sum of the shorter windows is the better number. Its share of the idle energy stands beside it
+    in ``reserved_joules``: over all processes both together are what the counter counted.
 
     The band holds the counter's own accuracy, ±5 % (Khan et al., "RAPL in Action", ACM TOMPECS
-    3(2), 2018), the share when a CPU-second of this work draws half or twice the power of its
-    neighbours' CPU-seconds, and the ticks in which the machine's busy time is told.
+    3(2), 2018), the age of the counter at both edges, the spread of the idle power, the share when
+    a CPU-second of this work draws half or twice the power of its neighbours' CPU-seconds (for
+    memory a quarter or four times), and the ticks in which the machine's busy time is told.
 
-    A window in which the counter did not move though the process worked, or without a table of
-    CPU times, is unavailable: ``None``, never 0.
+    A thread reads the counter often enough that no wrap is missed. A window in which that failed,
+    in which the counter did not move though the process worked, or at whose edges it could not be
+    read, is unavailable: ``None``, never 0.
 
     Args:
         root: The powercap folder.
-        idle_watts: What all packages draw together while the machine idles; it is not charged.
+        component: ``"cpu"`` takes the packages, ``"dram"`` the memories.
+        idle: What all of them draw together while the machine idles; it is not charged.
+        resolution_seconds: How often the counter moves; ``None`` watches it.
+        throttle: Tells of heat; ``None`` looks for it.
         machine_seconds: Busy CPU seconds of the machine since boot.
         clock_seconds: Monotonic clock.
 
     Raises:
-        MeterError: No package counter, or one that may not be read; the message has the remedy.
+        MeterError: No counter, one that may not be read, or one that stands still; the message has
+            the remedy.
     """
 
-    component = "cpu"
     kind = "measured"
-    resolution_seconds = 0.1
+    counts_idle = True
 
     def __init__(
         self,
         root: Path = POWERCAP,
-        idle_watts: float = 0.0,
+        component: Literal["cpu", "dram"] = "cpu",
+        idle: IdlePower | None = None,
         *,
+        resolution_seconds: float | None = None,
+        throttle: CpuThrottle | None = None,
         machine_seconds: Callable[[], float | None] = machine_cpu_seconds,
         clock_seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not (math.isfinite(idle_watts) and idle_watts >= 0):
-            raise MeterError(
-                f"idle_watts: must be a finite number of watts of 0 or more, got {idle_watts}; "
-                "leave it out for 0"
-            )
-        self._packages = _packages(root)
-        if not self._packages or min(package.range_uj for package in self._packages) <= 0:
-            raise MeterError(
-                f"RAPL: needs a package counter with a range under {root}, found none; on an "
-                "Intel or AMD machine run 'sudo modprobe intel_rapl_msr', in a virtual machine "
-                "there is no way, and CPU energy is modelled"
-            )
+        self.component = component
+        self.idle = idle
+        self._counters = _found(root, component)
         if machine_seconds() is None:
             raise MeterError(
                 "RAPL: needs the machine's busy CPU time to tell this work's share, but there is "
                 "no /proc/stat; run on Linux, or go without, and CPU energy is modelled"
             )
-        self._idle_watts = idle_watts
+        watched = resolution_seconds or _watch(self._counters)
+        self.resolution_seconds = max(watched, BUSY_RESOLUTION_SECONDS)
+        self._throttle = throttle or CpuThrottle()
         self._machine_seconds = machine_seconds
         self._clock_seconds = clock_seconds
         self._lock = threading.Lock()
+        self._seen_at = clock_seconds()
+        self._gaps = 0
         self.max_silence_seconds = (
-            min(package.range_uj for package in self._packages) / 1e6 / _SAFE_WATTS
+            min(counter.range_uj for counter in self._counters) / 1e6 / _SAFE_WATTS
         )
-        self.source = (
-            f"RAPL counters of {len(self._packages)} CPU package(s) minus {idle_watts:g} W idle "
-            "× share of busy CPU time"
-        )
+        count = len(self._counters)
+        what = f"{count} CPU package(s)" if component == "cpu" else f"memory on {count} package(s)"
+        off = "" if idle is None else " minus those of the idle machine"
+        self.source = f"RAPL counters of {what}{off} × share of busy CPU time"
+        poll(self._look, self.max_silence_seconds / _POLLS_A_SILENCE)
+
+    def _look(self) -> None:
+        with self._lock:
+            self._total_joules()
+
+    def _total_joules(self) -> tuple[float | None, str]:
+        """The counters' sum, or why there is none; the lock is held."""
+        now = self._clock_seconds()
+        try:
+            total_uj = sum(counter.total_uj() for counter in self._counters)
+        except MeterError as error:
+            return None, str(error)
+        self._gaps += now - self._seen_at > self.max_silence_seconds
+        self._seen_at = now
+        return total_uj / 1e6, ""
 
     def snapshot(self, pid: int, *, cpu_seconds: float | None = None) -> Snapshot:
         """See :meth:`Meter.snapshot`."""
         if cpu_seconds is None:
             cpu_seconds = tree_cpu_seconds(pid)
         with self._lock:
-            total_uj = sum(package.total_uj() for package in self._packages)
+            counter_joules, trouble = self._total_joules()
             return Snapshot(
                 wall_seconds=self._clock_seconds(),
                 cpu_seconds=cpu_seconds,
                 machine_cpu_seconds=self._machine_seconds(),
-                counter_joules=total_uj / 1e6,
+                counter_joules=counter_joules,
+                slowdown=self._throttle.read(),
+                gaps=self._gaps,
+                trouble=trouble,
             )
 
     def reading(self, before: Snapshot, after: Snapshot) -> Reading:
         """See :meth:`Meter.reading`."""
-        wall_seconds = after.wall_seconds - before.wall_seconds
-        cpu_seconds, flags = grown(before.cpu_seconds, after.cpu_seconds, "cpu time")
-        package_joules = (after.counter_joules or 0.0) - (before.counter_joules or 0.0)
-        if before.machine_cpu_seconds is None or after.machine_cpu_seconds is None:
-            return self._unavailable(cpu_seconds, wall_seconds, (*flags, "busy time unknown"))
-        if package_joules <= 0 and cpu_seconds > 0:
-            return self._unavailable(cpu_seconds, wall_seconds, (*flags, "counter did not move"))
-
-        # The tree's clock is finer than the machine's ticks and may run ahead of them.
-        busy_seconds = max(after.machine_cpu_seconds - before.machine_cpu_seconds, cpu_seconds)
-        share = cpu_seconds / busy_seconds if busy_seconds > 0 else 0.0
-        edge = min(1.0, _BUSY_RESOLUTION_SECONDS / busy_seconds) if busy_seconds > 0 else 0.0
-        active_joules = package_joules - self._idle_watts * wall_seconds
-        if active_joules < 0:
-            active_joules, flags = 0.0, (*flags, "less than idle energy, clamped to 0")
-        return Reading(
-            joules=active_joules * share,
-            low_joules=active_joules
-            * _share_of(1 / _COMPARED_POWER, share)
-            * max(0.0, 1 - _ACCURACY - edge),
-            high_joules=active_joules * _share_of(_COMPARED_POWER, share) * (1 + _ACCURACY + edge),
-            kind=self.kind,
-            source=self.source,
-            cpu_seconds=cpu_seconds,
-            wall_seconds=wall_seconds,
-            flags=tuple(sorted(flags)),
+        span = Span.between(before, after)
+        if before.counter_joules is None or after.counter_joules is None:
+            return span.unavailable(self, before.trouble or after.trouble)
+        if after.gaps > before.gaps:
+            return span.unavailable(self, "counter was not read often enough: a wrap may be lost")
+        compared = _MEMORY_COMPARED_POWER if self.component == "dram" else 2.0
+        share = share_of(span, before, after, compared)
+        if share is None:
+            return span.unavailable(self, "busy time unknown")
+        counted_joules = after.counter_joules - before.counter_joules
+        if counted_joules <= 0 and span.cpu_seconds > 0:
+            return span.unavailable(self, "counter did not move")
+        active = active_joules(
+            counted_joules,
+            span.wall_seconds,
+            resolution_seconds=self.resolution_seconds,
+            accuracy=_ACCURACY,
+            idle=self.idle,
+        )
+        idle_joules = active.idle_joules
+        return span.reading(
+            self,
+            active.joules * share.best,
+            active.low_joules * share.low * (1 - share.edge),
+            active.high_joules * share.high * (1 + share.edge),
+            *active.flags,
+            reserved_joules=None if idle_joules is None else idle_joules * share.best,
         )
 
-    def _unavailable(
-        self, cpu_seconds: float, wall_seconds: float, flags: tuple[str, ...]
-    ) -> Reading:
-        return Reading(
-            joules=None,
-            low_joules=None,
-            high_joules=None,
-            kind="unavailable",
-            source=self.source,
-            cpu_seconds=cpu_seconds,
-            wall_seconds=wall_seconds,
-            flags=tuple(sorted(flags)),
+
+def _watch(counters: Sequence[_Counter]) -> float:
+    found = watch_resolution(lambda: sum(_read(c.path) for c in counters), _WATCHED_SECONDS)
+    if found is None:
+        raise MeterError(
+            f"RAPL counter {counters[0].path}: must move, but it stood still for "
+            f"{_WATCHED_SECONDS:g} s, as emulated ones do; run on the machine itself, or go "
+            "without, and CPU energy is modelled"
         )
+    return found

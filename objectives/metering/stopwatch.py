@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from greenfront.objectives.metering.instruments import Instruments
-from greenfront.objectives.metering.meter import Component
+from greenfront.objectives.metering.meter import Component, Meter
 from greenfront.objectives.readings import Reading
 
 __all__ = ["CARRIED", "Stopwatch"]
@@ -14,14 +14,23 @@ __all__ = ["CARRIED", "Stopwatch"]
 CARRIED = "too short: in the next lap"
 """Flag of a lap that its counter could not resolve; leave such laps out of sums."""
 
+STILL_RESOLUTIONS = 10
+"""A counter that has not moved for so many of its steps stands still: the lap is no short one."""
+
+
+FINE_SECONDS = 0.05
+PAUSES_A_STEP = 20
+
 
 class Stopwatch:
     """Meters one process lap by lap.
 
     Every moment since construction belongs to exactly one lap, so the laps add up to the total.
-    Where a counter could not tell a lap (it did not move), that component's reading is
+    Where a counter could not tell a short lap (it did not move), that component's reading is
     unavailable, spans 0 seconds and is flagged :data:`CARRIED`; its window stays open and the
-    next lap that can be told holds both. Not for use by several threads at once.
+    next lap that can be told holds both. Where it can tell nothing for long, because it stands
+    still or its device is gone, the reading is unavailable for good and says why: that energy is
+    unknown, and so is every sum that it belongs to. Not for use by several threads at once.
 
     Args:
         instruments: The meters.
@@ -40,33 +49,62 @@ class Stopwatch:
         self._pid = pid
         self._clock = clock
         self._since = instruments.snapshot(pid, cpu_seconds=clock() if clock else None)
+        self._open: list[Meter] = []
 
-    def lap(self, *, cpu_seconds: float | None = None) -> dict[Component, Reading]:
+    @property
+    def pause_seconds(self) -> float | None:
+        """How long to wait before another lap, so that fine counters tell what is open still.
+
+        A window of a millisecond would have no reading otherwise. ``None`` where nothing is open,
+        or only by a counter that moves too seldom to be waited for.
+        """
+        fine = [m.resolution_seconds for m in self._open if m.resolution_seconds <= FINE_SECONDS]
+        return max(fine) / PAUSES_A_STEP if fine else None
+
+    def lap(
+        self, *, cpu_seconds: float | None = None, drop: Collection[Component] = ()
+    ) -> dict[Component, Reading]:
         """Ends a lap and begins the next.
 
         Args:
             cpu_seconds: CPU time of the tree where the caller knows it already, as ``wait4`` tells
                 it of a process that has ended.
+            drop: Components that this process did not use: others may have, and pay for it. Their
+                next lap begins here in any case.
 
         Returns:
             What each component used since the previous lap, or since construction.
 
         Raises:
-            MeterError: See :meth:`Meter.snapshot`; the lap then goes on.
+            MeterError: There is no such process; the lap then goes on.
         """
         if cpu_seconds is None and self._clock is not None:
             cpu_seconds = self._clock()
         now = self._instruments.snapshot(self._pid, cpu_seconds=cpu_seconds)
         laps = self._instruments.readings(self._since, now)
-        resolved = [reading.kind != "unavailable" for reading in laps.values()]
+        carried = [
+            meter.component not in drop and _too_short(meter, laps[meter.component])
+            for meter in self._instruments.meters
+        ]
+        self._open = [
+            meter
+            for meter, open_still in zip(self._instruments.meters, carried, strict=True)
+            if open_still
+        ]
         self._since = tuple(
-            later if told else earlier
-            for earlier, later, told in zip(self._since, now, resolved, strict=True)
+            earlier if open_still else later
+            for earlier, later, open_still in zip(self._since, now, carried, strict=True)
         )
         return {
-            component: reading if told else _carried(reading)
-            for (component, reading), told in zip(laps.items(), resolved, strict=True)
+            component: _carried(reading) if open_still else reading
+            for (component, reading), open_still in zip(laps.items(), carried, strict=True)
+            if component not in drop
         }
+
+
+def _too_short(meter: Meter, reading: Reading) -> bool:
+    still_seconds = STILL_RESOLUTIONS * meter.resolution_seconds
+    return reading.kind == "unavailable" and reading.wall_seconds <= still_seconds
 
 
 def _carried(reading: Reading) -> Reading:
@@ -74,5 +112,6 @@ def _carried(reading: Reading) -> Reading:
         reading,
         cpu_seconds=0.0,
         wall_seconds=0.0,
+        throttled_seconds=0.0,
         flags=tuple(sorted({*reading.flags, CARRIED})),
     )

@@ -2,7 +2,33 @@
 
 from __future__ import annotations
 
-__all__ = ["grown"]
+from dataclasses import dataclass
+
+from greenfront.objectives.metering.meter import IdlePower, Meter, Snapshot
+from greenfront.objectives.readings import Reading
+
+__all__ = [
+    "BUSY_RESOLUTION_SECONDS",
+    "HEAT",
+    "POWER_LIMIT",
+    "Active",
+    "Share",
+    "Span",
+    "active_joules",
+    "grown",
+    "share_of",
+]
+
+HEAT = "slowed down by heat"
+"""Flag of a reading; ``cooldown_seconds`` of the module ``throttle`` acts on it."""
+
+POWER_LIMIT = "slowed down by its power limit"
+"""Flag of a reading: the work took longer than it could, as it always will on this hardware."""
+
+BUSY_RESOLUTION_SECONDS = 0.02
+"""The machine's busy time is told in ticks of 10 ms, so that both edges together carry two."""
+
+_COMPARED_POWER = 2.0
 
 
 def grown(before: float, after: float, counter: str) -> tuple[float, tuple[str, ...]]:
@@ -15,8 +41,172 @@ def grown(before: float, after: float, counter: str) -> tuple[float, tuple[str, 
 
     Returns:
         The growth, and the flags that a reading must carry. A counter that fell, because a child
-        left the process tree or a driver was loaded again, grew by 0 and is flagged.
+        left the process tree, grew by 0 and is flagged.
     """
     if after >= before:
         return after - before, ()
     return 0.0, (f"{counter} fell and was clamped to 0",)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What lies between two snapshots, whatever the source of energy.
+
+    Attributes:
+        wall_seconds: Length.
+        cpu_seconds: CPU time of the process tree.
+        throttled_seconds: How long heat slowed the component down.
+        flags: What the reading must carry.
+    """
+
+    wall_seconds: float
+    cpu_seconds: float
+    throttled_seconds: float
+    flags: tuple[str, ...]
+
+    @classmethod
+    def between(cls, before: Snapshot, after: Snapshot) -> Span:
+        """The difference of two snapshots; pure."""
+        wall_seconds = after.wall_seconds - before.wall_seconds
+        cpu_seconds, flags = grown(before.cpu_seconds, after.cpu_seconds, "cpu time")
+        throttled_seconds = 0.0
+        if before.slowdown is not None and after.slowdown is not None:
+            heat = after.slowdown.heat_seconds - before.slowdown.heat_seconds
+            throttled_seconds = min(max(heat, 0.0), wall_seconds)
+            if heat > 0 or after.slowdown.events > before.slowdown.events:
+                flags = (*flags, HEAT)
+            if after.slowdown.cap_seconds > before.slowdown.cap_seconds:
+                flags = (*flags, POWER_LIMIT)
+        return cls(wall_seconds, cpu_seconds, throttled_seconds, flags)
+
+    def reading(
+        self,
+        meter: Meter,
+        joules: float,
+        low_joules: float,
+        high_joules: float,
+        *flags: str,
+        reserved_joules: float | None = None,
+    ) -> Reading:
+        """A reading of this span; the band is widened where it does not hold ``joules``."""
+        return Reading(
+            joules=joules,
+            low_joules=min(joules, low_joules),
+            high_joules=max(joules, high_joules),
+            kind=meter.kind,
+            source=meter.source,
+            cpu_seconds=self.cpu_seconds,
+            wall_seconds=self.wall_seconds,
+            flags=tuple(sorted({*self.flags, *flags})),
+            reserved_joules=reserved_joules,
+            throttled_seconds=self.throttled_seconds,
+        )
+
+    def unavailable(self, meter: Meter, *why: str) -> Reading:
+        """A reading that knows no energy and says why."""
+        return Reading(
+            joules=None,
+            low_joules=None,
+            high_joules=None,
+            kind="unavailable",
+            source=meter.source,
+            cpu_seconds=self.cpu_seconds,
+            wall_seconds=self.wall_seconds,
+            flags=tuple(sorted({*self.flags, *why})),
+            throttled_seconds=self.throttled_seconds,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A process tree's share of the machine's work.
+
+    Attributes:
+        best: Its CPU time over the machine's busy CPU time, at most 1.
+        low: The same when a CPU-second of this work draws half the power of the others'.
+        high: The same when it draws twice their power.
+        edge: Relative error by the ticks in which the machine's busy time is told.
+    """
+
+    best: float
+    low: float
+    high: float
+    edge: float
+
+
+def share_of(
+    span: Span, before: Snapshot, after: Snapshot, compared_power: float = _COMPARED_POWER
+) -> Share | None:
+    """The share of the machine's work; ``None`` where the machine's busy time is unknown."""
+    if before.machine_cpu_seconds is None or after.machine_cpu_seconds is None:
+        return None
+    # The tree's clock is finer than the machine's ticks and may run ahead of them.
+    busy_seconds = max(after.machine_cpu_seconds - before.machine_cpu_seconds, span.cpu_seconds)
+    if busy_seconds <= 0:
+        return Share(0.0, 0.0, 0.0, 0.0)
+    share = span.cpu_seconds / busy_seconds
+    return Share(
+        share,
+        _weighted(share, 1 / compared_power),
+        _weighted(share, compared_power),
+        min(1.0, BUSY_RESOLUTION_SECONDS / busy_seconds),
+    )
+
+
+def _weighted(share: float, power_ratio: float) -> float:
+    return power_ratio * share / (power_ratio * share + 1 - share)
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """A counter's energy with what the idle machine draws taken off.
+
+    Attributes:
+        joules: What is above idle, at least 0.
+        low_joules: The same with all errors against it.
+        high_joules: The same with all errors for it.
+        idle_joules: What was taken off; ``None`` without a baseline.
+        flags: What the reading must carry.
+    """
+
+    joules: float
+    low_joules: float
+    high_joules: float
+    idle_joules: float | None
+    flags: tuple[str, ...] = ()
+
+
+def active_joules(
+    counted_joules: float,
+    wall_seconds: float,
+    *,
+    resolution_seconds: float,
+    accuracy: float,
+    idle: IdlePower | None,
+) -> Active:
+    """Takes the idle energy off a counter's growth and says how far the result can be trusted.
+
+    Each edge of the window may be as old as the counter's resolution: that long at the window's
+    mean power is missing or too much at either end.
+
+    Args:
+        counted_joules: The counter's growth.
+        wall_seconds: Length of the window.
+        resolution_seconds: Longest time between two refreshes of the counter.
+        accuracy: The counter's own, relative.
+        idle: What the idle machine draws; ``None`` takes nothing off.
+    """
+    edges = min(1.0, resolution_seconds / wall_seconds) if wall_seconds > 0 else 1.0
+    error_joules = counted_joules * (accuracy + edges)
+    low_joules, high_joules = counted_joules - error_joules, counted_joules + error_joules
+    if idle is None:
+        return Active(counted_joules, max(0.0, low_joules), high_joules, None)
+    above = counted_joules - idle.watts * wall_seconds
+    joules = max(0.0, above)
+    return Active(
+        joules=joules,
+        low_joules=max(0.0, low_joules - idle.high_watts * wall_seconds),
+        high_joules=max(joules, high_joules - idle.low_watts * wall_seconds),
+        idle_joules=counted_joules - joules,
+        flags=() if above >= 0 else ("less than idle energy, clamped to 0",),
+    )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,43 @@ from greenfront.objectives.stages.examples import trimmed
 from greenfront.objectives.stages.export import INPUT, OUTPUT, is_packed
 from greenfront.objectives.tasks.task import Labelled
 
-__all__ = ["InferenceCost", "accuracy", "inference_cost", "open_artefact"]
+__all__ = [
+    "InferenceCost",
+    "Measuring",
+    "accuracy",
+    "inference_cost",
+    "median_spread",
+    "open_artefact",
+]
 
 ACCURACY_BATCH = 64
 WARM_UP = 20
 FEWEST_TEXTS = 32
 """Texts a block at least, so that their lengths are those of the data."""
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """How inference is measured.
+
+    Attributes:
+        batch: Examples a call.
+        threads: Threads of the runtime.
+        block_seconds: Length of one metered repetition.
+        least_blocks: Repetitions at least.
+        most_blocks: Repetitions at most.
+        precision: It goes on until the median's confidence interval is narrower than this to
+            either side, as a share of the median.
+    """
+
+    batch: int = 1
+    threads: int = 1
+    block_seconds: float = 0.1
+    least_blocks: int = 7
+    most_blocks: int = 25
+    precision: float = 0.05
 
 
 def open_artefact(path: Path, threads: int) -> onnxruntime.InferenceSession:
@@ -62,10 +94,19 @@ def accuracy(
 
 @dataclass(frozen=True, slots=True)
 class InferenceCost:
-    """Cost of one prediction: energy, and median wall time in seconds."""
+    """Cost of one prediction.
+
+    Attributes:
+        reading: Its energy.
+        latency_seconds: Median wall time.
+        spread: Half of the 95 % confidence interval of the median energy, as a share of it; the
+            constants of a model are not in it. ``None`` where energy is unavailable or where too
+            few blocks were taken to tell.
+    """
 
     reading: Reading
     latency_seconds: float
+    spread: float | None = None
 
 
 def inference_cost(
@@ -74,12 +115,10 @@ def inference_cost(
     host: Host,
     *,
     phase: str,
-    batch: int,
-    blocks: int,
-    block_seconds: float,
+    measuring: Measuring,
     padding: int | None = None,
 ) -> InferenceCost:
-    """Repeats predictions in metered blocks and takes the median block.
+    """Repeats predictions in metered blocks until the median block is known well enough.
 
     The runtime works on the CPU, so the CPU's reading is the cost of a prediction. The median is
     robust against a block that a neighbour disturbed. Sessions are warmed up before the first
@@ -90,12 +129,10 @@ def inference_cost(
         inputs: Real examples ``[n, …]``.
         host: Meters the blocks.
         phase: Name of the metered windows.
-        batch: Examples a call, at most all of them; the result is per example.
-        blocks: Number of blocks, odd.
-        block_seconds: Length of a block.
+        measuring: How. A call takes at most all examples; the result is per example.
         padding: What fills short inputs up; see :func:`trimmed`.
     """
-    batch = min(batch, len(inputs))
+    batch = min(measuring.batch, len(inputs))
     calls = [
         {INPUT: trimmed(inputs[start : start + batch], padding)}
         for start in range(0, len(inputs) - batch + 1, batch)
@@ -109,18 +146,48 @@ def inference_cost(
         return time.perf_counter() - began
 
     least = 1 if padding is None else FEWEST_TEXTS
-    count = max(least, _calls_for(run, block_seconds))
+    count = max(least, _calls_for(run, measuring.block_seconds))
     costs: list[InferenceCost] = []
-    for _ in range(blocks):
+    spread: float | None = None
+    while len(costs) < measuring.least_blocks or (
+        len(costs) < measuring.most_blocks and spread is not None and spread > measuring.precision
+    ):
         with host.phase(phase) as window:
             seconds = run(count)
         predictions = count * batch
         costs.append(
             InferenceCost(_divided(window.readings["cpu"], predictions), seconds / predictions)
         )
+        spread = median_spread([cost.reading.joules for cost in costs])
     by_energy = sorted(costs, key=lambda cost: cost.reading.joules or 0.0)
     middle = by_energy[len(by_energy) // 2]
-    return InferenceCost(middle.reading, statistics.median(cost.latency_seconds for cost in costs))
+    latency = statistics.median(cost.latency_seconds for cost in costs)
+    return InferenceCost(middle.reading, latency, spread)
+
+
+def median_spread(values: Sequence[float | None]) -> float | None:
+    """Half the confidence interval of a median, as a share of it, free of distributions.
+
+    Of n sorted values the k-th from either end enclose the true median with a probability of
+    ``1 − 2·P(Binomial(n, ½) < k)`` (Conover, Practical Nonparametric Statistics, 3.2); the largest
+    k that leaves 95 % is taken.
+
+    Args:
+        values: Of equal blocks; ``None`` where one is unavailable.
+
+    Returns:
+        ``None`` for fewer than six values, where one is unavailable, or where the median is 0.
+    """
+    known = sorted(value for value in values if value is not None)
+    count, cut, outside = len(known), 0, 0.0
+    while outside <= (1 - CONFIDENCE) / 2:
+        outside += math.comb(count, cut) / 2**count
+        cut += 1
+    cut -= 1  # the last step went too far
+    middle = statistics.median(known) if known else 0.0
+    if len(known) < len(values) or cut == 0 or middle == 0:
+        return None
+    return (known[-cut] - known[cut - 1]) / (2 * middle)
 
 
 def _calls_for(run: Callable[[int], float], seconds: float) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch_pruning
 from torch import Tensor, nn
 
 from greenfront.errors import TrialFailed, UsageError
+from greenfront.objectives.stages.importance import Loss, importance_of
 from greenfront.spaces.candidate import Pruning
 
 __all__ = ["cumulative_ratio", "parameter_count", "prune", "widths"]
@@ -77,7 +78,7 @@ def prune(
     pruning: Pruning | float,
     head: nn.Module,
     *,
-    loss: Callable[[nn.Module], Tensor] | None = None,
+    loss: Loss | None = None,
     original: Mapping[str, int] | None = None,
 ) -> float:
     """Removes the weakest channels and heads of each dependency group, in place.
@@ -95,8 +96,8 @@ def prune(
         example: One batch of inputs, to trace the dependencies.
         pruning: Ratio, scope and importance; a number is a ratio with the defaults of the others.
         head: Keeps its outputs.
-        loss: Scalar loss of the module on a few batches; for importance ``"taylor"``, which
-            weighs by its gradient.
+        loss: Scalar loss of a module on the training batch of a number; for the importances that
+            weigh by its gradient or train.
         original: :func:`widths` of the unpruned network, to which the ratio refers; ``None`` if
             this one is it.
 
@@ -107,24 +108,18 @@ def prune(
     Raises:
         TrialFailed: The ratio removes nothing, or the layers depend on each other in a way that
             cannot be followed (cause ``"cannot prune"``).
-        UsageError: Importance ``"taylor"`` without a loss, or an unknown scope or importance.
+        UsageError: An importance without the loss or the package that it needs, or an unknown
+            scope or importance.
     """
     if not isinstance(pruning, Pruning):
         pruning = Pruning(ratio=pruning)
     if pruning.scope not in ("uniform", "global"):
         raise UsageError(f"pruning scope {pruning.scope!r} is unknown: take 'uniform' or 'global'")
-    importance = _importance(pruning.importance)
     before = parameter_count(model)
     model.eval()
     with torch.enable_grad():
         model.zero_grad(set_to_none=True)
-        if pruning.importance == "taylor":
-            if loss is None:
-                raise UsageError(
-                    "pruning importance 'taylor' weighs by gradients: give prune() a loss, or "
-                    "take 'magnitude'"
-                )
-            loss(model).backward()  # type: ignore[no-untyped-call]
+        importance = importance_of(pruning, model, head, loss)
         try:
             _prune(model, example, pruning, head, importance, original or widths(model))
         except BREAKAGES as failure:
@@ -304,20 +299,3 @@ def _left(choices: Sequence[_Choice], pruning: Pruning) -> list[int]:
                 above = int((c.scores >= threshold).sum())
                 kept[id(c)] = c.left(max(above, c.whole * (1 - MAX_RATIO)))
     return [kept[id(choice)] for choice in choices]
-
-
-def _importance(name: str) -> Any:
-    match name:
-        case "magnitude":
-            return torch_pruning.importance.GroupMagnitudeImportance(p=2)
-        case "taylor":
-            return torch_pruning.importance.GroupTaylorImportance()
-        case "fpgm":
-            return torch_pruning.importance.FPGMImportance(p=2)
-        case "random":
-            return torch_pruning.importance.RandomImportance()
-        case _:
-            raise UsageError(
-                f"pruning importance {name!r} is unknown: take 'magnitude', 'taylor', 'fpgm' or "
-                "'random'"
-            )

@@ -17,6 +17,7 @@ from onnx import TensorProto
 
 from greenfront.objectives.stages.export import INPUT, weight_count
 from greenfront.objectives.stages.fake_quant import SMALLEST_PACKED
+from greenfront.objectives.stages.sparsify import zero_share
 from greenfront.spaces.candidate import Precision
 
 __all__ = ["Claim", "executed_operators", "unreal"]
@@ -37,6 +38,8 @@ INTEGER = {
 LARGEST_FLOATING_SHARE = 0.5
 """Products of two activations stay floating: a third of those of an attention block."""
 SMALLEST_NARROW_SHARE = 0.5
+SMALLEST_SHARE_OF_ZEROS = 0.5
+"""Of those claimed: learnt positions are among the weights of a file, but are never set to zero."""
 WIDTHS = {
     getattr(TensorProto, name): bits
     for name, bits in (
@@ -62,10 +65,13 @@ class Claim:
         precision: Of the weights.
         untouched_weights: Numbers in the tensors of two and more axes before pruning; ``None``
             where no pruning is claimed.
+        zeros: Share of the weights that were set to zero; nothing is credited for them, but what
+            is said of them has to be true, too.
     """
 
     precision: Precision
     untouched_weights: int | None = None
+    zeros: float = 0.0
 
 
 def unreal(claim: Claim, reference: Path, artefact: Path, example: NDArray[Any]) -> tuple[str, ...]:
@@ -87,6 +93,11 @@ def unreal(claim: Claim, reference: Path, artefact: Path, example: NDArray[Any])
         reasons.append(
             f"pruning is claimed, but the file stores {weights:,} weights and the unpruned network "
             f"has {untouched:,}"
+        )
+    zeros = zero_share(artefact) if claim.zeros else 0.0
+    if zeros < SMALLEST_SHARE_OF_ZEROS * claim.zeros:
+        reasons.append(
+            f"{claim.zeros:.0%} zeros are claimed, but {zeros:.0%} of the file's weights are zero"
         )
     if bits < 32:
         size, whole = artefact.stat().st_size, reference.stat().st_size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,22 +14,21 @@ from torch.nn import functional
 
 from greenfront.errors import TrialFailed, UsageError
 from greenfront.objectives.memory import is_out_of_memory
-from greenfront.objectives.stages.examples import TrainingData, trimmed
+from greenfront.objectives.stages.augment import draw_moves, move_images
+from greenfront.objectives.stages.compiling import Forward
+from greenfront.objectives.stages.distil import Lessons, criterion
+from greenfront.objectives.stages.examples import TrainingData
+from greenfront.objectives.stages.optimizer import optimizer, rate_shares, warm_cosine
+from greenfront.objectives.stages.predict import predict
 from greenfront.spaces.candidate import Distillation, Training
 
 __all__ = [
     "EpochReport",
-    "distillation_loss",
     "pick_device",
     "predict",
     "supports_mixed_precision",
     "train",
 ]
-
-CHUNK_NUMBERS, FEWEST_AT_ONCE, MOST_AT_ONCE = 2**20, 16, 128
-"""Inputs a forward pass where no gradient is kept: bounds memory, not results."""
-
-WARM_UP_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,45 +70,6 @@ def supports_mixed_precision(device: str) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported())
 
 
-def distillation_loss(
-    student: Tensor, teacher: Tensor, labels: Tensor, distillation: Distillation
-) -> Tensor:
-    """Soft and hard loss together.
-
-    ``w·T²·KL(teacher/T ‖ student/T) + (1 − w)·cross-entropy``; the T² keeps the gradients of the
-    soft part independent of the temperature (Hinton, Vinyals and Dean, arXiv 1503.02531).
-
-    Args:
-        student: Logits ``[n, classes]``.
-        teacher: Logits ``[n, classes]``, without gradient.
-        labels: Class indices ``[n]``.
-        distillation: Temperature and weight.
-    """
-    heat = distillation.temperature
-    soft = functional.kl_div(
-        functional.log_softmax(student / heat, dim=-1),
-        functional.log_softmax(teacher / heat, dim=-1),
-        reduction="batchmean",
-        log_target=True,
-    )
-    hard = functional.cross_entropy(student, labels)
-    return distillation.weight * heat**2 * soft + (1 - distillation.weight) * hard
-
-
-@torch.no_grad()
-def predict(model: nn.Module, inputs: Tensor, padding: int | None = None) -> Tensor:
-    """Logits ``[n, classes]`` of inputs ``[n, …]``, in evaluation mode.
-
-    Args:
-        model: On the device of ``inputs``.
-        inputs: Encoded examples.
-        padding: What fills short ones up; see :func:`trimmed`.
-    """
-    model.eval()
-    at_once = max(FEWEST_AT_ONCE, min(MOST_AT_ONCE, CHUNK_NUMBERS // max(1, inputs[0].numel())))
-    return torch.cat([model(trimmed(part, padding)) for part in torch.split(inputs, at_once)])
-
-
 def train(
     model: nn.Module,
     data: TrainingData,
@@ -118,79 +78,101 @@ def train(
     seed: int,
     stage: Literal["train", "fine-tune"] = "train",
     head: nn.Module | None = None,
+    blocks: Sequence[nn.Module] = (),
     body_rate: float = 1.0,
     distillation: Distillation | None = None,
-    teacher_logits: Tensor | None = None,
+    lessons: Lessons | None = None,
+    compiled: bool = False,
     on_epoch: Callable[[EpochReport], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> int:
     """Trains ``model`` in place and leaves in it the weights of the best validation loss.
 
     A short linear warm-up to the peak rate, then a cosine to zero, over ``epochs`` or
-    ``fine_tune_epochs``: a pruned network has lost enough to need the full rate again. A batch
-    that does not fit into memory is computed in halves, quarters, and so on.
+    ``fine_tune_epochs``: a pruned network has lost enough to need the full rate again. Images of
+    training batches are augmented, those of the validation split never. A batch that does not fit
+    into memory is computed in halves, quarters, and so on.
 
     Args:
         model: On the device of ``data``. Weights without gradient stay as they are.
         data: Training and validation examples.
         training: Knobs.
-        seed: For the order of the examples.
+        seed: For the order of the examples, and for how images are moved.
         stage: Which of the two.
-        head: The layer that gets the full learning rate.
+        head: The layer that gives the logits and gets the full learning rate.
+        blocks: From the input to the output, for rates that decay; see :func:`rate_shares`.
         body_rate: Share of the learning rate for all other layers.
-        distillation: With ``teacher_logits``: the loss of :func:`distillation_loss`.
-        teacher_logits: ``[n, classes]``, in the order of the training examples.
+        distillation: How much of which lesson.
+        lessons: Of a teacher, on the training examples.
+        compiled: Whether steps are compiled; the weights keep their names.
         on_epoch: Called after each epoch.
+        say: Hears, in words, when something went wrong that could be mended.
 
     Returns:
         The epoch whose weights were kept, from 1.
 
     Raises:
         TrialFailed: The loss became infinite or NaN (cause ``"diverged"``).
+        UsageError: Inputs are augmented that are no images.
     """
     epochs = training.fine_tune_epochs if stage == "fine-tune" else training.epochs
     examples = data.train
     # A last batch of one example would break batch normalisation: spread the examples evenly.
     batches = math.ceil(len(examples) / training.batch_size)
-    optimizer = _optimizer(model, training, head, body_rate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_cosine(epochs * batches))
-    order = torch.Generator().manual_seed(seed)
-    device = examples.inputs.device.type
+    # One generator for the order and one for the moves: these change nothing in the order.
+    order, motion = (torch.Generator().manual_seed(number) for number in (seed, seed + 1))
+    device, kind = examples.inputs.device, training.augmentation
     parts = 1
     best_loss, best_epoch, best_weights = math.inf, 0, copy.deepcopy(model.state_dict())
+    with (
+        criterion(model, examples, head, distillation, lessons, seed) as loss_of,
+        Forward(model, compiled=compiled, say=say) as forward,
+    ):
+        shares = rate_shares(
+            model.train(),
+            head=head,
+            blocks=blocks,
+            body_rate=body_rate,
+            layer_decay=training.layer_decay,
+        )
+        mover = optimizer(training, shares, loss_of.weights)
+        schedule = torch.optim.lr_scheduler.LambdaLR(mover, warm_cosine(epochs * batches))
 
-    def loss_of(chosen: Tensor) -> Tensor:
-        with torch.autocast(device, torch.bfloat16, enabled=training.mixed_precision):
-            logits = model(examples.batch(chosen)).float()
-        labels = examples.labels[chosen]
-        if distillation is not None and teacher_logits is not None:
-            return distillation_loss(logits, teacher_logits[chosen], labels, distillation)
-        return functional.cross_entropy(logits, labels)
+        def part_loss(chosen: Tensor) -> Tensor:
+            inputs = examples.batch(chosen)
+            if moves is not None:
+                inputs = move_images(inputs, moves[chosen])
+            with torch.autocast(device.type, torch.bfloat16, enabled=training.mixed_precision):
+                logits = forward(inputs)
+            return loss_of(logits.float(), chosen)
 
-    for epoch in range(1, epochs + 1):
-        model.train()
-        shuffled = torch.randperm(len(examples), generator=order).to(device)
-        for chosen in shuffled.tensor_split(batches):
-            loss, parts = _accumulated(optimizer, loss_of, chosen, parts)
-            optimizer.step()
-            schedule.step()
-        logits = predict(model, data.validation.inputs, data.validation.padding)
-        validation_loss = float(functional.cross_entropy(logits, data.validation.labels))
-        if not (math.isfinite(loss) and math.isfinite(validation_loss)):
-            raise TrialFailed(
-                "diverged",
-                f"the loss was {loss:g} in training and {validation_loss:g} in validation "
-                f"after epoch {epoch} with {training.optimizer} at learning rate "
-                f"{training.learning_rate:g}",
-            )
-        accuracy = float((logits.argmax(-1) == data.validation.labels).float().mean())
-        if on_epoch is not None:
-            at_once = math.ceil(training.batch_size / parts)
-            on_epoch(EpochReport(epoch, epochs, accuracy, at_once))
-        if validation_loss < best_loss:
-            best_loss, best_epoch = validation_loss, epoch
-            best_weights = copy.deepcopy(model.state_dict())
-        elif training.patience and epoch - best_epoch >= training.patience:
-            break
+        for epoch in range(1, epochs + 1):
+            model.train()
+            shuffled = torch.randperm(len(examples), generator=order).to(device)
+            moves = draw_moves(kind, len(examples), examples.inputs.shape[1:], motion)
+            moves = None if moves is None else moves.to(device)
+            for chosen in shuffled.tensor_split(batches):
+                loss, parts = _accumulated(mover, part_loss, chosen, parts, forward)
+                mover.step()
+                schedule.step()
+            logits = predict(model, data.validation.inputs, data.validation.padding)
+            validation_loss = float(functional.cross_entropy(logits, data.validation.labels))
+            if not (math.isfinite(loss) and math.isfinite(validation_loss)):
+                raise TrialFailed(
+                    "diverged",
+                    f"the loss was {loss:g} in training and {validation_loss:g} in validation "
+                    f"after epoch {epoch} with {training.optimizer} at learning rate "
+                    f"{training.learning_rate:g}",
+                )
+            accuracy = float((logits.argmax(-1) == data.validation.labels).float().mean())
+            if on_epoch is not None:
+                at_once = math.ceil(training.batch_size / parts)
+                on_epoch(EpochReport(epoch, epochs, accuracy, at_once))
+            if validation_loss < best_loss:
+                best_loss, best_epoch = validation_loss, epoch
+                best_weights = copy.deepcopy(model.state_dict())
+            elif training.patience and epoch - best_epoch >= training.patience:
+                break
     model.load_state_dict(best_weights)
     return best_epoch
 
@@ -200,6 +182,7 @@ def _accumulated(
     loss_of: Callable[[Tensor], Tensor],
     chosen: Tensor,
     parts: int,
+    forward: Forward,
 ) -> tuple[float, int]:
     """Leaves the gradient of a batch, computed in as many parts as memory demands.
 
@@ -215,42 +198,11 @@ def _accumulated(
                 loss.backward()  # type: ignore[no-untyped-call]
                 total += float(loss.detach())
         except (MemoryError, RuntimeError) as error:
+            if forward.gives_up(error):
+                continue
             # Parts of one example would break batch normalisation.
             if not is_out_of_memory(error) or len(chosen) // (2 * parts) < 2:
                 raise
             parts *= 2
         else:
             return total, parts
-
-
-def _warm_cosine(steps: int) -> Callable[[int], float]:
-    warm = max(1, round(WARM_UP_SHARE * steps))
-
-    def factor(step: int) -> float:
-        if step < warm:
-            return (step + 1) / (warm + 1)
-        return (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm))) / 2
-
-    return factor
-
-
-def _optimizer(
-    model: nn.Module, training: Training, head: nn.Module | None, body_rate: float
-) -> torch.optim.Optimizer:
-    of_head = {id(weight) for weight in head.parameters()} if head is not None else set()
-    moving = [weight for weight in model.parameters() if weight.requires_grad]
-    groups = [
-        {"params": weights, "lr": training.learning_rate * rate}
-        for weights, rate in (
-            ([weight for weight in moving if id(weight) in of_head], 1.0),
-            ([weight for weight in moving if id(weight) not in of_head], body_rate),
-        )
-        if weights
-    ]
-    match training.optimizer:
-        case "adamw":
-            return torch.optim.AdamW(groups, weight_decay=1e-2)
-        case "sgd":
-            return torch.optim.SGD(groups, momentum=0.9, nesterov=True, weight_decay=5e-4)
-        case name:
-            raise TrialFailed("error", f"optimizer {name!r} is unknown: take 'adamw' or 'sgd'")

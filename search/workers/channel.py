@@ -10,8 +10,8 @@
                                   stopped   reason
                                   refused   reason
 
-``open``, ``close`` and ``sized`` are answered before the evaluator goes on, so that it computes
-nothing between the end of a window and the reading of its counters.
+``open``, ``close``, ``sized`` and ``progress`` are answered before the evaluator goes on, so that
+it computes nothing between the end of a window and the reading of its counters, nor in a pause.
 """
 
 from __future__ import annotations

@@ -51,8 +51,8 @@ class PipeHost:
         window.readings |= {c: Reading.from_json(r) for c, r in answer["readings"].items()}
 
     def progress(self, message: str) -> None:
-        """Sends a line to show; not answered."""
-        self._channel.send("progress", message=message)
+        """Sends a line to show, and waits as long as the search wants to pause."""
+        self._ask("progress", message=message)
 
     def sized(self, sizing: Sizing) -> None:
         """Asks whether training can be worth it.

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,17 @@ from typing import Any
 import psutil
 
 from greenfront.errors import MeterError, TrialFailed, TrialStopped, UsageError
+from greenfront.objectives.host import Frames
 from greenfront.objectives.metering.instruments import Instruments
+from greenfront.objectives.metering.lease import GpuLease
 from greenfront.objectives.metering.meter import Component
 from greenfront.objectives.metering.process_tree import tree_rss_bytes
 from greenfront.objectives.metering.stopwatch import CARRIED, Stopwatch
 from greenfront.objectives.outcome import Sizing
-from greenfront.objectives.readings import Reading, total
+from greenfront.objectives.readings import Reading
 from greenfront.search.interruption import Interrupted
 from greenfront.search.workers.channel import Channel, Message
+from greenfront.studies.ledger import WAITING
 
 __all__ = ["CallHooks", "Charge", "Evaluator", "EvaluatorSettings"]
 
@@ -67,6 +70,10 @@ def _welcome(sizing: Sizing) -> str | None:
     """Stops nothing."""
 
 
+def _go_on(rest: Callable[[float], None]) -> None:
+    """Holds nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallHooks:
     """What happens while a call runs.
@@ -76,40 +83,62 @@ class CallHooks:
         progress: Takes lines to show.
         sized: Judges a candidate before its training: a reason to stop it, or ``None``.
         stopping: Whether the user wants to stop.
+        hold: Called where the evaluator can pause, such as between epochs, and may take its time;
+            it sleeps by the function that it gets, which takes seconds.
     """
 
     charge: Charge
     progress: Callable[[str], None] = _quiet
     sized: Callable[[Sizing], str | None] = _welcome
     stopping: Callable[[], bool] = lambda: False
+    hold: Callable[[Callable[[float], None]], None] = _go_on
 
 
 @dataclass
 class _Meter:
-    """Cuts the life of one evaluator into phases; every moment belongs to one."""
+    """Cuts the life of one evaluator into phases; every moment is charged to one.
+
+    A GPU counts whatever runs on it, so it is this evaluator's only while it holds the lease.
+    """
 
     stopwatch: Stopwatch
-    phase: str = BETWEEN
+    frames: Frames = field(default_factory=Frames)
     since: float = field(default_factory=time.time)
-    pieces: dict[Component, list[Reading]] = field(default_factory=dict)
+    leased: bool = False
 
     def cut(self, charge: Charge, *, cpu_seconds: float | None = None) -> None:
-        """Charges what has passed since the last cut to the present phase."""
+        """Charges what has passed since the last cut to the innermost phase."""
         now = time.time()
-        laps = self.stopwatch.lap(cpu_seconds=cpu_seconds)
+        unused: tuple[Component, ...] = () if self.leased else ("gpu",)
+        laps = self.stopwatch.lap(cpu_seconds=cpu_seconds, drop=unused)
+        self.frames.add(laps)
         told = {c: lap for c, lap in laps.items() if CARRIED not in lap.flags}
-        for component, lap in told.items():
-            self.pieces.setdefault(component, []).append(lap)
         if told:
-            charge(self.phase, told, self.since, now)
+            charge(self.frames.innermost(BETWEEN), told, self.since, now)
         self.since = now
 
-    def switch(self, phase: str, charge: Charge) -> dict[Component, Reading]:
-        """Ends the present phase, begins another, and returns the ended one's readings."""
+    def set_aside(self, charge: Charge) -> None:
+        """Charges what has passed since the last cut to waiting, and to no open window."""
+        frames, self.frames = self.frames, Frames()
+        self.frames.begin(WAITING)
+        try:
+            with contextlib.suppress(MeterError):  # it has just died: the pipe tells
+                self.cut(charge)
+        finally:
+            self.frames = frames
+
+    def begin(self, phase: str, charge: Charge) -> None:
+        """Opens a window."""
         self.cut(charge)
-        ended = {component: total(pieces) for component, pieces in self.pieces.items()}
-        self.pieces, self.phase = {}, phase
-        return ended
+        self.frames.begin(phase)
+
+    def end(self, charge: Charge, depth: int | None = None) -> dict[Component, Reading]:
+        """Closes the innermost window, or all down to a depth; returns the last one's readings."""
+        self.cut(charge)
+        while pause_seconds := self.stopwatch.pause_seconds:
+            time.sleep(pause_seconds)
+            self.cut(charge)
+        return self.frames.end(depth)
 
 
 class Evaluator:
@@ -149,7 +178,9 @@ class Evaluator:
         os.close(descriptor)
         self.peak_memory_bytes = 0
         self._meter = _Meter(Stopwatch(instruments, self._process.pid))
+        self._lease = GpuLease(instruments.gpu_uuids)
         self._alive = True
+        self._held_seconds = 0.0
         try:
             self._channel.send("begin", settings=how.settings)
             self._converse(hooks, None)
@@ -184,10 +215,27 @@ class Evaluator:
             UsageError: It refused the user's input.
             Interrupted: The user wants to stop; the evaluator is killed.
         """
-        # What passed since the last call was waiting: nobody's trial.
-        self._meter.cut(hooks.charge)
-        self._channel.send("call", name=name, argument=argument)
-        return self._converse(hooks, timeout_seconds)
+        with self._leased(hooks):
+            # What passed since the last call was waiting: nobody's trial.
+            self._meter.cut(hooks.charge)
+            self._meter.leased = True
+            self._channel.send("call", name=name, argument=argument)
+            return self._converse(hooks, timeout_seconds)
+
+    @contextlib.contextmanager
+    def _leased(self, hooks: CallHooks) -> Iterator[None]:
+        """Keeps the GPUs, if there are any, for one call."""
+
+        def give_up() -> None:
+            if hooks.stopping():
+                self._kill(hooks.charge)
+                raise Interrupted("stopped by the user")
+
+        with self._lease.held(hooks.progress, give_up):
+            try:
+                yield
+            finally:
+                self._meter.leased = False
 
     def close(self, charge: Charge) -> None:
         """Ends the process and charges what is left."""
@@ -197,6 +245,7 @@ class Evaluator:
 
     def _converse(self, hooks: CallHooks, timeout_seconds: float | None) -> Any:
         began = flushed = time.monotonic()
+        self._held_seconds = 0.0
         while True:
             try:
                 message = self._channel.receive() if self._channel.poll(POLL_SECONDS) else None
@@ -216,7 +265,8 @@ class Evaluator:
             if hooks.stopping():
                 self._kill(hooks.charge)
                 raise Interrupted("stopped by the user")
-            if timeout_seconds is not None and now - began > timeout_seconds:
+            worked = now - began - self._held_seconds
+            if timeout_seconds is not None and worked > timeout_seconds:
                 self._kill(hooks.charge)
                 raise TrialFailed(
                     "timed out",
@@ -227,14 +277,17 @@ class Evaluator:
     def _handle(self, message: Message, hooks: CallHooks) -> tuple[bool, Any]:
         match message["kind"]:
             case "open":
-                self._meter.switch(message["phase"], hooks.charge)
+                self._meter.begin(message["phase"], hooks.charge)
                 self._channel.send("go")
             case "close":
-                readings = self._meter.switch(BETWEEN, hooks.charge)
+                readings = self._meter.end(hooks.charge, message.get("depth"))
                 self._channel.send(
-                    "reading", readings={c: r.to_json() for c, r in readings.items()}
+                    "reading", readings={c: r.to_message() for c, r in readings.items()}
                 )
             case "progress":
+                self._hold(hooks)
+                with contextlib.suppress(OSError):  # it has just died: the pipe tells
+                    self._channel.send("go")
                 hooks.progress(message["message"])
             case "sized":
                 reason = hooks.sized(Sizing.from_json(message["sizing"]))
@@ -245,9 +298,37 @@ class Evaluator:
             case kind:
                 # The call is over, perhaps in the middle of a window.
                 self._check_memory(hooks.charge)
-                self._meter.switch(BETWEEN, hooks.charge)
+                self._meter.end(hooks.charge, 0)
                 return True, self._conclude(kind, message)
         return False, None
+
+    def _hold(self, hooks: CallHooks) -> None:
+        """Lets the search keep the evaluator waiting; that time is in no window and no time-out."""
+        began = time.monotonic()
+        flushed: float | None = None
+
+        def rest(seconds: float) -> None:
+            nonlocal flushed
+            now = time.monotonic()
+            if flushed is None:
+                flushed = now
+                with contextlib.suppress(MeterError):
+                    self._meter.cut(hooks.charge)
+            if self._channel.poll(seconds):
+                # It sends nothing while it waits: this is its end.
+                raise self._death(hooks.charge)
+            if hooks.stopping():
+                self._meter.set_aside(hooks.charge)
+                self._kill(hooks.charge)
+                raise Interrupted("stopped by the user")
+            if time.monotonic() - flushed > FLUSH_SECONDS:
+                flushed = time.monotonic()
+                self._meter.set_aside(hooks.charge)
+
+        hooks.hold(rest)
+        if flushed is not None:
+            self._meter.set_aside(hooks.charge)
+            self._held_seconds += time.monotonic() - began
 
     @staticmethod
     def _conclude(kind: str, message: Message) -> Any:
@@ -276,6 +357,9 @@ class Evaluator:
             )
 
     def _kill(self, charge: Charge) -> None:
+        # The time of children that are killed with it is in nobody's account afterwards.
+        with contextlib.suppress(MeterError):
+            self._meter.cut(charge)
         with contextlib.suppress(psutil.NoSuchProcess):
             for child in psutil.Process(self._process.pid).children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess):

@@ -26,14 +26,16 @@ def trial_job(host: Host, settings: dict[str, Any]) -> Calls:
 
     Returns:
         ``describe`` (the study's facts), ``check`` (whether families can be built), ``int8``
-        (how they gain by it), ``teacher`` (sets it), ``size``, ``epoch`` and ``trial``.
+        (how they gain by it), ``teacher`` (sets it), ``size``, ``epoch``, ``trial`` and
+        ``repeat`` (measures a trial's file again).
     """
     import torch
 
+    from greenfront.objectives.stages.evaluate import Measuring
     from greenfront.objectives.stages.lineage import LineageStore
     from greenfront.objectives.stages.train import pick_device, supports_mixed_precision
     from greenfront.objectives.tasks.load import load_task
-    from greenfront.objectives.trial import Measuring, TrialRunner
+    from greenfront.objectives.trial import TrialRunner
     from greenfront.studies.facts import StudyFacts
 
     # The quantizer recommends a preparation that brings nothing for graphs exported here.
@@ -73,7 +75,7 @@ def trial_job(host: Host, settings: dict[str, Any]) -> Calls:
         for name in families:
             # A family without an int8 form keeps its 8 bits as packed weights.
             with contextlib.suppress(TrialFailed):
-                ratios[name] = runner.chain.int8(name).ratio
+                ratios[name] = runner.chain.exporting.int8(name).ratio
         return ratios
 
     def teacher(candidate: Any) -> None:
@@ -88,6 +90,11 @@ def trial_job(host: Host, settings: dict[str, Any]) -> Calls:
     def trial(candidate: Any) -> Any:
         return runner.run(Candidate.from_json(candidate)).to_json()
 
+    def repeat(argument: Any) -> Any:
+        candidate = Candidate.from_json(argument["candidate"])
+        measured = runner.repeat(candidate, argument["artefact"])
+        return None if measured is None else measured.to_json()
+
     return {
         "describe": describe,
         "check": check,
@@ -96,4 +103,5 @@ def trial_job(host: Host, settings: dict[str, Any]) -> Calls:
         "size": size,
         "epoch": epoch,
         "trial": trial,
+        "repeat": repeat,
     }

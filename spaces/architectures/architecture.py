@@ -9,7 +9,7 @@ protect.
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from greenfront.spaces.knobs import Knob, Value
@@ -29,6 +29,8 @@ class Architecture(abc.ABC):
         cannot_prune: Why channels cannot be removed from this family; ``None`` where they can.
         body_rate: Share of the learning rate that all layers but the head get: pretrained weights
             are moved gently.
+        layered: Whether the weights are pretrained and :meth:`blocks` are known, so that the
+            learning rate may differ from block to block.
         padding: What fills short inputs up, so that a batch may drop columns that hold nothing
             else; ``None`` where all inputs have one length.
     """
@@ -36,6 +38,7 @@ class Architecture(abc.ABC):
     name: str
     cannot_prune: str | None = None
     body_rate: float = 1.0
+    layered: bool = False
     padding: int | None = None
 
     @abc.abstractmethod
@@ -84,6 +87,19 @@ class Architecture(abc.ABC):
     @abc.abstractmethod
     def head(self, module: nn.Module) -> nn.Module:
         """The layer that gives the logits: its outputs are never pruned."""
+
+    def blocks(self, module: nn.Module) -> Sequence[nn.Module]:
+        """The body in parts from the input to the output, embeddings or stem first.
+
+        Args:
+            module: What :meth:`build` returned, pruned or not.
+
+        Returns:
+            Modules that may be views: only their parameters and modes matter. What the head holds,
+            and what stands between it and the last block, is in none of them. None by default.
+        """
+        del module
+        return ()
 
     def encode(
         self, shape: Mapping[str, Value], inputs: NDArray[Any], corpus: NDArray[Any]

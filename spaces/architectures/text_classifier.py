@@ -59,6 +59,12 @@ class TextClassifier(nn.Module):
         layers: nn.ModuleList = found.layer
         return layers
 
+    @property
+    def blocks(self) -> tuple[nn.Module, ...]:
+        """The embeddings, then the layers."""
+        base: Any = self.network.base_model
+        return (base.embeddings, *self.layers)
+
 
 def pretrained(folder: Path, classes: int, padding: int) -> TextClassifier:
     """Weights from a folder below a fresh classifier from torch's global generator.

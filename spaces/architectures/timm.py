@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ PRETRAINED_BASELINE_EDGE = 96
 
 PRETRAINED_BODY_RATE = 0.1
 DROP_PATH = (0.0, 0.1, 0.2)
+FROZEN = (0.0, 0.5)
 FRACTIONS = (0.25, 0.5, 0.75, 1.0)
 
 HUB, PACKAGE = "hub", "package"
@@ -76,6 +77,7 @@ class Timm(Architecture):
         if importlib.util.find_spec("timm") is not None:
             found = self._network()
             self.cannot_prune = found.cannot_prune
+            self.layered = bool(self._source) and found.layered
 
     def objection(self, input_shape: tuple[int, ...]) -> str | None:
         """Takes images of any size."""
@@ -87,11 +89,16 @@ class Timm(Architecture):
         return found.objection
 
     def knobs(self) -> tuple[Knob, ...]:
-        """Edge of the resized image; where the family allows, dropped paths, depth, and width."""
+        """Edge of the resized image; where the family allows, dropped paths, depth, and width.
+
+        Of pretrained weights, instead of the last two, how much stays as it is.
+        """
         found = self._network()
         knobs = [Categorical("resolution", found.edges)]
         if found.drops_paths:
             knobs.append(Categorical("drop_path", DROP_PATH))
+        if self.layered:
+            knobs.append(Categorical("frozen", FROZEN))
         if not self._source:  # pretrained weights have one shape
             knobs += [
                 Categorical(knob, choices)
@@ -106,6 +113,7 @@ class Timm(Architecture):
         usual: dict[str, Value] = {
             "resolution": min(self._network().edges, key=lambda edge: abs(edge - wish)),
             "drop_path": 0.0,
+            "frozen": 0.0,
             "depth": 1.0,
             "width": 1.0,
         }
@@ -145,13 +153,23 @@ class Timm(Architecture):
             if self._source
             else self._create(num_classes=classes, **arguments)
         )
-        return nn.Sequential(layers)
+        if not shape.get("frozen"):
+            return nn.Sequential(layers)
+        from greenfront.spaces.architectures.timm_blocks import PartlyFrozen
+
+        return PartlyFrozen(layers, float(shape["frozen"]))
 
     def head(self, module: nn.Module) -> nn.Module:
         """The classifier; the first one of networks that average two."""
         body: Any = module.get_submodule("network")
         classifier: nn.Module | tuple[nn.Module, ...] = body.get_classifier()
         return classifier[0] if isinstance(classifier, tuple) else classifier
+
+    def blocks(self, module: nn.Module) -> Sequence[nn.Module]:
+        """The stem, then the blocks; see :meth:`Architecture.blocks`."""
+        from greenfront.spaces.architectures.timm_blocks import blocks_of
+
+        return blocks_of(module.get_submodule("network")) if self._network().layered else ()
 
     def fingerprint(self) -> str:
         """Hash of the file of weights; for timm's own, which set of which release they are."""

@@ -68,6 +68,7 @@ class Network:
         cannot_prune: Why channels cannot be removed from it; ``None`` where they can.
         objection: Why it cannot be used; ``None`` where it can.
         drops_paths: Whether its blocks can be skipped at random in training.
+        layered: Whether it says which of its weights stand how near to the input.
         arguments: Those of its arguments that it sets to plain values and lets others set anew.
     """
 
@@ -77,6 +78,7 @@ class Network:
     cannot_prune: str | None
     objection: str | None
     drops_paths: bool
+    layered: bool
     arguments: Mapping[str, Any]
 
     @property
@@ -125,6 +127,7 @@ def network(name: str) -> Network:
         cannot_prune=None if file.stem in _PRUNABLE else UNPRUNABLE,
         objection=_OBJECTIONS.get(file.stem),
         drops_paths="drop_path_rate: float" in source or file.stem == "deit",
+        layered="def group_matcher(" in source,
         arguments=arguments,
     )
 

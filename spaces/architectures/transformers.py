@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import functools
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from greenfront.errors import UsageError
@@ -67,6 +67,7 @@ class Transformer(_TextFamily):
     """
 
     body_rate = PRETRAINED_RATE
+    layered = True
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -158,6 +159,12 @@ class Transformer(_TextFamily):
             length=int(shape["length"]),
             padding=self.checkpoint.padding,
         )
+
+    def blocks(self, module: nn.Module) -> Sequence[nn.Module]:
+        """The embeddings, then the layers of the encoder."""
+        from greenfront.spaces.architectures.text_classifier import TextClassifier
+
+        return module.blocks if isinstance(module, TextClassifier) else ()
 
     def fingerprint(self) -> str:
         """See :meth:`Architecture.fingerprint`."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from html import escape
 
+from greenfront.objectives.carbon.intensity import Intensity
 from greenfront.studies import quantities
 from greenfront.studies.remarks import compression_remarks
 from greenfront.studies.report.tables import meter_table
@@ -44,11 +46,8 @@ def _energy(view: StudyView) -> list[tuple[str, str]]:
             "What was really spent, once: every trial whether it finished or not, and the search "
             "itself. It is another number than the sum of the models’ energies.",
         ),
-        (
-            "Accuracy",
-            f"Share of the {sizes.get('validation', 0):,} validation examples that the exported "
-            "file, reloaded, classifies rightly. The test split played no part in this page.",
-        ),
+        ("Accuracy", _judged(sizes)),
+        ("Repeats", _repeats(view)),
     ]
     remarks = compression_remarks(view.file, view.facts)
     if remarks:
@@ -60,9 +59,43 @@ def _energy(view: StudyView) -> list[tuple[str, str]]:
     return notes
 
 
+def _judged(sizes: Mapping[str, int]) -> str:
+    part = sizes.get("evaluation")
+    while_searching = (
+        ""
+        if part is None
+        else f" While searching, trials are judged on {part:,} of them, the same share of each "
+        "class; the front's members, measured again, on all."
+    )
+    return (
+        f"Share of the {sizes.get('validation', 0):,} validation examples that the exported "
+        f"file, reloaded, classifies rightly.{while_searching} The test split played no part in "
+        "this page."
+    )
+
+
+def _repeats(view: StudyView) -> str:
+    counts = [row.outcome.measurements for row in view.front.rows]
+    if max(counts, default=1) == 1:
+        return (
+            "Each file was measured once: how probable a place on the front is cannot be said. A "
+            "measurement repeats predictions until the 95 % confidence interval of the median is "
+            "within 5 % to either side, or its cap is reached."
+        )
+    return (
+        f"The front and the baseline were measured {max(counts)} times in all, at different "
+        "moments; shown are medians. The probability of a place on the front is the share of "
+        "draws, from the pooled scatter of all files measured more than once (bootstrap of "
+        "residuals), in which nothing dominates the model; accuracy is taken as it is. Ranks "
+        "marked ≈ are ties: their Green Score differs from that of the row above by less than two "
+        "standard deviations of the difference."
+    )
+
+
 def _carbon(view: StudyView) -> list[tuple[str, str]]:
-    carbon = view.file.carbon.model()
+    carbon = view.file.carbon.model(view.facts.trace)
     embodied = carbon.embodied_kg_per_device_hour
+    making = [] if carbon.making is None else [("Making", _making(carbon.making))]
     return [
         (
             "CO₂",
@@ -74,6 +107,7 @@ def _carbon(view: StudyView) -> list[tuple[str, str]]:
             f"{carbon.intensity.g_per_kwh:.4g} g per kWh ({escape(carbon.intensity.region)}). "
             f"Source: {escape(carbon.intensity.source)}.",
         ),
+        *making,
         ("PUE", f"{carbon.pue:g} (energy of the building over that of its machines)"),
         (
             "Embodied CO₂",
@@ -81,6 +115,14 @@ def _carbon(view: StudyView) -> list[tuple[str, str]]:
             + ("; nothing of the making of the machine is counted." if embodied == 0 else "."),
         ),
     ]
+
+
+def _making(intensity: Intensity) -> str:
+    return (
+        f"Making a model counts with {intensity.g_per_kwh:.4g} g per kWh, because this study "
+        f"waits for clean hours. Source: {escape(intensity.source)}. When a trial happened to run "
+        "changes no score; what was really emitted stands where the energy went."
+    )
 
 
 def _scores(view: StudyView) -> list[tuple[str, str]]:

@@ -25,6 +25,7 @@ from greenfront.studies.report.wording import (
     proportionality,
     summary,
 )
+from greenfront.studies.timing import timing_lines
 from greenfront.studies.trials import WITHOUT_RESULT
 from greenfront.studies.view import StudyView
 
@@ -121,7 +122,10 @@ def _task(view: StudyView) -> str:
 
 def _cards(view: StudyView) -> str:
     spent, kind = view.spent, kind_of_readings(view)
-    intensity = view.file.carbon.model().intensity
+    intensity = view.file.carbon.model(view.facts.trace).intensity
+    electricity = f"{intensity.g_per_kwh:.4g} g per kWh, {intensity.region}"
+    if view.times is not None and view.times.told_share > 0:
+        electricity = f"at the intensity of its time, {intensity.region}"
     states = " · ".join(f"{view.counts[s]} {s}" for s in STATES if view.counts[s])
     eligible = sum(row.eligible for row in view.front.rows)
     energy = (
@@ -143,7 +147,7 @@ def _cards(view: StudyView) -> str:
         (
             "CO₂ of the search",
             quantities.mass(spent.co2_kg),
-            f"{kind}; {intensity.g_per_kwh:.4g} g per kWh, {intensity.region}",
+            f"{kind}; {electricity}",
         ),
         ("Readings", kind, instruments(view)),
         ("Break-even predictions", break_even, break_even_note(view)),
@@ -229,7 +233,10 @@ def _phases(view: StudyView) -> str:
         f"({kind_of_readings(view)}). Whiskers: the plausible range."
     )
     drawn = _figure("energy-phases", figures.energy_by_phase(view), caption)
-    return f"{drawn}<details><summary>The same as a table</summary>{phase_table(view)}</details>"
+    times = [] if view.times is None else timing_lines(view.times)
+    said = f"<p>{escape(' '.join(times))}</p>" if times else ""
+    table = f"<details><summary>The same as a table</summary>{phase_table(view)}</details>"
+    return f"{drawn}{said}{table}"
 
 
 def _unfinished(view: StudyView) -> str:

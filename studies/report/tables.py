@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import Reading
 from greenfront.spaces.candidate import Candidate
 from greenfront.studies import quantities
@@ -31,7 +32,9 @@ def front_table(view: StudyView) -> str:
         ("Latency <small>median</small>", True),
         ("Bits <small>a weight</small>", True),
         ("Size <small>of the file</small>", True),
+        *([("Zipped <small>saves no energy</small>", True)] if _has_zeros(view) else []),
         ("Parameters", True),
+        ("On front <small>probability</small>", True),
         ("Eligible", False),
     ]
     body = [_front_row(view, row) for row in view.front.rows]
@@ -101,7 +104,7 @@ def _front_row(view: StudyView, row: FrontRow) -> str:
     model = " ".join([escape(row.candidate.describe()), *marks])
     return (
         f"<tr class='{'eligible' if row.eligible else 'ineligible'}' data-trial='{row.trial}'>"
-        + _number(str(row.rank) if row.rank else quantities.UNAVAILABLE)
+        + _number(("≈" if row.tied else "") + str(row.rank) if row.rank else quantities.UNAVAILABLE)
         + f"<th scope='row' class='number'>{row.trial}</th>"
         + f"<td class='model'>{model}</td>"
         + _number(quantities.percent(row.accuracy))
@@ -112,9 +115,23 @@ def _front_row(view: StudyView, row: FrontRow) -> str:
         + _number(quantities.seconds(outcome.latency_seconds))
         + _number(str(row.candidate.precision.bits))
         + _number(quantities.size(outcome.artefact_bytes))
+        + (_zipped(outcome) if _has_zeros(view) else "")
         + _number(quantities.count(outcome.parameters))
+        + _number(quantities.UNAVAILABLE if row.probability is None else f"{row.probability:.0%}")
         + f"<td class='verdict'>{verdict}</td></tr>"
     )
+
+
+def _has_zeros(view: StudyView) -> bool:
+    """Whether the study tried unstructured pruning, whose only gain is told beside the size."""
+    return view.file.space.sparsity[1] > 0
+
+
+def _zipped(outcome: Outcome) -> str:
+    if outcome.compressed_bytes is None:
+        return _number(quantities.UNAVAILABLE)
+    size, zeros = quantities.size(outcome.compressed_bytes), quantities.percent(outcome.zeros)
+    return f"<td class='number'>{size} <small>{zeros} zeros</small></td>"
 
 
 def _reading(reading: Reading) -> str:

@@ -65,12 +65,32 @@ def make(host: Host, settings: dict[str, Any]) -> Calls:
         reading = window.total
         return {"joules": reading.joules or 0.0, "cpu_seconds": reading.cpu_seconds}
 
+    def epochs(count: int) -> dict[str, float]:
+        with host.phase("train") as window:
+            for epoch in range(count):
+                burn(0.1)
+                host.progress(f"epoch {epoch + 1}")
+        reading = window.total
+        return {"cpu_seconds": reading.cpu_seconds, "wall_seconds": reading.wall_seconds}
+
     def work_in_children(cpu_seconds: float) -> dict[str, float]:
         with host.phase("train") as window:
             for _ in range(4):
                 code = f"import time\nwhile time.process_time() < {cpu_seconds / 4}: pass"
                 subprocess.run([sys.executable, "-c", code], check=True)
         return {"cpu_seconds": window.total.cpu_seconds}
+
+    def nested(cpu_seconds: float) -> dict[str, float]:
+        with host.phase("train") as outer:
+            burn(cpu_seconds)
+            with host.phase("teacher") as inner:
+                burn(cpu_seconds)
+        return {"inner": inner.total.joules or 0.0, "outer": outer.total.joules or 0.0}
+
+    def child_that_stays(cpu_seconds: float) -> None:
+        code = f"import time\nwhile time.process_time() < {cpu_seconds}: pass\ntime.sleep(60)"
+        with host.phase("train"):
+            subprocess.run([sys.executable, "-c", code], check=True)
 
     def say(_argument: Any) -> int:
         sys.stdout.write("users print things\n")
@@ -80,7 +100,10 @@ def make(host: Host, settings: dict[str, Any]) -> Calls:
     return {
         **{call.__name__: call for call in calls},
         "work": work,
+        "epochs": epochs,
         "work_in_children": work_in_children,
+        "nested": nested,
+        "child_that_stays": child_that_stays,
         "say": say,
     }
 

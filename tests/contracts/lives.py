@@ -11,9 +11,10 @@ import pytest
 from greenfront.objectives.host import LocalHost
 from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.outcome import Outcome
+from greenfront.objectives.stages.evaluate import Measuring
 from greenfront.objectives.stages.lineage import LineageStore
 from greenfront.objectives.tasks.task import Labelled, Task, TaskFacts
-from greenfront.objectives.trial import Measuring, TrialRunner
+from greenfront.objectives.trial import TrialRunner
 from greenfront.spaces.architectures.registry import architecture
 from greenfront.spaces.candidate import (
     ArchitectureChoice,
@@ -100,7 +101,7 @@ class LifeContract:
             LineageStore(tmp_path_factory.mktemp("lineage")),
             LocalHost(detect(4.0)),
             seed=0,
-            measuring=Measuring(blocks=1, block_seconds=0.01),
+            measuring=Measuring(block_seconds=0.01, least_blocks=1, most_blocks=1),
         )
 
     @classmethod

@@ -11,13 +11,13 @@ import math
 import os
 import subprocess
 import sys
-from dataclasses import astuple
 from itertools import pairwise
 
 import pytest
 
 from greenfront.errors import MeterError
 from greenfront.objectives.metering.meter import Meter, Snapshot
+from greenfront.objectives.metering.windows import HEAT
 from greenfront.objectives.readings import Reading
 
 RELATIVE = 1e-9
@@ -61,10 +61,13 @@ class MeterContract(abc.ABC):
 
     def test_counters_grow(self, meter: Meter) -> None:
         taken = self.snapshots(meter, [0.2, 0.3, 0.1])
+        assert not any(snapshot.trouble for snapshot in taken)
         for earlier, later in pairwise(taken):
-            for before, after in zip(astuple(earlier), astuple(later), strict=True):
+            for name in ("wall_seconds", "cpu_seconds", "machine_cpu_seconds", "counter_joules"):
+                before, after = getattr(earlier, name), getattr(later, name)
                 assert (before is None) == (after is None)
                 assert before is None or after >= before
+            assert later.gaps == earlier.gaps
 
     def test_work_costs_energy_within_the_band(self, meter: Meter) -> None:
         before, after = self.snapshots(meter, [0.5])
@@ -131,4 +134,24 @@ class MeterContract(abc.ABC):
 
     def test_readings_survive_json(self, meter: Meter) -> None:
         reading = meter.reading(*self.snapshots(meter, [0.3]))
-        assert Reading.from_json(reading.to_json()) == reading
+        assert Reading.from_json(reading.to_message()) == reading
+        kept = Reading.from_json(reading.to_json())
+        assert (kept.joules, kept.flags) == (reading.joules, reading.flags)
+
+    def test_idle_energy_stands_beside_and_not_in_it(self, meter: Meter) -> None:
+        reading = meter.reading(*self.snapshots(meter, [0.3]))
+        assert (reading.reserved_joules is None) == (meter.idle is None)
+        assert meter.counts_idle or meter.idle is None
+
+    def test_what_was_not_slowed_down_says_nothing_of_heat(self, meter: Meter) -> None:
+        reading = meter.reading(*self.snapshots(meter, [0.3]))
+        assert 0 <= reading.throttled_seconds <= reading.wall_seconds
+        assert (HEAT in reading.flags) or reading.throttled_seconds == 0
+
+    def test_windows_that_overlap_do_not_disturb_each_other(self, meter: Meter) -> None:
+        taken = self.snapshots(meter, [0.2, 0.3, 0.1])
+        outer, inner = (taken[0], taken[3]), (taken[1], taken[2])
+        alone = meter.reading(*inner)
+        meter.reading(*outer)
+        assert meter.reading(*inner) == alone
+        assert joules(meter.reading(*outer)) >= joules(alone)

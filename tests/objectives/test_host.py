@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import sys
+import time
+from types import SimpleNamespace
+
 import pytest
 
 from greenfront.errors import GreenfrontError
-from greenfront.objectives.host import Host, LocalHost, Window
+from greenfront.objectives.host import Host, LocalHost, Window, synchronize
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.meter import Component, Meter, Snapshot
 from greenfront.objectives.outcome import Sizing
@@ -15,6 +19,7 @@ class HandMeter(Meter):
 
     kind = "measured"
     source = "by hand"
+    resolution_seconds = 1.0
 
     def __init__(self, component: Component = "cpu") -> None:
         self.component = component
@@ -78,6 +83,24 @@ def test_a_window_too_short_for_the_counter_has_no_reading(host: LocalHost, cpu:
         _ = blink.total
 
 
+def test_a_short_window_waits_for_a_fine_counter(
+    host: LocalHost, cpu: HandMeter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu.resolution_seconds = 0.02
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        spend(cpu, 3.0 if len(slept) == 4 else 0.0, seconds)
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    with host.phase("blink") as blink:
+        cpu.seconds += 0.001
+    assert slept == [pytest.approx(0.001)] * 4
+    assert blink.total.joules == 3
+    assert blink.total.wall_seconds == pytest.approx(0.005)
+
+
 def test_components_run_side_by_side() -> None:
     cpu, gpu = HandMeter(), HandMeter("gpu")
     host = LocalHost(Instruments((cpu, gpu)))
@@ -121,3 +144,88 @@ def test_windows_are_told_apart() -> None:
     first, second = Window("train"), Window("train")
     first.readings["cpu"] = Reading(1, 1, 1, "measured", "s", 0, 0)
     assert second.readings == {}
+
+
+def test_windows_nest(host: LocalHost, cpu: HandMeter) -> None:
+    with host.phase("train") as outer:
+        spend(cpu, 7, 3)
+        with host.phase("teacher") as inner:
+            spend(cpu, 100, 10)
+        with host.phase("check") as short:
+            pass
+        spend(cpu, 2, 1)
+    assert inner.total.joules == 100
+    assert short.readings == {}
+    assert (outer.total.joules, outer.total.wall_seconds) == (109, 14)
+    with host.phase("prune") as after:
+        spend(cpu, 5, 1)
+    assert after.total.joules == 5
+
+
+def test_an_inner_failure_leaves_the_outer_window_whole(host: LocalHost, cpu: HandMeter) -> None:
+    def fail() -> None:
+        with host.phase("teacher"), host.phase("export"):
+            spend(cpu, 100, 10)
+            raise ZeroDivisionError
+
+    with host.phase("train") as outer:
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        spend(cpu, 2, 1)
+    assert outer.total.joules == 102
+
+
+def test_a_cancelled_window_has_no_reading(host: LocalHost, cpu: HandMeter) -> None:
+    with host.phase("train") as outer:
+        with host.phase("warm up") as inner:
+            spend(cpu, 7, 3)
+            inner.cancel()
+        spend(cpu, 2, 1)
+    assert inner.cancelled
+    assert inner.readings == {}
+    with pytest.raises(GreenfrontError, match="'warm up' has no reading: it was cancelled"):
+        _ = inner.total
+    assert outer.total.joules == 9  # what was spent was spent
+    outer.cancel()
+    assert outer.readings == {}
+
+
+def test_a_window_whose_counter_stood_still_for_long_is_unknown_and_not_cheap() -> None:
+    cpu, gpu = HandMeter(), HandMeter("gpu")
+    host = LocalHost(Instruments((cpu, gpu)))
+    with host.phase("train") as window:
+        spend(cpu, 7, 3)
+        gpu.seconds += 100
+    assert window.readings["gpu"].kind == "unavailable"
+    assert (window.total.joules, window.total.kind) == (None, "unavailable")
+
+
+def test_the_gpu_is_waited_for_at_both_ends(
+    cpu: HandMeter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    class Cuda:
+        def is_initialized(self) -> bool:
+            return True
+
+        def device_count(self) -> int:
+            return 2
+
+        def synchronize(self, device: int) -> None:
+            waited.append(device)
+            cpu.joules += 50  # what was queued
+
+    host = LocalHost(Instruments((cpu,)))
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=Cuda()))
+    with host.phase("train") as window:
+        assert waited == [0, 1]
+        spend(cpu, 7, 3)
+    assert waited == [0, 1, 0, 1]
+    assert window.total.joules == 107
+
+
+def test_without_cuda_nothing_is_waited_for_or_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    synchronize()
+    assert "torch" not in sys.modules

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -25,6 +26,8 @@ def readings(draw: st.DrawFn) -> Reading:
         cpu_seconds=draw(amounts),
         wall_seconds=draw(amounts),
         flags=tuple(sorted(draw(st.sets(st.sampled_from(["a", "b", "c"]))))),
+        reserved_joules=draw(st.none() | amounts),
+        throttled_seconds=draw(amounts),
     )
 
 
@@ -34,7 +37,9 @@ def reading(joules: float | None, kind: Kind = "measured", source: str = "s") ->
 
 @given(readings())
 def test_readings_survive_json(one: Reading) -> None:
-    assert Reading.from_json(json.loads(json.dumps(one.to_json()))) == one
+    assert Reading.from_json(json.loads(json.dumps(one.to_message()))) == one
+    kept = replace(one, reserved_joules=None, throttled_seconds=0.0)
+    assert Reading.from_json(json.loads(json.dumps(one.to_json()))) == kept
 
 
 @given(readings())
@@ -46,7 +51,10 @@ def test_a_total_of_one_is_that_one(one: Reading) -> None:
 def test_totals_of_parts_add_up(some: list[Reading], more: list[Reading]) -> None:
     whole, parts = total([*some, *more]), total([total(some), total(more)])
     assert (whole.kind, whole.flags) == (parts.kind, parts.flags)
-    for field in ("joules", "low_joules", "high_joules", "cpu_seconds", "wall_seconds"):
+    for field in (
+        *("joules", "low_joules", "high_joules", "reserved_joules"),
+        *("cpu_seconds", "wall_seconds", "throttled_seconds"),
+    ):
         value = getattr(whole, field)
         assert getattr(parts, field) == (None if value is None else pytest.approx(value))
 

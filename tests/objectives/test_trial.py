@@ -16,11 +16,12 @@ from greenfront.objectives.metering.cpu_model import CpuModelMeter, WattsPerThre
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.outcome import Outcome, Sizing
 from greenfront.objectives.readings import Reading, total
+from greenfront.objectives.stages.evaluate import Measuring
 from greenfront.objectives.stages.lineage import LineageStore
 from greenfront.objectives.tasks.load import load_task
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.task import Labelled, Task
-from greenfront.objectives.trial import Measuring, TrialRunner
+from greenfront.objectives.trial import TrialRunner
 from greenfront.spaces.architectures.registry import architecture
 from greenfront.spaces.candidate import (
     ArchitectureChoice,
@@ -31,7 +32,7 @@ from greenfront.spaces.candidate import (
     Training,
 )
 
-MEASURING = Measuring(blocks=3, block_seconds=0.004)
+MEASURING = Measuring(block_seconds=0.004, least_blocks=3, most_blocks=3)
 TRAINING = Training(learning_rate=5e-3, epochs=3, patience=0, fine_tune_epochs=2)
 
 

@@ -209,6 +209,9 @@ def test_an_observer_sees_every_trial_and_the_end(url: str) -> None:
         def changed(self, status: Status) -> None:
             self.last = status
 
+        def note(self, message: str) -> None:
+            raise AssertionError(message)
+
         def finished(self, row: TrialRow) -> None:
             self.rows.append(row)
 

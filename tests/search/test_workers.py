@@ -1,20 +1,27 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from contracts.hardware import LiveMachine, LiveNvml, Machine
 from greenfront.errors import TrialFailed, TrialStopped, UsageError
 from greenfront.objectives.metering.cpu_model import CpuModelMeter, stated_watts
 from greenfront.objectives.metering.instruments import Instruments
+from greenfront.objectives.metering.lease import GpuLease
 from greenfront.objectives.metering.meter import Component
+from greenfront.objectives.metering.nvml import NvmlMeter
+from greenfront.objectives.metering.process_tree import machine_cpu_seconds
+from greenfront.objectives.metering.rapl import RaplMeter
 from greenfront.objectives.readings import Reading
 from greenfront.search.interruption import Interrupted
 from greenfront.search.workers import local
@@ -179,6 +186,61 @@ def test_a_long_window_reaches_the_ledger_piece_by_piece(
     assert sum(r.cpu_seconds for r in pieces) == pytest.approx(answer["cpu_seconds"], rel=1e-9)
 
 
+class Pauses:
+    """Holds an evaluator before its first epoch has been shown."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.asked = 0
+
+    def __call__(self, rest: Callable[[float], None]) -> None:
+        self.asked += 1
+        until = time.monotonic() + (self.seconds if self.asked == 1 else 0.0)
+        while time.monotonic() < until:
+            rest(0.05)
+
+
+def test_a_pause_is_in_no_window_and_in_no_time_out(
+    evaluator: Evaluator, purse: Purse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "FLUSH_SECONDS", 0.3)
+    pauses, seen = Pauses(4.0), list[str]()
+    hooks = CallHooks(charge=purse, hold=pauses, progress=seen.append)
+    answer = evaluator.call("epochs", 3, hooks, timeout_seconds=3.5)
+    assert pauses.asked == 3
+    assert seen == ["epoch 1", "epoch 2", "epoch 3"]
+    assert answer["wall_seconds"] < 3.5
+    assert answer["cpu_seconds"] == pytest.approx(0.3, abs=0.1)
+    waited = [reading for phase, reading in purse.entries if phase == "waiting"]
+    assert len(waited) > 3
+    assert sum(reading.wall_seconds for reading in waited) == pytest.approx(4.0, abs=0.5)
+    assert purse.cpu_seconds("waiting") < 0.1
+    assert purse.cpu_seconds("train") == pytest.approx(answer["cpu_seconds"], rel=1e-9)
+
+
+def test_the_users_wish_to_stop_ends_a_pause(evaluator: Evaluator, purse: Purse) -> None:
+    pauses = Pauses(3600.0)
+    hooks = CallHooks(charge=purse, hold=pauses, stopping=lambda: pauses.asked > 0)
+    with pytest.raises(Interrupted):
+        evaluator.call("epochs", 3, hooks)
+    assert not evaluator.alive
+
+
+def test_an_evaluator_that_dies_in_a_pause_fails_the_call(
+    evaluator: Evaluator, purse: Purse
+) -> None:
+    pid = evaluator.call("say", None, CallHooks(charge=purse))
+
+    def hold(rest: Callable[[float], None]) -> None:
+        os.kill(pid, signal.SIGKILL)
+        while True:
+            rest(0.05)
+
+    with pytest.raises(TrialFailed, match="SIGKILL"):
+        evaluator.call("epochs", 3, CallHooks(charge=purse, hold=hold))
+    assert not evaluator.alive
+
+
 def test_an_evaluator_does_not_outlive_its_supervisor(tmp_path: Path) -> None:
     script = tmp_path / "supervisor.py"
     script.write_text(
@@ -208,3 +270,113 @@ evaluator.call("hang", None, hooks)
     while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline, "the evaluator lives on"
         time.sleep(0.05)
+
+
+WATTS_OF_THE_CARD = 200.0
+
+
+def gpu_evaluator(tmp_path: Path, purse: Purse, meter: NvmlMeter, name: str) -> Evaluator:
+    how = EvaluatorSettings("contracts.faulty_job:make", {}, tmp_path / f"{name}.log")
+    instruments = Instruments((CpuModelMeter(stated_watts(WATTS)), meter))
+    return Evaluator(how, instruments, CallHooks(charge=purse))
+
+
+def test_trials_side_by_side_lease_the_gpu_and_are_never_charged_twice(
+    tmp_path: Path, purse: Purse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    nvml = LiveNvml("GPU-a", WATTS_OF_THE_CARD)
+    meter = NvmlMeter(nvml, resolution_seconds=0.01)
+    before = time.monotonic()
+    evaluators = [gpu_evaluator(tmp_path, purse, meter, name) for name in ("one", "two")]
+    said: list[str] = []
+
+    def use(evaluator: Evaluator) -> None:
+        hooks = CallHooks(charge=purse, progress=said.append)
+        for _ in range(2):
+            evaluator.call("work", 0.3, hooks)
+
+    threads = [threading.Thread(target=use, args=[evaluator]) for evaluator in evaluators]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for evaluator in evaluators:
+        evaluator.close(purse)
+    seconds = time.monotonic() - before
+    gpu = [reading for _, reading in purse.entries if "NVML" in reading.source]
+    charged = sum(reading.joules or 0.0 for reading in gpu)
+    # Both worked all the time, and together they are charged no more than the card counted.
+    assert 0 < charged <= WATTS_OF_THE_CARD * seconds
+    assert charged >= WATTS_OF_THE_CARD * 4 * 0.3
+    assert any(message.startswith("waits for GPU GPU-a") for message in said)
+    assert all(reading.kind == "measured" for reading in gpu)
+
+
+def test_waiting_for_a_gpu_may_be_given_up(
+    tmp_path: Path, purse: Purse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    meter = NvmlMeter(LiveNvml("GPU-a", WATTS_OF_THE_CARD), resolution_seconds=0.01)
+    evaluator = gpu_evaluator(tmp_path, purse, meter, "one")
+    hooks = CallHooks(charge=purse, stopping=lambda: True)
+    with GpuLease(["GPU-a"]).held(), pytest.raises(Interrupted):
+        evaluator.call("work", 0.3, hooks)
+    assert not evaluator.alive
+    assert not [reading for _, reading in purse.entries if "NVML" in reading.source]
+
+
+def test_evaluators_side_by_side_are_charged_no_more_than_the_machine_counted(
+    tmp_path: Path, purse: Purse
+) -> None:
+    machine = Machine(tmp_path / "powercap")
+    machine.add("intel-rapl:0", "package-0")
+    with LiveMachine(machine, machine_cpu_seconds, 20.0) as live:
+        meter = RaplMeter(machine.root, resolution_seconds=0.02)
+        before = meter.snapshot(os.getpid(), cpu_seconds=0.0)
+        hooks = CallHooks(charge=purse)
+        how = [
+            EvaluatorSettings("contracts.faulty_job:make", {}, tmp_path / f"{name}.log")
+            for name in ("one", "two")
+        ]
+        evaluators = [Evaluator(one, Instruments((meter,)), hooks) for one in how]
+        threads = [
+            threading.Thread(target=evaluator.call, args=["work", 0.5, hooks])
+            for evaluator in evaluators
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for evaluator in evaluators:
+            evaluator.close(purse)
+        live.follow()
+        after = meter.snapshot(os.getpid(), cpu_seconds=0.0)
+    counted = (after.counter_joules or 0.0) - (before.counter_joules or 0.0)
+    told = [reading for _, reading in purse.entries if reading.joules is not None]
+    # The edges of windows may be as old as the counter's resolution.
+    assert 0 < purse.joules() <= counted * 1.1
+    assert sum(reading.cpu_seconds for reading in told) >= 2 * 0.5
+
+
+def test_windows_nest_and_each_moment_is_charged_once(evaluator: Evaluator, purse: Purse) -> None:
+    answer = evaluator.call("nested", 0.2, CallHooks(charge=purse))
+    assert answer["inner"] == pytest.approx(WATTS * 0.2, rel=0.1)
+    assert answer["outer"] == pytest.approx(WATTS * 0.4, rel=0.1)
+    assert purse.cpu_seconds("teacher") == pytest.approx(answer["inner"] / WATTS, rel=1e-9)
+    both = purse.cpu_seconds("train") + purse.cpu_seconds("teacher")
+    assert both == pytest.approx(answer["outer"] / WATTS, rel=1e-9)
+
+
+def test_what_a_killed_evaluators_children_used_is_charged(tmp_path: Path, purse: Purse) -> None:
+    evaluator = start(tmp_path, purse)
+    began = time.monotonic()
+    with pytest.raises(Interrupted):
+        evaluator.call(
+            "child_that_stays",
+            0.4,
+            CallHooks(charge=purse, stopping=lambda: time.monotonic() - began > 2),
+        )
+    assert purse.cpu_seconds("train") >= 0.4

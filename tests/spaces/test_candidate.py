@@ -29,6 +29,7 @@ CANDIDATE = Candidate(
     precision=Precision(8),
     distillation=Distillation(4.0, 0.7),
     placement=Placement("cuda"),
+    sparsity=0.6,
 )
 
 
@@ -57,6 +58,7 @@ def candidates() -> st.SearchStrategy[Candidate]:
         st.builds(Precision, st.sampled_from([32, 16, 8])),
         st.none() | st.builds(Distillation, st.floats(1, 20), rates),
         st.builds(Placement, st.sampled_from(["cpu", "cuda"])),
+        st.just(0.0) | rates,
     )
 
 
@@ -80,6 +82,7 @@ def changes() -> list[tuple[str, Candidate]]:
     for name, family, settings in altered:
         choice = ArchitectureChoice(family, tuple(sorted(settings.items())))
         changed.append((f"architecture.{name}", replace(CANDIDATE, architecture=choice)))
+    changed.append(("sparsity", replace(CANDIDATE, sparsity=0.0)))
     return [*changed, ("no distillation", replace(CANDIDATE, distillation=None))]
 
 
@@ -136,12 +139,13 @@ def test_untouched_means_no_technique() -> None:
     assert plain.untouched
     assert not replace(plain, pruning=Pruning(0.05)).untouched
     assert not replace(plain, precision=Precision(16)).untouched
+    assert not replace(plain, sparsity=0.05).untouched
     assert not replace(plain, distillation=Distillation(1.0, 0.5)).untouched
 
 
 def test_people_see_what_matters() -> None:
     assert CANDIDATE.describe() == (
-        "cnn block=inverted depth=3 width=0.5 · pruned 50% · 8 bits · distilled T=4"
+        "cnn block=inverted depth=3 width=0.5 · pruned 50% · 60% zeros · 8 bits · distilled T=4"
     )
     assert CANDIDATE.as_untouched().describe() == "cnn block=inverted depth=3 width=0.5"
     assert Candidate(ArchitectureChoice("mlp", ())).describe() == "mlp"

@@ -154,6 +154,7 @@ def test_what_has_one_setting_is_not_asked_and_keeps_it() -> None:
             "epochs": 4,
             "patience": 5,
             "fine_tune_epochs": 2,
+            **{"augmentation": "none", "layer_decay": 1.0, "compile": "never"},
         },
         "pruning": {
             **{"ratio": 0.3, "scope": "uniform", "importance": "magnitude", "gradual": False}
@@ -162,6 +163,7 @@ def test_what_has_one_setting_is_not_asked_and_keeps_it() -> None:
         "precision": {"bits": 8, "weight_only": True, "quantization_aware": False},
         "distillation": None,
         "placement": {"device": "cuda"},
+        "sparsity": 0.0,
     }
 
 

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 
+from greenfront.objectives.metering.survey import ComponentStatus
 from greenfront.studies import checkup as module
 from greenfront.studies.checkup import OPTIONAL, PACKAGES, checkup
 
@@ -41,3 +42,22 @@ def test_json(monkeypatch: pytest.MonkeyPatch) -> None:
     told = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert told["facts"] == dict(found.facts)
     assert [s["component"] for s in told["instruments"]] == [s.component for s in found.instruments]
+    assert told["cross_check"] is None
+
+
+def test_idle_watching_and_comparing_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    real = module.survey
+
+    def survey(*, idle: bool) -> list[ComponentStatus]:
+        asked.append(idle)
+        return real()
+
+    monkeypatch.setattr(module, "survey", survey)
+    monkeypatch.setattr(module, "COMPARED_SECONDS", 0.2)
+    found = checkup(idle=True, compare=True)
+    assert asked == [True]
+    assert found.compared is not None
+    assert found.compared.ours.cpu_seconds >= 0.2
+    told = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert told["cross_check"]["ratio"] == found.compared.ratio

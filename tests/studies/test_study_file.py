@@ -40,26 +40,35 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
         "task": {
             **{"kind": "digits", "path": None, "target": None, "drop_columns": []},
             **{"image_size": None, "channels": None, "text_column": None},
+            **{"image_column": None, "subset": None, "eval_fraction": 1.0},
             **{"validation_fraction": 0.2, "test_fraction": 0.2},
         },
         "space": {
             **{"architectures": None, "pruning": [0.0, 0.8], "bits": [32, 16, 8]},
             **{"pruning_scope": ["uniform"], "importance": ["magnitude"], "gradual": [False]},
-            **{"quantization_aware": [False]},
+            **{"quantization_aware": [False], "sparsity": [0.0, 0.0]},
             **{"temperature": None, "distillation_weight": [0.5, 0.9], "teacher": None},
+            "hidden_weight": [0.0, 0.0],
         },
         "training": {
             **{"device": "auto", "epochs": 10, "fine_tune_epochs": 5, "patience": [3]},
             **{"optimizer": ["adamw", "sgd"], "learning_rate": [0.001, 0.03]},
             **{"batch_size": [32, 64, 128], "mixed_precision": "auto"},
+            **{"augmentation": ["none"], "layer_decay": [1.0], "compile": "never"},
         },
-        "objectives": {"predictions": 1_000_000.0, "floor": 0.95, "batch": 1},
+        "objectives": {"predictions": 1_000_000.0, "floor": 0.95, "batch": 1, "repeats": 3},
         "carbon": {
             **{"region": None, "g_per_kwh": None, "pue": 1.0},
-            "embodied_kg_per_device_hour": 0.0,
-            "device_threads": None,
+            **{"trace": None, "factors": "life-cycle", "live": None, "zone": None},
+            **{"embodied": None, "embodied_kg_per_device_hour": 0.0, "device_threads": None},
+            **{"schedule": "now", "deadline_hours": None, "pause_above": None},
+            **{"replay_start": None, "replay_speed": 1.0},
         },
-        "metering": {"watts_per_thread": None},
+        "metering": {
+            **{"cpu": "auto", "dram": "auto", "gpu": "auto"},
+            **{"watts_per_thread": None, "watts_per_gb": None},
+            **{"idle_watts": None, "dram_idle_watts": None, "gpu_idle_watts": None},
+        },
         "search": {"sampler": "nsga2", "population": None, "workers": 1},
         "budget": {"trials": 40, "kwh": None, "co2_kg": None, "minutes": None},
         "limits": {
@@ -135,7 +144,8 @@ def test_intensity_is_that_of_the_region_or_of_the_world() -> None:
         (TASK + "[budget]\ntrails = 3", "[budget] trails: unknown key: did you mean 'trials'?"),
         (
             TASK + "[metering]\nxyz = 3",
-            "[metering] xyz: unknown key: known here: watts_per_thread",
+            "[metering] xyz: unknown key: known here: cpu, dram, gpu, watts_per_thread, "
+            "watts_per_gb, idle_watts, dram_idle_watts, gpu_idle_watts",
         ),
         (TASK + "[studdy]", "[studdy]: unknown key: did you mean 'study'?"),
         (
@@ -229,6 +239,8 @@ TWICE, LOW_HIGH = "the same value stands in it twice", "give one number, or a lo
         ("carbon", "pue = 0.9", f"{LEAST} 1", "0.9"),
         ("carbon", "embodied_kg_per_device_hour = -1.0", f"{LEAST} 0", "-1.0"),
         ("metering", "watts_per_thread = 0.0", "greater than 0", "0.0"),
+        ("metering", "watts_per_gb = 0.0", "greater than 0", "0.0"),
+        ("metering", "idle_watts = -1.0", f"{LEAST} 0", "-1.0"),
         ("search", "workers = 0", f"{LEAST} 1", "0"),
         ("search", "population = 3", f"{LEAST} 4", "3"),
         ("budget", "trials = 0", f"{LEAST} 1", "0"),
@@ -376,6 +388,7 @@ def test_identity_survives_what_may_change(section: str, key: str, value: Any) -
         ("carbon", "region", "DEU"),
         ("carbon", "pue", 1.3),
         ("metering", "watts_per_thread", 4.0),
+        ("metering", "dram", "model"),
         ("search", "sampler", "random"),
         ("limits", "latency_seconds", 0.002),
         ("limits", "inference_joules", 1.0),

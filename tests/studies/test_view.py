@@ -139,7 +139,7 @@ def test_a_search_that_saves_nothing_never_pays(
     seen = view(storage, "digits")
     assert seen.front.best is not None
     assert seen.baseline is not None
-    assert (seen.front.best.trial, seen.baseline.trial) == (1, 0)
+    assert seen.baseline.trial == 0
     assert seen.break_even_predictions is None
 
 

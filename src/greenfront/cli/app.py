@@ -27,6 +27,7 @@ for command in (
     look.studies,
     look.front,
     look.ledger,
+    look.whatif,
     look.report,
     begin.doctor,
 ):

@@ -42,39 +42,29 @@ def init(
         )
 
 
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    idle: Annotated[
+        bool,
+        typer.Option("--idle", help="Also watch for 10 seconds what the idle machine draws."),
+    ] = False,
+    cross_check: Annotated[
+        bool,
+        typer.Option("--cross-check", help="Also work for some seconds and ask CodeCarbon too."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Say what can be metered here, how, and what to do about what is missing."""
     from greenfront.studies.checkup import checkup
 
-    found = checkup()
+    found = checkup(idle=idle, compare=cross_check)
     if as_json:
         print_json(found.to_json())
         return
-    from rich.table import Table
-    from rich.text import Text
+    from greenfront.cli.tables import comparison_text, facts_table, instruments_text
 
     screen = console()
-    table = Table(title="Energy", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for heading in ("component", "instrument", "kind", "used", "source", "missing, and the remedy"):
-        table.add_column(heading, overflow="fold")
-    for status in found.instruments:
-        lack = "; ".join(part for part in (status.missing, status.remedy) if part)
-        table.add_row(
-            status.component,
-            status.name,
-            Text(
-                status.kind,
-                style={"measured": "green", "modelled": "yellow"}.get(status.kind, "dim"),
-            ),
-            "yes" if status.chosen else "",
-            Text(status.source or "–"),
-            Text(lack),
-        )
-    screen.print(table)
+    screen.print(instruments_text(found.instruments))
+    if found.compared is not None:
+        screen.print(comparison_text(found.compared))
     screen.print()
-    table = Table(title="Here", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("what")
-    table.add_column("found", overflow="fold")
-    for name, value in found.facts.items():
-        table.add_row(name, Text(value))
-    screen.print(table)
+    screen.print(facts_table(found.facts))

@@ -1,4 +1,4 @@
-"""Commands that look at studies: studies, front, ledger, report."""
+"""Commands that look at studies: studies, front, ledger, whatif, report."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from greenfront.errors import UsageError
 if TYPE_CHECKING:
     from greenfront.studies.storage import Storage
 
-__all__ = ["front", "ledger", "report", "studies"]
+__all__ = ["front", "ledger", "report", "studies", "whatif"]
 
 PARTS = ("phase", "state", "trial", "kind", "component", "run")
 
@@ -64,14 +64,20 @@ def ledger(
     as_json: AsJson = False,
 ) -> None:
     """Show what the search itself has spent, and on what."""
-    from greenfront.studies.ledger import spent_by, spent_in_all
+    from greenfront.studies.ledger import spent_by, spent_in_all, wasted
     from greenfront.studies.record import StudyRecord
+    from greenfront.studies.timing import timing
+    from greenfront.studies.view import view
 
     if by not in PARTS:
         raise UsageError(f"--by must be one of {', '.join(PARTS)}, not {by!r}")
     with _opened(storage) as opened:
-        study_id = StudyRecord.load(opened, name).study_id
+        record = StudyRecord.load(opened, name)
+        study_id = record.study_id
         total, parts = spent_in_all(opened, study_id), spent_by(opened, study_id, by)
+        lost = wasted(opened, study_id)
+        times = timing(opened, record)
+        even = None if record.facts is None else view(opened, name).break_even_predictions
     if as_json:
         print_json(
             {
@@ -79,12 +85,69 @@ def ledger(
                 "by": by,
                 "total": total.to_json(),
                 "parts": {part: spent.to_json() for part, spent in parts.items()},
+                "without_result_kwh": lost,
+                "break_even_predictions": even,
+                "timing": times.to_json(),
             }
         )
         return
     from greenfront.cli.tables import ledger_table
 
-    console().print(ledger_table(name, by, total, parts))
+    console().print(ledger_table(name, by, total, parts, lost, even, times))
+
+
+def whatif(
+    name: StudyName,
+    region: Annotated[str | None, typer.Option(help="Of the electricity, such as SE3.")] = None,
+    g_per_kwh: Annotated[
+        float | None, typer.Option(help="Carbon intensity of the electricity.", metavar="G")
+    ] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="File with intensities; their mean.", metavar="FILE")
+    ] = None,
+    renewable_share: Annotated[
+        float | None,
+        typer.Option(help="Share that wind and sun replace, 0 to 1: a scenario.", metavar="SHARE"),
+    ] = None,
+    pue: Annotated[
+        float | None, typer.Option(help="Power usage effectiveness of the building.")
+    ] = None,
+    predictions: Annotated[
+        float | None, typer.Option(help="How often the model will be used.", metavar="N")
+    ] = None,
+    embodied: Annotated[
+        str | None, typer.Option(help="Kind of device: laptop, workstation, server, gpu.")
+    ] = None,
+    embodied_kg_per_device_hour: Annotated[
+        float | None, typer.Option(help="Of making the device, per busy hour.", metavar="KG")
+    ] = None,
+    storage: StorageUrl = DEFAULT_STORAGE,
+    as_json: AsJson = False,
+) -> None:
+    """Score a study anew, from its stored readings, under other circumstances."""
+    from greenfront.studies.view import view
+    from greenfront.studies.whatif import Comparison, Scenario
+
+    scenario = Scenario(
+        region,
+        g_per_kwh,
+        trace,
+        renewable_share,
+        pue,
+        predictions,
+        embodied,
+        embodied_kg_per_device_hour,
+    )
+    with _opened(storage) as opened:
+        before = view(opened, name)
+        scoring = scenario.applied(before.file.scoring(before.facts))
+        found = Comparison(before, view(opened, name, scoring), scoring)
+    if as_json:
+        print_json(found.to_json())
+        return
+    from greenfront.cli.tables import whatif_table
+
+    console().print(whatif_table(found))
 
 
 def report(

@@ -57,6 +57,10 @@ class PlainScreen:
         with self._lock:
             self._finished.append(trial_line(row))
 
+    def note(self, message: str) -> None:
+        """Prints it."""
+        self._screen.print(message, markup=False, soft_wrap=True)
+
 
 class LiveScreen:
     """A small table that is drawn anew; finished trials scroll by above it."""
@@ -72,6 +76,10 @@ class LiveScreen:
     def finished(self, row: TrialRow) -> None:
         """Prints a line above the table."""
         self._live.console.print(Text(trial_line(row), style=_STYLES.get(row.state, "")))
+
+    def note(self, message: str) -> None:
+        """Shows it in the table's place until the next change."""
+        self._live.update(Text(message, style="bold"))
 
 
 _STYLES = {"failed": "red", "infeasible": "red", "stopped": "yellow"}

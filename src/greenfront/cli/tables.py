@@ -11,16 +11,28 @@ from rich.text import Text
 
 from greenfront.studies.quantities import count, energy, joules, mass, percent, seconds, size
 from greenfront.studies.report.wording import kind_of_readings
+from greenfront.studies.timing import timing_lines
 
 if TYPE_CHECKING:
+    from greenfront.objectives.metering.crosscheck import CrossCheck
+    from greenfront.objectives.metering.survey import ComponentStatus
     from greenfront.search.forecast import Forecast
     from greenfront.search.session import PeakMemory
     from greenfront.studies.front import FrontRow
     from greenfront.studies.ledger import Spent
     from greenfront.studies.listing import StudyEntry
+    from greenfront.studies.timing import Timing
     from greenfront.studies.view import StudyView
+    from greenfront.studies.whatif import Comparison
 
-__all__ = ["forecast_text", "front_table", "ledger_table", "run_summary", "studies_table"]
+__all__ = [
+    "forecast_text",
+    "front_table",
+    "ledger_table",
+    "run_summary",
+    "studies_table",
+    "whatif_table",
+]
 
 
 def _table(title: str, *headings: str) -> Table:
@@ -49,18 +61,23 @@ def front_table(view: StudyView) -> RenderableType:
         "J/Prediction",
         "Latency",
         "Size",
+        "On Front",
     )
     for row in view.front.rows:
-        table.add_row(str(row.rank), *_cells(row), style="" if row.eligible else "dim")
+        rank = f"≈{row.rank}" if row.tied else str(row.rank)
+        sure = "–" if row.probability is None else f"{row.probability:.0%}"
+        table.add_row(rank, *_cells(row), sure, style="" if row.eligible else "dim")
         if row.objection:
             table.add_row("", "", Text(f"not eligible: {row.objection}"), style="dim italic")
     if view.baseline is not None:
         label = "base"
         table.add_section()
-        table.add_row(label, *_cells(view.baseline), style="cyan")
+        table.add_row(label, *_cells(view.baseline), "", style="cyan")
     if not view.front.rows:
         return Text(f"Study {view.name} has no complete trial yet.")
-    return table
+    if not any(row.tied for row in view.front.rows):
+        return table
+    return Group(table, Text("≈: its Green Score cannot be told from that of the row above."))
 
 
 def _cells(row: FrontRow) -> tuple[str | Text, ...]:
@@ -108,6 +125,42 @@ def run_summary(view: StudyView, reason: str, peak: PeakMemory) -> RenderableTyp
     return Text("\n".join(lines))
 
 
+def whatif_table(found: Comparison) -> RenderableType:
+    """The front under a scenario, with the ranks that its members had."""
+    view, carbon = found.after, found.scoring.carbon
+    table = _table(
+        f"Front of {view.name} if used for {found.scoring.predictions:,.0f} predictions at "
+        f"{carbon.intensity.g_per_kwh:.4g} g/kWh (PUE {carbon.pue:g}); "
+        f"energy {kind_of_readings(view)}",
+        "#",
+        "Was",
+        "Trial",
+        "model",
+        "Accuracy",
+        "Energy",
+        "CO₂",
+        "Green Score",
+    )
+    for row in view.front.rows:
+        before = found.rank_before(row)
+        cells = _cells(row)
+        table.add_row(
+            str(row.rank),
+            "–" if before is None else str(before),
+            *cells[:6],
+            style="" if row.eligible else "dim",
+        )
+    flips = found.flips()
+    lines = [f"Electricity: {carbon.intensity.region}, {carbon.intensity.source}."]
+    lines += [flip[0].upper() + flip[1:] + "." for flip in flips]
+    if not flips:
+        lines.append("No choice changes.")
+    even = view.break_even_predictions
+    if even is not None:
+        lines.append(f"The search has paid for itself after {count(even)} predictions.")
+    return Group(table, Text("\n".join(lines)))
+
+
 def studies_table(entries: Sequence[StudyEntry]) -> RenderableType:
     """The studies of a storage."""
     table = _table("Studies", "study", "task", "Trials", "Running", "Spent", "CO₂")
@@ -124,8 +177,16 @@ def studies_table(entries: Sequence[StudyEntry]) -> RenderableType:
     return table if entries else Text("No studies yet: start one with greenfront run study.toml")
 
 
-def ledger_table(name: str, by: str, total: Spent, parts: Mapping[str, Spent]) -> RenderableType:
-    """What a search has spent, in parts and in all."""
+def ledger_table(
+    name: str,
+    by: str,
+    total: Spent,
+    parts: Mapping[str, Spent],
+    lost_kwh: float,
+    break_even: float | None,
+    times: Timing,
+) -> RenderableType:
+    """What a search has spent, in parts and in all, whether it is worth it, and when it ran."""
     table = _table(
         f"What the search {name} has spent, by {by}",
         by,
@@ -148,9 +209,14 @@ def ledger_table(name: str, by: str, total: Spent, parts: Mapping[str, Spent]) -
             seconds(spent.cpu_seconds),
             percent(spent.kwh / total.kwh) if total.kwh else "–",
         )
-    if not total.unmetered:
-        return table
-    return Group(table, Text(f"{total.unmetered} entries have no reading and count as nothing."))
+    share = f" ({percent(lost_kwh / total.kwh)})" if total.kwh else ""
+    lines = [f"Trials without a result have cost {energy(lost_kwh)}{share} of it."]
+    if break_even is not None:
+        lines.append(f"The search has paid for itself after {count(break_even)} predictions.")
+    if total.unmetered:
+        lines.append(f"{total.unmetered} entries have no reading and count as nothing.")
+    lines += timing_lines(times)
+    return Group(table, Text("\n".join(lines)))
 
 
 def forecast_text(found: Forecast) -> RenderableType:
@@ -188,3 +254,60 @@ def forecast_text(found: Forecast) -> RenderableType:
         )
     lines += [remark[0].upper() + remark[1:] + "." for remark in found.remarks]
     return Group(table, Text("\n" + "\n".join(lines)))
+
+
+_STYLES = {"measured": "green", "modelled": "yellow"}
+_COMPONENTS = {"cpu": "CPU", "gpu": "GPU", "dram": "Memory"}
+
+
+def instruments_text(statuses: Sequence[ComponentStatus]) -> RenderableType:
+    """What meters each component, in sentences, and what stands beside it."""
+    said = Text()
+    for component, name in _COMPONENTS.items():
+        mine = [status for status in statuses if status.component == component]
+        chosen = next((status for status in mine if status.chosen), None)
+        kind = "not metered" if chosen is None else chosen.kind
+        said.append(f"{name}: ", style="bold")
+        said.append(kind, style=_STYLES.get(kind, "red" if component == "cpu" else "dim"))
+        said.append("\n")
+        for status in sorted(mine, key=lambda status: not status.chosen):
+            said.append(f"  {'→' if status.chosen else ' '} {status.name}: ")
+            said.append(_instrument(status) + "\n", style="" if status.chosen else "dim")
+    said.rstrip()
+    return said
+
+
+def _instrument(status: ComponentStatus) -> str:
+    if status.source is None:
+        return f"{status.missing}. Remedy: {status.remedy}."
+    told = [f"{status.kind} by {status.source}"]
+    if status.resolution_seconds:
+        told.append(f"tells windows from {seconds(status.resolution_seconds)} on")
+    if status.kind == "modelled":
+        told.append("needs no idle baseline")
+    elif status.idle_watts is not None:
+        told.append(f"the idle machine draws {status.idle_watts:.3g} W")
+    if status.remark:
+        told.append(status.remark)
+    return "; ".join(told) + "."
+
+
+def comparison_text(found: CrossCheck) -> RenderableType:
+    """Two readings of the same work."""
+    mine, theirs = found.ours, found.codecarbon
+    ratio = "unknown" if found.ratio is None else f"{found.ratio:.2f}"
+    verdict = "their bands overlap" if found.agree else "their bands do not overlap"
+    return Text(
+        f"Cross-check, {mine.cpu_seconds:.1f} CPU-seconds of work: {joules(mine.joules)} by the "
+        f"instrument in use, {joules(theirs.joules)} by {theirs.source}; ratio {ratio}, {verdict}."
+    )
+
+
+def facts_table(facts: Mapping[str, str]) -> RenderableType:
+    """What else is found here."""
+    table = Table(title="Here", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("what")
+    table.add_column("found", overflow="fold")
+    for name, value in facts.items():
+        table.add_row(name, Text(value))
+    return table

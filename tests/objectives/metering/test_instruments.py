@@ -5,24 +5,30 @@ import os
 
 import pytest
 
+from contracts.hardware import FakeCard, FakeNvml
 from contracts.meters import ended_process
 from greenfront.errors import MeterError
 from greenfront.objectives.metering import instruments
+from greenfront.objectives.metering.codecarbon import CodeCarbonMeter
 from greenfront.objectives.metering.cpu_model import (
     CpuDescription,
     CpuModelMeter,
     generic_watts,
     stated_watts,
 )
+from greenfront.objectives.metering.dram_model import DramModelMeter
 from greenfront.objectives.metering.instruments import (
     Instruments,
+    choose,
     detect,
+    open_instruments,
+    require_device,
     require_pinned,
-    survey,
 )
-from greenfront.objectives.metering.meter import Component, Meter, Snapshot
-from greenfront.objectives.metering.nvml import NvmlMeter
+from greenfront.objectives.metering.meter import Component, IdlePower, Meter, Snapshot
+from greenfront.objectives.metering.nvml import NvmlMeter, NvmlPowerMeter
 from greenfront.objectives.metering.rapl import RaplMeter
+from greenfront.objectives.metering.settings import MeteringSettings
 from greenfront.objectives.readings import Reading
 
 
@@ -50,21 +56,50 @@ def both() -> Instruments:
     return Instruments((CpuModelMeter(generic_watts()), Gpu()))
 
 
-def found(monkeypatch: pytest.MonkeyPatch, *, rapl: bool, gpu: bool, virtual: bool = False) -> None:
+class Dram(Gpu):
+    component = "dram"
+    source = "a third counter"
+
+
+class Power(Gpu):
+    source = "integrated power"
+
+
+def found(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    rapl: bool = False,
+    gpu: bool = False,
+    power: bool = False,
+    dram: bool = False,
+    virtual: bool = False,
+) -> None:
     """Makes this machine look like one that has the given counters."""
 
-    def make(meter: type[Meter], there: bool) -> object:
-        def construct(**settings: float) -> Meter:
-            if not there:
-                raise MeterError("counter: not found; buy another machine")
-            return meter()
+    def make(meter: type[Meter], there: bool, name: str) -> Meter:
+        if not there:
+            raise MeterError(f"{name}: not found; buy another machine")
+        return meter()
 
-        return construct
+    def counter(component: Component, idle: IdlePower | None) -> Meter:
+        made = make(Dram, dram, "dram") if component == "dram" else make(Cpu, rapl, "rapl")
+        return based(made, idle)
 
-    cpu = CpuDescription("", 0, 0, virtual)
-    monkeypatch.setattr(instruments, "describe_cpu", lambda: cpu)
-    monkeypatch.setattr(instruments, RaplMeter.__name__, make(Cpu, rapl))
-    monkeypatch.setattr(instruments, NvmlMeter.__name__, make(Gpu, gpu))
+    def based(meter: Meter, idle: IdlePower | None) -> Meter:
+        meter.counts_idle, meter.idle = True, idle
+        return meter
+
+    monkeypatch.setattr(
+        instruments, "describe_cpu", lambda: CpuDescription("", 0, 0, virtual=virtual)
+    )
+    monkeypatch.setattr(instruments, RaplMeter.__name__, counter)
+    for kind, there in ((NvmlMeter, gpu), (NvmlPowerMeter, power)):
+        made = Gpu if kind is NvmlMeter else Power
+        monkeypatch.setattr(
+            instruments,
+            kind.__name__,
+            lambda idle, made=made, there=there: based(make(made, there, "nvml"), idle),
+        )
 
 
 def test_all_meters_share_one_walk_of_the_process_tree() -> None:
@@ -127,45 +162,130 @@ def test_a_component_that_appeared_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rapl", "gpu", "virtual", "kinds"),
+    ("there", "sources"),
     [
-        (True, True, False, {"cpu": "measured", "gpu": "measured"}),
-        (False, True, False, {"cpu": "modelled", "gpu": "measured"}),
-        (True, False, False, {"cpu": "measured"}),
-        (True, False, True, {"cpu": "modelled"}),
+        ({"rapl", "gpu"}, ["another counter", "a counter"]),
+        ({"gpu"}, ["cpu-seconds", "a counter"]),
+        ({"power"}, ["cpu-seconds", "integrated power"]),
+        ({"gpu", "power"}, ["cpu-seconds", "a counter"]),
+        ({"rapl"}, ["another counter"]),
+        ({"rapl", "dram"}, ["another counter", "a third counter"]),
+        ({"rapl", "dram", "virtual"}, ["cpu-seconds"]),
+        ({"dram"}, ["cpu-seconds"]),  # a measured part of a modelled whole would mislead
+        (set(), ["cpu-seconds"]),
     ],
 )
 def test_the_best_source_that_works_is_found(
-    monkeypatch: pytest.MonkeyPatch, rapl: bool, gpu: bool, virtual: bool, kinds: dict[str, str]
+    monkeypatch: pytest.MonkeyPatch, there: set[str], sources: list[str]
 ) -> None:
-    found(monkeypatch, rapl=rapl, gpu=gpu, virtual=virtual)
-    assert {meter.component: meter.kind for meter in detect().meters} == kinds
+    found(monkeypatch, **dict.fromkeys(there, True))
+    assert [meter.source.split(" ×")[0] for meter in detect().meters] == sources
 
 
 def test_who_states_watts_gets_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    found(monkeypatch, rapl=True, gpu=False)
+    found(monkeypatch, rapl=True)
     assert "6 W per busy thread (stated by the user)" in detect(6.0).pin()[0]["source"]
+    (memory,) = choose(MeteringSettings(watts_per_thread=6, watts_per_gb=2)).meters[1:]
+    assert memory.source == "resident memory × 2 W per GB (stated by the user)"
 
 
-def test_the_survey_tells_what_is_missing_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    found(monkeypatch, rapl=False, gpu=True)
-    rapl, model, gpu, dram = survey()
-    assert (rapl.kind, rapl.source, rapl.chosen) == ("unavailable", None, False)
-    assert (rapl.missing, rapl.remedy) == ("counter: not found", "buy another machine")
-    assert (model.kind, model.chosen, model.missing) == ("modelled", True, None)
-    assert (gpu.kind, gpu.chosen, gpu.resolution_seconds) == ("measured", True, 0.1)
-    assert (dram.kind, dram.chosen) == ("unavailable", False)
-    assert dram.missing is not None
-    assert "not metered yet" in dram.missing
+def test_a_named_source_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    found(monkeypatch, rapl=True, dram=True, gpu=True)
+    settings = MeteringSettings(cpu="codecarbon", dram="model", gpu="off")
+    chosen = choose(settings)
+    assert [type(meter) for meter in chosen.meters] == [CodeCarbonMeter, DramModelMeter]
+    assert chosen.missing["gpu"].startswith("switched off")
+    modelled = choose(MeteringSettings(cpu="model", dram="rapl", gpu="nvml"))
+    assert [meter.kind for meter in modelled.meters] == ["modelled", "measured", "measured"]
+    (counted,) = choose(MeteringSettings(cpu="rapl", dram="off", gpu="off")).meters
+    assert counted.source == "another counter"
 
 
-def test_the_survey_chooses_what_a_study_would(monkeypatch: pytest.MonkeyPatch) -> None:
-    for rapl in (True, False):
-        found(monkeypatch, rapl=rapl, gpu=False)
-        chosen = [status.source for status in survey() if status.chosen]
-        assert chosen == [meter.source for meter in detect().meters]
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (MeteringSettings(cpu="rapl"), r'cpu = "rapl": rapl: not found; buy'),
+        (MeteringSettings(dram="rapl"), r'dram = "rapl": dram: not found; buy'),
+        (MeteringSettings(gpu="nvml"), r'gpu = "nvml": nvml: not found; buy'),
+    ],
+)
+def test_a_named_source_that_does_not_work_is_refused(
+    monkeypatch: pytest.MonkeyPatch, settings: MeteringSettings, message: str
+) -> None:
+    found(monkeypatch)
+    with pytest.raises(MeterError, match=message):
+        choose(settings)
 
 
-def test_this_machine_can_be_surveyed_and_metered() -> None:
-    assert [status.component for status in survey()] == ["cpu", "cpu", "gpu", "dram"]
-    assert detect().meters[0].component == "cpu"
+def test_a_device_without_a_meter_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    found(monkeypatch)
+    require_device(detect(), "cpu")
+    with pytest.raises(MeterError, match=r"device 'cuda': .*\(nvml: not found; buy .*\); make"):
+        require_device(detect(), "cuda")
+    with pytest.raises(MeterError, match=r"device 'cuda': .*switched off by"):
+        require_device(choose(MeteringSettings(gpu="off")), "cuda")
+    found(monkeypatch, gpu=True)
+    require_device(detect(), "cuda")
+
+
+def measured(monkeypatch: pytest.MonkeyPatch, **powers: float) -> list[list[str]]:
+    """Answers measurements of idle power; returns who was asked about."""
+    asked: list[list[str]] = []
+
+    def measure(meters: list[Meter]) -> dict[str, IdlePower]:
+        asked.append([meter.component for meter in meters])
+        return {m.component: IdlePower(*[powers[m.component]] * 3) for m in meters}
+
+    monkeypatch.setattr(instruments, "measure_idle", measure)
+    return asked
+
+
+def test_counters_get_an_idle_baseline_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found(monkeypatch, rapl=True, dram=True, gpu=True)
+    asked, said = measured(monkeypatch, cpu=11.5, dram=2, gpu=70), list[str]()
+    opened = open_instruments(MeteringSettings(), say=said.append)
+    assert asked == [["cpu", "dram", "gpu"]]
+    assert said == ["measures what the idle machine draws, for 10 s"]
+    assert [entry["idle_watts"] for entry in opened.pin()] == ["11.5", "2", "70"]
+
+    # A resumed study goes on with the baseline that it began with.
+    again = open_instruments(MeteringSettings(), opened.pin(), said.append)
+    assert again.pin() == opened.pin()
+    assert len(asked) == len(said) == 1
+
+
+def test_a_stated_baseline_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    found(monkeypatch, rapl=True, gpu=True)
+    asked = measured(monkeypatch, gpu=70)
+    opened = open_instruments(MeteringSettings(idle_watts=9))
+    assert asked == [["gpu"]]
+    assert [entry["idle_watts"] for entry in opened.pin()] == ["9", "70"]
+
+
+def test_models_need_no_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
+    found(monkeypatch)
+    asked = measured(monkeypatch)
+    opened = open_instruments(MeteringSettings(dram="model", idle_watts=9))
+    assert asked == []
+    assert all(set(entry) == {"component", "kind", "source"} for entry in opened.pin())
+
+
+def test_another_idle_baseline_is_no_other_instrument() -> None:
+    pin = [{"component": "cpu", "kind": "measured", "source": "RAPL", "idle_watts": "10"}]
+    require_pinned(pin, [{**pin[0], "idle_watts": "11"}])
+
+
+def test_a_supervisor_is_metered_without_what_its_children_use() -> None:
+    whole = Instruments((CpuModelMeter(generic_watts()), DramModelMeter(2.0), Gpu()))
+    own = whole.of_a_supervisor()
+    assert [meter.component for meter in own.meters] == ["cpu", "dram"]
+    assert own.pin() == whole.pin()[:2]
+    assert own.meters[0] is whole.meters[0]
+    assert own.meters[1] is not whole.meters[1]
+    assert [meter.component for meter in whole.without("dram").meters] == ["cpu", "gpu"]
+
+
+def test_the_metered_gpus_are_named() -> None:
+    nvml = FakeNvml([FakeCard("GPU-b"), FakeCard("GPU-a")])
+    assert Instruments((nvml.meter(),)).gpu_uuids == ("GPU-b", "GPU-a")
+    assert both().gpu_uuids == ()

@@ -1,81 +1,37 @@
-# ruff: noqa: N802 - the names are those of NVML
 from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
 
 import pytest
 
+from contracts.hardware import FakeCard, FakeNvml
 from contracts.meters import MeterContract, joules
 from greenfront.errors import MeterError
-from greenfront.objectives.metering.meter import Snapshot
-from greenfront.objectives.metering.nvml import NvmlMeter
-
-
-class FakeError(Exception):
-    pass
-
-
-@dataclass
-class Card:
-    uuid: str
-    name: str = "NVIDIA A100"
-    mj: int | None = 1_000_000
-    mig: int | None = 0
-
-
-@dataclass
-class FakeNvml:
-    """Behaves like the module ``pynvml`` on a machine with the given cards."""
-
-    cards: list[Card] = field(default_factory=list)
-    driver: bool = True
-    wall_seconds: float = 0.0
-    NVMLError: type[Exception] = FakeError
-
-    def nvmlInit(self) -> None:
-        if not self.driver:
-            raise FakeError("Driver Not Loaded")
-
-    def nvmlDeviceGetCount(self) -> int:
-        return len(self.cards)
-
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> Card:
-        return self.cards[index]
-
-    def nvmlDeviceGetUUID(self, handle: Card) -> str:
-        return handle.uuid
-
-    def nvmlDeviceGetName(self, handle: Card) -> str:
-        return handle.name
-
-    def nvmlDeviceGetMigMode(self, handle: Card) -> list[int]:
-        if handle.mig is None:
-            raise FakeError("Not Supported")
-        return [handle.mig, handle.mig]
-
-    def nvmlDeviceGetTotalEnergyConsumption(self, handle: Card) -> int:
-        if handle.mj is None:
-            raise FakeError("Not Supported")
-        return handle.mj
-
-    def run(self, mj: int, wall_seconds: float) -> None:
-        for card in self.cards:
-            assert card.mj is not None
-            card.mj += mj
-        self.wall_seconds += wall_seconds
+from greenfront.objectives.metering import nvml as nvml_module
+from greenfront.objectives.metering.meter import IdlePower, Snapshot
+from greenfront.objectives.metering.nvml import WHOLE_CARD, NvmlMeter, NvmlPowerMeter
 
 
 @pytest.fixture
 def nvml(monkeypatch: pytest.MonkeyPatch) -> FakeNvml:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
-    return FakeNvml([Card("GPU-aa11"), Card("GPU-ab22"), Card("GPU-cc33")])
+    return FakeNvml([FakeCard("GPU-aa11"), FakeCard("GPU-ab22"), FakeCard("GPU-cc33")])
 
 
 def meter_of(nvml: FakeNvml) -> NvmlMeter:
-    return NvmlMeter(nvml, clock_seconds=lambda: nvml.wall_seconds)
+    return nvml.meter()
+
+
+def power_meter_of(nvml: FakeNvml) -> NvmlPowerMeter:
+    return NvmlPowerMeter(nvml, every_seconds=None, clock_seconds=lambda: nvml.wall_seconds)
+
+
+def burn() -> None:
+    until = time.process_time() + 0.02
+    while time.process_time() < until:
+        pass
 
 
 class TestNvmlMeter(MeterContract):
@@ -85,10 +41,26 @@ class TestNvmlMeter(MeterContract):
         return meter_of(nvml)
 
     def work(self, joules_wanted: float) -> None:
-        until = time.process_time() + 0.02
-        while time.process_time() < until:
-            pass
+        burn()
         self.nvml.run(round(joules_wanted * 1000), joules_wanted)
+
+
+class TestNvmlMeterAboveIdle(TestNvmlMeter):
+    @pytest.fixture
+    def meter(self, nvml: FakeNvml) -> NvmlMeter:
+        self.nvml = nvml
+        return nvml.meter(idle=1.5)
+
+
+class TestNvmlPowerMeter(MeterContract):
+    @pytest.fixture
+    def meter(self, nvml: FakeNvml) -> NvmlPowerMeter:
+        self.nvml = nvml
+        return power_meter_of(nvml)
+
+    def work(self, joules_wanted: float) -> None:
+        burn()
+        self.nvml.run(0, joules_wanted)
 
 
 def test_joules_are_those_of_all_visible_cards(nvml: FakeNvml) -> None:
@@ -103,11 +75,38 @@ def test_joules_are_those_of_all_visible_cards(nvml: FakeNvml) -> None:
 
 def test_the_band_is_the_age_of_the_counter_at_the_edges(nvml: FakeNvml) -> None:
     meter = meter_of(nvml)
-    assert meter.resolution_seconds == 0.1
     reading = meter.reading(Snapshot(0.0, 0.0, None, 10.0), Snapshot(4.0, 0.0, None, 810.0))
-    assert (reading.low_joules, reading.joules, reading.high_joules) == (780, 800, 820)
+    # A tenth of a second of 200 W at the edges, and 5 % of the sensor.
+    assert (reading.low_joules, reading.joules, reading.high_joules) == (740, 800, 860)
     short = meter.reading(Snapshot(0.0, 0.0, None, 10.0), Snapshot(0.05, 0.0, None, 20.0))
-    assert (short.low_joules, short.joules, short.high_joules) == (0, 10, 30)
+    assert (short.low_joules, short.joules, short.high_joules) == (0, 10, 20.5)
+
+
+def test_idle_energy_is_kept_apart(nvml: FakeNvml) -> None:
+    meter = nvml.meter(idle=50)
+    reading = meter.reading(Snapshot(0.0, 0.0, None, 10.0), Snapshot(4.0, 0.0, None, 810.0))
+    assert (reading.joules, reading.reserved_joules) == (600, 200)
+    assert meter.source.endswith("3 × NVIDIA A100, minus its idle power")
+
+
+def test_the_resolution_is_that_of_the_slowest_card(nvml: FakeNvml) -> None:
+    began = time.monotonic()
+
+    class Refreshing(FakeNvml):
+        def nvmlDeviceGetTotalEnergyConsumption(self, handle: FakeCard) -> int:  # noqa: N802
+            period = 0.03 if handle.uuid == "GPU-ab22" else 0.002
+            return int((time.monotonic() - began) / period)
+
+    meter = NvmlMeter(Refreshing(nvml.cards))
+    assert 0.03 <= meter.resolution_seconds < 1.0
+
+
+def test_a_counter_that_stands_still_from_the_start_is_refused(
+    nvml: FakeNvml, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nvml_module, "_WATCHED_SECONDS", 0.01)
+    with pytest.raises(MeterError, match=r"GPU-aa11: needs an energy counter that moves.*; choose"):
+        NvmlMeter(nvml)
 
 
 def test_a_window_without_a_refresh_is_unavailable(nvml: FakeNvml) -> None:
@@ -119,11 +118,11 @@ def test_a_window_without_a_refresh_is_unavailable(nvml: FakeNvml) -> None:
     assert "counter did not move" in reading.flags
 
 
-def test_a_counter_that_starts_again_is_clamped_and_flagged(nvml: FakeNvml) -> None:
+def test_a_counter_that_starts_again_gives_no_number(nvml: FakeNvml) -> None:
     meter = meter_of(nvml)
     reading = meter.reading(Snapshot(0.0, 0.0, None, 50.0), Snapshot(1.0, 0.0, None, 3.0))
-    assert reading.joules == 0
-    assert "energy counter fell and was clamped to 0" in reading.flags
+    assert (reading.joules, reading.kind) == (None, "unavailable")
+    assert reading.flags == ("counter fell: its driver was loaded again", WHOLE_CARD)
 
 
 @pytest.mark.parametrize(
@@ -134,6 +133,8 @@ def test_a_counter_that_starts_again_is_clamped_and_flagged(nvml: FakeNvml) -> N
         ("GPU-ab22", ["GPU-ab22"]),
         ("GPU-c,0", ["GPU-cc33", "GPU-aa11"]),
         ("1,-1,0", ["GPU-ab22"]),
+        ("GPU-aa11,GPU-cc33", ["GPU-aa11", "GPU-cc33"]),
+        (" 1 ,", ["GPU-ab22"]),
     ],
 )
 def test_only_visible_cards_count(
@@ -152,6 +153,11 @@ def test_only_visible_cards_count(
         ("MIG-aa11", "MIG instance 'MIG-aa11'"),
         ("", "needs a visible GPU, found 3"),
         ("-1", "needs a visible GPU, found 3"),
+        (",", "needs a visible GPU, found 3"),
+        ("0,0", "must name each GPU once, got '0,0'"),
+        ("0,GPU-aa11", "must name each GPU once"),
+        ("MIG-GPU-aa11/1/0", "MIG instance"),
+        ("all", "got 'all', which names 0 of 3"),
     ],
 )
 def test_a_name_of_no_single_card_is_refused(
@@ -190,11 +196,127 @@ def test_a_card_without_the_counter_is_refused(nvml: FakeNvml) -> None:
         meter_of(nvml)
 
 
-def test_a_card_that_stops_answering_is_told(nvml: FakeNvml) -> None:
+@pytest.mark.parametrize("make", [meter_of, power_meter_of])
+def test_a_card_that_vanishes_gives_no_number_and_says_why(
+    nvml: FakeNvml, make: type[NvmlMeter]
+) -> None:
+    meter = make(nvml)
+    before = meter.snapshot(os.getpid())
+    nvml.run(5_000, 0.5)
+    nvml.cards[1].lost = True
+    gone = meter.snapshot(os.getpid())
+    for edges in ((before, gone), (gone, gone)):
+        reading = meter.reading(*edges)
+        assert (reading.joules, reading.kind) == (None, "unavailable")
+        assert any("GPU-ab22" in flag and "GPU is lost" in flag for flag in reading.flags)
+
+
+def test_heat_and_the_power_limit_are_told_apart(nvml: FakeNvml) -> None:
     meter = meter_of(nvml)
-    nvml.cards[0].mj = None
-    with pytest.raises(MeterError, match="GPU-aa11"):
-        meter.snapshot(os.getpid())
+    before = meter.snapshot(os.getpid())
+    nvml.run(5_000, 2.0)
+    nvml.cards[0].cap_ns = 1_000_000_000
+    capped = meter.snapshot(os.getpid())
+    nvml.run(5_000, 2.0)
+    nvml.cards[2].heat_ns = 500_000_000
+    hot = meter.snapshot(os.getpid())
+    first, second = meter.reading(before, capped), meter.reading(capped, hot)
+    assert first.flags == ("slowed down by its power limit", WHOLE_CARD)
+    assert first.throttled_seconds == 0
+    assert second.flags == ("slowed down by heat", WHOLE_CARD)
+    assert second.throttled_seconds == 0.5
+
+
+def test_without_counted_times_a_card_is_looked_at(nvml: FakeNvml) -> None:
+    for card in nvml.cards:
+        card.heat_ns = None
+    meter = meter_of(nvml)
+    before = meter.snapshot(os.getpid())
+    nvml.run(5_000, 2.0)
+    nvml.cards[0].reasons = 0x4  # a power limit
+    capped = meter.snapshot(os.getpid())
+    nvml.run(5_000, 2.0)
+    nvml.cards[0].reasons = 0x20  # heat
+    hot = meter.snapshot(os.getpid())
+    assert meter.reading(before, capped).flags == (WHOLE_CARD,)
+    assert "slowed down by heat" in meter.reading(capped, hot).flags
+
+
+def test_a_card_that_tells_nothing_of_heat_is_fine(nvml: FakeNvml) -> None:
+    for card in nvml.cards:
+        card.heat_ns = card.reasons = None
+    meter = meter_of(nvml)
+    before = meter.snapshot(os.getpid())
+    assert before.slowdown is None
+    nvml.run(5_000, 2.0)
+    assert meter.reading(before, meter.snapshot(os.getpid())).flags == (WHOLE_CARD,)
+
+
+def test_power_is_integrated_where_there_is_no_counter(nvml: FakeNvml) -> None:
+    for card in nvml.cards:
+        card.mj = None
+    meter = power_meter_of(nvml)
+    before = meter.snapshot(os.getpid())
+    for instant_mw in (100_000, 200_000):
+        nvml.run(0, 0.5)
+        nvml.cards[0].instant_mw = instant_mw
+        meter._look()
+    reading = meter.reading(before, meter.snapshot(os.getpid()))
+    # 150 W, then 200 W, then 300 W in all, joined by straight lines.
+    assert joules(reading) == pytest.approx(0.5 * (150 + 200) / 2 + 0.5 * (200 + 300) / 2)
+    assert meter.source == "NVML instant power, integrated (whole card), of 3 × NVIDIA A100"
+    assert meter.kind == "measured"
+
+
+def test_averaged_power_is_called_so_and_is_coarser(nvml: FakeNvml) -> None:
+    nvml.cards[1].instant_mw = None
+    nvml.cards[1].mw = 80_000
+    meter = power_meter_of(nvml)
+    before = meter.snapshot(os.getpid())
+    nvml.run(0, 0.5)
+    assert joules(meter.reading(before, meter.snapshot(os.getpid()))) == pytest.approx(0.5 * 180)
+    assert "power averaged over up to 1 s, integrated" in meter.source
+    assert meter.resolution_seconds == 1.0
+
+
+def test_a_pause_in_sampling_gives_no_number(nvml: FakeNvml) -> None:
+    meter = power_meter_of(nvml)
+    before = meter.snapshot(os.getpid())
+    nvml.run(0, 1.5)
+    reading = meter.reading(before, meter.snapshot(os.getpid()))
+    assert (reading.joules, reading.kind) == (None, "unavailable")
+    assert "power was not sampled for a while" in reading.flags
+
+
+def test_power_is_sampled_by_a_thread(nvml: FakeNvml) -> None:
+    meter = NvmlPowerMeter(nvml, every_seconds=0.001)
+    before = meter.snapshot(os.getpid())
+    nvml.cards[0].instant_mw = 1_000_000
+    time.sleep(0.1)
+    nvml.cards[0].instant_mw = 50_000
+    reading = meter.reading(before, meter.snapshot(os.getpid()))
+    assert joules(reading) > 150 * reading.wall_seconds  # the edges alone would tell 150 W
+
+
+def test_a_card_without_a_power_sensor_is_refused(nvml: FakeNvml) -> None:
+    nvml.cards[0].mw = nvml.cards[0].instant_mw = None
+    with pytest.raises(MeterError, match="GPU-aa11: needs a sensor of its power"):
+        power_meter_of(nvml)
+
+
+def test_a_card_at_work_is_busy(nvml: FakeNvml) -> None:
+    meter = meter_of(nvml)
+    assert not meter.busy
+    nvml.cards[1].percent = 80
+    assert meter.busy
+    nvml.cards[0].percent = None
+    assert not meter.busy  # nobody can tell
+
+
+def test_idle_power_with_a_spread_widens_the_band(nvml: FakeNvml) -> None:
+    meter = NvmlMeter(nvml, IdlePower(50, 40, 70), resolution_seconds=0.1)
+    reading = meter.reading(Snapshot(0.0, 0.0, None, 10.0), Snapshot(4.0, 0.0, None, 810.0))
+    assert (reading.low_joules, reading.high_joules) == (740 - 280, 860 - 160)
 
 
 def test_no_driver_is_told_with_the_way_out(nvml: FakeNvml) -> None:

@@ -1,64 +1,20 @@
 from __future__ import annotations
 
+import gc
 import os
-from dataclasses import dataclass, field
+import threading
 from pathlib import Path
 
 import pytest
 
+from contracts.hardware import RANGE_UJ, RESOLUTION_SECONDS, Machine
 from contracts.meters import MeterContract, joules
 from greenfront.errors import MeterError
-from greenfront.objectives.metering.meter import Snapshot
+from greenfront.objectives.metering import rapl
+from greenfront.objectives.metering.meter import IdlePower, Snapshot
+from greenfront.objectives.metering.polling import poll
 from greenfront.objectives.metering.rapl import RaplMeter
-
-RANGE_UJ = 262_143_328_850
-
-
-@dataclass
-class Machine:
-    """A powercap folder and the clocks that go with it.
-
-    Attributes:
-        root: The folder.
-        spent_uj: What each package has used since it was made.
-        busy_seconds: Busy CPU time of the machine.
-        wall_seconds: The clock.
-        cpu_seconds: CPU time of this process.
-    """
-
-    root: Path
-    spent_uj: dict[str, int] = field(default_factory=dict)
-    busy_seconds: float = 1000.0
-    wall_seconds: float = 50.0
-    cpu_seconds: float = 10.0
-
-    def add(self, zone: str, name: str, start_uj: int = 1_000_000) -> None:
-        folder = self.root / zone
-        folder.mkdir(parents=True)
-        (folder / "name").write_text(f"{name}\n")
-        (folder / "max_energy_range_uj").write_text(f"{RANGE_UJ}\n")
-        self.spent_uj[zone] = start_uj
-        self.run(0)
-
-    def run(self, uj: int, *, busy: float = 0.0, own: float = 0.0, wall: float = 0.0) -> None:
-        """Every zone spends ``uj``; the clocks go on."""
-        for zone in self.spent_uj:
-            self.spent_uj[zone] += uj
-            (self.root / zone / "energy_uj").write_text(f"{self.spent_uj[zone] % RANGE_UJ}\n")
-        self.busy_seconds += busy
-        self.wall_seconds += wall
-        self.cpu_seconds += own
-
-    def meter(self, idle_watts: float = 0.0) -> RaplMeter:
-        return RaplMeter(
-            self.root,
-            idle_watts,
-            machine_seconds=lambda: self.busy_seconds,
-            clock_seconds=lambda: self.wall_seconds,
-        )
-
-    def snapshot(self, meter: RaplMeter) -> Snapshot:
-        return meter.snapshot(os.getpid(), cpu_seconds=self.cpu_seconds)
+from greenfront.objectives.metering.throttle import CpuThrottle
 
 
 @pytest.fixture
@@ -91,22 +47,36 @@ class TestRaplMeter(MeterContract):
         self.machine.run(uj, busy=uj / 1e7, own=uj / 4e7, wall=uj / 4e7)
 
 
+class TestRaplMeterAboveIdle(TestRaplMeter):
+    @pytest.fixture
+    def meter(self, machine: Machine) -> RaplMeter:
+        return machine.meter(idle=8)
+
+
+class TestRaplMemoryMeter(TestRaplMeter):
+    @pytest.fixture
+    def meter(self, machine: Machine) -> RaplMeter:
+        machine.add("intel-rapl:0:1", "dram")
+        return machine.meter(component="dram")
+
+
 def test_joules_are_the_share_of_what_is_above_idle(machine: Machine) -> None:
-    meter = machine.meter(idle_watts=10)
+    meter = machine.meter(idle=10)
     before = machine.snapshot(meter)
     machine.run(100_000_000, busy=8.0, own=2.0, wall=4.0)
     reading = meter.reading(before, machine.snapshot(meter))
     assert joules(reading) == (100 - 10 * 4) * 2 / 8
     assert (reading.cpu_seconds, reading.wall_seconds) == (2, 4)
     assert reading.kind == "measured"
-    assert "minus 10 W idle" in reading.source
+    assert "minus those of the idle machine" in reading.source
     assert reading.flags == ()
+    assert reading.reserved_joules == 10 * 4 * 2 / 8
 
 
 def test_a_lone_process_is_charged_all_within_the_counters_accuracy(machine: Machine) -> None:
     meter = machine.meter()
     before = machine.snapshot(meter)
-    machine.run(50_000_000, busy=1000.0, own=1000.0, wall=500.0)
+    machine.run(50_000_000, busy=1000.0, own=1000.0, wall=200.0)
     reading = meter.reading(before, machine.snapshot(meter))
     assert joules(reading) == pytest.approx(50)
     assert reading.low_joules == pytest.approx(47.5, rel=1e-3)
@@ -164,11 +134,12 @@ def test_a_process_that_did_nothing_is_charged_nothing(machine: Machine) -> None
 
 
 def test_less_than_idle_is_clamped_and_flagged(machine: Machine) -> None:
-    meter = machine.meter(idle_watts=100)
+    meter = machine.meter(idle=100)
     before = machine.snapshot(meter)
     machine.run(50_000_000, busy=1.0, own=1.0, wall=1.0)
     reading = meter.reading(before, machine.snapshot(meter))
     assert (joules(reading), reading.flags) == (0, ("less than idle energy, clamped to 0",))
+    assert reading.reserved_joules == 50  # and no more than was counted
 
 
 def test_a_denied_counter_names_the_file_and_the_remedy(
@@ -186,11 +157,128 @@ def test_a_denied_counter_names_the_file_and_the_remedy(
         machine.meter()
 
 
-def test_a_counter_that_disappears_is_told(machine: Machine) -> None:
+def test_a_counter_that_disappears_gives_no_number_and_says_why(machine: Machine) -> None:
     meter = machine.meter()
-    (machine.root / "intel-rapl:0" / "energy_uj").unlink()
-    with pytest.raises(MeterError, match="energy_uj: must hold a number"):
-        machine.snapshot(meter)
+    before = machine.snapshot(meter)
+    counter = machine.root / "intel-rapl:0" / "energy_uj"
+    counter.unlink()
+    reading = meter.reading(before, machine.snapshot(meter))
+    assert (reading.joules, reading.kind) == (None, "unavailable")
+    assert "energy_uj: must hold a number" in reading.flags[0]
+    machine.run(5_000_000, busy=1.0, own=1.0, wall=1.0)  # it is back
+    assert joules(meter.reading(before, machine.snapshot(meter))) == 5
+
+
+def test_a_silence_in_which_a_wrap_may_hide_gives_no_number(machine: Machine) -> None:
+    meter = machine.meter()
+    before = machine.snapshot(meter)
+    machine.run(1_000_000, busy=1.0, own=1.0, wall=meter.max_silence_seconds + 1)
+    after = machine.snapshot(meter)
+    reading = meter.reading(before, after)
+    assert (reading.joules, reading.kind) == (None, "unavailable")
+    assert "a wrap may be lost" in reading.flags[0]
+    machine.run(1_000_000, busy=1.0, own=1.0, wall=1)
+    assert joules(meter.reading(after, machine.snapshot(meter))) == 1
+
+
+def test_a_look_now_and_then_keeps_long_windows_whole(machine: Machine) -> None:
+    meter = machine.meter()
+    before = machine.snapshot(meter)
+    for _ in range(3):
+        machine.run(RANGE_UJ - 1, busy=100.0, own=100.0, wall=meter.max_silence_seconds - 1)
+        meter._look()
+    reading = meter.reading(before, machine.snapshot(meter))
+    assert joules(reading) == pytest.approx(3 * (RANGE_UJ - 1) / 1e6, rel=1e-12)
+
+
+def test_the_thread_that_looks_ends_with_its_meter() -> None:
+    looked = threading.Event()
+
+    class Looker:
+        def look(self) -> None:
+            looked.set()
+
+    looker, before = Looker(), threading.active_count()
+    poll(looker.look, 0.001)
+    assert looked.wait(10)
+    del looker
+    gc.collect()
+    for thread in threading.enumerate()[before:]:
+        thread.join(10)
+    assert threading.active_count() == before
+
+
+def test_memory_is_counted_by_its_own_zones(machine: Machine) -> None:
+    machine.add("intel-rapl:0:0", "core")
+    machine.add("intel-rapl:0:1", "dram")
+    machine.add("intel-rapl:1", "dram")
+    meter = machine.meter(component="dram")
+    before = machine.snapshot(meter)
+    machine.run(2_000_000, busy=4.0, own=1.0, wall=1.0)
+    reading = meter.reading(before, machine.snapshot(meter))
+    assert joules(reading) == 2 * 2 / 4
+    # Memory traffic follows CPU time less closely than the processor's own work does.
+    assert reading.high_joules is not None
+    cpu = machine.meter()
+    assert cpu.component == "cpu"
+    assert reading.high_joules > 4 * (4 / 4) / (4 / 4 + 3 / 4) * 0.5
+    assert meter.source == "RAPL counters of memory on 2 package(s) × share of busy CPU time"
+
+
+def test_no_memory_counter_is_told_with_the_way_out(machine: Machine) -> None:
+    with pytest.raises(MeterError, match=r'dram counter .* found none; .*dram = "model"'):
+        machine.meter(component="dram")
+
+
+def test_the_band_holds_the_age_of_the_counter_and_the_spread_of_idle(machine: Machine) -> None:
+    meter = RaplMeter(
+        machine.root,
+        idle=IdlePower(10, 8, 13),
+        resolution_seconds=0.5,
+        machine_seconds=lambda: machine.busy_seconds,
+        clock_seconds=lambda: machine.wall_seconds,
+    )
+    before = machine.snapshot(meter)
+    machine.run(1_000_000_000, busy=1e6, own=1e6, wall=10.0)
+    reading = meter.reading(before, machine.snapshot(meter))
+    assert joules(reading) == 1000 - 100
+    # 5 % of the counter, half a second of 100 W at the edges, 3 W more or 2 W less of idle.
+    assert reading.low_joules == pytest.approx(1000 - 50 - 50 - 130, rel=1e-6)
+    assert reading.high_joules == pytest.approx(1000 + 50 + 50 - 80, rel=1e-6)
+
+
+def test_the_resolution_is_watched(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, reads = rapl._read, [0]
+
+    def moving(path: Path) -> int:
+        reads[0] += path.name == "energy_uj"
+        return real(path) + reads[0] // 3
+
+    monkeypatch.setattr(rapl, "_read", moving)
+    meter = RaplMeter(machine.root)
+    assert RESOLUTION_SECONDS <= meter.resolution_seconds < 0.5
+
+
+def test_a_counter_that_stands_still_from_the_start_is_refused(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rapl, "_WATCHED_SECONDS", 0.02)
+    with pytest.raises(MeterError, match=r"stood still for 0\.02 s.*; run on the machine itself"):
+        RaplMeter(machine.root)
+
+
+def test_heat_is_flagged_and_timed(machine: Machine, tmp_path: Path) -> None:
+    folder = tmp_path / "cpu0" / "thermal_throttle"
+    folder.mkdir(parents=True)
+    hot = folder / "package_throttle_total_time_ms"
+    hot.write_text("100\n")
+    meter = machine.meter(throttle=CpuThrottle(tmp_path))
+    before = machine.snapshot(meter)
+    hot.write_text("350\n")
+    machine.run(5_000_000, busy=1.0, own=1.0, wall=1.0)
+    reading = meter.reading(before, machine.snapshot(meter))
+    assert reading.flags == ("slowed down by heat",)
+    assert reading.throttled_seconds == pytest.approx(0.25)
 
 
 def test_no_counter_is_told_with_the_way_out(tmp_path: Path) -> None:
@@ -201,9 +289,3 @@ def test_no_counter_is_told_with_the_way_out(tmp_path: Path) -> None:
 def test_without_busy_time_there_is_no_share(machine: Machine) -> None:
     with pytest.raises(MeterError, match=r"busy CPU time .* no /proc/stat"):
         RaplMeter(machine.root, machine_seconds=lambda: None)
-
-
-@pytest.mark.parametrize("idle_watts", [-1.0, float("nan"), float("inf")])
-def test_impossible_idle_watts_are_refused(machine: Machine, idle_watts: float) -> None:
-    with pytest.raises(MeterError, match=r"idle_watts: .* 0 or more, got"):
-        machine.meter(idle_watts)

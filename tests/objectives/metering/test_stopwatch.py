@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from contracts.hardware import FakeCard, FakeNvml
 from contracts.meters import ended_process, joules
 from greenfront.errors import MeterError
 from greenfront.objectives.metering.cpu_model import CpuModelMeter, WattsPerThread
@@ -23,6 +24,7 @@ class Coarse(Meter):
     component = "gpu"
     kind = "measured"
     source = "steps"
+    resolution_seconds = 0.5
 
     def __init__(self) -> None:
         self.joules = 0.0
@@ -97,3 +99,57 @@ def test_what_a_coarse_counter_cannot_tell_goes_to_the_next_lap() -> None:
 def test_a_process_that_does_not_exist_is_refused() -> None:
     with pytest.raises(MeterError, match="no such process"):
         Stopwatch(Instruments((ONE_WATT,)), ended_process())
+
+
+def test_a_counter_that_stands_still_for_long_is_no_short_lap() -> None:
+    gpu = Coarse()
+    watch = Stopwatch(Instruments((gpu,)), os.getpid())
+    watch.lap(cpu_seconds=1000.0)
+    watch.lap(cpu_seconds=1001.0)
+    assert watch.lap(cpu_seconds=1004.9)["gpu"].flags == (CARRIED,)
+    still = watch.lap(cpu_seconds=1005.1)["gpu"]
+    assert (still.joules, still.kind, still.wall_seconds) == (
+        None,
+        "unavailable",
+        pytest.approx(5.1),
+    )
+    assert CARRIED not in still.flags
+    gpu.joules = 8.0
+    assert watch.lap(cpu_seconds=1006.1)["gpu"].wall_seconds == pytest.approx(1)
+
+
+def test_what_others_used_is_dropped_and_not_carried() -> None:
+    gpu = Coarse()
+    watch = Stopwatch(Instruments((ONE_WATT, gpu)), os.getpid())
+    watch.lap(cpu_seconds=1000.0)
+    gpu.joules = 500.0  # by others
+    assert set(watch.lap(cpu_seconds=1001.0, drop=("gpu",))) == {"cpu"}
+    gpu.joules = 507.0
+    lap = watch.lap(cpu_seconds=1002.0)["gpu"]
+    assert (lap.joules, lap.wall_seconds) == (7, 1)
+
+
+def test_a_device_that_is_gone_makes_the_sum_unknown() -> None:
+    nvml = FakeNvml([FakeCard("GPU-a")])
+    watch = Stopwatch(Instruments((ONE_WATT, nvml.meter())), os.getpid())
+    nvml.run(5000, 2.0)
+    nvml.cards[0].lost = True
+    laps = watch.lap()
+    assert any("GPU is lost" in flag for flag in laps["gpu"].flags)
+    together = total(laps.values())
+    assert (together.joules, together.kind) == (None, "unavailable")
+
+
+def test_a_fine_counter_is_waited_for_and_a_coarse_one_is_not() -> None:
+    gpu = Coarse()
+    watch = Stopwatch(Instruments((ONE_WATT, gpu)), os.getpid())
+    watch.lap(cpu_seconds=1000.0)
+    assert watch.pause_seconds is None  # the model can always tell
+    watch.lap(cpu_seconds=1000.01)
+    assert watch.pause_seconds is None  # half a second a step
+    gpu.resolution_seconds = 0.02
+    watch.lap(cpu_seconds=1000.02)
+    assert watch.pause_seconds == pytest.approx(0.001)
+    gpu.joules = 1.0
+    watch.lap(cpu_seconds=1000.03)
+    assert watch.pause_seconds is None

@@ -224,12 +224,18 @@ def test_attention_keeps_whole_heads(case: Case, ratio: float) -> None:
 
 @every_case
 @pytest.mark.parametrize(
-    "pruning", [Pruning(0.4, scope="global"), Pruning(0.4, importance="taylor")], ids=str
+    "pruning",
+    [
+        Pruning(0.4, scope="global"),
+        Pruning(0.4, importance="taylor"),
+        Pruning(0.4, importance="fpgm"),
+    ],
+    ids=str,
 )
 def test_other_ways_of_pruning_run(case: Case, pruning: Pruning) -> None:
     model = case.build()
 
-    def loss(network: nn.Module) -> Tensor:
+    def loss(network: nn.Module, _: int) -> Tensor:
         return nn.functional.cross_entropy(network(case.inputs), torch.arange(8) % CLASSES)
 
     removed = prune(model, case.inputs[:2], pruning, case.head(model), loss=loss)

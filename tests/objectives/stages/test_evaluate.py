@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,21 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from onnx import TensorProto, helper
+from scipy.stats import binom
 
 from greenfront.objectives.host import Window
 from greenfront.objectives.outcome import Sizing
 from greenfront.objectives.readings import Reading
-from greenfront.objectives.stages.evaluate import accuracy, inference_cost, open_artefact
+from greenfront.objectives.stages.evaluate import (
+    Measuring,
+    accuracy,
+    inference_cost,
+    median_spread,
+    open_artefact,
+)
 from greenfront.objectives.stages.export import INPUT, OUTPUT
 from greenfront.objectives.tasks.task import Labelled
 
@@ -109,15 +119,15 @@ def test_accuracy_is_a_share(session: onnxruntime.InferenceSession) -> None:
     assert accuracy(session, Labelled(inputs, np.array([1, 2, 0, 1]))) == 0
 
 
-def cost_of(watched: Watched, host: Replay, count: int, batch: int, blocks: int) -> Any:
+def cost_of(
+    watched: Watched, host: Replay, count: int, batch: int, blocks: int, most: int | None = None
+) -> Any:
     return inference_cost(
         watched,
         examples(count).inputs,
         host,
         phase="inference",
-        batch=batch,
-        blocks=blocks,
-        block_seconds=1e-3,
+        measuring=Measuring(batch, 1, 1e-3, blocks, most or blocks),
     )
 
 
@@ -142,6 +152,50 @@ def test_the_median_block_counts(session: onnxruntime.InferenceSession) -> None:
     watched = Watched(session)
     cost = cost_of(watched, Replay(watched, [1.0, 900.0, 2.0, 3.0, 700.0]), 50, 1, blocks=5)
     assert cost.reading.joules == pytest.approx(3)
+
+
+def test_it_measures_until_the_median_is_known(session: onnxruntime.InferenceSession) -> None:
+    # The first ten blocks scatter by half, all later ones agree.
+    watched = Watched(session)
+    host = Replay(watched, [1.0, 2.0] * 5 + [1.5] * 90)
+    cost = cost_of(watched, host, 50, 1, blocks=7, most=100)
+    assert 10 < len(host.windows) < 100
+    assert cost.spread is not None
+    assert cost.spread <= 0.05
+    assert cost.reading.joules == pytest.approx(1.5)
+
+
+def test_it_gives_up_at_the_cap(session: onnxruntime.InferenceSession) -> None:
+    watched = Watched(session)
+    host = Replay(watched, [1.0, 2.0] * 50)
+    cost = cost_of(watched, host, 50, 1, blocks=7, most=12)
+    assert len(host.windows) == 12
+    assert cost.spread == pytest.approx(1 / 3)
+
+
+def test_equal_blocks_need_no_more(session: onnxruntime.InferenceSession) -> None:
+    watched = Watched(session)
+    host = Replay(watched, [2.0] * 50)
+    assert cost_of(watched, host, 50, 1, blocks=7, most=25).spread == 0
+    assert len(host.windows) == 7
+
+
+def test_the_interval_of_a_median() -> None:
+    # Of six values only the outermost enclose the median in more than 95 % of cases (1 − 2/64).
+    assert median_spread([1.0, 2.0, 3.0, 5.0, 6.0, 7.0]) == pytest.approx(6 / 8)
+    assert median_spread([1.0] * 5) is None
+    assert median_spread([1.0] * 6 + [None]) is None
+    # Of nine the second from either end (1 − 2·10/512).
+    assert median_spread([9, 8, 7, 6, 5, 4, 3, 2, 1]) == pytest.approx((8 - 2) / 10)
+
+
+@given(st.integers(6, 60), st.randoms(use_true_random=False), st.floats(0.1, 100))
+def test_the_interval_of_many(count: int, chance: random.Random, scale: float) -> None:
+    values = [scale * value for value in range(1, count + 1)]
+    chance.shuffle(values)
+    cut = int(binom.ppf(0.025, count, 0.5))
+    median = (count + 1) / 2
+    assert median_spread(values) == pytest.approx((count + 1 - 2 * cut) / (2 * median))
 
 
 def test_unmetered_predictions_have_no_cost(session: onnxruntime.InferenceSession) -> None:

@@ -243,8 +243,8 @@ def test_taylor_weighs_by_the_gradient() -> None:
         first(model).weight[::2] *= 10
     kept = first(model).weight[1::2].clone()
 
-    def loss(network: nn.Module) -> Tensor:
-        return network(inputs).square().mean()
+    def loss(network: nn.Module, number: int) -> Tensor:
+        return network(inputs[number::4]).square().mean()
 
     prune(model, EXAMPLE, Pruning(0.5, importance="taylor"), head, loss=loss)
     assert torch.equal(first(model).weight, kept)
@@ -269,6 +269,18 @@ def test_fpgm_takes_channels_that_others_can_stand_in_for() -> None:
     assert sum(bool((row == 3.0).all()) for row in left) == 0
 
 
+def test_fpgm_judges_layers_that_end_in_one_sum_together() -> None:
+    torch.manual_seed(0)
+    model = Attending(16, 2, fused=True)
+    crowded = torch.arange(16) % 2 == 0
+    with torch.no_grad():
+        for layer in (model.embed, model.block.proj):
+            layer.weight[crowded] = layer.weight.mean(0)
+    kept = model.embed.weight[~crowded].clone()
+    prune(model, SEQUENCE, Pruning(0.5, importance="fpgm"), model.head)
+    assert torch.equal(model.embed.weight, kept)
+
+
 def test_random_pruning_follows_the_seed() -> None:
     def pruned(seed: int) -> Tensor:
         model = mlp(64)
@@ -284,7 +296,7 @@ def test_random_pruning_follows_the_seed() -> None:
     ("pruning", "message"),
     [
         (Pruning(0.5, scope="local"), "scope 'local' is unknown: take 'uniform' or 'global'"),
-        (Pruning(0.5, importance="luck"), "importance 'luck' is unknown: take 'magnitude'"),
+        (Pruning(0.5, importance="luck"), "importance 'luck' is unknown: take one of 'magnitude'"),
     ],
 )
 def test_unknown_ways_are_refused(pruning: Pruning, message: str) -> None:
@@ -320,7 +332,8 @@ def test_a_gradual_step_may_remove_nothing() -> None:
 # --- groups ---------------------------------------------------------------------------------
 
 
-def test_groups_of_a_convolution_stay_equal() -> None:
+@pytest.mark.parametrize("importance", ["magnitude", "fpgm", "random", "taylor"])
+def test_groups_of_a_convolution_stay_equal(importance: str) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(
         nn.Conv2d(3, 32, 3),
@@ -332,7 +345,11 @@ def test_groups_of_a_convolution_stay_equal() -> None:
         nn.Linear(32, 3),
     )
     inputs = torch.randn(2, 3, 8, 8)
-    prune(model, inputs, 0.5, model[-1])
+
+    def loss(network: nn.Module, _: int) -> Tensor:
+        return network(inputs).square().mean()
+
+    prune(model, inputs, Pruning(0.5, importance=importance), model[-1], loss=loss)
     grouped = model[2]
     assert isinstance(grouped, nn.Conv2d)
     assert (grouped.groups, grouped.in_channels, grouped.out_channels) == (4, 16, 16)

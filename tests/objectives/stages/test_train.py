@@ -13,10 +13,11 @@ from torch.nn import functional
 
 from greenfront.errors import TrialFailed, UsageError
 from greenfront.objectives.memory import is_out_of_memory
+from greenfront.objectives.stages.augment import draw_moves, move_images
+from greenfront.objectives.stages.distil import Lessons
 from greenfront.objectives.stages.examples import Examples, TrainingData, trimmed
 from greenfront.objectives.stages.train import (
     EpochReport,
-    distillation_loss,
     pick_device,
     predict,
     train,
@@ -155,20 +156,10 @@ def test_a_last_batch_of_one_does_not_break_batch_normalisation(data: TrainingDa
 
 
 def test_every_example_is_seen_once_an_epoch(data: TrainingData) -> None:
-    class Watched(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer, self.seen = nn.Linear(64, CLASSES), list[Tensor]()
-
-        def forward(self, inputs: Tensor) -> Tensor:
-            if self.training:
-                self.seen.append(inputs)
-            return self.layer(inputs.flatten(1))  # type: ignore[no-any-return]
-
     model = Watched()
     train(model, data, replace(QUICK, epochs=1, batch_size=100), seed=0)
-    assert max(map(len, model.seen)) <= 100
-    seen, there = torch.cat(model.seen).flatten(1), data.train.inputs.flatten(1)
+    assert max(map(len, model.seen[True])) <= 100
+    seen, there = torch.cat(model.seen[True]).flatten(1), data.train.inputs.flatten(1)
     assert not torch.equal(seen, there)  # shuffled
     assert sorted(seen.tolist()) == sorted(there.tolist())
 
@@ -207,46 +198,6 @@ def test_a_missing_gpu_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- distillation ------------------------------------------------------------------------------
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(-1, keepdims=True))
-    return np.asarray(powers / powers.sum(-1, keepdims=True))
-
-
-@pytest.fixture(scope="module")
-def logits() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(0)
-    return 3 * rng.standard_normal((7, 4)), 3 * rng.standard_normal((7, 4)), np.arange(7) % 4
-
-
-@pytest.mark.parametrize("heat", [1.0, 2.5, 8.0])
-@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
-def test_distillation_loss(
-    logits: tuple[np.ndarray, np.ndarray, np.ndarray], heat: float, weight: float
-) -> None:
-    student, teacher, labels = logits
-    hard = -np.log(softmax(student)[np.arange(7), labels]).mean()
-    p, q = softmax(teacher / heat), softmax(student / heat)
-    soft = (p * np.log(p / q)).sum(-1).mean()
-    given = distillation_loss(
-        torch.from_numpy(student),
-        torch.from_numpy(teacher),
-        torch.from_numpy(labels),
-        Distillation(heat, weight),
-    )
-    assert float(given) == pytest.approx(weight * heat**2 * soft + (1 - weight) * hard, rel=1e-9)
-
-
-def test_the_soft_gradient_does_not_fade_with_the_temperature(
-    logits: tuple[np.ndarray, np.ndarray, np.ndarray],
-) -> None:
-    # For high temperatures the gradient tends to that of matching centred logits: (s − t) / (n C).
-    student, teacher, labels = (torch.from_numpy(part) for part in logits)
-    student = student.clone().requires_grad_()
-    distillation_loss(student, teacher, labels, Distillation(1e3, 1.0)).backward()  # type: ignore[no-untyped-call]
-    centred = student - student.mean(-1, keepdim=True) - (teacher - teacher.mean(-1, keepdim=True))
-    torch.testing.assert_close(student.grad, centred.detach() / (7 * 4), rtol=0.02, atol=1e-3)
-
-
 def test_a_student_learns_what_its_teacher_says_of_each_example(data: TrainingData) -> None:
     # A teacher that names the next digit: only answers in the order of the examples teach that.
     def following(examples: Examples) -> Examples:
@@ -261,10 +212,76 @@ def test_a_student_learns_what_its_teacher_says_of_each_example(data: TrainingDa
         replace(QUICK, epochs=8),
         seed=0,
         distillation=Distillation(2.0, 1.0),
-        teacher_logits=teacher,
+        lessons=Lessons(teacher),
     )
     assert accuracy(model, judged.validation) > 0.85
     assert accuracy(model, data.validation) < 0.1
+
+
+# --- augmentation ------------------------------------------------------------------------------
+
+
+class Watched(nn.Module):
+    """Remembers what it is shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = network()
+        self.seen: dict[bool, list[Tensor]] = {True: [], False: []}
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.seen[self.training].append(inputs)
+        logits: Tensor = self.inner(inputs)
+        return logits
+
+
+def test_images_are_moved_in_training_alone(data: TrainingData) -> None:
+    shown = {}
+    for kind in ("none", "shift+flip"):
+        model = Watched()
+        train(model, data, replace(QUICK, epochs=2, augmentation=kind), seed=4)
+        shown[kind] = {mode: torch.cat(parts) for mode, parts in model.seen.items()}
+    still, moved = shown["none"], shown["shift+flip"]
+    assert torch.equal(moved[False], still[False])
+    # The very examples, in the very order, moved as the seed says.
+    motion, order = (torch.Generator().manual_seed(seed) for seed in (5, 4))
+    count, expected = len(data.train), list[Tensor]()
+    for epoch in torch.split(still[True], count):
+        moves = draw_moves("shift+flip", count, (1, 8, 8), motion)
+        assert moves is not None
+        expected.append(move_images(epoch, moves[torch.randperm(count, generator=order)]))
+    assert torch.equal(moved[True], torch.cat(expected))
+    assert not torch.equal(moved[True], still[True])
+
+
+def test_the_seed_decides_how_images_move(data: TrainingData) -> None:
+    training = replace(QUICK, epochs=1, fine_tune_epochs=1, augmentation="shift")
+    for stage in ("train", "fine-tune"):
+        trained: list[Tensor] = []
+        for seed in (5, 5, 6):
+            model = network()
+            train(model, data, training, seed=seed, stage=stage)
+            trained.append(weights(model))
+        plain = network()
+        train(plain, data, replace(training, augmentation="none"), seed=5, stage=stage)
+        assert torch.equal(trained[0], trained[1])
+        assert not torch.equal(trained[0], trained[2])
+        assert not torch.equal(trained[0], weights(plain))
+
+
+def test_a_batch_in_parts_is_moved_like_a_whole_one(data: TrainingData) -> None:
+    training = replace(QUICK, epochs=1, augmentation="shift+flip")
+    tight, ample = Small(20), Small(1000)
+    for model in (tight, ample):
+        train(model, data, training, seed=0)
+    torch.testing.assert_close(weights(tight), weights(ample), rtol=1e-3, atol=1e-4)
+
+
+def test_tables_cannot_be_moved() -> None:
+    table = Examples(torch.randn(20, 6), torch.arange(20) % CLASSES)
+    model = nn.Linear(6, CLASSES)
+    with pytest.raises(UsageError, match=r"inputs are of shape \[6\]: take 'none'"):
+        train(model, TrainingData(table, table), replace(QUICK, augmentation="flip"), seed=0)
 
 
 # --- memory, rates, padding ------------------------------------------------------------------

@@ -185,7 +185,7 @@ def test_transformers_are_narrowed_by_whole_heads() -> None:
 
 @needs_package
 def test_pretrained_networks_keep_their_shape() -> None:
-    assert {knob.name for knob in Timm(LITE).knobs()} == {"resolution", "drop_path"}
+    assert {knob.name for knob in Timm(LITE).knobs()} == {"resolution", "drop_path", "frozen"}
 
 
 # --- the module --------------------------------------------------------------------------------

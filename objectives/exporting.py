@@ -1,0 +1,191 @@
+"""The end of a trial's chain: from a trained network to the file that is credited.
+
+load → export → quantize → compare with the network → hold to what it claims
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from greenfront.objectives.host import Host
+from greenfront.objectives.networks import Networks
+from greenfront.objectives.readings import Reading
+from greenfront.objectives.stages.evaluate import open_artefact
+from greenfront.objectives.stages.examples import Examples, TrainingData
+from greenfront.objectives.stages.export import to_onnx, weight_count
+from greenfront.objectives.stages.lineage import Kept, LineageStore, lineage_key
+from greenfront.objectives.stages.parity import parity
+from greenfront.objectives.stages.quantize import Int8Choice, fastest_int8, has_vnni, quantize
+from greenfront.objectives.stages.reality import Claim, unreal
+from greenfront.objectives.stages.sparsify import compressed_bytes, zero_share
+from greenfront.spaces.architectures.registry import architecture
+from greenfront.spaces.candidate import Candidate, Precision
+
+__all__ = ["MODEL", "WEIGHTS", "Exporting", "computes_int8"]
+
+WEIGHTS = "weights.safetensors"
+MODEL = "model.onnx"
+REFERENCE = "reference.onnx"
+CALIBRATION_EXAMPLES = 128
+COMPARED_EXAMPLES = 256
+"""Enough to see whether file and network agree; all of a large split would cost minutes."""
+
+
+def computes_int8(precision: Precision) -> bool:
+    """Whether the weights run in int8 kernels, instead of being packed on disk alone."""
+    return precision.bits == 8 and not precision.weight_only
+
+
+class Exporting:
+    """Makes the files of one task's networks.
+
+    Args:
+        networks: Of the task.
+        store: Where files are kept.
+        host: Meters the phases.
+        seed: Of the study.
+        threads: Of the runtime, where int8 recipes are compared.
+
+    Attributes:
+        reduce_range: Whether int8 weights use seven bits: the CPU would saturate otherwise.
+    """
+
+    def __init__(
+        self, networks: Networks, store: LineageStore, host: Host, *, seed: int, threads: int
+    ) -> None:
+        self.networks = networks
+        self.store = store
+        self.host = host
+        self.seed = seed
+        self.threads = threads
+        self.reduce_range = not has_vnni()
+
+    def exported(self, candidate: Candidate, parent_key: str, parent: Kept) -> Kept:
+        """Exports, quantizes, compares and judges a network, or finds what that has left.
+
+        Args:
+            candidate: Knobs.
+            parent_key: Of the stage whose weights are exported.
+            parent: Its output.
+        """
+        precision = candidate.precision
+        recipe = (
+            self.int8(candidate.architecture.family).recipe if computes_int8(precision) else None
+        )
+        key = lineage_key(
+            "export",
+            parent_key,
+            {
+                "bits": precision.bits,
+                "weight_only": precision.weight_only,
+                "recipe": recipe,
+                "reduce_range": self.reduce_range,
+            },
+        )
+
+        def make(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
+            path, reference, readings = folder / MODEL, folder / REFERENCE, {}
+            data = self.networks.data(candidate)
+            with self.host.phase("export") as window:
+                model = self.networks.build(candidate)
+                unpruned = sum(w.numel() for w in model.parameters() if w.ndim >= 2)
+                model = self.networks.restore(model, parent.folder / WEIGHTS)
+                flops = self.networks.flops(model, candidate)
+                to_onnx(model, data.train.inputs[:1], reference)
+            readings["export"] = window.total
+            if precision.bits == 32:
+                reference.rename(path)
+                reference = path
+            else:
+                with self.host.phase("quantize") as window:
+                    self.quantized(candidate, data, reference, path)
+                readings["quantize"] = window.total
+            with self.host.phase("evaluate"):
+                session = open_artefact(path, self.threads)
+                compared = Examples(
+                    data.validation.inputs[:COMPARED_EXAMPLES],
+                    data.validation.labels[:COMPARED_EXAMPLES],
+                    data.validation.padding,
+                )
+                likeness = parity(model, session, compared)
+                claim = Claim(
+                    precision, unpruned if candidate.pruning.ratio else None, candidate.sparsity
+                )
+                reasons = unreal(claim, reference, path, compared.inputs[:1].cpu().numpy())
+            weights = weight_count(reference)
+            if reference != path:
+                reference.unlink()
+            return readings, {
+                "flops": flops,
+                "weights": weights,
+                "max_error": likeness.max_error,
+                "agreement": likeness.agreement,
+                "unreal": list(reasons),
+                "zeros": zero_share(path),
+                "compressed_bytes": compressed_bytes(path) if candidate.sparsity else None,
+            }
+
+        return self.store.made(key, make)[0]
+
+    def int8(self, name: str) -> Int8Choice:
+        """The int8 recipe that is fastest for a family on this machine.
+
+        Measured once, on the family's untrained baseline, and remembered.
+        """
+        baseline = self.networks.baseline(name)
+        key = lineage_key(
+            "int8",
+            architecture(name).fingerprint(),
+            {
+                **baseline.to_json(),
+                "input": list(self.networks.task.facts.input_shape),
+                "classes": self.networks.task.facts.classes,
+                "reduce_range": self.reduce_range,
+                "threads": self.threads,
+            },
+        )
+
+        def make(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
+            data = self.networks.data(baseline)
+            with self.host.phase("size") as window:
+                torch.manual_seed(self.seed)
+                model = self.networks.untrained(baseline)
+                path = folder / REFERENCE
+                to_onnx(model, data.train.inputs[:1], path)
+                choice = fastest_int8(
+                    path,
+                    self._calibration(data),
+                    reduce_range=self.reduce_range,
+                    threads=self.threads,
+                )
+                path.unlink()
+            return {"size": window.total}, choice.to_json()
+
+        return Int8Choice.from_json(self.store.made(key, make)[0].facts)
+
+    def quantized(
+        self, candidate: Candidate, data: TrainingData, source: Path, target: Path
+    ) -> Path:
+        """Writes ``target`` with a candidate's bits; gives ``source`` back where they are 32."""
+        precision = candidate.precision
+        if precision.bits == 32:
+            return source
+        quantize(
+            source,
+            target,
+            precision,
+            recipe=self.int8(candidate.architecture.family).recipe
+            if computes_int8(precision)
+            else "dynamic",
+            calibration=self._calibration(data),
+            reduce_range=self.reduce_range,
+        )
+        return target
+
+    @staticmethod
+    def _calibration(data: TrainingData) -> Any:
+        return data.train.batch(slice(0, CALIBRATION_EXAMPLES)).cpu().numpy()

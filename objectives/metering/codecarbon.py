@@ -1,0 +1,202 @@
+"""CodeCarbon as a source of CPU energy: to be chosen, or to be compared with."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from greenfront.errors import MeterError
+from greenfront.objectives.carbon.shipped import codecarbon_version
+from greenfront.objectives.metering.meter import Meter, Snapshot
+from greenfront.objectives.metering.process_tree import machine_cpu_seconds, tree_cpu_seconds
+from greenfront.objectives.metering.throttle import CpuThrottle
+from greenfront.objectives.metering.windows import Span, share_of
+from greenfront.objectives.readings import JOULES_PER_KWH, Reading
+
+if TYPE_CHECKING:
+    from codecarbon import OfflineEmissionsTracker
+
+__all__ = ["CodeCarbonMeter", "offline_tracker"]
+
+_NEVER_SECONDS = 1e8
+_STALE_SECONDS = 0.05
+_LOW, _HIGH = 1 / 3, 3.0
+
+
+def offline_tracker(
+    tracking_mode: str, output_handlers: list[Any] | None = None
+) -> OfflineEmissionsTracker:
+    """A tracker that connects to nothing and writes nothing.
+
+    Every argument is given: what is left out, CodeCarbon takes from ``~/.codecarbon.config``, from
+    one in the working folder and from the environment. An empty token keeps it from a forgotten one
+    that would send it to the network.
+
+    Args:
+        tracking_mode: ``"machine"``, or ``"process"``, which loses children that live shortly.
+        output_handlers: Hear every measurement.
+
+    Raises:
+        MeterError: CodeCarbon did not start.
+    """
+    from codecarbon import OfflineEmissionsTracker
+
+    # It speaks before it has read how loud it may be.
+    logging.getLogger("codecarbon").setLevel(logging.CRITICAL)
+    tracker = OfflineEmissionsTracker(
+        project_name="greenfront",
+        measure_power_secs=_NEVER_SECONDS,  # it measures when it is asked, and never beside that
+        api_call_interval=-1,
+        api_endpoint="",
+        api_key="",
+        output_dir=tempfile.gettempdir(),
+        output_file="",
+        output_methods=[],
+        logging_logger=None,
+        prometheus_url="",
+        output_handlers=output_handlers or [],
+        gpu_ids=[],
+        emissions_endpoint=None,
+        experiment_id="",
+        experiment_name="",
+        electricitymaps_api_token="",
+        tracking_mode=tracking_mode,
+        log_level="critical",
+        on_csv_write="append",
+        logger_preamble="",
+        force_cpu_power=None,
+        force_ram_power=None,
+        pue=1.0,
+        wue=0.0,
+        force_carbon_intensity_g_co2e_kwh=0.0,
+        force_mode_cpu_load=False,
+        allow_multiple_runs=True,
+        rapl_include_dram=False,
+        rapl_prefer_psys=False,
+        metadata=None,
+        country_iso_code="FRA",
+        region=None,
+        cloud_provider=None,
+        cloud_region=None,
+        country_2letter_iso_code=None,
+    )
+    if not hasattr(tracker, "run_id"):
+        raise MeterError(
+            "CodeCarbon: its offline tracker did not start; see what "
+            "'python -c \"import codecarbon\"' says, or take another source"
+        )
+    return tracker
+
+
+class _Ear:
+    """Takes what CodeCarbon tells its outputs."""
+
+    def __init__(self) -> None:
+        self.cpu_kwh: list[float] = []
+
+    def out(self, total: Any, _delta: Any) -> None:
+        self.cpu_kwh.append(float(total.cpu_energy))
+
+    def live_out(self, _total: Any, _delta: Any) -> None: ...
+
+    def task_out(self, _data: Any, _experiment_name: str) -> None: ...
+
+    def exit(self) -> None: ...
+
+
+@lru_cache(maxsize=1)
+class _Machine:
+    """The one tracker of this process, in machine mode: a second one would disturb it."""
+
+    def __init__(self) -> None:
+        self._ear = _Ear()
+        self._lock = threading.Lock()
+        self._tracker = offline_tracker("machine", [self._ear])
+        self._tracker.start()
+        time.sleep(2 * _STALE_SECONDS)  # its first measurement takes time and tells nothing
+        self.joules()
+
+    def joules(self) -> float:
+        """Energy of the machine's CPU so far."""
+        with self._lock:
+            self._tracker.flush()
+            if not self._ear.cpu_kwh:
+                raise MeterError(
+                    "CodeCarbon: told nothing of the CPU; take another source under [metering] cpu"
+                )
+            return self._ear.cpu_kwh.pop() * JOULES_PER_KWH
+
+
+class CodeCarbonMeter(Meter):
+    """``joules = CodeCarbon's CPU energy of the machine × share of the machine's busy CPU time``.
+
+    CodeCarbon watches the whole machine, because its process mode loses short-lived children; this
+    work's share is told by CPU time. How it comes by its numbers (a counter, a listed design power,
+    a constant) is its own affair, so that they are called modelled, between a third and three times
+    as much. What it charges an idle machine is in them.
+
+    Args:
+        throttle: Tells of heat; ``None`` looks for it.
+        machine_seconds: Busy CPU seconds of the machine since boot.
+
+    Raises:
+        MeterError: CodeCarbon does not start, or the machine tells no busy time.
+    """
+
+    component = "cpu"
+    kind = "modelled"
+    resolution_seconds = _STALE_SECONDS
+
+    def __init__(
+        self,
+        throttle: CpuThrottle | None = None,
+        *,
+        machine_seconds: Callable[[], float | None] = machine_cpu_seconds,
+    ) -> None:
+        if machine_seconds() is None:
+            raise MeterError(
+                "CodeCarbon: needs the machine's busy CPU time to tell this work's share, but "
+                "there is no /proc/stat; run on Linux, or take another source under [metering] cpu"
+            )
+        self._machine = _Machine()
+        self._throttle = throttle or CpuThrottle()
+        self._machine_seconds = machine_seconds
+        self.source = f"CodeCarbon {codecarbon_version()}, machine mode, × share of busy CPU time"
+
+    def snapshot(self, pid: int, *, cpu_seconds: float | None = None) -> Snapshot:
+        """See :meth:`Meter.snapshot`."""
+        if cpu_seconds is None:
+            cpu_seconds = tree_cpu_seconds(pid)
+        counter_joules, trouble = None, ""
+        try:
+            counter_joules = self._machine.joules()
+        except MeterError as error:
+            trouble = str(error)
+        return Snapshot(
+            wall_seconds=time.monotonic(),
+            cpu_seconds=cpu_seconds,
+            machine_cpu_seconds=self._machine_seconds(),
+            counter_joules=counter_joules,
+            slowdown=self._throttle.read(),
+            trouble=trouble,
+        )
+
+    def reading(self, before: Snapshot, after: Snapshot) -> Reading:
+        """See :meth:`Meter.reading`."""
+        span = Span.between(before, after)
+        if before.counter_joules is None or after.counter_joules is None:
+            return span.unavailable(self, before.trouble or after.trouble)
+        share = share_of(span, before, after)
+        if share is None:
+            return span.unavailable(self, "busy time unknown")
+        joules = after.counter_joules - before.counter_joules
+        if joules <= 0:
+            return span.unavailable(self, "counter did not move")
+        return span.reading(
+            self, joules * share.best, _LOW * joules * share.low, _HIGH * joules * share.high
+        )

@@ -1,0 +1,70 @@
+"""The same work metered twice: by the instruments of a study, and by CodeCarbon."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from greenfront.objectives.metering.codecarbon import CodeCarbonMeter
+from greenfront.objectives.metering.meter import Meter
+from greenfront.objectives.readings import Reading
+
+__all__ = ["CrossCheck", "cross_check"]
+
+
+@dataclass(frozen=True, slots=True)
+class CrossCheck:
+    """Two readings of the same work.
+
+    Attributes:
+        ours: By the instrument of the study.
+        codecarbon: By CodeCarbon in machine mode, shared out by CPU time.
+    """
+
+    ours: Reading
+    codecarbon: Reading
+
+    @property
+    def ratio(self) -> float | None:
+        """CodeCarbon's joules over ours; ``None`` where either is unavailable."""
+        if not self.ours.joules or self.codecarbon.joules is None:
+            return None
+        return self.codecarbon.joules / self.ours.joules
+
+    @property
+    def agree(self) -> bool:
+        """Whether the bands overlap."""
+        mine, theirs = self.ours, self.codecarbon
+        if mine.low_joules is None or mine.high_joules is None:
+            return False
+        if theirs.low_joules is None or theirs.high_joules is None:
+            return False
+        return mine.low_joules <= theirs.high_joules and theirs.low_joules <= mine.high_joules
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain values that ``json.dumps`` takes."""
+        return {
+            "ours": asdict(self.ours),
+            "codecarbon": asdict(self.codecarbon),
+            "ratio": self.ratio,
+            "agree": self.agree,
+        }
+
+
+def cross_check(meter: Meter, work: Callable[[], None]) -> CrossCheck:
+    """Meters one piece of work both ways at once.
+
+    Args:
+        meter: The CPU instrument of the study.
+        work: Runs in this process or its children, for seconds rather than less.
+
+    Raises:
+        MeterError: CodeCarbon does not start.
+    """
+    other, pid = CodeCarbonMeter(), os.getpid()
+    before = (meter.snapshot(pid), other.snapshot(pid))
+    work()
+    after = (meter.snapshot(pid), other.snapshot(pid))
+    return CrossCheck(meter.reading(before[0], after[0]), other.reading(before[1], after[1]))

@@ -1,0 +1,70 @@
+"""Looking at a counter now and then, and finding out how often it moves."""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from itertools import pairwise
+from types import MethodType
+
+__all__ = ["poll", "watch_resolution"]
+
+PAUSE_SECONDS = 0.0005
+MOVES = 5
+
+
+def poll(method: Callable[[], None], every_seconds: float) -> None:
+    """Calls a bound method from a thread of its own until its object is gone.
+
+    Args:
+        method: Must not raise.
+        every_seconds: Pause between two calls.
+    """
+    assert isinstance(method, MethodType)
+    reference = weakref.WeakMethod(method)
+    over = threading.Event()
+    weakref.finalize(method.__self__, over.set)
+
+    def keep_calling() -> None:
+        while not over.wait(every_seconds):
+            call = reference()
+            if call is None:
+                return
+            call()
+            del call
+
+    threading.Thread(target=keep_calling, name="meter", daemon=True).start()
+
+
+def watch_resolution(
+    read: Callable[[], float],
+    limit_seconds: float,
+    *,
+    clock_seconds: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> float | None:
+    """Watches a counter until it has moved a few times.
+
+    Args:
+        read: Reads the counter.
+        limit_seconds: Watches no longer than this.
+        clock_seconds: Monotonic clock.
+        sleep: Lets time pass between two looks.
+
+    Returns:
+        The longest time between two moves; ``limit_seconds`` where it moved once, so that two moves
+        are further apart than was watched; ``None`` where it stood still.
+    """
+    began = clock_seconds()
+    value, moves = read(), list[float]()
+    while len(moves) <= MOVES and clock_seconds() - began < limit_seconds:
+        sleep(PAUSE_SECONDS)
+        latest = read()
+        if latest != value:
+            value = latest
+            moves.append(clock_seconds())
+    if len(moves) < 2:
+        return limit_seconds if moves else None
+    return max(later - earlier for earlier, later in pairwise(moves))

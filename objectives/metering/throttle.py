@@ -1,0 +1,114 @@
+"""Whether heat slowed the hardware down, and what to do about it.
+
+A processor that has become too hot takes longer for the same work: its seconds and its joules are
+then those of the weather and not of the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from greenfront.objectives.metering.meter import Slowdown
+from greenfront.objectives.metering.windows import HEAT
+from greenfront.objectives.readings import Reading
+
+__all__ = ["CPUS", "CpuThrottle", "cooldown_seconds"]
+
+CPUS = Path("/sys/devices/system/cpu")
+
+TOLERATED_SHARE = 0.05
+"""Share of a window that heat may take before the window is measured again."""
+
+COOL_DOWNS_SECONDS = (10.0, 20.0, 40.0)
+"""How long to let the machine cool down before the first repeat, the second, and so on."""
+
+FEW = 4
+
+
+def cooldown_seconds(readings: Iterable[Reading], repeats: int) -> float | None:
+    """Decides whether a window must be measured again because the hardware was too hot.
+
+    A power limit is no reason: it holds after a pause as well.
+
+    Args:
+        readings: Of the window, by whatever component.
+        repeats: How often it has been repeated already.
+
+    Returns:
+        How long to let the machine cool down before the repeat; ``None`` where the window is good,
+        or where patience is at its end and its flag has to do.
+    """
+    hot = any(_hot(reading) for reading in readings)
+    return COOL_DOWNS_SECONDS[repeats] if hot and repeats < len(COOL_DOWNS_SECONDS) else None
+
+
+def _hot(reading: Reading) -> bool:
+    if HEAT not in reading.flags:
+        return False
+    # Where only the fact is told, and not for how long, the fact decides.
+    share = reading.throttled_seconds / reading.wall_seconds if reading.wall_seconds > 0 else 0.0
+    return share == 0 or share > TOLERATED_SHARE
+
+
+class CpuThrottle:
+    """What the kernel tells of processors that were slowed down.
+
+    Counted times of each package where the kernel has them (Linux 5.7 and newer on Intel), counted
+    events in older ones; else a clock limit that sank below what it was at the start. In a virtual
+    machine there is none of it.
+
+    Args:
+        root: The kernel's folder of processors.
+
+    Attributes:
+        source: What is looked at, in words; empty where there is nothing.
+    """
+
+    def __init__(self, root: Path = CPUS) -> None:
+        cpus = sorted(root.glob("cpu[0-9]*"), key=lambda path: int(path.name[3:]))
+        packages = {
+            _text(cpu / "topology/physical_package_id") or "0": cpu for cpu in reversed(cpus)
+        }
+        folders = [cpu / "thermal_throttle" for cpu in packages.values()]
+        self._times = _there(folder / "package_throttle_total_time_ms" for folder in folders)
+        self._events = [] if self._times else _there(f / "package_throttle_count" for f in folders)
+        self._limits: dict[Path, int] = {}
+        if not (self._times or self._events):
+            for path in _there(cpu / "cpufreq/scaling_max_freq" for cpu in cpus)[:FEW]:
+                self._limits[path] = _number(path)
+        self._sunk = 0
+        self.source = (
+            "throttling times"
+            if self._times
+            else "throttling events"
+            if self._events
+            else "clock limits"
+            if self._limits
+            else ""
+        )
+
+    def read(self) -> Slowdown | None:
+        """What has come together so far; ``None`` where nobody tells."""
+        if not self.source:
+            return None
+        heat_seconds = sum(_number(path) for path in self._times) / 1e3
+        self._sunk += sum(0 < _number(path) < limit for path, limit in self._limits.items())
+        events = sum(_number(path) for path in self._events) + self._sunk
+        return Slowdown(heat_seconds=heat_seconds, events=events)
+
+
+def _text(path: Path) -> str:
+    with suppress(OSError):
+        return path.read_text().strip()
+    return ""
+
+
+def _there(paths: Iterable[Path]) -> list[Path]:
+    return [path for path in paths if _text(path).isdecimal()]
+
+
+def _number(path: Path) -> int:
+    text = _text(path)
+    return int(text) if text.isdecimal() else 0

@@ -1,0 +1,249 @@
+"""Distillation: learning from a teacher's answers, and from what its last layer reads.
+
+Answers and features are those to the examples as they are, computed once a study. A student whose
+images are augmented compares its answer to the moved image with the teacher's to the unmoved one:
+cheap, and less than what a consistent teacher would give, who sees the very image that its student
+sees (Beyer et al., arXiv 2106.05237), at the cost of asking it at each step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from greenfront.errors import UsageError
+from greenfront.objectives.stages.examples import Examples
+from greenfront.objectives.stages.predict import in_chunks, predict
+from greenfront.spaces.candidate import Distillation
+
+__all__ = [
+    "Criterion",
+    "Lessons",
+    "Projection",
+    "criterion",
+    "distillation_loss",
+    "load_lessons",
+    "save_lessons",
+    "teach",
+]
+
+LEAST_DEVIATION = 1e-6
+"""Features that hardly vary, such as those of a dead neuron, are not blown up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What a teacher says of the training examples, in their order.
+
+    Attributes:
+        logits: ``[n, classes]``, without gradient.
+        features: What its last layer reads, standardised, ``[n, width]``; ``None`` where students
+            learn from the logits alone.
+    """
+
+    logits: Tensor
+    features: Tensor | None = None
+
+
+def distillation_loss(
+    student: Tensor, teacher: Tensor, labels: Tensor, distillation: Distillation
+) -> Tensor:
+    """Soft and hard loss together.
+
+    ``w·T²·KL(teacher/T ‖ student/T) + (1 − w)·cross-entropy``; the T² keeps the gradients of the
+    soft part independent of the temperature (Hinton, Vinyals and Dean, arXiv 1503.02531).
+
+    Args:
+        student: Logits ``[n, classes]``.
+        teacher: Logits ``[n, classes]``, without gradient.
+        labels: Class indices ``[n]``.
+        distillation: Temperature and weight.
+    """
+    heat = distillation.temperature
+    soft = functional.kl_div(
+        functional.log_softmax(student / heat, dim=-1),
+        functional.log_softmax(teacher / heat, dim=-1),
+        reduction="batchmean",
+        log_target=True,
+    )
+    hard = functional.cross_entropy(student, labels)
+    return distillation.weight * heat**2 * soft + (1 - distillation.weight) * hard
+
+
+class Projection(nn.Module):
+    """From a student's features to a teacher's: networks of any two widths can be compared.
+
+    It is trained with the student and thrown away after (Romero et al., FitNets, arXiv 1412.6550,
+    there for a layer in the middle).
+
+    Args:
+        student: Width of the student's features.
+        teacher: Width of the teacher's.
+        seed: Of its weights; torch's global generator is left alone.
+    """
+
+    def __init__(self, student: int, teacher: int, seed: int) -> None:
+        super().__init__()
+        drawn = torch.randn(teacher, student, generator=torch.Generator().manual_seed(seed))
+        self.weight = nn.Parameter(drawn / max(1, student) ** 0.5)
+        self.bias = nn.Parameter(torch.zeros(teacher))
+
+    def loss(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Mean squared error between projected and wanted features.
+
+        Args:
+            student: ``[n, student]``.
+            teacher: ``[n, teacher]``.
+        """
+        return functional.mse_loss(functional.linear(student, self.weight, self.bias), teacher)
+
+
+class Criterion:
+    """The loss of training examples: by their labels, and by a teacher's lessons where given.
+
+    Args:
+        labels: Of all examples, ``[n]``.
+        distillation: How much of which lesson.
+        lessons: On all examples.
+        projection: Where features are learnt.
+        seen: Holds the features of the latest forward pass.
+    """
+
+    def __init__(
+        self,
+        labels: Tensor,
+        distillation: Distillation | None = None,
+        lessons: Lessons | None = None,
+        projection: Projection | None = None,
+        seen: list[Tensor] | None = None,
+    ) -> None:
+        self._labels = labels
+        self._distillation = distillation
+        self._lessons = lessons
+        self._projection = projection
+        self._seen = seen if seen is not None else []
+
+    @property
+    def weights(self) -> list[nn.Parameter]:
+        """Those that are trained besides the network's."""
+        return list(self._projection.parameters()) if self._projection is not None else []
+
+    def __call__(self, logits: Tensor, chosen: Tensor) -> Tensor:
+        """Scalar loss of some examples, right after the forward pass that gave their logits.
+
+        Args:
+            logits: ``[n, classes]``.
+            chosen: Their places among all examples, ``[n]``.
+        """
+        labels = self._labels[chosen]
+        if self._distillation is None or self._lessons is None:
+            return functional.cross_entropy(logits, labels)
+        teacher = self._lessons.logits[chosen]
+        loss = distillation_loss(logits, teacher, labels, self._distillation)
+        if self._projection is None or self._lessons.features is None:
+            return loss
+        features = self._projection.loss(self._seen[0].float(), self._lessons.features[chosen])
+        return loss + self._distillation.hidden_weight * features
+
+
+@contextlib.contextmanager
+def criterion(
+    model: nn.Module,
+    examples: Examples,
+    head: nn.Module | None,
+    distillation: Distillation | None,
+    lessons: Lessons | None,
+    seed: int,
+) -> Iterator[Criterion]:
+    """What a network is trained by; its head is watched while inside, where features are learnt.
+
+    Args:
+        model: Pruned or not: features are compared at the width that they have now.
+        examples: Of the training split.
+        head: The layer whose inputs are the features.
+        distillation: How much of which lesson.
+        lessons: On the examples.
+        seed: For the projection.
+
+    Raises:
+        UsageError: Features are to be learnt, and the teacher's or the head are not given.
+    """
+    if distillation is None or lessons is None or not distillation.hidden_weight:
+        yield Criterion(examples.labels, distillation, lessons)
+        return
+    if head is None or lessons.features is None:
+        raise UsageError(
+            f"hidden states weigh {distillation.hidden_weight:g}, so the head that reads them and "
+            "the teacher's features must be given: give both, or a weight of 0"
+        )
+    with _watched(head) as seen:
+        predict(model, examples.inputs[:2], examples.padding)
+        widths = seen[0].shape[1], lessons.features.shape[1]
+        projection = Projection(*widths, seed).to(examples.inputs.device)
+        yield Criterion(examples.labels, distillation, lessons, projection, seen)
+
+
+def teach(model: nn.Module, examples: Examples, head: nn.Module | None = None) -> Lessons:
+    """A teacher's lessons on the training examples as they are.
+
+    Args:
+        model: The teacher.
+        examples: Encoded for it.
+        head: The layer that gives its logits, where students shall learn what that reads, too.
+    """
+    if head is None:
+        return Lessons(predict(model, examples.inputs, examples.padding))
+    logits, features = [], []
+    with _watched(head) as seen:
+        for answers in in_chunks(model, examples.inputs, examples.padding):
+            logits.append(answers)
+            features.append(seen[0])
+    return Lessons(torch.cat(logits), _standardised(torch.cat(features)))
+
+
+def save_lessons(lessons: Lessons, path: Path) -> None:
+    """Stores lessons in a safetensors file."""
+    tensors = {"logits": lessons.logits.cpu()}
+    if lessons.features is not None:
+        tensors["features"] = lessons.features.cpu()
+    save_file(tensors, path)
+
+
+def load_lessons(path: Path, device: str) -> Lessons:
+    """Inverse of :func:`save_lessons`; on a device."""
+    tensors = load_file(path, device=device)
+    return Lessons(tensors["logits"], tensors.get("features"))
+
+
+def _standardised(features: Tensor) -> Tensor:
+    """Each feature with mean 0 and deviation 1: a weight means the same for every teacher."""
+    deviation, mean = torch.std_mean(features, dim=0, correction=0)
+    return (features - mean) / deviation.clamp_min(LEAST_DEVIATION)
+
+
+@contextlib.contextmanager
+def _watched(head: nn.Module) -> Iterator[list[Tensor]]:
+    """A list that holds what the head read last, ``[n, width]``: the penultimate features."""
+    seen: list[Tensor] = []
+
+    def look(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        seen[:] = [_pooled(inputs[0], channels=1 if isinstance(layer, nn.Conv2d) else -1)]
+
+    handle = head.register_forward_pre_hook(look)
+    try:
+        yield seen
+    finally:
+        handle.remove()
+
+
+def _pooled(features: Tensor, channels: int) -> Tensor:
+    """What has places besides channels is averaged over them."""
+    places = features.movedim(channels, -1)
+    return places.reshape(len(places), -1, places.shape[-1]).mean(1)

@@ -1,0 +1,98 @@
+"""What moves the weights: the optimiser, the rate of each layer, and the rate over time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from torch import nn
+
+from greenfront.errors import TrialFailed
+from greenfront.spaces.candidate import Training
+
+__all__ = ["optimizer", "rate_shares", "warm_cosine"]
+
+WARM_UP_SHARE = 0.05
+
+
+def rate_shares(
+    model: nn.Module,
+    *,
+    head: nn.Module | None = None,
+    blocks: Sequence[nn.Module] = (),
+    body_rate: float = 1.0,
+    layer_decay: float = 1.0,
+) -> dict[nn.Parameter, float]:
+    """Share of the learning rate that each weight gets.
+
+    The head gets all of it, the body its share, which shrinks by ``layer_decay`` with each block
+    that lies between a weight and the head: what is near the input is the most general (Howard and
+    Ruder, arXiv 1801.06146; the geometric form is that of Clark et al., ELECTRA, arXiv
+    2003.10555). What belongs to no block counts as lying between the last block and the head.
+
+    Args:
+        model: Weights without gradient are left out.
+        head: The layer that gives the logits.
+        blocks: From the input to the output.
+        body_rate: Of all layers but the head.
+        layer_decay: Above 0, at most 1, which is one rate for the whole body.
+    """
+    distances = {
+        weight: len(blocks) - index
+        for index, block in enumerate(blocks)
+        for weight in block.parameters()
+    }
+    of_head = set(head.parameters()) if head is not None else set()
+    return {
+        weight: 1.0 if weight in of_head else body_rate * layer_decay ** distances.get(weight, 0)
+        for weight in model.parameters()
+        if weight.requires_grad
+    }
+
+
+def optimizer(
+    training: Training,
+    shares: dict[nn.Parameter, float],
+    extra: Iterable[nn.Parameter] = (),
+) -> torch.optim.Optimizer:
+    """The optimiser that a training names.
+
+    Args:
+        training: Name and learning rate.
+        shares: See :func:`rate_shares`.
+        extra: Weights besides those of the network, at the full rate.
+
+    Raises:
+        TrialFailed: There is none of that name (cause ``"error"``).
+    """
+    by_share: dict[float, list[nn.Parameter]] = {}
+    for weight, share in {**shares, **dict.fromkeys(extra, 1.0)}.items():
+        by_share.setdefault(share, []).append(weight)
+    groups = [
+        {"params": weights, "lr": training.learning_rate * share}
+        for share, weights in by_share.items()
+    ]
+    match training.optimizer:
+        case "adamw":
+            return torch.optim.AdamW(groups, weight_decay=1e-2)
+        case "sgd":
+            return torch.optim.SGD(groups, momentum=0.9, nesterov=True, weight_decay=5e-4)
+        case name:
+            raise TrialFailed("error", f"optimizer {name!r} is unknown: take 'adamw' or 'sgd'")
+
+
+def warm_cosine(steps: int) -> Callable[[int], float]:
+    """A short linear warm-up to 1, then a cosine to 0, by the number of the step.
+
+    Args:
+        steps: Of the whole training.
+    """
+    warm = max(1, round(WARM_UP_SHARE * steps))
+
+    def factor(step: int) -> float:
+        if step < warm:
+            return (step + 1) / (warm + 1)
+        return (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm))) / 2
+
+    return factor

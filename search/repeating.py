@@ -1,0 +1,91 @@
+"""After a search: the front's members and the baseline are measured again.
+
+One measurement that was lucky would stay on the front for ever, and the search picks the lucky
+ones. Rounds go over all members in turn, so that a machine that gets warmer hits them alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from greenfront.errors import TrialFailed
+from greenfront.objectives.metering.meter import Component
+from greenfront.objectives.readings import Reading
+from greenfront.search.networks import NetworkProblem
+from greenfront.search.status import Observer
+from greenfront.search.workers.local import CallHooks
+from greenfront.studies.front import FrontRow
+from greenfront.studies.ledger import Ledger
+from greenfront.studies.repeats import RepeatBook
+from greenfront.studies.runs import Run
+from greenfront.studies.storage import Storage
+from greenfront.studies.view import view
+
+__all__ = ["repeat_front"]
+
+
+def repeat_front(
+    problem: NetworkProblem,
+    storage: Storage,
+    run: Run,
+    ledger: Ledger,
+    observer: Observer | None = None,
+) -> None:
+    """Measures until each member of the front has been measured as often as the study file says.
+
+    Medians can bring other trials onto the front: these are then measured, too. A member whose
+    file is gone, or which cannot be measured, keeps its one measurement.
+
+    Args:
+        problem: Of the study.
+        storage: Open.
+        run: This process, signed in.
+        ledger: Where the energy is charged, as phase ``repeat`` of the trial.
+        observer: Hears of it.
+    """
+    file = problem.file
+    book = RepeatBook(storage, run.study_id)
+    lost: set[str] = set()
+    with problem.worker() as worker:
+        for position in range(1, file.objectives.repeats):
+            while lacking := _lacking(storage, file.study.name, book, position, lost):
+                for place, row in enumerate(lacking, start=1):
+                    run.beat()
+                    if observer is not None:
+                        observer.note(
+                            f"measuring the front again, round {position + 1} of "
+                            f"{file.objectives.repeats}: trial {row.trial}, {place} of "
+                            f"{len(lacking)}"
+                        )
+                    try:
+                        repeat = worker.repeat(row.candidate, row.outcome, _hooks(ledger, row))
+                    except TrialFailed:
+                        repeat = None
+                    if repeat is None or repeat.inference.joules is None:
+                        lost.add(row.candidate.key)
+                    else:
+                        book.add(run.run_id, row.candidate.key, position, repeat)
+
+
+def _lacking(
+    storage: Storage, name: str, book: RepeatBook, position: int, lost: set[str]
+) -> list[FrontRow]:
+    found = view(storage, name)
+    wanted = [*found.front.rows]
+    if found.baseline is not None and found.baseline.trial not in {row.trial for row in wanted}:
+        wanted.append(found.baseline)
+    repeats = book.all()
+    return [
+        row
+        for row in sorted(wanted, key=lambda row: row.trial)
+        if row.candidate.key not in lost and len(repeats.get(row.candidate.key, ())) < position
+    ]
+
+
+def _hooks(ledger: Ledger, row: FrontRow) -> CallHooks:
+    def charge(
+        phase: str, readings: Mapping[Component, Reading], started_at: float, ended_at: float
+    ) -> None:
+        ledger.charge(phase, readings, number=row.trial, started_at=started_at, ended_at=ended_at)
+
+    return CallHooks(charge=charge)

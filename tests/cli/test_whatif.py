@@ -1,0 +1,86 @@
+"""Scoring anew from what is stored: the same numbers with the same settings, others with others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from contracts.command import Command
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Command:
+    command = Command(tmp_path_factory.mktemp("whatif"))
+    command.write_study(
+        study='name = "small"',
+        space='architectures = ["mlp"]',
+        training="epochs = 3\nfine_tune_epochs = 1",
+        carbon="g_per_kwh = 400\npue = 1.5",
+        objectives="predictions = 1_000_000",
+        budget="trials = 5",
+    )
+    command.run("run", "study.toml")
+    return command
+
+
+def test_the_own_settings_change_nothing(study: Command) -> None:
+    found = study.json("whatif", "small")
+    assert found["flips"] == []
+    assert found["before"] == found["after"] == study.json("front", "small")
+    again = study.json(
+        "whatif", "small", "--g-per-kwh", "400", "--pue", "1.5", "--predictions", "1000000"
+    )
+    assert again["after"] == found["before"]
+
+
+def test_half_the_intensity_is_half_the_carbon(study: Command) -> None:
+    found = study.json("whatif", "small", "--g-per-kwh", "200")
+    for before, after in zip(found["before"]["rows"], found["after"]["rows"], strict=True):
+        assert after["co2_kg"] == pytest.approx(before["co2_kg"] / 2)
+        assert after["energy_kwh"] == before["energy_kwh"]
+
+
+def test_renewables_are_a_scenario_and_called_so(study: Command) -> None:
+    found = study.json("whatif", "small", "--renewable-share", "1")
+    # The mean of CodeCarbon's life-cycle factors of wind (26) and sun (48).
+    assert found["scenario"]["g_per_kwh"] == pytest.approx(37)
+    assert found["scenario"]["source"].startswith("scenario: ")
+    assert "scenario: 50%" in study.run("whatif", "small", "--renewable-share", "0.5")
+
+
+def test_a_trace_counts_with_its_mean(study: Command) -> None:
+    trace = study.folder / "trace.csv"
+    rows = [f"2026-01-01T{hour:02}:00:00Z,{100 * hour}" for hour in range(5)]
+    trace.write_text("\n".join(["timestamp_utc,g_per_kwh", *rows]) + "\n")
+    found = study.json("whatif", "small", "--trace", "trace.csv")
+    assert found["scenario"]["g_per_kwh"] == pytest.approx(200)
+
+
+def test_choices_that_change_are_said(study: Command) -> None:
+    # Never used: what was cheapest to make wins.
+    found = study.json("whatif", "small", "--predictions", "0")
+    rows = found["after"]["rows"]
+    assert {row["energy_kwh"] for row in rows} == {row["phases"]["training_kwh"] for row in rows}
+    said = study.run("whatif", "small", "--predictions", "0")
+    for flip in found["flips"]:
+        assert flip[0].upper() + flip[1:] in said
+    assert found["flips"] or "No choice changes." in said
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--region", "Atlantis"], "Atlantis"),
+        (["--region", "SE3", "--g-per-kwh", "3"], "region and g_per_kwh: give one of them"),
+        (["--renewable-share", "1.5"], "renewable_share: must be from 0 to 1, got 1.5"),
+        (["--pue", "0.5"], "pue: must be a finite number of 1 or more"),
+        (["--predictions", "-1"], "predictions: must be a number of 0 or more"),
+        (["--embodied", "toaster"], "toaster"),
+        (["--trace", "missing.csv"], "missing.csv"),
+    ],
+)
+def test_bad_settings_are_refused(study: Command, words: list[str], message: str) -> None:
+    before = sorted(Path(study.folder).iterdir())
+    assert message in study.run("whatif", "small", *words, code=2)
+    assert sorted(Path(study.folder).iterdir()) == before

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from greenfront.errors import TrialFailed
+from greenfront.objectives.stages.optimizer import optimizer, rate_shares, warm_cosine
+from greenfront.spaces.candidate import Training
+
+
+class Network(nn.Module):
+    """Stem, two blocks, a norm that belongs to none of them, and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4)
+        self.norm, self.head = nn.LayerNorm(4), nn.Linear(4, 2)
+
+    @property
+    def blocks(self) -> tuple[nn.Module, ...]:
+        return self.stem, self.first, self.second
+
+
+def shares_of(network: Network, **settings: float) -> dict[str, float]:
+    shares = rate_shares(network, head=network.head, blocks=network.blocks, **settings)
+    names = {parameter: name for name, parameter in network.named_parameters()}
+    return {names[parameter].removesuffix(".weight"): share for parameter, share in shares.items()}
+
+
+def test_rates_shrink_with_the_distance_from_the_head() -> None:
+    shares = shares_of(Network(), body_rate=0.5, layer_decay=0.8)
+    assert shares["head"] == shares["head.bias"] == 1
+    assert shares["norm"] == 0.5
+    assert shares["second"] == shares["second.bias"] == pytest.approx(0.5 * 0.8)
+    assert shares["first"] == pytest.approx(0.5 * 0.8**2)
+    assert shares["stem"] == pytest.approx(0.5 * 0.8**3)
+
+
+def test_a_decay_of_one_is_one_rate_for_the_body() -> None:
+    network = Network()
+    assert set(shares_of(network, body_rate=0.1).values()) == {1.0, 0.1}
+    plain = rate_shares(network, head=network.head, body_rate=0.1)
+    assert plain == rate_shares(
+        network, head=network.head, body_rate=0.1, blocks=network.blocks, layer_decay=1.0
+    )
+    assert set(rate_shares(network).values()) == {1.0}
+
+
+def test_weights_without_gradient_have_no_rate() -> None:
+    network = Network()
+    network.stem.requires_grad_(False)
+    assert {name.partition(".")[0] for name in shares_of(network)} == {
+        "first",
+        "second",
+        "norm",
+        "head",
+    }
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_every_weight_gets_its_rate(name: str) -> None:
+    network, extra = Network(), nn.Parameter(torch.zeros(3))
+    shares = rate_shares(network, head=network.head, blocks=network.blocks, layer_decay=0.5)
+    made = optimizer(Training(optimizer=name, learning_rate=0.04), shares, [extra])
+    rates = {weight: group["lr"] for group in made.param_groups for weight in group["params"]}
+    assert rates.keys() == {*network.parameters(), extra}
+    assert rates[network.stem.weight] == pytest.approx(0.04 / 8)
+    assert rates[network.first.bias] == pytest.approx(0.04 / 4)
+    assert rates[network.norm.weight] == rates[network.head.bias] == rates[extra] == 0.04
+    assert sum(len(group["params"]) for group in made.param_groups) == len(rates)
+
+
+def test_an_unknown_optimizer_is_told() -> None:
+    with pytest.raises(TrialFailed, match="'adam' is unknown: take 'adamw' or 'sgd'"):
+        optimizer(Training(optimizer="adam"), rate_shares(Network()))
+
+
+def test_the_rate_warms_up_and_falls_like_a_cosine() -> None:
+    factor = warm_cosine(100)
+    assert [factor(step) for step in range(5)] == pytest.approx([k / 6 for k in range(1, 6)])
+    assert factor(5) == 1
+    assert factor(5 + 19) == pytest.approx((1 + math.cos(math.pi / 5)) / 2)
+    assert factor(100) == pytest.approx(0)
+    assert warm_cosine(1)(0) == 0.5

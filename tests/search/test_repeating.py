@@ -1,0 +1,125 @@
+"""The front of a real search is measured again, in full, and what is shown are medians."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from greenfront.search.session import open_session
+from greenfront.studies.ledger import spent_by
+from greenfront.studies.repeats import RepeatBook
+from greenfront.studies.storage import Storage
+from greenfront.studies.study_file import StudyFile
+from greenfront.studies.trials import TrialBook, TrialRow
+from greenfront.studies.view import view
+
+
+class Watching:
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def changed(self, status: Any) -> None: ...
+
+    def finished(self, row: TrialRow) -> None: ...
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+def study(repeats: int, trials: int = 3) -> StudyFile:
+    return StudyFile.from_stored(
+        {
+            "study": {"name": "again"},
+            "task": {"kind": "digits", "eval_fraction": 0.5},
+            "space": {"architectures": ["mlp"], "bits": [32, 8]},
+            "training": {"epochs": 2, "fine_tune_epochs": 1},
+            "objectives": {"repeats": repeats},
+            "budget": {"trials": trials},
+        }
+    )
+
+
+def search(file: StudyFile, storage: Storage) -> list[str]:
+    watching = Watching()
+    with open_session(file, new_in=storage) as session:
+        session.search(storage, watching)
+    return watching.notes
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("again")
+
+
+@pytest.fixture
+def storage(here: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.chdir(here)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = Storage("sqlite:///greenfront.db")
+    yield storage
+    storage.close()
+
+
+def test_one_measurement_is_enough_where_no_more_are_asked_for(storage: Storage) -> None:
+    assert search(study(repeats=1), storage) == []
+    assert RepeatBook(storage, 1).all() == {}
+    assert "repeat" not in spent_by(storage, 1, "phase")
+    assert {row.probability for row in view(storage, "again").front.rows} == {None}
+
+
+def test_front_and_baseline_are_measured_as_often_as_asked(storage: Storage) -> None:
+    notes = search(study(repeats=3), storage)
+    found, repeats = view(storage, "again"), RepeatBook(storage, 1).all()
+    members = {row.candidate.key: row for row in found.front.rows}
+    assert found.baseline is not None
+    members.setdefault(found.baseline.candidate.key, found.baseline)
+    assert members.keys() <= repeats.keys()
+    assert {len(taken) for taken in repeats.values()} == {2}
+    assert len(notes) == 2 * len(repeats)
+    # Each round goes over all members before the next begins.
+    assert [note.split("round ")[1][0] for note in notes[: len(members)]] == ["2"] * len(members)
+    assert spent_by(storage, 1, "phase")["repeat"].kwh > 0
+    assert "search" not in {n for n, s in spent_by(storage, 1, "trial").items() if s.kwh == 0}
+
+    stored = {row.key: row for row in TrialBook(storage, 1).rows()}
+    for key, row in members.items():
+        first = stored[key].detail
+        assert first is not None
+        joules = [first["inference"]["joules"], *(r.inference.joules for r in repeats[key])]
+        assert row.outcome.inference.joules == statistics.median(joules)
+        assert row.outcome.measurements == 3
+        assert row.accuracy == repeats[key][0].accuracy
+    if len(repeats) >= 2:
+        assert all(row.probability is not None for row in found.front.rows)
+        assert found.front.rows[0].to_json()["front_probability"] > 0
+
+
+def test_trials_are_judged_on_a_part_and_members_on_all(storage: Storage) -> None:
+    found = view(storage, "again")
+    sizes = found.facts.task.sizes
+    assert sizes["evaluation"] < sizes["validation"]
+    for row in TrialBook(storage, 1).rows():
+        assert row.values is not None
+        right = row.values[0] * sizes["evaluation"]
+        assert right == pytest.approx(round(right), abs=1e-6)
+    for row in found.front.rows:
+        right = row.accuracy * sizes["validation"]
+        assert right == pytest.approx(round(right), abs=1e-6)
+
+
+def test_what_is_measured_is_not_measured_again(storage: Storage) -> None:
+    before = RepeatBook(storage, 1).all()
+    assert search(study(repeats=3), storage) == []
+    assert RepeatBook(storage, 1).all() == before
+
+
+def test_a_file_that_is_gone_keeps_its_measurements(storage: Storage, here: Path) -> None:
+    before = RepeatBook(storage, 1).all()
+    for file in (here / ".greenfront" / "lineage").rglob("model.onnx"):
+        file.unlink()
+    assert search(study(repeats=4), storage) != []
+    assert RepeatBook(storage, 1).all() == before

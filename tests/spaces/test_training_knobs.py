@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from greenfront.spaces.candidate import Candidate
+from greenfront.spaces.network import (
+    NetworkOptions,
+    baseline_candidates,
+    first_generation,
+    network_space,
+)
+
+OPTIONS = NetworkOptions(("mlp", "cnn"))
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A network with a file of weights, which is not read to lay out a space."""
+    if importlib.util.find_spec("timm") is None:
+        pytest.skip("timm is not installed")
+    file = tmp_path_factory.mktemp("weights") / "weights.safetensors"
+    file.touch()
+    return f"timm:test_resnet@{file}"
+
+
+def drawn(options: NetworkOptions, count: int = 200) -> list[tuple[dict, Candidate]]:
+    space, rng = network_space(options), np.random.default_rng(0)
+    points = [space.sample(rng) for _ in range(count)]
+    return [(point, space.decode(point)) for point in points]
+
+
+def test_training_stays_plain_unless_asked() -> None:
+    names = {knob.name for knob in network_space(OPTIONS).knobs}
+    assert names.isdisjoint({"augmentation", "layer_decay", "hidden_weight"})
+    for _, candidate in drawn(OPTIONS, 40):
+        training = candidate.training
+        assert (training.augmentation, training.layer_decay, training.compile) == (
+            "none",
+            1.0,
+            "never",
+        )
+        assert candidate.distillation is None or candidate.distillation.hidden_weight == 0
+
+
+def test_several_augmentations_are_searched_and_the_first_is_the_baselines() -> None:
+    options = replace(OPTIONS, augmentations=("flip", "none"))
+    assert {c.training.augmentation for _, c in drawn(options)} == {"flip", "none"}
+    assert {c.training.augmentation for c in baseline_candidates(options)} == {"flip"}
+    fixed = replace(OPTIONS, augmentations=("shift",))
+    assert "augmentation" not in {knob.name for knob in network_space(fixed).knobs}
+    assert {c.training.augmentation for _, c in drawn(fixed, 20)} == {"shift"}
+
+
+def test_rates_decay_only_where_blocks_are_known(pretrained: str) -> None:
+    options = replace(OPTIONS, architectures=("mlp", pretrained), layer_decays=(0.7, 1.0))
+    seen = drawn(options)
+    for point, candidate in seen:
+        layered = candidate.architecture.family == pretrained
+        assert ("layer_decay" in point) == layered
+        assert layered or candidate.training.layer_decay == 1.0
+    assert {c.training.layer_decay for p, c in seen if "layer_decay" in p} == {0.7, 1.0}
+    assert [c.training.layer_decay for c in baseline_candidates(options)] == [1.0, 0.7]
+    without = network_space(replace(options, architectures=("mlp", "cnn")))
+    assert "layer_decay" not in {knob.name for knob in without.knobs}
+
+
+def test_one_decay_is_used_and_not_asked(pretrained: str) -> None:
+    options = replace(OPTIONS, architectures=("cnn", pretrained), layer_decays=(0.8,))
+    for point, candidate in drawn(options, 30):
+        assert "layer_decay" not in point
+        pretrained_one = candidate.architecture.family == pretrained
+        assert candidate.training.layer_decay == (0.8 if pretrained_one else 1.0)
+
+
+def test_hidden_states_are_a_knob_of_students() -> None:
+    options = replace(OPTIONS, hidden_weight=(0.5, 2.0))
+    weights = set()
+    for point, candidate in drawn(options):
+        assert ("hidden_weight" in point) == (candidate.distillation is not None)
+        if candidate.distillation is not None:
+            weights.add(candidate.distillation.hidden_weight)
+    assert (min(weights), max(weights)) == (0.5, 2.0)
+    for _, candidate in drawn(replace(OPTIONS, hidden_weight=(0.5, 0.5)), 30):
+        if candidate.distillation is not None:
+            assert candidate.distillation.hidden_weight == 0.5
+
+
+def test_all_candidates_are_compiled_alike() -> None:
+    options = replace(OPTIONS, compile="auto")
+    assert {c.training.compile for _, c in drawn(options, 20)} == {"auto"}
+    assert {c.training.compile for c in baseline_candidates(options)} == {"auto"}
+
+
+def test_a_search_begins_with_whole_points_of_such_a_space(pretrained: str) -> None:
+    options = NetworkOptions(
+        ("mlp", pretrained),
+        augmentations=("none", "shift+flip"),
+        layer_decays=(1.0, 0.6),
+        hidden_weight=(0.0, 1.0),
+    )
+    space = network_space(options)
+    points = first_generation(options, space, 0)
+    assert len(points) > 8
+    rng = np.random.default_rng(0)
+    assert all(space.complete(point, rng) == point for point in points)
+
+
+@pytest.mark.parametrize(
+    "change", [{"augmentation": "flip"}, {"layer_decay": 0.5}, {"compile": "auto"}]
+)
+def test_each_setting_makes_another_candidate(change: dict) -> None:
+    plain = baseline_candidates(OPTIONS)[0]
+    changed = replace(plain, training=replace(plain.training, **change))
+    assert changed.key != plain.key
+    assert Candidate.from_json(changed.to_json()) == changed
