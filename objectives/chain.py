@@ -77,6 +77,7 @@ class Chain:
         seed: Of the study; each training adds its own lineage.
         threads: Of the runtime, where int8 recipes are compared.
         teacher: The candidate that students learn from; ``None`` where none is distilled.
+        torch_file: See :class:`Exporting`.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Chain:
         seed: int,
         threads: int,
         teacher: Candidate | None = None,
+        torch_file: bool = False,
     ) -> None:
         self.networks = networks
         self.store = store
@@ -95,7 +97,9 @@ class Chain:
         self.seed = seed
         self.teacher = teacher
         self.stepping = Stepping(networks, store, host, seed=seed)
-        self.exporting = Exporting(networks, store, host, seed=seed, threads=threads)
+        self.exporting = Exporting(
+            networks, store, host, seed=seed, threads=threads, torch_file=torch_file
+        )
 
     def made(self, candidate: Candidate) -> Made:
         """Goes through all stages of a candidate, or finds what they have left.

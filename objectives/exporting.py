@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from greenfront.objectives.host import Host
-from greenfront.objectives.networks import Networks
+from greenfront.objectives.networks import Networks, family_of
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.examples import Examples, TrainingData
@@ -22,13 +23,15 @@ from greenfront.objectives.stages.parity import parity
 from greenfront.objectives.stages.quantize import Int8Choice, fastest_int8, has_vnni, quantize
 from greenfront.objectives.stages.reality import Claim, unreal
 from greenfront.objectives.stages.sparsify import compressed_bytes, zero_share
+from greenfront.objectives.stages.torch_file import torch_error, write_torch_file
 from greenfront.spaces.architectures.registry import architecture
 from greenfront.spaces.candidate import Candidate, Precision
 
-__all__ = ["MODEL", "WEIGHTS", "Exporting", "computes_int8"]
+__all__ = ["MODEL", "TORCH_MODEL", "WEIGHTS", "Exporting", "computes_int8"]
 
 WEIGHTS = "weights.safetensors"
 MODEL = "model.onnx"
+TORCH_MODEL = "model.pt2"
 REFERENCE = "reference.onnx"
 CALIBRATION_EXAMPLES = 128
 COMPARED_EXAMPLES = 256
@@ -49,19 +52,29 @@ class Exporting:
         host: Meters the phases.
         seed: Of the study.
         threads: Of the runtime, where int8 recipes are compared.
+        torch_file: Whether to write a file for torch, too; always where networks are trained on a
+            GPU, which ONNX Runtime as it is installed here would not use.
 
     Attributes:
         reduce_range: Whether int8 weights use seven bits: the CPU would saturate otherwise.
     """
 
     def __init__(
-        self, networks: Networks, store: LineageStore, host: Host, *, seed: int, threads: int
+        self,
+        networks: Networks,
+        store: LineageStore,
+        host: Host,
+        *,
+        seed: int,
+        threads: int,
+        torch_file: bool = False,
     ) -> None:
         self.networks = networks
         self.store = store
         self.host = host
         self.seed = seed
         self.threads = threads
+        self.torch_file = torch_file or networks.device == "cuda"
         self.reduce_range = not has_vnni()
 
     def exported(self, candidate: Candidate, parent_key: str, parent: Kept) -> Kept:
@@ -84,6 +97,7 @@ class Exporting:
                 "weight_only": precision.weight_only,
                 "recipe": recipe,
                 "reduce_range": self.reduce_range,
+                **({"torch_file": True} if self.torch_file else {}),
             },
         )
 
@@ -96,6 +110,11 @@ class Exporting:
                 model = self.networks.restore(model, parent.folder / WEIGHTS)
                 flops = self.networks.flops(model, candidate)
                 to_onnx(model, data.train.inputs[:1], reference)
+                if self.torch_file:
+                    self._write_torch_file(model, data, folder / TORCH_MODEL)
+                family_of(candidate).save_encoder(
+                    dict(candidate.architecture.shape), self.networks.task.train.inputs, folder
+                )
             readings["export"] = window.total
             if precision.bits == 32:
                 reference.rename(path)
@@ -112,6 +131,8 @@ class Exporting:
                     data.validation.padding,
                 )
                 likeness = parity(model, session, compared)
+                written = folder / TORCH_MODEL
+                torch_file = torch_error(model, written, compared) if written.exists() else None
                 claim = Claim(
                     precision, unpruned if candidate.pruning.ratio else None, candidate.sparsity
                 )
@@ -124,12 +145,21 @@ class Exporting:
                 "weights": weights,
                 "max_error": likeness.max_error,
                 "agreement": likeness.agreement,
+                "torch_file_error": torch_file,
                 "unreal": list(reasons),
                 "zeros": zero_share(path),
                 "compressed_bytes": compressed_bytes(path) if candidate.sparsity else None,
             }
 
         return self.store.made(key, make)[0]
+
+    def _write_torch_file(self, model: nn.Module, data: TrainingData, path: Path) -> None:
+        try:
+            write_torch_file(model, data.train, path)
+        except RuntimeError as error:
+            # The ONNX file is what is credited: without this one the trial goes on.
+            reason = str(error).splitlines()[0]
+            self.host.progress(f"no file for torch: it cannot follow the network ({reason})")
 
     def int8(self, name: str) -> Int8Choice:
         """The int8 recipe that is fastest for a family on this machine.

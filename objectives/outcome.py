@@ -84,6 +84,8 @@ class Outcome:
             exported from.
         agreement: Share of examples that both classify alike.
         unreal: Why what is claimed for the file is not there, in words; empty where it is.
+        torch_file_error: Largest difference between the logits of the file for torch and those of
+            the network; ``None`` where there is no such file.
         inference_spread: Half of the 95 % confidence interval of ``inference``, as a share of it,
             over the blocks of its measurement; ``None`` if unknown.
         measurements: How often the exported file was measured; above 1 accuracy, inference and
@@ -107,6 +109,7 @@ class Outcome:
     max_error: float | None = None
     agreement: float | None = None
     unreal: tuple[str, ...] = ()
+    torch_file_error: float | None = None
     inference_spread: float | None = None
     measurements: int = 1
     zeros: float = 0.0

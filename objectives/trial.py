@@ -48,6 +48,7 @@ class TrialRunner:
         measuring: How inference is measured.
         teacher: The candidate that students learn from; ``None`` where none is distilled.
         device: Where to train.
+        torch_file: See :class:`~greenfront.objectives.exporting.Exporting`.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class TrialRunner:
         measuring: Measuring,
         teacher: Candidate | None = None,
         device: str = "cpu",
+        torch_file: bool = False,
     ) -> None:
         self.task = task
         self.host = host
@@ -67,7 +69,13 @@ class TrialRunner:
         self.measuring = measuring
         self.networks = Networks(task, device)
         self.chain = Chain(
-            self.networks, store, host, seed=seed, threads=measuring.threads, teacher=teacher
+            self.networks,
+            store,
+            host,
+            seed=seed,
+            threads=measuring.threads,
+            teacher=teacher,
+            torch_file=torch_file,
         )
 
     def size(self, candidate: Candidate, *, blocks: int = 3) -> Sizing:
@@ -131,6 +139,7 @@ class TrialRunner:
             max_error=float(facts["max_error"]),
             agreement=float(facts["agreement"]),
             unreal=tuple(facts["unreal"]),
+            torch_file_error=facts["torch_file_error"],
             zeros=float(facts["zeros"]),
             compressed_bytes=facts["compressed_bytes"],
             inference_spread=cost.spread,

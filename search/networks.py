@@ -65,6 +65,7 @@ def start_evaluator(
                 "threads": file.study.threads,
                 "device": file.training.device,
                 "batch": file.objectives.batch,
+                "torch_file": file.objectives.torch_file,
                 "block_seconds": max(BLOCK_SECONDS, RESOLUTIONS_A_BLOCK * resolution),
             },
             log=place / "logs" / f"{file.study.name}.log",

@@ -278,6 +278,7 @@ class ObjectivesSection(Section):
     floor: Annotated[float, Field(ge=0, le=1)] = 0.95
     batch: Count = 1
     repeats: Annotated[int, Field(ge=1, le=100, strict=True)] = 3
+    torch_file: bool = False
 
 
 class MeteringSection(Section):

@@ -22,7 +22,8 @@ def trial_job(host: Host, settings: dict[str, Any]) -> Calls:
     Args:
         host: The supervisor.
         settings: ``task`` (as :class:`TaskSettings`), ``cache``, ``seed``, ``threads``,
-            ``device`` (``"auto"``, ``"cpu"`` or ``"cuda"``), ``batch`` and ``block_seconds``.
+            ``device`` (``"auto"``, ``"cpu"`` or ``"cuda"``), ``batch``, ``block_seconds`` and
+            ``torch_file``.
 
     Returns:
         ``describe`` (the study's facts), ``check`` (whether families can be built), ``int8``
@@ -61,6 +62,7 @@ def trial_job(host: Host, settings: dict[str, Any]) -> Calls:
             block_seconds=float(settings["block_seconds"]),
         ),
         device=device,
+        torch_file=bool(settings.get("torch_file", False)),
     )
 
     def describe(_argument: Any) -> Any:

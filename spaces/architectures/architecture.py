@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from greenfront.spaces.knobs import Knob, Value
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
     from torch import nn
 
@@ -116,6 +118,16 @@ class Architecture(abc.ABC):
         """
         del shape, corpus
         return inputs
+
+    def save_encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any], folder: Path) -> None:
+        """Leaves beside an exported file what its users need to encode their inputs.
+
+        Args:
+            shape: Settings of the knobs.
+            corpus: Inputs of the training split, from which a vocabulary may be learnt.
+            folder: Of the exported file. Nothing is written where inputs are taken as they are.
+        """
+        del shape, corpus, folder
 
     def fingerprint(self) -> str:
         """Identity of the pretrained weights; empty where all weights are random."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["PADDING", "VOCABULARY", "learnt_tokenizer", "numbered", "stored_tokenizer"]
+__all__ = ["PADDING", "VOCABULARY", "learnt_tokenizer", "numbered", "save", "stored_tokenizer"]
 
 VOCABULARY = 8192
 """Tokens that a learnt vocabulary has at most: rows of the embedding of networks that use it."""
@@ -86,6 +86,24 @@ def numbered(
     for row, ids in zip(result, rows, strict=True):
         row[: len(ids)] = ids
     return result
+
+
+def save(tokenizer: Tokenizer, folder: Path, *, length: int, padding: int) -> None:
+    """Writes ``tokenizer.json`` with the length and the padding that a network was made for.
+
+    ``Tokenizer.from_file(…).encode_batch(texts)`` then gives what :func:`numbered` gave.
+
+    Args:
+        tokenizer: Is left without padding and truncation.
+        folder: Where to write.
+        length: Most tokens a text may have.
+        padding: Number of the token that fills short texts up.
+    """
+    tokenizer.enable_truncation(length)
+    tokenizer.enable_padding(pad_id=padding, pad_token=tokenizer.id_to_token(padding))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
 
 
 def _finished(vocabulary: dict[str, int]) -> Tokenizer:

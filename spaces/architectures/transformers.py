@@ -16,11 +16,14 @@ from greenfront.spaces.architectures.tokens import (
     VOCABULARY,
     learnt_tokenizer,
     numbered,
+    save,
     stored_tokenizer,
 )
 from greenfront.spaces.knobs import Categorical, Integer, Knob, Value
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
     from torch import nn
 
@@ -160,6 +163,16 @@ class Transformer(_TextFamily):
             padding=self.checkpoint.padding,
         )
 
+    def save_encoder(
+        self,
+        shape: Mapping[str, Value],
+        corpus: NDArray[Any],  # noqa: ARG002
+        folder: Path,
+    ) -> None:
+        """Writes ``tokenizer.json``; see :meth:`Architecture.save_encoder`."""
+        tokenizer = stored_tokenizer(self.checkpoint.tokenizer)
+        save(tokenizer, folder, length=int(shape["length"]), padding=self.checkpoint.padding)
+
     def blocks(self, module: nn.Module) -> Sequence[nn.Module]:
         """The embeddings, then the layers of the encoder."""
         from greenfront.spaces.architectures.text_classifier import TextClassifier
@@ -222,6 +235,11 @@ class _FreshFamily(_TextFamily):
             length=int(shape["length"]),
             padding=PADDING,
         )
+
+    def save_encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any], folder: Path) -> None:
+        """Writes ``tokenizer.json``; see :meth:`Architecture.save_encoder`."""
+        tokenizer = learnt_tokenizer(tuple(corpus.tolist()))
+        save(tokenizer, folder, length=int(shape["length"]), padding=PADDING)
 
     @abc.abstractmethod
     def _settings(self, shape: Mapping[str, int]) -> dict[str, int]:

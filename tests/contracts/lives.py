@@ -130,6 +130,24 @@ class LifeContract:
             assert outcomes[precision].agreement is not None
             assert outcomes[precision].agreement >= 0.75, precision
 
+    def test_what_encodes_texts_lies_beside_the_file(
+        self, runner: TrialRunner, outcomes: dict[Precision, Outcome]
+    ) -> None:
+        family, shape = (
+            architecture(self.name),
+            {**architecture(self.name).baseline(), **self.shape},
+        )
+        folder = (runner.chain.store.root / outcomes[Precision(32)].artefact).parent
+        file = folder / "tokenizer.json"
+        assert file.exists() == (family.padding is not None)
+        if family.padding is not None:
+            from tokenizers import Tokenizer
+
+            task = runner.task
+            some = task.validation.inputs[:7]
+            rows = [e.ids for e in Tokenizer.from_file(str(file)).encode_batch(some.tolist())]
+            np.testing.assert_array_equal(rows, family.encode(shape, some, task.train.inputs))
+
     def test_every_saving_is_real(self, outcomes: dict[Precision, Outcome]) -> None:
         assert {p: o.unreal for p, o in outcomes.items()} == dict.fromkeys(outcomes, ())
 

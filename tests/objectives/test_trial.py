@@ -380,3 +380,19 @@ def test_a_forecast_keeps_nothing(fresh: Bench) -> None:
     assert joules(reading) > 0
     fresh.runner.size(MLP)
     assert kept(fresh.store) == set()
+
+
+def test_a_file_for_torch_beside_the_credited_one(task: Task, tmp_path: Path) -> None:
+    runner = TrialRunner(
+        task,
+        LineageStore(tmp_path),
+        ListeningHost(),
+        seed=1,
+        measuring=MEASURING,
+        torch_file=True,
+    )
+    outcome = runner.run(CNN)
+    files = {file.name for file in (tmp_path / outcome.artefact).parent.iterdir()}
+    assert {"model.onnx", "model.pt2"} <= files
+    assert outcome.torch_file_error is not None
+    assert outcome.torch_file_error < 1e-4

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -33,7 +34,9 @@ def test_begin_creates_with_everything(storage: Storage) -> None:
         meters=[{"component": "cpu", "kind": "modelled", "source": "watts"}],
         facts={"device": "cpu"},
         queued=False,
+        created_at=record.created_at,
     )
+    assert time.time() - 60 < record.created_at <= time.time()
     assert StudyRecord.load(storage, "wine") == record
     study = optuna.load_study(study_name="wine", storage=storage.optuna)
     assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]

@@ -56,7 +56,13 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
             **{"batch_size": [32, 64, 128], "mixed_precision": "auto"},
             **{"augmentation": ["none"], "layer_decay": [1.0], "compile": "never"},
         },
-        "objectives": {"predictions": 1_000_000.0, "floor": 0.95, "batch": 1, "repeats": 3},
+        "objectives": {
+            "predictions": 1_000_000.0,
+            "floor": 0.95,
+            "batch": 1,
+            "repeats": 3,
+            "torch_file": False,
+        },
         "carbon": {
             **{"region": None, "g_per_kwh": None, "pue": 1.0},
             **{"trace": None, "factors": "life-cycle", "live": None, "zone": None},

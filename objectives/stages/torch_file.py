@@ -1,0 +1,59 @@
+"""The same network as a file for torch: where a GPU runs it, ONNX Runtime's kernels do not."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from greenfront.objectives.stages.examples import Examples
+
+__all__ = ["torch_error", "write_torch_file"]
+
+CHUNK = 64
+
+
+def write_torch_file(model: nn.Module, examples: Examples, path: Path) -> None:
+    """Writes a network with its graph: ``torch.export.load(path).module()`` runs it.
+
+    No class of ours is needed to load it. Weights are in single precision: few bits are what the
+    ONNX file has.
+
+    Args:
+        model: It is left in evaluation mode.
+        examples: At least two; the batch, and the length of texts, stay free.
+        path: Like ``model.pt2``.
+
+    Raises:
+        RuntimeError: Torch cannot follow the network's Python code; subclasses of it say why.
+    """
+    inputs = examples.batch(slice(0, 2)).clone()  # of a view, its base would be demanded, too
+    free = {0: torch.export.Dim.DYNAMIC}
+    if examples.padding is not None:
+        free[1] = torch.export.Dim.AUTO  # up to as many tokens as the network has places for
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's own making, about its own internals
+        program = torch.export.export(model.eval(), (inputs,), dynamic_shapes=(free,), strict=False)
+        torch.export.save(program, path)
+
+
+@torch.no_grad()
+def torch_error(model: nn.Module, path: Path, examples: Examples) -> float:
+    """Largest difference of a logit between a network and its file, loaded anew.
+
+    Args:
+        model: It is left in evaluation mode.
+        path: Of :func:`write_torch_file`.
+        examples: At least one.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        loaded = torch.export.load(path).module()
+    model.eval()
+    largest = 0.0
+    for start in range(0, len(examples), CHUNK):
+        chunk = examples.batch(slice(start, start + CHUNK))
+        largest = max(largest, float((loaded(chunk) - model(chunk)).abs().max()))
+    return largest
