@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from greenfront.objectives.carbon.footprint import CarbonModel
-from greenfront.objectives.metering.instruments import detect
+from greenfront.objectives.metering.instruments import choose
 from greenfront.objectives.metering.meter import Component
 from greenfront.objectives.outcome import Sizing
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading
@@ -116,7 +116,7 @@ def forecast(file: StudyFile) -> Forecast:
     """
     trace, outlook = study_outlook(file)
     with tempfile.TemporaryDirectory(prefix="greenfront-plan-") as folder:
-        instruments = detect(file.metering.watts_per_thread)
+        instruments = choose(file.metering.settings())
         evaluator, facts, instruments, _ = explore(file, instruments, Path(folder))
         try:
             problem = NetworkProblem(file, replace(facts, trace=trace), instruments)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from greenfront.errors import SearchAborted, TrialFailed
-from greenfront.objectives.metering.instruments import Instruments
+from greenfront.objectives.metering.instruments import Instruments, require_device
 from greenfront.objectives.metering.meter import Component
 from greenfront.objectives.outcome import Outcome, Repeat, Sizing
 from greenfront.objectives.readings import Reading
@@ -111,9 +111,10 @@ def explore(
         facts = _described(evaluator, hooks)
         if facts.device == "cpu" and any(m.component == "gpu" for m in instruments.meters):
             evaluator.close(charge)
-            instruments = Instruments(tuple(m for m in instruments.meters if m.component != "gpu"))
+            instruments = instruments.without("gpu")
             evaluator = start_evaluator(file, instruments, hooks, cache)
         try:
+            require_device(instruments, facts.device)
             facts = _with_families(file, facts, evaluator, hooks, known)
         except BaseException:
             evaluator.close(charge)

@@ -49,7 +49,7 @@ def repeat_front(
     with problem.worker() as worker:
         for position in range(1, file.objectives.repeats):
             while lacking := _lacking(storage, file.study.name, book, position, lost):
-                for place, row in enumerate(lacking, start=1):
+                for place, (row, taken) in enumerate(lacking, start=1):
                     run.beat()
                     if observer is not None:
                         observer.note(
@@ -64,21 +64,23 @@ def repeat_front(
                     if repeat is None or repeat.inference.joules is None:
                         lost.add(row.candidate.key)
                     else:
-                        book.add(run.run_id, row.candidate.key, position, repeat)
+                        # One that has joined the front late has rounds to make up for.
+                        book.add(run.run_id, row.candidate.key, taken + 1, repeat)
 
 
 def _lacking(
     storage: Storage, name: str, book: RepeatBook, position: int, lost: set[str]
-) -> list[FrontRow]:
+) -> list[tuple[FrontRow, int]]:
+    """Rows with fewer than ``position`` repeats, and how many each has."""
     found = view(storage, name)
     wanted = [*found.front.rows]
     if found.baseline is not None and found.baseline.trial not in {row.trial for row in wanted}:
         wanted.append(found.baseline)
-    repeats = book.all()
+    counts = {key: len(taken) for key, taken in book.all().items()}
     return [
-        row
+        (row, counts.get(row.candidate.key, 0))
         for row in sorted(wanted, key=lambda row: row.trial)
-        if row.candidate.key not in lost and len(repeats.get(row.candidate.key, ())) < position
+        if row.candidate.key not in lost and counts.get(row.candidate.key, 0) < position
     ]
 
 

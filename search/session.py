@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import resource
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from greenfront.errors import StudyError, UsageError
-from greenfront.objectives.metering.instruments import Instruments, detect, require_pinned
+from greenfront.objectives.metering.instruments import (
+    Instruments,
+    open_instruments,
+    require_pinned,
+)
 from greenfront.search.carbon_gate import Electricity, GateSettings
 from greenfront.search.networks import NetworkProblem, explore
 from greenfront.search.optimize import SearchResult, directions, search_study
@@ -85,9 +89,7 @@ class Session:
             workers=file.search.workers,
             carbon=file.carbon.model(self.problem.facts.trace),
             electricity=self._electricity(record),
-            instruments=Instruments(
-                tuple(m for m in self.instruments.meters if m.component != "gpu")
-            ),
+            instruments=self.instruments.of_a_supervisor(),
             prepaid=self.charged,
             observer=observer,
             afterwards=lambda run, ledger: repeat_front(
@@ -108,19 +110,25 @@ class Session:
 
 
 @contextlib.contextmanager
-def open_session(file: StudyFile, *, new_in: Storage | None = None) -> Iterator[Session]:
+def open_session(
+    file: StudyFile,
+    *,
+    new_in: Storage | None = None,
+    say: Callable[[str], None] = lambda _message: None,
+) -> Iterator[Session]:
     """Loads the data, checks them and chooses the instruments; writes no study.
 
     Args:
         file: The study.
         new_in: Where the study will be kept; a study of its name there must be the same one.
+        say: Hears what there is to wait for.
 
     Raises:
         UsageError: The data cannot be used, or the name is taken by another study.
+        MeterError: A source of energy that the study needs does not work here.
         SearchAborted: The data brought the evaluator down.
     """
     trace, outlook = study_outlook(file)
-    instruments = detect(file.metering.watts_per_thread)
     with contextlib.ExitStack() as stack:
         with _nothing_left_of_a_refusal(Path(file.study.cache)):
             record, known = None, None
@@ -133,6 +141,8 @@ def open_session(file: StudyFile, *, new_in: Storage | None = None) -> Iterator[
                     )
                 known = StudyFacts.from_json(record.facts)
                 _same_trace(file, known.trace, trace)
+            pinned = None if record is None else record.meters
+            instruments = open_instruments(file.metering.settings(), pinned, say)
             evaluator, facts, instruments, charged = explore(file, instruments, known=known)
             stack.callback(evaluator.close, lambda *_: None)
             facts = replace(facts, trace=trace)

@@ -229,8 +229,11 @@ def _sums() -> list[sa.ColumnElement[Any]]:
         sa.func.coalesce(sa.func.sum(c.low_joules), 0.0),
         sa.func.coalesce(sa.func.sum(c.high_joules), 0.0),
         sa.func.sum(c.co2_kg),
-        sa.func.coalesce(sa.func.sum(c.cpu_seconds), 0.0),
-        sa.func.coalesce(sa.func.sum(c.wall_seconds), 0.0),
+        # Every component's entry of a window carries its seconds: once is enough.
+        *(
+            sa.func.coalesce(sa.func.sum(sa.case((c.component == "cpu", seconds), else_=0.0)), 0.0)
+            for seconds in (c.cpu_seconds, c.wall_seconds)
+        ),
         sa.func.count(),
         sa.func.count() - sa.func.count(c.joules),
     ]

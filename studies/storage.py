@@ -198,16 +198,16 @@ class Storage:
             # Before the first table: changing the journal of a file that others read already
             # is the one moment at which SQLite's processes can disagree about where the data are.
             _tune(self.engine)
-        with self.engine.connect() as connection:
-            present = sa.inspect(connection).has_table(trials_table.name)
-        if not present and not create:
-            raise NothingThere(
-                f"storage {self.url!r} holds no greenfront study: run one there first"
-            )
-        if not create:
-            _tune(self.engine)
         for race in range(1, RACES + 1):
             try:
+                with self.engine.connect() as connection:
+                    present = sa.inspect(connection).has_table(trials_table.name)
+                if not present and not create:
+                    raise NothingThere(
+                        f"storage {self.url!r} holds no greenfront study: run one there first"
+                    )
+                if not create and race == 1:
+                    _tune(self.engine)
                 opened = _optuna_storage(url)
                 self._complete()
             except sa.exc.DBAPIError:

@@ -14,7 +14,8 @@ from typing import Any
 import onnxruntime
 from numpy.typing import NDArray
 
-from greenfront.objectives.host import Host
+from greenfront.objectives.host import Host, Window
+from greenfront.objectives.metering.throttle import cooldown_seconds
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.examples import trimmed
 from greenfront.objectives.stages.export import INPUT, OUTPUT, is_packed
@@ -152,8 +153,7 @@ def inference_cost(
     while len(costs) < measuring.least_blocks or (
         len(costs) < measuring.most_blocks and spread is not None and spread > measuring.precision
     ):
-        with host.phase(phase) as window:
-            seconds = run(count)
+        window, seconds = _cool_block(host, phase, lambda: run(count))
         predictions = count * batch
         costs.append(
             InferenceCost(_divided(window.readings["cpu"], predictions), seconds / predictions)
@@ -163,6 +163,19 @@ def inference_cost(
     middle = by_energy[len(by_energy) // 2]
     latency = statistics.median(cost.latency_seconds for cost in costs)
     return InferenceCost(middle.reading, latency, spread)
+
+
+def _cool_block(host: Host, phase: str, work: Callable[[], float]) -> tuple[Window, float]:
+    """One metered block, taken again after a pause where heat slowed the hardware down."""
+    for repeats in itertools.count():
+        with host.phase(phase) as window:
+            seconds = work()
+        pause = cooldown_seconds(window.readings.values(), repeats)
+        if pause is None:
+            break
+        host.progress(f"too hot: measuring again after {pause:.0f} s")
+        time.sleep(pause)
+    return window, seconds
 
 
 def median_spread(values: Sequence[float | None]) -> float | None:

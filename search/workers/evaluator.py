@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from greenfront.errors import TrialFailed, TrialStopped, UsageError
-from greenfront.objectives.host import Host, Window
+from greenfront.objectives.host import Host, Window, synchronize
 from greenfront.objectives.memory import is_out_of_memory
 from greenfront.objectives.outcome import Sizing
 from greenfront.objectives.readings import Reading
@@ -40,15 +40,23 @@ class PipeHost:
     def __init__(self, channel: Channel, inbox: queue.SimpleQueue[Message]) -> None:
         self._channel = channel
         self._inbox = inbox
+        self._depth = 0
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[Window]:
         """Opens a metered window; the supervisor reads the counters at both ends."""
-        window = Window(name)
+        window, depth = Window(name), self._depth
+        synchronize()
         self._ask("open", phase=name)
-        yield window
-        answer = self._ask("close")
-        window.readings |= {c: Reading.from_json(r) for c, r in answer["readings"].items()}
+        self._depth += 1
+        try:
+            yield window
+            synchronize()
+        finally:
+            self._depth = depth
+            answer = self._ask("close", depth=depth)
+        if not window.cancelled:
+            window.readings |= {c: Reading.from_json(r) for c, r in answer["readings"].items()}
 
     def progress(self, message: str) -> None:
         """Sends a line to show, and waits as long as the search wants to pause."""

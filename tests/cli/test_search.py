@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,23 @@ def rows_of(folder: Path) -> list[Any]:
     return found
 
 
+def medians(folder: Path) -> dict[int, list[float]]:
+    """Objectives of each trial by hand, from the first measurement and the repeats."""
+    engine = sa.create_engine(f"sqlite:///{folder}/greenfront.db")
+    with engine.connect() as connection:
+        taken = connection.execute(sa.text("SELECT key, detail FROM greenfront_repeats")).all()
+    engine.dispose()
+    found: dict[int, list[float]] = {}
+    for row in rows_of(folder):
+        first = json.loads(row["detail"])
+        more = [json.loads(detail) for key, detail in taken if key == row["key"]]
+        joules = statistics.median(r["inference"]["joules"] for r in (first, *more))
+        making = sum(phase["joules"] for phase in first["phases"].values())
+        kwh = (making + 1e6 * joules) / 3.6e6
+        found[row["number"]] = [first["accuracy"], kwh, kwh * 1.2 * 56.039 / 1000]
+    return found
+
+
 def test_all_techniques_and_both_families_are_tried(study: Command) -> None:
     choices = [json.loads(row["choice"]) for row in rows_of(study.folder)]
     assert len(choices) == 18
@@ -77,7 +95,7 @@ def test_front_json_is_the_set_that_an_independent_computation_finds(study: Comm
     assert found["objectives"] == ["accuracy", "energy_kwh", "co2_kg"]
     assert found["rank_by"] == "green_score"
     assert found["floor"] == 0.95
-    values = {row["number"]: json.loads(row["values"]) for row in rows_of(study.folder)}
+    values = medians(study.folder)
     numbers = list(values)
     losses = np.array([values[number] for number in numbers]) * [-1, 1, 1]
     keep = moocore.is_nondominated(losses, keep_weakly=True)
@@ -99,7 +117,8 @@ def test_front_json_is_the_set_that_an_independent_computation_finds(study: Comm
             "candidate",
             "phases",
         }
-        assert [row["accuracy"], row["energy_kwh"], row["co2_kg"]] == values[row["trial"]]
+        shown = [row["accuracy"], row["energy_kwh"], row["co2_kg"]]
+        assert shown == pytest.approx(values[row["trial"]])
         assert row["green_score"] == pytest.approx(100 * row["accuracy"] / row["co2_kg"])
         assert row["eligible"] == (row["accuracy"] >= 0.95 * best)
         phases = row["phases"]

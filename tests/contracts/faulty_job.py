@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -87,6 +88,16 @@ def make(host: Host, settings: dict[str, Any]) -> Calls:
                 burn(cpu_seconds)
         return {"inner": inner.total.joules or 0.0, "outer": outer.total.joules or 0.0}
 
+    def nested_failure(cpu_seconds: float) -> dict[str, float]:
+        with host.phase("train") as outer:
+            with contextlib.suppress(ZeroDivisionError), host.phase("teacher"):
+                burn(cpu_seconds)
+                raise ZeroDivisionError
+            burn(cpu_seconds)
+            with host.phase("warm up") as dropped:
+                dropped.cancel()
+        return {"outer": outer.total.joules or 0.0, "dropped": len(dropped.readings)}
+
     def child_that_stays(cpu_seconds: float) -> None:
         code = f"import time\nwhile time.process_time() < {cpu_seconds}: pass\ntime.sleep(60)"
         with host.phase("train"):
@@ -103,6 +114,7 @@ def make(host: Host, settings: dict[str, Any]) -> Calls:
         "epochs": epochs,
         "work_in_children": work_in_children,
         "nested": nested,
+        "nested_failure": nested_failure,
         "child_that_stays": child_that_stays,
         "say": say,
     }

@@ -57,15 +57,15 @@ def test_a_crash_costs_one_trial_and_its_energy_is_charged(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(networks, "JOB", "contracts.faulty_job:int8_crashes")
-    # The first generation: untouched, pruned, 8 bits, and the pruned 8-bit ones that crash.
-    result = search(study(space={"bits": [32, 8]}, budget={"trials": 5}), storage)
+    # The first generation: untouched, pruned, 8 bits, smaller, and pruned at 8 bits, which crash.
+    result = search(study(space={"bits": [32, 8]}, budget={"trials": 6}), storage)
     crashed = [
         row
         for row in result.trials
         if row.choice["precision"]["bits"] == 8 and row.choice["pruning"]["ratio"] > 0
     ]
     assert crashed
-    assert len(crashed) < len(result.trials) == 5
+    assert len(crashed) < len(result.trials) == 6
     assert {row.state for row in crashed} == {"failed"}
     assert all("SIGSEGV" in (row.reason or "") for row in crashed)
     others = [row for row in result.trials if row not in crashed]

@@ -78,10 +78,12 @@ def test_front_and_baseline_are_measured_as_often_as_asked(storage: Storage) -> 
     assert found.baseline is not None
     members.setdefault(found.baseline.candidate.key, found.baseline)
     assert members.keys() <= repeats.keys()
-    assert {len(taken) for taken in repeats.values()} == {2}
-    assert len(notes) == 2 * len(repeats)
+    assert {len(repeats[key]) for key in members} == {2}
+    # One that a median took off the front is not measured on.
+    assert len(notes) == sum(len(taken) for taken in repeats.values()) <= 2 * len(repeats)
     # Each round goes over all members before the next begins.
-    assert [note.split("round ")[1][0] for note in notes[: len(members)]] == ["2"] * len(members)
+    rounds = [int(note.split("round ")[1][0]) for note in notes]
+    assert rounds == sorted(rounds)
     assert spent_by(storage, 1, "phase")["repeat"].kwh > 0
     assert "search" not in {n for n, s in spent_by(storage, 1, "trial").items() if s.kwh == 0}
 

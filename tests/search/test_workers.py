@@ -370,6 +370,13 @@ def test_windows_nest_and_each_moment_is_charged_once(evaluator: Evaluator, purs
     assert both == pytest.approx(answer["outer"] / WATTS, rel=1e-9)
 
 
+def test_an_inner_failure_leaves_the_outer_window_whole(evaluator: Evaluator, purse: Purse) -> None:
+    answer = evaluator.call("nested_failure", 0.2, CallHooks(charge=purse))
+    assert answer["outer"] == pytest.approx(WATTS * 0.4, rel=0.1)
+    assert answer["dropped"] == 0
+    assert purse.cpu_seconds("teacher") == pytest.approx(0.2, rel=0.2)
+
+
 def test_what_a_killed_evaluators_children_used_is_charged(tmp_path: Path, purse: Purse) -> None:
     evaluator = start(tmp_path, purse)
     began = time.monotonic()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from onnx import TensorProto, helper
 from scipy.stats import binom
 
 from greenfront.objectives.host import Window
+from greenfront.objectives.metering.windows import HEAT
 from greenfront.objectives.outcome import Sizing
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.evaluate import (
@@ -71,8 +73,9 @@ class Watched:
 class Replay:
     """A host that charges a given number of joules for each prediction of each block."""
 
-    def __init__(self, watched: Watched, joules: Sequence[float | None]) -> None:
+    def __init__(self, watched: Watched, joules: Sequence[float | None], hot: int = 0) -> None:
         self.watched = watched
+        self.hot = hot
         self.joules = iter(joules)
         self.windows: list[Window] = []
         self.counts: list[int] = []
@@ -84,12 +87,20 @@ class Replay:
         count, each = self.watched.predictions - before, next(self.joules)
         self.windows.append(window)
         self.counts.append(count)
+        flags = (HEAT,) if len(self.windows) <= self.hot else ()
         if each is None:
             cpu = Reading(None, None, None, "unavailable", "replay", count * 0.5, count * 0.25)
         else:
             spent = each * count
             cpu = Reading(
-                spent, spent / 2, spent * 2, "measured", "replay", count * 0.5, count * 0.25
+                spent,
+                spent / 2,
+                spent * 2,
+                "measured",
+                "replay",
+                count * 0.5,
+                count * 0.25,
+                flags,
             )
         window.readings["cpu"] = cpu
         window.readings["gpu"] = Reading(1e9, 1e9, 1e9, "measured", "not asked", 0, 0)
@@ -225,3 +236,27 @@ def test_sessions_run_on_the_cpu_with_the_threads_asked_for(artefact: Path) -> N
     assert opened.get_providers() == ["CPUExecutionProvider"]
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (2, 1)
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
+def test_a_block_that_heat_slowed_down_is_taken_again(
+    session: onnxruntime.InferenceSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    watched = Watched(session)
+    host = Replay(watched, [9.0, 9.0, 1.0, 1.0], hot=2)
+    cost = cost_of(watched, host, 50, 1, blocks=2)
+    assert cost.reading.joules == pytest.approx(1.0)
+    assert cost.reading.flags == ()
+    assert slept == [10.0, 20.0]
+    assert len(host.windows) == 4
+
+
+def test_heat_that_does_not_go_is_a_flag(
+    session: onnxruntime.InferenceSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    watched = Watched(session)
+    cost = cost_of(watched, Replay(watched, [9.0] * 4, hot=4), 50, 1, blocks=1)
+    assert (len(slept), cost.reading.flags) == (3, (HEAT,))
