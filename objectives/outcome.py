@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from greenfront.objectives.readings import Reading, total
 
-__all__ = ["Outcome", "Sizing"]
+__all__ = ["Batched", "Outcome", "Repeat", "Sizing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +40,16 @@ class Sizing:
 
 
 @dataclass(frozen=True, slots=True)
-class Repeat:
-    """One more measurement of a finished trial's exported file.
+class Batched:
+    """One prediction in batches of another size than the study's.
 
     Attributes:
-        accuracy: Share of the whole validation split that it classifies rightly.
+        batch: Examples a call.
         inference: Energy of one prediction.
-        latency_seconds: Median wall time of one prediction.
+        latency_seconds: Median wall time of a call, divided by its examples.
     """
 
-    accuracy: float
+    batch: int
     inference: Reading
     latency_seconds: float
 
@@ -58,9 +58,48 @@ class Repeat:
         return {**asdict(self), "inference": self.inference.to_json()}
 
     @classmethod
+    def from_json(cls, data: Mapping[str, Any] | None) -> Self | None:
+        """Inverse of :meth:`to_json`; ``None`` stays what it is."""
+        if data is None:
+            return None
+        return cls(**{**data, "inference": Reading.from_json(data["inference"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """One more measurement of a finished trial's exported file.
+
+    Attributes:
+        accuracy: Share of the whole validation split that it classifies rightly.
+        inference: Energy of one prediction.
+        latency_seconds: Median wall time of one prediction.
+        batched: The same in batches, or of single examples where the study's are batches; ``None``
+            where it was not measured.
+    """
+
+    accuracy: float
+    inference: Reading
+    latency_seconds: float
+    batched: Batched | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain values that ``json.dumps`` takes."""
+        return {
+            **asdict(self),
+            "inference": self.inference.to_json(),
+            "batched": self.batched and self.batched.to_json(),
+        }
+
+    @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Inverse of :meth:`to_json`."""
-        return cls(**{**data, "inference": Reading.from_json(data["inference"])})
+        return cls(
+            **{
+                **data,
+                "inference": Reading.from_json(data["inference"]),
+                "batched": Batched.from_json(data.get("batched")),
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +127,7 @@ class Outcome:
             the network; ``None`` where there is no such file.
         inference_spread: Half of the 95 % confidence interval of ``inference``, as a share of it,
             over the blocks of its measurement; ``None`` if unknown.
+        batched: See :class:`Repeat`; the median of the repeats.
         measurements: How often the exported file was measured; above 1 accuracy, inference and
             latency are medians.
         zeros: Share of zeros among the exported file's weights: achieved, not asked for.
@@ -111,6 +151,7 @@ class Outcome:
     unreal: tuple[str, ...] = ()
     torch_file_error: float | None = None
     inference_spread: float | None = None
+    batched: Batched | None = None
     measurements: int = 1
     zeros: float = 0.0
     compressed_bytes: int | None = None
@@ -126,6 +167,7 @@ class Outcome:
             **asdict(self),
             "phases": {name: reading.to_json() for name, reading in self.phases.items()},
             "inference": self.inference.to_json(),
+            "batched": self.batched and self.batched.to_json(),
         }
 
     @classmethod
@@ -138,5 +180,6 @@ class Outcome:
                 "phases": phases,
                 "inference": Reading.from_json(data["inference"]),
                 "unreal": tuple(data.get("unreal", ())),
+                "batched": Batched.from_json(data.get("batched")),
             }
         )

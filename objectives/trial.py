@@ -19,7 +19,7 @@ from greenfront.objectives.exporting import MODEL
 from greenfront.objectives.host import Host
 from greenfront.objectives.memory import peak_memory_bytes, reset_peak_memory
 from greenfront.objectives.networks import Networks
-from greenfront.objectives.outcome import Outcome, Repeat, Sizing
+from greenfront.objectives.outcome import Batched, Outcome, Repeat, Sizing
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.evaluate import (
     InferenceCost,
@@ -35,6 +35,9 @@ from greenfront.objectives.tasks.task import Task
 from greenfront.spaces.candidate import Candidate
 
 __all__ = ["TrialRunner"]
+
+BATCH = 32
+"""Of the second way in which the front is measured, where the study's is one by one."""
 
 
 class TrialRunner:
@@ -159,7 +162,23 @@ class TrialRunner:
         if not path.is_file():
             return None
         score, cost = self._measured(path, candidate, "repeat", "repeat", in_full=True)
-        return Repeat(score, cost.reading, cost.latency_seconds)
+        return Repeat(
+            score, cost.reading, cost.latency_seconds, self._otherwise_batched(path, candidate)
+        )
+
+    def _otherwise_batched(self, path: Path, candidate: Candidate) -> Batched:
+        """One prediction in a batch where the study's are single ones, and the other way round."""
+        validation = self.networks.data(candidate).validation
+        batch = min(BATCH if self.measuring.batch == 1 else 1, len(validation))
+        cost = inference_cost(
+            open_artefact(path, self.measuring.threads),
+            validation.inputs.cpu().numpy(),
+            self.host,
+            phase="repeat",
+            measuring=replace(self.measuring, batch=batch),
+            padding=validation.padding,
+        )
+        return Batched(batch, cost.reading, cost.latency_seconds)
 
     def _measured(
         self,

@@ -282,7 +282,10 @@ class NetworkProblem(Problem[Candidate]):
         return max(self._peaks, default=0)
 
     def _ready(self, hooks: CallHooks) -> Evaluator:
-        if self._evaluator is None or not self._evaluator.alive:
+        if self._evaluator is not None and not self._evaluator.alive:
+            self._evaluator.close(hooks.charge)
+            self._evaluator = None
+        if self._evaluator is None:
             self._evaluator = start_evaluator(self.file, self._instruments, hooks)
             self._taught = False
         if not self._taught:

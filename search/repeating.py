@@ -49,14 +49,13 @@ def repeat_front(
     with problem.worker() as worker:
         for position in range(1, file.objectives.repeats):
             while lacking := _lacking(storage, file.study.name, book, position, lost):
-                for place, (row, taken) in enumerate(lacking, start=1):
+                if observer is not None:
+                    observer.note(
+                        f"measuring the front again, round {position + 1} of "
+                        f"{file.objectives.repeats}: {_models(len(lacking))}"
+                    )
+                for row, taken in lacking:
                     run.beat()
-                    if observer is not None:
-                        observer.note(
-                            f"measuring the front again, round {position + 1} of "
-                            f"{file.objectives.repeats}: trial {row.trial}, {place} of "
-                            f"{len(lacking)}"
-                        )
                     try:
                         repeat = worker.repeat(row.candidate, row.outcome, _hooks(ledger, row))
                     except TrialFailed:
@@ -91,3 +90,7 @@ def _hooks(ledger: Ledger, row: FrontRow) -> CallHooks:
         ledger.charge(phase, readings, number=row.trial, started_at=started_at, ended_at=ended_at)
 
     return CallHooks(charge=charge)
+
+
+def _models(count: int) -> str:
+    return f"{count} model" + ("s" if count > 1 else "")

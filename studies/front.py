@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from greenfront.objectives.outcome import Outcome
+from greenfront.objectives.outcome import Batched, Outcome
 from greenfront.objectives.pareto import non_dominated
 from greenfront.objectives.scores import OBJECTIVES, Floor, green_score
 from greenfront.spaces.candidate import Candidate
@@ -86,6 +86,7 @@ class FrontRow:
                 "kind": outcome.inference.kind,
                 "source": outcome.inference.source,
                 "latency_seconds": outcome.latency_seconds,
+                "batched": None if outcome.batched is None else _batched(outcome.batched),
                 "artefact_bytes": outcome.artefact_bytes,
                 "theoretical_bytes": self.theoretical_bytes,
                 "max_error": outcome.max_error,
@@ -208,6 +209,14 @@ def corners(baselines: Sequence[Sequence[float]], majority_fraction: float) -> C
         return None
     dearest = [max(values[index] for values in baselines) for index in (1, 2)]
     return Corners((majority_fraction, *dearest), (1.0, 0.0, 0.0))
+
+
+def _batched(batched: Batched) -> dict[str, Any]:
+    return {
+        "batch": batched.batch,
+        "inference_joules": batched.inference.joules,
+        "latency_seconds": batched.latency_seconds,
+    }
 
 
 def _at(row: FrontRow, position: int) -> FrontRow:

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from greenfront.objectives.outcome import Outcome, Repeat
+from greenfront.objectives.outcome import Batched, Outcome, Repeat
 from greenfront.objectives.readings import Reading
 from greenfront.studies.storage import Storage, repeats_table
 from greenfront.studies.trials import TrialRow
@@ -105,7 +105,18 @@ def settled(outcome: Outcome, repeats: Sequence[Repeat]) -> Outcome:
         latency_seconds=statistics.median(
             [outcome.latency_seconds, *(repeat.latency_seconds for repeat in repeats)]
         ),
+        batched=_batched([repeat.batched for repeat in repeats if repeat.batched is not None]),
         measurements=1 + len(repeats),
+    )
+
+
+def _batched(measured: Sequence[Batched]) -> Batched | None:
+    if not measured:
+        return None
+    return Batched(
+        measured[0].batch,
+        _median([one.inference for one in measured]),
+        statistics.median(one.latency_seconds for one in measured),
     )
 
 

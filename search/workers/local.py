@@ -182,7 +182,10 @@ class Evaluator:
         self._alive = True
         self._held_seconds = 0.0
         try:
-            self._channel.send("begin", settings=how.settings)
+            try:
+                self._channel.send("begin", settings=how.settings)
+            except OSError:
+                raise self._death(hooks.charge) from None
             self._converse(hooks, None)
         except BaseException:
             # Nobody will hold this object to close it.
@@ -192,8 +195,12 @@ class Evaluator:
 
     @property
     def alive(self) -> bool:
-        """Whether it can take another call."""
-        return self._alive
+        """Whether it can take another call; one that has died by itself is still to be closed."""
+        if not self._alive:
+            return False
+        # A look that leaves the dead process, and with it its usage, to be reaped.
+        ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return ended is None
 
     def call(
         self, name: str, argument: Any, hooks: CallHooks, *, timeout_seconds: float | None = None
@@ -219,7 +226,10 @@ class Evaluator:
             # What passed since the last call was waiting: nobody's trial.
             self._meter.cut(hooks.charge)
             self._meter.leased = True
-            self._channel.send("call", name=name, argument=argument)
+            try:
+                self._channel.send("call", name=name, argument=argument)
+            except OSError:
+                raise self._death(hooks.charge) from None
             return self._converse(hooks, timeout_seconds)
 
     @contextlib.contextmanager
@@ -274,27 +284,28 @@ class Evaluator:
                     "needs more",
                 )
 
+    def _answer(self, kind: str, **content: Any) -> None:
+        with contextlib.suppress(OSError):  # it has just died: the pipe tells
+            self._channel.send(kind, **content)
+
     def _handle(self, message: Message, hooks: CallHooks) -> tuple[bool, Any]:
         match message["kind"]:
             case "open":
                 self._meter.begin(message["phase"], hooks.charge)
-                self._channel.send("go")
+                self._answer("go")
             case "close":
                 readings = self._meter.end(hooks.charge, message.get("depth"))
-                self._channel.send(
-                    "reading", readings={c: r.to_message() for c, r in readings.items()}
-                )
+                self._answer("reading", readings={c: r.to_message() for c, r in readings.items()})
             case "progress":
                 self._hold(hooks)
-                with contextlib.suppress(OSError):  # it has just died: the pipe tells
-                    self._channel.send("go")
+                self._answer("go")
                 hooks.progress(message["message"])
             case "sized":
                 reason = hooks.sized(Sizing.from_json(message["sizing"]))
                 if reason is None:
-                    self._channel.send("go")
+                    self._answer("go")
                 else:
-                    self._channel.send("stop", reason=reason)
+                    self._answer("stop", reason=reason)
             case kind:
                 # The call is over, perhaps in the middle of a window.
                 self._check_memory(hooks.charge)

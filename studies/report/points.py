@@ -151,6 +151,11 @@ def hover(view: StudyView, row: FrontRow) -> str:
         "of the parameters pruned",
         f"File {quantities.size(outcome.artefact_bytes)}",
     ]
+    if outcome.batched is not None:
+        lines.append(
+            f"In batches of {outcome.batched.batch}: "
+            f"{quantities.joules(outcome.batched.inference.joules)} a prediction ({kind})"
+        )
     if row.objection:
         lines.append(f"Not eligible: {escape(row.objection, quote=False)}")
     return "<br>".join(lines)

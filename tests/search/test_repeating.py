@@ -80,7 +80,8 @@ def test_front_and_baseline_are_measured_as_often_as_asked(storage: Storage) -> 
     assert members.keys() <= repeats.keys()
     assert {len(repeats[key]) for key in members} == {2}
     # One that a median took off the front is not measured on.
-    assert len(notes) == sum(len(taken) for taken in repeats.values()) <= 2 * len(repeats)
+    told = sum(int(note.split(": ")[1].split(" model")[0]) for note in notes)
+    assert told == sum(len(taken) for taken in repeats.values()) <= 2 * len(repeats)
     # Each round goes over all members before the next begins.
     rounds = [int(note.split("round ")[1][0]) for note in notes]
     assert rounds == sorted(rounds)
@@ -94,6 +95,11 @@ def test_front_and_baseline_are_measured_as_often_as_asked(storage: Storage) -> 
         joules = [first["inference"]["joules"], *(r.inference.joules for r in repeats[key])]
         assert row.outcome.inference.joules == statistics.median(joules)
         assert row.outcome.measurements == 3
+        assert row.outcome.batched is not None
+        assert row.outcome.batched.batch == 32
+        assert row.outcome.batched.inference.joules is not None
+        assert row.outcome.inference.joules is not None
+        assert 0 < row.outcome.batched.inference.joules < row.outcome.inference.joules
         assert row.accuracy == repeats[key][0].accuracy
     if len(repeats) >= 2:
         assert all(row.probability is not None for row in found.front.rows)

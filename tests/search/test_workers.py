@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,6 +13,8 @@ from typing import Any
 
 import psutil
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from contracts.hardware import LiveMachine, LiveNvml, Machine
 from greenfront.errors import TrialFailed, TrialStopped, UsageError
@@ -25,7 +28,9 @@ from greenfront.objectives.metering.rapl import RaplMeter
 from greenfront.objectives.readings import Reading
 from greenfront.search.interruption import Interrupted
 from greenfront.search.workers import local
-from greenfront.search.workers.local import CallHooks, Evaluator, EvaluatorSettings
+from greenfront.search.workers.local import CallHooks, Charge, Evaluator, EvaluatorSettings
+from greenfront.studies.ledger import Ledger, spent_by, spent_in_all
+from greenfront.studies.storage import Storage
 
 WATTS = 10.0
 TESTS = Path(__file__).parents[1]
@@ -61,7 +66,7 @@ def importable_job(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def start(
-    tmp_path: Path, purse: Purse, memory_bytes: float | None = None, **settings: Any
+    tmp_path: Path, purse: Charge, memory_bytes: float | None = None, **settings: Any
 ) -> Evaluator:
     return Evaluator(
         EvaluatorSettings(
@@ -110,6 +115,20 @@ def test_short_lived_children_count(evaluator: Evaluator, purse: Purse) -> None:
     assert answer["cpu_seconds"] >= 0.8 * 0.97
 
 
+def test_one_that_died_between_two_calls_is_seen_and_charged(
+    evaluator: Evaluator, purse: Purse
+) -> None:
+    evaluator.call("work", 0.2, CallHooks(charge=purse))
+    assert evaluator.alive
+    os.kill(evaluator._process.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, evaluator._process.pid, os.WEXITED | os.WNOWAIT)
+    assert not evaluator.alive
+    with pytest.raises(TrialFailed, match="SIGKILL"):
+        evaluator.call("work", 0.2, CallHooks(charge=purse))
+    assert not evaluator.alive
+    assert purse.cpu_seconds() > 0.2
+
+
 def test_nothing_is_lost_between_start_and_end(tmp_path: Path, purse: Purse) -> None:
     evaluator = start(tmp_path, purse)
     before = os.times()
@@ -121,6 +140,52 @@ def test_nothing_is_lost_between_start_and_end(tmp_path: Path, purse: Purse) -> 
         after.children_system - before.children_system
     )
     assert purse.cpu_seconds() == pytest.approx(children, abs=0.05)
+
+
+@given(st.lists(st.floats(0.0, 0.6), min_size=1, max_size=3))
+@settings(
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_the_ledger_holds_all_attempts_under_random_kills(
+    tmp_path: Path, delays: list[float]
+) -> None:
+    """Each attempt is killed some seconds into its work; the last one ends as it should."""
+    storage = Storage.temporary()
+    ledger = Ledger(storage, 1, "run", None)
+    purse, attempts = Purse(), [*delays, None]
+
+    def charging(attempt: int) -> Charge:
+        def charge(
+            phase: str, readings: Mapping[Component, Reading], begun: float, ended: float
+        ) -> None:
+            purse(phase, readings, begun, ended)
+            ledger.charge(phase, readings, number=attempt, started_at=begun, ended_at=ended)
+
+        return charge
+
+    before = os.times()
+    for attempt, delay in enumerate(attempts):
+        charge = charging(attempt)
+        evaluator = start(tmp_path, charge)
+        if delay is not None:
+            timer = threading.Timer(delay, os.kill, (evaluator._process.pid, signal.SIGKILL))
+            timer.start()
+        with contextlib.suppress(TrialFailed):
+            evaluator.call("work", 0.4, CallHooks(charge=charge))
+        if delay is not None:
+            timer.join()
+        evaluator.close(charge)
+    after = os.times()
+    spent = spent_in_all(storage, 1)
+    by_attempt = spent_by(storage, 1, "trial")
+    storage.close()
+    # What every attempt was charged, no more and no less, is the ledger …
+    assert spent.kwh * 3.6e6 == pytest.approx(purse.joules(), rel=1e-9)
+    assert sum(part.kwh for part in by_attempt.values()) == pytest.approx(spent.kwh, rel=1e-9)
+    assert by_attempt.keys() == {str(number) for number in range(len(delays) + 1)}
+    # … and is what the kernel says of all of them.
+    children = sum(after[2:4]) - sum(before[2:4])
+    assert spent.cpu_seconds == pytest.approx(children, abs=0.05 * (len(delays) + 1))
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,7 @@ def test_json_has_the_promised_keys(
             "kind": "modelled",
             "source": "model",
             "latency_seconds": 0.002,
+            "batched": None,
             "artefact_bytes": 4096,
             "theoretical_bytes": 1000 * candidate(0).precision.bits / 8,
             "max_error": None,

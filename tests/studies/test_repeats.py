@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from greenfront.objectives.outcome import Outcome, Repeat
+from greenfront.objectives.outcome import Batched, Outcome, Repeat
 from greenfront.objectives.readings import Reading
 from greenfront.studies.repeats import RepeatBook, inferences, settled
 from greenfront.studies.storage import Storage
@@ -56,6 +56,20 @@ def test_medians_of_all_measurements(make_outcome: Callable[..., Outcome]) -> No
     inference = merged.inference
     assert (inference.joules, inference.low_joules, inference.high_joules) == (2.0, 1.0, 4.0)
     assert merged.phases == outcome.phases
+    assert Outcome.from_json(merged.to_json()) == merged
+
+
+def test_batches_are_medians_of_the_repeats_that_measured_them(
+    make_outcome: Callable[..., Outcome],
+) -> None:
+    def batched(joules: float) -> Repeat:
+        return replace(repeat(1.0), batched=Batched(32, reading(joules), joules / 10))
+
+    assert Repeat.from_json(batched(0.5).to_json()) == batched(0.5)
+    outcome = make_outcome(0.5, 1e-3, 4.0)
+    assert settled(outcome, [repeat(1.0)]).batched is None
+    merged = settled(outcome, [batched(0.5), repeat(1.0), batched(0.3), batched(0.4)])
+    assert merged.batched == Batched(32, reading(0.4), 0.04)
     assert Outcome.from_json(merged.to_json()) == merged
 
 
