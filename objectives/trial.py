@@ -36,6 +36,8 @@ from greenfront.spaces.candidate import Candidate
 
 __all__ = ["TrialRunner"]
 
+FEW_BLOCKS = 3
+
 BATCH = 32
 """Of the second way in which the front is measured, where the study's is one by one."""
 
@@ -148,12 +150,13 @@ class TrialRunner:
             inference_spread=cost.spread,
         )
 
-    def repeat(self, candidate: Candidate, artefact: str) -> Repeat | None:
+    def repeat(self, candidate: Candidate, artefact: str, *, batched: bool) -> Repeat | None:
         """Measures a model again that a trial has left; nothing is trained.
 
         Args:
             candidate: What it was made of.
             artefact: See :class:`Outcome`.
+            batched: Whether to measure it in batches of another size, too.
 
         Returns:
             ``None`` where the file is no longer there.
@@ -162,9 +165,8 @@ class TrialRunner:
         if not path.is_file():
             return None
         score, cost = self._measured(path, candidate, "repeat", "repeat", in_full=True)
-        return Repeat(
-            score, cost.reading, cost.latency_seconds, self._otherwise_batched(path, candidate)
-        )
+        other = self._otherwise_batched(path, candidate) if batched else None
+        return Repeat(score, cost.reading, cost.latency_seconds, other)
 
     def _otherwise_batched(self, path: Path, candidate: Candidate) -> Batched:
         """One prediction in a batch where the study's are single ones, and the other way round."""
@@ -175,7 +177,9 @@ class TrialRunner:
             validation.inputs.cpu().numpy(),
             self.host,
             phase="repeat",
-            measuring=replace(self.measuring, batch=batch),
+            measuring=replace(
+                self.measuring, batch=batch, least_blocks=FEW_BLOCKS, most_blocks=FEW_BLOCKS
+            ),
             padding=validation.padding,
         )
         return Batched(batch, cost.reading, cost.latency_seconds)
@@ -203,10 +207,14 @@ class TrialRunner:
             inputs,
             self.host,
             phase=measuring,
-            measuring=self.measuring,
+            # A repeat is one of several: its own interval need not be narrow.
+            measuring=self._briefly() if in_full else self.measuring,
             padding=padding,
         )
         return score, cost
+
+    def _briefly(self) -> Measuring:
+        return replace(self.measuring, most_blocks=self.measuring.least_blocks)
 
     def epoch_cost(self, candidate: Candidate) -> Reading:
         """What one epoch of training costs, for a forecast; keeps nothing."""

@@ -156,7 +156,8 @@ class NetworkProblem(Problem[Candidate]):
         file: The study.
         facts: Of its data and machine.
         instruments: What to meter with.
-        warm: An evaluator that is running already; the first worker takes it.
+        warm: An evaluator that is running already; the first worker takes it, and :meth:`close`
+            closes it.
     """
 
     def __init__(
@@ -201,14 +202,19 @@ class NetworkProblem(Problem[Candidate]):
 
     @contextlib.contextmanager
     def worker(self) -> Iterator[Self]:
-        """The same problem with an evaluator of its own, which is closed in the end."""
+        """The same problem with an evaluator of its own; the next worker takes that over."""
         mine = copy.copy(self)
         mine._evaluator = self._warm.pop() if self._warm else None
         try:
             yield mine
         finally:
             if mine._evaluator is not None:
-                mine._evaluator.close(_nobody)
+                self._warm.append(mine._evaluator)
+
+    def close(self) -> None:
+        """Closes the evaluators of all workers."""
+        while self._warm:
+            self._warm.pop().close(_nobody)
 
     def evaluate(
         self, candidate: Candidate, fidelity: int, checkpoint: object | None, attempt: Attempt
@@ -260,7 +266,7 @@ class NetworkProblem(Problem[Candidate]):
 
         Args:
             candidate: Of the trial.
-            outcome: Of the trial.
+            outcome: Of the trial and its repeats so far.
             hooks: What happens meanwhile.
 
         Returns:
@@ -270,7 +276,11 @@ class NetworkProblem(Problem[Candidate]):
             TrialFailed: It cannot be run.
         """
         evaluator = self._ready(hooks)
-        argument = {"candidate": candidate.to_json(), "artefact": outcome.artefact}
+        argument = {
+            "candidate": candidate.to_json(),
+            "artefact": outcome.artefact,
+            "batched": outcome.batched is None,
+        }
         value = evaluator.call(
             "repeat", argument, hooks, timeout_seconds=60 * self.file.limits.trial_minutes
         )

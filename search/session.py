@@ -147,6 +147,7 @@ def open_session(
             stack.callback(evaluator.close, lambda *_: None)
             facts = replace(facts, trace=trace)
             problem = NetworkProblem(file, facts, instruments, warm=evaluator)
+            stack.callback(problem.close)
             if record is not None:
                 record.require(problem.identity())
         yield Session(file, problem, instruments, tuple(charged), outlook)

@@ -94,7 +94,7 @@ def trial_job(host: Host, settings: dict[str, Any]) -> Calls:
 
     def repeat(argument: Any) -> Any:
         candidate = Candidate.from_json(argument["candidate"])
-        measured = runner.repeat(candidate, argument["artefact"])
+        measured = runner.repeat(candidate, argument["artefact"], batched=bool(argument["batched"]))
         return None if measured is None else measured.to_json()
 
     return {

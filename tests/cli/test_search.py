@@ -38,6 +38,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Command:
         space="temperature = [1.0, 8.0]",
         training="epochs = 3\nfine_tune_epochs = 1",
         carbon='region = "FRA"\npue = 1.2',
+        objectives="repeats = 3",
         budget="trials = 18",
     )
     (folder / "said").write_text(command.run("run", "study.toml", PYTHONPATH=str(folder)))

@@ -65,8 +65,8 @@ class Command:
         return json.loads(done.stdout)
 
     def write_study(self, name: str = "study.toml", **sections: str) -> Path:
-        """A study file from its sections; ``task`` has the digits by default."""
-        sections = {"task": 'kind = "digits"', **sections}
+        """A study file from its sections; by default of the digits, measured once."""
+        sections = {"task": 'kind = "digits"', "objectives": "repeats = 1", **sections}
         text = "\n".join(f"[{section}]\n{keys}\n" for section, keys in sections.items())
         path = self.folder / name
         path.write_text(text)
