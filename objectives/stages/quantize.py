@@ -132,8 +132,8 @@ def fastest_int8(
         batch: Examples a call.
 
     Returns:
-        The fastest of those that answer nearly as at 32 bits, of all if none does; of nearly
-        equal ones that with the finer scales.
+        The fastest of those that answer nearly as at 32 bits, of nearly equal ones that with the
+        finer scales; where none does, the one that errs least.
 
     Raises:
         TrialFailed: There is no int8 form of the graph (cause ``"cannot quantize"``).
@@ -165,8 +165,8 @@ def fastest_int8(
             for recipe, session in sessions.items()
         }
         ratios = _ratios(whole, sessions, calibration[:batch])
-    close = [recipe for recipe in sessions if errors[recipe] <= LARGEST_ERROR] or list(sessions)
-    best = close[0]
+    close = [recipe for recipe in sessions if errors[recipe] <= LARGEST_ERROR]
+    best = close[0] if close else min(errors, key=lambda recipe: errors[recipe])
     for recipe in close[1:]:  # in the order of their accuracy on trained networks
         if ratios[recipe] < WORTHWHILE * ratios[best]:
             best = recipe
