@@ -319,6 +319,7 @@ def first_generation(
         (False, {**prune, **int8, **distil}),
         (True, {**int8, **distil}),
         (False, {**mild, **int8, **distil}),
+        (True, {**mild, **distil}),
     ]
     points: dict[str, Mapping[str, Value]] = {}
     for is_smaller, technique in techniques:
