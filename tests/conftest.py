@@ -1,4 +1,4 @@
-"""Databases to test against: SQLite always, PostgreSQL where it is installed."""
+"""How hypothesis tests, and databases to test against: SQLite, PostgreSQL where installed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,25 @@ from pathlib import Path
 from typing import Any, NoReturn
 from uuid import uuid4
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 
 from greenfront.studies.storage import Storage
+
+
+# No test asserts on time, and a busy machine is no reason to fail.
+PATIENT = hypothesis.settings(
+    deadline=None,
+    suppress_health_check=[
+        hypothesis.HealthCheck.too_slow,
+        hypothesis.HealthCheck.filter_too_much,
+    ],
+)
+hypothesis.settings.register_profile("explore", PATIENT)
+# The gate tries the same examples each time: what it lets in does not depend on luck.
+hypothesis.settings.register_profile("gate", PATIENT, derandomize=True)
+hypothesis.settings.load_profile("gate" if os.environ.get("CI") else "explore")
 
 
 @pytest.fixture(scope="session")
