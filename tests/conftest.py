@@ -19,7 +19,6 @@ import sqlalchemy as sa
 
 from greenfront.studies.storage import Storage
 
-
 # No test asserts on time, and a busy machine is no reason to fail.
 PATIENT = hypothesis.settings(
     deadline=None,
