@@ -198,14 +198,16 @@ def test_the_thread_that_looks_ends_with_its_meter() -> None:
         def look(self) -> None:
             looked.set()
 
-    looker, before = Looker(), threading.active_count()
+    looker, before = Looker(), set(threading.enumerate())
     poll(looker.look, 0.001)
     assert looked.wait(10)
+    looking = set(threading.enumerate()) - before
+    assert looking
     del looker
     gc.collect()
-    for thread in threading.enumerate()[before:]:
+    for thread in looking:
         thread.join(10)
-    assert threading.active_count() == before
+    assert not any(thread.is_alive() for thread in looking)
 
 
 def test_memory_is_counted_by_its_own_zones(machine: Machine) -> None:
