@@ -24,7 +24,6 @@ from greenfront.objectives.stages.quantize import Int8Choice, fastest_int8, has_
 from greenfront.objectives.stages.reality import Claim, unreal
 from greenfront.objectives.stages.sparsify import compressed_bytes, zero_share
 from greenfront.objectives.stages.torch_file import torch_error, write_torch_file
-from greenfront.spaces.architectures.registry import architecture
 from greenfront.spaces.candidate import Candidate, Precision
 
 __all__ = ["MODEL", "TORCH_MODEL", "WEIGHTS", "Exporting", "computes_int8"]
@@ -167,16 +166,8 @@ class Exporting:
         Measured once, on the family's untrained baseline, and remembered.
         """
         baseline = self.networks.baseline(name)
-        key = lineage_key(
-            "int8",
-            architecture(name).fingerprint(),
-            {
-                **baseline.to_json(),
-                "input": list(self.networks.task.facts.input_shape),
-                "classes": self.networks.task.facts.classes,
-                "reduce_range": self.reduce_range,
-                "threads": self.threads,
-            },
+        key = self.networks.family_key(
+            "int8", name, {"reduce_range": self.reduce_range, "threads": self.threads}
         )
 
         def make(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:

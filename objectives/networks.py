@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from greenfront.objectives.stages.distil import Lessons
 from greenfront.objectives.stages.examples import TrainingData, encoded
+from greenfront.objectives.stages.lineage import lineage_key
 from greenfront.objectives.stages.prune import prune
 from greenfront.objectives.stages.structure import load_network
 from greenfront.objectives.stages.train import EpochReport, train
@@ -68,6 +70,26 @@ class Networks:
         """The untouched baseline of a family."""
         shape = tuple(sorted(architecture(name).baseline().items()))
         return Candidate(ArchitectureChoice(name, shape), placement=Placement(self.device))
+
+    def family_key(self, stage: str, name: str, knobs: Mapping[str, Any]) -> str:
+        """Identity of what is measured once a family, on its baseline and this task's inputs.
+
+        Args:
+            stage: What is measured.
+            name: Of the family.
+            knobs: What else it depends on.
+        """
+        facts = self.task.facts
+        return lineage_key(
+            stage,
+            architecture(name).fingerprint(),
+            {
+                **self.baseline(name).to_json(),
+                "input": list(facts.input_shape),
+                "classes": facts.classes,
+                **knobs,
+            },
+        )
 
     def build(self, candidate: Candidate) -> nn.Module:
         """A fresh, unpruned network; its random weights are from torch's global generator.

@@ -18,8 +18,7 @@ from greenfront.objectives.stages.compiling import (
     measure_compiling,
     measure_step,
 )
-from greenfront.objectives.stages.lineage import LineageStore, lineage_key
-from greenfront.spaces.architectures.registry import architecture
+from greenfront.objectives.stages.lineage import LineageStore
 from greenfront.spaces.candidate import Candidate
 
 __all__ = ["Stepping"]
@@ -96,17 +95,8 @@ class Stepping:
         measure: Callable[[nn.Module, Tensor, Tensor], Mapping[str, Any]],
     ) -> Mapping[str, Any]:
         baseline = self._networks.baseline(name)
-        facts = self._networks.task.facts
-        key = lineage_key(
-            stage,
-            architecture(name).fingerprint(),
-            {
-                **baseline.to_json(),
-                "input": list(facts.input_shape),
-                "classes": facts.classes,
-                "threads": torch.get_num_threads(),
-                "torch": torch.__version__,
-            },
+        key = self._networks.family_key(
+            stage, name, {"threads": torch.get_num_threads(), "torch": torch.__version__}
         )
 
         def make(_: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from onnxruntime import InferenceSession
 
 from greenfront.objectives.chain import Chain
 from greenfront.objectives.exporting import MODEL
@@ -101,19 +102,13 @@ class TrialRunner:
                 candidate, data, path, path.with_name("small.onnx")
             )
             session, size = open_artefact(path, self.measuring.threads), path.stat().st_size
-        cost = inference_cost(
-            session,
-            data.validation.inputs.cpu().numpy(),
-            self.host,
-            phase="size",
-            measuring=replace(
-                self.measuring,
-                block_seconds=self.measuring.block_seconds / 2,
-                least_blocks=blocks,
-                most_blocks=blocks,
-            ),
-            padding=data.validation.padding,
+        few = replace(
+            self.measuring,
+            block_seconds=self.measuring.block_seconds / 2,
+            least_blocks=blocks,
+            most_blocks=blocks,
         )
+        cost = self._cost(session, candidate, "size", few)
         return Sizing(weights, flops, size, cost.reading, cost.latency_seconds)
 
     def run(self, candidate: Candidate) -> Outcome:
@@ -127,7 +122,9 @@ class TrialRunner:
         if candidate.pruning.scope == "uniform":
             self.host.sized(self.size(candidate))  # a global cut depends on trained weights
         made = self.chain.made(candidate)
-        score, cost = self._measured(made.path, candidate, "evaluate", "inference")
+        session = open_artefact(made.path, self.measuring.threads)
+        score = self._accuracy(session, candidate, "evaluate")
+        cost = self._cost(session, candidate, "inference", self.measuring)
         facts = made.facts
         return Outcome(
             accuracy=score,
@@ -164,57 +161,50 @@ class TrialRunner:
         path = self.chain.store.root / artefact
         if not path.is_file():
             return None
-        score, cost = self._measured(path, candidate, "repeat", "repeat", in_full=True)
-        other = self._otherwise_batched(path, candidate) if batched else None
+        session = open_artefact(path, self.measuring.threads)
+        score = self._accuracy(session, candidate, "repeat", in_full=True)
+        # One of several: its own interval need not be narrow.
+        briefly = replace(self.measuring, most_blocks=self.measuring.least_blocks)
+        cost = self._cost(session, candidate, "repeat", briefly)
+        other = self._otherwise_batched(session, candidate) if batched else None
         return Repeat(score, cost.reading, cost.latency_seconds, other)
 
-    def _otherwise_batched(self, path: Path, candidate: Candidate) -> Batched:
+    def _otherwise_batched(self, session: InferenceSession, candidate: Candidate) -> Batched:
         """One prediction in a batch where the study's are single ones, and the other way round."""
-        validation = self.networks.data(candidate).validation
-        batch = min(BATCH if self.measuring.batch == 1 else 1, len(validation))
-        cost = inference_cost(
-            open_artefact(path, self.measuring.threads),
-            validation.inputs.cpu().numpy(),
-            self.host,
-            phase="repeat",
-            measuring=replace(
-                self.measuring, batch=batch, least_blocks=FEW_BLOCKS, most_blocks=FEW_BLOCKS
-            ),
-            padding=validation.padding,
+        examples = len(self.networks.data(candidate).validation)
+        few = replace(
+            self.measuring,
+            batch=min(BATCH if self.measuring.batch == 1 else 1, examples),
+            least_blocks=FEW_BLOCKS,
+            most_blocks=FEW_BLOCKS,
         )
-        return Batched(batch, cost.reading, cost.latency_seconds)
+        cost = self._cost(session, candidate, "repeat", few)
+        return Batched(few.batch, cost.reading, cost.latency_seconds)
 
-    def _measured(
-        self,
-        path: Path,
-        candidate: Candidate,
-        judging: str,
-        measuring: str,
-        *,
-        in_full: bool = False,
-    ) -> tuple[float, InferenceCost]:
-        """Accuracy, and the cost of a prediction, of an exported file loaded anew."""
-        session = open_artefact(path, self.measuring.threads)
+    def _accuracy(
+        self, session: InferenceSession, candidate: Candidate, phase: str, *, in_full: bool = False
+    ) -> float:
+        """On what trials are judged by, or on the whole validation split."""
         validation = self.networks.data(candidate).validation
-        inputs, padding = validation.inputs.cpu().numpy(), validation.padding
-        judged = replace(self.task.validation, inputs=inputs)
+        judged = replace(self.task.validation, inputs=validation.inputs.cpu().numpy())
         if in_full and self.task.whole_validation is not None:
             judged = self.networks.encoded(candidate, self.task.whole_validation)
-        with self.host.phase(judging):
-            score = accuracy(session, judged, padding)
-        cost = inference_cost(
-            session,
-            inputs,
-            self.host,
-            phase=measuring,
-            # A repeat is one of several: its own interval need not be narrow.
-            measuring=self._briefly() if in_full else self.measuring,
-            padding=padding,
-        )
-        return score, cost
+        with self.host.phase(phase):
+            return accuracy(session, judged, validation.padding)
 
-    def _briefly(self) -> Measuring:
-        return replace(self.measuring, most_blocks=self.measuring.least_blocks)
+    def _cost(
+        self, session: InferenceSession, candidate: Candidate, phase: str, measuring: Measuring
+    ) -> InferenceCost:
+        """Of a prediction on the examples that trials are judged by."""
+        validation = self.networks.data(candidate).validation
+        return inference_cost(
+            session,
+            validation.inputs.cpu().numpy(),
+            self.host,
+            phase=phase,
+            measuring=measuring,
+            padding=validation.padding,
+        )
 
     def epoch_cost(self, candidate: Candidate) -> Reading:
         """What one epoch of training costs, for a forecast; keeps nothing."""

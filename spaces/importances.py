@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 
-from greenfront.spaces.architectures.nni import INSTALL
+from greenfront.spaces.architectures.nni_import import INSTALL
 
-__all__ = ["IMPORTANCES", "INSTALL", "importance_objection", "is_of_nni"]
+__all__ = ["IMPORTANCES", "importance_objection", "is_of_nni"]
 
 IMPORTANCES = (
     "magnitude",

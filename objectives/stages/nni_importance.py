@@ -7,17 +7,14 @@ is taken from them before that, and handed to the dependency graph, which remove
 from __future__ import annotations
 
 import copy
-import random
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from greenfront.errors import TrialFailed, UsageError
-from greenfront.spaces.architectures.torchvision_shim import allow_torchvision
-from greenfront.spaces.importances import INSTALL
+from greenfront.errors import TrialFailed
+from greenfront.spaces.architectures.nni_import import importing_nni
 
 __all__ = ["SCORED", "load_nni", "nni_scores"]
 
@@ -178,26 +175,8 @@ def _evaluator(nni: Any, model: nn.Module, optimizer: Any, rate: float, loss: An
 
 
 def _nni() -> Any:
-    allow_torchvision()
-    drawn = random.getstate()
-    with warnings.catch_warnings():
-        # NNI 3.0 goes through torch.nn and warns of each name that newer versions of torch added.
-        warnings.filterwarnings(
-            "ignore", "<class .* is found to be not a nn.Module", RuntimeWarning
-        )
-        # So does Python, from 3.12 on, of a name in the release of typeguard that NNI asks for.
-        warnings.filterwarnings("ignore", r"ast\.Str is deprecated", DeprecationWarning)
-        try:
-            import nni
-            import nni.compression.base.setting
-            import nni.compression.pruning
-        except ModuleNotFoundError as error:
-            raise UsageError(
-                f"NNI's importances need the package {error.name!r}, which is not installed: "
-                f"{INSTALL}"
-            ) from error
-        finally:
-            random.setstate(drawn)  # an import draws from it
-    # Its log would come between the lines of a study.
-    nni.silence_stdout()
+    with importing_nni("NNI's importances need"):
+        import nni
+        import nni.compression.base.setting
+        import nni.compression.pruning
     return nni

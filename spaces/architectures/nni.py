@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import warnings
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from greenfront.errors import UsageError
 from greenfront.spaces.architectures.architecture import Architecture
 from greenfront.spaces.architectures.cnn import SMALLEST_MAP
+from greenfront.spaces.architectures.nni_import import INSTALL, importing_nni
 from greenfront.spaces.architectures.nni_spaces import SPACES
-from greenfront.spaces.architectures.torchvision_shim import allow_torchvision
 from greenfront.spaces.knobs import Knob, Value
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["NNI"]
 
 PREFIX = "nni:"
-INSTALL = "pip install 'greenfront[nni]' && pip install --no-deps nni==3.0"
 
 
 class NNI(Architecture):
@@ -103,23 +101,7 @@ class NNI(Architecture):
 
 def _imported(name: str) -> tuple[Any, Any]:
     """NNI's hub, and the context in which its spaces are built as frozen members."""
-    allow_torchvision()
-    with warnings.catch_warnings():
-        # NNI 3.0 goes through torch.nn and warns of each name that newer versions of torch added.
-        warnings.filterwarnings(
-            "ignore", "<class .* is found to be not a nn.Module", RuntimeWarning
-        )
-        # So does Python, from 3.12 on, of a name in the release of typeguard that NNI asks for.
-        warnings.filterwarnings("ignore", r"ast\.Str is deprecated", DeprecationWarning)
-        try:
-            import nni
-            import nni.nas.hub.pytorch as hub
-            from nni.nas.space import model_context
-        except ModuleNotFoundError as error:
-            raise UsageError(
-                f"architecture {name!r} needs the package {error.name!r}, which is not installed: "
-                f"{INSTALL}"
-            ) from error
-    # Its log of an import would come between the lines of a study.
-    nni.silence_stdout()
+    with importing_nni(f"architecture {name!r} needs"):
+        import nni.nas.hub.pytorch as hub
+        from nni.nas.space import model_context
     return hub, model_context
