@@ -27,8 +27,9 @@ from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.networks import Networks, family_of
 from greenfront.objectives.stages.evaluate import Measuring, inference_cost, open_artefact
 from greenfront.objectives.stages.export import to_onnx, weight_count
+from greenfront.objectives.stages.int8 import fastest_int8, has_vnni
 from greenfront.objectives.stages.parity import parity
-from greenfront.objectives.stages.quantize import fastest_int8, has_vnni, quantize
+from greenfront.objectives.stages.quantize import quantize
 from greenfront.objectives.tasks.task import Labelled, Task, TaskFacts
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate, Precision, Pruning
 from greenfront.studies.study_file import INT8_PAYS

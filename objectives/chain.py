@@ -57,7 +57,7 @@ class Made:
         epochs: Passes over the training split until the best weights.
         removed: Share of the parameters that pruning removed.
         facts: Of the export: ``weights``, ``flops``, ``max_error``, ``agreement``, ``unreal``,
-            ``zeros`` and, where they were made, ``compressed_bytes``.
+            ``zeros``, ``floating_layers`` and, where they were made, ``compressed_bytes``.
     """
 
     path: Path

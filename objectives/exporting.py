@@ -18,9 +18,10 @@ from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.examples import Examples, TrainingData
 from greenfront.objectives.stages.export import to_onnx, weight_count
+from greenfront.objectives.stages.int8 import Int8Choice, fastest_int8, has_vnni
 from greenfront.objectives.stages.lineage import Kept, LineageStore, lineage_key
 from greenfront.objectives.stages.parity import parity
-from greenfront.objectives.stages.quantize import Int8Choice, fastest_int8, has_vnni, quantize
+from greenfront.objectives.stages.quantize import quantize
 from greenfront.objectives.stages.reality import Claim, unreal
 from greenfront.objectives.stages.sparsify import compressed_bytes, zero_share
 from greenfront.objectives.stages.torch_file import torch_error, write_torch_file
@@ -102,6 +103,7 @@ class Exporting:
 
         def make(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
             path, reference, readings = folder / MODEL, folder / REFERENCE, {}
+            floating = 0
             data = self.networks.data(candidate)
             with self.host.phase("export") as window:
                 model = self.networks.build(candidate)
@@ -120,7 +122,7 @@ class Exporting:
                 reference = path
             else:
                 with self.host.phase("quantize") as window:
-                    self.quantized(candidate, data, reference, path)
+                    floating = self.quantized(candidate, data, reference, path)
                 readings["quantize"] = window.total
             with self.host.phase("evaluate"):
                 session = open_artefact(path, self.threads)
@@ -146,6 +148,7 @@ class Exporting:
                 "agreement": likeness.agreement,
                 "torch_file_error": torch_file,
                 "unreal": list(reasons),
+                "floating_layers": floating,
                 "zeros": zero_share(path),
                 "compressed_bytes": compressed_bytes(path) if candidate.sparsity else None,
             }
@@ -189,23 +192,30 @@ class Exporting:
         return Int8Choice.from_json(self.store.made(key, make)[0].facts)
 
     def quantized(
-        self, candidate: Candidate, data: TrainingData, source: Path, target: Path
-    ) -> Path:
-        """Writes ``target`` with a candidate's bits; gives ``source`` back where they are 32."""
-        precision = candidate.precision
-        if precision.bits == 32:
-            return source
-        quantize(
+        self,
+        candidate: Candidate,
+        data: TrainingData,
+        source: Path,
+        target: Path,
+        *,
+        trained: bool = True,
+    ) -> int:
+        """Writes ``target`` with a candidate's bits, which are fewer than 32.
+
+        Returns:
+            How many layers of int8 kernels stay at 32 bits.
+        """
+        return quantize(
             source,
             target,
-            precision,
+            candidate.precision,
             recipe=self.int8(candidate.architecture.family).recipe
-            if computes_int8(precision)
+            if computes_int8(candidate.precision)
             else "dynamic",
             calibration=self._calibration(data),
             reduce_range=self.reduce_range,
+            trained=trained,
         )
-        return target
 
     @staticmethod
     def _calibration(data: TrainingData) -> Any:

@@ -122,6 +122,8 @@ class Outcome:
         max_error: Largest difference between the file's logits and those of the network it was
             exported from.
         agreement: Share of examples that both classify alike.
+        floating_layers: Layers of a network in int8 kernels that stay at 32 bits, because rounding
+            them would change its answers.
         unreal: Why what is claimed for the file is not there, in words; empty where it is.
         torch_file_error: Largest difference between the logits of the file for torch and those of
             the network; ``None`` where there is no such file.
@@ -155,6 +157,7 @@ class Outcome:
     measurements: int = 1
     zeros: float = 0.0
     compressed_bytes: int | None = None
+    floating_layers: int = 0
 
     @property
     def making(self) -> Reading:

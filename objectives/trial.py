@@ -98,9 +98,10 @@ class TrialRunner:
             path = Path(folder) / MODEL
             to_onnx(model, data.train.inputs[:1], path)
             weights = weight_count(path)
-            path = self.chain.exporting.quantized(
-                candidate, data, path, path.with_name("small.onnx")
-            )
+            if candidate.precision.bits < 32:
+                small = path.with_name("small.onnx")
+                self.chain.exporting.quantized(candidate, data, path, small, trained=False)
+                path = small
             session, size = open_artefact(path, self.measuring.threads), path.stat().st_size
         few = replace(
             self.measuring,
@@ -141,6 +142,7 @@ class TrialRunner:
             max_error=float(facts["max_error"]),
             agreement=float(facts["agreement"]),
             unreal=tuple(facts["unreal"]),
+            floating_layers=int(facts["floating_layers"]),
             torch_file_error=facts["torch_file_error"],
             zeros=float(facts["zeros"]),
             compressed_bytes=facts["compressed_bytes"],

@@ -91,6 +91,7 @@ class FrontRow:
                 "theoretical_bytes": self.theoretical_bytes,
                 "max_error": outcome.max_error,
                 "agreement": outcome.agreement,
+                "floating_layers": outcome.floating_layers,
                 "parameters": outcome.parameters,
                 "flops": outcome.flops,
                 "pruned_ratio": outcome.pruned_ratio,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import TensorProto
 from torch import Tensor, nn
 
 from greenfront.errors import TrialFailed
+from greenfront.objectives.stages.fold_sizes import fold_sizes
 
 __all__ = ["INPUT", "OUTPUT", "PACKED", "is_packed", "to_onnx", "weight_count"]
 
@@ -19,6 +22,8 @@ INPUT, OUTPUT = "input", "logits"
 PACKED = ("greenfront.weights", "packed")
 """Property of files whose weights are unpacked once, when they are loaded."""
 OPSET = 18
+PROBES = ((2, 5), (3, 7), (8, 4))
+"""Batches, and lengths of their sequences, with which constants are told from sizes."""
 UNTRACEABLE = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 """What an exporter raises for a module that it cannot follow."""
 COUNTED = tuple(
@@ -32,7 +37,8 @@ COUNTED = tuple(
 def to_onnx(model: nn.Module, example: Tensor | tuple[int, ...], path: Path) -> None:
     """Exports at 32 bits, with a free batch axis and batch normalisation folded in.
 
-    The length of token sequences is free, too.
+    The length of token sequences is free, too. What follows from fixed sizes is stored, not
+    computed at each call.
 
     Args:
         model: From float32 ``[n, …]`` or int64 token numbers ``[n, length]`` to logits
@@ -57,6 +63,7 @@ def to_onnx(model: nn.Module, example: Tensor | tuple[int, ...], path: Path) -> 
             _trace(model, example, path, free)
         except UNTRACEABLE as failure:
             _capture(model, example, path, free, failure)
+    fold_sizes(path, _probes(example))
 
 
 def is_packed(path: Path) -> bool:
@@ -121,6 +128,12 @@ def _capture(
             f"{_first_line(failure)}",
         ) from failure
     onnx.save(_bare(onnx.load(path)), path)
+
+
+def _probes(example: Tensor) -> list[dict[str, NDArray[Any]]]:
+    row = example[0].detach().cpu().numpy()
+    fixed = row.shape if example.is_floating_point() else None
+    return [{INPUT: np.resize(row, (count, *(fixed or (length,))))} for count, length in PROBES]
 
 
 def _bare(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -2,51 +2,23 @@
 
 from __future__ import annotations
 
-import statistics
-import tempfile
-import time
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    QuantFormat,
-    QuantType,
-    quantize_dynamic,
-    quantize_static,
-)
 
-from greenfront.errors import TrialFailed, UsageError
-from greenfront.objectives.stages.evaluate import open_artefact
-from greenfront.objectives.stages.export import INPUT, PACKED
+from greenfront.errors import UsageError
+from greenfront.objectives.stages.export import PACKED
 from greenfront.objectives.stages.fake_quant import SMALLEST_PACKED, grid, grid_steps
+from greenfront.objectives.stages.int8 import Int8Recipe, compute_int8
 from greenfront.spaces.candidate import Precision
 
-__all__ = ["Int8Choice", "Int8Recipe", "fastest_int8", "has_vnni", "quantize"]
+__all__ = ["quantize"]
 
-Int8Recipe = Literal["static", "static_per_tensor", "dynamic"]
-"""How int8 kernels get their ranges: calibrated once (weights by channel or by tensor), or
-computed at each call."""
-
-CALIBRATION_BATCH = 32
-ROUNDS = 9
-"""Times that files are timed in turn."""
-BLOCK_SECONDS = 0.02
-"""Length of one turn."""
-LARGEST_ERROR = 0.25
-"""Of the spread of the logits: recipes that err more are not taken where another errs less."""
-WORTHWHILE = 0.9
-"""A recipe with coarser scales is taken where it needs at most this share of the time."""
-PRODUCTS = ("MatMul", "Gemm", "Gather")
-"""Operators that a dynamic recipe makes integer: convolutions would get slower than at 32 bits."""
 FORMATS = {8: ("INT8", 0, 0), 4: ("INT4", 21, 10), 2: ("INT2", 25, 13)}
 """Bits → type of the stored numbers, and the opset and format version that brought it."""
 
@@ -59,7 +31,8 @@ def quantize(
     recipe: Int8Recipe,
     calibration: NDArray[Any],
     reduce_range: bool,
-) -> None:
+    trained: bool = True,
+) -> int:
     """Writes the file with weights of fewer bits.
 
     16 bits are half floats, which are computed in single precision: half the bytes, no faster.
@@ -74,6 +47,10 @@ def quantize(
         calibration: Inputs ``[n, …]`` for static ranges.
         reduce_range: Use 7 of the 8 bits for weights, where the CPU's 8-bit products saturate
             (x86 without VNNI).
+        trained: See :func:`~greenfront.objectives.stages.int8.compute_int8`.
+
+    Returns:
+        How many layers of int8 kernels stay at 32 bits, because of what their rounding would do.
 
     Raises:
         UsageError: The bit-width is none of 16, 8, 4 and 2.
@@ -84,200 +61,20 @@ def quantize(
     bits = precision.bits
     if bits != 16 and bits not in FORMATS:
         raise UsageError(f"bits must be 16, 8, 4 or 2 here, not {bits}")
+    if bits == 8 and not precision.weight_only:
+        return compute_int8(
+            source,
+            target,
+            recipe,
+            calibration=calibration,
+            reduce_range=reduce_range,
+            trained=trained,
+        )
     model = onnx.load(source)
     # Shapes noted by an exporter contradict those of quantized tensors.
     del model.graph.value_info[:]
-    if bits == 16:
-        onnx.save(_halved(model), target)
-    elif bits == 8 and not precision.weight_only:
-        _compute_int8(model, target, recipe, calibration, reduce_range)
-    else:
-        onnx.save(_packed(model, bits), target)
-
-
-@dataclass(frozen=True, slots=True)
-class Int8Choice:
-    """The best int8 recipe for a graph on this machine.
-
-    Attributes:
-        recipe: Its name.
-        ratio: CPU time of its calls over that of the same graph at 32 bits; below 1 is faster.
-        error: Mean difference of its logits from those at 32 bits, over their spread.
-    """
-
-    recipe: Int8Recipe
-    ratio: float
-    error: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values that ``json.dumps`` takes."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Inverse of :meth:`to_json`."""
-        return cls(**data)
-
-
-def fastest_int8(
-    source: Path, calibration: NDArray[Any], *, reduce_range: bool, threads: int, batch: int = 1
-) -> Int8Choice:
-    """Makes each int8 form that may pay, and times them and the 32-bit file in turns.
-
-    Args:
-        source: A file at 32 bits.
-        calibration: Inputs ``[n, …]``.
-        reduce_range: See :func:`quantize`.
-        threads: Of the runtime.
-        batch: Examples a call.
-
-    Returns:
-        The fastest of those that answer nearly as at 32 bits, of nearly equal ones that with the
-        finer scales; where none does, the one that errs least.
-
-    Raises:
-        TrialFailed: There is no int8 form of the graph (cause ``"cannot quantize"``).
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        sessions = {}
-        for recipe in _sensible(source):
-            target = Path(folder) / f"{recipe}.onnx"
-            try:
-                quantize(
-                    source,
-                    target,
-                    Precision(bits=8),
-                    recipe=recipe,
-                    calibration=calibration,
-                    reduce_range=reduce_range,
-                )
-            except TrialFailed as failure:
-                failed = failure
-            else:
-                sessions[recipe] = open_artefact(target, threads)
-        if not sessions:
-            raise failed
-        whole = open_artefact(source, threads)
-        feeds = {INPUT: calibration[:CALIBRATION_BATCH]}
-        (wanted,) = whole.run(None, feeds)
-        errors = {
-            recipe: float(np.abs(session.run(None, feeds)[0] - wanted).mean() / wanted.std())
-            for recipe, session in sessions.items()
-        }
-        ratios = _ratios(whole, sessions, calibration[:batch])
-    close = [recipe for recipe in sessions if errors[recipe] <= LARGEST_ERROR]
-    best = close[0] if close else min(errors, key=lambda recipe: errors[recipe])
-    for recipe in close[1:]:  # in the order of their accuracy on trained networks
-        if ratios[recipe] < WORTHWHILE * ratios[best]:
-            best = recipe
-    return Int8Choice(best, ratios[best], errors[best])
-
-
-def has_vnni() -> bool:
-    """Whether the CPU has 8-bit products that do not saturate."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text().split()
-    except OSError:
-        return False
-    return "avx512_vnni" in flags or "avx_vnni" in flags
-
-
-def _sensible(source: Path) -> tuple[Int8Recipe, ...]:
-    kinds = Counter(node.op_type for node in onnx.load(source).graph.node)
-    if kinds["Softmax"]:
-        return ("dynamic",)  # one range for all that attention sees is too coarse
-    if kinds["Conv"] > kinds["MatMul"] + kinds["Gemm"]:
-        return ("static", "static_per_tensor")
-    return ("static", "static_per_tensor", "dynamic")
-
-
-def _ratios(
-    whole: Any, sessions: Mapping[Int8Recipe, Any], inputs: NDArray[Any]
-) -> dict[Int8Recipe, float]:
-    """Median over the rounds of a session's time over that of the 32-bit one beside it."""
-
-    def run(session: Any, calls: int) -> float:
-        # The process's time on the CPU, which neighbours hardly move; with one thread it is the
-        # latency of an idle machine.
-        began = time.process_time()
-        for _ in range(calls):
-            session.run(None, {INPUT: inputs})
-        return (time.process_time() - began) / calls
-
-    once = min(run(session, 3) for session in (whole, *sessions.values()))
-    calls = max(1, round(BLOCK_SECONDS / once))
-    rounds: list[dict[Int8Recipe, float]] = []
-    for _ in range(ROUNDS):
-        base = run(whole, calls)
-        rounds.append({recipe: run(s, calls) / base for recipe, s in sessions.items()})
-    return {recipe: statistics.median(each[recipe] for each in rounds) for recipe in sessions}
-
-
-def _compute_int8(
-    model: onnx.ModelProto,
-    target: Path,
-    recipe: Int8Recipe,
-    calibration: NDArray[Any],
-    reduce_range: bool,
-) -> None:
-    _give_each_its_own(model.graph)
-    try:
-        if recipe == "dynamic":
-            quantize_dynamic(
-                model,
-                target,
-                op_types_to_quantize=list(PRODUCTS),
-                weight_type=QuantType.QInt8,
-                per_channel=True,
-                reduce_range=reduce_range,
-            )
-        else:
-            quantize_static(
-                model,
-                target,
-                _Calibration(calibration),
-                quant_format=QuantFormat.QDQ,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                per_channel=recipe == "static",
-                reduce_range=reduce_range,
-            )
-    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as failure:
-        raise TrialFailed(
-            "cannot quantize",
-            f"ONNX Runtime finds no {recipe.replace('_', ' ')} int8 form of this network "
-            f"({failure})",
-        ) from failure
-
-
-def _give_each_its_own(graph: onnx.GraphProto) -> None:
-    """Undoes the exporter's sharing of equal tensors: the quantizer skips a bias that is shared.
-
-    Biases of a network before its training are all zero, and its convolutions would stay floating
-    between conversions to and from int8: slower than at 32 bits.
-    """
-    stored = {tensor.name: tensor for tensor in graph.initializer}
-    for node in [node for node in graph.node if node.op_type == "Identity"]:
-        tensor = stored.get(node.input[0])
-        if tensor is not None:
-            copy = graph.initializer.add()
-            copy.CopyFrom(tensor)
-            copy.name = node.output[0]
-            stored[copy.name] = copy
-            graph.node.remove(node)
-
-
-class _Calibration(CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, inputs: NDArray[Any]) -> None:
-        self._batches: Iterator[dict[str, NDArray[Any]]] = iter(
-            [
-                {INPUT: inputs[start : start + CALIBRATION_BATCH]}
-                for start in range(0, len(inputs), CALIBRATION_BATCH)
-            ]
-        )
-
-    def get_next(self) -> dict[str, NDArray[Any]] | None:
-        return next(self._batches, None)
+    onnx.save(_halved(model) if bits == 16 else _packed(model, bits), target)
+    return 0
 
 
 def _halved(model: onnx.ModelProto) -> onnx.ModelProto:

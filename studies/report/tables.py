@@ -113,13 +113,19 @@ def _front_row(view: StudyView, row: FrontRow) -> str:
         + _number(quantities.count(row.green_score))
         + f"<td class='number'>{_reading(outcome.inference)}</td>"
         + _number(quantities.seconds(outcome.latency_seconds))
-        + _number(str(row.candidate.precision.bits))
+        + _bits(row)
         + _number(quantities.size(outcome.artefact_bytes))
         + (_zipped(outcome) if _has_zeros(view) else "")
         + _number(quantities.count(outcome.parameters))
         + _number(quantities.UNAVAILABLE if row.probability is None else f"{row.probability:.0%}")
         + f"<td class='verdict'>{verdict}</td></tr>"
     )
+
+
+def _bits(row: FrontRow) -> str:
+    floating = row.outcome.floating_layers
+    note = f" <small>{floating} layer{'s' * (floating > 1)} at 32</small>" if floating else ""
+    return f"<td class='number'>{row.candidate.precision.bits}{note}</td>"
 
 
 def _has_zeros(view: StudyView) -> bool:

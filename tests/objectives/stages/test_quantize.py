@@ -13,12 +13,8 @@ from torch import Tensor, nn
 from greenfront.errors import TrialFailed, UsageError
 from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.export import INPUT, OUTPUT, is_packed, to_onnx
-from greenfront.objectives.stages.quantize import (
-    Int8Choice,
-    Int8Recipe,
-    fastest_int8,
-    quantize,
-)
+from greenfront.objectives.stages.int8 import Int8Choice, Int8Recipe, fastest_int8
+from greenfront.objectives.stages.quantize import quantize
 from greenfront.objectives.stages.reality import executed_operators
 from greenfront.spaces.candidate import Precision
 

@@ -10,8 +10,9 @@ from torch.nn.utils import parametrize
 
 from greenfront.objectives.stages.export import to_onnx, weight_count
 from greenfront.objectives.stages.fake_quant import fake_quantized
+from greenfront.objectives.stages.int8 import Int8Recipe
 from greenfront.objectives.stages.prune import prune
-from greenfront.objectives.stages.quantize import Int8Recipe, quantize
+from greenfront.objectives.stages.quantize import quantize
 from greenfront.objectives.stages.reality import Claim, unreal
 from greenfront.objectives.stages.sparsify import (
     LARGEST_SHARE,
