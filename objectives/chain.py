@@ -287,7 +287,7 @@ class Chain:
 
     def _say(self, what: str, batch: int) -> Callable[[EpochReport], None]:
         def say(report: EpochReport) -> None:
-            short = f", {report.at_once} at once: memory is short" if report.at_once < batch else ""
+            short = f", {report.at_once} at once to spare memory" if report.at_once < batch else ""
             self.host.progress(
                 f"{what}, epoch {report.epoch} of {report.epochs}: {report.accuracy:.1%}{short}"
             )

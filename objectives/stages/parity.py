@@ -13,7 +13,7 @@ from greenfront.objectives.stages.examples import Examples
 
 __all__ = ["Parity", "parity"]
 
-CHUNK = 64
+CHUNK = 32
 """Examples a pass: bounds memory, not results."""
 
 

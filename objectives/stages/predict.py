@@ -11,7 +11,7 @@ from greenfront.objectives.stages.examples import trimmed
 
 __all__ = ["in_chunks", "predict"]
 
-CHUNK_NUMBERS, FEWEST_AT_ONCE, MOST_AT_ONCE = 2**20, 16, 128
+CHUNK_NUMBERS, FEWEST_AT_ONCE, MOST_AT_ONCE = 2**20, 16, 32
 """Inputs a forward pass where no gradient is kept: bounds memory, not results."""
 
 

@@ -12,7 +12,7 @@ from greenfront.objectives.stages.examples import Examples
 
 __all__ = ["torch_error", "write_torch_file"]
 
-CHUNK = 64
+CHUNK = 32
 
 
 def write_torch_file(model: nn.Module, examples: Examples, path: Path) -> None:

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from greenfront.errors import TrialFailed, UsageError
 from greenfront.objectives.memory import is_out_of_memory
+from greenfront.objectives.stages.activations import parts_of_batch
 from greenfront.objectives.stages.augment import draw_moves, move_images
 from greenfront.objectives.stages.compiling import Forward
 from greenfront.objectives.stages.distil import Lessons, criterion
@@ -39,7 +40,7 @@ class EpochReport:
         epoch: From 1.
         epochs: At most.
         accuracy: On the validation split, 0 to 1.
-        at_once: Examples in memory at once: less than a batch where memory was short.
+        at_once: Examples in memory at once: less than a batch where that would take too much.
     """
 
     epoch: int
@@ -90,8 +91,8 @@ def train(
 
     A short linear warm-up to the peak rate, then a cosine to zero, over ``epochs`` or
     ``fine_tune_epochs``: a pruned network has lost enough to need the full rate again. Images of
-    training batches are augmented, those of the validation split never. A batch that does not fit
-    into memory is computed in halves, quarters, and so on.
+    training batches are augmented, those of the validation split never. A batch that would take too
+    much memory is computed in parts, and in halves of these where they do not fit, either.
 
     Args:
         model: On the device of ``data``. Weights without gradient stay as they are.
@@ -122,7 +123,6 @@ def train(
     # One generator for the order and one for the moves: these change nothing in the order.
     order, motion = (torch.Generator().manual_seed(number) for number in (seed, seed + 1))
     device, kind = examples.inputs.device, training.augmentation
-    parts = 1
     best_loss, best_epoch, best_weights = math.inf, 0, copy.deepcopy(model.state_dict())
     with (
         criterion(model, examples, head, distillation, lessons, seed) as loss_of,
@@ -135,6 +135,7 @@ def train(
             body_rate=body_rate,
             layer_decay=training.layer_decay,
         )
+        parts = parts_of_batch(model, examples.inputs[:2], training.batch_size)
         mover = optimizer(training, shares, loss_of.weights)
         schedule = torch.optim.lr_scheduler.LambdaLR(mover, warm_cosine(epochs * batches))
 
