@@ -188,6 +188,7 @@ def test_json_has_the_promised_keys(
             "theoretical_bytes": 1000 * candidate(0).precision.bits / 8,
             "max_error": None,
             "agreement": None,
+            "floating_layers": 0,
             "parameters": 1000,
             "flops": 2000,
             "pruned_ratio": 0.25,
