@@ -154,6 +154,8 @@ def test_values_that_are_not_finite_fail() -> None:
     result = optimize_problem(Endless(), trials=8)
     states = {row.choice["dish"]: row.state for row in result.trials}
     assert states == {"a": "failed", "b": "complete"}
+    reasons = {row.reason for row in result.trials if row.state == "failed"}
+    assert reasons == {"the values (nan, 1.0) are not finite"}
 
 
 def test_an_error_of_the_problem_itself_is_raised() -> None:
