@@ -8,39 +8,30 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from greenfront.errors import MeterError, TrialFailed, TrialStopped, UsageError
-from greenfront.objectives.host import Frames
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.lease import GpuLease
-from greenfront.objectives.metering.meter import Component
 from greenfront.objectives.metering.process_tree import tree_rss_bytes
-from greenfront.objectives.metering.stopwatch import CARRIED, Stopwatch
+from greenfront.objectives.metering.stopwatch import Stopwatch
 from greenfront.objectives.outcome import Sizing
-from greenfront.objectives.readings import Reading
 from greenfront.search.interruption import Interrupted
 from greenfront.search.workers.channel import Channel, Message
-from greenfront.studies.ledger import WAITING
+from greenfront.search.workers.phase_meter import Charge, PhaseMeter
 
-__all__ = ["CallHooks", "Charge", "Evaluator", "EvaluatorSettings"]
+__all__ = ["CallHooks", "Evaluator", "EvaluatorSettings"]
 
 POLL_SECONDS = 0.25
 FLUSH_SECONDS = 5.0
 """A long window is written to the ledger piece by piece: a kill loses less than ten seconds."""
 
-BETWEEN = "overhead"
-"""Phase of what an evaluator does between windows: imports, messages, loading and saving."""
-
 GRACE_SECONDS = 10.0
-
-Charge = Callable[[str, Mapping[Component, Reading], float, float], None]
-"""Takes a phase, its readings by component, and when it began and ended (Unix seconds)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,53 +85,6 @@ class CallHooks:
     hold: Callable[[Callable[[float], None]], None] = _go_on
 
 
-@dataclass
-class _Meter:
-    """Cuts the life of one evaluator into phases; every moment is charged to one.
-
-    A GPU counts whatever runs on it, so it is this evaluator's only while it holds the lease.
-    """
-
-    stopwatch: Stopwatch
-    frames: Frames = field(default_factory=Frames)
-    since: float = field(default_factory=time.time)
-    leased: bool = False
-
-    def cut(self, charge: Charge, *, cpu_seconds: float | None = None) -> None:
-        """Charges what has passed since the last cut to the innermost phase."""
-        now = time.time()
-        unused: tuple[Component, ...] = () if self.leased else ("gpu",)
-        laps = self.stopwatch.lap(cpu_seconds=cpu_seconds, drop=unused)
-        self.frames.add(laps)
-        told = {c: lap for c, lap in laps.items() if CARRIED not in lap.flags}
-        if told:
-            charge(self.frames.innermost(BETWEEN), told, self.since, now)
-        self.since = now
-
-    def set_aside(self, charge: Charge) -> None:
-        """Charges what has passed since the last cut to waiting, and to no open window."""
-        frames, self.frames = self.frames, Frames()
-        self.frames.begin(WAITING)
-        try:
-            with contextlib.suppress(MeterError):  # it has just died: the pipe tells
-                self.cut(charge)
-        finally:
-            self.frames = frames
-
-    def begin(self, phase: str, charge: Charge) -> None:
-        """Opens a window."""
-        self.cut(charge)
-        self.frames.begin(phase)
-
-    def end(self, charge: Charge, depth: int | None = None) -> dict[Component, Reading]:
-        """Closes the innermost window, or all down to a depth; returns the last one's readings."""
-        self.cut(charge)
-        while pause_seconds := self.stopwatch.pause_seconds:
-            time.sleep(pause_seconds)
-            self.cut(charge)
-        return self.frames.end(depth)
-
-
 class Evaluator:
     """One evaluator process: started, called, and replaced by a new object when it has died.
 
@@ -177,7 +121,7 @@ class Evaluator:
             )
         os.close(descriptor)
         self.peak_memory_bytes = 0
-        self._meter = _Meter(Stopwatch(instruments, self._process.pid))
+        self._meter = PhaseMeter(Stopwatch(instruments, self._process.pid))
         self._lease = GpuLease(instruments.gpu_uuids)
         self._alive = True
         self._held_seconds = 0.0

@@ -28,7 +28,8 @@ from greenfront.objectives.metering.rapl import RaplMeter
 from greenfront.objectives.readings import Reading
 from greenfront.search.interruption import Interrupted
 from greenfront.search.workers import local
-from greenfront.search.workers.local import CallHooks, Charge, Evaluator, EvaluatorSettings
+from greenfront.search.workers.local import CallHooks, Evaluator, EvaluatorSettings
+from greenfront.search.workers.phase_meter import Charge
 from greenfront.studies.ledger import Ledger, spent_by, spent_in_all
 from greenfront.studies.storage import Storage
 
