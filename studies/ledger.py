@@ -165,6 +165,7 @@ class Ledger:
             {
                 "study_id": self.study_id,
                 "run_id": self.run_id,
+                "worker": worker,
                 "number": number,
                 "phase": phase,
                 "component": component,
@@ -266,9 +267,10 @@ def spent_by(storage: Storage, study_id: int, what: str) -> dict[str, Spent]:
     Args:
         storage: The database.
         study_id: Optuna's number of the study.
-        what: ``"phase"``, ``"component"``, ``"kind"``, ``"run"``, ``"trial"`` or ``"state"``: that
-            of the trial, where attempts that were interrupted and queued again are
-            ``"interrupted"`` and what belongs to no trial is ``"search"``.
+        what: ``"phase"``, ``"component"``, ``"kind"``, ``"run"``, ``"worker"`` (of a run; what
+            belongs to none is ``"search"``), ``"trial"`` or ``"state"``: that of the trial, where
+            attempts that were interrupted and queued again are ``"interrupted"`` and what belongs
+            to no trial is ``"search"``.
 
     Returns:
         From part to spending, the largest first.
@@ -280,11 +282,16 @@ def spent_by(storage: Storage, study_id: int, what: str) -> dict[str, Spent]:
         (trials.state.is_(None) | (trials.state == "requeued"), "interrupted"),
         else_=trials.state,
     )
+    worker = sa.case(
+        (ledger.worker.is_(None), "search"),
+        else_=ledger.run_id + " worker " + sa.cast(ledger.worker, sa.String),
+    )
     part = {
         "phase": ledger.phase,
         "component": ledger.component,
         "kind": ledger.kind,
         "run": ledger.run_id,
+        "worker": worker,
         "trial": numbers,
         "state": state,
     }[what]

@@ -95,6 +95,7 @@ ledger_table = sa.Table(
     sa.Column("entry_id", sa.Integer, primary_key=True),
     sa.Column("study_id", sa.Integer, nullable=False, index=True),
     sa.Column("run_id", sa.String(32), nullable=False),
+    sa.Column("worker", sa.Integer),
     sa.Column("number", sa.Integer),
     sa.Column("phase", sa.String(64), nullable=False),
     sa.Column("component", sa.String(16), nullable=False),
@@ -111,7 +112,7 @@ ledger_table = sa.Table(
     sa.Column("started_at", sa.Float, nullable=False),
     sa.Column("ended_at", sa.Float, nullable=False),
 )
-"""Append only: what was spent, on which trial and phase, and when."""
+"""Append only: what was spent, on which trial and phase, by which worker of a run, and when."""
 
 moments_table = sa.Table(
     "greenfront_moments",
@@ -221,12 +222,18 @@ class Storage:
         raise AssertionError("unreachable")
 
     def _complete(self) -> None:
-        """Makes the tables of ours that are missing: a study of an older version lacks some."""
+        """Makes what is missing of our tables: a study of an older version lacks some."""
         with self.engine.connect() as connection:
-            present = set(sa.inspect(connection).get_table_names())
-        if not present.issuperset(_metadata.tables):
+            present = sa.inspect(connection)
+            tables = set(present.get_table_names())
+            ledger = ledger_table.name
+            columns = {c["name"] for c in present.get_columns(ledger)} if ledger in tables else None
+        if not tables.issuperset(_metadata.tables):
             with self.writing() as connection:
                 _metadata.create_all(connection)
+        if columns is not None and "worker" not in columns:
+            with self.writing() as connection:
+                connection.execute(sa.DDL(f"ALTER TABLE {ledger} ADD COLUMN worker INTEGER"))
 
     @classmethod
     def existing(cls, url: str) -> Storage | None:

@@ -237,6 +237,17 @@ def test_the_search_itself_is_metered(url: str) -> None:
     assert result.spent.kwh == pytest.approx(parts["search"].kwh + parts["evaluate"].kwh)
 
 
+def test_each_worker_has_its_part_of_the_ledger(url: str) -> None:
+    result = optimize_problem(ZDT1(), trials=12, storage=url, workers=2, instruments=detect())
+    storage = Storage(url, create=False)
+    parts = spent_by(storage, 1, "worker")
+    storage.close()
+    ours = {part.partition(" ")[2] for part in parts}
+    assert ours <= {"worker 0", "worker 1", ""}
+    assert "search" in parts
+    assert sum(part.kwh for part in parts.values()) == pytest.approx(result.spent.kwh, rel=1e-9)
+
+
 class Killed(BaseException):
     """Stands for kill -9: nothing in the engine may catch it on the way out of a write."""
 

@@ -45,7 +45,7 @@ def test_a_window_is_written_component_by_component(storage: Storage) -> None:
     query = sa.select(ledger_table).order_by(ledger_table.c.entry_id)
     with storage.reading() as connection:
         rows = [dict(row._mapping) for row in connection.execute(query)]
-    same = {"study_id": STUDY, "run_id": "run", "number": 3, "phase": "train"}
+    same = {"study_id": STUDY, "run_id": "run", "worker": None, "number": 3, "phase": "train"}
     same |= {"started_at": 1.0, "ended_at": 5.0}
     for row in rows:
         del row["entry_id"]

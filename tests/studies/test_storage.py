@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from greenfront.errors import StorageError
+from greenfront.studies.ledger import spent_by
 from greenfront.studies.record import StudyRecord, study_names
 from greenfront.studies.storage import DEFAULT_URL, Storage, studies_table
 
@@ -117,6 +118,20 @@ def test_what_is_kept_is_found_again(storage_url: str) -> None:
         assert study_names(again) == ["wine"]
         assert optuna.get_all_study_names(again.optuna) == ["wine"]
         again.close()
+
+
+def test_a_ledger_of_an_older_version_gets_what_it_lacks(storage_url: str) -> None:
+    Storage(storage_url).close()
+    engine = sa.create_engine(storage_url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE greenfront_ledger DROP COLUMN worker"))
+    engine.dispose()
+    opened = Storage(storage_url, create=False)
+    with opened.reading() as connection:
+        columns = {c["name"] for c in sa.inspect(connection).get_columns("greenfront_ledger")}
+    assert "worker" in columns
+    assert spent_by(opened, 1, "worker") == {}
+    opened.close()
 
 
 def test_none_in_json_columns_is_null(storage: Storage) -> None:

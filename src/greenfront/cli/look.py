@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["front", "ledger", "report", "studies", "whatif"]
 
-PARTS = ("phase", "state", "trial", "kind", "component", "run")
+PARTS = ("phase", "state", "trial", "kind", "component", "run", "worker")
 
 
 def studies(storage: StorageUrl = DEFAULT_STORAGE, as_json: AsJson = False) -> None:
