@@ -22,8 +22,8 @@ INPUT, OUTPUT = "input", "logits"
 PACKED = ("greenfront.weights", "packed")
 """Property of files whose weights are unpacked once, when they are loaded."""
 OPSET = 18
-PROBES = ((2, 5), (3, 7), (8, 4))
-"""Batches, and lengths of their sequences, with which constants are told from sizes."""
+PROBES = (2, 3, 8)
+"""Batches with which constants are told from sizes."""
 UNTRACEABLE = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 """What an exporter raises for a module that it cannot follow."""
 COUNTED = tuple(
@@ -131,9 +131,15 @@ def _capture(
 
 
 def _probes(example: Tensor) -> list[dict[str, NDArray[Any]]]:
+    """Batches of an example; sequences are cut to lengths over the whole range that is used."""
     row = example[0].detach().cpu().numpy()
-    fixed = row.shape if example.is_floating_point() else None
-    return [{INPUT: np.resize(row, (count, *(fixed or (length,))))} for count, length in PROBES]
+    longest = max(2, len(row))
+    lengths = (longest, (longest + 1) // 2, 1)
+    shapes = [row.shape if example.is_floating_point() else (length,) for length in lengths]
+    return [
+        {INPUT: np.resize(row, (count, *shape))}
+        for count, shape in zip(PROBES, shapes, strict=True)
+    ]
 
 
 def _bare(model: onnx.ModelProto) -> onnx.ModelProto:

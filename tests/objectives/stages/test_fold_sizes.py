@@ -39,7 +39,7 @@ class SplitByTheBatch(nn.Module):
 
 
 class OfAnyLength(nn.Module):
-    """Its answers depend on the length of the sequence."""
+    """Its answers depend on the length of the sequence, and on how many fours are in it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class OfAnyLength(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         places = torch.arange(tokens.shape[1])
-        return (self.table(tokens) * places[:, None]).sum(1) / tokens.shape[1]
+        return (self.table(tokens) * places[:, None]).sum(1) / (tokens.shape[1] // 4 + 1)
 
 
 def answers(path: Path, inputs: np.ndarray) -> np.ndarray:
