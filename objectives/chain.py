@@ -23,6 +23,7 @@ from greenfront.objectives.host import Host
 from greenfront.objectives.networks import Networks, family_of
 from greenfront.objectives.readings import Reading, total
 from greenfront.objectives.stages.distil import Lessons, load_lessons, save_lessons, teach
+from greenfront.objectives.stages.evaluate import Measuring
 from greenfront.objectives.stages.fake_quant import fake_quantized
 from greenfront.objectives.stages.importance import load_importance
 from greenfront.objectives.stages.lineage import Kept, LineageStore, lineage_key
@@ -75,7 +76,7 @@ class Chain:
         store: Where stage outputs are kept.
         host: Meters the phases.
         seed: Of the study; each training adds its own lineage.
-        threads: Of the runtime, where int8 recipes are compared.
+        measuring: See :class:`Exporting`.
         teacher: The candidate that students learn from; ``None`` where none is distilled.
         torch_file: See :class:`Exporting`.
     """
@@ -87,7 +88,7 @@ class Chain:
         host: Host,
         *,
         seed: int,
-        threads: int,
+        measuring: Measuring,
         teacher: Candidate | None = None,
         torch_file: bool = False,
     ) -> None:
@@ -98,7 +99,7 @@ class Chain:
         self.teacher = teacher
         self.stepping = Stepping(networks, store, host, seed=seed)
         self.exporting = Exporting(
-            networks, store, host, seed=seed, threads=threads, torch_file=torch_file
+            networks, store, host, seed=seed, measuring=measuring, torch_file=torch_file
         )
 
     def made(self, candidate: Candidate) -> Made:
@@ -134,7 +135,7 @@ class Chain:
         del knobs["pruning"], knobs["sparsity"], knobs["precision"]
         del knobs["training"]["fine_tune_epochs"]
         taught = candidate.distillation is not None and self.teacher is not None
-        teacher = self.teacher.key if taught and self.teacher else None
+        teacher = self._train_key(self.teacher) if taught and self.teacher else None
         knobs |= {"seed": self.seed, "teacher": teacher}
         weights = family_of(candidate).fingerprint()
         return lineage_key(

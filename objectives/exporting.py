@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import onnxruntime
 import torch
 from torch import nn
 
 from greenfront.objectives.host import Host
 from greenfront.objectives.networks import Networks, family_of
 from greenfront.objectives.readings import Reading
-from greenfront.objectives.stages.evaluate import open_artefact
+from greenfront.objectives.stages.evaluate import Measuring, open_artefact
 from greenfront.objectives.stages.examples import Examples, TrainingData
 from greenfront.objectives.stages.export import to_onnx, weight_count
 from greenfront.objectives.stages.int8 import Int8Choice, fastest_int8, has_vnni
@@ -51,7 +52,7 @@ class Exporting:
         store: Where files are kept.
         host: Meters the phases.
         seed: Of the study.
-        threads: Of the runtime, where int8 recipes are compared.
+        measuring: How predictions are measured, and so how int8 recipes are compared.
         torch_file: Whether to write a file for torch, too; always where networks are trained on a
             GPU, which ONNX Runtime as it is installed here would not use.
 
@@ -66,14 +67,14 @@ class Exporting:
         host: Host,
         *,
         seed: int,
-        threads: int,
+        measuring: Measuring,
         torch_file: bool = False,
     ) -> None:
         self.networks = networks
         self.store = store
         self.host = host
         self.seed = seed
-        self.threads = threads
+        self.measuring = measuring
         self.torch_file = torch_file or networks.device == "cuda"
         self.reduce_range = not has_vnni()
 
@@ -125,7 +126,7 @@ class Exporting:
                     floating = self.quantized(candidate, data, reference, path)
                 readings["quantize"] = window.total
             with self.host.phase("evaluate"):
-                session = open_artefact(path, self.threads)
+                session = open_artefact(path, self.measuring.threads)
                 compared = Examples(
                     data.validation.inputs[:COMPARED_EXAMPLES],
                     data.validation.labels[:COMPARED_EXAMPLES],
@@ -164,13 +165,21 @@ class Exporting:
             self.host.progress(f"no file for torch: it cannot follow the network ({reason})")
 
     def int8(self, name: str) -> Int8Choice:
-        """The int8 recipe that is fastest for a family on this machine.
+        """The int8 recipe that is fastest for a family, as this study measures, on this machine.
 
         Measured once, on the family's untrained baseline, and remembered.
         """
         baseline = self.networks.baseline(name)
+        threads, batch = self.measuring.threads, self.measuring.batch
         key = self.networks.family_key(
-            "int8", name, {"reduce_range": self.reduce_range, "threads": self.threads}
+            "int8",
+            name,
+            {
+                "reduce_range": self.reduce_range,
+                "threads": threads,
+                "batch": batch,
+                "onnxruntime": onnxruntime.__version__,
+            },
         )
 
         def make(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
@@ -184,7 +193,8 @@ class Exporting:
                     path,
                     self._calibration(data),
                     reduce_range=self.reduce_range,
-                    threads=self.threads,
+                    threads=threads,
+                    batch=batch,
                 )
                 path.unlink()
             return {"size": window.total}, choice.to_json()

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.stages.distil import Lessons
 from greenfront.objectives.stages.examples import TrainingData, encoded
 from greenfront.objectives.stages.lineage import lineage_key
@@ -72,21 +73,20 @@ class Networks:
         return Candidate(ArchitectureChoice(name, shape), placement=Placement(self.device))
 
     def family_key(self, stage: str, name: str, knobs: Mapping[str, Any]) -> str:
-        """Identity of what is measured once a family, on its baseline and this task's inputs.
+        """Identity of what is measured once a family, on its baseline, this task and this machine.
 
         Args:
             stage: What is measured.
             name: Of the family.
             knobs: What else it depends on.
         """
-        facts = self.task.facts
         return lineage_key(
             stage,
             architecture(name).fingerprint(),
             {
                 **self.baseline(name).to_json(),
-                "input": list(facts.input_shape),
-                "classes": facts.classes,
+                "task": self.task.facts.fingerprint,
+                "processor": describe_cpu().name,
                 **knobs,
             },
         )

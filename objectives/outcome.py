@@ -160,6 +160,11 @@ class Outcome:
     floating_layers: int = 0
 
     @property
+    def readings(self) -> tuple[Reading, ...]:
+        """Of the phases and of one prediction."""
+        return (*self.phases.values(), self.inference)
+
+    @property
     def making(self) -> Reading:
         """Sum of :attr:`phases`."""
         return total(self.phases.values())

@@ -47,7 +47,9 @@ def least_energy_kwh(sizing: Sizing, predictions: float) -> float | None:
 
 
 def co2_kg(outcome: Outcome, predictions: float, carbon: CarbonModel) -> float | None:
-    """CO₂ equivalent of the same energy and of the CPU time behind it (SCI, ISO/IEC 21031:2024).
+    """CO₂ equivalent of the same energy and of the time behind it (SCI, ISO/IEC 21031:2024).
+
+    Predictions are metered on the CPU, so only making uses up a GPU.
 
     Making and predictions each at their own intensity, which is never that of the moment at which
     the trial happened to run.
@@ -55,8 +57,9 @@ def co2_kg(outcome: Outcome, predictions: float, carbon: CarbonModel) -> float |
     making, inference = outcome.making, outcome.inference
     if making.kwh is None or inference.kwh is None:
         return None
-    made = carbon.making_co2_kg(making.kwh, making.cpu_seconds / 3600)
-    hours = predictions * inference.cpu_seconds / 3600
+    used = carbon.busy_hours("cpu", making) + carbon.busy_hours("gpu", making)
+    made = carbon.making_co2_kg(making.kwh, used)
+    hours = predictions * carbon.busy_hours("cpu", inference)
     return made + carbon.co2_kg(predictions * inference.kwh, hours)
 
 

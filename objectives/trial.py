@@ -79,7 +79,7 @@ class TrialRunner:
             store,
             host,
             seed=seed,
-            threads=measuring.threads,
+            measuring=measuring,
             teacher=teacher,
             torch_file=torch_file,
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from greenfront.errors import DataError
 from greenfront.objectives.carbon.schedule import Decision, decide
-from greenfront.objectives.carbon.traces import as_instant
+from greenfront.objectives.carbon.traces import Trace, as_instant
 from greenfront.search.outlook import Outlook
 from greenfront.studies.clock import Clock
 from greenfront.studies.ledger import Basis, Moment
@@ -249,9 +249,10 @@ class CarbonGate:
         present = as_instant(now)
         with self._lock:
             try:
-                trace = self._outlook.ahead(now, deadline)
+                trace = self._ahead(now)
                 horizon = min(deadline, trace.end.timestamp())
-                if now < horizon < deadline and work < deadline - now:
+                planned = self._settings.pause_above is None
+                if planned and now < horizon < deadline and work < deadline - now:
                     work, deadline = foreseen(work, horizon - now, deadline - now), horizon
                 decision = decide(
                     present,
@@ -268,6 +269,17 @@ class CarbonGate:
             self._open_until = self._clock.wall(decision.until.timestamp()) if decision.run else 0.0
         self._tell(decision)
         return decision
+
+    def _ahead(self, now: float) -> Trace:
+        """What the decision needs: the hours ahead, or this moment where that is all there is."""
+        try:
+            return self._outlook.ahead(now, self._settings.deadline)
+        except DataError:
+            known = self._outlook.known(now)
+            # Whether it is green enough now needs no forecast.
+            if self._settings.pause_above is None or known is None:
+                raise
+            return known
 
     def _tell(self, decision: Decision) -> None:
         """Says once that it waits, or why it cannot; that all is well needs no word."""

@@ -20,6 +20,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 import optuna
+import sqlalchemy as sa
 
 from greenfront.errors import SearchAborted, TrialFailed, TrialStopped
 from greenfront.objectives.metering.instruments import Instruments
@@ -36,7 +37,7 @@ from greenfront.search.status import Observer, Status
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import Choice
 from greenfront.studies.budget import Budget
-from greenfront.studies.ledger import Ledger, spent_in_all
+from greenfront.studies.ledger import Charged, Ledger, spent_in_all
 from greenfront.studies.record import StudyRecord
 from greenfront.studies.runs import (
     HEARTBEAT_SECONDS,
@@ -318,7 +319,7 @@ class Engine(Generic[C]):
             for trial in self.study.get_trials(deepcopy=False)
             if trial.system_attrs.get("fixed_params")
         }
-        for point in self.problem.first_generation()[: self.budget.trials]:
+        for point in self.problem.first_generation():  # a budget may be raised later
             if self.problem.space.decode(point).key not in known:
                 self.study.enqueue_trial(dict(point))
         self.record.update(self.storage, queued=True)
@@ -387,23 +388,27 @@ class Engine(Generic[C]):
         if self._instruments is not None:
             stopwatch = Stopwatch(self._instruments, os.getpid(), clock=time.process_time)
         since = time.time()
+        owed: list[Charged] = []
 
         def beat() -> None:
             nonlocal since
-            self.run.beat()
             if stopwatch is not None:
                 now = time.time()
                 readings = resolved(stopwatch.lap())
                 if readings:
-                    self.ledger.charge(
-                        "search", readings, number=None, started_at=since, ended_at=now
-                    )
+                    owed.append(Charged("search", readings, since, now))
                 since = now
+            self.run.beat()
+            while owed:
+                self.ledger.settle(owed[0])
+                del owed[0]
 
         def keep_beating() -> None:
             while not over.wait(HEARTBEAT_SECONDS):
-                beat()
-                self._show()
+                # A database that is away for a moment must not end the heartbeat for good.
+                with contextlib.suppress(sa.exc.DBAPIError):
+                    beat()
+                    self._show()
 
         thread = threading.Thread(target=keep_beating, name="heartbeat", daemon=True)
         thread.start()

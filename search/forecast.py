@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from greenfront.objectives.carbon.footprint import CarbonModel
-from greenfront.objectives.metering.instruments import choose
+from greenfront.objectives.metering.instruments import open_instruments
 from greenfront.objectives.metering.meter import Component
 from greenfront.objectives.outcome import Sizing
-from greenfront.objectives.readings import JOULES_PER_KWH, Reading
+from greenfront.objectives.readings import JOULES_PER_KWH, Reading, total
 from greenfront.search.networks import NetworkProblem, explore
 from greenfront.search.outlook import Outlook
 from greenfront.search.schedule_forecast import ScheduleForecast, schedule_forecast
@@ -44,7 +45,8 @@ class Sample:
         epoch: Energy of one epoch of training.
         epoch_seconds: Wall time of one epoch.
         sizing: Its untrained, compressed graph.
-        trial_kwh: What a whole trial of it will cost at most.
+        trial_kwh: What a whole trial of it will cost at most; ``None`` where no instrument could
+            tell what the epoch cost.
         trial_seconds: How long that will take at most.
     """
 
@@ -53,7 +55,7 @@ class Sample:
     epoch: Reading
     epoch_seconds: float
     sizing: Sizing
-    trial_kwh: float
+    trial_kwh: float | None
     trial_seconds: float
 
     def to_json(self) -> dict[str, Any]:
@@ -75,12 +77,13 @@ class Forecast:
         space_size: Number of distinct candidates; ``None`` where a knob is a continuum.
         knobs: Names of what is searched.
         trials: In all; ``None`` without such a budget.
-        kwh: Upper estimate: no early stopping, nothing shared between trials.
+        kwh: Upper estimate: no early stopping, nothing shared between trials. ``None`` without a
+            number of trials, and where the energy of one that was tried is unavailable.
         low_kwh: Lower end of the same, by the readings' own range.
         high_kwh: Upper end of the same.
         co2_kg: Of ``kwh``.
         minutes: With the study's workers.
-        kind: Of the readings.
+        kind: Of the readings of the epochs, the worst one's.
         samples: What was tried.
         remarks: Whether budgets and limits can be met, and what else one should know.
         schedule: What waiting for clean hours saves; ``None`` where the study does not wait, or
@@ -107,16 +110,22 @@ class Forecast:
         return {**asdict(self), "samples": [sample.to_json() for sample in self.samples]}
 
 
-def forecast(file: StudyFile) -> Forecast:
+def forecast(file: StudyFile, say: Callable[[str], None] = lambda _message: None) -> Forecast:
     """Tries one epoch of the baselines and a few random candidates; keeps nothing.
+
+    Args:
+        file: The study.
+        say: Hears what there is to wait for.
 
     Raises:
         UsageError: The data cannot be used.
+        MeterError: A source of energy that the study needs does not work here, or the machine is
+            too busy to tell what it draws while it idles.
         TrialFailed: A candidate could not be tried.
     """
     trace, outlook = study_outlook(file)
     with tempfile.TemporaryDirectory(prefix="greenfront-plan-") as folder:
-        instruments = choose(file.metering.settings())
+        instruments = open_instruments(file.metering.settings(), say=say)
         evaluator, facts, instruments, _ = explore(file, instruments, Path(folder))
         try:
             problem = NetworkProblem(file, replace(facts, trace=trace), instruments)
@@ -148,27 +157,29 @@ def _sample(evaluator: Evaluator, candidate: Candidate, baseline: bool) -> Sampl
     epoch = Reading.from_json(evaluator.call("epoch", candidate.to_json(), hooks))
     training = candidate.training
     epochs = training.epochs + (training.fine_tune_epochs if candidate.pruning.ratio else 0)
-    share = epoch.joules or 0.0
     measuring = (1 + MEASURING_SHARE) * sizing_seconds
-    # Sizing and measuring keep one thread busy, as training does: the same joules a CPU second.
-    per_second = share / epoch.cpu_seconds if epoch.cpu_seconds else 0.0
+    trial_kwh = None
+    if epoch.joules is not None:
+        # Sizing and measuring keep one thread busy, as training does: the same joules a CPU second.
+        per_second = epoch.joules / epoch.cpu_seconds if epoch.cpu_seconds else 0.0
+        trial_kwh = (epochs * epoch.joules + per_second * measuring) / JOULES_PER_KWH
     return Sample(
         candidate=candidate.describe(),
         baseline=baseline,
         epoch=epoch,
         epoch_seconds=epoch.wall_seconds,
         sizing=sizing,
-        trial_kwh=(epochs * share + per_second * measuring) / JOULES_PER_KWH,
+        trial_kwh=trial_kwh,
         trial_seconds=epochs * epoch.wall_seconds + measuring,
     )
 
 
 def _extrapolate(file: StudyFile, problem: NetworkProblem, samples: list[Sample]) -> Forecast:
     trials = file.budget.trials
-    mean_kwh = float(np.mean([sample.trial_kwh for sample in samples]))
+    mean_kwh = _mean_kwh(samples)
     mean_seconds = float(np.mean([sample.trial_seconds for sample in samples]))
     epoch = samples[0].epoch
-    kwh = None if trials is None else trials * mean_kwh
+    kwh = None if trials is None or mean_kwh is None else trials * mean_kwh
     relative = [
         None if end is None or not epoch.joules or kwh is None else kwh * end / epoch.joules
         for end in (epoch.low_joules, epoch.high_joules)
@@ -187,14 +198,20 @@ def _extrapolate(file: StudyFile, problem: NetworkProblem, samples: list[Sample]
         high_kwh=relative[1],
         co2_kg=None if kwh is None else _carbon(file, problem).making_co2_kg(kwh),
         minutes=None if trials is None else trials * mean_seconds / 60 / file.search.workers,
-        kind=epoch.kind,
+        kind=total(sample.epoch for sample in samples).kind,
         samples=tuple(samples),
         remarks=tuple(_remarks(file, problem, samples, kwh, mean_kwh)),
     )
 
 
+def _mean_kwh(samples: list[Sample]) -> float | None:
+    """Of a trial; ``None`` if that of any sample is unknown: the rest is not like it."""
+    known = [sample.trial_kwh for sample in samples if sample.trial_kwh is not None]
+    return float(np.mean(known)) if len(known) == len(samples) else None
+
+
 def _carbon(file: StudyFile, problem: NetworkProblem) -> CarbonModel:
-    return file.carbon.model(problem.facts.trace)
+    return file.carbon.study_model(problem.facts)
 
 
 def _remarks(
@@ -202,11 +219,17 @@ def _remarks(
     problem: NetworkProblem,
     samples: list[Sample],
     kwh: float | None,
-    mean_kwh: float,
+    mean_kwh: float | None,
 ) -> list[str]:
     remarks: list[str] = []
     budget = file.budget.kwh
-    if budget is not None and mean_kwh > 0:
+    if mean_kwh is None:
+        why = {flag for s in samples if s.epoch.joules is None for flag in s.epoch.flags}
+        remarks.append(
+            "what trials cost cannot be told: the energy of an epoch is unavailable "
+            f"({'; '.join(sorted(why)) or 'no reason given'})"
+        )
+    elif budget is not None and mean_kwh > 0:
         remarks.append(
             f"the energy budget of {budget:g} kWh is enough for some {budget / mean_kwh:.0f} trials"
             if kwh is None or kwh > budget

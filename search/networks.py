@@ -53,7 +53,7 @@ def start_evaluator(
         TrialFailed: It died.
     """
     place = Path(file.study.cache) if cache is None else cache
-    resolution = max(m.resolution_seconds for m in instruments.meters if m.component == "cpu")
+    resolution = max(m.resolution_seconds for m in instruments.meters if m.component != "gpu")
     memory = file.limits.memory_gb
     return Evaluator(
         EvaluatorSettings(
@@ -143,7 +143,7 @@ def _with_families(
     families = list(file.families(facts))
     evaluator.call("check", families, hooks)
     if known is not None:
-        return replace(facts, int8=known.int8)
+        return replace(facts, int8=known.int8, threads=known.threads)
     if 8 in file.space.bits:
         return replace(facts, int8=evaluator.call("int8", families, hooks))
     return facts
@@ -176,7 +176,7 @@ class NetworkProblem(Problem[Candidate]):
         self.space = network_space(self.options)
         self.fidelities = (file.training.epochs,)
         self._instruments = instruments
-        self._carbon = file.carbon.model(facts.trace)
+        self._carbon = file.carbon.study_model(facts)
         self._baseline_keys = file.baseline_keys(facts)
         self._warm = [warm] if warm else []
         self._evaluator: Evaluator | None = None
@@ -258,8 +258,19 @@ class NetworkProblem(Problem[Candidate]):
         outcome = Outcome.from_json(value)
         values = values_of(outcome, self.file.objectives.predictions, self._carbon)
         if values is None:
-            raise TrialFailed("no reading", "no instrument could tell what a part of it cost")
-        return Evaluation(values, sum(spent), detail=outcome.to_json(), infeasible=outcome.unreal)
+            flags = ", ".join(sorted({f for r in outcome.readings for f in r.flags}))
+            raise TrialFailed(
+                "no reading",
+                "no instrument could tell what a part of it cost"
+                + (f" ({flags})" if flags else ""),
+            )
+        over = self._over_limit(outcome)
+        return Evaluation(
+            values,
+            sum(spent),
+            detail=outcome.to_json(),
+            infeasible=outcome.unreal if over is None else (*outcome.unreal, over),
+        )
 
     def repeat(self, candidate: Candidate, outcome: Outcome, hooks: CallHooks) -> Repeat | None:
         """Measures a finished trial's file again, in this worker's evaluator.
@@ -306,19 +317,26 @@ class NetworkProblem(Problem[Candidate]):
 
     def _objection(self, sizing: Sizing, attempt: Attempt) -> str | None:
         """Why no accuracy could make a candidate of this size worth its training."""
-        limits = self.file.limits
-        for name, value, limit in (
-            ("inference_joules", sizing.inference.joules, limits.inference_joules),
-            ("latency_seconds", sizing.latency_seconds, limits.latency_seconds),
-            ("artefact_bytes", sizing.artefact_bytes, limits.artefact_bytes),
-        ):
-            if value is not None and limit is not None and value > limit:
-                return f"{name} {value:.4g} is over the limit of {limit:.4g}"
+        over = self._over_limit(sizing)
+        if over is not None:
+            return over
         energy = least_energy_kwh(sizing, self.file.objectives.predictions)
         if energy is None:
             return None
         least = SIZING_MARGIN * energy
         return attempt.hopeless((1.0, least, self._carbon.co2_kg(least)))
+
+    def _over_limit(self, measured: Sizing | Outcome) -> str | None:
+        """What a model costs more than ``[limits]`` allow, as sized or as delivered."""
+        limits = self.file.limits
+        for name, value, limit in (
+            ("inference_joules", measured.inference.joules, limits.inference_joules),
+            ("latency_seconds", measured.latency_seconds, limits.latency_seconds),
+            ("artefact_bytes", measured.artefact_bytes, limits.artefact_bytes),
+        ):
+            if value is not None and limit is not None and value > limit:
+                return f"{name} {value:.4g} is over the limit of {limit:.4g}"
+        return None
 
 
 def _nobody(

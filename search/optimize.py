@@ -167,13 +167,7 @@ def search_study(
     ledger = Ledger(storage, record.study_id, run.run_id, carbon, moments)
     try:
         for cost in prepaid:
-            ledger.charge(
-                cost.phase,
-                cost.readings,
-                number=None,
-                started_at=cost.started_at,
-                ended_at=cost.ended_at,
-            )
+            ledger.settle(cost)
         with contextlib.ExitStack() as stack:
             gate = None
             if electricity is not None and moments is not None:

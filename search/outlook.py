@@ -38,6 +38,11 @@ STALE_SECONDS = 3 * 3600.0
 
 PAST_DAYS = 28
 
+HOUR_SECONDS = 3600.0
+
+FORESEEN_SECONDS = 24 * HOUR_SECONDS
+"""A service's own forecast of so many hours is taken as it is; a shorter one is continued."""
+
 Note = Callable[[str], None]
 
 
@@ -51,9 +56,15 @@ class Outlook(Protocol):
     def ahead(self, now: float, deadline: float) -> Trace:
         """Known or forecast intensity from now on.
 
+        A deadline that has passed is no reason to say nothing.
+
         Raises:
             DataError: Nothing can be said; the message says why.
         """
+        ...
+
+    def known(self, now: float) -> Trace | None:
+        """What tells the intensity of this moment, whatever follows; ``None``: nothing does."""
         ...
 
     def running(self, note: Note) -> AbstractContextManager[None]:
@@ -68,10 +79,12 @@ class Outlook(Protocol):
 def continued(trace: Trace, now: float, deadline: float) -> Trace:
     """A trace from now on: what it knows, and beyond that a forecast from its past.
 
+    It reaches an hour ahead at least, also where the deadline has passed.
+
     Raises:
         DataError: Too little is known for a forecast.
     """
-    present = as_instant(now)
+    present, deadline = as_instant(now), max(deadline, now + HOUR_SECONDS)
     if trace.start <= present and trace.covers(present, as_instant(deadline)):
         return trace
     origin = max(now, trace.steps[-1].end_seconds)
@@ -87,6 +100,10 @@ def continued(trace: Trace, now: float, deadline: float) -> Trace:
     return Trace((*known, *told), trace.region, trace.source, trace.kind, trace.basis)
 
 
+def _with_present(trace: Trace, now: float) -> Trace | None:
+    return trace if trace.covers(as_instant(now), as_instant(now + 1)) else None
+
+
 class TraceOutlook:
     """What a file tells.
 
@@ -100,13 +117,18 @@ class TraceOutlook:
     def told(self, first: float, last: float) -> tuple[float, Basis] | None:
         """See :meth:`Outlook.told`."""
         start, end = as_instant(first), as_instant(last)
-        if not self._trace.covers(start, end):
+        # What lasts less than a microsecond has no instants.
+        if not start < end or not self._trace.covers(start, end):
             return None
         return self._trace.mean_between(start, end), "trace"
 
     def ahead(self, now: float, deadline: float) -> Trace:
         """See :meth:`Outlook.ahead`."""
         return continued(self._trace, now, deadline)
+
+    def known(self, now: float) -> Trace | None:
+        """See :meth:`Outlook.known`."""
+        return _with_present(self._trace, now)
 
     @contextlib.contextmanager
     def running(self, note: Note) -> Iterator[None]:
@@ -195,7 +217,7 @@ class LiveOutlook:
         """See :meth:`Outlook.told`."""
         trace = self._present()
         start, end = as_instant(first), as_instant(last)
-        if trace is None or not trace.covers(start, end):
+        if trace is None or not start < end or not trace.covers(start, end):
             return None
         guessed = any(
             step.estimated and step.start_seconds < last and step.end_seconds > first
@@ -208,9 +230,21 @@ class LiveOutlook:
         trace = self._present()
         if trace is None:
             raise DataError(f"{self._live.name}: {self._problem or 'has said nothing lately'}")
-        if trace.end > as_instant(now):
+        enough = min(max(deadline, now + HOUR_SECONDS), now + FORESEEN_SECONDS)
+        if trace.end >= as_instant(enough):
             return trace
-        return continued(trace, now, deadline)
+        try:
+            return continued(trace, now, deadline)
+        except DataError:
+            # Values of the present end within the hour: what reaches farther is a forecast.
+            if trace.end > as_instant(now + HOUR_SECONDS):
+                return trace
+            raise
+
+    def known(self, now: float) -> Trace | None:
+        """See :meth:`Outlook.known`."""
+        trace = self._present()
+        return None if trace is None else _with_present(trace, now)
 
     @contextlib.contextmanager
     def running(self, note: Note) -> Iterator[None]:

@@ -21,6 +21,7 @@ from greenfront.search.optimize import SearchResult, directions, search_study
 from greenfront.search.outlook import LiveOutlook, Outlook, TraceOutlook, live_source
 from greenfront.search.repeating import repeat_front
 from greenfront.search.status import Observer
+from greenfront.studies.carbon_section import embodied_objection
 from greenfront.studies.facts import StudyFacts, TraceFacts
 from greenfront.studies.ledger import Charged
 from greenfront.studies.record import StudyRecord, study_names
@@ -87,7 +88,7 @@ class Session:
             seed=file.study.seed,
             population=file.search.population,
             workers=file.search.workers,
-            carbon=file.carbon.model(self.problem.facts.trace),
+            carbon=file.carbon.study_model(self.problem.facts),
             electricity=self._electricity(record),
             instruments=self.instruments.of_a_supervisor(),
             prepaid=self.charged,
@@ -146,6 +147,9 @@ def open_session(
             evaluator, facts, instruments, charged = explore(file, instruments, known=known)
             stack.callback(evaluator.close, lambda *_: None)
             facts = replace(facts, trace=trace)
+            objection = embodied_objection(file.carbon.embodied, facts)
+            if record is None and objection is not None:
+                raise UsageError(f"[carbon] {objection}")
             problem = NetworkProblem(file, facts, instruments, warm=evaluator)
             stack.callback(problem.close)
             if record is not None:
@@ -182,11 +186,11 @@ def _same_trace(file: StudyFile, known: TraceFacts | None, trace: TraceFacts | N
 
 @contextlib.contextmanager
 def _nothing_left_of_a_refusal(cache: Path) -> Iterator[None]:
-    """Removes a cache folder that was made for input that was then refused."""
+    """Removes a cache folder that was made for input that was then refused, or for nothing."""
     was_there = cache.exists()
     try:
         yield
-    except UsageError:
+    except (UsageError, KeyboardInterrupt):
         if not was_there:
             shutil.rmtree(cache, ignore_errors=True)
         raise

@@ -23,6 +23,9 @@ from greenfront.spaces.space import SearchSpace
 
 __all__ = ["NetworkOptions", "baseline_candidates", "first_generation", "network_space"]
 
+LEAST_GRADUAL_EPOCHS = 4
+"""A step of gradual pruning takes two epochs of the fine-tuning: with fewer there is but one."""
+
 MOST_BITS_TUNED = 8
 """Half floats round too little for tuning to mend anything."""
 
@@ -187,7 +190,7 @@ def _decoder(options: NetworkOptions) -> Callable[[Point], Candidate]:
                 layer_decay=float(settings["layer_decay"]) if architecture(family).layered else 1.0,
                 compile=options.compile,
             ),
-            pruning=_pruning(settings, family),
+            pruning=_pruning(settings, family, options.fine_tune_epochs),
             precision=_precision(settings, family in options.int8_pays),
             distillation=Distillation(
                 float(settings["temperature"]),
@@ -203,7 +206,7 @@ def _decoder(options: NetworkOptions) -> Callable[[Point], Candidate]:
     return decode
 
 
-def _pruning(settings: Mapping[str, Value], family: str) -> Pruning:
+def _pruning(settings: Mapping[str, Value], family: str, fine_tune_epochs: int) -> Pruning:
     """Without a ratio nothing else of it matters: equal networks get equal candidates."""
     ratio = float(settings["pruning"])
     if ratio == 0.0 or architecture(family).cannot_prune is not None:
@@ -212,7 +215,7 @@ def _pruning(settings: Mapping[str, Value], family: str) -> Pruning:
         ratio,
         str(settings["pruning_scope"]),
         str(settings["importance"]),
-        bool(settings["gradual"]),
+        bool(settings["gradual"]) and fine_tune_epochs >= LEAST_GRADUAL_EPOCHS,
     )
 
 

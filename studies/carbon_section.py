@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -18,9 +19,9 @@ from greenfront.objectives.carbon.schedule import usual_best
 from greenfront.objectives.carbon.trace_files import read_trace
 from greenfront.objectives.carbon.traces import Trace
 from greenfront.studies.clock import Clock
-from greenfront.studies.facts import TraceFacts
+from greenfront.studies.facts import StudyFacts, TraceFacts
 
-__all__ = ["CarbonSection"]
+__all__ = ["CarbonSection", "embodied_objection"]
 
 USUAL_JOB_SECONDS = 3600.0
 """Length of the job by which the making of a model is scored when it waits: an hour of work."""
@@ -28,6 +29,26 @@ USUAL_JOB_SECONDS = 3600.0
 
 def _as_text(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
+
+
+def embodied_objection(embodied: str | None, facts: StudyFacts) -> str | None:
+    """Why the making of a kind of device cannot be charged to a study; ``None`` where it can.
+
+    Args:
+        embodied: The kind; ``None`` for none.
+        facts: Of the study.
+
+    Raises:
+        UsageError: There is no such kind.
+    """
+    by_gpu = embodied is not None and embodied_default(embodied).component == "gpu"
+    if not by_gpu or facts.device == "cuda":
+        return None
+    return (
+        f"embodied: {embodied!r} counts the hours in which a metered GPU is held, but this study "
+        'trains on the CPU; take "laptop", "workstation" or "server", or a study with [training] '
+        'device = "cuda"'
+    )
 
 
 class CarbonSection(BaseModel):
@@ -177,9 +198,7 @@ class CarbonSection(BaseModel):
         Args:
             trace: What the study keeps of its trace; needed where it has one.
         """
-        made = self.embodied_kg_per_device_hour
-        if self.embodied is not None:
-            made = embodied_default(self.embodied).kg_per_device_hour
+        device = None if self.embodied is None else embodied_default(self.embodied)
         making = None
         if trace is not None and trace.usual_best is not None:
             hours = f"best hour within {self.deadline_hours:g} h, on average"
@@ -187,9 +206,24 @@ class CarbonSection(BaseModel):
         return CarbonModel(
             self._intensity(trace),
             self.pue,
-            made,
+            device.kg_per_device_hour if device else self.embodied_kg_per_device_hour,
             self.device_threads or os.cpu_count() or 1,
             making,
+            device.component if device else "cpu",
+        )
+
+    def study_model(self, facts: StudyFacts) -> CarbonModel:
+        """The same for one study, wherever it is looked at.
+
+        CPU time is a share of the machine that the study began on, and of a GPU that it does not
+        use it has no share.
+        """
+        model = self.model(facts.trace)
+        used = embodied_objection(self.embodied, facts) is None
+        return replace(
+            model,
+            device_threads=self.device_threads or facts.threads,
+            embodied_kg_per_device_hour=model.embodied_kg_per_device_hour if used else 0.0,
         )
 
     def _intensity(self, trace: TraceFacts | None) -> Intensity:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
@@ -31,6 +32,10 @@ class TraceFacts:
     sha256: str
 
 
+def _threads_here() -> int:
+    return os.cpu_count() or 1
+
+
 @dataclass(frozen=True, slots=True)
 class StudyFacts:
     """Found once, when a study begins, and kept with it.
@@ -42,6 +47,8 @@ class StudyFacts:
         int8: Latency of each family's baseline in int8 kernels, as a share of its latency in
             single precision; empty where 8 bits are not searched.
         trace: Of the carbon intensity over time; ``None`` where the study has no trace.
+        threads: Hardware threads of the machine that the study began on: CPU time is so small a
+            share of a machine. Older studies kept none and take those of this machine.
     """
 
     task: TaskFacts
@@ -49,6 +56,7 @@ class StudyFacts:
     mixed_precision: bool
     int8: Mapping[str, float] = field(default_factory=dict)
     trace: TraceFacts | None = None
+    threads: int = field(default_factory=_threads_here)
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain values that ``json.dumps`` takes."""
@@ -58,6 +66,7 @@ class StudyFacts:
             "mixed_precision": self.mixed_precision,
             "int8": dict(self.int8),
             "trace": None if self.trace is None else asdict(self.trace),
+            "threads": self.threads,
         }
 
     @classmethod
@@ -69,4 +78,5 @@ class StudyFacts:
             bool(data["mixed_precision"]),
             data.get("int8", {}),
             TraceFacts(**data["trace"]) if data.get("trace") else None,
+            int(data.get("threads") or _threads_here()),
         )

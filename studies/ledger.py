@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.metering.meter import Component
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading
+from greenfront.studies.runs import living_runs
 from greenfront.studies.storage import Storage, ledger_table, moments_table, trials_table
 from greenfront.studies.trials import WITHOUT_RESULT
 
@@ -59,14 +60,25 @@ class Spent:
     entries: int
     unmetered: int
 
+    @property
+    def unknown(self) -> bool:
+        """Whether no instrument could tell anything of it: no energy is no reading of 0."""
+        return 0 < self.entries == self.unmetered
+
+    @property
+    def shown_kwh(self) -> tuple[float | None, float | None, float | None]:
+        """Best estimate, lower and upper end, to be shown: ``None`` where they are unknown."""
+        return (None, None, None) if self.unknown else (self.kwh, self.low_kwh, self.high_kwh)
+
     def to_json(self) -> dict[str, Any]:
-        """Returns plain values that ``json.dumps`` takes."""
-        return asdict(self)
+        """Returns plain values that ``json.dumps`` takes; unknown energy is ``None``."""
+        kwh, low_kwh, high_kwh = self.shown_kwh
+        return {**asdict(self), "kwh": kwh, "low_kwh": low_kwh, "high_kwh": high_kwh}
 
 
 @dataclass(frozen=True, slots=True)
 class Charged:
-    """A window to be charged later: energy spent before there was a study to charge it to.
+    """A window to be charged later: there was no study yet, or its database did not answer.
 
     Attributes:
         phase: What was going on.
@@ -194,6 +206,16 @@ class Ledger:
                     )
                 )
 
+    def settle(self, cost: Charged) -> None:
+        """Writes a window that was to be charged later, to no trial."""
+        self.charge(
+            cost.phase,
+            cost.readings,
+            number=None,
+            started_at=cost.started_at,
+            ended_at=cost.ended_at,
+        )
+
     def _carbon(
         self, component: Component, reading: Reading, moment: Moment | None
     ) -> dict[str, float | None]:
@@ -201,7 +223,7 @@ class Ledger:
             return {"co2_kg": None, "g_per_kwh": None}
         told = None if moment is None else moment.g_per_kwh
         grams = self.carbon.intensity.g_per_kwh if told is None else told
-        hours = _cpu_hours(component, reading)
+        hours = self.carbon.busy_hours(component, reading)
         return {
             "co2_kg": self.carbon.co2_kg(reading.kwh, hours, g_per_kwh=grams),
             "g_per_kwh": grams,
@@ -211,16 +233,11 @@ class Ledger:
         """What the entry would have emitted without pauses; what a pause itself took is nothing."""
         if self.carbon is None or reading.kwh is None:
             return None
-        hours = _cpu_hours(component, reading)
+        hours = self.carbon.busy_hours(component, reading)
         # Where nobody tells, nothing was saved.
         grams = moment.unpaused_g_per_kwh
         grams = moment.g_per_kwh if grams is None else grams
         return moment.worked_share * self.carbon.co2_kg(reading.kwh, hours, g_per_kwh=grams)
-
-
-def _cpu_hours(component: Component, reading: Reading) -> float:
-    # Embodied carbon follows the busy hours of the machine, which the CPU entry counts.
-    return reading.cpu_seconds / 3600 if component == "cpu" else 0.0
 
 
 def _sums() -> list[sa.ColumnElement[Any]]:
@@ -268,22 +285,24 @@ def spent_by(storage: Storage, study_id: int, what: str) -> dict[str, Spent]:
         storage: The database.
         study_id: Optuna's number of the study.
         what: ``"phase"``, ``"component"``, ``"kind"``, ``"run"``, ``"worker"`` (of a run; what
-            belongs to none is ``"search"``), ``"trial"`` or ``"state"``: that of the trial, where
-            attempts that were interrupted and queued again are ``"interrupted"`` and what belongs
-            to no trial is ``"search"``.
+            belongs to none is ``"no worker"``), ``"trial"`` or ``"state"``: that of the trial;
+            attempts whose run was interrupted are ``"interrupted"`` and what belongs to no trial
+            is ``"search"``.
 
     Returns:
         From part to spending, the largest first.
     """
     ledger, trials = ledger_table.c, trials_table.c
     numbers = sa.func.coalesce(sa.cast(ledger.number, sa.String), "search")
+    dead = trials.run_id.not_in(living_runs(storage, study_id))
     state = sa.case(
         (ledger.number.is_(None), "search"),
         (trials.state.is_(None) | (trials.state == "requeued"), "interrupted"),
+        ((trials.state == "running") & dead, "interrupted"),
         else_=trials.state,
     )
     worker = sa.case(
-        (ledger.worker.is_(None), "search"),
+        (ledger.worker.is_(None), "no worker"),
         else_=ledger.run_id + " worker " + sa.cast(ledger.worker, sa.String),
     )
     part = {

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from greenfront.studies.ledger import spent_in_all
+from greenfront.studies.ledger import spent_by, spent_in_all
 from greenfront.studies.record import StudyRecord, study_names
 from greenfront.studies.runs import living_runs
 from greenfront.studies.storage import Storage
 from greenfront.studies.trials import FINISHED, TrialBook
+from greenfront.studies.wording import kind_of_meters
 
 __all__ = ["StudyEntry", "list_studies"]
 
@@ -24,8 +25,9 @@ class StudyEntry:
         finished: Trials that are over.
         trials: Trials in all; ``None`` without such a budget.
         running_processes: Processes at work on it now.
-        kwh: Spent so far.
+        kwh: Spent so far; ``None`` where no instrument could tell.
         co2_kg: Spent so far; ``None`` without a carbon model.
+        kind: How the joules were come by, in a word.
     """
 
     name: str
@@ -33,8 +35,9 @@ class StudyEntry:
     finished: int
     trials: int | None
     running_processes: int
-    kwh: float
+    kwh: float | None
     co2_kg: float | None
+    kind: str
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain values that ``json.dumps`` takes."""
@@ -48,6 +51,7 @@ def list_studies(storage: Storage) -> list[StudyEntry]:
         record = StudyRecord.load(storage, name)
         counts = TrialBook(storage, record.study_id).counts()
         spent = spent_in_all(storage, record.study_id)
+        charged = spent_by(storage, record.study_id, "kind")
         entries.append(
             StudyEntry(
                 name=name,
@@ -55,8 +59,9 @@ def list_studies(storage: Storage) -> list[StudyEntry]:
                 finished=sum(counts[state] for state in FINISHED),
                 trials=record.configuration.get("budget", {}).get("trials"),
                 running_processes=len(living_runs(storage, record.study_id)),
-                kwh=spent.kwh,
+                kwh=spent.shown_kwh[0],
                 co2_kg=spent.co2_kg,
+                kind=kind_of_meters(record.meters, charged),
             )
         )
     return entries

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal, Self
@@ -16,7 +17,7 @@ from greenfront.studies.storage import Storage, studies_table
 
 Direction = Literal["minimize", "maximize"]
 
-__all__ = ["Direction", "StudyRecord", "study_names"]
+__all__ = ["Direction", "StudyRecord", "readable", "study_names"]
 
 
 def study_names(storage: Storage) -> list[str]:
@@ -24,6 +25,22 @@ def study_names(storage: Storage) -> list[str]:
     query = sa.select(studies_table.c.name).order_by(studies_table.c.created_at)
     with storage.reading() as connection:
         return [str(name) for name in connection.scalars(query)]
+
+
+@contextlib.contextmanager
+def readable(storage: Storage, name: str) -> Iterator[None]:
+    """Turns what goes wrong inside, where stored values are read, into one clear message.
+
+    Raises:
+        StudyError: What is stored is not what any version of ours writes.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise StudyError(
+            f"study {name!r} in {storage.url} cannot be read: it was damaged, or written by "
+            f"another version ({type(error).__name__}: {error})"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +72,9 @@ class StudyRecord:
         """Reads a study's row.
 
         Raises:
-            StudyError: There is none of this name; the message lists the nearest.
+            StudyError: There is none of this name, the message lists the nearest; or it is damaged.
         """
-        with storage.reading() as connection:
+        with readable(storage, name), storage.reading() as connection:
             row = connection.execute(
                 sa.select(studies_table).where(studies_table.c.name == name)
             ).one_or_none()

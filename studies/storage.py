@@ -195,15 +195,14 @@ class Storage:
 
     def _tables(self, url: str, create: bool) -> optuna.storages.RDBStorage:
         """Finds Optuna's tables and ours, or makes them."""
+        self._holds_trials()  # what cannot be read at all is no race
         if create:
             # Before the first table: changing the journal of a file that others read already
             # is the one moment at which SQLite's processes can disagree about where the data are.
             _tune(self.engine)
         for race in range(1, RACES + 1):
             try:
-                with self.engine.connect() as connection:
-                    present = sa.inspect(connection).has_table(trials_table.name)
-                if not present and not create:
+                if not create and not self._holds_trials():
                     raise NothingThere(
                         f"storage {self.url!r} holds no greenfront study: run one there first"
                     )
@@ -221,6 +220,10 @@ class Storage:
                 return opened
         raise AssertionError("unreachable")
 
+    def _holds_trials(self) -> bool:
+        with self.engine.connect() as connection:
+            return sa.inspect(connection).has_table(trials_table.name)
+
     def _complete(self) -> None:
         """Makes what is missing of our tables: a study of an older version lacks some."""
         with self.engine.connect() as connection:
@@ -233,7 +236,7 @@ class Storage:
                 _metadata.create_all(connection)
         if columns is not None and "worker" not in columns:
             with self.writing() as connection:
-                connection.execute(sa.DDL(f"ALTER TABLE {ledger} ADD COLUMN worker INTEGER"))
+                connection.execute(sa.text(f"ALTER TABLE {ledger} ADD COLUMN worker INTEGER"))
 
     @classmethod
     def existing(cls, url: str) -> Storage | None:

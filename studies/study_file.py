@@ -42,6 +42,12 @@ INT8_PAYS = 0.9
 """Int8 kernels are used where they take at most this share of the time of single precision."""
 
 
+_NO_TABLE = {"model_type", "model_attributes_type", "dict_type"}
+
+_RULES = {"string_pattern_mismatch": "letters, digits, '.', '-' and '_' only"}
+"""Rules whose own words would be those of a programmer."""
+
+
 class StudyFile(Section):
     """A whole study file; every key but ``[task] kind`` has a default that works."""
 
@@ -197,7 +203,7 @@ class StudyFile(Section):
 
     def scoring(self, facts: StudyFacts) -> Scoring:
         """What turns this study's readings into its objectives."""
-        return Scoring(self.objectives.predictions, self.carbon.model(facts.trace))
+        return Scoring(self.objectives.predictions, self.carbon.study_model(facts))
 
     def _augmentations(self, facts: StudyFacts) -> tuple[str, ...]:
         listed = tuple(self.training.augmentation)
@@ -265,7 +271,10 @@ def _explain(detail: ErrorDetails, where: str) -> str:
         return f"{where}: {key}: unknown key: {hint}"
     if detail["type"] == "missing":
         return f"{where}: {key}: is missing: every study needs it"
-    rule = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] in _NO_TABLE:
+        first = next(iter(_keys_at(place)), "its keys")
+        return f"{where}: {key}: must be a table: write {section}, then {first} = …, not {given!r}"
+    rule = _RULES.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
     return f"{where}: {key}: {rule[0].lower()}{rule[1:]}, not {given!r}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from greenfront.errors import StudyError
@@ -20,9 +21,10 @@ from greenfront.studies.front import (
 from greenfront.studies.ledger import Spent, spent_by, spent_in_all
 from greenfront.studies.membership import with_membership
 from greenfront.studies.progress import Step, progress
-from greenfront.studies.record import StudyRecord
+from greenfront.studies.record import StudyRecord, readable
 from greenfront.studies.repeats import RepeatBook, inferences
 from greenfront.studies.rescore import Scoring, rescored
+from greenfront.studies.runs import living_runs
 from greenfront.studies.storage import Storage
 from greenfront.studies.study_file import StudyFile
 from greenfront.studies.timing import Timing, timing
@@ -69,7 +71,7 @@ class StudyView:
     def break_even_predictions(self) -> float | None:
         """After how many predictions of the best model the search is paid back; ``None``: never."""
         best, baseline = self.front.best, self.baseline
-        if best is None or baseline is None:
+        if best is None or baseline is None or self.spent.unknown:
             return None
         chosen, usual = best.outcome.inference.kwh, baseline.outcome.inference.kwh
         if chosen is None or usual is None:
@@ -86,16 +88,22 @@ def view(storage: Storage, name: str, scoring: Scoring | None = None) -> StudyVi
         scoring: Turns its readings into scores; by default the study's own.
 
     Raises:
-        StudyError: There is no such study, or it is not a study of networks.
+        StudyError: There is no such study, it is not a study of networks, or it is damaged.
     """
-    record = StudyRecord.load(storage, name)
+    with readable(storage, name):
+        return _view(storage, StudyRecord.load(storage, name), scoring)
+
+
+def _view(storage: Storage, record: StudyRecord, scoring: Scoring | None) -> StudyView:
+    name = record.name
     if record.facts is None:
         raise StudyError(
             f"study {name!r} was begun from Python and is not a study of networks: look at it there"
         )
     file = StudyFile.from_stored(record.configuration)
     facts = StudyFacts.from_json(record.facts)
-    trials = TrialBook(storage, record.study_id).rows()
+    book = TrialBook(storage, record.study_id)
+    trials = book.rows()
     repeats = RepeatBook(storage, record.study_id).all()
     scoring = scoring or file.scoring(facts)
     readings = inferences(trials, repeats)
@@ -116,7 +124,7 @@ def view(storage: Storage, name: str, scoring: Scoring | None = None) -> StudyVi
         facts=facts,
         meters=record.meters or [],
         trials=tuple(trials),
-        counts=Counter(row.state for row in trials),
+        counts=_counts(trials, book.rows(runs=living_runs(storage, record.study_id))),
         complete=complete,
         front=front,
         baseline=baseline_of(complete, keys),
@@ -124,4 +132,13 @@ def view(storage: Storage, name: str, scoring: Scoring | None = None) -> StudyVi
         spent=spent_in_all(storage, record.study_id),
         spent_by_phase=spent_by(storage, record.study_id, "phase"),
         times=timing(storage, record),
+    )
+
+
+def _counts(trials: Sequence[TrialRow], of_the_living: Sequence[TrialRow]) -> Counter[str]:
+    """Trials by state; those of a run that is gone wait for another."""
+    living = {row.number for row in of_the_living}
+    return Counter(
+        "requeued" if row.state == "running" and row.number not in living else row.state
+        for row in trials
     )

@@ -11,7 +11,8 @@ from greenfront.errors import UsageError
 from greenfront.objectives.carbon.embodied import embodied_default
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.carbon.intensity import Intensity, fuel_intensity, region_intensity
-from greenfront.objectives.carbon.trace_files import read_trace
+from greenfront.objectives.carbon.trace_files import Factors, read_trace
+from greenfront.studies.carbon_section import embodied_objection
 from greenfront.studies.front import FrontRow
 from greenfront.studies.rescore import Scoring
 from greenfront.studies.view import StudyView
@@ -63,38 +64,44 @@ class Scenario:
                 f"predictions: must be a number of 0 or more, got {self.predictions:g}"
             )
 
-    def applied(self, scoring: Scoring) -> Scoring:
+    def applied(self, study: StudyView) -> Scoring:
         """A study's scoring with these settings instead.
 
         Raises:
-            UsageError: A value is out of its range, or a region or device is unknown.
+            UsageError: A value is out of its range, a region or device is unknown, or the study
+                does not use the device.
             DataError: The trace cannot be read.
         """
+        scoring = study.file.scoring(study.facts)
         carbon = scoring.carbon
+        objection = embodied_objection(self.embodied, study.facts)
+        if objection is not None:
+            raise UsageError(objection)
+        made, component = carbon.embodied_kg_per_device_hour, carbon.embodied_component
         if self.embodied is not None:
-            made = embodied_default(self.embodied).kg_per_device_hour
+            device = embodied_default(self.embodied)
+            made, component = device.kg_per_device_hour, device.component
         elif self.embodied_kg_per_device_hour is not None:
-            made = self.embodied_kg_per_device_hour
-        else:
-            made = carbon.embodied_kg_per_device_hour
+            made, component = self.embodied_kg_per_device_hour, "cpu"
         return Scoring(
             scoring.predictions if self.predictions is None else self.predictions,
             replace(
                 carbon,
-                intensity=self._mixed(self._intensity(carbon)),
+                intensity=self._mixed(self._intensity(carbon, study.file.carbon.factors)),
                 making=self._making(carbon),
                 pue=carbon.pue if self.pue is None else self.pue,
                 embodied_kg_per_device_hour=made,
+                embodied_component=component,
             ),
         )
 
-    def _intensity(self, carbon: CarbonModel) -> Intensity:
+    def _intensity(self, carbon: CarbonModel, factors: Factors) -> Intensity:
         if self.region is not None:
             return region_intensity(self.region)
         if self.g_per_kwh is not None:
             return Intensity(self.g_per_kwh, "as stated", "stated for this scenario")
         if self.trace is not None:
-            trace = read_trace(self.trace)
+            trace = read_trace(self.trace, factors=factors)
             return Intensity(trace.mean(), trace.region, f"mean of {trace.source}")
         return carbon.intensity
 

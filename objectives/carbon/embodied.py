@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 
 from greenfront.errors import UsageError
+from greenfront.objectives.metering.meter import Component
 
 __all__ = ["DEVICES", "LIFE_HOURS", "Embodied", "embodied_default"]
 
@@ -29,6 +30,7 @@ class Embodied:
         source: Where the number is from, and that it is modelled.
         life_hours: ``EL``: hours over which they are spread. Emissions are fixed when the device is
             made, so fewer busy hours in its life mean more for each of them.
+        component: Whose time it is charged by: ``"cpu"`` for a whole machine.
 
     Raises:
         UsageError: A number is infinite, NaN, negative, or the life is 0.
@@ -38,6 +40,7 @@ class Embodied:
     total_kg: float
     source: str
     life_hours: float = LIFE_HOURS
+    component: Component = "cpu"
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.total_kg) and self.total_kg >= 0):
@@ -84,6 +87,7 @@ DEVICES = {
             "modelled by the maker, order of magnitude: one H100 as an eighth of the 1,312 kg that "
             "NVIDIA's product carbon footprint states for the HGX H100 board; Luccioni et al. "
             "(arXiv 2211.02001) assume 150 kg for an A100; without the server around it",
+            component="gpu",
         ),
     )
 }

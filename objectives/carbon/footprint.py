@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from greenfront.errors import UsageError
 from greenfront.objectives.carbon.intensity import Intensity
+from greenfront.objectives.metering.meter import Component
+from greenfront.objectives.readings import Reading
 
 __all__ = ["CarbonModel"]
 
@@ -27,10 +29,12 @@ class CarbonModel:
         embodied_kg_per_device_hour: Emissions of making the device, spread over its life, in kg
             of CO₂ equivalent per busy hour.
         device_threads: Hardware threads of the device: a thread that is busy for an hour uses so
-            small a share of it.
+            small a share of it. A GPU is used as a whole.
         making: Carbon intensity of the electricity that a model is made with, where that is
             another than its predictions', because making can wait for clean hours; ``None`` where
             it is the same.
+        embodied_component: Whose time the embodied share follows: ``"cpu"`` where the device is the
+            machine, ``"gpu"`` where it is the card alone.
 
     Raises:
         UsageError: A number is out of its range, infinite or NaN.
@@ -41,6 +45,7 @@ class CarbonModel:
     embodied_kg_per_device_hour: float = 0.0
     device_threads: int = 1
     making: Intensity | None = None
+    embodied_component: Component = "cpu"
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.pue) and self.pue >= 1):
@@ -55,15 +60,25 @@ class CarbonModel:
                 f"more, got {embodied}; leave it out to count electricity alone"
             )
 
+    def busy_hours(self, component: Component, reading: Reading) -> float:
+        """Hours of the device in a reading of one component, for :meth:`co2_kg`.
+
+        Of the CPU its time, summed over threads: hours on the clock would charge the work for its
+        neighbours. Of a GPU hours on the clock: nobody else may use it meanwhile. Where the
+        embodied share follows another component it is 0, so that no hour counts twice.
+        """
+        if component != self.embodied_component:
+            return 0.0
+        return (reading.wall_seconds if component == "gpu" else reading.cpu_seconds) / 3600
+
     def co2_kg(
-        self, energy_kwh: float, cpu_hours: float = 0.0, *, g_per_kwh: float | None = None
+        self, energy_kwh: float, busy_hours: float = 0.0, *, g_per_kwh: float | None = None
     ) -> float:
         """Emissions of a piece of work.
 
         Args:
             energy_kwh: Energy of the machines in kWh.
-            cpu_hours: CPU time that the work took, summed over threads. Hours on the clock would
-                charge the work for its neighbours.
+            busy_hours: What the work used of the device, see :meth:`busy_hours`.
             g_per_kwh: Carbon intensity of the moment; that of the model if left out.
 
         Returns:
@@ -71,12 +86,13 @@ class CarbonModel:
         """
         grams = self.intensity.g_per_kwh if g_per_kwh is None else g_per_kwh
         operational = energy_kwh * self.pue * grams / 1000
-        return operational + self.embodied_kg_per_device_hour * cpu_hours / self.device_threads
+        shares = 1 if self.embodied_component == "gpu" else self.device_threads
+        return operational + self.embodied_kg_per_device_hour * busy_hours / shares
 
-    def making_co2_kg(self, energy_kwh: float, cpu_hours: float = 0.0) -> float:
+    def making_co2_kg(self, energy_kwh: float, busy_hours: float = 0.0) -> float:
         """Emissions of making a model; as :meth:`co2_kg`, at the intensity of making."""
         grams = None if self.making is None else self.making.g_per_kwh
-        return self.co2_kg(energy_kwh, cpu_hours, g_per_kwh=grams)
+        return self.co2_kg(energy_kwh, busy_hours, g_per_kwh=grams)
 
     @property
     def proportional_to_energy(self) -> bool:

@@ -12,6 +12,7 @@ from greenfront.errors import MeterError
 from greenfront.objectives.metering.meter import Component, IdlePower, Meter, Snapshot
 from greenfront.objectives.metering.nvml import CardMeter
 from greenfront.objectives.metering.process_tree import machine_cpu_seconds, tree_cpu_seconds
+from greenfront.objectives.metering.windows import RESTARTED
 
 __all__ = ["IDLE_SECONDS", "measure_idle", "stated_idle"]
 
@@ -84,10 +85,13 @@ def _look(meters: Sequence[Meter], pid: int) -> list[Snapshot]:
 
 def _watts(meter: Meter, before: Snapshot, after: Snapshot) -> float:
     seconds = after.wall_seconds - before.wall_seconds
-    if before.counter_joules is None or after.counter_joules is None or seconds <= 0:
+    trouble = before.trouble or after.trouble
+    if after.restarts > before.restarts:
+        trouble = RESTARTED
+    if before.counter_joules is None or after.counter_joules is None or seconds <= 0 or trouble:
         raise MeterError(
             f"idle power of {meter.component}: needs a counter that answers, got "
-            f"'{before.trouble or after.trouble or 'no time passed'}'; state it under [metering]"
+            f"'{trouble or 'no time passed'}'; state it under [metering]"
         )
     return (after.counter_joules - before.counter_joules) / seconds
 

@@ -73,6 +73,7 @@ class Snapshot:
             longer answers.
         slowdown: Of the component; ``None`` where nobody tells.
         gaps: How often so far energy may have been lost between two looks at the counter.
+        restarts: How often so far the counter has begun again out of turn.
         trouble: Why the hardware no longer answers; empty where it does.
     """
 
@@ -82,6 +83,7 @@ class Snapshot:
     counter_joules: float | None = None
     slowdown: Slowdown | None = None
     gaps: int = 0
+    restarts: int = 0
     trouble: str = ""
 
 

@@ -17,6 +17,7 @@ from greenfront.objectives.metering.process_tree import machine_cpu_seconds, tre
 from greenfront.objectives.metering.throttle import CpuThrottle
 from greenfront.objectives.metering.windows import (
     BUSY_RESOLUTION_SECONDS,
+    RESTARTED,
     Span,
     active_joules,
     share_of,
@@ -30,6 +31,11 @@ POWERCAP = Path("/sys/class/powercap")
 # The mirrors under intel-rapl-mmio do not match.
 _ZONE = re.compile(r"intel-rapl:\d+(:\d+)?")
 _SAFE_WATTS = 1000.0
+"""No package draws more."""
+_UNWATCHED_SECONDS = 1.0
+"""How much earlier than it is noted a counter may have been read."""
+_LOOK_SECONDS = 5.0
+"""Often, for the shorter a silence, the less of a restart can pass for a wrap."""
 _ACCURACY = 0.05
 _WATCHED_SECONDS = 0.5
 _POLLS_A_SILENCE = 4
@@ -45,20 +51,40 @@ class _Counter:
         path: The counter file.
         range_uj: The counter starts again from 0 here, in µJ.
         last_uj: What the file said last.
-        wrapped_uj: Energy of all wraps so far.
+        before_uj: Energy until the counter last started from 0.
+        restarts: How often it did so before the end of its range.
     """
 
     path: Path
     range_uj: int
     last_uj: int
-    wrapped_uj: int = 0
+    before_uj: int = 0
+    restarts: int = 0
 
-    def total_uj(self) -> int:
+    def total_uj(self, unseen_seconds: float) -> int:
+        """Energy so far.
+
+        A counter that fell has wrapped, unless that would take more power than a package draws:
+        then the machine has slept, or the driver was loaded again, and what the counter lost
+        nobody knows.
+        """
         now_uj = _read(self.path)
         if now_uj < self.last_uj:
-            self.wrapped_uj += self.range_uj
+            wrap_joules = (self.range_uj - self.last_uj + now_uj) / 1e6
+            if wrap_joules > _SAFE_WATTS * (unseen_seconds + _UNWATCHED_SECONDS):
+                self.before_uj += self.last_uj
+                self.restarts += 1
+            else:
+                self.before_uj += self.range_uj
         self.last_uj = now_uj
-        return self.wrapped_uj + now_uj
+        return self.before_uj + now_uj
+
+
+def _suspended_seconds() -> float:
+    """How long the machine has slept since boot: the monotonic clock of Linux leaves it out."""
+    if not hasattr(time, "CLOCK_BOOTTIME"):
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 def _read(path: Path) -> int:
@@ -122,8 +148,9 @@ class RaplMeter(Meter):
     memory a quarter or four times), and the ticks in which the machine's busy time is told.
 
     A thread reads the counter often enough that no wrap is missed. A window in which that failed,
-    in which the counter did not move though the process worked, or at whose edges it could not be
-    read, is unavailable: ``None``, never 0.
+    as while the machine slept for long, in which the counter began again before its range was used
+    up, in which it did not move though the process worked, or at whose edges it could not be read,
+    is unavailable: ``None``, never 0.
 
     Args:
         root: The powercap folder.
@@ -133,6 +160,7 @@ class RaplMeter(Meter):
         throttle: Tells of heat; ``None`` looks for it.
         machine_seconds: Busy CPU seconds of the machine since boot.
         clock_seconds: Monotonic clock.
+        suspended_seconds: How long the machine has slept since boot, which that clock leaves out.
 
     Raises:
         MeterError: No counter, one that may not be read, or one that stands still; the message has
@@ -152,6 +180,7 @@ class RaplMeter(Meter):
         throttle: CpuThrottle | None = None,
         machine_seconds: Callable[[], float | None] = machine_cpu_seconds,
         clock_seconds: Callable[[], float] = time.monotonic,
+        suspended_seconds: Callable[[], float] = _suspended_seconds,
     ) -> None:
         self.component = component
         self.idle = idle
@@ -166,8 +195,9 @@ class RaplMeter(Meter):
         self._throttle = throttle or CpuThrottle()
         self._machine_seconds = machine_seconds
         self._clock_seconds = clock_seconds
+        self._suspended_seconds = suspended_seconds
         self._lock = threading.Lock()
-        self._seen_at = clock_seconds()
+        self._seen_at, self._suspended_at = clock_seconds(), suspended_seconds()
         self._gaps = 0
         self.max_silence_seconds = (
             min(counter.range_uj for counter in self._counters) / 1e6 / _SAFE_WATTS
@@ -176,7 +206,7 @@ class RaplMeter(Meter):
         what = f"{count} CPU package(s)" if component == "cpu" else f"memory on {count} package(s)"
         off = "" if idle is None else " minus those of the idle machine"
         self.source = f"RAPL counters of {what}{off} × share of busy CPU time"
-        poll(self._look, self.max_silence_seconds / _POLLS_A_SILENCE)
+        poll(self._look, min(self.max_silence_seconds / _POLLS_A_SILENCE, _LOOK_SECONDS))
 
     def _look(self) -> None:
         with self._lock:
@@ -184,13 +214,16 @@ class RaplMeter(Meter):
 
     def _total_joules(self) -> tuple[float | None, str]:
         """The counters' sum, or why there is none; the lock is held."""
-        now = self._clock_seconds()
+        now, suspended = self._clock_seconds(), self._suspended_seconds()
+        unseen = now - self._seen_at
         try:
-            total_uj = sum(counter.total_uj() for counter in self._counters)
+            # Asleep it draws next to nothing: only waking seconds make a wrap plausible.
+            total_uj = sum(counter.total_uj(unseen) for counter in self._counters)
         except MeterError as error:
             return None, str(error)
-        self._gaps += now - self._seen_at > self.max_silence_seconds
-        self._seen_at = now
+        silence = unseen + suspended - self._suspended_at
+        self._gaps += silence > self.max_silence_seconds
+        self._seen_at, self._suspended_at = now, suspended
         return total_uj / 1e6, ""
 
     def snapshot(self, pid: int, *, cpu_seconds: float | None = None) -> Snapshot:
@@ -206,6 +239,7 @@ class RaplMeter(Meter):
                 counter_joules=counter_joules,
                 slowdown=self._throttle.read(),
                 gaps=self._gaps,
+                restarts=sum(counter.restarts for counter in self._counters),
                 trouble=trouble,
             )
 
@@ -216,6 +250,8 @@ class RaplMeter(Meter):
             return span.unavailable(self, before.trouble or after.trouble)
         if after.gaps > before.gaps:
             return span.unavailable(self, "counter was not read often enough: a wrap may be lost")
+        if after.restarts > before.restarts:
+            return span.unavailable(self, RESTARTED)
         compared = _MEMORY_COMPARED_POWER if self.component == "dram" else 2.0
         share = share_of(span, before, after, compared)
         if share is None:

@@ -11,6 +11,7 @@ __all__ = [
     "BUSY_RESOLUTION_SECONDS",
     "HEAT",
     "POWER_LIMIT",
+    "RESTARTED",
     "Active",
     "Share",
     "Span",
@@ -24,6 +25,9 @@ HEAT = "slowed down by heat"
 
 POWER_LIMIT = "slowed down by its power limit"
 """Flag of a reading: the work took longer than it could, as it always will on this hardware."""
+
+RESTARTED = "counter began again: the machine slept, or its driver was loaded again"
+"""Flag of a reading that is unavailable for that."""
 
 BUSY_RESOLUTION_SECONDS = 0.02
 """The machine's busy time is told in ticks of 10 ms, so that both edges together carry two."""

@@ -21,15 +21,16 @@ def parts_of_batch(model: nn.Module, inputs: Tensor, batch_size: int) -> int:
     Args:
         model: In training mode; its weights and its running statistics stay as they are.
         inputs: Two encoded examples or more, the first two of which are tried.
-        batch_size: Examples of a batch.
+        batch_size: Examples of the smallest batch.
 
     Returns:
-        1 on a GPU, whose memory is at nobody else's disposal: it is tried out there.
+        So many that none has fewer than eight examples, though it may keep more then; 1 on a GPU,
+        whose memory is at nobody else's disposal: it is tried out there.
     """
     if inputs.device.type != "cpu":
         return 1
-    at_once = max(FEWEST_AT_ONCE, BUDGET_BYTES // max(1, kept_bytes(model, inputs[:2]) // 2))
-    return max(1, math.ceil(batch_size / at_once))
+    at_once = max(1, BUDGET_BYTES // max(1, kept_bytes(model, inputs[:2]) // 2))
+    return max(1, min(math.ceil(batch_size / at_once), batch_size // FEWEST_AT_ONCE))
 
 
 def kept_bytes(model: nn.Module, inputs: Tensor) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import statistics
@@ -15,8 +16,9 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from greenfront.objectives.host import Host, Window
+from greenfront.objectives.metering.meter import Component
 from greenfront.objectives.metering.throttle import cooldown_seconds
-from greenfront.objectives.readings import Reading
+from greenfront.objectives.readings import Reading, total
 from greenfront.objectives.stages.examples import trimmed
 from greenfront.objectives.stages.export import INPUT, OUTPUT, is_packed
 from greenfront.objectives.tasks.task import Labelled
@@ -36,6 +38,12 @@ FEWEST_TEXTS = 32
 """Texts a block at least, so that their lengths are those of the data."""
 
 CONFIDENCE = 0.95
+
+LENGTHS = (1, 2, 4)
+"""Blocks are so many times as long where shorter ones are lost in what the idle machine draws."""
+
+NOT_ABOVE_IDLE = "not above idle energy"
+"""Flag of a prediction whose cost is unavailable for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +106,7 @@ class InferenceCost:
     """Cost of one prediction.
 
     Attributes:
-        reading: Its energy.
+        reading: Its energy, that of memory included where it is metered.
         latency_seconds: Median wall time.
         spread: Half of the 95 % confidence interval of the median energy, as a share of it; the
             constants of a model are not in it. ``None`` where energy is unavailable or where too
@@ -121,9 +129,12 @@ def inference_cost(
 ) -> InferenceCost:
     """Repeats predictions in metered blocks until the median block is known well enough.
 
-    The runtime works on the CPU, so the CPU's reading is the cost of a prediction. The median is
-    robust against a block that a neighbour disturbed. Sessions are warmed up before the first
-    block; inputs are real examples.
+    The runtime works on the CPU, so a prediction costs what CPU and memory draw, as far as they
+    are metered, and never a GPU. The median is robust against a block that a neighbour disturbed.
+    Sessions are warmed up before the first block; inputs are real examples.
+
+    Nothing is free: where the CPU's median block is not above the idle machine, longer ones are
+    taken, and where these are not either, the cost is unavailable. So it is where one block's is.
 
     Args:
         session: The exported file.
@@ -148,21 +159,73 @@ def inference_cost(
 
     least = 1 if padding is None else FEWEST_TEXTS
     count = max(least, _calls_for(run, measuring.block_seconds))
-    costs: list[InferenceCost] = []
-    spread: float | None = None
-    while len(costs) < measuring.least_blocks or (
-        len(costs) < measuring.most_blocks and spread is not None and spread > measuring.precision
-    ):
-        window, seconds = _cool_block(host, phase, lambda: run(count))
-        predictions = count * batch
-        costs.append(
-            InferenceCost(_divided(window.readings["cpu"], predictions), seconds / predictions)
-        )
-        spread = median_spread([cost.reading.joules for cost in costs])
-    by_energy = sorted(costs, key=lambda cost: cost.reading.joules or 0.0)
-    middle = by_energy[len(by_energy) // 2]
-    latency = statistics.median(cost.latency_seconds for cost in costs)
-    return InferenceCost(middle.reading, latency, spread)
+    for length in LENGTHS:
+        calls_a_block = length * count
+        work = functools.partial(run, calls_a_block)
+        cost = _settled(host, phase, work, calls_a_block * batch, measuring)
+        if NOT_ABOVE_IDLE not in cost.reading.flags:
+            break
+    return cost
+
+
+def _settled(
+    host: Host, phase: str, work: Callable[[], float], predictions: int, measuring: Measuring
+) -> InferenceCost:
+    """Takes equal blocks of so many predictions until their median is known well enough."""
+    blocks: list[tuple[Window, float]] = []
+    while True:
+        blocks.append(_cool_block(host, phase, work))
+        if len(blocks) < measuring.least_blocks:
+            continue
+        cost = _median_cost(blocks, predictions)
+        if len(blocks) >= measuring.most_blocks or (cost.spread or 0.0) <= measuring.precision:
+            return cost
+
+
+def _median_cost(blocks: Sequence[tuple[Window, float]], predictions: int) -> InferenceCost:
+    components = sorted({part for window, _ in blocks for part in window.readings} - {"gpu"})
+    readings = [_divided(_together(window, components), predictions) for window, _ in blocks]
+    latency = statistics.median(seconds / predictions for _, seconds in blocks)
+    untold = next((reading for reading in readings if reading.joules is None), None)
+    if untold is not None:
+        return InferenceCost(untold, latency)
+    order = sorted(range(len(blocks)), key=lambda i: readings[i].joules or 0.0)
+    middle = order[len(order) // 2]
+    if blocks[middle][0].readings["cpu"].joules == 0:
+        return InferenceCost(_unavailable(readings[middle], NOT_ABOVE_IDLE), latency)
+    spread = median_spread([reading.joules for reading in readings])
+    return InferenceCost(readings[middle], latency, spread)
+
+
+def _together(window: Window, components: Sequence[Component]) -> Reading:
+    """What CPU and memory drew; they ran side by side, so that the seconds are the CPU's.
+
+    Counters may be too slow for a block and tell its energy with that of the next: blocks like
+    that cannot be compared with the others.
+    """
+    cpu = window.readings["cpu"]
+    for component in components:
+        if component not in window.readings:
+            return _unavailable(cpu, f"block too short for the counter of {component}")
+    parts = [window.readings[component] for component in components]
+    return replace(
+        total(parts),
+        cpu_seconds=cpu.cpu_seconds,
+        wall_seconds=cpu.wall_seconds,
+        throttled_seconds=max(part.throttled_seconds for part in parts),
+    )
+
+
+def _unavailable(reading: Reading, why: str) -> Reading:
+    return replace(
+        reading,
+        joules=None,
+        low_joules=None,
+        high_joules=None,
+        kind="unavailable",
+        flags=tuple(sorted({*reading.flags, why})),
+        reserved_joules=None,
+    )
 
 
 def _cool_block(host: Host, phase: str, work: Callable[[], float]) -> tuple[Window, float]:

@@ -22,7 +22,7 @@ INPUT, OUTPUT = "input", "logits"
 PACKED = ("greenfront.weights", "packed")
 """Property of files whose weights are unpacked once, when they are loaded."""
 OPSET = 18
-PROBES = (2, 3, 8)
+PROBES = (1, 2, 3, 8)
 """Batches with which constants are told from sizes."""
 UNTRACEABLE = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 """What an exporter raises for a module that it cannot follow."""
@@ -134,7 +134,7 @@ def _probes(example: Tensor) -> list[dict[str, NDArray[Any]]]:
     """Batches of an example; sequences are cut to lengths over the whole range that is used."""
     row = example[0].detach().cpu().numpy()
     longest = max(2, len(row))
-    lengths = (longest, (longest + 1) // 2, 1)
+    lengths = (longest, 2, (longest + 1) // 2, 1)
     shapes = [row.shape if example.is_floating_point() else (length,) for length in lengths]
     return [
         {INPUT: np.resize(row, (count, *shape))}

@@ -25,7 +25,8 @@ def size_arithmetic(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     """The nodes that compute from constants and from the sizes of tensors alone.
 
     Args:
-        graph: Its nodes in an order in which they can be computed, as the format demands.
+        graph: Its nodes in an order in which they can be computed, as the format demands. Branches
+            and loops count as what they use from outside.
     """
     constants = {tensor.name for tensor in graph.initializer} | {""}
     sizes: set[str] = set()
@@ -34,7 +35,7 @@ def size_arithmetic(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
         if node.op_type == "Constant":
             constants.update(node.output)
         elif node.op_type in MEASURES or (
-            not sizes.isdisjoint(node.input) and set(node.input) <= sizes | constants
+            not sizes.isdisjoint(node.input) and set(_needs(node)) <= sizes | constants
         ):
             sizes.update(node.output)
             found.append(node)

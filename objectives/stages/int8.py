@@ -92,9 +92,9 @@ def compute_int8(
     for kept in (0, *sorted({math.ceil(share * len(layers)) for share in KEPT_SHARES})):
         _write_int8(source, target, recipe, calibration, reduce_range, layers[:kept])
         error = _error(open_artefact(target, threads=1).run(None, feeds)[0], wanted)
-        if error < least:
+        if error < least or not best:
             least, best, best_kept = error, target.read_bytes(), kept
-        if error <= CLOSE:
+        if error <= CLOSE or math.isinf(error):  # without any spread there is nothing to lose
             break
     target.write_bytes(best)
     return best_kept

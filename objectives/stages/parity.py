@@ -7,8 +7,9 @@ from typing import Any, Self
 
 import onnxruntime
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from greenfront.errors import TrialFailed
 from greenfront.objectives.stages.examples import Examples
 
 __all__ = ["Parity", "parity"]
@@ -47,6 +48,10 @@ def parity(model: nn.Module, session: onnxruntime.InferenceSession, examples: Ex
         model: It is left in evaluation mode.
         session: The file.
         examples: At least one.
+
+    Raises:
+        TrialFailed: One of the two answers NaN or infinity (cause ``"not finite"``): there is
+            nothing to compare.
     """
     model.eval()
     name = session.get_inputs()[0].name
@@ -55,6 +60,18 @@ def parity(model: nn.Module, session: onnxruntime.InferenceSession, examples: Ex
         chunk = examples.batch(slice(start, start + CHUNK))
         wanted = model(chunk).float().cpu()
         given = torch.from_numpy(session.run(None, {name: chunk.cpu().numpy()})[0])
+        _require_finite(wanted, "network", "its training has come apart, try a lower learning rate")
+        _require_finite(given, "exported file", "so few bits overflow in it, try more of them")
         largest = max(largest, float((given - wanted).abs().max()))
         same += int((given.argmax(-1) == wanted.argmax(-1)).sum())
     return Parity(largest, same / len(examples))
+
+
+def _require_finite(logits: Tensor, what: str, remedy: str) -> None:
+    broken = int((~torch.isfinite(logits)).flatten(1).any(1).sum())
+    if broken:
+        raise TrialFailed(
+            "not finite",
+            f"the {what} must answer finite numbers, but {broken} of {len(logits)} examples got "
+            f"NaN or infinity: {remedy}",
+        )

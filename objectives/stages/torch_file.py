@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from greenfront.errors import TrialFailed
 from greenfront.objectives.stages.examples import Examples
 
 __all__ = ["torch_error", "write_torch_file"]
@@ -47,6 +49,9 @@ def torch_error(model: nn.Module, path: Path, examples: Examples) -> float:
         model: It is left in evaluation mode.
         path: Of :func:`write_torch_file`.
         examples: At least one.
+
+    Raises:
+        TrialFailed: The file answers NaN or infinity (cause ``"not finite"``).
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -55,5 +60,8 @@ def torch_error(model: nn.Module, path: Path, examples: Examples) -> float:
     largest = 0.0
     for start in range(0, len(examples), CHUNK):
         chunk = examples.batch(slice(start, start + CHUNK))
-        largest = max(largest, float((loaded(chunk) - model(chunk)).abs().max()))
+        difference = float((loaded(chunk) - model(chunk)).abs().max())
+        if not math.isfinite(difference):
+            raise TrialFailed("not finite", f"{path.name} answers NaN or infinity")
+        largest = max(largest, difference)
     return largest

@@ -135,7 +135,7 @@ def train(
             body_rate=body_rate,
             layer_decay=training.layer_decay,
         )
-        parts = parts_of_batch(model, examples.inputs[:2], training.batch_size)
+        parts = parts_of_batch(model, examples.inputs[:2], len(examples) // batches)
         mover = optimizer(training, shares, loss_of.weights)
         schedule = torch.optim.lr_scheduler.LambdaLR(mover, warm_cosine(epochs * batches))
 

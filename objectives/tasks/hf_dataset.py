@@ -17,7 +17,7 @@ from greenfront.errors import DataError
 from greenfront.objectives.tasks.cache import cached_arrays, file_stamps
 from greenfront.objectives.tasks.hf_labels import has_labels, read_labels
 from greenfront.objectives.tasks.hf_source import HubSplits, find_splits
-from greenfront.objectives.tasks.pictures import decode_all, opened_image
+from greenfront.objectives.tasks.pictures import DECODING, decode_all, opened_image
 from greenfront.objectives.tasks.raw import Raw, tensor
 from greenfront.objectives.tasks.settings import TaskSettings, suggest
 from greenfront.objectives.tasks.text import Texts, checked_texts
@@ -185,6 +185,7 @@ def _file(cell: dict[str, Any] | None, place: str) -> Path | io.BytesIO:
 def _key(splits: Sequence[Dataset], column: str, settings: TaskSettings) -> str:
     files = [[Path(file["filename"]).absolute() for file in split.cache_files] for split in splits]
     told = [
+        DECODING,
         column,
         settings.image_size,
         settings.channels,

@@ -14,7 +14,7 @@ import numpy as np
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.cache import cached_arrays, file_stamps
 from greenfront.objectives.tasks.paths import existing_folder
-from greenfront.objectives.tasks.pictures import decode_all, opened_image
+from greenfront.objectives.tasks.pictures import DECODING, decode_all, opened_image
 from greenfront.objectives.tasks.raw import Raw, tensor
 from greenfront.objectives.tasks.settings import TaskSettings
 
@@ -89,6 +89,7 @@ def _list(folder: Path) -> list[Path]:
 
 def _key(folder: Path, files: Sequence[Path], settings: TaskSettings) -> str:
     told = [
+        DECODING,
         str(folder.resolve()),
         settings.image_size,
         settings.channels,

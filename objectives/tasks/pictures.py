@@ -17,10 +17,15 @@ from greenfront.objectives.tasks.settings import TaskSettings
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["decode_all", "opened_image"]
+__all__ = ["DECODING", "decode_all", "opened_image"]
+
+DECODING = 2
+"""Belongs into the names of caches: another number where the same files give other pixels."""
 
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})
 _DEFAULT_EDGE = 32
+_HIGHEST_OF_8_BITS = 2**8 - 1
+_HIGHEST_OF_16_BITS = 2**16 - 1
 
 
 def decode_all(
@@ -29,7 +34,8 @@ def decode_all(
     """Decodes images to one size and one number of channels.
 
     Where the settings leave them open, it is the size that all images have, else 32 × 32, and
-    one channel where all images are grey, else three.
+    one channel where all images are grey, else three. Of 16 bits the upper 8 are kept. Grey values
+    of 32 bits are taken for 8 where none of all images' is above 255, else for 16.
 
     Args:
         count: Number of images, at least 1.
@@ -42,15 +48,16 @@ def decode_all(
     Raises:
         DataError: An image cannot be read.
     """
-    edge, channels = settings.image_size, settings.channels
+    edge, channels, is_deep = settings.image_size, settings.channels, False
     size = None if edge is None else (edge, edge)
     while True:
         # What the first image suggests holds until another one contradicts it, early as a rule.
-        pixels = _decode_alike(count, image, size, channels)
+        pixels = _decode_alike(count, image, size, channels, is_deep)
         if not isinstance(pixels, _Contradiction):
             return pixels
         size = pixels.size or size
         channels = pixels.channels or channels
+        is_deep = pixels.is_deep or is_deep
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,7 @@ class _Contradiction:
 
     size: tuple[int, int] | None
     channels: int | None
+    is_deep: bool
 
 
 def _decode_alike(
@@ -66,8 +74,10 @@ def _decode_alike(
     image: Callable[[int], AbstractContextManager[Image.Image]],
     size: tuple[int, int] | None,
     channels: int | None,
+    is_deep: bool,
 ) -> NDArray[np.uint8] | _Contradiction:
     pixels: NDArray[np.uint8] | None = None
+    has_shallow = False
     for index in range(count):
         with image(index) as found:
             upright = _upright(found)
@@ -78,12 +88,19 @@ def _decode_alike(
                 pixels = np.empty((count, depth, height, width), dtype=np.uint8)
             other_size = size is None and upright.size != (width, height)
             other_depth = channels is None and depth == 1 and not is_grey
-            if other_size or other_depth:
+            of_32_bits = _is_of_32_bits(found)
+            if of_32_bits and not is_deep:
+                is_deep = int(np.asarray(found).max()) > _HIGHEST_OF_8_BITS
+                has_shallow |= not is_deep
+            other_bits = is_deep and has_shallow
+            if other_size or other_depth or other_bits:
                 return _Contradiction(
                     (_DEFAULT_EDGE, _DEFAULT_EDGE) if other_size else None,
                     3 if other_depth else None,
+                    is_deep,
                 )
-            pixels[index] = _values(upright, (width, height), depth)
+            shift = 0 if of_32_bits and not is_deep else 8
+            pixels[index] = _values(upright, (width, height), depth, shift)
     if pixels is None:
         raise ValueError("there are no images")
     return pixels
@@ -95,14 +112,19 @@ def _upright(image: Image.Image) -> Image.Image:
     return ImageOps.exif_transpose(image)
 
 
-def _values(image: Image.Image, size: tuple[int, int], channels: int) -> NDArray[Any]:
-    """Gives one image as uint8 ``[channels, height, width]``."""
+def _is_of_32_bits(image: Image.Image) -> bool:
+    # Pillow gives 16 bits of this one format as 32.
+    return image.mode == "I" and image.format != "PPM"
+
+
+def _values(image: Image.Image, size: tuple[int, int], channels: int, shift: int) -> NDArray[Any]:
+    """Gives one image as uint8 ``[channels, height, width]``; ``shift`` tells what to leave out."""
     from PIL import Image
 
     if image.mode == "P":
         image = image.convert("RGBA")  # a palette's transparency survives no other way
     if image.mode.startswith("I"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        image = Image.fromarray((np.asarray(image) >> shift).astype(np.uint8))
     plain = image.convert("L" if channels == 1 else "RGB")
     if plain.size != size:
         plain = plain.resize(size, Image.Resampling.BILINEAR)
@@ -122,7 +144,7 @@ def opened_image(
         settings: Whose kind messages name.
 
     Raises:
-        DataError: It cannot be read, or Pillow is missing.
+        DataError: It cannot be read, nobody can tell what is white in it, or Pillow is missing.
     """
     try:
         from PIL import Image
@@ -133,9 +155,27 @@ def opened_image(
         ) from error
     try:
         with Image.open(file) as image:
+            _check_range(image, name)
             yield image
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(
             f"{name}: every image must be readable, but this one is not ({error}): "
             "replace or remove it"
         ) from error
+
+
+def _check_range(image: Image.Image, name: str) -> None:
+    if image.mode == "F":
+        held = "floats"
+    elif image.mode == "I":
+        values = np.asarray(image)
+        lowest, highest = int(values.min()), int(values.max())
+        if lowest >= 0 and highest <= _HIGHEST_OF_16_BITS:
+            return
+        held = f"values from {lowest} to {highest}"
+    else:
+        return
+    raise DataError(
+        f"{name}: an image must hold values of 8 or 16 bits, 0 … {_HIGHEST_OF_16_BITS}, but this "
+        f"one holds {held}: store it with 8 or 16 bits, or use kind 'arrays'"
+    )

@@ -13,7 +13,7 @@ from greenfront.errors import DataError
 __all__ = ["TaskSettings", "kinds", "suggest"]
 
 _CUSTOM = "module:function"
-_HUGGINGFACE = "hf-dataset:NAME"
+_HUGGINGFACE = "hf-dataset:OWNER/NAME"
 _TORCHVISION = "torchvision:NAME"
 _EXAMPLES = {_HUGGINGFACE: "hf-dataset:ylecun/mnist", _TORCHVISION: "torchvision:MNIST"}
 _LISTED = 20

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["Table", "read"]
 
 _MOST_LEVELS = 1000
+_MOSTLY = 0.9
+"""Share of numbers from which a column was meant to hold nothing else."""
+_A_HANDFUL = 5
+_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,8 @@ def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all load
 
     Raises:
         DataError: If the file is missing or cannot be read, lacks a named column, has missing or
-            infinite values, no features, or a text column with too many distinct texts.
+            infinite values, no features, a text column with too many distinct texts, or one of
+            numbers with a few other texts among them.
     """
     path = existing_file(settings)
     frame = _parse(path)
@@ -173,6 +178,7 @@ def _table(features: pd.DataFrame, source: str) -> Table:
         )
     codes, levels = [], []
     for name in texts.columns:
+        _check_text(texts[name], str(name), source)
         column_codes, column_levels = pd.factorize(texts[name].astype(str), sort=True)
         if len(column_levels) > _MOST_LEVELS:
             raise DataError(
@@ -189,6 +195,25 @@ def _table(features: pd.DataFrame, source: str) -> Table:
         text_names=tuple(texts.columns),
         codes=np.array(codes, dtype=np.int64).reshape(len(codes), len(features)).T,
         levels=tuple(levels),
+    )
+
+
+def _check_text(column: pd.Series[Any], name: str, source: str) -> None:
+    """Refuses numbers that are texts only because of a few cells among them."""
+    import pandas as pd
+
+    is_text = pd.to_numeric(column, errors="coerce").isna()
+    numbers = int((~is_text).sum())
+    if numbers <= _A_HANDFUL or numbers < _MOSTLY * len(column):
+        return
+    others = np.flatnonzero(is_text)
+    shown = ", ".join(f"{column.iloc[row]!r} in row {row + 1}" for row in others[:_SHOWN])
+    raise DataError(
+        f"{source}: a column must hold numbers or texts, but {numbers} of the {len(column)} cells "
+        f"of {name!r} are numbers and {len(others)} are not ({shown}"
+        f"{', …' if len(others) > _SHOWN else ''}; the first row below the header is row 1): "
+        "correct these cells, remove their rows, or name the column in drop_columns; where its "
+        "numbers are only names of things, begin each with a letter"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib
 import importlib.util
@@ -160,23 +161,46 @@ def _described(folder: Path, wanted: str) -> Checkpoint:
             f"architecture 'hf:{wanted}': the model must be an encoder of type "
             f"{', '.join(_FAMILIES)}, but its type is {family!r}: take another one"
         )
+    _check_tokenizer(folder / TOKENIZER, wanted)
     padding = _padding(folder, config, wanted)
-    positions = _number(config, "max_position_embeddings", default=512)
+    number = functools.partial(_number, folder / CONFIG, config, wanted)
+    positions = number("max_position_embeddings", default=512)
     if family in _OFFSET_POSITIONS:
         positions -= padding + 1
     return Checkpoint(
         folder,
         family,
-        layers=_number(config, "num_hidden_layers", "n_layers", default=12),
-        heads=_number(config, "num_attention_heads", "n_heads", default=12),
+        layers=number("num_hidden_layers", "n_layers", default=12),
+        heads=number("num_attention_heads", "n_heads", default=12),
         tokens=positions,
         padding=padding,
     )
 
 
-def _number(config: Mapping[str, Any], *keys: str, default: int) -> int:
+def _number(file: Path, config: Mapping[str, Any], wanted: str, /, *keys: str, default: int) -> int:
+    for key in keys:
+        if key in config:
+            stated = config[key]
+            if type(stated) is not int or stated < 1:
+                raise UsageError(
+                    f"architecture 'hf:{wanted}': {file} must state a whole number above 0 as "
+                    f"{key}, but states {json.dumps(stated)}: give the model's own, or save the "
+                    "model again"
+                )
+            return stated
     # transformers leaves out nothing when it saves, but older files rely on its defaults.
-    return int(next((config[key] for key in keys if key in config), default))
+    return default
+
+
+def _check_tokenizer(file: Path, wanted: str) -> None:
+    # The library that reads it raises nothing more particular than Exception.
+    model = _json(file, wanted).get("model")
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    if not isinstance(vocabulary, (dict, list)) or not vocabulary:
+        raise UsageError(
+            f"architecture 'hf:{wanted}': {file} must hold a tokenizer, but has no 'model' with a "
+            "'vocab': save it again with the save_pretrained() of a fast tokenizer"
+        )
 
 
 def _padding(folder: Path, config: Mapping[str, Any], wanted: str) -> int:

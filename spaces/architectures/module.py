@@ -6,13 +6,12 @@ import functools
 import sys
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from greenfront.errors import UsageError
 from greenfront.spaces.architectures.architecture import Architecture
-from greenfront.spaces.architectures.weights import content_hash
 from greenfront.spaces.knobs import Categorical, Integer, Knob, Real, Value
+from greenfront.spaces.sources import sources_hash
 from greenfront.spaces.user_code import (
     FAULTS,
     import_module,
@@ -54,9 +53,15 @@ class Module(Architecture):
             )
 
     @functools.cached_property
-    def _function(self) -> Callable[..., Any]:
+    def _imported(self) -> tuple[Callable[..., Any], str]:
         with working_directory_first():
-            return _find(self._module_name, self._function_name, self.name)
+            function = _find(self._module_name, self._function_name, self.name)
+        # At once: the files may change while the process runs, and what it imported does not.
+        return function, _fingerprint(self._module_name, function)
+
+    @property
+    def _function(self) -> Callable[..., Any]:
+        return self._imported[0]
 
     # The base leaves this open to assignment; here it is the function's to say.
 
@@ -151,9 +156,11 @@ class Module(Architecture):
         )
 
     def fingerprint(self) -> str:
-        """Hash of the file that defines the function: what it built before, it may not again."""
-        file = getattr(sys.modules[self._function.__module__], "__file__", None)
-        return content_hash(Path(file)) if file else ""
+        """Hash of the code that was imported: what other code built, this may not again.
+
+        It covers the module, and what this imports from beside it: see :func:`sources_hash`.
+        """
+        return self._imported[1]
 
     def _call(
         self, shape: Mapping[str, Value], input_shape: tuple[int, ...], classes: int
@@ -194,3 +201,9 @@ def _find(module_name: str, function_name: str, name: str) -> Callable[..., Any]
             "torch.nn.Module"
         )
     return function  # type: ignore[no-any-return]
+
+
+def _fingerprint(module_name: str, function: Callable[..., Any]) -> str:
+    # The function may have been made elsewhere, where no import that can be followed leads.
+    names = dict.fromkeys((module_name, getattr(function, "__module__", module_name)))
+    return "-".join(sources_hash(sys.modules[name]) for name in names if name in sys.modules)

@@ -10,9 +10,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from greenfront.errors import UsageError
+from greenfront.spaces.architectures.checkpoint import WEIGHTS
 from greenfront.spaces.architectures.torchvision_shim import allow_torchvision
 
 __all__ = ["TextClassifier", "freeze", "from_scratch", "keep_layers", "pretrained", "slim"]
+
+SHOWN = 3
+"""Weights that do not fit are many; the first tell why."""
 
 # Where the parts of a layer are: query, key, value and output of attention, the two layers of its
 # feed-forward network, and the attributes in which attention keeps its number of heads.
@@ -73,19 +78,18 @@ def pretrained(folder: Path, classes: int, padding: int) -> TextClassifier:
         folder: With ``config.json`` and safetensors.
         classes: Number of outputs.
         padding: Number of the padding token.
-    """
-    allow_torchvision()
-    from transformers import AutoModelForSequenceClassification
 
-    with _quiet():
-        network = AutoModelForSequenceClassification.from_pretrained(
-            folder,
-            num_labels=classes,
-            attn_implementation="eager",
-            dtype=torch.float32,
-            local_files_only=True,
-            use_safetensors=True,
-            ignore_mismatched_sizes=True,
+    Raises:
+        UsageError: The weights cannot be read, or are not those of the encoder that the
+            configuration describes.
+    """
+    network, misfits = _loaded(folder, classes)
+    if misfits:
+        raise UsageError(
+            f"the weights in {folder} must be those of the encoder that its config.json "
+            f"describes, but {len(misfits)} are missing or of another size: "
+            f"{', '.join(misfits[:SHOWN])}{', …' if len(misfits) > SHOWN else ''}: put weights and "
+            "configuration of one model there, as save_pretrained() writes them"
         )
     model = TextClassifier(network, padding)
     last = [layer for layer in model.modules() if isinstance(layer, nn.Linear)][-1]
@@ -163,6 +167,39 @@ def freeze(model: TextClassifier, share: float) -> None:
     if share:
         lowest_moving = model.layers[round(len(model.layers) * share)]
         lowest_moving.register_forward_pre_hook(_end_gradients)
+
+
+def _loaded(folder: Path, classes: int) -> tuple[nn.Module, list[str]]:
+    """The network of a folder, and the encoder's weights that did not come from there."""
+    allow_torchvision()
+    from huggingface_hub.errors import StrictDataclassError
+    from safetensors import SafetensorError
+    from transformers import AutoModelForSequenceClassification
+
+    auto: Any = AutoModelForSequenceClassification
+    try:
+        with _quiet():
+            network, report = auto.from_pretrained(
+                folder,
+                num_labels=classes,
+                attn_implementation="eager",
+                dtype=torch.float32,
+                local_files_only=True,
+                use_safetensors=True,
+                ignore_mismatched_sizes=True,  # the stored classifier's
+                output_loading_info=True,
+            )
+    # The last two are for what a configuration may say that no network can be made of.
+    except (SafetensorError, OSError, ValueError, KeyError, StrictDataclassError) as error:
+        files = ", ".join(sorted(file.name for file in folder.glob(WEIGHTS)))
+        raise UsageError(
+            f"the model in {folder} must be whole and readable, but config.json and {files} cannot "
+            f"be loaded ({error}): download it again, or save it there with save_pretrained()"
+        ) from error
+    absent = {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
+    # Encoders are often stored without their pooler, which belongs to the classifier.
+    encoder = f"{network.base_model_prefix}."
+    return network, sorted(n for n in absent if n.startswith(encoder) and ".pooler." not in n)
 
 
 def _end_gradients(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

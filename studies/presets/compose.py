@@ -20,5 +20,9 @@ def compose(task: str) -> str:
     if task not in TASKS:
         raise UsageError(f"task {task!r} is unknown: take one of {', '.join(TASKS)}")
     folder = files("greenfront.studies.presets")
-    head = folder.joinpath(f"task_{task}.toml").read_text(encoding="utf-8")
-    return head + folder.joinpath("common.toml").read_text(encoding="utf-8")
+    head, study, common = (
+        folder.joinpath(f"{name}.toml").read_text(encoding="utf-8")
+        for name in (f"task_{task}", "study", "common")
+    )
+    named, _, data = head.partition("\n\n")
+    return f"{named}\n{study}\n{data}{common}"

@@ -178,7 +178,7 @@ def energy_by_phase(view: StudyView) -> go.Figure:
         figure.add_annotation(
             x=end,
             y=escape(phase, quote=False),
-            text=quantities.energy(spent.kwh),
+            text=quantities.energy(spent.shown_kwh[0]),
             xanchor="left",
             xshift=8,
             showarrow=False,

@@ -93,13 +93,20 @@ def _repeats(view: StudyView) -> str:
 
 
 def _carbon(view: StudyView) -> list[tuple[str, str]]:
-    carbon = view.file.carbon.model(view.facts.trace)
+    carbon = view.file.carbon.study_model(view.facts)
     embodied = carbon.embodied_kg_per_device_hour
     making = [] if carbon.making is None else [("Making", _making(carbon.making))]
+    by_gpu = carbon.embodied_component == "gpu"
+    hours = "hours of the GPU" if by_gpu else "CPU hours ÷ threads"
+    whole = (
+        "in which the search holds the GPU; predictions run on the CPU"
+        if by_gpu
+        else f"with all {carbon.device_threads} threads busy"
+    )
     return [
         (
             "CO₂",
-            "<code>co2_kg = energy_kwh × PUE × intensity + embodied × CPU hours ÷ threads</code>, "
+            f"<code>co2_kg = energy_kwh × PUE × intensity + embodied × {hours}</code>, "
             "in CO₂ equivalent (Software Carbon Intensity, ISO/IEC 21031:2024).",
         ),
         (
@@ -111,7 +118,7 @@ def _carbon(view: StudyView) -> list[tuple[str, str]]:
         ("PUE", f"{carbon.pue:g} (energy of the building over that of its machines)"),
         (
             "Embodied CO₂",
-            f"{quantities.mass(embodied)} per hour with all {carbon.device_threads} threads busy"
+            f"{quantities.mass(embodied)} per hour {whole}"
             + ("; nothing of the making of the machine is counted." if embodied == 0 else "."),
         ),
     ]

@@ -28,6 +28,7 @@ from greenfront.studies.report.wording import (
 from greenfront.studies.timing import timing_lines
 from greenfront.studies.trials import WITHOUT_RESULT
 from greenfront.studies.view import StudyView
+from greenfront.studies.wording import break_even
 
 __all__ = ["render", "write"]
 
@@ -134,15 +135,19 @@ def _cards(view: StudyView) -> str:
     )
     if spent.unmetered:
         energy += f"; {spent.unmetered} of {spent.entries} ledger entries had no reading"
-    metered = spent.entries > spent.unmetered
-    break_even = quantities.count(view.break_even_predictions)
+    after = view.break_even_predictions
+    pays = (
+        break_even_note(view)
+        if after is None
+        else break_even(after, view.file.objectives.predictions, kind)
+    )
     cards = [
         ("Trials", str(len(view.trials)), states or "none begun"),
         ("Models on the front", str(len(view.front.rows)), f"{eligible} of them eligible"),
         (
             "Energy of the search",
-            quantities.energy(spent.kwh if metered else None),
-            energy if metered else "no reading yet",
+            quantities.energy(spent.shown_kwh[0]),
+            "no reading yet" if spent.unknown or not spent.entries else energy,
         ),
         (
             "CO₂ of the search",
@@ -150,7 +155,7 @@ def _cards(view: StudyView) -> str:
             f"{kind}; {electricity}",
         ),
         ("Readings", kind, instruments(view)),
-        ("Break-even predictions", break_even, break_even_note(view)),
+        ("Break-even predictions", quantities.count(after), pays),
     ]
     return "".join(
         f"<div class='card'><dt>{escape(title)}</dt><dd class='value'>{escape(value)}</dd>"
@@ -229,7 +234,7 @@ def _phases(view: StudyView) -> str:
     if not view.spent_by_phase:
         return "<p class='empty'>The ledger holds no reading yet.</p>"
     caption = (
-        f"Energy of the search by phase, {quantities.energy(view.spent.kwh)} in all "
+        f"Energy of the search by phase, {quantities.energy(view.spent.shown_kwh[0])} in all "
         f"({kind_of_readings(view)}). Whiskers: the plausible range."
     )
     drawn = _figure("energy-phases", figures.energy_by_phase(view), caption)

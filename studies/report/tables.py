@@ -71,9 +71,7 @@ def phase_table(view: StudyView) -> str:
     body = [
         "<tr>"
         + _head(phase)
-        + _number(quantities.energy(spent.kwh))
-        + _number(quantities.energy(spent.low_kwh))
-        + _number(quantities.energy(spent.high_kwh))
+        + "".join(_number(quantities.energy(kwh)) for kwh in spent.shown_kwh)
         + _number(quantities.mass(spent.co2_kg))
         + _number(quantities.seconds(spent.cpu_seconds))
         + "</tr>"

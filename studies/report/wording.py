@@ -44,7 +44,7 @@ def describe(row: FrontRow) -> str:
 
 def proportionality(view: StudyView) -> str | None:
     """What a reader must know where CO₂ is a multiple of energy; ``None`` where it is not."""
-    model = view.file.carbon.model(view.facts.trace)
+    model = view.file.carbon.study_model(view.facts)
     if not model.proportional_to_energy:
         return None
     grams = f"{model.intensity.g_per_kwh * model.pue:.4g}"

@@ -57,6 +57,29 @@ def test_a_trace_counts_with_its_mean(study: Command) -> None:
     assert found["scenario"]["g_per_kwh"] == pytest.approx(200)
 
 
+def test_a_trace_is_read_with_the_factors_of_the_study(
+    study: Command, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    name = "Carbon intensity gCO2eq/kWh"
+    rows = [f"2026-01-01 0{hour}:00:00,DE,{100 + hour},{300 + hour}" for hour in range(5)]
+    heading = f"Datetime (UTC),Zone id,{name} (direct),{name} (Life cycle)"
+    direct = Command(tmp_path_factory.mktemp("direct"))
+    for command in (study, direct):
+        (command.folder / "maps.csv").write_text("\n".join([heading, *rows]) + "\n")
+    direct.write_study(
+        study='name = "small"',
+        space='architectures = ["mlp"]',
+        training="epochs = 1\nfine_tune_epochs = 1",
+        carbon='trace = "maps.csv"\nfactors = "direct"',
+        objectives="repeats = 1",
+        budget="trials = 1",
+    )
+    direct.run("run", "study.toml")
+    for command, grams in ((study, 302), (direct, 102)):
+        found = command.json("whatif", "small", "--trace", "maps.csv")
+        assert found["scenario"]["g_per_kwh"] == pytest.approx(grams)
+
+
 def test_choices_that_change_are_said(study: Command) -> None:
     # Never used: what was cheapest to make wins.
     found = study.json("whatif", "small", "--predictions", "0")
@@ -76,7 +99,9 @@ def test_choices_that_change_are_said(study: Command) -> None:
         (["--renewable-share", "1.5"], "renewable_share: must be from 0 to 1, got 1.5"),
         (["--pue", "0.5"], "pue: must be a finite number of 1 or more"),
         (["--predictions", "-1"], "predictions: must be a number of 0 or more"),
-        (["--embodied", "toaster"], "toaster"),
+        (["--embodied", "toaster"], "--embodied must be one of laptop, workstation, server, gpu,"),
+        (["--g-per-kwh", "-3"], "--g-per-kwh must be a finite number of 0 or more, not -3"),
+        (["--embodied", "gpu"], "this study trains on the CPU"),
         (["--trace", "missing.csv"], "missing.csv"),
     ],
 )

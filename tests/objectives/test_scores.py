@@ -66,6 +66,9 @@ def test_co2_counts_busy_hours_of_making_and_predictions() -> None:
     # Operational: 2.5 kWh × 1.5 × 0.5 kg; embodied: (3 h + 1e6 × 0.0036 s = 1 h) × 0.01 kg.
     carbon = CarbonModel(HALF_A_KILO, pue=1.5, embodied_kg_per_device_hour=0.01)
     assert co2_kg(OUTCOME, 1e6, carbon) == pytest.approx(1.875 + 0.04)
+    # A GPU was held for 123 s in each of two phases, and predictions need none.
+    gpu = replace(carbon, embodied_component="gpu", device_threads=16)
+    assert co2_kg(OUTCOME, 1e6, gpu) == pytest.approx(1.875 + 246 / 3600 * 0.01)
 
 
 @pytest.mark.parametrize("outcome", [UNMETERED, MUTE])

@@ -14,6 +14,7 @@ from greenfront.errors import TrialFailed, TrialStopped
 from greenfront.objectives.host import LocalHost, Window
 from greenfront.objectives.metering.cpu_model import CpuModelMeter, WattsPerThread
 from greenfront.objectives.metering.instruments import Instruments
+from greenfront.objectives.networks import family_of
 from greenfront.objectives.outcome import Outcome, Sizing
 from greenfront.objectives.readings import Reading, total
 from greenfront.objectives.stages.evaluate import Measuring
@@ -345,6 +346,17 @@ def test_another_teacher_makes_another_student(bench: Bench, task: Task) -> None
     other = Bench(task, bench.store.root, teacher=CNN).run(STUDENT)
     assert other.artefact != outcome.artefact
     assert other.phases["teacher"] != outcome.phases["teacher"]
+
+
+def test_other_weights_of_the_teacher_make_another_student(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = bench.run(STUDENT)
+    assert bench.run(STUDENT).artefact == outcome.artefact
+    family = type(family_of(TEACHER))
+    assert family is not type(family_of(STUDENT))
+    monkeypatch.setattr(family, "fingerprint", lambda self: "other weights")
+    assert bench.run(STUDENT).artefact != outcome.artefact
 
 
 def test_a_student_without_a_teacher_fails(task: Task, tmp_path: Path) -> None:

@@ -174,6 +174,25 @@ def test_the_deadline_comes_before_the_carbon(storage: Storage) -> None:
     assert timing(storage, record).clock == Clock()  # of a study that has no file
 
 
+@pytest.mark.parametrize("pause_above", [None, 100.0])
+def test_a_deadline_that_has_passed_holds_nothing_up(
+    storage: Storage, pause_above: float | None
+) -> None:
+    known, watcher = trace(*[500.0] * 60, *[10.0] * 9), Watcher()
+    # The first trial takes longer than the hour to the deadline.
+    search(storage, known, hours=1, pause_above=pause_above, watcher=watcher)
+    assert any("no time to wait and will be missed by" in note for note in watcher.notes)
+    later = search(storage, known, hours=1, pause_above=pause_above, trials=4)
+    assert [row.state for row in later.trials] == ["complete"] * 4
+    assert pauses(storage, 1) == []
+
+
+def test_a_moment_too_short_for_a_clock_has_no_intensity() -> None:
+    known = trace(400, 300)
+    assert TraceOutlook(known).told(START, START + 1e-7) is None
+    assert TraceOutlook(known).told(START, START + 1e-3) == (400.0, "trace")
+
+
 def test_where_no_hour_is_better_it_does_not_wait(storage: Storage) -> None:
     search(storage, trace(*[500.0] * 6, *[10.0] * 60), hours=6)
     assert pauses(storage, 1) == []
@@ -195,6 +214,14 @@ def test_pause_above_waits_for_what_is_clean_enough(storage: Storage) -> None:
     assert pause.clock_ended_at == pytest.approx(START + HOUR, abs=600)
     assert "over 360" in pause.reason
     assert pause.reason.endswith("(replayed clock)")
+
+
+def test_pause_above_needs_no_forecast(storage: Storage) -> None:
+    # Too little is known for one, and the deadline lies weeks beyond.
+    search(storage, trace(450, 450, *[200] * 6), pause_above=360, trials=1)
+    (pause,) = pauses(storage, 1)
+    assert "wait until 2026-03-01 02:00 UTC: 450 g/kWh now is over 360" in pause.reason
+    assert pause.clock_ended_at == pytest.approx(START + 2 * HOUR, abs=600)
 
 
 def test_without_a_forecast_it_runs_and_says_so(storage: Storage) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import threading
@@ -17,9 +18,11 @@ from contracts.problems import SPENT_KWH, ZDT1, Menu, fail, stop
 from greenfront import PlainChoice, optimize_problem
 from greenfront.errors import SearchAborted, StudyError, TrialFailed, TrialStopped
 from greenfront.objectives.metering.instruments import detect
+from greenfront.search import engine
 from greenfront.search.problem import Attempt, Evaluation
 from greenfront.search.status import Status
 from greenfront.studies.ledger import spent_by, spent_in_all
+from greenfront.studies.runs import Run
 from greenfront.studies.storage import Storage
 from greenfront.studies.trials import TrialRow
 
@@ -64,9 +67,11 @@ def test_first_generation_comes_first_and_in_order() -> None:
     assert [row.choice for row in result.trials[:3]] == first
 
 
-def test_first_generation_is_cut_to_the_budget() -> None:
-    problem = Menu(first=Menu().points())
-    assert len(optimize_problem(problem, trials=4).trials) == 4
+def test_first_generation_goes_on_when_the_budget_is_raised(url: str) -> None:
+    points = Menu().points()
+    assert len(optimize_problem(Menu(first=points), trials=4, storage=url).trials) == 4
+    result = optimize_problem(Menu(first=points), trials=9, storage=url)
+    assert [row.choice for row in result.trials] == points[:9]
 
 
 def test_a_study_goes_on_where_it_stopped(url: str) -> None:
@@ -243,9 +248,37 @@ def test_each_worker_has_its_part_of_the_ledger(url: str) -> None:
     parts = spent_by(storage, 1, "worker")
     storage.close()
     ours = {part.partition(" ")[2] for part in parts}
-    assert ours <= {"worker 0", "worker 1", ""}
-    assert "search" in parts
+    assert ours <= {"worker 0", "worker 1", "worker"}
+    assert "no worker" in parts
     assert sum(part.kwh for part in parts.values()) == pytest.approx(result.spent.kwh, rel=1e-9)
+
+
+def test_a_database_that_is_away_for_a_moment_ends_no_heartbeat(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beats = itertools.count()
+    beaten = threading.Event()
+    real = Run.beat
+
+    def beat(run: Run) -> None:
+        number = next(beats)
+        if number == 0:
+            raise sa.exc.OperationalError("UPDATE", {}, RuntimeError("server closed"))
+        real(run)
+        beaten.set()
+
+    monkeypatch.setattr(Run, "beat", beat)
+    monkeypatch.setattr(engine, "HEARTBEAT_SECONDS", 0.02)
+
+    def wait(candidate: PlainChoice) -> None:
+        assert beaten.wait(30)
+
+    result = optimize_problem(Menu(before=wait), trials=2, storage=url, instruments=detect())
+    assert len(result.trials) == 2
+    storage = Storage(url, create=False)
+    search = spent_by(storage, 1, "phase")["search"]
+    storage.close()
+    assert search.entries >= 2  # what the first beat could not write came with the second
 
 
 class Killed(BaseException):

@@ -103,6 +103,17 @@ def test_a_candidate_over_a_hard_limit_is_stopped_before_its_training(storage: S
     assert "train" not in phases
 
 
+def test_a_delivered_file_over_a_hard_limit_is_infeasible(storage: Storage) -> None:
+    """Of a global ranking nobody knows the size before the training."""
+    space = {"pruning": [0.5, 0.5], "pruning_scope": ["global"], "bits": [32]}
+    limits = {"artefact_bytes": 5_000}
+    result = search(study(space=space, limits=limits, budget={"trials": 2}), storage)
+    over = [row for row in result.trials if row.state == "infeasible"]
+    assert over
+    assert all("artefact_bytes" in (row.reason or "") for row in over)
+    assert {row.state for row in result.trials} <= {"infeasible", "stopped"}
+
+
 def test_other_instruments_are_refused(storage: Storage) -> None:
     search(study(budget={"trials": 1}), storage)
     record = StudyRecord.load(storage, "faults")

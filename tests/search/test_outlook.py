@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -19,11 +20,17 @@ import sqlalchemy as sa
 from contracts.command import FAST, Command
 from greenfront.errors import DataError, UsageError
 from greenfront.objectives.carbon.intensity import region_intensity
+from greenfront.objectives.carbon.schedule import Decision, decide
+from greenfront.objectives.carbon.traces import as_instant
 from greenfront.search import outlook
+from greenfront.search.carbon_gate import CarbonGate, GateSettings, RunMoments
 from greenfront.search.outlook import LIVE_URL, LiveOutlook, live_source
 from greenfront.search.session import open_session
 from greenfront.search.status import Status
 from greenfront.studies.carbon_section import CarbonSection
+from greenfront.studies.clock import Clock
+from greenfront.studies.pauses import PauseBook
+from greenfront.studies.record import StudyRecord
 from greenfront.studies.storage import Storage
 from greenfront.studies.study_file import StudyFile
 from greenfront.studies.trials import TrialRow
@@ -187,6 +194,145 @@ def test_a_token_without_forecasts_is_good_enough(
     assert live.refresh() is live.refresh() is None
     assert sum("forecast" in path for path in server.asked) == 1
     assert live.told(time.time() - 1, time.time()) == (77, "live")
+
+
+HOUR = 3600.0
+
+
+def maps_outlook(
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    known_hours: int,
+    forecast_hours: int = 0,
+) -> tuple[LiveOutlook, float]:
+    """An hourly service: 400 g up to the fourth hour from now each day, and 150 g in the others.
+
+    Its own forecast says 99. Returns the start of the running hour, too.
+    """
+    monkeypatch.setenv(outlook.TOKEN, "secret")
+    source = live_source(CarbonSection(live="electricitymaps", zone="DE"))
+    assert source is not None
+    hour = time.time() // HOUR * HOUR
+
+    def row(ahead: int, grams: float) -> dict[str, Any]:
+        at = datetime.fromtimestamp(hour + ahead * HOUR, UTC)
+        return {"zone": "DE", "datetime": f"{at:%Y-%m-%dT%H:%M:%SZ}", "carbonIntensity": grams}
+
+    past = [row(at, 400 if at % 24 < 4 else 150) for at in range(1 - known_hours, 1)]
+    coming = [row(at, 99) for at in range(1, 1 + forecast_hours)]
+
+    def answer(path: str) -> tuple[int, Any]:
+        if "forecast" in path:
+            return (200, {"zone": "DE", "forecast": coming}) if coming else (403, {})
+        return 200, {"zone": "DE", "history": past}
+
+    monkeypatch.setattr(server, "answer", answer)
+    live = LiveOutlook(source, UK.model().intensity)
+    live.refresh()
+    return live, hour
+
+
+def planned(live: LiveOutlook, now: float, hours: float, work: float) -> Decision:
+    deadline = now + hours * HOUR
+    return decide(as_instant(now), work, as_instant(deadline), live.ahead(now, deadline))
+
+
+class HeldError(Exception):
+    pass
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[PauseBook]:
+    storage = Storage(f"sqlite:///{tmp_path}/study.db")
+    record = StudyRecord.begin(
+        storage,
+        "study",
+        directions=["minimize"],
+        identity="",
+        configuration={},
+        meters=None,
+        facts=None,
+    )
+    yield PauseBook(storage, record.study_id, "run", Clock())
+    storage.close()
+
+
+def held(live: LiveOutlook, book: PauseBook, now: float, pause_above: float) -> str | None:
+    """Why a gate holds a worker with an hour of work and two days for it; ``None``: it does not."""
+    clock, said = Clock(time.time(), now, 1.0), list[str]()
+
+    def stop(_seconds: float) -> None:
+        raise HeldError
+
+    settings = GateSettings(now + 48 * HOUR, pause_above)
+    gate = CarbonGate(settings, live, clock, book, RunMoments(live, clock), said.append)
+    with contextlib.suppress(HeldError):
+        gate.hold(0, None, lambda: HOUR, stop, said.append)
+    return said[0] if said else None
+
+
+def utc(seconds: float) -> str:
+    return f"{as_instant(seconds):%Y-%m-%d %H:%M} UTC"
+
+
+def test_a_service_without_forecasts_is_continued_from_its_past(
+    server: Server, monkeypatch: pytest.MonkeyPatch, book: PauseBook
+) -> None:
+    live, hour = maps_outlook(server, monkeypatch, known_hours=28 * 24)
+    now = hour + 600
+    decision = planned(live, now, 48, HOUR)
+    assert not decision.run
+    assert decision.planned_start == as_instant(hour + 4 * HOUR)
+    assert decision.g_per_kwh == pytest.approx(150, abs=5)
+    # The running hour is known, whatever is forecast.
+    ahead = live.ahead(now, now + 48 * HOUR)
+    assert ahead.mean_between(as_instant(now), as_instant(hour + HOUR)) == 400
+    # A deadline that has passed stops nobody.
+    assert planned(live, now, -5, HOUR).why.endswith("and will be missed by 360 min")
+    why = held(live, book, now, 300)
+    assert why is not None
+    assert f"wait until {utc(hour + 4 * HOUR)}: 400 g/kWh now is over 300" in why
+
+
+def test_a_short_past_gives_no_forecast_but_the_present(
+    server: Server, monkeypatch: pytest.MonkeyPatch, book: PauseBook
+) -> None:
+    live, hour = maps_outlook(server, monkeypatch, known_hours=24)
+    now = hour + 600
+    with pytest.raises(DataError, match="at least 48 known hours"):
+        live.ahead(now, now + 48 * HOUR)
+    assert live.known(now) is not None
+    assert live.known(hour + 2 * HOUR) is None
+    why = held(live, book, now, 300)
+    assert why is not None
+    # An hour of work with a margin before the deadline, not before the end of what is known.
+    latest = utc(now + 48 * HOUR - 1.25 * HOUR)
+    assert f"wait until {latest}, the last moment for the deadline: 400 g/kWh now" in why
+    assert held(live, book, now, 500) is None
+
+
+@pytest.mark.parametrize("known_hours", [12, 10 * 24])
+def test_a_services_own_forecast_comes_first(
+    server: Server, monkeypatch: pytest.MonkeyPatch, known_hours: int
+) -> None:
+    live, hour = maps_outlook(server, monkeypatch, known_hours=known_hours, forecast_hours=20)
+    now = hour + 600
+    ahead = live.ahead(now, now + 48 * HOUR)
+    covered = as_instant(hour + HOUR), as_instant(hour + 21 * HOUR)
+    assert ahead.mean_between(*covered) == pytest.approx(99)
+    # Beyond it the past says more, if it is long enough.
+    assert (ahead.end > as_instant(now + 47 * HOUR)) == (known_hours > 48)
+    # Within it nothing is added.
+    assert live.ahead(now, now + 15 * HOUR).end == covered[1]
+
+
+def test_a_forecast_of_two_days_is_taken_as_it_is(server: Server) -> None:
+    live, now = uk_outlook(), time.time()
+    live.refresh()
+    ahead = live.ahead(now, now + 100 * HOUR)
+    assert 47 * HOUR < ahead.end.timestamp() - now < 49 * HOUR
+    assert live.told(now, now + 1e-7) is None
 
 
 @dataclass

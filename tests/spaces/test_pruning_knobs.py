@@ -42,6 +42,20 @@ def test_one_share_of_zeros_is_used_and_not_asked() -> None:
     assert baseline.untouched
 
 
+@pytest.mark.parametrize(("epochs", "kinds"), [(3, {False}), (4, {False, True})])
+def test_steps_between_too_few_epochs_are_no_other_network(epochs: int, kinds: set[bool]) -> None:
+    """Pruning at once and in one step is the same, and so is its candidate."""
+    options = NetworkOptions(("mlp",), gradual=(False, True), fine_tune_epochs=epochs)
+    space = network_space(options)
+    rng = np.random.default_rng(0)
+    drawn = [space.decode(space.sample(rng)).pruning for _ in range(60)]
+    assert {pruning.gradual for pruning in drawn if pruning.ratio} == kinds
+    fixed = NetworkOptions(("mlp",), gradual=(True,), fine_tune_epochs=epochs)
+    space = network_space(fixed)
+    drawn = [space.decode(space.sample(rng)).pruning for _ in range(60)]
+    assert {pruning.gradual for pruning in drawn if pruning.ratio} == {epochs == 4}
+
+
 def test_a_search_begins_with_zeros_alone() -> None:
     space = network_space(SPARSE)
     candidates = [space.decode(point) for point in first_generation(SPARSE, space, 0)]

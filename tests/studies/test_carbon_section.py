@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import os
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from greenfront.errors import DataError, StudyFileError
+from greenfront.errors import DataError, StudyFileError, UsageError
 from greenfront.objectives.carbon.embodied import embodied_default
+from greenfront.search.session import open_session
+from greenfront.studies.carbon_section import embodied_objection
 from greenfront.studies.facts import StudyFacts, TraceFacts
 from greenfront.studies.presets.compose import compose
+from greenfront.studies.record import StudyRecord
+from greenfront.studies.storage import Storage
 from greenfront.studies.study_file import StudyFile
 
 HOURS = 48
@@ -145,6 +151,70 @@ def test_facts_keep_what_scores_need(image_facts: StudyFacts) -> None:
 def test_embodied_by_kind_of_device(tmp_path: Path) -> None:
     model = read(tmp_path, 'embodied = "server"').carbon.model()
     assert model.embodied_kg_per_device_hour == embodied_default("server").kg_per_device_hour
+
+
+def test_a_study_is_scored_by_the_threads_it_began_on(
+    tmp_path: Path, image_facts: StudyFacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    section = read(tmp_path, 'embodied = "server"').carbon
+    kept = replace(image_facts, threads=16).to_json()
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    elsewhere = StudyFacts.from_json(kept)
+    assert section.study_model(elsewhere).device_threads == 16
+    stated = read(tmp_path, 'embodied = "server"\ndevice_threads = 96').carbon
+    assert stated.study_model(elsewhere).device_threads == 96
+    # An older study kept none; a new one keeps those of its machine.
+    del kept["threads"]
+    assert section.study_model(StudyFacts.from_json(kept)).device_threads == 4
+    assert StudyFacts(image_facts.task, "cpu", mixed_precision=False).threads == 4
+
+
+def test_a_study_that_goes_on_elsewhere_keeps_its_threads(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(
+        f"[study]\nname = 'moved'\ncache = '{tmp_path / 'cache'}'\n[task]\nkind = 'digits'\n"
+        "[space]\narchitectures = ['mlp']\n[carbon]\nembodied = 'server'\n"
+    )
+    file, storage = StudyFile.read(path), Storage(f"sqlite:///{tmp_path}/study.db")
+    try:
+        with open_session(file) as session:
+            StudyRecord.begin(
+                storage,
+                "moved",
+                directions=["maximize", "minimize", "minimize"],
+                identity=session.problem.identity(),
+                configuration=file.to_json(),
+                meters=session.instruments.pin(),
+                facts=replace(session.problem.facts, threads=999).to_json(),
+            )
+        with open_session(file, new_in=storage) as session:
+            assert session.problem.facts.threads == 999
+    finally:
+        storage.close()
+
+
+def test_a_gpu_that_is_not_used_has_no_share(tmp_path: Path, image_facts: StudyFacts) -> None:
+    section = read(tmp_path, 'embodied = "gpu"').carbon
+    assert section.study_model(image_facts).embodied_kg_per_device_hour == 0
+    assert "this study trains on the CPU" in (embodied_objection("gpu", image_facts) or "")
+    assert embodied_objection("server", image_facts) is None
+    on_gpu = replace(image_facts, device="cuda")
+    assert embodied_objection("gpu", on_gpu) is None
+    model = section.study_model(on_gpu)
+    assert model.embodied_component == "gpu"
+    assert model.embodied_kg_per_device_hour == embodied_default("gpu").kg_per_device_hour
+
+
+def test_a_new_study_on_the_cpu_cannot_count_the_making_of_a_gpu(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(
+        f"[study]\ncache = '{tmp_path / 'cache'}'\n[task]\nkind = \"digits\"\n"
+        '[training]\ndevice = "cpu"\n[carbon]\nembodied = "gpu"\n'
+    )
+    refused = pytest.raises(UsageError, match=r"^\[carbon\] embodied: 'gpu' counts the hours")
+    with refused, open_session(StudyFile.read(path)):
+        pass
+    assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize("without", ["live", "pause_above"])

@@ -15,7 +15,8 @@ from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.carbon.intensity import Intensity
 from greenfront.objectives.metering.meter import Component
 from greenfront.objectives.readings import JOULES_PER_KWH, Kind, Reading
-from greenfront.studies.ledger import Ledger, Spent, spent_by, spent_in_all
+from greenfront.studies.ledger import Ledger, Spent, spent_by, spent_in_all, wasted
+from greenfront.studies.runs import Run
 from greenfront.studies.storage import Storage, ledger_table
 from greenfront.studies.trials import TrialBook
 
@@ -147,17 +148,32 @@ def test_parts_are_named_and_the_largest_comes_first(storage: Storage) -> None:
     assert parts("trial") == [("12", 6.0), ("0", 1.0), ("search", 0.5)]
 
 
+def test_a_gpu_pays_for_its_making_by_the_hours_in_which_it_is_held(storage: Storage) -> None:
+    carbon = CarbonModel(
+        Intensity(0.0, "here", "as told"),
+        embodied_kg_per_device_hour=0.005,
+        device_threads=16,
+        embodied_component="gpu",
+    )
+    hour = Reading(0.0, 0.0, 0.0, "modelled", "test", cpu_seconds=3600.0, wall_seconds=3600.0)
+    ledger = Ledger(storage, STUDY, "run", carbon)
+    ledger.charge("train", {"cpu": hour, "gpu": hour}, number=0, started_at=0.0, ended_at=3600.0)
+    parts = spent_by(storage, STUDY, "component")
+    assert (parts["cpu"].co2_kg, parts["gpu"].co2_kg) == (0.0, pytest.approx(0.005))
+
+
 def test_interrupted_attempts_are_told_from_what_came_of_the_trial(storage: Storage) -> None:
-    book, ledger = TrialBook(storage, STUDY), Ledger(storage, STUDY, "run", None)
+    run = Run.begin(storage, STUDY)
+    book, ledger = TrialBook(storage, STUDY), Ledger(storage, STUDY, run.run_id, None)
     # Another study's trials have the same numbers.
     TrialBook(storage, STUDY + 1).claim("run", 0, "z", {}, None)
     for number, key in enumerate("xyzuv"):
-        assert book.claim("dead" if key == "x" else "run", number, key, {}, None) == "granted"
+        assert book.claim("dead" if key == "x" else run.run_id, number, key, {}, None) == "granted"
         charge(ledger, number=number, cpu=kwh(2.0**number))
     charge(ledger, "search", None, cpu=kwh(32.0))
-    book.finish("run", 1, "complete", values=[1.0])
-    book.finish("run", 2, "failed")
-    book.finish("run", 3, "stopped")
+    book.finish(run.run_id, 1, "complete", values=[1.0])
+    book.finish(run.run_id, 2, "failed")
+    book.finish(run.run_id, 3, "stopped")
     book.requeue(["dead"])
 
     def states() -> dict[str, float]:
@@ -166,9 +182,16 @@ def test_interrupted_attempts_are_told_from_what_came_of_the_trial(storage: Stor
     expected = {"complete": 2.0, "failed": 4.0, "stopped": 8.0, "running": 16.0, "search": 32.0}
     assert states() == {**expected, "interrupted": 1.0}
     # Taken up again under another number, its first attempt remains what it was.
-    assert book.claim("run", 9, "x", {}, None) == "granted"
+    assert book.claim(run.run_id, 9, "x", {}, None) == "granted"
     charge(ledger, number=9, cpu=kwh(64.0))
     assert states() == {**expected, "interrupted": 1.0, "running": 16.0 + 64.0}
+    # What a run has left without a word is no running trial any more.
+    run.end()
+    assert states() == {
+        **{name: kwh for name, kwh in expected.items() if name != "running"},
+        "interrupted": 1.0 + 16.0 + 64.0,
+    }
+    assert wasted(storage, STUDY) == pytest.approx(4.0 + 8.0 + 81.0)
 
 
 def readings() -> st.SearchStrategy[Reading]:
@@ -215,7 +238,7 @@ def test_every_division_adds_up_to_the_whole(storage: Storage, entries: list[Any
         ledger.charge(phase, told, number=number, started_at=0.0, ended_at=1.0)
         for component, reading in told.items():
             state = "search" if number is None else dict(enumerate(STATES)).get(number, "gone")
-            state = "interrupted" if state in ("requeued", "gone") else state
+            state = "interrupted" if state in ("running", "requeued", "gone") else state
             names = (
                 *(phase, component, reading.kind, run),
                 *("search" if number is None else str(number), state),

@@ -51,10 +51,10 @@ def test_each_study_is_one_line(storage: Storage) -> None:
 
     entries = list_studies(storage)
     assert entries == [
-        StudyEntry("wine", "digits", 3, 9, 1, entries[0].kwh, entries[0].co2_kg),
-        StudyEntry("python", None, 0, None, 0, 0.0, None),
+        StudyEntry("wine", "digits", 3, 9, 1, entries[0].kwh, entries[0].co2_kg, "modelled"),
+        StudyEntry("python", None, 0, None, 0, 0.0, None, "not metered"),
     ]
-    assert abs(entries[0].kwh - 0.5) < 1e-12
+    assert abs((entries[0].kwh or 0.0) - 0.5) < 1e-12
     assert abs((entries[0].co2_kg or 0.0) - 0.025) < 1e-12
     assert json.loads(json.dumps(entries[0].to_json(), allow_nan=False))["running_processes"] == 1
     run.end()

@@ -3,8 +3,10 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from greenfront.errors import UsageError
 from greenfront.studies.presets.compose import TASKS, compose
@@ -63,6 +65,41 @@ def test_what_a_preset_calls_the_default_is_the_default() -> None:
         ("carbon", "embodied_kg_per_device_hour"),
     ]:
         assert keys[section][key] == default[section][key]
+
+
+MENTIONED = re.compile(r"^(?:#\s+)?(?=\w+ = )", re.MULTILINE)
+
+
+def mentioned(text: str) -> list[tuple[str, str, Any]]:
+    """Section, key and value of each key that a preset mentions, however it is commented out."""
+    found = []
+    section = ""
+    for line in MENTIONED.sub("", text).splitlines():
+        if line.startswith("["):
+            section = line[1 : line.index("]")]
+        elif re.match(r"\w+ = ", line):
+            found += [(section, key, value) for key, value in tomllib.loads(line).items()]
+    return found
+
+
+def test_every_key_of_a_study_file_stands_in_a_preset() -> None:
+    stand = {(section, key) for task in TASKS for section, key, _ in mentioned(compose(task))}
+    for section, field in StudyFile.model_fields.items():
+        assert isinstance(field.annotation, type)
+        assert issubclass(field.annotation, BaseModel)
+        missing = {key for key in field.annotation.model_fields if (section, key) not in stand}
+        assert not missing, section
+
+
+def test_every_value_of_a_preset_is_the_default_where_there_is_one() -> None:
+    default = StudyFile.from_stored({"task": {"kind": "digits"}}).to_json()
+    del default["study"]["name"], default["task"]["kind"]
+    for task in TASKS:
+        for section, key, value in mentioned(compose(task)):
+            usual = default[section].get(key)
+            if usual is not None and (section, key) != ("task", "drop_columns"):
+                # One value may stand for a list.
+                assert usual in (value, [value]), (section, key)
 
 
 def test_an_unknown_task_lists_those_there_are() -> None:

@@ -7,10 +7,12 @@ from typing import Any
 
 import optuna
 import pytest
+import sqlalchemy as sa
 
 from greenfront.errors import StudyError
 from greenfront.studies.record import StudyRecord, study_names
 from greenfront.studies.storage import Storage
+from greenfront.studies.view import view
 
 
 def begin(storage: Storage, name: str = "wine", **changes: Any) -> StudyRecord:
@@ -111,3 +113,14 @@ def test_processes_that_begin_at_once_share_one_study(
     assert study_names(storage) == ["race"]
     assert optuna.get_all_study_names(storage.optuna) == ["race"]
     storage.close()
+
+
+def test_damaged_rows_are_told_in_words(storage: Storage) -> None:
+    begin(storage, configuration={"task": {"kind": "digits"}}, facts={})
+    with pytest.raises(StudyError, match=r"study 'wine' in .* cannot be read: it was damaged"):
+        view(storage, "wine")
+    if storage.engine.dialect.name == "sqlite":  # PostgreSQL takes no broken JSON
+        with storage.writing() as connection:
+            connection.execute(sa.text("UPDATE greenfront_studies SET configuration = '{bad'"))
+        with pytest.raises(StudyError, match="JSONDecodeError"):
+            StudyRecord.load(storage, "wine")

@@ -223,7 +223,7 @@ TWICE, LOW_HIGH = "the same value stands in it twice", "give one number, or a lo
         ("study", "seed = -1", f"{LEAST} 0", "-1"),
         ("study", "seed = 2147483648", "less than 2147483648", "2147483648"),
         ("study", "threads = 0", f"{LEAST} 1", "0"),
-        ("study", "name = 'a b'", "match pattern", "'a b'"),
+        ("study", "name = 'a b'", "letters, digits, '.', '-' and '_' only", "'a b'"),
         ("study", "name = ''", "at least 1 character", "''"),
         ("task", "validation_fraction = 1.0", "less than 1", "1.0"),
         ("task", "test_fraction = 0.0", "greater than 0", "0.0"),
@@ -287,6 +287,26 @@ def test_bad_values_are_refused_by_file_key_rule_and_value(
         assert not said.startswith(line.split()[0])
         assert ".," not in said
     assert any(rule in one and one.endswith(f", not {shown}") for one in told), told
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("task = 'digits'", "[task]: must be a table: write [task], then kind = …, not 'digits'"),
+        (
+            f"budget = 3\n{TASK}",
+            "[budget]: must be a table: write [budget], then trials = …, not 3",
+        ),
+        (
+            f"carbon = []\n{TASK}",
+            "[carbon]: must be a table: write [carbon], then region = …, not []",
+        ),
+    ],
+)
+def test_a_section_is_a_table(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(StudyFileError) as error:
+        read(tmp_path, text)
+    assert str(error.value) == f"{tmp_path}/study.toml: {message}"
 
 
 def test_every_broken_rule_is_told(tmp_path: Path) -> None:

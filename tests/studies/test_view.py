@@ -79,7 +79,7 @@ def test_everything_is_read_from_the_storage(
     seen = view(storage, "digits")
     assert (seen.name, seen.file, seen.facts, seen.meters) == ("digits", FILE, image_facts, METERS)
     assert [row.number for row in seen.trials] == [0, 1, 2, 3, 4, 5]
-    assert seen.counts == Counter(complete=4, running=1, failed=1)
+    assert seen.counts == Counter(complete=4, requeued=1, failed=1)  # by a run that is gone
     assert [row.trial for row in seen.complete] == [0, 1, 2, 3]
     assert seen.complete[2].candidate == pruned
     assert seen.complete[2].outcome == make_outcome(0.94, 0.003, 1e-3)

@@ -3,48 +3,93 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, NoReturn
 
-import typer
-
-from greenfront.cli import begin, look, search
 from greenfront.errors import GreenfrontError, UsageError
 
-__all__ = ["app", "main"]
+if TYPE_CHECKING:
+    import typer
 
-app = typer.Typer(
-    name="greenfront",
-    help="Find, for your data, the models that do the job for the least energy and carbon.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+__all__ = ["application", "main"]
 
-for command in (
-    begin.init,
-    search.plan,
-    search.run,
-    search.resume,
-    look.studies,
-    look.front,
-    look.ledger,
-    look.whatif,
-    look.report,
-    begin.doctor,
-):
-    app.command()(command)
+SEARCHING = ("plan", "resume", "run")
+"""Commands that take a while before they write; once a study has begun they handle Ctrl-C."""
+
+INTERRUPTED = 130
+"""Exit code by which typer passes Ctrl-C on."""
+
+
+def application() -> typer.Typer:
+    """The command line with its commands."""
+    import typer
+
+    from greenfront.cli import begin, look, search
+
+    app = typer.Typer(
+        name="greenfront",
+        help="Find, for your data, the models that do the job for the least energy and carbon.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    for command in (
+        begin.init,
+        search.plan,
+        search.run,
+        search.resume,
+        look.studies,
+        look.front,
+        look.ledger,
+        look.whatif,
+        look.report,
+        begin.doctor,
+    ):
+        app.command()(command)
+    return app
 
 
 def main() -> None:
     """Runs the command line; errors of ours become one clear message."""
     try:
-        app()
+        application()()
+    except KeyboardInterrupt:
+        _stopped()
+    except SystemExit as end:
+        if end.code != INTERRUPTED:
+            raise
+        _stopped()
     except UsageError as error:
         print(f"greenfront: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
     except GreenfrontError as error:
         print(f"greenfront: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(1)
+    except _database_errors() as error:
+        print(  # noqa: T201
+            f"greenfront: the database did not answer ({getattr(error, 'orig', error)}); what was "
+            "finished is kept: when it is back, greenfront resume goes on",
+            file=sys.stderr,
+        )
+        sys.exit(1)
     except BrokenPipeError:
         # The reader of our output, such as head, has seen enough.
         sys.stderr.close()
         sys.exit(1)
+
+
+def _stopped() -> NoReturn:
+    """Ctrl-C where no study can have been touched."""
+    searching = sys.argv[1:2] and sys.argv[1] in SEARCHING
+    before = " before the study began: nothing was written" if searching else ""
+    print(f"Stopped{before}.", file=sys.stderr)  # noqa: T201
+    sys.exit(1)
+
+
+def _database_errors() -> tuple[type[Exception], ...]:
+    """What a database that goes away raises; asked for only when something was raised."""
+    if "sqlalchemy" not in sys.modules:
+        return ()
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import DBAPIError
+
+    return (DBAPIError, StorageInternalError)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -36,9 +37,11 @@ def init(
     if as_json:
         print_json({"study_file": str(output), "task": task})
     else:
+        quoted = shlex.quote(str(output))
         console().print(
-            f"Wrote {output}. Next: greenfront plan {output}, then greenfront run {output}",
+            f"Wrote {output}. Next: greenfront plan {quoted}, then greenfront run {quoted}",
             markup=False,
+            soft_wrap=True,
         )
 
 

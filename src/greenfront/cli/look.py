@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,7 +39,7 @@ def studies(storage: StorageUrl = DEFAULT_STORAGE, as_json: AsJson = False) -> N
         return
     from greenfront.cli.tables import studies_table
 
-    console().print(studies_table(listed))
+    console().print(studies_table(listed), crop=False)
 
 
 def front(name: StudyName, storage: StorageUrl = DEFAULT_STORAGE, as_json: AsJson = False) -> None:
@@ -48,11 +49,13 @@ def front(name: StudyName, storage: StorageUrl = DEFAULT_STORAGE, as_json: AsJso
     with _opened(storage) as opened:
         found = view(opened, name)
     if as_json:
-        print_json(found.front.to_json())
+        from greenfront.cli.answers import front_json
+
+        print_json(front_json(found))
         return
     from greenfront.cli.tables import front_table
 
-    console().print(front_table(found))
+    console().print(front_table(found), crop=False)
 
 
 def ledger(
@@ -68,6 +71,7 @@ def ledger(
     from greenfront.studies.record import StudyRecord
     from greenfront.studies.timing import timing
     from greenfront.studies.view import view
+    from greenfront.studies.wording import break_even, kind_of_meters
 
     if by not in PARTS:
         raise UsageError(f"--by must be one of {', '.join(PARTS)}, not {by!r}")
@@ -77,13 +81,17 @@ def ledger(
         total, parts = spent_in_all(opened, study_id), spent_by(opened, study_id, by)
         lost = wasted(opened, study_id)
         times = timing(opened, record)
-        even = None if record.facts is None else view(opened, name).break_even_predictions
+        kind = kind_of_meters(record.meters, spent_by(opened, study_id, "kind"))
+        found = None if record.facts is None else view(opened, name)
+    even = None if found is None else found.break_even_predictions
     if as_json:
+        from greenfront.cli.answers import spent_json
+
         print_json(
             {
                 "study": name,
                 "by": by,
-                "total": total.to_json(),
+                "total": spent_json(total, kind),
                 "parts": {part: spent.to_json() for part, spent in parts.items()},
                 "without_result_kwh": lost,
                 "break_even_predictions": even,
@@ -93,7 +101,11 @@ def ledger(
         return
     from greenfront.cli.tables import ledger_table
 
-    console().print(ledger_table(name, by, total, parts, lost, even, times))
+    pays = None
+    if found is not None and even is not None:
+        pays = break_even(even, found.file.objectives.predictions, kind)
+    table = ledger_table(name, by, total, parts, lost, pays, times, kind)
+    console().print(table, crop=False)
 
 
 def whatif(
@@ -125,9 +137,20 @@ def whatif(
     as_json: AsJson = False,
 ) -> None:
     """Score a study anew, from its stored readings, under other circumstances."""
+    from greenfront.objectives.carbon.embodied import DEVICES
     from greenfront.studies.view import view
     from greenfront.studies.whatif import Comparison, Scenario
 
+    if embodied is not None and embodied not in DEVICES:
+        raise UsageError(
+            f"--embodied must be one of {', '.join(DEVICES)}, not {embodied!r}; or state the "
+            "emissions yourself by --embodied-kg-per-device-hour"
+        )
+    if g_per_kwh is not None and not 0 <= g_per_kwh < math.inf:
+        raise UsageError(
+            f"--g-per-kwh must be a finite number of 0 or more, not {g_per_kwh:g}: in France it "
+            "is about 56"
+        )
     scenario = Scenario(
         region,
         g_per_kwh,
@@ -140,14 +163,16 @@ def whatif(
     )
     with _opened(storage) as opened:
         before = view(opened, name)
-        scoring = scenario.applied(before.file.scoring(before.facts))
+        scoring = scenario.applied(before)
         found = Comparison(before, view(opened, name, scoring), scoring)
     if as_json:
-        print_json(found.to_json())
+        from greenfront.cli.answers import whatif_json
+
+        print_json(whatif_json(found))
         return
     from greenfront.cli.tables import whatif_table
 
-    console().print(whatif_table(found))
+    console().print(whatif_table(found), crop=False)
 
 
 def report(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,15 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["DEFAULT_STORAGE", "AsJson", "StorageUrl", "StudyName", "console", "print_json"]
+__all__ = [
+    "DEFAULT_STORAGE",
+    "AsJson",
+    "StorageUrl",
+    "StudyName",
+    "console",
+    "follow_up",
+    "print_json",
+]
 
 DEFAULT_STORAGE = "sqlite:///greenfront.db"
 
@@ -29,6 +38,19 @@ def console(*, stderr: bool = False) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else 160
     return Console(stderr=stderr, width=width, highlight=False)
+
+
+def follow_up(command: str, name: str, storage: str, rest: str = "") -> str:
+    """A command about a study, to be copied from the screen.
+
+    Args:
+        command: Such as ``"resume"``.
+        name: Of the study.
+        storage: Where it is kept; named only where it is not the default.
+        rest: Further words.
+    """
+    where = "" if storage == DEFAULT_STORAGE else f" --storage {shlex.quote(storage)}"
+    return f"greenfront {command} {shlex.quote(name)}{where}{rest}"
 
 
 def print_json(data: Any) -> None:

@@ -27,21 +27,28 @@ __all__ = ["LiveScreen", "PlainScreen", "status_line", "trial_line", "watch"]
 
 
 @contextlib.contextmanager
-def watch(file: StudyFile, *, stderr: bool = False) -> Iterator[Observer]:
-    """An observer for a run of ``file``: live where there is a terminal."""
+def watch(file: StudyFile, kind: str, *, stderr: bool = False) -> Iterator[Observer]:
+    """An observer for a run of ``file``: live where there is a terminal.
+
+    Args:
+        file: The study.
+        kind: How its joules are come by.
+        stderr: Show it there instead of on the standard output.
+    """
     screen = console(stderr=stderr)
     if not screen.is_terminal:
-        yield PlainScreen(screen)
+        yield PlainScreen(screen, kind)
         return
     with Live(console=screen, refresh_per_second=4, transient=True) as live:
-        yield LiveScreen(live, file.study.name)
+        yield LiveScreen(live, file.study.name, kind)
 
 
 class PlainScreen:
     """A line for each finished trial, with where the search stands."""
 
-    def __init__(self, screen: Console) -> None:
+    def __init__(self, screen: Console, kind: str) -> None:
         self._screen = screen
+        self._kind = kind
         self._lock = threading.Lock()
         self._finished: list[str] = []
 
@@ -50,7 +57,8 @@ class PlainScreen:
         with self._lock:
             lines, self._finished = self._finished, []
         for line in lines:
-            self._screen.print(f"{line} | {status_line(status)}", markup=False, soft_wrap=True)
+            told = f"{line} | {status_line(status, self._kind)}"
+            self._screen.print(told, markup=False, soft_wrap=True)
 
     def finished(self, row: TrialRow) -> None:
         """Keeps a line until the status behind it is known."""
@@ -65,13 +73,14 @@ class PlainScreen:
 class LiveScreen:
     """A small table that is drawn anew; finished trials scroll by above it."""
 
-    def __init__(self, live: Live, study: str) -> None:
+    def __init__(self, live: Live, study: str, kind: str) -> None:
         self._live = live
         self._study = study
+        self._kind = kind
 
     def changed(self, status: Status) -> None:
         """Draws the table."""
-        self._live.update(_drawn(self._study, status))
+        self._live.update(_drawn(self._study, status, self._kind))
 
     def finished(self, row: TrialRow) -> None:
         """Prints a line above the table."""
@@ -98,15 +107,20 @@ def trial_line(row: TrialRow) -> str:
     )
 
 
-def status_line(status: Status) -> str:
-    """Where the search stands, in one line."""
+def status_line(status: Status, kind: str) -> str:
+    """Where the search stands, in one line.
+
+    Args:
+        status: Of the search.
+        kind: How its joules are come by.
+    """
     counts, budget = status.counts, status.budget
     of = "" if budget.trials is None else f"/{budget.trials}"
     parts = [f"{status.finished_trials}{of} done"]
     parts += [f"{counts[state]} {state}" for state in reversed(WITHOUT_RESULT) if counts.get(state)]
     parts.append(f"front {status.front_size}")
     parts.append(f"hypervolume {_volume(status)}")
-    parts.append(_spent(status))
+    parts.append(_spent(status, kind))
     if status.seconds_left is not None:
         parts.append(f"{seconds(status.seconds_left)} left")
     return " · ".join(parts)
@@ -116,17 +130,17 @@ def _volume(status: Status) -> str:
     return "–" if status.hypervolume is None else f"{status.hypervolume:.4f}"
 
 
-def _spent(status: Status) -> str:
+def _spent(status: Status, kind: str) -> str:
     budget = status.budget
     spent = energy(status.kwh_spent)
     spent += f" of {energy(budget.kwh)}" if budget.kwh is not None else ""
     if status.co2_kg_spent is not None:
         spent += f", {mass(status.co2_kg_spent)} CO₂"
         spent += f" of {mass(budget.co2_kg)}" if budget.co2_kg is not None else ""
-    return spent + " spent"
+    return f"{spent} spent ({kind})"
 
 
-def _drawn(study: str, status: Status) -> Group:
+def _drawn(study: str, status: Status, kind: str) -> Group:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     table.add_column(overflow="ellipsis", no_wrap=True)
@@ -139,7 +153,7 @@ def _drawn(study: str, status: Status) -> Group:
         f"{counts.get('failed', 0)} failed",
     )
     table.add_row("front", f"{status.front_size} · hypervolume {_volume(status)}")
-    table.add_row("spent", _spent(status))
+    table.add_row("spent", _spent(status, kind))
     left = "–" if status.seconds_left is None else f"about {seconds(status.seconds_left)}"
     table.add_row("time left", left)
     for worker, message in sorted(status.doing.items()):

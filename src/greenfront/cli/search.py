@@ -16,12 +16,17 @@ from greenfront.cli.options import (
     StorageUrl,
     StudyName,
     console,
+    follow_up,
     print_json,
 )
 from greenfront.errors import UsageError
 
 if TYPE_CHECKING:
+    from greenfront.search.optimize import SearchResult
+    from greenfront.search.session import PeakMemory
+    from greenfront.studies.storage import Storage
     from greenfront.studies.study_file import StudyFile
+    from greenfront.studies.view import StudyView
 
 __all__ = ["plan", "resume", "run"]
 
@@ -54,7 +59,7 @@ def plan(study_file: StudyPath, as_json: AsJson = False) -> None:
     else:
         from greenfront.cli.tables import forecast_text
 
-        console().print(forecast_text(found))
+        console().print(forecast_text(found), crop=False)
 
 
 def run(
@@ -79,7 +84,7 @@ def run(
         workers=workers,
         storage=storage,
     )
-    _search(file, as_json)
+    _search(file, trials, as_json)
 
 
 def resume(
@@ -110,54 +115,83 @@ def resume(
         workers=workers,
         storage=storage,
     )
-    _search(file, as_json)
+    _search(file, trials, as_json)
 
 
-def _search(file: StudyFile, as_json: bool) -> None:
+def _search(file: StudyFile, trials: int | None, as_json: bool) -> None:
     import optuna
 
     from greenfront.cli.screen import watch
     from greenfront.search.session import open_session
     from greenfront.studies.storage import Storage
     from greenfront.studies.view import view
+    from greenfront.studies.wording import kind_of_meters
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     name, url = file.study.name, file.study.storage
     known = Storage.existing(url)
     with contextlib.ExitStack() as stack:
+        if known is not None:
+            stack.callback(known.close)
+            _require_enough(known, name, trials)
         with _status("Loading the data …", quiet=as_json):
             session = stack.enter_context(open_session(file, new_in=known))
         storage = known or Storage(url)
-        stack.callback(storage.close)
+        if storage is not known:
+            stack.callback(storage.close)
         stack.enter_context(_termination_as_interrupt())
-        with watch(file, stderr=as_json) as observer:
-            try:
+        kind = kind_of_meters(session.instruments.pin())
+        try:
+            with watch(file, kind, stderr=as_json) as observer:
                 result = session.search(storage, observer)
-            except KeyboardInterrupt:
-                where = "" if url == DEFAULT_STORAGE else f" --storage {url}"
-                console(stderr=True).print(
-                    f"Stopped. What was finished is kept; go on with: greenfront resume "
-                    f"{name}{where}",
-                    markup=False,
-                )
-                raise typer.Exit(1) from None
-        found = view(storage, name)
-        peak = session.peak_memory()
-        if as_json:
-            print_json(
-                {
-                    "reason": result.reason,
-                    "spent_kwh": result.spent.kwh,
-                    "spent_co2_kg": result.spent.co2_kg,
-                    "peak_memory_bytes": peak.to_json(),
-                    "front": found.front.to_json(),
-                }
+            _show(view(storage, name), result, session.peak_memory(), url, as_json)
+        except KeyboardInterrupt:
+            if not _begun(storage, name):
+                raise
+            console(stderr=True).print(
+                "Stopped. What was finished is kept; go on with: " + follow_up("resume", name, url),
+                markup=False,
+                soft_wrap=True,
             )
-        else:
-            from greenfront.cli.tables import front_table, run_summary
+            raise typer.Exit(1) from None
 
-            console().print(front_table(found))
-            console().print(run_summary(found, result.reason, peak))
+
+def _show(
+    found: StudyView, result: SearchResult, peak: PeakMemory, storage: str, as_json: bool
+) -> None:
+    if as_json:
+        from greenfront.cli.answers import run_json
+
+        print_json(run_json(found, result, peak))
+        return
+    from greenfront.cli.tables import front_table, run_summary
+
+    console().print(front_table(found), crop=False)
+    console().print(run_summary(found, result.reason, peak))
+    see = follow_up("report", found.name, storage, " -o report.html")
+    console().print(f"See it: {see}", markup=False, soft_wrap=True)
+
+
+def _begun(storage: Storage, name: str) -> bool:
+    from greenfront.studies.record import study_names
+
+    return name in study_names(storage)
+
+
+def _require_enough(storage: Storage, name: str, trials: int | None) -> None:
+    """Refuses fewer trials in all than the study has finished already."""
+    from greenfront.studies.record import StudyRecord
+    from greenfront.studies.trials import FINISHED, TrialBook
+
+    if trials is None or not _begun(storage, name):
+        return
+    counts = TrialBook(storage, StudyRecord.load(storage, name).study_id).counts()
+    finished = sum(counts[state] for state in FINISHED)
+    if trials < finished:
+        raise UsageError(
+            f"{finished} trials are finished already, --trials {trials} asks for fewer: it counts "
+            f"all of the study's trials, so give {finished} or more, or leave it out"
+        )
 
 
 @contextlib.contextmanager

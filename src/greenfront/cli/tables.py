@@ -9,9 +9,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from greenfront.cli.sheet import Sheet
 from greenfront.studies.quantities import count, energy, joules, mass, percent, seconds, size
 from greenfront.studies.report.wording import kind_of_readings
 from greenfront.studies.timing import timing_lines
+from greenfront.studies.wording import break_even
 
 if TYPE_CHECKING:
     from greenfront.objectives.metering.crosscheck import CrossCheck
@@ -35,75 +37,74 @@ __all__ = [
 ]
 
 
-def _table(title: str, *headings: str) -> Table:
-    table = Table(title=Text(title, style="bold"), title_justify="left", box=None)
-    for heading in headings:
-        # Numbers to the right, words to the left: a heading in capitals marks a number.
-        words = heading.islower()
-        table.add_column(
-            heading, justify="left" if words else "right", overflow="fold", no_wrap=not words
-        )
-    return table
+FRONT = ("Accuracy", "Energy", "CO₂", "Green Score", "J/Prediction")
+
+TIE = "≈: its Green Score cannot be told from that of the row above."
 
 
 def front_table(view: StudyView) -> RenderableType:
     """The ranked front, with the baseline it is measured against."""
-    table = _table(
+    if not view.front.rows:
+        return _nothing_yet(view)
+    sheet = Sheet(
         f"Pareto front of {view.name}, ranked by Green Score (accuracy in % per kg CO₂); "
         f"energy {kind_of_readings(view)}, for {view.file.objectives.predictions:,.0f} predictions",
-        "#",
-        "Trial",
-        "model",
-        "Accuracy",
-        "Energy",
-        "CO₂",
-        "Green Score",
-        "J/Prediction",
-        "Latency",
-        "Size",
-        "On Front",
+        ("#", "Trial", "model", *FRONT, "Latency", "Size", "On Front"),
+        spare=("Latency", "Size", "On Front"),
     )
     for row in view.front.rows:
-        rank = f"≈{row.rank}" if row.tied else str(row.rank)
+        outcome = row.outcome
         sure = "–" if row.probability is None else f"{row.probability:.0%}"
-        table.add_row(rank, *_cells(row), sure, style="" if row.eligible else "dim")
-        if row.objection:
-            table.add_row("", "", Text(f"not eligible: {row.objection}"), style="dim italic")
+        cells = (seconds(outcome.latency_seconds), size(outcome.artefact_bytes), sure)
+        _add(sheet, row, _rank(row), *_cells(row), *cells)
     if view.baseline is not None:
-        label = "base"
-        table.add_section()
-        table.add_row(label, *_cells(view.baseline), "", style="cyan")
-    if not view.front.rows:
-        return Text(f"Study {view.name} has no complete trial yet.")
-    if not any(row.tied for row in view.front.rows):
-        return table
-    return Group(table, Text("≈: its Green Score cannot be told from that of the row above."))
+        outcome = view.baseline.outcome
+        cells = (seconds(outcome.latency_seconds), size(outcome.artefact_bytes), "")
+        sheet.add("base", *_cells(view.baseline), *cells, style="cyan")
+    return _with_ties(sheet, view)
 
 
-def _cells(row: FrontRow) -> tuple[str | Text, ...]:
-    outcome = row.outcome
+def _nothing_yet(view: StudyView) -> RenderableType:
+    return Text(f"Study {view.name} has no complete trial yet.")
+
+
+def _rank(row: FrontRow) -> str:
+    return f"≈{row.rank}" if row.tied else str(row.rank)
+
+
+def _cells(row: FrontRow) -> tuple[str, ...]:
     return (
         str(row.trial),
-        Text(row.candidate.describe()),
+        row.candidate.describe(),
         percent(row.accuracy),
         energy(row.energy_kwh),
         mass(row.co2_kg),
         count(row.green_score),
-        joules(outcome.inference.joules),
-        seconds(outcome.latency_seconds),
-        size(outcome.artefact_bytes),
+        joules(row.outcome.inference.joules),
     )
+
+
+def _add(sheet: Sheet, row: FrontRow, *cells: str) -> None:
+    """A member of the front, with what speaks against it."""
+    remark = None if row.objection is None else f"not eligible: {row.objection}"
+    sheet.add(*cells, remark=remark, style="" if row.eligible else "dim")
+
+
+def _with_ties(sheet: Sheet, view: StudyView) -> RenderableType:
+    tied = any(row.tied for row in view.front.rows)
+    return Group(sheet, Text(TIE)) if tied else Group(sheet)
 
 
 def run_summary(view: StudyView, reason: str, peak: PeakMemory) -> RenderableType:
     """What the search has found and what it has cost."""
-    spent = view.spent
+    spent, kind = view.spent, kind_of_readings(view)
+    kwh, low, high = spent.shown_kwh
+    memory = f"memory at most {size(peak.supervisor)} here"
+    memory += f" and {size(peak.evaluator)} in an evaluator" if peak.evaluator else ""
     lines = [
         f"Ended: {reason}.",
-        f"Spent {energy(spent.kwh)} (between {energy(spent.low_kwh)} and "
-        f"{energy(spent.high_kwh)}), {mass(spent.co2_kg)} CO₂; "
-        f"memory at most {size(peak.supervisor)} here and "
-        f"{size(peak.evaluator)} in an evaluator.",
+        f"Spent {energy(kwh)} ({kind}, between {energy(low)} and {energy(high)}), "
+        f"{mass(spent.co2_kg)} CO₂; {memory}.",
     ]
     best, baseline = view.front.best, view.baseline
     if best and baseline:
@@ -117,39 +118,27 @@ def run_summary(view: StudyView, reason: str, peak: PeakMemory) -> RenderableTyp
         )
         even = view.break_even_predictions
         lines.append(
-            f"The search has paid for itself after {count(even)} predictions."
+            break_even(even, view.file.objectives.predictions, kind)
             if even is not None
             else "The best model predicts no cheaper than the baseline: it pays nothing back."
         )
-    lines.append(f"See it: greenfront report {view.name} -o report.html")
     return Text("\n".join(lines))
 
 
 def whatif_table(found: Comparison) -> RenderableType:
     """The front under a scenario, with the ranks that its members had."""
     view, carbon = found.after, found.scoring.carbon
-    table = _table(
+    if not view.front.rows:
+        return _nothing_yet(view)
+    kind = kind_of_readings(view)
+    sheet = Sheet(
         f"Front of {view.name} if used for {found.scoring.predictions:,.0f} predictions at "
-        f"{carbon.intensity.g_per_kwh:.4g} g/kWh (PUE {carbon.pue:g}); "
-        f"energy {kind_of_readings(view)}",
-        "#",
-        "Was",
-        "Trial",
-        "model",
-        "Accuracy",
-        "Energy",
-        "CO₂",
-        "Green Score",
+        f"{carbon.intensity.g_per_kwh:.4g} g/kWh (PUE {carbon.pue:g}); energy {kind}",
+        ("#", "Was", "Trial", "model", *FRONT[:-1]),
     )
     for row in view.front.rows:
         before = found.rank_before(row)
-        cells = _cells(row)
-        table.add_row(
-            str(row.rank),
-            "–" if before is None else str(before),
-            *cells[:6],
-            style="" if row.eligible else "dim",
-        )
+        _add(sheet, row, _rank(row), "–" if before is None else str(before), *_cells(row)[:-1])
     flips = found.flips()
     lines = [f"Electricity: {carbon.intensity.region}, {carbon.intensity.source}."]
     lines += [flip[0].upper() + flip[1:] + "." for flip in flips]
@@ -157,24 +146,25 @@ def whatif_table(found: Comparison) -> RenderableType:
         lines.append("No choice changes.")
     even = view.break_even_predictions
     if even is not None:
-        lines.append(f"The search has paid for itself after {count(even)} predictions.")
-    return Group(table, Text("\n".join(lines)))
+        lines.append(break_even(even, found.scoring.predictions, kind))
+    return Group(_with_ties(sheet, view), Text("\n".join(lines)))
 
 
 def studies_table(entries: Sequence[StudyEntry]) -> RenderableType:
     """The studies of a storage."""
-    table = _table("Studies", "study", "task", "Trials", "Running", "Spent", "CO₂")
+    sheet = Sheet("Studies", ("study", "task", "Trials", "Running", "Spent", "Kind", "CO₂"))
     for entry in entries:
         of = "" if entry.trials is None else f"/{entry.trials}"
-        table.add_row(
-            Text(entry.name),
-            Text(entry.task or "–"),
+        sheet.add(
+            entry.name,
+            entry.task or "–",
             f"{entry.finished}{of}",
             str(entry.running_processes),
             energy(entry.kwh),
+            entry.kind,
             mass(entry.co2_kg),
         )
-    return table if entries else Text("No studies yet: start one with greenfront run study.toml")
+    return sheet if entries else Text("No studies yet: start one with greenfront run study.toml")
 
 
 def ledger_table(
@@ -183,59 +173,54 @@ def ledger_table(
     total: Spent,
     parts: Mapping[str, Spent],
     lost_kwh: float,
-    break_even: float | None,
+    pays: str | None,
     times: Timing,
+    kind: str,
 ) -> RenderableType:
     """What a search has spent, in parts and in all, whether it is worth it, and when it ran."""
-    table = _table(
-        f"What the search {name} has spent, by {by}",
-        by,
-        "Energy",
-        "Low",
-        "High",
-        "CO₂",
-        "CPU Time",
-        "Share",
+    sheet = Sheet(
+        f"What the search {name} has spent, by {by}; energy {kind}",
+        (by, "Energy", "Low", "High", "CO₂", "CPU Time", "Share"),
     )
     for part, spent in [*parts.items(), ("in all", total)]:
-        if part == "in all":
-            table.add_section()
-        table.add_row(
-            Text(part),
-            energy(spent.kwh),
-            energy(spent.low_kwh),
-            energy(spent.high_kwh),
+        # Where something could not be metered it was at least so much.
+        least = "≥ " if spent.unmetered and not spent.unknown else ""
+        sheet.add(
+            part,
+            *(least + energy(kwh) for kwh in spent.shown_kwh),
             mass(spent.co2_kg),
             seconds(spent.cpu_seconds),
-            percent(spent.kwh / total.kwh) if total.kwh else "–",
+            percent(spent.kwh / total.kwh) if total.kwh and not spent.unknown else "–",
         )
     share = f" ({percent(lost_kwh / total.kwh)})" if total.kwh else ""
     lines = [f"Trials without a result have cost {energy(lost_kwh)}{share} of it."]
-    if break_even is not None:
-        lines.append(f"The search has paid for itself after {count(break_even)} predictions.")
+    if pays is not None:
+        lines.append(pays)
     if total.unmetered:
         lines.append(f"{total.unmetered} entries have no reading and count as nothing.")
     lines += timing_lines(times)
-    return Group(table, Text("\n".join(lines)))
+    return Group(sheet, Text("\n".join(lines)))
 
 
 def forecast_text(found: Forecast) -> RenderableType:
     """A forecast: what it rests on, what it says, what one should know."""
-    table = _table(
+    sheet = Sheet(
         f"Plan of {found.study} ({found.task})",
-        "candidate",
-        "Parameters",
-        "FLOPs",
-        "J/Epoch",
-        "J/Prediction",
-        "Latency",
-        "Size",
-        "Trial",
+        (
+            "candidate",
+            "Parameters",
+            "FLOPs",
+            "J/Epoch",
+            "J/Prediction",
+            "Latency",
+            "Size",
+            "Trial",
+        ),
     )
     for sample in found.samples:
         sizing = sample.sizing
-        table.add_row(
-            Text(sample.candidate + (" (baseline)" if sample.baseline else "")),
+        sheet.add(
+            sample.candidate + (" (baseline)" if sample.baseline else ""),
             count(sizing.parameters),
             count(sizing.flops),
             joules(sample.epoch.joules),
@@ -253,7 +238,7 @@ def forecast_text(found: Forecast) -> RenderableType:
             f"{seconds(60 * (found.minutes or 0))}."
         )
     lines += [remark[0].upper() + remark[1:] + "." for remark in found.remarks]
-    return Group(table, Text("\n" + "\n".join(lines)))
+    return Group(sheet, Text("\n" + "\n".join(lines)))
 
 
 _STYLES = {"measured": "green", "modelled": "yellow"}

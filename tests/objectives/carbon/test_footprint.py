@@ -7,11 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenfront.errors import UsageError
+from greenfront.objectives.carbon.embodied import embodied_default
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.carbon.intensity import Intensity
+from greenfront.objectives.readings import Reading
 
 amounts = st.floats(0, 1e6)
 HALF_A_KILO = Intensity(500.0, "HERE", "test")
+NONE = Intensity(0.0, "HERE", "test")
 
 
 def models() -> st.SearchStrategy[CarbonModel]:
@@ -73,6 +76,18 @@ def test_an_impossible_pue_is_refused(pue: float) -> None:
 def test_an_impossible_embodied_share_is_refused(embodied: float) -> None:
     with pytest.raises(UsageError, match=r"embodied_kg_per_device_hour: .* 0 or more, got"):
         CarbonModel(HALF_A_KILO, embodied_kg_per_device_hour=embodied)
+
+
+def test_embodied_carbon_follows_the_time_of_its_device() -> None:
+    # An hour on the clock, with one of 16 threads busy.
+    reading = Reading(1.0, 1.0, 1.0, "measured", "told", 3600.0, 3600.0)
+    machine = CarbonModel(NONE, embodied_kg_per_device_hour=0.023, device_threads=16)
+    gpu = embodied_default("gpu")
+    card = CarbonModel(NONE, 1.0, gpu.kg_per_device_hour, 16, embodied_component=gpu.component)
+    for model, cpu_kg, gpu_kg in ((machine, 0.023 / 16, 0.0), (card, 0.0, 164 / 35_040)):
+        for component, kg in (("cpu", cpu_kg), ("gpu", gpu_kg), ("dram", 0.0)):
+            hours = model.busy_hours(component, reading)  # type: ignore[arg-type]
+            assert model.co2_kg(1.0, hours) == pytest.approx(kg)
 
 
 def test_embodied_carbon_follows_the_share_of_the_device_that_is_busy() -> None:

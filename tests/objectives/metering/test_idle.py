@@ -73,6 +73,17 @@ def test_a_counter_that_falls_silent_is_refused(machine: Machine) -> None:
         measure_idle([machine.meter()], machine_seconds=lambda: machine.busy_seconds, sleep=sleep)
 
 
+def test_a_counter_that_begins_again_is_refused(machine: Machine) -> None:
+    machine.run(150_000_000_000)
+
+    def sleep(seconds: float) -> None:
+        machine.spent_uj["intel-rapl:0"] = 1_000_000
+        machine.run(round(10e6 * seconds), wall=seconds)
+
+    with pytest.raises(MeterError, match=r"idle power of cpu: .* got 'counter began again"):
+        measure_idle([machine.meter()], machine_seconds=lambda: machine.busy_seconds, sleep=sleep)
+
+
 @pytest.mark.parametrize("watts", [-1.0, math.nan, math.inf])
 def test_impossible_idle_watts_are_refused(watts: float) -> None:
     with pytest.raises(MeterError, match=r"idle_watts: .* 0 or more, got"):

@@ -15,6 +15,7 @@ from greenfront.objectives.metering.meter import IdlePower, Snapshot
 from greenfront.objectives.metering.polling import poll
 from greenfront.objectives.metering.rapl import RaplMeter
 from greenfront.objectives.metering.throttle import CpuThrottle
+from greenfront.objectives.metering.windows import RESTARTED
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_wraps_are_undone_however_many_there_are(machine: Machine) -> None:
     first = machine.snapshot(meter)
     step_uj = RANGE_UJ - 123_456_789
     for _ in range(7):
-        machine.run(step_uj, busy=100.0, own=100.0, wall=100.0)
+        machine.run(step_uj, busy=100.0, own=100.0, wall=262.0)
         last = machine.snapshot(meter)
     assert joules(meter.reading(first, last)) == pytest.approx(7 * step_uj / 1e6, rel=1e-12)
 
@@ -189,6 +190,77 @@ def test_a_look_now_and_then_keeps_long_windows_whole(machine: Machine) -> None:
         meter._look()
     reading = meter.reading(before, machine.snapshot(meter))
     assert joules(reading) == pytest.approx(3 * (RANGE_UJ - 1) / 1e6, rel=1e-12)
+
+
+def restart(machine: Machine, uj: int) -> None:
+    """The counter begins again, as after hibernation, and has reached ``uj``."""
+    machine.spent_uj["intel-rapl:0"] = uj
+    machine.run(0)
+
+
+def test_a_counter_that_begins_again_gives_no_number(machine: Machine) -> None:
+    machine.run(150_000_000_000)
+    meter = machine.meter()
+    before = machine.snapshot(meter)
+    machine.run(5_000_000, busy=1.0, own=1.0, wall=5.0)
+    restart(machine, 1_000_000)
+    after = machine.snapshot(meter)
+    reading = meter.reading(before, after)
+    assert (reading.joules, reading.low_joules, reading.high_joules) == (None, None, None)
+    assert (reading.kind, reading.flags) == ("unavailable", (RESTARTED,))
+    assert after.counter_joules is not None
+    assert before.counter_joules is not None
+    assert after.counter_joules >= before.counter_joules
+    machine.run(2_000_000, busy=1.0, own=1.0, wall=1)
+    assert joules(meter.reading(after, machine.snapshot(meter))) == 2
+
+
+def test_one_of_two_counters_that_begins_again_is_noticed(machine: Machine) -> None:
+    machine.add("intel-rapl:1", "package-1", start_uj=150_000_000_000)
+    meter = machine.meter()
+    before = machine.snapshot(meter)
+    machine.spent_uj["intel-rapl:1"] = 0
+    machine.run(5_000_000, busy=1.0, own=1.0, wall=5.0)
+    assert meter.reading(before, machine.snapshot(meter)).flags == (RESTARTED,)
+
+
+def test_a_wrap_between_two_looks_is_no_restart(machine: Machine) -> None:
+    machine.run(RANGE_UJ - 2_000_000 - machine.spent_uj["intel-rapl:0"])
+    meter = machine.meter()
+    before = machine.snapshot(meter)
+    machine.run(5_000_000, busy=1.0, own=1.0, wall=0.01)
+    reading = meter.reading(before, machine.snapshot(meter))
+    assert (joules(reading), reading.flags) == (pytest.approx(5), ())
+
+
+@pytest.mark.parametrize(
+    ("asleep_seconds", "left_uj", "flag"),
+    [
+        (100.0, 1_000_000, RESTARTED),  # 112 kJ within 101 s would pass for a wrap
+        (8 * 3600.0, 150_006_000_000, "a wrap may be lost"),
+    ],
+)
+def test_sleep_is_told_from_work(
+    machine: Machine, asleep_seconds: float, left_uj: int, flag: str
+) -> None:
+    machine.run(150_000_000_000)
+    suspended = [30.0]
+    meter = RaplMeter(
+        machine.root,
+        resolution_seconds=RESOLUTION_SECONDS,
+        machine_seconds=lambda: machine.busy_seconds,
+        clock_seconds=lambda: machine.wall_seconds,
+        suspended_seconds=lambda: suspended[0],
+    )
+    before = machine.snapshot(meter)
+    suspended[0] += asleep_seconds
+    machine.run(0, busy=1.0, own=1.0, wall=1.0)
+    restart(machine, left_uj)
+    after = machine.snapshot(meter)
+    (told,) = meter.reading(before, after).flags
+    assert flag in told
+    machine.run(3_000_000, busy=1.0, own=1.0, wall=1)
+    assert joules(meter.reading(after, machine.snapshot(meter))) == 3
 
 
 def test_the_thread_that_looks_ends_with_its_meter() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -64,6 +65,25 @@ def test_a_small_network_takes_a_batch_as_a_whole() -> None:
 def test_parts_are_not_so_small_that_normalisation_suffers() -> None:
     assert parts_of_batch(network(), torch.randn(2, 3, 8, 8), 32) == 4
     assert parts_of_batch(network(), torch.randn(2, 3, 8, 8), 4) == 1
+
+
+@pytest.mark.usefixtures("a_kibibyte")
+@pytest.mark.parametrize(
+    ("count", "batch", "at_once"), [(12, 128, 128), (20, 128, 64), (130, 64, 13)]
+)
+def test_batches_that_are_not_full_have_fewer_parts(count: int, batch: int, at_once: int) -> None:
+    examples = Examples(torch.randn(count, 3, 8, 8), torch.arange(count) % 4)
+    model, least = network(), []
+    model.register_forward_pre_hook(lambda _, inputs: least.append(len(inputs[0])))
+    reports: list[EpochReport] = []
+    training = replace(Training(), epochs=1, batch_size=batch)
+    data = TrainingData(examples, examples)
+    train(model, data, training, seed=0, on_epoch=reports.append)
+    shown, *learnt = least[: -math.ceil(count / 32)]
+    assert shown == 2
+    assert sum(learnt) == count
+    assert min(learnt) >= 8
+    assert reports[0].at_once == at_once
 
 
 @pytest.mark.usefixtures("a_kibibyte")

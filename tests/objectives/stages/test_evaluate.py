@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +72,26 @@ class Watched:
 
 
 class Replay:
-    """A host that charges a given number of joules for each prediction of each block."""
+    """A host that charges a given number of joules for each prediction of each block.
 
-    def __init__(self, watched: Watched, joules: Sequence[float | None], hot: int = 0) -> None:
+    Args:
+        watched: Counts the predictions.
+        joules: Of the CPU; ``None`` where it is unavailable.
+        hot: So many blocks are slowed down by heat.
+        memory: Of the memory, block by block; ``None`` where its counter could not tell.
+    """
+
+    def __init__(
+        self,
+        watched: Watched,
+        joules: Iterable[float | None],
+        hot: int = 0,
+        memory: Sequence[float | None] = (),
+    ) -> None:
         self.watched = watched
         self.hot = hot
         self.joules = iter(joules)
+        self.memory = iter(memory)
         self.windows: list[Window] = []
         self.counts: list[int] = []
 
@@ -103,6 +118,12 @@ class Replay:
                 flags,
             )
         window.readings["cpu"] = cpu
+        memory = next(self.memory, None)
+        if memory is not None:
+            spent = memory * count
+            window.readings["dram"] = Reading(
+                spent, 0.0, 3 * spent, "modelled", "memory", count * 9.0, count * 9.0, ("much",)
+            )
         window.readings["gpu"] = Reading(1e9, 1e9, 1e9, "measured", "not asked", 0, 0)
 
     def progress(self, message: str) -> None: ...
@@ -213,6 +234,79 @@ def test_unmetered_predictions_have_no_cost(session: onnxruntime.InferenceSessio
     watched = Watched(session)
     cost = cost_of(watched, Replay(watched, [None]), 50, 1, blocks=1)
     assert (cost.reading.joules, cost.reading.kind) == (None, "unavailable")
+
+
+def test_without_memory_the_cost_is_the_cpus_to_the_last_bit(
+    session: onnxruntime.InferenceSession,
+) -> None:
+    watched = Watched(session)
+    host = Replay(watched, [0.1, 0.7, 0.3])
+    reading, count = cost_of(watched, host, 50, 1, blocks=3).reading, host.counts[0]
+    cpu = host.windows[2].readings["cpu"]
+    assert cpu.joules is not None
+    assert reading.joules == cpu.joules / count
+    assert (reading.cpu_seconds, reading.wall_seconds) == (0.5, 0.25)
+    assert (reading.kind, reading.source, reading.flags) == (cpu.kind, cpu.source, cpu.flags)
+
+
+def test_memory_is_part_of_a_prediction(session: onnxruntime.InferenceSession) -> None:
+    watched = Watched(session)
+    host = Replay(watched, [1.0, 2.0, 3.0], memory=[0.5, 0.25, 0.5])
+    reading = cost_of(watched, host, 50, 1, blocks=3).reading
+    assert (reading.low_joules, reading.joules, reading.high_joules) == pytest.approx(
+        (1, 2.25, 4.75)
+    )
+    assert (reading.cpu_seconds, reading.wall_seconds) == (0.5, 0.25)
+    assert (reading.kind, reading.source) == ("modelled", "replay + memory")
+    assert reading.flags == ("much",)
+
+
+def test_blocks_with_and_without_memory_are_not_mixed(
+    session: onnxruntime.InferenceSession,
+) -> None:
+    watched = Watched(session)
+    host = Replay(watched, [1.0] * 3, memory=[0.5, None, 1.0])
+    reading = cost_of(watched, host, 50, 1, blocks=3).reading
+    assert (reading.joules, reading.kind) == (None, "unavailable")
+    assert reading.flags == ("block too short for the counter of dram",)
+
+
+def test_one_unavailable_block_is_not_the_cheapest(session: onnxruntime.InferenceSession) -> None:
+    watched = Watched(session)
+    cost = cost_of(watched, Replay(watched, [1.0, None, 2.0]), 50, 1, blocks=3)
+    reading = cost.reading
+    assert (reading.low_joules, reading.joules, reading.high_joules) == (None, None, None)
+    assert (reading.kind, reading.source) == ("unavailable", "replay")
+    assert cost.spread is None
+    assert cost.latency_seconds > 0
+
+
+def test_what_is_lost_in_idle_energy_is_measured_longer(
+    session: onnxruntime.InferenceSession,
+) -> None:
+    watched = Watched(session)
+    host = Replay(watched, [0.0, 0.0, 1.0, 2.0, 3.0, 4.0])
+    cost = cost_of(watched, host, 50, 1, blocks=3)
+    first = host.counts[0]
+    assert host.counts == [first] * 3 + [2 * first] * 3
+    assert cost.reading.joules == pytest.approx(3)
+    assert cost.reading.kind == "measured"
+
+
+@pytest.mark.parametrize("memory", [[], [0.5] * 9])
+def test_what_stays_lost_in_idle_energy_is_unavailable_and_never_0(
+    session: onnxruntime.InferenceSession, memory: list[float]
+) -> None:
+    watched = Watched(session)
+    host = Replay(watched, itertools.repeat(0.0), memory=memory)
+    cost = cost_of(watched, host, 50, 1, blocks=3)
+    reading = cost.reading
+    assert [count // host.counts[0] for count in host.counts] == [1] * 3 + [2] * 3 + [4] * 3
+    assert (reading.low_joules, reading.joules, reading.high_joules) == (None, None, None)
+    assert reading.kind == "unavailable"
+    assert "not above idle energy" in reading.flags
+    assert cost.spread is None
+    assert cost.latency_seconds > 0
 
 
 def test_all_examples_take_their_turn(session: onnxruntime.InferenceSession) -> None:

@@ -87,6 +87,27 @@ def test_what_depends_on_the_length_is_still_computed(tmp_path: Path) -> None:
         np.testing.assert_allclose(answers(path, tokens), wanted, atol=1e-5)
 
 
+@torch.jit.script_if_tracing
+def mean_of_several(images: Tensor) -> Tensor:
+    return images.mean() if images.shape[0] > 1 else torch.zeros(1).sum()
+
+
+class Branching(nn.Module):
+    """Its branch asks for the batch, and takes data from outside."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.flatten(1) + mean_of_several(images)
+
+
+def test_branches_that_use_data_are_left_alone(tmp_path: Path) -> None:
+    path, model = tmp_path / "model.onnx", nn.Sequential(Branching(), nn.Linear(27, 4)).eval()
+    to_onnx(model, torch.randn(1, 3, 3, 3), path)
+    for count in (1, 2, 9):
+        images = RANDOM.standard_normal((count, 3, 3, 3)).astype(np.float32)
+        wanted = model(torch.from_numpy(images)).detach().numpy()
+        np.testing.assert_allclose(answers(path, images), wanted, atol=1e-4)
+
+
 def test_data_are_no_sizes(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     to_onnx(PaddedAsNeeded().eval(), (3, 30, 29), path)

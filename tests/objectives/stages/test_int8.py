@@ -72,6 +72,16 @@ def test_a_network_that_bears_it_computes_in_8_bits_throughout(tmp_path: Path) -
     assert executed_operators(target, IMAGES[:1])["QLinearConv"] == 2
 
 
+def test_a_network_that_always_answers_alike_is_written_too(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(784, 4))
+    with torch.no_grad():
+        model[2].weight.zero_()
+        model[2].bias.fill_(1.0)
+    source, target = written(model, tmp_path), tmp_path / "int8.onnx"
+    assert compute_int8(source, target, "static", calibration=IMAGES, reduce_range=False) == 0
+    assert open_artefact(target, 1).run(None, {INPUT: IMAGES})[0].shape == (64, 4)
+
+
 @pytest.mark.parametrize("recipe", ["static", "static_per_tensor"])
 def test_paddings_that_follow_from_sizes_are_not_rounded(
     tmp_path: Path, recipe: Int8Recipe

@@ -10,10 +10,23 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from greenfront.errors import TrialFailed
 from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.examples import Examples
 from greenfront.objectives.stages.export import to_onnx
 from greenfront.objectives.stages.parity import Parity, parity
+
+
+class Overflowing(nn.Module):
+    """Answers infinity, or NaN, where an input is large."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(3))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        large = (self.scale * inputs).exp()
+        return torch.stack([large[:, 0], large[:, 1] - large[:, 2]], 1)
 
 
 def exported(model: nn.Module, example: Tensor, path: Path) -> Path:
@@ -49,6 +62,25 @@ def test_differences_are_found(tmp_path: Path) -> None:
     result = parity(model, open_artefact(path, threads=1), examples(inputs))
     assert result == Parity(max_error=0.75, agreement=0.75)
     assert Parity.from_json(json.loads(json.dumps(result.to_json()))) == result
+
+
+@pytest.mark.parametrize("large", [[200.0, 0, 0], [0, 200.0, 200.0]])
+def test_a_file_that_answers_no_finite_numbers_fails(large: list[float], tmp_path: Path) -> None:
+    path = exported(Overflowing(), torch.zeros(1, 3), tmp_path / "model.onnx")
+    inputs = torch.tensor([[0.0, 0, 0], large, [1.0, 0, 0]])
+    sound = nn.Linear(3, 2)
+    message = r"^not finite: the exported file .* 1 of 3 examples got NaN or infinity"
+    with pytest.raises(TrialFailed, match=message) as failed:
+        parity(sound, open_artefact(path, threads=1), examples(inputs))
+    assert failed.value.cause == "not finite"
+
+
+@pytest.mark.parametrize("large", [[200.0, 0, 0], [0, 200.0, 200.0]])
+def test_a_network_that_answers_no_finite_numbers_fails(large: list[float], tmp_path: Path) -> None:
+    path = exported(Overflowing(), torch.zeros(1, 3), tmp_path / "model.onnx")
+    inputs = torch.tensor([[0.0, 0, 0]] * 40 + [large])  # in the second pass
+    with pytest.raises(TrialFailed, match=r"^not finite: the network .* 1 of 9 examples"):
+        parity(Overflowing(), open_artefact(path, threads=1), examples(inputs))
 
 
 def test_texts_are_compared_without_their_padding(tmp_path: Path) -> None:

@@ -140,6 +140,34 @@ def test_bad_tables_are_refused(tmp_path, change, keys, message):
         load_task(written(tmp_path, frame, **keys), cache=tmp_path, seed=0)
 
 
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        ([*map(str, range(199)), "?"], r"199 of the 200 .* and 1 are not \('\?' in row 200; the"),
+        (
+            ["1,5", "n/a?", " - ", "12 kg", *np.linspace(0, 1, 56).tolist()],
+            r"56 of the 60 .* 4 are not \('1,5' in row 1, 'n/a\?' in row 2, '- ' in row 3, …; the",
+        ),
+        (["none given"] + ["7"] * 9, r"9 of the 10 .* \('none given' in row 1; the"),
+    ],
+)
+def test_numbers_with_a_few_texts_among_them_are_refused(tmp_path, cells, told):
+    frame = pd.DataFrame({"mass": cells, "class": ["red", "white"] * (len(cells) // 2)})
+    with pytest.raises(DataError, match=rf"wine.csv: .*{told} .*: correct .* drop_columns") as no:
+        read_raw(written(tmp_path, frame), cache=tmp_path)
+    assert "cells of 'mass' are numbers" in str(no.value)
+    read_raw(written(tmp_path, frame.assign(size=1), drop_columns=("mass",)), cache=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "cells", [["7"] * 5 + ["?"], ["7"] * 17 + ["few", "many"], ["D1", "D2"] * 9]
+)
+def test_texts_may_have_numbers_among_them(tmp_path, cells):
+    classes = [*"ab" * len(cells)][: len(cells)]
+    settings = written(tmp_path, pd.DataFrame({"mass": cells, "class": classes}))
+    assert read_raw(settings, cache=tmp_path).inputs.text_names == ("mass",)
+
+
 def test_regression_targets_are_refused(tmp_path):
     frame = pd.concat([wine()] * 2).assign(**{"class": np.linspace(0, 1, 180)})
     with pytest.raises(DataError, match=r"wine.csv: .* 180 distinct .* regression.*classification"):

@@ -112,6 +112,53 @@ def test_unusual_modes(tmp_path):
     assert pixels[2:, 0, 0, 0].tolist() == [0x80, 255, 9]
 
 
+def grey_pixels(tmp_path, **images) -> list[int]:
+    """Grey images of one value each as files, and the values that become of them."""
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True, exist_ok=True)
+        Image.new("L", (2, 2)).save(tmp_path / "pets" / name / "0.png")
+    for name, (value, kind, ending) in images.items():
+        pixels = np.full((2, 2), value, kind)
+        Image.fromarray(pixels).save(tmp_path / "pets" / "dog" / f"{name}.{ending}")
+    return pixels_of(TaskSettings(kind="images", path=str(tmp_path / "pets")), tmp_path)[
+        2:, 0, 0, 0
+    ].tolist()
+
+
+def test_grey_values_of_8_bits_may_be_stored_in_32(tmp_path):
+    seen = grey_pixels(tmp_path, a=(200, np.int32, "tif"), b=(3, np.int32, "tif"))
+    assert seen == [200, 3]
+
+
+def test_one_image_of_16_bits_makes_all_of_32_bits_so(tmp_path):
+    """Else a dark image would shine brighter than a light one."""
+    dark, light = (200, np.int32, "tif"), (0x80FF, np.int32, "tif")
+    assert grey_pixels(tmp_path, a=dark, b=light, c=dark) == [0, 0x80, 0]
+    (tmp_path / "pets" / "dog" / "a.tif").unlink()
+    assert grey_pixels(tmp_path) == [0x80, 0]
+
+
+@pytest.mark.parametrize("ending", ["png", "tif", "pgm"])
+def test_dark_images_of_16_bits_stay_dark(tmp_path, ending):
+    seen = grey_pixels(tmp_path, a=(255, np.uint16, ending), b=(0x1FF, np.uint16, ending))
+    assert seen == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "told"),
+    [
+        (0.5, np.float32, "floats"),
+        (200.0, np.float32, "floats"),
+        (0x10000, np.int32, "values from 65536 to 65536"),
+        (-1, np.int32, "values from -1 to -1"),
+    ],
+)
+def test_images_without_a_known_white_are_refused(tmp_path, value, kind, told):
+    wanted = rf"dog/a.tif: .* 8 or 16 bits, .* but this one holds {told}: store .* kind 'arrays'"
+    with pytest.raises(DataError, match=wanted):
+        grey_pixels(tmp_path, a=(value, kind, "tif"))
+
+
 def test_photos_are_turned_upright(tmp_path):
     settings = write_folder(tmp_path / "pets", each=0)
     exif = Image.Exif()

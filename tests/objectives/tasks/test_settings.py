@@ -18,7 +18,7 @@ def test_kinds():
         "text",
         "images",
         "arrays",
-        "hf-dataset:NAME",
+        "hf-dataset:OWNER/NAME",
         "torchvision:NAME",
         "module:function",
     )
@@ -78,7 +78,7 @@ def test_later_keys_are_no_part_of_what_tasks_were_without_them():
         ({"eval_fraction": float("nan")}, "eval_fraction .* but is nan"),
         ({"kind": "torchvision:"}, "'torchvision:' must name a data set, as in 'torchvision:MNIST"),
         ({"kind": "hf-dataset:"}, "must name a data set, as in 'hf-dataset:ylecun/mnist'"),
-        ({"kind": "hf-dataset"}, "'hf-dataset' is unknown. Did you mean 'hf-dataset:NAME'"),
+        ({"kind": "hf-dataset"}, "'hf-dataset' is unknown. Did you mean 'hf-dataset:OWNER/NAME'"),
         ({"kind": "torchvision:MNIST", "target": "y"}, "'torchvision:MNIST' has no use for 'targe"),
         ({"kind": "torchvision:MNIST", "path": "data"}, "path 'data' must be absolute"),
         (

@@ -141,11 +141,45 @@ def test_other_kinds_of_models_are_refused(model) -> None:
         find_checkpoint(str(model))
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("max_position_embeddings", None, "null"),
+        ("num_hidden_layers", "four", '"four"'),
+        ("num_attention_heads", 0, "0"),
+        ("num_attention_heads", True, "true"),
+    ],
+)
+def test_numbers_that_are_none_are_refused(model, key, value, told) -> None:
+    configure(model, **{key: value})
+    wanted = rf"tiny/config.json must state a whole .* as {key}, but states {told}: give the model"
+    with pytest.raises(UsageError, match=wanted):
+        find_checkpoint(str(model))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda whole: whole[: len(whole) // 2], r"be a JSON file, but cannot be read .*: save"),
+        (lambda _: "{}", "hold a tokenizer, but has no 'model' with a 'vocab': save it again"),
+        (lambda _: '{"model": null}', "hold a tokenizer, but has no 'model' with a 'vocab'"),
+        (lambda _: '{"model": {"vocab": {}}}', "hold a tokenizer, but has no 'model'"),
+    ],
+)
+def test_damaged_tokenizers_are_refused(model, change, message) -> None:
+    file = model / "tokenizer.json"
+    file.write_text(change(file.read_text()))
+    with pytest.raises(UsageError, match=rf"'hf:.*tiny': .*tiny/tokenizer.json must {message}"):
+        find_checkpoint(str(model))
+
+
 def test_the_fingerprint_tells_weights_tokens_and_settings_apart(model) -> None:
     def spoil(name: str) -> None:
-        content = bytearray((model / name).read_bytes())
-        content[-3] ^= 1
-        (model / name).write_bytes(content)
+        content = (model / name).read_bytes()
+        changed = content[:-3] + bytes([content[-3] ^ 1]) + content[-2:]
+        if name == "tokenizer.json":
+            changed = content.replace(b"goal", b"gaol")
+        (model / name).write_bytes(changed)
 
     seen = [find_checkpoint(str(model)).fingerprint()]
     for name in ("model.safetensors", "tokenizer.json"):

@@ -169,15 +169,39 @@ def test_the_function_may_say_that_it_cannot_be_pruned() -> None:
     assert network("told").cannot_prune == "it is not mine to prune"
 
 
-def test_the_fingerprint_follows_the_code(working_directory: Path) -> None:
+def test_the_fingerprint_is_that_of_the_code_that_was_imported(working_directory: Path) -> None:
     family = network("plain")
     before = family.fingerprint()
     assert before == network("small").fingerprint() != ""
     file = working_directory / f"{MODULE}.py"
     file.write_text(SOURCE + "\n# changed\n")
-    after = family.fingerprint()
-    file.write_text(SOURCE)
-    assert after != before
+    try:
+        assert [network(name).fingerprint() for name in ("plain", "named")] == [before] * 2
+        sys.modules.pop(MODULE)
+        assert network("plain").fingerprint() not in (before, "")
+    finally:
+        file.write_text(SOURCE)
+        sys.modules.pop(MODULE)
+    assert family.fingerprint() == network("plain").fingerprint() == before
+
+
+def test_a_function_from_elsewhere_has_the_fingerprint_of_its_file_too(
+    working_directory: Path,
+) -> None:
+    file = working_directory / "greenfront_test_made.py"
+    seen = []
+    for elsewhere in ("greenfront_test_first", "greenfront_test_second"):
+        (working_directory / f"{elsewhere}.py").write_text(
+            f"def net(input_shape, classes): return {elsewhere!r}"
+        )
+        file.write_text(
+            "import importlib\nfrom pathlib import Path\n"
+            "net = importlib.import_module(Path(__file__).with_suffix('.txt').read_text()).net"
+        )
+        file.with_suffix(".txt").write_text(elsewhere)
+        sys.modules.pop(file.stem, None)
+        seen.append(Module(f"{file.stem}:net").fingerprint())
+    assert len(set(seen)) == 2
 
 
 def test_the_import_path_is_left_as_it_was() -> None:

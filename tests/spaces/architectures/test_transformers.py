@@ -414,6 +414,83 @@ def test_minilm_learns_from_few_texts() -> None:
     assert float(right.float().mean()) > 0.8
 
 
+def damaged(folder: Path, content: bytes) -> Transformer:
+    (folder / "model.safetensors").write_bytes(content)
+    return Transformer(f"hf:{folder}")
+
+
+@pytest.mark.parametrize("length", [0, 50, 20_000])
+def test_weights_that_cannot_be_read_are_refused(tmp_path, length) -> None:
+    content = (saved_model(tmp_path) / "model.safetensors").read_bytes()
+    family = damaged(tmp_path, content[:length])
+    wanted = rf"in {tmp_path} must be whole .* model.safetensors cannot .*header.*: download"
+    with pytest.raises(UsageError, match=wanted):
+        family.build(family.baseline(), (), 2)
+
+
+def test_a_part_of_the_weights_that_is_missing_is_told(tmp_path) -> None:
+    folder = saved_model(tmp_path)
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+    (folder / "model.safetensors.index.json").write_text(
+        json.dumps({"metadata": {}, "weight_map": {"a": "model-00002-of-00002.safetensors"}})
+    )
+    family = Transformer(f"hf:{folder}")
+    with pytest.raises(UsageError, match=r"be whole .*model-00002-of-00002.safetensors.*download"):
+        family.build(family.baseline(), (), 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"hidden_size": 17}, "not a multiple of"),
+        ({"hidden_size": None}, "expected int, got NoneType"),
+        ({"hidden_act": "none such"}, "'none such'"),
+    ],
+)
+def test_configurations_of_no_network_are_refused(tmp_path, change, told) -> None:
+    config = json.loads((saved_model(tmp_path) / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, **change}))
+    family = Transformer(f"hf:{tmp_path}")
+    with pytest.raises(UsageError, match=rf"(?s)must be whole .*config.json .*{told}.*: download"):
+        family.build(family.baseline(), (), 2)
+
+
+@pytest.mark.parametrize("model_type", FAMILIES)
+def test_weights_of_another_width_are_refused(model_type, tmp_path) -> None:
+    folder = saved_model(tmp_path, model_type)
+    config = json.loads((folder / "config.json").read_text())
+    key = "hidden_dim" if model_type == "distilbert" else "intermediate_size"
+    (folder / "config.json").write_text(json.dumps({**config, key: 48}))
+    family = Transformer(f"hf:{folder}")
+    wanted = (
+        rf"the weights in {folder} must be those .*, but 12 are missing or of another size: "
+        r"\S+, \S+, \S+layer\.\S+, …: put weights and"
+    )
+    with pytest.raises(UsageError, match=wanted):
+        family.build(family.baseline(), (), 2)
+
+
+def test_weights_by_other_names_are_refused(tmp_path) -> None:
+    from safetensors.torch import load_file, save
+
+    stored = load_file(saved_model(tmp_path) / "model.safetensors")
+    family = damaged(tmp_path, save({f"other.{n}": w for n, w in stored.items()}, {"format": "pt"}))
+    with pytest.raises(UsageError, match=r"describes, but \d\d are missing .*: bert\."):
+        family.build(family.baseline(), (), 2)
+
+
+def test_encoders_are_taken_without_their_pooler(tmp_path) -> None:
+    from safetensors.torch import load_file, save
+
+    stored = load_file(saved_model(tmp_path) / "model.safetensors")
+    # Cloned, because the tensors lie in the file, which is about to be written.
+    kept = {name: weight.clone() for name, weight in stored.items() if "pooler" not in name}
+    assert len(kept) == len(stored) - 2
+    family = damaged(tmp_path, save(kept, {"format": "pt"}))
+    built = family.build(family.baseline(), (), 2).state_dict()
+    assert all(torch.equal(weight, built[f"network.bert.{name}"]) for name, weight in kept.items())
+
+
 @pytest.mark.parametrize("name", ["hf:", "hf: "])
 def test_a_name_is_needed(name) -> None:
     with pytest.raises(UsageError, match="must name a model after 'hf:'"):

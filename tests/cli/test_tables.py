@@ -1,0 +1,263 @@
+"""What people read: complete on a narrow terminal, and the same facts as the JSON."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import pty
+import struct
+import subprocess
+import termios
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from rich.console import Console, RenderableType
+
+from contracts.command import Command
+from greenfront.cli.options import follow_up
+from greenfront.cli.sheet import Sheet
+from greenfront.cli.tables import front_table, run_summary, whatif_table
+from greenfront.search.session import PeakMemory
+from greenfront.studies.quantities import count, energy, joules, mass, percent, seconds, size
+from greenfront.studies.report.page import render
+from greenfront.studies.storage import Storage
+from greenfront.studies.view import StudyView, view
+from greenfront.studies.whatif import Comparison, Scenario
+
+URL = "sqlite:///another place.db"
+WHERE = ("--storage", URL)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """A study of 4 trials in a storage of another name."""
+    command = Command(tmp_path_factory.mktemp("tables"))
+    command.write_study(
+        study=f'name = "small"\nstorage = "{URL}"',
+        space='architectures = ["mlp"]\ntemperature = 3.0',
+        training="epochs = 1\nfine_tune_epochs = 1",
+        budget="trials = 4",
+    )
+    (command.folder / "said").write_text(command.run("run", "study.toml"))
+    return command
+
+
+@pytest.fixture(scope="module")
+def seen(study: Command) -> StudyView:
+    """The study with a member that is not eligible and one that is tied."""
+    storage = Storage(f"sqlite:///{study.folder}/another place.db", create=False)
+    found = view(storage, "small")
+    storage.close()
+    first, *others = found.front.rows
+    last = replace(
+        others[-1] if others else first, rank=2, tied=True, objection="below the floor of 95.0%"
+    )
+    return replace(found, front=replace(found.front, rows=(first, last)))
+
+
+def drawn(what: RenderableType, width: int) -> str:
+    screen = Console(width=width, file=io.StringIO(), highlight=False)
+    screen.print(what, crop=False)
+    assert isinstance(screen.file, io.StringIO)
+    return screen.file.getvalue()
+
+
+def on_a_terminal(command: Command, columns: int, *words: str) -> str:
+    """What a person sees on a terminal of so many columns."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    environment = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
+    process = subprocess.Popen(
+        command.arguments(*words),
+        cwd=command.folder,
+        env=environment | {"TERM": "dumb"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    said = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:  # so ends a terminal on Linux
+            break
+        if not part:
+            break
+        said += part
+    os.close(ours)
+    assert process.wait() == 0, said
+    return said.decode().replace("\r\n", "\n")
+
+
+def numbers(row: dict[str, Any]) -> list[str]:
+    return [
+        percent(row["accuracy"]),
+        energy(row["energy_kwh"]),
+        mass(row["co2_kg"]),
+        count(row["green_score"]),
+        joules(row["phases"]["inference_joules"]),
+    ]
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_a_narrow_terminal_shows_each_model_and_each_unit(study: Command, columns: int) -> None:
+    said = on_a_terminal(study, columns, "front", "small", *WHERE)
+    assert all(len(line.rstrip()) <= columns for line in said.splitlines())
+    lines = [line.split() for line in said.splitlines()]
+    storage = Storage(f"sqlite:///{study.folder}/another place.db", create=False)
+    found = view(storage, "small")
+    storage.close()
+    models = {row.trial: row.candidate.describe() for row in found.complete}
+    told = study.json("front", "small", *WHERE)
+    for row in [*told["rows"], told["baseline"]]:
+        wanted = " ".join([str(row["trial"]), *numbers(row)]).split()
+        at = next(index for index, line in enumerate(lines) if line[1:] == wanted)
+        below = " ".join(word for line in lines[at + 1 :] for word in line)
+        assert below.startswith(models[row["trial"]])
+    for spare in ("Latency", "Size", "On Front"):
+        assert spare not in said
+
+
+def test_the_objection_stands_below_its_model(seen: StudyView) -> None:
+    for width, spare in ((80, 0), (200, 1)):
+        said = drawn(front_table(seen), width)
+        assert said.count("not eligible: below the floor of 95.0%") == 1
+        assert "≈2" in said
+        assert "≈: its Green Score cannot be told from that of the row above." in said
+        assert said.count("Latency") == spare
+        words = " ".join(said.split())
+        for row in seen.front.rows:
+            assert row.candidate.describe() in words
+    wide = drawn(front_table(seen), 200)
+    row = seen.front.rows[0]
+    model = next(line for line in wide.splitlines() if row.candidate.describe() in line)
+    for cell in (
+        energy(row.energy_kwh),
+        seconds(row.outcome.latency_seconds),
+        size(row.outcome.artefact_bytes),
+    ):
+        assert cell in model
+
+
+def test_no_width_cuts_a_number() -> None:
+    sheet = Sheet("Titled", ("#", "what", "Energy", "Rest"), spare=("Rest",))
+    sheet.add("1", "some words " * 20, "123.456 mWh", "7.5 µs", remark="but")
+    for width in (20, 40, 80, 119, 120, 200):
+        said = drawn(sheet, width)
+        assert "123.456 mWh" in said
+        assert "but" in said
+        assert said.count("some") == 20
+        assert ("7.5 µs" in said) == (width >= 80)  # where words still have room
+
+
+def test_what_fits_stands_in_one_line_at_any_width() -> None:
+    sheet = Sheet("Of something", ("part", "Energy"), spare=("Energy",))
+    sheet.add("train", "1.00 mWh")
+    assert drawn(sheet, 60).splitlines()[-1].split() == ["train", "1.00", "mWh"]
+
+
+def test_a_scenario_keeps_the_warnings_of_the_front(seen: StudyView) -> None:
+    found = Comparison(seen, seen, Scenario(predictions=10).applied(seen))
+    for width in (80, 200):
+        said = drawn(whatif_table(found), width)
+        assert "not eligible: below the floor of 95.0%" in said
+        assert "≈2" in said
+        assert "≈: its Green Score" in said
+    nothing = replace(seen, front=replace(seen.front, rows=()))
+    said = drawn(whatif_table(Comparison(nothing, nothing, found.scoring)), 80)
+    assert said == "Study small has no complete trial yet.\n"
+
+
+def test_whether_it_pays_is_told_by_what_it_is_made_for(seen: StudyView) -> None:
+    best, baseline = seen.front.rows[0], seen.baseline
+    assert baseline is not None
+    usual = replace(baseline.outcome.inference, joules=3.6)
+    chosen = replace(best.outcome.inference, joules=1.8)
+    seen = replace(
+        seen,
+        spent=replace(seen.spent, kwh=1.0),
+        baseline=replace(baseline, outcome=replace(baseline.outcome, inference=usual)),
+        front=replace(
+            seen.front,
+            rows=(replace(best, outcome=replace(best.outcome, inference=chosen)),),
+        ),
+    )
+    # A prediction saves half a mWh, and 1 kWh was spent.
+    peak = PeakMemory(10**8, 2 * 10**8)
+    never = "Does not pay for itself: 2.00 M predictions would be needed, it is made for 1,000,000"
+    assert f"<dd class='note'>{never} (modelled).</dd>" in render(seen)
+    assert f"{never} (modelled)." in drawn(run_summary(seen, "it did", peak), 200)
+    scenario = Scenario(predictions=3_000_000)
+    said = drawn(whatif_table(Comparison(seen, seen, scenario.applied(seen))), 200)
+    assert "Pays for itself after 2.00 M of the 3,000,000 predictions (modelled)." in said
+    said = drawn(whatif_table(Comparison(seen, seen, Scenario(predictions=5).applied(seen))), 200)
+    assert "it is made for 5 (modelled)." in said
+
+
+def test_an_evaluator_that_was_not_started_is_not_spoken_of(seen: StudyView) -> None:
+    assert "200 MB in an evaluator" in drawn(run_summary(seen, "x", PeakMemory(1, 2 * 10**8)), 200)
+    assert "evaluator" not in drawn(run_summary(seen, "x", PeakMemory(1, 0)), 200)
+
+
+def test_modelled_energy_is_called_so(study: Command) -> None:
+    said = (study.folder / "said").read_text()
+    kind = study.json("front", "small", *WHERE)["kind"]
+    assert kind in {"modelled", "measured", "partly modelled"}
+    assert f"({kind}, between " in said
+    lines = [line for line in said.splitlines() if "/prediction  " in line]
+    assert len(lines) == 4
+    assert all(line.count(kind) == 1 and f"spent ({kind})" in line for line in lines)
+    for part in ("phase", "kind", "component", "trial"):
+        said = study.run("ledger", "small", "--by", part, *WHERE)
+        title = said.splitlines()[0].rstrip()
+        assert title == f"What the search small has spent, by {part}; energy {kind}"
+    assert study.json("ledger", "small", *WHERE)["total"]["kind"] == kind
+    assert study.json("studies", *WHERE)["studies"][0]["kind"] == kind
+    assert kind in study.run("studies", *WHERE)
+
+
+def test_json_holds_what_the_text_shows(study: Command) -> None:
+    # Resuming spends a little, even where all trials are finished: so it goes first.
+    again = study.json("resume", "small", *WHERE)
+    front = study.json("front", "small", *WHERE)
+    assert front["predictions"] == 1_000_000
+    assert front["baseline"].keys() == front["rows"][0].keys()
+    assert front["baseline"]["trial"] == 0
+    ledger = study.json("ledger", "small", *WHERE)
+    assert front["break_even_predictions"] == ledger["break_even_predictions"]
+    assert again["front"] == front
+    for key in ("predictions", "kind", "baseline", "break_even_predictions"):
+        assert again[key] == front[key]
+    assert again["best"] == front["rows"][0]["trial"]
+    assert again["spent_low_kwh"] < again["spent_kwh"] < again["spent_high_kwh"]
+
+
+def test_commands_to_copy_name_the_storage(study: Command) -> None:
+    wanted = "See it: greenfront report small --storage 'sqlite:///another place.db' -o report.html"
+    assert wanted in (study.folder / "said").read_text()
+    assert wanted in on_a_terminal(study, 60, "resume", "small", *WHERE)
+
+
+@pytest.mark.parametrize(
+    ("storage", "said"),
+    [
+        ("sqlite:///greenfront.db", "greenfront resume wine"),
+        (
+            "postgresql://u@h/x?a=1&b=2",
+            "greenfront resume wine --storage 'postgresql://u@h/x?a=1&b=2'",
+        ),
+        ("sqlite:///other.db", "greenfront resume wine --storage sqlite:///other.db"),
+    ],
+)
+def test_a_command_to_copy_is_quoted_for_the_shell(storage: str, said: str) -> None:
+    assert follow_up("resume", "wine", storage) == said
+
+
+def test_fewer_trials_than_there_are_is_refused(study: Command) -> None:
+    for words in (["resume", "small", *WHERE], ["run", "study.toml"]):
+        said = study.run(*words, "--trials", "2", code=2)
+        assert "4 trials are finished already, --trials 2 asks for fewer: " in said
+    assert study.json("studies", *WHERE)["studies"][0]["trials"] == 4
