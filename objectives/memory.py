@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import resource
 from pathlib import Path
 
-__all__ = ["is_out_of_memory", "peak_memory_bytes", "reset_peak_memory"]
+__all__ = ["is_out_of_memory", "peak_memory_bytes", "release_memory", "reset_peak_memory"]
 
 WORDS = ("out of memory", "can't allocate memory", "bad allocation", "bad_alloc")
 """Libraries in C++ say so in a RuntimeError."""
@@ -15,6 +17,18 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether Python, torch or ONNX Runtime could not get the memory it asked for."""
     words = str(error).lower()
     return isinstance(error, MemoryError) or any(word in words for word in WORDS)
+
+
+def release_memory() -> None:
+    """Gives back to the system what was freed: a small network after a large one stays small.
+
+    The C library keeps what it was given for later, all the more of it where threads share it.
+    Where it has no way to give it back (other than glibc), it keeps it.
+    """
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def reset_peak_memory() -> None:

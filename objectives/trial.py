@@ -18,7 +18,11 @@ from onnxruntime import InferenceSession
 from greenfront.objectives.chain import Chain
 from greenfront.objectives.exporting import MODEL
 from greenfront.objectives.host import Host
-from greenfront.objectives.memory import peak_memory_bytes, reset_peak_memory
+from greenfront.objectives.memory import (
+    peak_memory_bytes,
+    release_memory,
+    reset_peak_memory,
+)
 from greenfront.objectives.networks import Networks
 from greenfront.objectives.outcome import Batched, Outcome, Repeat, Sizing
 from greenfront.objectives.readings import Reading
@@ -119,6 +123,7 @@ class TrialRunner:
             TrialFailed: The training diverged, or the network cannot be pruned.
             TrialStopped: The host found that it cannot be worth its training.
         """
+        release_memory()
         reset_peak_memory()
         if candidate.pruning.scope == "uniform":
             self.host.sized(self.size(candidate))  # a global cut depends on trained weights
