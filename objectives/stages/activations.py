@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 __all__ = ["kept_bytes", "parts_of_batch"]
 
-BUDGET_BYTES = 2 * 2**30
+BUDGET_BYTES = 2**30
 """For a batch on a CPU: the same on each machine, so that equal trials give equal networks."""
 FEWEST_AT_ONCE = 8
 """Batch normalisation over fewer examples would learn from other statistics."""

@@ -35,7 +35,10 @@ Int8Recipe = Literal["static", "static_per_tensor", "dynamic"]
 """How int8 kernels get their ranges: calibrated once (weights by channel or by tensor), or
 computed at each call."""
 
-CALIBRATION_BATCH = 32
+CALIBRATION_BATCH = 8
+"""Examples at once: the calibration of large images keeps what each layer answers to them."""
+JUDGED = 32
+"""Examples whose answers are compared."""
 ROUNDS = 9
 """Times that files are timed in turn."""
 BLOCK_SECONDS = 0.02
@@ -85,13 +88,12 @@ def compute_int8(
     if recipe == "dynamic" or not trained:
         _write_int8(source, target, recipe, calibration, reduce_range)
         return 0
-    feeds = {INPUT: calibration[:CALIBRATION_BATCH]}
-    (wanted,) = open_artefact(source, threads=1).run(None, feeds)
+    wanted = _answers(open_artefact(source, threads=1), calibration)
     layers = [node.name for node in _fused(source).graph.node if node.op_type in LAYERS]
     least, best, best_kept = math.inf, b"", 0
     for kept in (0, *sorted({math.ceil(share * len(layers)) for share in KEPT_SHARES})):
         _write_int8(source, target, recipe, calibration, reduce_range, layers[:kept])
-        error = _error(open_artefact(target, threads=1).run(None, feeds)[0], wanted)
+        error = _error(_answers(open_artefact(target, threads=1), calibration), wanted)
         if error < least or not best:
             least, best, best_kept = error, target.read_bytes(), kept
         if error <= CLOSE or math.isinf(error):  # without any spread there is nothing to lose
@@ -156,10 +158,9 @@ def fastest_int8(
         if not sessions:
             raise failed
         whole = open_artefact(source, threads)
-        feeds = {INPUT: calibration[:CALIBRATION_BATCH]}
-        (wanted,) = whole.run(None, feeds)
+        wanted = _answers(whole, calibration)
         errors = {
-            recipe: _error(session.run(None, feeds)[0], wanted)
+            recipe: _error(_answers(session, calibration), wanted)
             for recipe, session in sessions.items()
         }
         ratios = _ratios(whole, sessions, calibration[:batch])
@@ -209,6 +210,14 @@ def _ratios(
         base = run(whole, calls)
         rounds.append({recipe: run(s, calls) / base for recipe, s in sessions.items()})
     return {recipe: statistics.median(each[recipe] for each in rounds) for recipe in sessions}
+
+
+def _answers(session: Any, calibration: NDArray[Any]) -> NDArray[Any]:
+    parts = [
+        session.run(None, {INPUT: calibration[start : start + CALIBRATION_BATCH]})[0]
+        for start in range(0, min(JUDGED, len(calibration)), CALIBRATION_BATCH)
+    ]
+    return np.concatenate(parts)
 
 
 def _error(logits: NDArray[Any], wanted: NDArray[Any]) -> float:

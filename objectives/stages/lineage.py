@@ -22,7 +22,7 @@ from greenfront.spaces.space import stable_hash
 
 __all__ = ["Kept", "LineageStore", "lineage_key"]
 
-FORMAT = 4
+FORMAT = 5
 """Part of every key: raised when a change makes earlier outputs unusable."""
 
 

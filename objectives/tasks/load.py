@@ -30,7 +30,7 @@ _READERS: dict[str, Callable[[TaskSettings, Path], Raw]] = {
     "text": text.read,
     "images": images.read,
     "arrays": arrays.read,
-    "hf-dataset:NAME": hf_dataset.read,
+    "hf-dataset:OWNER/NAME": hf_dataset.read,
     "torchvision:NAME": torchvision_dataset.read,
     "module:function": custom.read,
 }

@@ -16,6 +16,7 @@ _CUSTOM = "module:function"
 _HUGGINGFACE = "hf-dataset:OWNER/NAME"
 _TORCHVISION = "torchvision:NAME"
 _EXAMPLES = {_HUGGINGFACE: "hf-dataset:ylecun/mnist", _TORCHVISION: "torchvision:MNIST"}
+_NAMED = {kind.partition(":")[0]: kind for kind in _EXAMPLES}
 _LISTED = 20
 
 # The keys that a kind needs, and those that it may have besides.
@@ -122,8 +123,7 @@ class TaskSettings:
     def family(self) -> str:
         """Which of :func:`kinds` this kind is one of."""
         prefix, colon, _ = self.kind.partition(":")
-        named = f"{prefix}:NAME"
-        return self.kind if not colon else named if named in _KEYS else _CUSTOM
+        return self.kind if not colon else _NAMED.get(prefix, _CUSTOM)
 
     @property
     def dataset(self) -> str:
