@@ -215,7 +215,7 @@ def _ratios(
 def _answers(session: Any, calibration: NDArray[Any]) -> NDArray[Any]:
     parts = [
         session.run(None, {INPUT: calibration[start : start + CALIBRATION_BATCH]})[0]
-        for start in range(0, min(JUDGED, len(calibration)), CALIBRATION_BATCH)
+        for start in range(0, max(1, min(JUDGED, len(calibration))), CALIBRATION_BATCH)
     ]
     return np.concatenate(parts)
 
