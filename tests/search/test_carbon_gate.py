@@ -145,9 +145,8 @@ def test_several_workers_wait_alike_and_the_run_stays_alive(
     thread.join()
     found = pauses(storage, 1)
     assert any(pause.number is not None for pause in found)
-    # In the first wait both workers stand still.
+    # In the first wait both workers stand still: before a trial, or between two epochs of one.
     first, second = found[:2]
-    assert first.number is second.number is None
     assert min(first.ended_at, second.ended_at) - max(first.started_at, second.started_at) > 0.3
     within = {beat for beat in beats if first.started_at < beat < first.ended_at}
     assert len(within) > 1
