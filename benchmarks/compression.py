@@ -176,7 +176,7 @@ def _files(networks: Networks, baseline: Candidate, folder: Path) -> list[_Made]
             kernels = f"int8 {int8.recipe}{offered}"
             quantize(
                 source, path, precision, recipe=int8.recipe, calibration=calibration,
-                reduce_range=not has_vnni(),
+                reduce_range=not has_vnni(), trained=False,
             )  # fmt: skip
         likeness = parity(models[ratio], open_artefact(path, 1), data.validation)
         made.append(
