@@ -172,7 +172,7 @@ class Chain:
             torch.manual_seed(self._seed_of(key))
             model = self.networks.load(candidate, parent.folder / WEIGHTS)
             before, original = parameter_count(model), widths(model)
-            steps = max(1, epochs // 2) if candidate.pruning.gradual else 1
+            steps = candidate.pruning.steps(epochs)
             readings: dict[str, list[Reading]] = {"prune": [], "fine-tune": []}
             for step in range(1, steps + 1):
                 ratio = cumulative_ratio(candidate.pruning.ratio, step, steps)

@@ -85,6 +85,10 @@ class Pruning:
     importance: str = "magnitude"
     gradual: bool = False
 
+    def steps(self, fine_tune_epochs: int) -> int:
+        """In how many steps it is pruned: a gradual one takes two epochs of the fine-tuning."""
+        return max(1, fine_tune_epochs // 2) if self.gradual else 1
+
 
 @dataclass(frozen=True, slots=True)
 class Precision:

@@ -23,9 +23,6 @@ from greenfront.spaces.space import SearchSpace
 
 __all__ = ["NetworkOptions", "baseline_candidates", "first_generation", "network_space"]
 
-LEAST_GRADUAL_EPOCHS = 4
-"""A step of gradual pruning takes two epochs of the fine-tuning: with fewer there is but one."""
-
 MOST_BITS_TUNED = 8
 """Half floats round too little for tuning to mend anything."""
 
@@ -211,12 +208,13 @@ def _pruning(settings: Mapping[str, Value], family: str, fine_tune_epochs: int) 
     ratio = float(settings["pruning"])
     if ratio == 0.0 or architecture(family).cannot_prune is not None:
         return Pruning()
-    return Pruning(
+    pruning = Pruning(
         ratio,
         str(settings["pruning_scope"]),
         str(settings["importance"]),
-        bool(settings["gradual"]) and fine_tune_epochs >= LEAST_GRADUAL_EPOCHS,
+        bool(settings["gradual"]),
     )
+    return replace(pruning, gradual=pruning.steps(fine_tune_epochs) > 1)
 
 
 def _precision(settings: Mapping[str, Value], int8_pays: bool) -> Precision:

@@ -195,19 +195,16 @@ class Storage:
 
     def _tables(self, url: str, create: bool) -> optuna.storages.RDBStorage:
         """Finds Optuna's tables and ours, or makes them."""
-        self._holds_trials()  # what cannot be read at all is no race
-        if create:
-            # Before the first table: changing the journal of a file that others read already
-            # is the one moment at which SQLite's processes can disagree about where the data are.
-            _tune(self.engine)
+        # Outside of the races below: what cannot be read at all is none.
+        if not self._holds_trials() and not create:
+            raise NothingThere(
+                f"storage {self.url!r} holds no greenfront study: run one there first"
+            )
+        # Before the first table: changing the journal of a file that others read already is the
+        # one moment at which SQLite's processes can disagree about where the data are.
+        _tune(self.engine)
         for race in range(1, RACES + 1):
             try:
-                if not create and not self._holds_trials():
-                    raise NothingThere(
-                        f"storage {self.url!r} holds no greenfront study: run one there first"
-                    )
-                if not create and race == 1:
-                    _tune(self.engine)
                 opened = _optuna_storage(url)
                 self._complete()
             except sa.exc.DBAPIError:

@@ -124,7 +124,9 @@ def _view(storage: Storage, record: StudyRecord, scoring: Scoring | None) -> Stu
         facts=facts,
         meters=record.meters or [],
         trials=tuple(trials),
-        counts=_counts(trials, book.rows(runs=living_runs(storage, record.study_id))),
+        counts=_counts(
+            trials, book.rows(states=("running",), runs=living_runs(storage, record.study_id))
+        ),
         complete=complete,
         front=front,
         baseline=baseline_of(complete, keys),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from greenfront.objectives.readings import Kind
 from greenfront.studies import quantities
 from greenfront.studies.front import FrontRow
 from greenfront.studies.view import StudyView
+from greenfront.studies.wording import kind_of_meters
 
 __all__ = [
     "break_even_note",
@@ -23,12 +23,9 @@ def kind_of_readings(view: StudyView) -> str:
     Returns:
         ``"measured"``, ``"modelled"``, ``"partly modelled"`` or ``"not metered"``.
     """
-    kinds: set[Kind | str] = {meter["kind"] for meter in view.meters}
-    for row in view.complete:
-        kinds |= {row.outcome.making.kind, row.outcome.inference.kind}
-    if {"measured", "modelled"} <= kinds:
-        return "partly modelled"
-    return next((kind for kind in ("modelled", "measured") if kind in kinds), "not metered")
+    outcomes = [row.outcome for row in view.complete]
+    kinds = [kind for each in outcomes for kind in (each.making.kind, each.inference.kind)]
+    return kind_of_meters(view.meters, kinds)
 
 
 def instruments(view: StudyView) -> str:
@@ -86,16 +83,16 @@ def summary(view: StudyView) -> str:
 
 
 def break_even_note(view: StudyView) -> str:
-    """What the number of predictions that pay for the search means, or why there is none."""
+    """Why there is no number of predictions that pay for the search."""
     if view.front.best is None:
         return "no eligible model yet"
     if view.baseline is None:
         return "the untouched baseline has not finished"
     if view.front.best.trial == view.baseline.trial:
         return "the best model is the baseline itself"
-    if view.break_even_predictions is None:
-        return "never: the best model needs no less energy than the baseline"
-    return f"until the best model has saved what the search spent ({kind_of_readings(view)})"
+    if view.spent.unknown:
+        return "what the search has spent is unknown"
+    return "never: the best model needs no less energy than the baseline"
 
 
 def _accuracy(best: FrontRow, baseline: FrontRow) -> str:

@@ -117,11 +117,12 @@ def run_summary(view: StudyView, reason: str, peak: PeakMemory) -> RenderableTyp
             f"{best.outcome.artefact_bytes / baseline.outcome.artefact_bytes:.0%} of its size."
         )
         even = view.break_even_predictions
-        lines.append(
-            break_even(even, view.file.objectives.predictions, kind)
-            if even is not None
-            else "The best model predicts no cheaper than the baseline: it pays nothing back."
-        )
+        if even is not None:
+            lines.append(break_even(even, view.file.objectives.predictions, kind))
+        elif not spent.unknown:
+            lines.append(
+                "The best model predicts no cheaper than the baseline: it pays nothing back."
+            )
     return Text("\n".join(lines))
 
 
