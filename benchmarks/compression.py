@@ -22,9 +22,9 @@ import numpy as np
 import torch
 
 from greenfront.errors import TrialFailed
-from greenfront.objectives.host import LocalHost
+from greenfront.objectives.context import LocalContext
 from greenfront.objectives.metering.instruments import detect
-from greenfront.objectives.networks import Networks, family_of
+from greenfront.objectives.pipeline.model_factory import ModelFactory, family_of
 from greenfront.objectives.stages.evaluate import Measuring, inference_cost, open_artefact
 from greenfront.objectives.stages.export import to_onnx, weight_count
 from greenfront.objectives.stages.int8 import fastest_int8, has_vnni
@@ -32,7 +32,7 @@ from greenfront.objectives.stages.parity import parity
 from greenfront.objectives.stages.quantize import quantize
 from greenfront.objectives.tasks.task import Labelled, Task, TaskFacts
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate, Precision, Pruning
-from greenfront.studies.study_file import INT8_PAYS
+from greenfront.studies.config.study_file import INT8_PAYS
 
 IMAGES, TABLE, TEXTS = (3, 64, 64), (64,), ()
 FAMILIES: dict[str, tuple[int, ...]] = {
@@ -87,7 +87,7 @@ def toy_task(input_shape: tuple[int, ...]) -> Task:
 
 def measured(name: str, input_shape: tuple[int, ...], repeats: int, seconds: float) -> list[File]:
     """Makes a family's files and runs them in turns."""
-    networks = Networks(toy_task(input_shape), "cpu")
+    networks = ModelFactory(toy_task(input_shape), "cpu")
     baseline = networks.baseline(name)
     shape = dict(baseline.architecture.shape)
     if "resolution" in shape:
@@ -96,7 +96,7 @@ def measured(name: str, input_shape: tuple[int, ...], repeats: int, seconds: flo
         baseline = replace(baseline, architecture=choice)
     data = networks.data(baseline)
     inputs, padding = data.validation.inputs.numpy(), data.validation.padding
-    host = LocalHost(detect())
+    context = LocalContext(detect())
     with tempfile.TemporaryDirectory() as folder:
         made = list(_files(networks, baseline, Path(folder)))
         sessions = [open_artefact(file.path, threads=1) for file in made]
@@ -106,7 +106,7 @@ def measured(name: str, input_shape: tuple[int, ...], repeats: int, seconds: flo
                 cost = inference_cost(
                     session,
                     inputs,
-                    host,
+                    context,
                     phase="inference",
                     measuring=Measuring(block_seconds=seconds, least_blocks=1, most_blocks=1),
                     padding=padding,
@@ -139,7 +139,7 @@ class _Made:
     agreement: float
 
 
-def _files(networks: Networks, baseline: Candidate, folder: Path) -> list[_Made]:
+def _files(networks: ModelFactory, baseline: Candidate, folder: Path) -> list[_Made]:
     data = networks.data(baseline)
     calibration = data.train.batch(slice(0, 32)).numpy()
     made: list[_Made] = []

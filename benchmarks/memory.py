@@ -20,8 +20,8 @@ import numpy as np
 import optuna
 
 from greenfront.search.session import open_session
-from greenfront.studies.storage import Storage
-from greenfront.studies.study_file import StudyFile
+from greenfront.studies.config.study_file import StudyFile
+from greenfront.studies.store.storage import Storage
 
 LIMIT_GB = 6.0
 IMAGES = 300

@@ -22,10 +22,10 @@ from greenfront.objectives.metering.codecarbon import offline_tracker
 from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.scores import energy_kwh
-from greenfront.search.networks import explore
-from greenfront.search.workers.local import CallHooks
-from greenfront.spaces.network import baseline_candidates
-from greenfront.studies.study_file import StudyFile
+from greenfront.search.evaluator.process import CallHooks
+from greenfront.search.network_problem import explore
+from greenfront.spaces.network_space import baseline_candidates
+from greenfront.studies.config.study_file import StudyFile
 
 NEIGHBOURS = 2
 BUSY = "x = 1\nwhile True: x = x * 3 % 1000003"

@@ -24,7 +24,7 @@ from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.metering.stopwatch import Stopwatch
 from greenfront.search.optimize import optimize_problem
 from greenfront.search.problem import Attempt
-from greenfront.studies.storage import Storage
+from greenfront.studies.store.storage import Storage
 
 KNOBS = 6
 INSTRUMENTS = detect()

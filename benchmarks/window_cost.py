@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from greenfront.objectives.host import LocalHost
+from greenfront.objectives.context import LocalContext
 from greenfront.objectives.metering.codecarbon import offline_tracker
 from greenfront.objectives.metering.instruments import Instruments, detect
 from greenfront.objectives.metering.rapl import RaplMeter
@@ -159,11 +159,11 @@ def work() -> float:
 
 
 def ours(instruments: Instruments) -> Callable[[], float]:
-    host = LocalHost(instruments)
+    context = LocalContext(instruments)
 
     def window() -> float:
         began = time.perf_counter()
-        with host.phase("work"):
+        with context.phase("work"):
             inside = work()
         return time.perf_counter() - began - inside
 

@@ -25,27 +25,27 @@ import sqlalchemy as sa
 from greenfront.errors import SearchAborted, TrialFailed, TrialStopped
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.stopwatch import Stopwatch
-from greenfront.search.attempt import RunningAttempt, resolved
-from greenfront.search.carbon_gate import CarbonGate
+from greenfront.search.archive import Archive
+from greenfront.search.electricity.scheduler import CarbonScheduler
 from greenfront.search.interruption import Interrupted
-from greenfront.search.known import Known
-from greenfront.search.pace import Pace
 from greenfront.search.problem import Evaluation, Problem
+from greenfront.search.progress_estimator import ProgressEstimator
 from greenfront.search.recovery import adopt_dead_runs, drop_unclaimed, tell
+from greenfront.search.running_trial import RunningAttempt, resolved
 from greenfront.search.samplers.named import make_sampler
 from greenfront.search.status import Observer, Status
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import Choice
-from greenfront.studies.budget import Budget
-from greenfront.studies.ledger import Charged, Ledger, spent_in_all
-from greenfront.studies.record import StudyRecord
-from greenfront.studies.runs import (
+from greenfront.studies.config.budget import Budget
+from greenfront.studies.store.ledger import Charged, Ledger, spent_in_all
+from greenfront.studies.store.runs import (
     HEARTBEAT_SECONDS,
     Run,
     living_runs,
 )
-from greenfront.studies.storage import Storage
-from greenfront.studies.trials import TrialBook, TrialState
+from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.study import StudyRecord
+from greenfront.studies.store.trials import TrialBook, TrialState
 
 __all__ = ["Engine"]
 
@@ -108,7 +108,7 @@ class Engine(Generic[C]):
         instruments: Instruments | None = None,
         workers: int = 1,
         observer: Observer | None = None,
-        gate: CarbonGate | None = None,
+        gate: CarbonScheduler | None = None,
     ) -> None:
         self.problem = problem
         self.storage = storage
@@ -121,8 +121,8 @@ class Engine(Generic[C]):
         self._gate = gate
         self._instruments = instruments
         self._book = TrialBook(storage, record.study_id)
-        self._known = Known(problem, self._book)
-        self._pace = Pace(storage, record.study_id, budget, workers, gate)
+        self._known = Archive(problem, self._book)
+        self._pace = ProgressEstimator(storage, record.study_id, budget, workers, gate)
         self._shared = _Shared()
         self._random = np.random.default_rng([seed, len(self._book.rows())])
         self.study = optuna.load_study(

@@ -11,20 +11,20 @@ import optuna
 
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.metering.instruments import Instruments
-from greenfront.search.carbon_gate import CarbonGate, Electricity, RunMoments
+from greenfront.search.electricity.scheduler import CarbonScheduler, Electricity, RunMoments
 from greenfront.search.engine import Engine
 from greenfront.search.problem import Problem
 from greenfront.search.samplers.named import SamplerName, default_population
 from greenfront.search.status import Observer
 from greenfront.spaces.space import Choice
-from greenfront.studies.budget import Budget
-from greenfront.studies.ledger import Charged, Ledger, Spent, spent_in_all
-from greenfront.studies.pauses import PauseBook, waited_seconds
-from greenfront.studies.progress import Step, progress
-from greenfront.studies.record import Direction, StudyRecord
-from greenfront.studies.runs import Run
-from greenfront.studies.storage import Storage
-from greenfront.studies.trials import TrialBook, TrialRow
+from greenfront.studies.analysis.progress import ProgressPoint, progress
+from greenfront.studies.config.budget import Budget
+from greenfront.studies.store.ledger import Charged, Ledger, Spent, spent_in_all
+from greenfront.studies.store.pauses import PauseBook, waited_seconds
+from greenfront.studies.store.runs import Run
+from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.study import Direction, StudyRecord
+from greenfront.studies.store.trials import TrialBook, TrialRow
 
 __all__ = ["SearchResult", "directions", "optimize_problem", "search_study"]
 
@@ -45,7 +45,7 @@ class SearchResult:
 
     study: optuna.Study
     trials: tuple[TrialRow, ...]
-    curve: tuple[Step, ...]
+    curve: tuple[ProgressPoint, ...]
     spent: Spent
     reason: str
 
@@ -173,7 +173,7 @@ def search_study(
             if electricity is not None and moments is not None:
                 stack.enter_context(electricity.outlook.running(note))
                 book = PauseBook(storage, record.study_id, run.run_id, electricity.clock)
-                gate = CarbonGate.made(electricity, book, moments, note)
+                gate = CarbonScheduler.made(electricity, book, moments, note)
             engine: Engine[Any] = Engine(
                 problem,
                 storage,

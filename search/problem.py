@@ -20,7 +20,7 @@ from greenfront.objectives.metering.meter import Component
 from greenfront.objectives.readings import Reading
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import Choice, SearchSpace, stable_hash
-from greenfront.studies.volume import Corners, seen_corners
+from greenfront.studies.analysis.volume import Corners, seen_corners
 
 __all__ = ["Attempt", "Evaluation", "Objective", "Problem"]
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import optuna
 from optuna.trial import TrialState
 
-from greenfront.studies.runs import dead_runs
-from greenfront.studies.storage import Storage
-from greenfront.studies.trials import FINISHED, TrialBook
-from greenfront.studies.trials import TrialState as GreenfrontState
+from greenfront.studies.store.runs import dead_runs
+from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.trials import FINISHED, TrialBook
+from greenfront.studies.store.trials import TrialState as GreenfrontState
 
 __all__ = ["adopt_dead_runs", "drop_unclaimed", "tell"]
 

@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from greenfront.errors import TrialFailed
 from greenfront.objectives.metering.meter import Component
 from greenfront.objectives.readings import Reading
-from greenfront.search.networks import NetworkProblem
+from greenfront.search.evaluator.process import CallHooks
+from greenfront.search.network_problem import NetworkProblem
 from greenfront.search.status import Observer
-from greenfront.search.workers.local import CallHooks
-from greenfront.studies.front import FrontRow
-from greenfront.studies.ledger import Ledger
-from greenfront.studies.repeats import RepeatBook
-from greenfront.studies.runs import Run
-from greenfront.studies.storage import Storage
-from greenfront.studies.view import view
+from greenfront.studies.analysis.front import ScoredTrial
+from greenfront.studies.analysis.view import view
+from greenfront.studies.store.ledger import Ledger
+from greenfront.studies.store.repeats import RepeatBook
+from greenfront.studies.store.runs import Run
+from greenfront.studies.store.storage import Storage
 
 __all__ = ["repeat_front"]
 
@@ -69,7 +69,7 @@ def repeat_front(
 
 def _lacking(
     storage: Storage, name: str, book: RepeatBook, position: int, lost: set[str]
-) -> list[tuple[FrontRow, int]]:
+) -> list[tuple[ScoredTrial, int]]:
     """Rows with fewer than ``position`` repeats, and how many each has."""
     found = view(storage, name)
     wanted = [*found.front.rows]
@@ -83,7 +83,7 @@ def _lacking(
     ]
 
 
-def _hooks(ledger: Ledger, row: FrontRow) -> CallHooks:
+def _hooks(ledger: Ledger, row: ScoredTrial) -> CallHooks:
     def charge(
         phase: str, readings: Mapping[Component, Reading], started_at: float, ended_at: float
     ) -> None:

@@ -15,18 +15,23 @@ from greenfront.objectives.metering.instruments import (
     open_instruments,
     require_pinned,
 )
-from greenfront.search.carbon_gate import Electricity, GateSettings
-from greenfront.search.networks import NetworkProblem, explore
+from greenfront.search.electricity.intensity import (
+    IntensityProvider,
+    LiveProvider,
+    TraceProvider,
+    live_source,
+)
+from greenfront.search.electricity.scheduler import Electricity, GateSettings
+from greenfront.search.network_problem import NetworkProblem, explore
 from greenfront.search.optimize import SearchResult, directions, search_study
-from greenfront.search.outlook import LiveOutlook, Outlook, TraceOutlook, live_source
 from greenfront.search.repeating import repeat_front
 from greenfront.search.status import Observer
-from greenfront.studies.carbon_section import embodied_objection
-from greenfront.studies.facts import StudyFacts, TraceFacts
-from greenfront.studies.ledger import Charged
-from greenfront.studies.record import StudyRecord, study_names
-from greenfront.studies.storage import Storage
-from greenfront.studies.study_file import StudyFile
+from greenfront.studies.config.carbon import embodied_objection
+from greenfront.studies.config.facts import StudyFacts, TraceFacts
+from greenfront.studies.config.study_file import StudyFile
+from greenfront.studies.store.ledger import Charged
+from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.study import StudyRecord, study_names
 
 __all__ = ["PeakMemory", "Session", "open_session", "study_outlook"]
 
@@ -51,7 +56,7 @@ class Session:
     problem: NetworkProblem
     instruments: Instruments
     charged: tuple[Charged, ...]
-    outlook: Outlook | None = None
+    outlook: IntensityProvider | None = None
 
     def peak_memory(self) -> PeakMemory:
         """Highest resident memory so far."""
@@ -157,7 +162,7 @@ def open_session(
         yield Session(file, problem, instruments, tuple(charged), outlook)
 
 
-def study_outlook(file: StudyFile) -> tuple[TraceFacts | None, Outlook | None]:
+def study_outlook(file: StudyFile) -> tuple[TraceFacts | None, IntensityProvider | None]:
     """What is known of the electricity over time, and what the study keeps of it.
 
     Raises:
@@ -166,11 +171,11 @@ def study_outlook(file: StudyFile) -> tuple[TraceFacts | None, Outlook | None]:
     found = file.carbon.read()
     if found is not None:
         trace, facts = found
-        return facts, TraceOutlook(trace)
+        return facts, TraceProvider(trace)
     live = live_source(file.carbon)
     if live is None:
         return None, None
-    outlook = LiveOutlook(live, file.carbon.model().intensity)
+    outlook = LiveProvider(live, file.carbon.model().intensity)
     outlook.refresh()
     return None, outlook
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from greenfront.studies.budget import Budget
-from greenfront.studies.trials import FINISHED, TrialRow
+from greenfront.studies.config.budget import Budget
+from greenfront.studies.store.trials import FINISHED, TrialRow
 
 __all__ = ["Observer", "Status"]
 

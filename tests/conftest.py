@@ -17,7 +17,7 @@ import hypothesis
 import pytest
 import sqlalchemy as sa
 
-from greenfront.studies.storage import Storage
+from greenfront.studies.store.storage import Storage
 
 # No test asserts on time, and a busy machine is no reason to fail.
 PATIENT = hypothesis.settings(

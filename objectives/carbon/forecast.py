@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.errors import DataError, UsageError
-from greenfront.objectives.carbon.traces import Step, Trace, instant_seconds
+from greenfront.objectives.carbon.traces import IntensityStep, Trace, instant_seconds
 
 __all__ = ["LONGEST_HOURS", "Forecaster", "forecast"]
 
@@ -203,7 +203,9 @@ def forecast(trace: Trace, now: datetime, hours: int = 24) -> Trace:
     # One hour more, so that `hours` are covered where `now` is not on the hour.
     values = Forecaster(trace).hours(origin)[: hours + 1]
     steps = tuple(
-        Step(float(hour * _HOUR_SECONDS), float((hour + 1) * _HOUR_SECONDS), float(value), True)
+        IntensityStep(
+            float(hour * _HOUR_SECONDS), float((hour + 1) * _HOUR_SECONDS), float(value), True
+        )
         for hour, value in enumerate(values.tolist(), start=origin)
     )
     return Trace(

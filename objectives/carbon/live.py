@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 from greenfront.errors import DataError, GreenfrontError, UsageError
 from greenfront.objectives.carbon.intensity import Intensity
 from greenfront.objectives.carbon.trace_json import read_maps, read_uk
-from greenfront.objectives.carbon.traces import Step, Trace, as_instant, instant_seconds
+from greenfront.objectives.carbon.traces import IntensityStep, Trace, as_instant, instant_seconds
 
 __all__ = [
     "ElectricityMaps",
@@ -180,7 +180,7 @@ class UKCarbonIntensity:
         """
         present = as_instant(instant_seconds("now", now))
         begin = present - timedelta(days=self.past_days)
-        steps: dict[float, Step] = {}
+        steps: dict[float, IntensityStep] = {}
         while begin < present:
             end = min(begin + timedelta(days=_UK_LONGEST_DAYS), present)
             answer = self.service.get(f"/intensity/{_minute(begin)}/{_minute(end)}")

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from greenfront.errors import DataError, UsageError
 
-__all__ = ["FILLED_GAP_HOURS", "Kind", "Step", "Trace", "as_instant", "instant_seconds"]
+__all__ = ["FILLED_GAP_HOURS", "Basis", "IntensityStep", "Trace", "as_instant", "instant_seconds"]
 
-Kind = Literal["average", "marginal"]
+Basis = Literal["average", "marginal"]
 
 FILLED_GAP_HOURS = 6.0
 """Longest gap that an integral may cross; a longer one hides too much of a day's shape."""
@@ -46,7 +46,7 @@ def as_instant(seconds: float) -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class IntensityStep:
     """A stretch of time with one intensity.
 
     Attributes:
@@ -83,10 +83,10 @@ class Trace:
         DataError: No steps, an overlap, an empty step, or an impossible intensity.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[IntensityStep, ...]
     region: str
     source: str
-    kind: Kind = "average"
+    kind: Basis = "average"
     basis: str = "location-based, life-cycle"
     _edges: NDArray[np.float64] = field(init=False, repr=False)
     _values: NDArray[np.float64] = field(init=False, repr=False)
@@ -254,7 +254,7 @@ class Trace:
         *,
         region: str,
         source: str,
-        kind: Kind = "average",
+        kind: Basis = "average",
         basis: str = "location-based, life-cycle",
         step_seconds: float | None = None,
     ) -> Trace:
@@ -288,7 +288,7 @@ class Trace:
         ends = starts + step_seconds
         ends[:-1] = np.minimum(ends[:-1], starts[1:])
         steps = tuple(
-            Step(start, float(end), value, estimated)
+            IntensityStep(start, float(end), value, estimated)
             for (start, value, estimated), end in zip(listed, ends, strict=True)
             if value is not None
         )

@@ -25,12 +25,12 @@ from greenfront.spaces.candidate import Distillation
 
 __all__ = [
     "Criterion",
-    "Lessons",
     "Projection",
+    "TeacherOutputs",
     "criterion",
     "distillation_loss",
-    "load_lessons",
-    "save_lessons",
+    "load_teacher_outputs",
+    "save_teacher_outputs",
     "teach",
 ]
 
@@ -39,7 +39,7 @@ LEAST_DEVIATION = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Lessons:
+class TeacherOutputs:
     """What a teacher says of the training examples, in their order.
 
     Attributes:
@@ -120,7 +120,7 @@ class Criterion:
         self,
         labels: Tensor,
         distillation: Distillation | None = None,
-        lessons: Lessons | None = None,
+        lessons: TeacherOutputs | None = None,
         projection: Projection | None = None,
         seen: list[Tensor] | None = None,
     ) -> None:
@@ -159,7 +159,7 @@ def criterion(
     examples: Examples,
     head: nn.Module | None,
     distillation: Distillation | None,
-    lessons: Lessons | None,
+    lessons: TeacherOutputs | None,
     seed: int,
 ) -> Iterator[Criterion]:
     """What a network is trained by; its head is watched while inside, where features are learnt.
@@ -190,7 +190,7 @@ def criterion(
         yield Criterion(examples.labels, distillation, lessons, projection, seen)
 
 
-def teach(model: nn.Module, examples: Examples, head: nn.Module | None = None) -> Lessons:
+def teach(model: nn.Module, examples: Examples, head: nn.Module | None = None) -> TeacherOutputs:
     """A teacher's lessons on the training examples as they are.
 
     Args:
@@ -199,16 +199,16 @@ def teach(model: nn.Module, examples: Examples, head: nn.Module | None = None) -
         head: The layer that gives its logits, where students shall learn what that reads, too.
     """
     if head is None:
-        return Lessons(predict(model, examples.inputs, examples.padding))
+        return TeacherOutputs(predict(model, examples.inputs, examples.padding))
     logits, features = [], []
     with _watched(head) as seen:
         for answers in in_chunks(model, examples.inputs, examples.padding):
             logits.append(answers)
             features.append(seen[0])
-    return Lessons(torch.cat(logits), _standardised(torch.cat(features)))
+    return TeacherOutputs(torch.cat(logits), _standardised(torch.cat(features)))
 
 
-def save_lessons(lessons: Lessons, path: Path) -> None:
+def save_teacher_outputs(lessons: TeacherOutputs, path: Path) -> None:
     """Stores lessons in a safetensors file."""
     tensors = {"logits": lessons.logits.cpu()}
     if lessons.features is not None:
@@ -216,10 +216,10 @@ def save_lessons(lessons: Lessons, path: Path) -> None:
     save_file(tensors, path)
 
 
-def load_lessons(path: Path, device: str) -> Lessons:
-    """Inverse of :func:`save_lessons`; on a device."""
+def load_teacher_outputs(path: Path, device: str) -> TeacherOutputs:
+    """Inverse of :func:`save_teacher_outputs`; on a device."""
     tensors = load_file(path, device=device)
-    return Lessons(tensors["logits"], tensors.get("features"))
+    return TeacherOutputs(tensors["logits"], tensors.get("features"))
 
 
 def _standardised(features: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from typing import Any
 import onnxruntime
 from numpy.typing import NDArray
 
-from greenfront.objectives.host import Host, Window
+from greenfront.objectives.context import StageContext, Window
 from greenfront.objectives.metering.meter import Component
 from greenfront.objectives.metering.throttle import cooldown_seconds
 from greenfront.objectives.readings import Reading, total
@@ -121,7 +121,7 @@ class InferenceCost:
 def inference_cost(
     session: onnxruntime.InferenceSession,
     inputs: NDArray[Any],
-    host: Host,
+    context: StageContext,
     *,
     phase: str,
     measuring: Measuring,
@@ -139,7 +139,7 @@ def inference_cost(
     Args:
         session: The exported file.
         inputs: Real examples ``[n, …]``.
-        host: Meters the blocks.
+        context: Meters the blocks.
         phase: Name of the metered windows.
         measuring: How. A call takes at most all examples; the result is per example.
         padding: What fills short inputs up; see :func:`trimmed`.
@@ -162,19 +162,23 @@ def inference_cost(
     for length in LENGTHS:
         calls_a_block = length * count
         work = functools.partial(run, calls_a_block)
-        cost = _settled(host, phase, work, calls_a_block * batch, measuring)
+        cost = _settled(context, phase, work, calls_a_block * batch, measuring)
         if NOT_ABOVE_IDLE not in cost.reading.flags:
             break
     return cost
 
 
 def _settled(
-    host: Host, phase: str, work: Callable[[], float], predictions: int, measuring: Measuring
+    context: StageContext,
+    phase: str,
+    work: Callable[[], float],
+    predictions: int,
+    measuring: Measuring,
 ) -> InferenceCost:
     """Takes equal blocks of so many predictions until their median is known well enough."""
     blocks: list[tuple[Window, float]] = []
     while True:
-        blocks.append(_cool_block(host, phase, work))
+        blocks.append(_cool_block(context, phase, work))
         if len(blocks) < measuring.least_blocks:
             continue
         cost = _median_cost(blocks, predictions)
@@ -228,15 +232,17 @@ def _unavailable(reading: Reading, why: str) -> Reading:
     )
 
 
-def _cool_block(host: Host, phase: str, work: Callable[[], float]) -> tuple[Window, float]:
+def _cool_block(
+    context: StageContext, phase: str, work: Callable[[], float]
+) -> tuple[Window, float]:
     """One metered block, taken again after a pause where heat slowed the hardware down."""
     for repeats in itertools.count():
-        with host.phase(phase) as window:
+        with context.phase(phase) as window:
             seconds = work()
         pause = cooldown_seconds(window.readings.values(), repeats)
         if pause is None:
             break
-        host.progress(f"too hot: measuring again after {pause:.0f} s")
+        context.progress(f"too hot: measuring again after {pause:.0f} s")
         time.sleep(pause)
     return window, seconds
 

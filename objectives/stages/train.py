@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from greenfront.errors import TrialFailed, UsageError
-from greenfront.objectives.memory import is_out_of_memory
-from greenfront.objectives.stages.activations import parts_of_batch
+from greenfront.objectives.pipeline.memory import is_out_of_memory
 from greenfront.objectives.stages.augment import draw_moves, move_images
 from greenfront.objectives.stages.compiling import Forward
-from greenfront.objectives.stages.distil import Lessons, criterion
+from greenfront.objectives.stages.distil import TeacherOutputs, criterion
 from greenfront.objectives.stages.examples import TrainingData
+from greenfront.objectives.stages.microbatch import parts_of_batch
 from greenfront.objectives.stages.optimizer import optimizer, rate_shares, warm_cosine
 from greenfront.objectives.stages.predict import predict
 from greenfront.spaces.candidate import Distillation, Training
@@ -82,7 +82,7 @@ def train(
     blocks: Sequence[nn.Module] = (),
     body_rate: float = 1.0,
     distillation: Distillation | None = None,
-    lessons: Lessons | None = None,
+    lessons: TeacherOutputs | None = None,
     compiled: bool = False,
     on_epoch: Callable[[EpochReport], None] | None = None,
     say: Callable[[str], None] | None = None,

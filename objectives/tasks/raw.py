@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.standardise import counts_of_unusable, standardise
 
-__all__ = ["Inputs", "Raw", "Tensor", "buffer", "tensor"]
+__all__ = ["ArrayInputs", "Inputs", "Raw", "buffer", "tensor"]
 
 
 class Inputs(Protocol):
@@ -65,7 +65,7 @@ class Raw:
 
 
 @dataclass(frozen=True, slots=True)
-class Tensor:
+class ArrayInputs:
     """Inputs that are numbers already.
 
     Attributes:
@@ -98,7 +98,7 @@ def buffer(array: NDArray[Any]) -> memoryview:
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
-def tensor(array: NDArray[Any], source: str) -> Tensor:
+def tensor(array: NDArray[Any], source: str) -> ArrayInputs:
     """Checks an array from the user and brings its axes into order.
 
     Args:
@@ -131,7 +131,7 @@ def tensor(array: NDArray[Any], source: str) -> Tensor:
             f"{source}: inputs must be finite, but NaN or infinite are {unusable}: "
             "fill these values in, or remove their examples"
         )
-    return Tensor(source, ordered)
+    return ArrayInputs(source, ordered)
 
 
 def _ordered(array: NDArray[Any], source: str) -> NDArray[Any]:

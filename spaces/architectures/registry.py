@@ -64,6 +64,6 @@ def _of_library(prefix: str, name: str) -> Architecture:
 
             return NNI(name)
         case _:
-            from greenfront.spaces.architectures.module import Module
+            from greenfront.spaces.architectures.user_model import UserModel
 
-            return Module(name)
+            return UserModel(name)

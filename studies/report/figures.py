@@ -9,7 +9,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from greenfront.studies import quantities
+from greenfront.studies.analysis import quantities
+from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.report.focus import frames
 from greenfront.studies.report.points import (
     BLUE,
@@ -24,7 +25,6 @@ from greenfront.studies.report.points import (
     hover,
 )
 from greenfront.studies.report.wording import kind_of_readings
-from greenfront.studies.view import StudyView
 
 __all__ = [
     "accuracy_over_co2",

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.report.points import Axis
-from greenfront.studies.view import StudyView
 
 __all__ = ["frames"]
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from html import escape
 
 from greenfront.objectives.carbon.intensity import Intensity
-from greenfront.studies import quantities
-from greenfront.studies.remarks import compression_remarks
+from greenfront.studies.analysis import quantities
+from greenfront.studies.analysis.remarks import compression_remarks
+from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.report.tables import meter_table
 from greenfront.studies.report.wording import instruments, kind_of_readings
-from greenfront.studies.view import StudyView
 
 __all__ = ["method"]
 

@@ -14,7 +14,10 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from greenfront.errors import UsageError
-from greenfront.studies import quantities
+from greenfront.studies.analysis import quantities
+from greenfront.studies.analysis.timing import timing_lines
+from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.analysis.wording import break_even
 from greenfront.studies.report import figures
 from greenfront.studies.report.method import method
 from greenfront.studies.report.tables import front_table, phase_table, unfinished_table
@@ -25,10 +28,7 @@ from greenfront.studies.report.wording import (
     proportionality,
     summary,
 )
-from greenfront.studies.timing import timing_lines
-from greenfront.studies.trials import WITHOUT_RESULT
-from greenfront.studies.view import StudyView
-from greenfront.studies.wording import break_even
+from greenfront.studies.store.trials import WITHOUT_RESULT
 
 __all__ = ["render", "write"]
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from greenfront.studies import quantities
-from greenfront.studies.front import FrontRow
+from greenfront.studies.analysis import quantities
+from greenfront.studies.analysis.front import ScoredTrial
+from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.report.wording import kind_of_readings
-from greenfront.studies.view import StudyView
 
 __all__ = [
     "BLUE",
@@ -47,27 +47,27 @@ class Axis:
     """
 
     title: str
-    pick: Callable[[FrontRow], float]
+    pick: Callable[[ScoredTrial], float]
     factor: float
     log: bool
 
-    def of(self, rows: Sequence[FrontRow]) -> list[float]:
+    def of(self, rows: Sequence[ScoredTrial]) -> list[float]:
         """The drawn coordinates of some trials."""
         return [self.pick(row) * self.factor for row in rows]
 
-    def span(self, rows: Sequence[FrontRow]) -> float:
+    def span(self, rows: Sequence[ScoredTrial]) -> float:
         """How far apart some trials are drawn, never less than one point alone needs."""
         places = self._placed(rows)
         least = 0.2 if self.log else 0.02 * max(abs(place) for place in places) or 1.0
         return max(max(places) - min(places), least)
 
-    def frame(self, rows: Sequence[FrontRow], margin: float) -> list[float]:
+    def frame(self, rows: Sequence[ScoredTrial], margin: float) -> list[float]:
         """The range of the axis that holds some trials, with a margin as a share of it."""
         places, half = self._placed(rows), self.span(rows) * (0.5 + margin)
         middle = (max(places) + min(places)) / 2
         return [middle - half, middle + half]
 
-    def _placed(self, rows: Sequence[FrontRow]) -> list[float]:
+    def _placed(self, rows: Sequence[ScoredTrial]) -> list[float]:
         return [math.log10(value) if self.log else value for value in self.of(rows)]
 
 
@@ -86,7 +86,7 @@ class Group:
     """
 
     name: str
-    rows: tuple[FrontRow, ...]
+    rows: tuple[ScoredTrial, ...]
     symbol: str
     colour: str
     pixels: int
@@ -135,7 +135,7 @@ def groups(view: StudyView) -> list[Group]:
     return [group for group in drawn if group.rows]
 
 
-def hover(view: StudyView, row: FrontRow) -> str:
+def hover(view: StudyView, row: ScoredTrial) -> str:
     """What is told of a trial under the pointer, in the few tags that figures understand."""
     kind = kind_of_readings(view)
     places = {member.trial: f" · rank {member.rank}" for member in view.front.rows}

@@ -8,11 +8,11 @@ from html import escape
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import Reading
 from greenfront.spaces.candidate import Candidate
-from greenfront.studies import quantities
-from greenfront.studies.front import FrontRow
+from greenfront.studies.analysis import quantities
+from greenfront.studies.analysis.front import ScoredTrial
+from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.report.wording import kind_of_readings
-from greenfront.studies.trials import WITHOUT_RESULT, TrialRow
-from greenfront.studies.view import StudyView
+from greenfront.studies.store.trials import WITHOUT_RESULT, TrialRow
 
 __all__ = ["front_table", "meter_table", "phase_table", "unfinished_table"]
 
@@ -90,7 +90,7 @@ def meter_table(view: StudyView) -> str:
     return _table("meters", "Instruments of this study", columns, body)
 
 
-def _front_row(view: StudyView, row: FrontRow) -> str:
+def _front_row(view: StudyView, row: ScoredTrial) -> str:
     outcome = row.outcome
     baseline = view.baseline is not None and row.trial == view.baseline.trial
     marks = [
@@ -120,7 +120,7 @@ def _front_row(view: StudyView, row: FrontRow) -> str:
     )
 
 
-def _bits(row: FrontRow) -> str:
+def _bits(row: ScoredTrial) -> str:
     floating = row.outcome.floating_layers
     note = f" <small>{floating} layer{'s' * (floating > 1)} at 32</small>" if floating else ""
     return f"<td class='number'>{row.candidate.precision.bits}{note}</td>"

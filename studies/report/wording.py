@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from greenfront.studies import quantities
-from greenfront.studies.front import FrontRow
-from greenfront.studies.view import StudyView
-from greenfront.studies.wording import kind_of_meters
+from greenfront.studies.analysis import quantities
+from greenfront.studies.analysis.front import ScoredTrial
+from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.analysis.wording import kind_of_meters
 
 __all__ = [
     "break_even_note",
@@ -34,7 +34,7 @@ def instruments(view: StudyView) -> str:
     return ", ".join(told) or "no instrument"
 
 
-def describe(row: FrontRow) -> str:
+def describe(row: ScoredTrial) -> str:
     """A trial with what it tried, for people."""
     return f"trial {row.trial} ({row.candidate.describe()})"
 
@@ -95,14 +95,14 @@ def break_even_note(view: StudyView) -> str:
     return "never: the best model needs no less energy than the baseline"
 
 
-def _accuracy(best: FrontRow, baseline: FrontRow) -> str:
+def _accuracy(best: ScoredTrial, baseline: ScoredTrial) -> str:
     points = 100 * (best.accuracy - baseline.accuracy)
     if abs(points) < 0.005:
         return "is as accurate as"
     return f"is {abs(points):.2f} points {'more' if points > 0 else 'less'} accurate than"
 
 
-def _inference(best: FrontRow, baseline: FrontRow, kind: str) -> str:
+def _inference(best: ScoredTrial, baseline: ScoredTrial, kind: str) -> str:
     chosen, usual = best.outcome.inference.joules, baseline.outcome.inference.joules
     if not chosen or not usual:
         return "the energy of a prediction is not known for both"
@@ -112,7 +112,7 @@ def _inference(best: FrontRow, baseline: FrontRow, kind: str) -> str:
     return f"a prediction takes {1 / ratio:.3g} times as much energy ({kind})"
 
 
-def _size(best: FrontRow, baseline: FrontRow) -> str:
+def _size(best: ScoredTrial, baseline: ScoredTrial) -> str:
     chosen, usual = best.outcome.artefact_bytes, baseline.outcome.artefact_bytes
     if chosen == usual:
         return "as large"

@@ -3,8 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from contracts.command import FAST, Command
-from greenfront.studies.storage import Storage
-from greenfront.studies.trials import TrialBook
+from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.trials import TrialBook
 
 
 def test_a_search_on_postgresql(storage_url: str, tmp_path: Path) -> None:

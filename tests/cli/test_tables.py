@@ -17,14 +17,22 @@ from rich.console import Console, RenderableType
 
 from contracts.command import Command
 from greenfront.cli.options import follow_up
-from greenfront.cli.sheet import Sheet
+from greenfront.cli.table import Sheet
 from greenfront.cli.tables import front_table, run_summary, whatif_table
 from greenfront.search.session import PeakMemory
-from greenfront.studies.quantities import count, energy, joules, mass, percent, seconds, size
+from greenfront.studies.analysis.quantities import (
+    count,
+    energy,
+    joules,
+    mass,
+    percent,
+    seconds,
+    size,
+)
+from greenfront.studies.analysis.view import StudyView, view
+from greenfront.studies.analysis.whatif import Comparison, Scenario
 from greenfront.studies.report.page import render
-from greenfront.studies.storage import Storage
-from greenfront.studies.view import StudyView, view
-from greenfront.studies.whatif import Comparison, Scenario
+from greenfront.studies.store.storage import Storage
 
 URL = "sqlite:///another place.db"
 WHERE = ("--storage", URL)

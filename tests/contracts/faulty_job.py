@@ -12,9 +12,9 @@ import time
 from typing import Any
 
 from greenfront.errors import DataError, TrialFailed, TrialStopped
-from greenfront.objectives.host import Host
-from greenfront.search.workers.evaluator import Calls
-from greenfront.search.workers.trial_job import trial_job
+from greenfront.objectives.context import StageContext
+from greenfront.search.evaluator.child import Calls
+from greenfront.search.evaluator.trial_job import trial_job
 
 
 def burn(cpu_seconds: float) -> None:
@@ -23,12 +23,12 @@ def burn(cpu_seconds: float) -> None:
         pass
 
 
-def make(host: Host, settings: dict[str, Any]) -> Calls:
+def make(context: StageContext, settings: dict[str, Any]) -> Calls:
     if settings.get("refuse"):
         raise DataError("the data are refused")
 
     def segfault(_argument: Any) -> None:
-        with host.phase("train"):
+        with context.phase("train"):
             burn(0.2)
             ctypes.string_at(0)
 
@@ -37,7 +37,7 @@ def make(host: Host, settings: dict[str, Any]) -> Calls:
         os.kill(os.getpid(), signal.SIGKILL)
 
     def hang(_argument: Any) -> None:
-        with host.phase("train"):
+        with context.phase("train"):
             time.sleep(3600)
 
     def hog(_argument: Any) -> None:
@@ -59,48 +59,48 @@ def make(host: Host, settings: dict[str, Any]) -> Calls:
         raise TrialStopped("not worth it")
 
     def work(cpu_seconds: float) -> dict[str, float]:
-        host.progress("half way")
+        context.progress("half way")
         burn(cpu_seconds / 4)
-        with host.phase("train") as window:
+        with context.phase("train") as window:
             burn(cpu_seconds)
         reading = window.total
         return {"joules": reading.joules or 0.0, "cpu_seconds": reading.cpu_seconds}
 
     def epochs(count: int) -> dict[str, float]:
-        with host.phase("train") as window:
+        with context.phase("train") as window:
             for epoch in range(count):
                 burn(0.1)
-                host.progress(f"epoch {epoch + 1}")
+                context.progress(f"epoch {epoch + 1}")
         reading = window.total
         return {"cpu_seconds": reading.cpu_seconds, "wall_seconds": reading.wall_seconds}
 
     def work_in_children(cpu_seconds: float) -> dict[str, float]:
-        with host.phase("train") as window:
+        with context.phase("train") as window:
             for _ in range(4):
                 code = f"import time\nwhile time.process_time() < {cpu_seconds / 4}: pass"
                 subprocess.run([sys.executable, "-c", code], check=True)
         return {"cpu_seconds": window.total.cpu_seconds}
 
     def nested(cpu_seconds: float) -> dict[str, float]:
-        with host.phase("train") as outer:
+        with context.phase("train") as outer:
             burn(cpu_seconds)
-            with host.phase("teacher") as inner:
+            with context.phase("teacher") as inner:
                 burn(cpu_seconds)
         return {"inner": inner.total.joules or 0.0, "outer": outer.total.joules or 0.0}
 
     def nested_failure(cpu_seconds: float) -> dict[str, float]:
-        with host.phase("train") as outer:
-            with contextlib.suppress(ZeroDivisionError), host.phase("teacher"):
+        with context.phase("train") as outer:
+            with contextlib.suppress(ZeroDivisionError), context.phase("teacher"):
                 burn(cpu_seconds)
                 raise ZeroDivisionError
             burn(cpu_seconds)
-            with host.phase("warm up") as dropped:
+            with context.phase("warm up") as dropped:
                 dropped.cancel()
         return {"outer": outer.total.joules or 0.0, "dropped": len(dropped.readings)}
 
     def child_that_stays(cpu_seconds: float) -> None:
         code = f"import time\nwhile time.process_time() < {cpu_seconds}: pass\ntime.sleep(60)"
-        with host.phase("train"):
+        with context.phase("train"):
             subprocess.run([sys.executable, "-c", code], check=True)
 
     def say(_argument: Any) -> int:
@@ -120,25 +120,25 @@ def make(host: Host, settings: dict[str, Any]) -> Calls:
     }
 
 
-def always_diverges(host: Host, settings: dict[str, Any]) -> Calls:
+def always_diverges(context: StageContext, settings: dict[str, Any]) -> Calls:
     """The real job, but every trial works for a while and then fails as a divergence does."""
 
     def trial(_candidate: Any) -> None:
-        with host.phase("train"):
+        with context.phase("train"):
             burn(0.1)
             raise TrialFailed("diverged", "the loss was nan")
 
-    return {**trial_job(host, settings), "trial": trial}
+    return {**trial_job(context, settings), "trial": trial}
 
 
-def int8_crashes(host: Host, settings: dict[str, Any]) -> Calls:
+def int8_crashes(context: StageContext, settings: dict[str, Any]) -> Calls:
     """The real trials, but every pruned 8-bit one brings its process down half way."""
-    calls = dict(trial_job(host, settings))
+    calls = dict(trial_job(context, settings))
     honest = calls["trial"]
 
     def trial(candidate: Any) -> Any:
         if candidate["precision"]["bits"] == 8 and candidate["pruning"]["ratio"] > 0:
-            with host.phase("train"):
+            with context.phase("train"):
                 burn(0.1)
                 ctypes.string_at(0)
         return honest(candidate)

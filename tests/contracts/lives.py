@@ -8,13 +8,13 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from greenfront.objectives.host import LocalHost
+from greenfront.objectives.context import LocalContext
 from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.outcome import Outcome
+from greenfront.objectives.pipeline.lineage import LineageStore
+from greenfront.objectives.pipeline.trial import TrialRunner
 from greenfront.objectives.stages.evaluate import Measuring
-from greenfront.objectives.stages.lineage import LineageStore
 from greenfront.objectives.tasks.task import Labelled, Task, TaskFacts
-from greenfront.objectives.trial import TrialRunner
 from greenfront.spaces.architectures.registry import architecture
 from greenfront.spaces.candidate import (
     ArchitectureChoice,
@@ -99,7 +99,7 @@ class LifeContract:
         return TrialRunner(
             toy_task(cls.input_shape),
             LineageStore(tmp_path_factory.mktemp("lineage")),
-            LocalHost(detect(4.0)),
+            LocalContext(detect(4.0)),
             seed=0,
             measuring=Measuring(block_seconds=0.01, least_blocks=1, most_blocks=1),
         )

@@ -21,10 +21,10 @@ from greenfront.objectives.metering.instruments import detect
 from greenfront.search import engine
 from greenfront.search.problem import Attempt, Evaluation
 from greenfront.search.status import Status
-from greenfront.studies.ledger import spent_by, spent_in_all
-from greenfront.studies.runs import Run
-from greenfront.studies.storage import Storage
-from greenfront.studies.trials import TrialRow
+from greenfront.studies.store.ledger import spent_by, spent_in_all
+from greenfront.studies.store.runs import Run
+from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.trials import TrialRow
 
 
 @pytest.fixture
@@ -291,8 +291,8 @@ def test_a_death_between_any_two_writes_loses_nothing(
 ) -> None:
     """Cuts the engine off after a write of the sixth trial, then resumes."""
     from greenfront.search import engine as module
-    from greenfront.studies.runs import Run
-    from greenfront.studies.trials import TrialBook
+    from greenfront.studies.store.runs import Run
+    from greenfront.studies.store.trials import TrialBook
 
     calls = 0
 

@@ -10,12 +10,12 @@ import optuna
 import pytest
 
 from greenfront.search.session import open_session
-from greenfront.studies.ledger import spent_by
-from greenfront.studies.repeats import RepeatBook
-from greenfront.studies.storage import Storage
-from greenfront.studies.study_file import StudyFile
-from greenfront.studies.trials import TrialBook, TrialRow
-from greenfront.studies.view import view
+from greenfront.studies.analysis.view import view
+from greenfront.studies.config.study_file import StudyFile
+from greenfront.studies.store.ledger import spent_by
+from greenfront.studies.store.repeats import RepeatBook
+from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.trials import TrialBook, TrialRow
 
 
 class Watching:

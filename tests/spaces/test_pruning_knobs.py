@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from greenfront.spaces.importances import IMPORTANCES, importance_objection, is_of_nni
-from greenfront.spaces.network import (
+from greenfront.spaces.network_space import (
     NetworkOptions,
     baseline_candidates,
     first_generation,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from greenfront.spaces.candidate import Candidate
-from greenfront.spaces.network import (
+from greenfront.spaces.network_space import (
     NetworkOptions,
     baseline_candidates,
     first_generation,

@@ -12,7 +12,7 @@ import pytest
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading
 from greenfront.objectives.tasks.task import TaskFacts
-from greenfront.studies.facts import StudyFacts
+from greenfront.studies.config.facts import StudyFacts
 
 PROCESSES = Path(__file__).with_name("processes.py")
 

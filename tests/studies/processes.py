@@ -14,10 +14,10 @@ import sys
 import time
 from typing import Any
 
-from greenfront.studies.record import StudyRecord
-from greenfront.studies.runs import Run
-from greenfront.studies.storage import Storage
-from greenfront.studies.trials import TrialBook
+from greenfront.studies.store.runs import Run
+from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.study import StudyRecord
+from greenfront.studies.store.trials import TrialBook
 
 STUDY = 1
 STEPS = 60

@@ -9,8 +9,8 @@ import pytest
 from pydantic import BaseModel
 
 from greenfront.errors import UsageError
+from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.presets.compose import TASKS, compose
-from greenfront.studies.study_file import StudyFile
 
 COMMENTED = re.compile(r"^# (?=\w+ = )", re.MULTILINE)
 

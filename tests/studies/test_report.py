@@ -30,16 +30,16 @@ from greenfront.spaces.candidate import (
     Precision,
     Pruning,
 )
-from greenfront.studies import quantities
-from greenfront.studies.facts import StudyFacts
-from greenfront.studies.front import Front, finished, rank
-from greenfront.studies.ledger import Spent
-from greenfront.studies.progress import Step
+from greenfront.studies.analysis import quantities
+from greenfront.studies.analysis.front import Front, finished, rank
+from greenfront.studies.analysis.progress import ProgressPoint
+from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.config.facts import StudyFacts
+from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.report import figures
 from greenfront.studies.report.page import render, write
-from greenfront.studies.study_file import StudyFile
-from greenfront.studies.trials import TrialRow
-from greenfront.studies.view import StudyView
+from greenfront.studies.store.ledger import Spent
+from greenfront.studies.store.trials import TrialRow
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 NASTY = "<script>alert('x')</script> & \"naïve\" ＣＯ₂ </script> ${y}"
@@ -138,7 +138,7 @@ def study(
     parts = {"train": 0.0021, "fine-tune": 0.0007, "inference": 0.0003, "search": 0.00004}
     if nasty:
         parts[NASTY] = 0.00001
-    growing = [Step(n, n - 1, 0.00012 * n, 1 - 0.9 / n) for n in range(1, len(done) + 1)]
+    growing = [ProgressPoint(n, n - 1, 0.00012 * n, 1 - 0.9 / n) for n in range(1, len(done) + 1)]
     return StudyView(
         name=name,
         file=file,

@@ -23,7 +23,9 @@ def application() -> typer.Typer:
     """The command line with its commands."""
     import typer
 
-    from greenfront.cli import begin, look, search
+    from greenfront.cli import inspect as look
+    from greenfront.cli import search
+    from greenfront.cli import setup as begin
 
     app = typer.Typer(
         name="greenfront",

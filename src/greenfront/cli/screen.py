@@ -15,13 +15,13 @@ from rich.text import Text
 
 from greenfront.cli.options import console
 from greenfront.spaces.candidate import Candidate
-from greenfront.studies.quantities import energy, joules, mass, percent, seconds
-from greenfront.studies.trials import WITHOUT_RESULT
+from greenfront.studies.analysis.quantities import energy, joules, mass, percent, seconds
+from greenfront.studies.store.trials import WITHOUT_RESULT
 
 if TYPE_CHECKING:
     from greenfront.search.status import Observer, Status
-    from greenfront.studies.study_file import StudyFile
-    from greenfront.studies.trials import TrialRow
+    from greenfront.studies.config.study_file import StudyFile
+    from greenfront.studies.store.trials import TrialRow
 
 __all__ = ["LiveScreen", "PlainScreen", "status_line", "trial_line", "watch"]
 

@@ -24,9 +24,9 @@ from greenfront.errors import UsageError
 if TYPE_CHECKING:
     from greenfront.search.optimize import SearchResult
     from greenfront.search.session import PeakMemory
-    from greenfront.studies.storage import Storage
-    from greenfront.studies.study_file import StudyFile
-    from greenfront.studies.view import StudyView
+    from greenfront.studies.analysis.view import StudyView
+    from greenfront.studies.config.study_file import StudyFile
+    from greenfront.studies.store.storage import Storage
 
 __all__ = ["plan", "resume", "run"]
 
@@ -48,8 +48,8 @@ Workers = Annotated[
 
 def plan(study_file: StudyPath, as_json: AsJson = False) -> None:
     """Forecast what a search will cost, and whether its limits can be met; writes nothing."""
-    from greenfront.search.forecast import forecast
-    from greenfront.studies.study_file import StudyFile
+    from greenfront.search.plan import forecast
+    from greenfront.studies.config.study_file import StudyFile
 
     file = StudyFile.read(study_file)
     with _status("Trying one epoch of a few candidates …", quiet=as_json):
@@ -75,7 +75,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Search; a study that was begun already goes on, also beside another run of it."""
-    from greenfront.studies.study_file import StudyFile
+    from greenfront.studies.config.study_file import StudyFile
 
     file = StudyFile.read(study_file).changed(
         trials=trials,
@@ -97,9 +97,9 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Go on with a study where it stopped; it holds its own configuration."""
-    from greenfront.studies.record import StudyRecord
-    from greenfront.studies.storage import Storage
-    from greenfront.studies.study_file import StudyFile
+    from greenfront.studies.config.study_file import StudyFile
+    from greenfront.studies.store.storage import Storage
+    from greenfront.studies.store.study import StudyRecord
 
     opened = Storage(storage, create=False)
     try:
@@ -123,9 +123,9 @@ def _search(file: StudyFile, trials: int | None, as_json: bool) -> None:
 
     from greenfront.cli.screen import watch
     from greenfront.search.session import open_session
-    from greenfront.studies.storage import Storage
-    from greenfront.studies.view import view
-    from greenfront.studies.wording import kind_of_meters
+    from greenfront.studies.analysis.view import view
+    from greenfront.studies.analysis.wording import kind_of_meters
+    from greenfront.studies.store.storage import Storage
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     name, url = file.study.name, file.study.storage
@@ -160,7 +160,7 @@ def _show(
     found: StudyView, result: SearchResult, peak: PeakMemory, storage: str, as_json: bool
 ) -> None:
     if as_json:
-        from greenfront.cli.answers import run_json
+        from greenfront.cli.json import run_json
 
         print_json(run_json(found, result, peak))
         return
@@ -173,15 +173,15 @@ def _show(
 
 
 def _begun(storage: Storage, name: str) -> bool:
-    from greenfront.studies.record import study_names
+    from greenfront.studies.store.study import study_names
 
     return name in study_names(storage)
 
 
 def _require_enough(storage: Storage, name: str, trials: int | None) -> None:
     """Refuses fewer trials in all than the study has finished already."""
-    from greenfront.studies.record import StudyRecord
-    from greenfront.studies.trials import FINISHED, TrialBook
+    from greenfront.studies.store.study import StudyRecord
+    from greenfront.studies.store.trials import FINISHED, TrialBook
 
     if trials is None or not _begun(storage, name):
         return

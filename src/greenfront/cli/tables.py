@@ -9,23 +9,31 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from greenfront.cli.sheet import Sheet
-from greenfront.studies.quantities import count, energy, joules, mass, percent, seconds, size
+from greenfront.cli.table import Sheet
+from greenfront.studies.analysis.quantities import (
+    count,
+    energy,
+    joules,
+    mass,
+    percent,
+    seconds,
+    size,
+)
+from greenfront.studies.analysis.timing import timing_lines
+from greenfront.studies.analysis.wording import break_even
 from greenfront.studies.report.wording import kind_of_readings
-from greenfront.studies.timing import timing_lines
-from greenfront.studies.wording import break_even
 
 if TYPE_CHECKING:
     from greenfront.objectives.metering.crosscheck import CrossCheck
     from greenfront.objectives.metering.survey import ComponentStatus
-    from greenfront.search.forecast import Forecast
+    from greenfront.search.plan import Forecast
     from greenfront.search.session import PeakMemory
-    from greenfront.studies.front import FrontRow
-    from greenfront.studies.ledger import Spent
-    from greenfront.studies.listing import StudyEntry
-    from greenfront.studies.timing import Timing
-    from greenfront.studies.view import StudyView
-    from greenfront.studies.whatif import Comparison
+    from greenfront.studies.analysis.front import ScoredTrial
+    from greenfront.studies.analysis.listing import StudyEntry
+    from greenfront.studies.analysis.timing import Timing
+    from greenfront.studies.analysis.view import StudyView
+    from greenfront.studies.analysis.whatif import Comparison
+    from greenfront.studies.store.ledger import Spent
 
 __all__ = [
     "forecast_text",
@@ -68,11 +76,11 @@ def _nothing_yet(view: StudyView) -> RenderableType:
     return Text(f"Study {view.name} has no complete trial yet.")
 
 
-def _rank(row: FrontRow) -> str:
+def _rank(row: ScoredTrial) -> str:
     return f"≈{row.rank}" if row.tied else str(row.rank)
 
 
-def _cells(row: FrontRow) -> tuple[str, ...]:
+def _cells(row: ScoredTrial) -> tuple[str, ...]:
     return (
         str(row.trial),
         row.candidate.describe(),
@@ -84,7 +92,7 @@ def _cells(row: FrontRow) -> tuple[str, ...]:
     )
 
 
-def _add(sheet: Sheet, row: FrontRow, *cells: str) -> None:
+def _add(sheet: Sheet, row: ScoredTrial, *cells: str) -> None:
     """A member of the front, with what speaks against it."""
     remark = None if row.objection is None else f"not eligible: {row.objection}"
     sheet.add(*cells, remark=remark, style="" if row.eligible else "dim")

@@ -7,7 +7,7 @@ import pytest
 
 from greenfront.errors import DataError, UsageError
 from greenfront.objectives.carbon.forecast import LONGEST_HOURS, Forecaster, forecast
-from greenfront.objectives.carbon.traces import Step, Trace
+from greenfront.objectives.carbon.traces import IntensityStep, Trace
 
 FIRST = datetime(2026, 1, 5, tzinfo=UTC)
 HOURS = 24 * 70
@@ -141,7 +141,9 @@ def test_hours_out_of_range_are_refused(hours: int) -> None:
 
 def test_a_step_across_hours_counts_in_each() -> None:
     steps = tuple(
-        Step((after(2 * i)).timestamp(), after(2 * i + 2).timestamp(), 100.0 + 10 * (i % 12))
+        IntensityStep(
+            (after(2 * i)).timestamp(), after(2 * i + 2).timestamp(), 100.0 + 10 * (i % 12)
+        )
         for i in range(12 * 40)
     )
     told = forecast(Trace(steps, "HERE", "two hours a step"), after(24 * 40), 24)

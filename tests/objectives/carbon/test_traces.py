@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenfront.errors import DataError, UsageError
-from greenfront.objectives.carbon.traces import Step, Trace
+from greenfront.objectives.carbon.traces import IntensityStep, Trace
 
 MIDNIGHT = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -107,17 +107,21 @@ def test_impossible_intensities_are_refused(value: float) -> None:
 
 
 def test_overlap_disorder_and_nothing_are_refused() -> None:
-    steps = (Step(0, 3600, 1.0), Step(1800, 5400, 1.0))
+    steps = (IntensityStep(0, 3600, 1.0), IntensityStep(1800, 5400, 1.0))
     with pytest.raises(DataError, match="without overlap"):
         Trace(steps, "HERE", "test")
     with pytest.raises(DataError, match="without overlap"):
-        Trace((Step(3600, 7200, 1.0), Step(0, 3600, 1.0)), "HERE", "test")
+        Trace((IntensityStep(3600, 7200, 1.0), IntensityStep(0, 3600, 1.0)), "HERE", "test")
     with pytest.raises(DataError, match="at least one value"):
         Trace((), "HERE", "test")
 
 
 def test_the_share_that_is_estimated() -> None:
-    trace = Trace((Step(0, 3600, 1.0), Step(3600, 14400, 1.0, estimated=True)), "HERE", "test")
+    trace = Trace(
+        (IntensityStep(0, 3600, 1.0), IntensityStep(3600, 14400, 1.0, estimated=True)),
+        "HERE",
+        "test",
+    )
     assert trace.estimated_share == 0.75
 
 

@@ -11,12 +11,12 @@ from torch.nn import functional
 
 from greenfront.errors import UsageError
 from greenfront.objectives.stages.distil import (
-    Lessons,
     Projection,
+    TeacherOutputs,
     criterion,
     distillation_loss,
-    load_lessons,
-    save_lessons,
+    load_teacher_outputs,
+    save_teacher_outputs,
     teach,
 )
 from greenfront.objectives.stages.examples import Examples, TrainingData
@@ -158,9 +158,9 @@ def test_places_are_averaged(layer: nn.Module, shape: tuple[int, ...], pooled) -
 
 def test_lessons_can_be_kept(tmp_path: Path) -> None:
     for features in (None, torch.randn(5, 3)):
-        lessons = Lessons(torch.randn(5, CLASSES), features)
-        save_lessons(lessons, tmp_path / "lessons.safetensors")
-        loaded = load_lessons(tmp_path / "lessons.safetensors", "cpu")
+        lessons = TeacherOutputs(torch.randn(5, CLASSES), features)
+        save_teacher_outputs(lessons, tmp_path / "lessons.safetensors")
+        loaded = load_teacher_outputs(tmp_path / "lessons.safetensors", "cpu")
         assert torch.equal(loaded.logits, lessons.logits)
         assert (loaded.features is None) == (features is None)
         assert features is None or torch.equal(loaded.features, features)
@@ -220,7 +220,7 @@ def test_a_student_comes_to_read_what_its_teacher_reads(examples: Examples) -> N
             seed=0,
             head=head(model),
             distillation=Distillation(1.0, 0.5, weight),
-            lessons=Lessons(answers, theirs),
+            lessons=TeacherOutputs(answers, theirs),
         )
         left.append(unexplained(model))
     assert left[1] < 0.6 * left[0]
@@ -250,7 +250,7 @@ def test_a_pruned_student_of_another_width_goes_on_learning(examples: Examples) 
 def test_hidden_states_need_a_head_and_the_teacher_s_features(examples: Examples) -> None:
     model, how = mlp(), Distillation(2.0, 0.5, 0.5)
     lessons = teach(model, examples, head(model))
-    for given, of_head in ((lessons, None), (Lessons(lessons.logits), head(model))):
+    for given, of_head in ((lessons, None), (TeacherOutputs(lessons.logits), head(model))):
         with (
             pytest.raises(UsageError, match=r"hidden states weigh 0\.5, so .* must be given"),
             criterion(model, examples, of_head, how, given, seed=0),

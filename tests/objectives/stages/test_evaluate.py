@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from scipy.stats import binom
 
-from greenfront.objectives.host import Window
+from greenfront.objectives.context import Window
 from greenfront.objectives.metering.windows import HEAT
 from greenfront.objectives.outcome import Sizing
 from greenfront.objectives.readings import Reading
@@ -72,7 +72,7 @@ class Watched:
 
 
 class Replay:
-    """A host that charges a given number of joules for each prediction of each block.
+    """A context that charges a given number of joules for each prediction of each block.
 
     Args:
         watched: Counts the predictions.
@@ -152,12 +152,12 @@ def test_accuracy_is_a_share(session: onnxruntime.InferenceSession) -> None:
 
 
 def cost_of(
-    watched: Watched, host: Replay, count: int, batch: int, blocks: int, most: int | None = None
+    watched: Watched, context: Replay, count: int, batch: int, blocks: int, most: int | None = None
 ) -> Any:
     return inference_cost(
         watched,
         examples(count).inputs,
-        host,
+        context,
         phase="inference",
         measuring=Measuring(batch, 1, 1e-3, blocks, most or blocks),
     )
@@ -168,16 +168,16 @@ def test_the_cost_is_that_of_one_prediction(
     session: onnxruntime.InferenceSession, count: int, batch: int
 ) -> None:
     watched = Watched(session)
-    host = Replay(watched, [3.0, 3.0, 3.0])
-    cost = cost_of(watched, host, count, batch, blocks=3)
+    context = Replay(watched, [3.0, 3.0, 3.0])
+    cost = cost_of(watched, context, count, batch, blocks=3)
     reading = cost.reading
     assert (reading.low_joules, reading.joules, reading.high_joules) == pytest.approx((1.5, 3, 6))
     assert (reading.cpu_seconds, reading.wall_seconds) == pytest.approx((0.5, 0.25))
     assert (reading.kind, reading.source) == ("measured", "replay")
     assert cost.latency_seconds > 0
-    assert [window.phase for window in host.windows] == ["inference"] * 3
-    assert len(set(host.counts)) == 1
-    assert host.counts[0] > 0
+    assert [window.phase for window in context.windows] == ["inference"] * 3
+    assert len(set(context.counts)) == 1
+    assert context.counts[0] > 0
 
 
 def test_the_median_block_counts(session: onnxruntime.InferenceSession) -> None:
@@ -189,9 +189,9 @@ def test_the_median_block_counts(session: onnxruntime.InferenceSession) -> None:
 def test_it_measures_until_the_median_is_known(session: onnxruntime.InferenceSession) -> None:
     # The first ten blocks scatter by half, all later ones agree.
     watched = Watched(session)
-    host = Replay(watched, [1.0, 2.0] * 5 + [1.5] * 90)
-    cost = cost_of(watched, host, 50, 1, blocks=7, most=100)
-    assert 10 < len(host.windows) < 100
+    context = Replay(watched, [1.0, 2.0] * 5 + [1.5] * 90)
+    cost = cost_of(watched, context, 50, 1, blocks=7, most=100)
+    assert 10 < len(context.windows) < 100
     assert cost.spread is not None
     assert cost.spread <= 0.05
     assert cost.reading.joules == pytest.approx(1.5)
@@ -199,17 +199,17 @@ def test_it_measures_until_the_median_is_known(session: onnxruntime.InferenceSes
 
 def test_it_gives_up_at_the_cap(session: onnxruntime.InferenceSession) -> None:
     watched = Watched(session)
-    host = Replay(watched, [1.0, 2.0] * 50)
-    cost = cost_of(watched, host, 50, 1, blocks=7, most=12)
-    assert len(host.windows) == 12
+    context = Replay(watched, [1.0, 2.0] * 50)
+    cost = cost_of(watched, context, 50, 1, blocks=7, most=12)
+    assert len(context.windows) == 12
     assert cost.spread == pytest.approx(1 / 3)
 
 
 def test_equal_blocks_need_no_more(session: onnxruntime.InferenceSession) -> None:
     watched = Watched(session)
-    host = Replay(watched, [2.0] * 50)
-    assert cost_of(watched, host, 50, 1, blocks=7, most=25).spread == 0
-    assert len(host.windows) == 7
+    context = Replay(watched, [2.0] * 50)
+    assert cost_of(watched, context, 50, 1, blocks=7, most=25).spread == 0
+    assert len(context.windows) == 7
 
 
 def test_the_interval_of_a_median() -> None:
@@ -240,9 +240,9 @@ def test_without_memory_the_cost_is_the_cpus_to_the_last_bit(
     session: onnxruntime.InferenceSession,
 ) -> None:
     watched = Watched(session)
-    host = Replay(watched, [0.1, 0.7, 0.3])
-    reading, count = cost_of(watched, host, 50, 1, blocks=3).reading, host.counts[0]
-    cpu = host.windows[2].readings["cpu"]
+    context = Replay(watched, [0.1, 0.7, 0.3])
+    reading, count = cost_of(watched, context, 50, 1, blocks=3).reading, context.counts[0]
+    cpu = context.windows[2].readings["cpu"]
     assert cpu.joules is not None
     assert reading.joules == cpu.joules / count
     assert (reading.cpu_seconds, reading.wall_seconds) == (0.5, 0.25)
@@ -251,8 +251,8 @@ def test_without_memory_the_cost_is_the_cpus_to_the_last_bit(
 
 def test_memory_is_part_of_a_prediction(session: onnxruntime.InferenceSession) -> None:
     watched = Watched(session)
-    host = Replay(watched, [1.0, 2.0, 3.0], memory=[0.5, 0.25, 0.5])
-    reading = cost_of(watched, host, 50, 1, blocks=3).reading
+    context = Replay(watched, [1.0, 2.0, 3.0], memory=[0.5, 0.25, 0.5])
+    reading = cost_of(watched, context, 50, 1, blocks=3).reading
     assert (reading.low_joules, reading.joules, reading.high_joules) == pytest.approx(
         (1, 2.25, 4.75)
     )
@@ -265,8 +265,8 @@ def test_blocks_with_and_without_memory_are_not_mixed(
     session: onnxruntime.InferenceSession,
 ) -> None:
     watched = Watched(session)
-    host = Replay(watched, [1.0] * 3, memory=[0.5, None, 1.0])
-    reading = cost_of(watched, host, 50, 1, blocks=3).reading
+    context = Replay(watched, [1.0] * 3, memory=[0.5, None, 1.0])
+    reading = cost_of(watched, context, 50, 1, blocks=3).reading
     assert (reading.joules, reading.kind) == (None, "unavailable")
     assert reading.flags == ("block too short for the counter of dram",)
 
@@ -285,10 +285,10 @@ def test_what_is_lost_in_idle_energy_is_measured_longer(
     session: onnxruntime.InferenceSession,
 ) -> None:
     watched = Watched(session)
-    host = Replay(watched, [0.0, 0.0, 1.0, 2.0, 3.0, 4.0])
-    cost = cost_of(watched, host, 50, 1, blocks=3)
-    first = host.counts[0]
-    assert host.counts == [first] * 3 + [2 * first] * 3
+    context = Replay(watched, [0.0, 0.0, 1.0, 2.0, 3.0, 4.0])
+    cost = cost_of(watched, context, 50, 1, blocks=3)
+    first = context.counts[0]
+    assert context.counts == [first] * 3 + [2 * first] * 3
     assert cost.reading.joules == pytest.approx(3)
     assert cost.reading.kind == "measured"
 
@@ -298,10 +298,10 @@ def test_what_stays_lost_in_idle_energy_is_unavailable_and_never_0(
     session: onnxruntime.InferenceSession, memory: list[float]
 ) -> None:
     watched = Watched(session)
-    host = Replay(watched, itertools.repeat(0.0), memory=memory)
-    cost = cost_of(watched, host, 50, 1, blocks=3)
+    context = Replay(watched, itertools.repeat(0.0), memory=memory)
+    cost = cost_of(watched, context, 50, 1, blocks=3)
     reading = cost.reading
-    assert [count // host.counts[0] for count in host.counts] == [1] * 3 + [2] * 3 + [4] * 3
+    assert [count // context.counts[0] for count in context.counts] == [1] * 3 + [2] * 3 + [4] * 3
     assert (reading.low_joules, reading.joules, reading.high_joules) == (None, None, None)
     assert reading.kind == "unavailable"
     assert "not above idle energy" in reading.flags
@@ -319,9 +319,9 @@ def test_all_examples_take_their_turn(session: onnxruntime.InferenceSession) -> 
 
 def test_the_session_is_warm_before_it_is_metered(session: onnxruntime.InferenceSession) -> None:
     watched = Watched(session)
-    host = Replay(watched, [1.0])
-    cost_of(watched, host, 10, 1, blocks=1)
-    assert watched.predictions - sum(host.counts) >= 20
+    context = Replay(watched, [1.0])
+    cost_of(watched, context, 10, 1, blocks=1)
+    assert watched.predictions - sum(context.counts) >= 20
 
 
 def test_sessions_run_on_the_cpu_with_the_threads_asked_for(artefact: Path) -> None:
@@ -338,12 +338,12 @@ def test_a_block_that_heat_slowed_down_is_taken_again(
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
     watched = Watched(session)
-    host = Replay(watched, [9.0, 9.0, 1.0, 1.0], hot=2)
-    cost = cost_of(watched, host, 50, 1, blocks=2)
+    context = Replay(watched, [9.0, 9.0, 1.0, 1.0], hot=2)
+    cost = cost_of(watched, context, 50, 1, blocks=2)
     assert cost.reading.joules == pytest.approx(1.0)
     assert cost.reading.flags == ()
     assert slept == [10.0, 20.0]
-    assert len(host.windows) == 4
+    assert len(context.windows) == 4
 
 
 def test_heat_that_does_not_go_is_a_flag(

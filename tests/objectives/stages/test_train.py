@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from greenfront.errors import TrialFailed, UsageError
-from greenfront.objectives.memory import is_out_of_memory
+from greenfront.objectives.pipeline.memory import is_out_of_memory
 from greenfront.objectives.stages.augment import draw_moves, move_images
-from greenfront.objectives.stages.distil import Lessons
+from greenfront.objectives.stages.distil import TeacherOutputs
 from greenfront.objectives.stages.examples import Examples, TrainingData, trimmed
 from greenfront.objectives.stages.train import (
     EpochReport,
@@ -213,7 +213,7 @@ def test_a_student_learns_what_its_teacher_says_of_each_example(data: TrainingDa
         replace(QUICK, epochs=8),
         seed=0,
         distillation=Distillation(2.0, 1.0),
-        lessons=Lessons(teacher),
+        lessons=TeacherOutputs(teacher),
     )
     assert accuracy(model, judged.validation) > 0.85
     assert accuracy(model, data.validation) < 0.1

@@ -78,7 +78,8 @@ def test_laying_out_a_space_imports_no_torch() -> None:
     code = (
         "import sys\n"
         "from greenfront.spaces.architectures.registry import architecture\n"
-        "from greenfront.spaces.network import NetworkOptions, first_generation, network_space\n"
+        "from greenfront.spaces.network_space import NetworkOptions, "
+        "first_generation, network_space\n"
         "names = ('timm:resnet50', 'timm:mobilenetv2_100', 'timm:vit_tiny_patch16_224')\n"
         "assert all(architecture(name).objection((3, 32, 32)) is None for name in names)\n"
         "options = NetworkOptions(names)\n"

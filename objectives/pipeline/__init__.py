@@ -1,0 +1,1 @@
+"""The stages of a trial in a row, and the store of what they leave."""

@@ -1,0 +1,197 @@
+"""The networks of one task: building, training, pruning and loading them, without metering."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
+
+from greenfront.objectives.metering.cpu_model import describe_cpu
+from greenfront.objectives.pipeline.lineage import lineage_key
+from greenfront.objectives.stages.distil import TeacherOutputs
+from greenfront.objectives.stages.examples import TrainingData, encoded
+from greenfront.objectives.stages.prune import prune
+from greenfront.objectives.stages.structure import load_network
+from greenfront.objectives.stages.train import EpochReport, train
+from greenfront.objectives.tasks.task import Labelled, Task
+from greenfront.spaces.architectures.architecture import Architecture
+from greenfront.spaces.architectures.registry import architecture
+from greenfront.spaces.candidate import ArchitectureChoice, Candidate, Placement, Pruning
+
+__all__ = ["ModelFactory", "family_of"]
+
+GRADIENT_BATCH = 64
+"""Examples at once for importances that ask how the loss changes."""
+
+ENCODINGS_KEPT = 3
+
+
+def family_of(candidate: Candidate) -> Architecture:
+    """The family of a candidate's architecture."""
+    return architecture(candidate.architecture.family)
+
+
+class ModelFactory:
+    """Makes networks for one task on one device.
+
+    Args:
+        task: The data.
+        device: Where to train.
+    """
+
+    def __init__(self, task: Task, device: str) -> None:
+        self.task = task
+        self.device = device
+        self._encoded: OrderedDict[str, TrainingData] = OrderedDict()
+
+    def data(self, candidate: Candidate) -> TrainingData:
+        """The data as a candidate's family takes them; texts are not encoded for every trial."""
+        family, choice = family_of(candidate), candidate.architecture
+        key = repr(choice) if family.padding is not None else ""
+        if key not in self._encoded:
+            task = encoded(self.task, family, choice)
+            self._encoded[key] = TrainingData.of(task, self.device, family.padding)
+            if len(self._encoded) > ENCODINGS_KEPT:
+                self._encoded.popitem(last=False)
+        return self._encoded[key]
+
+    def encoded(self, candidate: Candidate, split: Labelled) -> Labelled:
+        """Another split of the task as a candidate's family takes it."""
+        family, shape = family_of(candidate), dict(candidate.architecture.shape)
+        return Labelled(family.encode(shape, split.inputs, self.task.train.inputs), split.labels)
+
+    def baseline(self, name: str) -> Candidate:
+        """The untouched baseline of a family."""
+        shape = tuple(sorted(architecture(name).baseline().items()))
+        return Candidate(ArchitectureChoice(name, shape), placement=Placement(self.device))
+
+    def family_key(self, stage: str, name: str, knobs: Mapping[str, Any]) -> str:
+        """Identity of what is measured once a family, on its baseline, this task and this machine.
+
+        Args:
+            stage: What is measured.
+            name: Of the family.
+            knobs: What else it depends on.
+        """
+        return lineage_key(
+            stage,
+            architecture(name).fingerprint(),
+            {
+                **self.baseline(name).to_json(),
+                "task": self.task.facts.fingerprint,
+                "processor": describe_cpu().name,
+                **knobs,
+            },
+        )
+
+    def build(self, candidate: Candidate) -> nn.Module:
+        """A fresh, unpruned network; its random weights are from torch's global generator.
+
+        Raises:
+            UsageError: Pretrained weights are missing or do not fit.
+        """
+        facts = self.task.facts
+        shape = dict(candidate.architecture.shape)
+        module = family_of(candidate).build(shape, facts.input_shape, facts.classes)
+        return module.to(self.device)
+
+    def untrained(self, candidate: Candidate) -> nn.Module:
+        """A network to measure: blocks that begin as identities would be optimised away."""
+        model = self.build(candidate)
+        for layer in model.modules():
+            if isinstance(layer, nn.BatchNorm2d) and layer.affine and not layer.weight.any():
+                nn.init.ones_(layer.weight)
+        return model
+
+    def load(self, candidate: Candidate, file: Path) -> nn.Module:
+        """A network that was stored, pruned or not."""
+        return self.restore(self.build(candidate), file)
+
+    def restore(self, model: nn.Module, file: Path) -> nn.Module:
+        """Makes a freshly built network the one that was stored, in place."""
+        load_network(model, file)
+        return model.to(self.device)
+
+    def fit(
+        self,
+        model: nn.Module,
+        candidate: Candidate,
+        *,
+        seed: int,
+        lessons: TeacherOutputs | None,
+        on_epoch: Callable[[EpochReport], None],
+        say: Callable[[str], None],
+        compiled: bool = False,
+        tuning: bool = True,
+        epochs: int | None = None,
+    ) -> int:
+        """Trains in place by all that the candidate says.
+
+        Args:
+            model: Of the candidate.
+            candidate: Knobs.
+            seed: For the order of the examples.
+            lessons: Of its teacher, where it is distilled.
+            on_epoch: Called after each epoch.
+            say: Hears what went wrong and could be mended.
+            compiled: Whether training steps are compiled.
+            tuning: Whether this comes after a first training.
+            epochs: Of the tuning; by default the candidate's.
+
+        Returns:
+            The epoch whose weights were kept, from 1.
+        """
+        training = candidate.training
+        if epochs is not None:
+            training = replace(training, fine_tune_epochs=epochs)
+        family = family_of(candidate)
+        return train(
+            model,
+            self.data(candidate),
+            training,
+            seed=seed,
+            stage="fine-tune" if tuning else "train",
+            head=family.head(model),
+            blocks=family.blocks(model) if training.layer_decay < 1 else (),
+            body_rate=family.body_rate,
+            distillation=candidate.distillation,
+            lessons=lessons,
+            compiled=compiled,
+            on_epoch=on_epoch,
+            say=say,
+        )
+
+    def prune(
+        self,
+        model: nn.Module,
+        candidate: Candidate,
+        pruning: Pruning,
+        original: Mapping[str, int] | None = None,
+    ) -> float:
+        """Narrows a candidate's network in place; see :mod:`greenfront.objectives.stages.prune`."""
+        data = self.data(candidate)
+        # A split may be sorted, and a batch larger than all of it.
+        order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))
+
+        def loss(network: nn.Module, number: int) -> Tensor:
+            places = torch.arange(GRADIENT_BATCH * number, GRADIENT_BATCH * (number + 1))
+            some = order[places % len(order)].to(self.device)
+            logits = network(data.train.batch(some))
+            return functional.cross_entropy(logits, data.train.labels[some])
+
+        head = family_of(candidate).head(model)
+        example = data.train.inputs[:2]
+        return prune(model, example, pruning, head, loss=loss, original=original)
+
+    def flops(self, model: nn.Module, candidate: Candidate) -> int:
+        """Floating-point operations of one prediction, two a multiply-add."""
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            model.eval()(self.data(candidate).validation.batch(slice(0, 1)))
+        return int(counter.get_total_flops())

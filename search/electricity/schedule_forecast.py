@@ -1,0 +1,118 @@
+"""What waiting for clean hours would save a study, told before it begins."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from greenfront.errors import DataError
+from greenfront.objectives.carbon.schedule import best_hours
+from greenfront.objectives.carbon.traces import as_instant
+from greenfront.search.electricity.intensity import IntensityProvider
+from greenfront.studies.analysis.quantities import percent, seconds
+from greenfront.studies.config.carbon import CarbonSection
+
+__all__ = ["ScheduleForecast", "schedule_forecast"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleForecast:
+    """What to expect of waiting, if the study began now.
+
+    Attributes:
+        kind: ``"modelled"`` where the intensity is known until the deadline, ``"forecast"`` where
+            it is itself a forecast.
+        at_once_g_per_kwh: Mean intensity of the work, begun now and run through; ``None`` where
+            nothing is known of that time.
+        g_per_kwh: Mean intensity of the same work in its greenest hours until the deadline.
+        start: When that begins, in ISO 8601.
+        end: When it is done.
+        saving: Share of the carbon that waiting saves; ``None`` where it cannot be told.
+        replayed: Whether all times are of a replayed clock.
+    """
+
+    kind: Literal["modelled", "forecast"]
+    at_once_g_per_kwh: float | None
+    g_per_kwh: float
+    start: str
+    end: str
+    saving: float | None
+    replayed: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain values that ``json.dumps`` takes."""
+        return asdict(self)
+
+
+def schedule_forecast(
+    section: CarbonSection, outlook: IntensityProvider | None, minutes: float | None
+) -> tuple[ScheduleForecast | None, str | None]:
+    """Looks for the greenest hours of work that takes so many minutes.
+
+    Args:
+        section: Of the study.
+        outlook: Its electricity.
+        minutes: How long the study will work; ``None`` if that is unknown.
+
+    Returns:
+        The forecast, and one sentence on it, without its stop; both ``None`` for a study that
+        does not wait.
+    """
+    if not section.waits or outlook is None or section.deadline_hours is None:
+        return None, None
+    clock = section.clock(time.time())
+    now = clock.at(time.time()) if clock.start is None else clock.start
+    deadline = now + 3600 * section.deadline_hours
+    if minutes is None:
+        return None, "what waiting saves cannot be told: without a number of trials it has no end"
+    work = 60 * minutes * clock.speed
+    if work > deadline - now:
+        return None, (
+            f"the deadline of {section.deadline_hours:g} h is too short to wait at all: the work "
+            f"takes {seconds(work)}{clock.label}"
+        )
+    if work <= 0:
+        return None, None
+    try:
+        trace = outlook.ahead(now, deadline)
+        plan = best_hours(trace, as_instant(now), as_instant(deadline), work)
+    except DataError as error:
+        return None, f"what waiting saves cannot be told: {error}"
+    present = as_instant(now)
+    known = not any(
+        step.estimated and step.end_seconds > now and step.start_seconds < deadline
+        for step in trace.steps
+    )
+    at_once = None
+    if trace.covers(present, as_instant(now + work)):
+        at_once = trace.mean_between(present, as_instant(now + work))
+    saving = 1 - plan.g_per_kwh / at_once if at_once else None
+    found = ScheduleForecast(
+        kind="modelled" if known else "forecast",
+        at_once_g_per_kwh=at_once,
+        g_per_kwh=plan.g_per_kwh,
+        start=plan.start.isoformat(),
+        end=plan.end.isoformat(),
+        saving=saving if saving is not None and math.isfinite(saving) else None,
+        replayed=clock.replayed,
+    )
+    return found, _sentence(section, found, clock.label)
+
+
+def _sentence(section: CarbonSection, found: ScheduleForecast, label: str) -> str:
+    start, end = (datetime.fromisoformat(text) for text in (found.start, found.end))
+    told = (
+        f"in the greenest hours until the deadline, from {start:%Y-%m-%d %H:%M} to "
+        f"{end:%Y-%m-%d %H:%M} UTC{label}, the work gets {found.g_per_kwh:.4g} g/kWh"
+    )
+    if found.at_once_g_per_kwh is not None and found.saving is not None:
+        told += (
+            f" instead of {found.at_once_g_per_kwh:.4g} when begun at once: waiting saves "
+            f"{percent(found.saving)} of its carbon ({found.kind})"
+        )
+    if section.pause_above is not None:
+        told += f"; the study waits while it is over {section.pause_above:g} g/kWh instead"
+    return told

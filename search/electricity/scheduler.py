@@ -1,0 +1,308 @@
+"""Holds a search until the electricity is clean enough: before trials and between epochs."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from greenfront.errors import DataError
+from greenfront.objectives.carbon.clock import Clock
+from greenfront.objectives.carbon.schedule import Decision, decide
+from greenfront.objectives.carbon.traces import Trace, as_instant
+from greenfront.search.electricity.intensity import IntensityProvider
+from greenfront.studies.store.ledger import Basis, Moment
+from greenfront.studies.store.pauses import PauseBook
+
+__all__ = ["CarbonScheduler", "Electricity", "GateSettings", "RunMoments", "foreseen"]
+
+POLL_SECONDS = 0.25
+
+RESERVED_SHARE = 0.25
+"""Share of the time to the deadline that is kept free for work while nobody can say how much there
+is: nothing has finished yet, and no time is budgeted. At least an hour."""
+
+HOUR_SECONDS = 3600.0
+
+MARGIN = 1.25
+"""What is left is overestimated by so much: the deadline comes before the carbon."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    """When to work.
+
+    Attributes:
+        deadline: When the study should be done, by the grid's clock, in seconds since 1970.
+        pause_above: Wait while the intensity is over so many g/kWh, instead of looking for the
+            greenest hours.
+    """
+
+    deadline: float
+    pause_above: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Electricity:
+    """What a search knows of its electricity over time.
+
+    Attributes:
+        outlook: Past and future intensities.
+        clock: The grid's time.
+        settings: When to work; ``None``: at once.
+    """
+
+    outlook: IntensityProvider
+    clock: Clock
+    settings: GateSettings | None = None
+
+
+@dataclass
+class _Waits:
+    """What one worker has waited."""
+
+    over: list[tuple[float, float]] = field(default_factory=list)
+    since: float | None = None
+
+    def before(self, instant: float) -> float:
+        """Seconds waited before an instant."""
+        return sum(max(0.0, min(end, instant) - start) for start, end in self._all())
+
+    def within(self, first: float, last: float) -> float:
+        """Seconds waited within a stretch."""
+        return self.before(last) - self.before(first)
+
+    def _all(self) -> list[tuple[float, float]]:
+        return self.over if self.since is None else [*self.over, (self.since, math.inf)]
+
+
+class RunMoments:
+    """Tells the ledger the electricity of each entry; see ``Moments`` there.
+
+    Args:
+        outlook: What is known of the electricity.
+        clock: The grid's time.
+        earlier_seconds: What the study had waited before this run began.
+    """
+
+    def __init__(
+        self, outlook: IntensityProvider, clock: Clock, earlier_seconds: float = 0.0
+    ) -> None:
+        self._outlook = outlook
+        self._clock = clock
+        self._earlier = earlier_seconds
+        self._waits: dict[int, _Waits] = {}
+        self._lock = threading.Lock()
+
+    def begin(self, worker: int, started_at: float) -> None:
+        """A worker waits."""
+        with self._lock:
+            self._waits.setdefault(worker, _Waits()).since = started_at
+
+    def end(self, worker: int, ended_at: float) -> None:
+        """It works again."""
+        with self._lock:
+            waits = self._waits[worker]
+            if waits.since is not None:
+                waits.over.append((waits.since, ended_at))
+            waits.since = None
+
+    def waited(self, worker: int) -> float:
+        """Seconds that a worker of this run has waited so far."""
+        with self._lock:
+            waits = self._waits.get(worker)
+            return 0.0 if waits is None else waits.before(time.time())
+
+    def at(self, started_at: float, ended_at: float, worker: int | None) -> Moment:
+        """See ``Moments.at`` of the ledger."""
+        ended_at = max(ended_at, started_at + 1e-3)
+        with self._lock:
+            before, within = self._shift(started_at, ended_at, worker)
+        told = self._told(started_at, ended_at)
+        moved = self._earlier + before
+        share = 1 - within / (ended_at - started_at)
+        if moved == within == 0:
+            unpaused = told
+        elif share <= 1e-9:
+            share, unpaused = 0.0, None
+        else:
+            unpaused = self._told(started_at - moved, ended_at - moved - within)
+        return Moment(
+            None if told is None else told[0],
+            "average" if told is None else told[1],
+            None if unpaused is None else unpaused[0],
+            share,
+        )
+
+    def _told(self, first: float, last: float) -> tuple[float, Basis] | None:
+        return self._outlook.told(self._clock.at(first), self._clock.at(last))
+
+    def _shift(self, first: float, last: float, worker: int | None) -> tuple[float, float]:
+        """Seconds waited before an entry and within it."""
+        if worker is not None:
+            mine = self._waits.get(worker)
+            return (0.0, 0.0) if mine is None else (mine.before(first), mine.within(first, last))
+        # The search's own work goes on while any worker does.
+        parts = [(w.before(first), w.within(first, last)) for w in self._waits.values()]
+        return min(parts, default=(0.0, 0.0))
+
+
+class CarbonScheduler:
+    """Lets the workers of one run through while it is time to work.
+
+    Args:
+        settings: When that is.
+        outlook: What is known of the electricity.
+        clock: The grid's time.
+        book: Where waits are kept.
+        moments: Hears of waits, too.
+        note: Takes what people should know.
+    """
+
+    def __init__(
+        self,
+        settings: GateSettings,
+        outlook: IntensityProvider,
+        clock: Clock,
+        book: PauseBook,
+        moments: RunMoments,
+        note: Callable[[str], None],
+    ) -> None:
+        self._settings = settings
+        self._outlook = outlook
+        self._clock = clock
+        self._book = book
+        self._moments = moments
+        self._note = note
+        self._lock = threading.Lock()
+        left = settings.deadline - clock.at(time.time())
+        self._reserved = max(RESERVED_SHARE * left, HOUR_SECONDS)
+        self._open_until = -math.inf
+        self._noted = ""
+
+    @classmethod
+    def made(
+        cls,
+        electricity: Electricity,
+        book: PauseBook,
+        moments: RunMoments,
+        note: Callable[[str], None],
+    ) -> CarbonScheduler | None:
+        """A gate as a study wants it; ``None`` where it wants none."""
+        settings = electricity.settings
+        if settings is None:
+            return None
+        return cls(settings, electricity.outlook, electricity.clock, book, moments, note)
+
+    def hold(
+        self,
+        worker: int,
+        number: int | None,
+        remaining: Callable[[], float | None],
+        rest: Callable[[float], None],
+        say: Callable[[str], None],
+    ) -> bool:
+        """Comes back when it is time to work.
+
+        Args:
+            worker: Who asks.
+            number: The trial between two epochs; ``None`` before a trial.
+            remaining: Estimates the seconds of work that are left, by the wall's clock; ``None``
+                where nothing is known yet.
+            rest: Sleeps up to so many seconds; what it raises ends the wait.
+            say: Takes a line to show while waiting.
+
+        Returns:
+            Whether it waited.
+        """
+        if number is not None and time.time() < self._open_until:
+            return False
+        decision = self._decision(remaining)
+        if decision.run:
+            return False
+        began = time.time()
+        self._moments.begin(worker, began)
+        pause = self._book.begin(number, began, decision.why + self._clock.label)
+        try:
+            while True:
+                say(decision.why + self._clock.label)
+                until = self._clock.wall(decision.until.timestamp())
+                while (left := until - time.time()) > 0:
+                    rest(min(left, POLL_SECONDS))
+                decision = self._decision(remaining)
+                if decision.run:
+                    return True
+        finally:
+            ended = time.time()
+            self._moments.end(worker, ended)
+            self._book.end(pause, ended)
+
+    def waited(self, worker: int) -> float:
+        """Seconds that a worker has waited in this run."""
+        return self._moments.waited(worker)
+
+    def _decision(self, remaining: Callable[[], float | None]) -> Decision:
+        now = self._clock.at(time.time())
+        deadline = self._settings.deadline
+        seconds = remaining()
+        work = self._reserved if seconds is None else MARGIN * seconds * self._clock.speed
+        present = as_instant(now)
+        with self._lock:
+            try:
+                trace = self._ahead(now)
+                horizon = min(deadline, trace.end.timestamp())
+                planned = self._settings.pause_above is None
+                if planned and now < horizon < deadline and work < deadline - now:
+                    work, deadline = foreseen(work, horizon - now, deadline - now), horizon
+                decision = decide(
+                    present,
+                    work,
+                    as_instant(deadline),
+                    trace,
+                    pause_above=self._settings.pause_above,
+                )
+            except DataError as error:
+                why = f"run now: no forecast to wait for ({error})"
+                # Ask again soon: a service may answer by then.
+                until = as_instant(self._clock.at(time.time() + 60))
+                decision = Decision(True, until, present, None, why)
+            self._open_until = self._clock.wall(decision.until.timestamp()) if decision.run else 0.0
+        self._tell(decision)
+        return decision
+
+    def _ahead(self, now: float) -> Trace:
+        """What the decision needs: the hours ahead, or this moment where that is all there is."""
+        try:
+            return self._outlook.ahead(now, self._settings.deadline)
+        except DataError:
+            known = self._outlook.known(now)
+            # Whether it is green enough now needs no forecast.
+            if self._settings.pause_above is None or known is None:
+                raise
+            return known
+
+    def _tell(self, decision: Decision) -> None:
+        """Says once that it waits, or why it cannot; that all is well needs no word."""
+        if decision.run and decision.g_per_kwh is not None:
+            self._noted = ""
+            return
+        key = decision.why[:24] if decision.run else decision.planned_start.isoformat()
+        if key != self._noted and decision.why != "no work is left":
+            self._noted = key
+            self._note(decision.why + self._clock.label)
+
+
+def foreseen(work: float, ahead: float, left: float) -> float:
+    """How much work belongs to the hours that can be foreseen, where the deadline lies beyond.
+
+    All of it if it fits well; of more than that its share of the time, but at least half of those
+    hours.
+
+    Args:
+        work: Seconds in all, less than ``left``.
+        ahead: Seconds that can be foreseen.
+        left: Seconds to the deadline.
+    """
+    return min(work, max(ahead / 2, work * ahead / left))

@@ -1,0 +1,140 @@
+"""The evaluator: a process that stays warm and does one call of its supervisor after the other.
+
+Started as ``python -m greenfront.search.evaluator.child DESCRIPTOR MODULE:FUNCTION``. The
+function gets a :class:`StageContext` and the settings, and returns the calls that it offers, by
+name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import importlib
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from greenfront.errors import TrialFailed, TrialStopped, UsageError
+from greenfront.objectives.context import StageContext, Window, synchronize
+from greenfront.objectives.outcome import Sizing
+from greenfront.objectives.pipeline.memory import is_out_of_memory
+from greenfront.objectives.readings import Reading
+from greenfront.search.evaluator.channel import Channel, Message
+
+__all__ = ["Calls", "Job", "PipeContext", "main"]
+
+Calls = Mapping[str, Callable[[Any], Any]]
+"""What an evaluator can be asked, by name: from JSON value to JSON value."""
+
+Job = Callable[[StageContext, dict[str, Any]], Calls]
+"""Makes the calls, once, from the settings that the supervisor sent."""
+
+
+class PipeContext:
+    """The supervisor as the stages see it; see :class:`StageContext`."""
+
+    def __init__(self, channel: Channel, inbox: queue.SimpleQueue[Message]) -> None:
+        self._channel = channel
+        self._inbox = inbox
+        self._depth = 0
+
+    @contextlib.contextmanager
+    def phase(self, name: str) -> Iterator[Window]:
+        """Opens a metered window; the supervisor reads the counters at both ends."""
+        window, depth = Window(name), self._depth
+        synchronize()
+        self._ask("open", phase=name)
+        self._depth += 1
+        try:
+            yield window
+            synchronize()
+        finally:
+            self._depth = depth
+            answer = self._ask("close", depth=depth)
+        if not window.cancelled:
+            window.readings |= {c: Reading.from_json(r) for c, r in answer["readings"].items()}
+
+    def progress(self, message: str) -> None:
+        """Sends a line to show, and waits as long as the search wants to pause."""
+        self._ask("progress", message=message)
+
+    def sized(self, sizing: Sizing) -> None:
+        """Asks whether training can be worth it.
+
+        Raises:
+            TrialStopped: It cannot.
+        """
+        answer = self._ask("sized", sizing=sizing.to_json())
+        if answer["kind"] == "stop":
+            raise TrialStopped(answer["reason"])
+
+    def _ask(self, kind: str, /, **said: Any) -> Message:
+        self._channel.send(kind, **said)
+        return self._inbox.get()
+
+
+def main(descriptor: int, job_name: str) -> None:
+    """Serves until the supervisor closes its end or dies."""
+    # Ctrl-C in a terminal and a service manager's SIGTERM reach every process of the group; the
+    # supervisor decides what they mean.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    faulthandler.enable()
+    os.set_inheritable(descriptor, False)
+    channel = Channel(descriptor)
+    inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(channel, inbox), daemon=True).start()
+    context = PipeContext(channel, inbox)
+    settings = inbox.get()["settings"]
+    calls: Calls = {}
+
+    def begin(_argument: Any) -> None:
+        nonlocal calls
+        calls = _job(job_name)(context, settings)
+
+    _answer(channel, begin, None)
+    while True:
+        message = inbox.get()
+        _answer(channel, calls[message["name"]], message["argument"])
+
+
+def _listen(channel: Channel, inbox: queue.SimpleQueue[Message]) -> None:
+    # A supervisor that is killed cannot say so: the end of its pipe is the message.
+    try:
+        while True:
+            inbox.put(channel.receive())
+    except (EOFError, OSError):
+        os._exit(1)
+
+
+def _job(name: str) -> Job:
+    module, _, function = name.partition(":")
+    job: Job = getattr(importlib.import_module(module), function)
+    return job
+
+
+def _answer(channel: Channel, call: Callable[[Any], Any], argument: Any) -> None:
+    try:
+        value = call(argument)
+    except TrialStopped as stop:
+        channel.send("stopped", reason=stop.reason)
+    except TrialFailed as failure:
+        channel.send("failed", cause=failure.cause, reason=failure.reason)
+    except UsageError as error:
+        channel.send("refused", reason=str(error))
+    except Exception as error:  # noqa: BLE001 - whatever a stage raises costs one trial only
+        traceback.print_exc()
+        words = f"{type(error).__name__}: {error}".strip()
+        cause = "out of memory" if is_out_of_memory(error) else "error"
+        channel.send("failed", cause=cause, reason=words)
+    else:
+        channel.send("result", value=value)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2])

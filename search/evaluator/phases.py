@@ -1,0 +1,76 @@
+"""Cuts what an evaluator draws into the phases of its trials."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from greenfront.errors import MeterError
+from greenfront.objectives.context import Frames
+from greenfront.objectives.metering.meter import Component
+from greenfront.objectives.metering.stopwatch import CARRIED, Stopwatch
+from greenfront.objectives.readings import Reading
+from greenfront.studies.store.ledger import WAITING
+
+__all__ = ["Charge", "PhaseMeter"]
+
+BETWEEN = "overhead"
+"""Phase of what an evaluator does between windows: imports, messages, loading and saving."""
+
+Charge = Callable[[str, Mapping[Component, Reading], float, float], None]
+"""Takes a phase, its readings by component, and when it began and ended (Unix seconds)."""
+
+
+@dataclass
+class PhaseMeter:
+    """Cuts the life of one evaluator into phases; every moment is charged to one.
+
+    A GPU counts whatever runs on it, so it is this evaluator's only while it holds the lease.
+
+    Attributes:
+        stopwatch: On the evaluator.
+        frames: Open windows.
+        since: When the last cut was, in seconds since 1970.
+        leased: Whether the evaluator holds the GPUs.
+    """
+
+    stopwatch: Stopwatch
+    frames: Frames = field(default_factory=Frames)
+    since: float = field(default_factory=time.time)
+    leased: bool = False
+
+    def cut(self, charge: Charge, *, cpu_seconds: float | None = None) -> None:
+        """Charges what has passed since the last cut to the innermost phase."""
+        now = time.time()
+        unused: tuple[Component, ...] = () if self.leased else ("gpu",)
+        laps = self.stopwatch.lap(cpu_seconds=cpu_seconds, drop=unused)
+        self.frames.add(laps)
+        told = {c: lap for c, lap in laps.items() if CARRIED not in lap.flags}
+        if told:
+            charge(self.frames.innermost(BETWEEN), told, self.since, now)
+        self.since = now
+
+    def set_aside(self, charge: Charge) -> None:
+        """Charges what has passed since the last cut to waiting, and to no open window."""
+        frames, self.frames = self.frames, Frames()
+        self.frames.begin(WAITING)
+        try:
+            with contextlib.suppress(MeterError):  # it has just died: the pipe tells
+                self.cut(charge)
+        finally:
+            self.frames = frames
+
+    def begin(self, phase: str, charge: Charge) -> None:
+        """Opens a window."""
+        self.cut(charge)
+        self.frames.begin(phase)
+
+    def end(self, charge: Charge, depth: int | None = None) -> dict[Component, Reading]:
+        """Closes the innermost window, or all down to a depth; returns the last one's readings."""
+        self.cut(charge)
+        while pause_seconds := self.stopwatch.pause_seconds:
+            time.sleep(pause_seconds)
+            self.cut(charge)
+        return self.frames.end(depth)

@@ -1,0 +1,354 @@
+"""The supervisor's side of an evaluator on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from greenfront.errors import MeterError, TrialFailed, TrialStopped, UsageError
+from greenfront.objectives.metering.instruments import Instruments
+from greenfront.objectives.metering.lease import GpuLease
+from greenfront.objectives.metering.process_tree import tree_rss_bytes
+from greenfront.objectives.metering.stopwatch import Stopwatch
+from greenfront.objectives.outcome import Sizing
+from greenfront.search.evaluator.channel import Channel, Message
+from greenfront.search.evaluator.phases import Charge, PhaseMeter
+from greenfront.search.interruption import Interrupted
+
+__all__ = ["CallHooks", "Evaluator", "EvaluatorSettings"]
+
+POLL_SECONDS = 0.25
+FLUSH_SECONDS = 5.0
+"""A long window is written to the ledger piece by piece: a kill loses less than ten seconds."""
+
+GRACE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatorSettings:
+    """How to start an evaluator.
+
+    Attributes:
+        job: ``module:function`` that makes its calls.
+        settings: What the job gets, in JSON values.
+        log: File that its output is appended to.
+        threads: Threads of every numerical library in it.
+        memory_bytes: Resident memory beyond which it is killed; ``None``: never.
+    """
+
+    job: str
+    settings: dict[str, Any]
+    log: Path
+    threads: int = 1
+    memory_bytes: float | None = None
+
+
+def _quiet(message: str) -> None:
+    """Shows nothing."""
+
+
+def _welcome(sizing: Sizing) -> str | None:
+    """Stops nothing."""
+
+
+def _go_on(rest: Callable[[float], None]) -> None:
+    """Holds nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallHooks:
+    """What happens while a call runs.
+
+    Attributes:
+        charge: Takes every piece of energy as soon as it is known.
+        progress: Takes lines to show.
+        sized: Judges a candidate before its training: a reason to stop it, or ``None``.
+        stopping: Whether the user wants to stop.
+        hold: Called where the evaluator can pause, such as between epochs, and may take its time;
+            it sleeps by the function that it gets, which takes seconds.
+    """
+
+    charge: Charge
+    progress: Callable[[str], None] = _quiet
+    sized: Callable[[Sizing], str | None] = _welcome
+    stopping: Callable[[], bool] = lambda: False
+    hold: Callable[[Callable[[float], None]], None] = _go_on
+
+
+class Evaluator:
+    """One evaluator process: started, called, and replaced by a new object when it has died.
+
+    Args:
+        how: How to start it.
+        instruments: What to meter it with.
+        hooks: For its start.
+
+    Raises:
+        UsageError: Its job refused the settings.
+        TrialFailed: It died while it started.
+    """
+
+    def __init__(self, how: EvaluatorSettings, instruments: Instruments, hooks: CallHooks) -> None:
+        how.log.parent.mkdir(parents=True, exist_ok=True)
+        self._how = how
+        self._channel, descriptor = Channel.pair()
+        threads = str(how.threads)
+        environment = os.environ | {
+            "OMP_NUM_THREADS": threads,
+            "MKL_NUM_THREADS": threads,
+            "OPENBLAS_NUM_THREADS": threads,
+            # Threads that spin while they wait burn energy that no model needs.
+            "OMP_WAIT_POLICY": "PASSIVE",
+        }
+        with how.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", __package__ + ".child", str(descriptor), how.job],
+                pass_fds=(descriptor,),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+            )
+        os.close(descriptor)
+        self.peak_memory_bytes = 0
+        self._meter = PhaseMeter(Stopwatch(instruments, self._process.pid))
+        self._lease = GpuLease(instruments.gpu_uuids)
+        self._alive = True
+        self._held_seconds = 0.0
+        try:
+            try:
+                self._channel.send("begin", settings=how.settings)
+            except OSError:
+                raise self._death(hooks.charge) from None
+            self._converse(hooks, None)
+        except BaseException:
+            # Nobody will hold this object to close it.
+            if self._alive:
+                self._kill(hooks.charge)
+            raise
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can take another call; one that has died by itself is still to be closed."""
+        if not self._alive:
+            return False
+        # A look that leaves the dead process, and with it its usage, to be reaped.
+        ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return ended is None
+
+    def call(
+        self, name: str, argument: Any, hooks: CallHooks, *, timeout_seconds: float | None = None
+    ) -> Any:
+        """Asks for one thing and sees it through.
+
+        Args:
+            name: One of the job's calls.
+            argument: JSON value.
+            hooks: What happens meanwhile.
+            timeout_seconds: After so long it is taken for hung and killed.
+
+        Returns:
+            The call's JSON value.
+
+        Raises:
+            TrialFailed: It raised, died, hung or took too much memory.
+            TrialStopped: It was ended early on purpose.
+            UsageError: It refused the user's input.
+            Interrupted: The user wants to stop; the evaluator is killed.
+        """
+        with self._leased(hooks):
+            # What passed since the last call was waiting: nobody's trial.
+            self._meter.cut(hooks.charge)
+            self._meter.leased = True
+            try:
+                self._channel.send("call", name=name, argument=argument)
+            except OSError:
+                raise self._death(hooks.charge) from None
+            return self._converse(hooks, timeout_seconds)
+
+    @contextlib.contextmanager
+    def _leased(self, hooks: CallHooks) -> Iterator[None]:
+        """Keeps the GPUs, if there are any, for one call."""
+
+        def give_up() -> None:
+            if hooks.stopping():
+                self._kill(hooks.charge)
+                raise Interrupted("stopped by the user")
+
+        with self._lease.held(hooks.progress, give_up):
+            try:
+                yield
+            finally:
+                self._meter.leased = False
+
+    def close(self, charge: Charge) -> None:
+        """Ends the process and charges what is left."""
+        if self._alive:
+            self._channel.close()  # it exits at the end of its pipe
+            self._reap(charge)
+
+    def _converse(self, hooks: CallHooks, timeout_seconds: float | None) -> Any:
+        began = flushed = time.monotonic()
+        self._held_seconds = 0.0
+        while True:
+            try:
+                message = self._channel.receive() if self._channel.poll(POLL_SECONDS) else None
+            except (EOFError, OSError):
+                raise self._death(hooks.charge) from None
+            if message is not None:
+                done, value = self._handle(message, hooks)
+                if done:
+                    return value
+            now = time.monotonic()
+            if message is None or now - flushed > FLUSH_SECONDS:
+                self._check_memory(hooks.charge)
+            if now - flushed > FLUSH_SECONDS:
+                flushed = now
+                with contextlib.suppress(MeterError):  # it has just died: the pipe tells
+                    self._meter.cut(hooks.charge)
+            if hooks.stopping():
+                self._kill(hooks.charge)
+                raise Interrupted("stopped by the user")
+            worked = now - began - self._held_seconds
+            if timeout_seconds is not None and worked > timeout_seconds:
+                self._kill(hooks.charge)
+                raise TrialFailed(
+                    "timed out",
+                    f"no end after {timeout_seconds:.0f} s; raise [limits] trial_minutes if it "
+                    "needs more",
+                )
+
+    def _answer(self, kind: str, **content: Any) -> None:
+        with contextlib.suppress(OSError):  # it has just died: the pipe tells
+            self._channel.send(kind, **content)
+
+    def _handle(self, message: Message, hooks: CallHooks) -> tuple[bool, Any]:
+        match message["kind"]:
+            case "open":
+                self._meter.begin(message["phase"], hooks.charge)
+                self._answer("go")
+            case "close":
+                readings = self._meter.end(hooks.charge, message.get("depth"))
+                self._answer("reading", readings={c: r.to_message() for c, r in readings.items()})
+            case "progress":
+                self._hold(hooks)
+                self._answer("go")
+                hooks.progress(message["message"])
+            case "sized":
+                reason = hooks.sized(Sizing.from_json(message["sizing"]))
+                if reason is None:
+                    self._answer("go")
+                else:
+                    self._answer("stop", reason=reason)
+            case kind:
+                # The call is over, perhaps in the middle of a window.
+                self._check_memory(hooks.charge)
+                self._meter.end(hooks.charge, 0)
+                return True, self._conclude(kind, message)
+        return False, None
+
+    def _hold(self, hooks: CallHooks) -> None:
+        """Lets the search keep the evaluator waiting; that time is in no window and no time-out."""
+        began = time.monotonic()
+        flushed: float | None = None
+
+        def rest(seconds: float) -> None:
+            nonlocal flushed
+            now = time.monotonic()
+            if flushed is None:
+                flushed = now
+                with contextlib.suppress(MeterError):
+                    self._meter.cut(hooks.charge)
+            if self._channel.poll(seconds):
+                # It sends nothing while it waits: this is its end.
+                raise self._death(hooks.charge)
+            if hooks.stopping():
+                self._meter.set_aside(hooks.charge)
+                self._kill(hooks.charge)
+                raise Interrupted("stopped by the user")
+            if time.monotonic() - flushed > FLUSH_SECONDS:
+                flushed = time.monotonic()
+                self._meter.set_aside(hooks.charge)
+
+        hooks.hold(rest)
+        if flushed is not None:
+            self._meter.set_aside(hooks.charge)
+            self._held_seconds += time.monotonic() - began
+
+    @staticmethod
+    def _conclude(kind: str, message: Message) -> Any:
+        match kind:
+            case "result":
+                return message["value"]
+            case "failed":
+                raise TrialFailed(message["cause"], message["reason"])
+            case "stopped":
+                raise TrialStopped(message["reason"])
+            case "refused":
+                raise UsageError(message["reason"])
+            case _:
+                raise TrialFailed("error", f"the evaluator sent {kind!r}, which means nothing")
+
+    def _check_memory(self, charge: Charge) -> None:
+        used = tree_rss_bytes(self._process.pid)
+        self.peak_memory_bytes = max(self.peak_memory_bytes, used)
+        limit = self._how.memory_bytes
+        if limit is not None and used > limit:
+            self._kill(charge)
+            raise TrialFailed(
+                "out of memory",
+                f"{used / 2**30:.2f} GiB are more than the {limit / 2**30:.2f} GiB of [limits] "
+                "memory_gb",
+            )
+
+    def _kill(self, charge: Charge) -> None:
+        # The time of children that are killed with it is in nobody's account afterwards.
+        with contextlib.suppress(MeterError):
+            self._meter.cut(charge)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self._process.pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    child.kill()
+        # Not Popen.kill, which first reaps a process that has ended, and with it its usage.
+        os.kill(self._process.pid, signal.SIGKILL)
+        self._reap(charge)
+
+    def _death(self, charge: Charge) -> TrialFailed:
+        status = self._reap(charge)
+        if os.WIFSIGNALED(status):
+            number = os.WTERMSIG(status)
+            name = signal.Signals(number).name
+            if number == signal.SIGKILL:
+                return TrialFailed(
+                    "out of memory", f"killed by {name}: most likely the system ran out of memory"
+                )
+            return TrialFailed("crashed", f"ended by {name}; its last words are in {self._how.log}")
+        code = os.waitstatus_to_exitcode(status)
+        return TrialFailed("crashed", f"ended with code {code}; see {self._how.log}")
+
+    def _reap(self, charge: Charge) -> int:
+        """Waits for the end and charges everything up to it, exactly: ``wait4`` knows."""
+        self._alive = False
+        deadline = time.monotonic() + GRACE_SECONDS
+        pid, status, usage = os.wait4(self._process.pid, os.WNOHANG)
+        while pid == 0:
+            if time.monotonic() > deadline:
+                os.kill(self._process.pid, signal.SIGKILL)
+                pid, status, usage = os.wait4(self._process.pid, 0)
+                break
+            time.sleep(0.005)
+            pid, status, usage = os.wait4(self._process.pid, os.WNOHANG)
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        self._channel.close()
+        self._meter.cut(charge, cpu_seconds=usage.ru_utime + usage.ru_stime)
+        return status

@@ -1,0 +1,109 @@
+"""What an evaluator of networks can be asked: to describe the data, to size, to run a trial."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from pathlib import Path
+from typing import Any
+
+from greenfront.errors import TrialFailed
+from greenfront.objectives.context import StageContext
+from greenfront.objectives.tasks.settings import TaskSettings
+from greenfront.search.evaluator.child import Calls
+from greenfront.spaces.candidate import Candidate
+
+__all__ = ["trial_job"]
+
+
+def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
+    """Makes the calls of one study.
+
+    Args:
+        context: The supervisor.
+        settings: ``task`` (as :class:`TaskSettings`), ``cache``, ``seed``, ``threads``,
+            ``device`` (``"auto"``, ``"cpu"`` or ``"cuda"``), ``batch``, ``block_seconds`` and
+            ``torch_file``.
+
+    Returns:
+        ``describe`` (the study's facts), ``check`` (whether families can be built), ``int8``
+        (how they gain by it), ``teacher`` (sets it), ``size``, ``epoch``, ``trial`` and
+        ``repeat`` (measures a trial's file again).
+    """
+    import torch
+
+    from greenfront.objectives.pipeline.lineage import LineageStore
+    from greenfront.objectives.pipeline.trial import TrialRunner
+    from greenfront.objectives.stages.evaluate import Measuring
+    from greenfront.objectives.stages.train import pick_device, supports_mixed_precision
+    from greenfront.objectives.tasks.load import load_task
+    from greenfront.studies.config.facts import StudyFacts
+
+    # The quantizer recommends a preparation that brings nothing for graphs exported here.
+    logging.getLogger().setLevel(logging.ERROR)
+    torch.set_num_threads(int(settings["threads"]))
+    cache = Path(settings["cache"])
+    device = pick_device(settings["device"])
+    with context.phase("data"):
+        section = settings["task"]
+        task = load_task(
+            TaskSettings(**{**section, "drop_columns": tuple(section["drop_columns"])}),
+            cache=cache / "data",
+            seed=int(settings["seed"]),
+        )
+    runner = TrialRunner(
+        task,
+        LineageStore(cache / "lineage"),
+        context,
+        seed=int(settings["seed"]),
+        measuring=Measuring(
+            batch=int(settings["batch"]),
+            threads=int(settings["threads"]),
+            block_seconds=float(settings["block_seconds"]),
+        ),
+        device=device,
+        torch_file=bool(settings.get("torch_file", False)),
+    )
+
+    def describe(_argument: Any) -> Any:
+        return StudyFacts(task.facts, device, supports_mixed_precision(device)).to_json()
+
+    def check(families: Any) -> None:
+        for name in families:
+            runner.check(name)
+
+    def int8(families: Any) -> Any:
+        ratios = {}
+        for name in families:
+            # A family without an int8 form keeps its 8 bits as packed weights.
+            with contextlib.suppress(TrialFailed):
+                ratios[name] = runner.chain.exporting.int8(name).ratio
+        return ratios
+
+    def teacher(candidate: Any) -> None:
+        runner.chain.teacher = Candidate.from_json(candidate) if candidate else None
+
+    def size(candidate: Any) -> Any:
+        return runner.size(Candidate.from_json(candidate)).to_json()
+
+    def epoch(candidate: Any) -> Any:
+        return runner.epoch_cost(Candidate.from_json(candidate)).to_json()
+
+    def trial(candidate: Any) -> Any:
+        return runner.run(Candidate.from_json(candidate)).to_json()
+
+    def repeat(argument: Any) -> Any:
+        candidate = Candidate.from_json(argument["candidate"])
+        measured = runner.repeat(candidate, argument["artefact"], batched=bool(argument["batched"]))
+        return None if measured is None else measured.to_json()
+
+    return {
+        "describe": describe,
+        "check": check,
+        "int8": int8,
+        "teacher": teacher,
+        "size": size,
+        "epoch": epoch,
+        "trial": trial,
+        "repeat": repeat,
+    }

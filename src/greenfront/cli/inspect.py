@@ -1,0 +1,207 @@
+"""Commands that look at studies: studies, front, ledger, whatif, report."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from greenfront.cli.options import (
+    DEFAULT_STORAGE,
+    AsJson,
+    StorageUrl,
+    StudyName,
+    console,
+    print_json,
+)
+from greenfront.errors import UsageError
+
+if TYPE_CHECKING:
+    from greenfront.studies.store.storage import Storage
+
+__all__ = ["front", "ledger", "report", "studies", "whatif"]
+
+PARTS = ("phase", "state", "trial", "kind", "component", "run", "worker")
+
+
+def studies(storage: StorageUrl = DEFAULT_STORAGE, as_json: AsJson = False) -> None:
+    """List the studies of a storage."""
+    from greenfront.studies.analysis.listing import list_studies
+
+    with _opened(storage) as opened:
+        listed = list_studies(opened)
+    if as_json:
+        print_json({"storage": storage, "studies": [entry.to_json() for entry in listed]})
+        return
+    from greenfront.cli.tables import studies_table
+
+    console().print(studies_table(listed), crop=False)
+
+
+def front(name: StudyName, storage: StorageUrl = DEFAULT_STORAGE, as_json: AsJson = False) -> None:
+    """Show the Pareto front, ranked by Green Score above the accuracy floor."""
+    from greenfront.studies.analysis.view import view
+
+    with _opened(storage) as opened:
+        found = view(opened, name)
+    if as_json:
+        from greenfront.cli.json import front_json
+
+        print_json(front_json(found))
+        return
+    from greenfront.cli.tables import front_table
+
+    console().print(front_table(found), crop=False)
+
+
+def ledger(
+    name: StudyName,
+    by: Annotated[
+        str, typer.Option("--by", help=f"One of {', '.join(PARTS)}.", metavar="PART")
+    ] = "phase",
+    storage: StorageUrl = DEFAULT_STORAGE,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the search itself has spent, and on what."""
+    from greenfront.studies.analysis.timing import timing
+    from greenfront.studies.analysis.view import view
+    from greenfront.studies.analysis.wording import break_even, kind_of_meters
+    from greenfront.studies.store.ledger import spent_by, spent_in_all, wasted
+    from greenfront.studies.store.study import StudyRecord
+
+    if by not in PARTS:
+        raise UsageError(f"--by must be one of {', '.join(PARTS)}, not {by!r}")
+    with _opened(storage) as opened:
+        record = StudyRecord.load(opened, name)
+        study_id = record.study_id
+        total, parts = spent_in_all(opened, study_id), spent_by(opened, study_id, by)
+        lost = wasted(opened, study_id)
+        times = timing(opened, record)
+        kind = kind_of_meters(record.meters, spent_by(opened, study_id, "kind"))
+        found = None if record.facts is None else view(opened, name)
+    even = None if found is None else found.break_even_predictions
+    if as_json:
+        from greenfront.cli.json import spent_json
+
+        print_json(
+            {
+                "study": name,
+                "by": by,
+                "total": spent_json(total, kind),
+                "parts": {part: spent.to_json() for part, spent in parts.items()},
+                "without_result_kwh": lost,
+                "break_even_predictions": even,
+                "timing": times.to_json(),
+            }
+        )
+        return
+    from greenfront.cli.tables import ledger_table
+
+    pays = None
+    if found is not None and even is not None:
+        pays = break_even(even, found.file.objectives.predictions, kind)
+    table = ledger_table(name, by, total, parts, lost, pays, times, kind)
+    console().print(table, crop=False)
+
+
+def whatif(
+    name: StudyName,
+    region: Annotated[str | None, typer.Option(help="Of the electricity, such as SE3.")] = None,
+    g_per_kwh: Annotated[
+        float | None, typer.Option(help="Carbon intensity of the electricity.", metavar="G")
+    ] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="File with intensities; their mean.", metavar="FILE")
+    ] = None,
+    renewable_share: Annotated[
+        float | None,
+        typer.Option(help="Share that wind and sun replace, 0 to 1: a scenario.", metavar="SHARE"),
+    ] = None,
+    pue: Annotated[
+        float | None, typer.Option(help="Power usage effectiveness of the building.")
+    ] = None,
+    predictions: Annotated[
+        float | None, typer.Option(help="How often the model will be used.", metavar="N")
+    ] = None,
+    embodied: Annotated[
+        str | None, typer.Option(help="Kind of device: laptop, workstation, server, gpu.")
+    ] = None,
+    embodied_kg_per_device_hour: Annotated[
+        float | None, typer.Option(help="Of making the device, per busy hour.", metavar="KG")
+    ] = None,
+    storage: StorageUrl = DEFAULT_STORAGE,
+    as_json: AsJson = False,
+) -> None:
+    """Score a study anew, from its stored readings, under other circumstances."""
+    from greenfront.objectives.carbon.embodied import DEVICES
+    from greenfront.studies.analysis.view import view
+    from greenfront.studies.analysis.whatif import Comparison, Scenario
+
+    if embodied is not None and embodied not in DEVICES:
+        raise UsageError(
+            f"--embodied must be one of {', '.join(DEVICES)}, not {embodied!r}; or state the "
+            "emissions yourself by --embodied-kg-per-device-hour"
+        )
+    if g_per_kwh is not None and not 0 <= g_per_kwh < math.inf:
+        raise UsageError(
+            f"--g-per-kwh must be a finite number of 0 or more, not {g_per_kwh:g}: in France it "
+            "is about 56"
+        )
+    scenario = Scenario(
+        region,
+        g_per_kwh,
+        trace,
+        renewable_share,
+        pue,
+        predictions,
+        embodied,
+        embodied_kg_per_device_hour,
+    )
+    with _opened(storage) as opened:
+        before = view(opened, name)
+        scoring = scenario.applied(before)
+        found = Comparison(before, view(opened, name, scoring), scoring)
+    if as_json:
+        from greenfront.cli.json import whatif_json
+
+        print_json(whatif_json(found))
+        return
+    from greenfront.cli.tables import whatif_table
+
+    console().print(whatif_table(found), crop=False)
+
+
+def report(
+    name: StudyName,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Where to write it.", metavar="FILE")
+    ] = Path("report.html"),
+    storage: StorageUrl = DEFAULT_STORAGE,
+    as_json: AsJson = False,
+) -> None:
+    """Write one self-contained HTML page about a study; it opens offline."""
+    from greenfront.studies.analysis.view import view
+    from greenfront.studies.report.page import write
+
+    with _opened(storage) as opened:
+        found = view(opened, name)
+    write(found, output)
+    if as_json:
+        print_json({"study": name, "report": str(output), "bytes": output.stat().st_size})
+    else:
+        console().print(f"Wrote {output}", markup=False)
+
+
+@contextlib.contextmanager
+def _opened(url: str) -> Iterator[Storage]:
+    from greenfront.studies.store.storage import Storage
+
+    storage = Storage(url, create=False)
+    try:
+        yield storage
+    finally:
+        storage.close()

@@ -1,0 +1,1 @@
+"""What is computed from what is kept: front, membership, progress, what-if."""

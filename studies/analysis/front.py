@@ -1,0 +1,224 @@
+"""The Pareto front of a study of networks, ranked by Green Score above the accuracy floor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from greenfront.objectives.outcome import Batched, Outcome
+from greenfront.objectives.pareto import non_dominated
+from greenfront.objectives.scores import OBJECTIVES, Floor, green_score
+from greenfront.spaces.candidate import Candidate
+from greenfront.studies.analysis.volume import Corners, minimised
+from greenfront.studies.store.trials import TrialRow
+
+__all__ = ["MAXIMISE", "Front", "ScoredTrial", "baseline_of", "corners", "finished", "rank"]
+
+MAXIMISE = (True, False, False)
+"""For each of :data:`~greenfront.objectives.scores.OBJECTIVES`, whether more is better."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredTrial:
+    """One finished trial with its scores.
+
+    Attributes:
+        rank: From 1, best first.
+        trial: Optuna's number.
+        candidate: What was tried.
+        outcome: What was measured.
+        accuracy: 0 to 1.
+        energy_kwh: Of making it and of the study's number of predictions.
+        co2_kg: The same in CO₂ equivalent.
+        green_score: Accuracy in percent per kg of CO₂, infinite for none emitted.
+        objection: Why it is not eligible; ``None`` if it is.
+        probability: That it is on the front, given how measurements scatter; ``None`` if unknown.
+        tied: Whether its Green Score cannot be told from that of the row above.
+    """
+
+    rank: int
+    trial: int
+    candidate: Candidate
+    outcome: Outcome
+    accuracy: float
+    energy_kwh: float
+    co2_kg: float
+    green_score: float
+    objection: str | None
+    probability: float | None = None
+    tied: bool = False
+
+    @property
+    def eligible(self) -> bool:
+        """Whether it is accurate enough to be ranked."""
+        return self.objection is None
+
+    @property
+    def theoretical_bytes(self) -> float:
+        """Weights times bits: a file without structure, scales and short tensors."""
+        return self.outcome.parameters * self.candidate.precision.bits / 8
+
+    def to_json(self) -> dict[str, Any]:
+        """The row of ``greenfront front --json``."""
+        outcome = self.outcome
+        return {
+            "rank": self.rank,
+            "trial": self.trial,
+            "accuracy": self.accuracy,
+            "energy_kwh": self.energy_kwh,
+            "co2_kg": self.co2_kg,
+            # JSON has no infinity, which is the score of a model that emits nothing.
+            "green_score": self.green_score if math.isfinite(self.green_score) else None,
+            "eligible": self.eligible,
+            "reason": self.objection,
+            "front_probability": self.probability,
+            "tied_with_the_row_above": self.tied,
+            "measurements": outcome.measurements,
+            "candidate": self.candidate.to_json(),
+            "phases": {
+                "training_kwh": outcome.making.kwh,
+                "inference_joules": outcome.inference.joules,
+                "inference_low_joules": outcome.inference.low_joules,
+                "inference_high_joules": outcome.inference.high_joules,
+                "inference_spread": outcome.inference_spread,
+                "kind": outcome.inference.kind,
+                "source": outcome.inference.source,
+                "latency_seconds": outcome.latency_seconds,
+                "batched": None if outcome.batched is None else _batched(outcome.batched),
+                "artefact_bytes": outcome.artefact_bytes,
+                "theoretical_bytes": self.theoretical_bytes,
+                "max_error": outcome.max_error,
+                "agreement": outcome.agreement,
+                "floating_layers": outcome.floating_layers,
+                "parameters": outcome.parameters,
+                "flops": outcome.flops,
+                "pruned_ratio": outcome.pruned_ratio,
+                "zeros": outcome.zeros,
+                "compressed_bytes": outcome.compressed_bytes,
+                "peak_memory_bytes": outcome.peak_memory_bytes,
+                "making_kwh": {name: r.kwh for name, r in outcome.phases.items()},
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The non-dominated trials of a study, ranked.
+
+    Attributes:
+        study: Name.
+        share: Of the best accuracy, below which a model is not eligible.
+        floor: That in numbers; ``None`` while no trial is complete.
+        rows: By rank.
+    """
+
+    study: str
+    share: float
+    floor: Floor | None
+    rows: tuple[ScoredTrial, ...]
+
+    @property
+    def best(self) -> ScoredTrial | None:
+        """The first eligible row."""
+        return next((row for row in self.rows if row.eligible), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of ``greenfront front --json``."""
+        return {
+            "study": self.study,
+            "objectives": list(OBJECTIVES),
+            "rank_by": "green_score",
+            "floor": self.share,
+            "floor_accuracy": None if self.floor is None else self.floor.accuracy,
+            "rows": [row.to_json() for row in self.rows],
+        }
+
+
+def rank(study: str, rows: Sequence[TrialRow], share: float, majority_fraction: float) -> Front:
+    """Ranks the front: eligible models first, each group by Green Score.
+
+    Args:
+        study: Name.
+        rows: Trials of a study of networks; those without values are passed over.
+        share: Of the best accuracy, below which a model is not eligible.
+        majority_fraction: Accuracy of always answering the most frequent class.
+    """
+    complete = [row for row in rows if row.values is not None]
+    if not complete:
+        return Front(study, share, None, ())
+    vectors = [row.values for row in complete if row.values is not None]
+    floor = Floor(share, max(vector[0] for vector in vectors), majority_fraction)
+    keep = non_dominated(minimised(vectors, MAXIMISE))
+    members = [finished(row, floor) for row, kept in zip(complete, keep, strict=True) if kept]
+    members.sort(key=lambda row: (not row.eligible, -row.green_score, row.trial))
+    ranked = tuple(_at(row, position) for position, row in enumerate(members, start=1))
+    return Front(study, share, floor, ranked)
+
+
+def finished(row: TrialRow, floor: Floor) -> ScoredTrial:
+    """A complete trial with its scores and, as long as it is not ranked, rank 0.
+
+    Raises:
+        ValueError: The trial is not complete.
+    """
+    if row.values is None or row.detail is None:
+        raise ValueError(f"trial {row.number} is {row.state}: it has no values to score")
+    accuracy, energy, co2 = row.values
+    return ScoredTrial(
+        rank=0,
+        trial=row.number,
+        candidate=Candidate.from_json(row.choice),
+        outcome=Outcome.from_json(row.detail),
+        accuracy=accuracy,
+        energy_kwh=energy,
+        co2_kg=co2,
+        green_score=green_score(accuracy, co2),
+        objection=floor.objection(accuracy),
+    )
+
+
+def baseline_of(rows: Sequence[ScoredTrial], baseline_keys: Sequence[str]) -> ScoredTrial | None:
+    """The untouched baseline that one would have shipped: the most accurate of the families'.
+
+    Args:
+        rows: Every complete trial.
+        baseline_keys: Keys of the families' untouched baselines.
+
+    Returns:
+        ``None`` if none of them has finished.
+    """
+    tried = [row for row in rows if row.candidate.key in baseline_keys]
+    return max(tried, key=lambda row: (row.accuracy, -row.energy_kwh), default=None)
+
+
+def corners(baselines: Sequence[Sequence[float]], majority_fraction: float) -> Corners | None:
+    """The box in which the hypervolume of a study of networks is measured.
+
+    From a model that has learnt nothing at the price of the dearest baseline, to a faultless one
+    that costs nothing: a scale that is known once the baselines are, and does not move.
+
+    Args:
+        baselines: Values of the finished untouched baselines.
+        majority_fraction: Accuracy of always answering the most frequent class.
+
+    Returns:
+        ``None`` while no baseline has finished.
+    """
+    if not baselines:
+        return None
+    dearest = [max(values[index] for values in baselines) for index in (1, 2)]
+    return Corners((majority_fraction, *dearest), (1.0, 0.0, 0.0))
+
+
+def _batched(batched: Batched) -> dict[str, Any]:
+    return {
+        "batch": batched.batch,
+        "inference_joules": batched.inference.joules,
+        "latency_seconds": batched.latency_seconds,
+    }
+
+
+def _at(row: ScoredTrial, position: int) -> ScoredTrial:
+    return replace(row, rank=position)

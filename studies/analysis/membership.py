@@ -1,0 +1,172 @@
+"""How sure the front is: which members owe their place to the noise of a measurement."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenfront.objectives.outcome import Outcome
+from greenfront.objectives.readings import Reading
+from greenfront.studies.analysis.front import MAXIMISE, Front, ScoredTrial
+from greenfront.studies.analysis.rescore import Scoring
+from greenfront.studies.analysis.volume import minimised
+from greenfront.studies.store.trials import TrialRow
+
+__all__ = ["residuals", "with_membership"]
+
+DRAWS = 500
+FEWEST_RESIDUALS = 6
+"""Of fewer nothing can be said."""
+
+TIE_DEVIATIONS = 2.0
+
+
+def with_membership(
+    front: Front,
+    rows: Sequence[TrialRow],
+    scoring: Scoring,
+    readings: Mapping[str, Sequence[Reading]],
+) -> Front:
+    """Says of each member how probable it is, and whether it can be told from the one above.
+
+    A bootstrap of residuals (Efron and Tibshirani, An Introduction to the Bootstrap, 9.4): the
+    energies of each file's measurements, as ratios to their median, are pooled over the study,
+    since three of one file say little of their spread. In each draw every trial's median is made
+    anew of as many pooled ratios as it has measurements, and the front is found again.
+
+    Accuracy is taken as it is: it has no noise on the examples at hand. How it would differ on
+    other examples is not in the probability.
+
+    Args:
+        front: Of the trials.
+        rows: The same trials, rescored.
+        scoring: As they were.
+        readings: All measurements of an inference, by candidate.
+
+    Returns:
+        The front; its rows' ``probability`` and ``tied`` stay unknown where too little was
+        measured more than once.
+    """
+    details = {row.number: Outcome.from_json(row.detail) for row in rows if row.detail}
+    complete = [row for row in rows if row.values is not None]
+    pooled = residuals([readings[row.key] for row in complete])
+    if len(pooled) < FEWEST_RESIDUALS:
+        return front
+    lines = {row.number: _line(details[row.number], scoring) for row in complete}
+    members = [row.trial for row in front.rows]
+    contenders = [n for n in _contenders(lines, members, float(np.abs(pooled).max())) if n in lines]
+    counts = [details[number].measurements for number in contenders]
+    factors = _drawn(pooled, counts)
+    fixed = np.array([lines[n][0] for n in contenders])
+    slopes = np.array([lines[n][1] for n in contenders])
+    vectors = fixed + slopes * factors[:, :, None]
+    shares = _on_front(vectors).mean(axis=0)
+    scores = vectors[:, :, 0] / vectors[:, :, 2]
+    places = {number: index for index, number in enumerate(contenders)}
+    result: list[ScoredTrial] = []
+    for row, above in zip(front.rows, (None, *front.rows), strict=False):
+        place = places[row.trial]
+        tied = (
+            above is not None
+            and above.eligible == row.eligible
+            and _tied(scores[:, places[above.trial]], scores[:, place], above, row)
+        )
+        result.append(replace(row, probability=float(shares[place]), tied=tied))
+    return replace(front, rows=tuple(result))
+
+
+def residuals(measurements: Sequence[Sequence[Reading]]) -> NDArray[np.float64]:
+    """Logarithms of energies over the median of the same file's, widened for small groups.
+
+    A group's spread about its own median is too small by about ``√((n − 1)/n)``.
+
+    Args:
+        measurements: Readings of one file each; those without joules say nothing.
+
+    Returns:
+        Of all files that were measured at least twice, in one vector.
+    """
+    pooled: list[float] = []
+    for readings in measurements:
+        joules = [reading.joules for reading in readings if reading.joules]
+        if len(joules) >= 2:
+            middle = statistics.median(joules)
+            widened = math.sqrt(len(joules) / (len(joules) - 1))
+            pooled += [widened * math.log(value / middle) for value in joules]
+    return np.array(pooled)
+
+
+def _line(outcome: Outcome, scoring: Scoring) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Objectives as ``fixed + slope · factor`` of the factor by which inference is dearer."""
+    once, twice = scoring.values(outcome), scoring.values(_dearer(outcome))
+    if once is None or twice is None:
+        raise ValueError("an outcome without energy has no objectives")
+    slope = tuple(b - a for a, b in zip(once, twice, strict=True))
+    return tuple(a - s for a, s in zip(once, slope, strict=True)), slope
+
+
+def _dearer(outcome: Outcome) -> Outcome:
+    reading = outcome.inference
+    joules = None if reading.joules is None else 2 * reading.joules
+    return replace(
+        outcome, inference=replace(reading, joules=joules, cpu_seconds=2 * reading.cpu_seconds)
+    )
+
+
+def _contenders(
+    lines: Mapping[int, tuple[tuple[float, ...], tuple[float, ...]]],
+    members: Sequence[int],
+    widest: float,
+) -> list[int]:
+    """The members, and the trials that the noise could bring among them."""
+
+    def at(number: int, factor: float) -> NDArray[np.float64]:
+        fixed, slope = lines[number]
+        vector = [start + rise * factor for start, rise in zip(fixed, slope, strict=True)]
+        signed: NDArray[np.float64] = minimised([vector], MAXIMISE)[0]
+        return signed
+
+    dear = [at(number, math.exp(widest)) for number in members]
+    found = list(members)
+    for number in lines.keys() - set(members):
+        cheap = at(number, math.exp(-widest))
+        if not any((member <= cheap).all() and (member < cheap).any() for member in dear):
+            found.append(number)
+    return sorted(found)
+
+
+def _drawn(pooled: NDArray[np.float64], counts: Sequence[int]) -> NDArray[np.float64]:
+    """Factors ``[draws, trials]``: the median of as many residuals as there are measurements."""
+    random = np.random.default_rng(0)  # the same study always says the same
+    columns = [
+        np.exp(np.median(random.choice(pooled, size=(DRAWS, count)), axis=1)) for count in counts
+    ]
+    return np.stack(columns, axis=1)
+
+
+def _on_front(vectors: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """For each draw, which trials no other dominates: ``[draws, trials]``."""
+    signed = vectors * np.where(np.asarray(MAXIMISE), -1.0, 1.0)
+    kept = np.empty(signed.shape[:2], dtype=np.bool_)
+    for index, draw in enumerate(signed):
+        below = (draw[:, None] <= draw[None]).all(-1) & (draw[:, None] < draw[None]).any(-1)
+        kept[index] = ~below.any(axis=0)
+    return kept
+
+
+def _tied(
+    scores_above: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    above: ScoredTrial,
+    row: ScoredTrial,
+) -> bool:
+    """Whether two scores differ by less than two standard deviations of their difference."""
+    if row.co2_kg <= 0 or row.accuracy <= 0:
+        return False
+    spread = float(np.std(np.log(scores_above) - np.log(scores)))
+    return math.log(above.green_score / row.green_score) < TIE_DEVIATIONS * spread

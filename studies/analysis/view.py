@@ -1,0 +1,146 @@
+"""Everything that is shown of a study of networks, read from the storage once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from greenfront.errors import StudyError
+from greenfront.objectives.scores import break_even_predictions
+from greenfront.studies.analysis.front import (
+    MAXIMISE,
+    Front,
+    ScoredTrial,
+    baseline_of,
+    corners,
+    finished,
+    rank,
+)
+from greenfront.studies.analysis.membership import with_membership
+from greenfront.studies.analysis.progress import ProgressPoint, progress
+from greenfront.studies.analysis.rescore import Scoring, rescored
+from greenfront.studies.analysis.timing import Timing, timing
+from greenfront.studies.config.facts import StudyFacts
+from greenfront.studies.config.study_file import StudyFile
+from greenfront.studies.store.ledger import Spent, spent_by, spent_in_all
+from greenfront.studies.store.repeats import RepeatBook, inferences
+from greenfront.studies.store.runs import living_runs
+from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.study import StudyRecord, readable
+from greenfront.studies.store.trials import TrialBook, TrialRow
+
+__all__ = ["StudyView", "view"]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyView:
+    """A study as it stands.
+
+    Attributes:
+        name: Of the study.
+        file: Its configuration.
+        facts: Of its data and machine.
+        meters: Its pinned instruments: component, kind and source of each.
+        trials: All of them, by number.
+        counts: Number of trials by state.
+        complete: Every complete trial with its scores, by number.
+        front: The ranked front.
+        baseline: The untouched baseline; ``None`` while none has finished.
+        steps: Hypervolume over trials and energy.
+        spent: In all.
+        spent_by_phase: The same in parts.
+        times: When it ran and waited; ``None`` where that was not looked up.
+    """
+
+    name: str
+    file: StudyFile
+    facts: StudyFacts
+    meters: list[dict[str, str]]
+    trials: tuple[TrialRow, ...]
+    counts: Counter[str]
+    complete: tuple[ScoredTrial, ...]
+    front: Front
+    baseline: ScoredTrial | None
+    steps: tuple[ProgressPoint, ...]
+    spent: Spent
+    spent_by_phase: dict[str, Spent]
+    times: Timing | None = None
+
+    @property
+    def break_even_predictions(self) -> float | None:
+        """After how many predictions of the best model the search is paid back; ``None``: never."""
+        best, baseline = self.front.best, self.baseline
+        if best is None or baseline is None or self.spent.unknown:
+            return None
+        chosen, usual = best.outcome.inference.kwh, baseline.outcome.inference.kwh
+        if chosen is None or usual is None:
+            return None
+        return break_even_predictions(self.spent.kwh, chosen, usual)
+
+
+def view(storage: Storage, name: str, scoring: Scoring | None = None) -> StudyView:
+    """Reads a study.
+
+    Args:
+        storage: The database.
+        name: Of the study.
+        scoring: Turns its readings into scores; by default the study's own.
+
+    Raises:
+        StudyError: There is no such study, it is not a study of networks, or it is damaged.
+    """
+    with readable(storage, name):
+        return _view(storage, StudyRecord.load(storage, name), scoring)
+
+
+def _view(storage: Storage, record: StudyRecord, scoring: Scoring | None) -> StudyView:
+    name = record.name
+    if record.facts is None:
+        raise StudyError(
+            f"study {name!r} was begun from Python and is not a study of networks: look at it there"
+        )
+    file = StudyFile.from_stored(record.configuration)
+    facts = StudyFacts.from_json(record.facts)
+    book = TrialBook(storage, record.study_id)
+    trials = book.rows()
+    repeats = RepeatBook(storage, record.study_id).all()
+    scoring = scoring or file.scoring(facts)
+    readings = inferences(trials, repeats)
+    trials = rescored(trials, scoring, repeats)
+    front = rank(name, trials, file.objectives.floor, facts.task.majority_fraction)
+    front = with_membership(front, trials, scoring, readings)
+    complete = tuple(
+        finished(row, front.floor) for row in trials if row.values is not None and front.floor
+    )
+    keys = file.baseline_keys(facts)
+    box = corners(
+        [row.values for row in trials if row.values is not None and row.key in keys],
+        facts.task.majority_fraction,
+    )
+    return StudyView(
+        name=name,
+        file=file,
+        facts=facts,
+        meters=record.meters or [],
+        trials=tuple(trials),
+        counts=_counts(
+            trials, book.rows(states=("running",), runs=living_runs(storage, record.study_id))
+        ),
+        complete=complete,
+        front=front,
+        baseline=baseline_of(complete, keys),
+        steps=tuple(progress(storage, record.study_id, MAXIMISE, box)),
+        spent=spent_in_all(storage, record.study_id),
+        spent_by_phase=spent_by(storage, record.study_id, "phase"),
+        times=timing(storage, record),
+    )
+
+
+def _counts(trials: Sequence[TrialRow], of_the_living: Sequence[TrialRow]) -> Counter[str]:
+    """Trials by state; those of a run that is gone wait for another."""
+    living = {row.number for row in of_the_living}
+    return Counter(
+        "requeued" if row.state == "running" and row.number not in living else row.state
+        for row in trials
+    )

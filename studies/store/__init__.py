@@ -1,0 +1,1 @@
+"""What is kept: studies, trials, the ledger and the runs, in one database."""

@@ -1,0 +1,116 @@
+"""Waits for cleaner electricity, as they are kept."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from greenfront.objectives.carbon.clock import Clock
+from greenfront.studies.store.intervals import Interval, length, union
+from greenfront.studies.store.storage import Storage, pauses_table, runs_table
+
+__all__ = ["Pause", "PauseBook", "pauses", "waited_seconds"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """One wait of one worker.
+
+    Attributes:
+        number: The trial that waited between two epochs; ``None`` before a trial.
+        started_at: Unix seconds.
+        ended_at: Unix seconds; the present while it goes on, and the last sign of life of a run
+            that died in it.
+        reason: In words.
+        clock_started_at: The grid's time; another than the wall's where a past is replayed.
+        clock_ended_at: The same; ``None`` while it goes on.
+    """
+
+    number: int | None
+    started_at: float
+    ended_at: float
+    reason: str
+    clock_started_at: float
+    clock_ended_at: float | None
+
+    @property
+    def span(self) -> Interval:
+        """Begin and end."""
+        return self.started_at, self.ended_at
+
+
+class PauseBook:
+    """Writes the waits of one run.
+
+    Args:
+        storage: The database.
+        study_id: Optuna's number of the study.
+        run_id: The run that waits.
+        clock: The grid's time.
+    """
+
+    def __init__(self, storage: Storage, study_id: int, run_id: str, clock: Clock) -> None:
+        self._storage = storage
+        self._study_id = study_id
+        self._run_id = run_id
+        self._clock = clock
+
+    def begin(self, number: int | None, started_at: float, reason: str) -> int:
+        """Writes that a wait has begun; gives its number in the book."""
+        row = {
+            "study_id": self._study_id,
+            "run_id": self._run_id,
+            "number": number,
+            "started_at": started_at,
+            "reason": reason,
+            "clock_started_at": self._clock.at(started_at),
+        }
+        with self._storage.writing() as connection:
+            made = connection.execute(sa.insert(pauses_table).values(row)).inserted_primary_key
+        return int(made[0]) if made else 0
+
+    def end(self, pause_id: int, ended_at: float) -> None:
+        """Writes that it is over."""
+        with self._storage.writing() as connection:
+            connection.execute(
+                sa.update(pauses_table)
+                .where(pauses_table.c.pause_id == pause_id)
+                .values(ended_at=ended_at, clock_ended_at=self._clock.at(ended_at))
+            )
+
+
+def pauses(storage: Storage, study_id: int) -> list[Pause]:
+    """A study's waits of all runs and workers, by their begin."""
+    table, runs = pauses_table.c, runs_table.c
+    query = (
+        sa.select(pauses_table, runs.heartbeat_at, runs.ended_at.label("run_ended_at"))
+        .select_from(pauses_table.outerjoin(runs_table, runs.run_id == table.run_id))
+        .where(table.study_id == study_id)
+        .order_by(table.started_at)
+    )
+    now = time.time()
+    found = []
+    with storage.reading() as connection:
+        for row in connection.execute(query):
+            ended = row.ended_at
+            if ended is None:
+                # Never written down: it goes on, or its run was killed in it.
+                ended = min(now, row.run_ended_at or row.heartbeat_at or row.started_at)
+            found.append(
+                Pause(
+                    row.number,
+                    row.started_at,
+                    max(ended, row.started_at),
+                    row.reason,
+                    row.clock_started_at,
+                    row.clock_ended_at,
+                )
+            )
+    return found
+
+
+def waited_seconds(storage: Storage, study_id: int) -> float:
+    """Seconds of the wall's clock in which a study waited."""
+    return length(union(pause.span for pause in pauses(storage, study_id)))

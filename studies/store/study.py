@@ -1,0 +1,166 @@
+"""A study's own row: its configuration, its instruments, and what it found out at the start."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Literal, Self
+
+import optuna
+import sqlalchemy as sa
+
+from greenfront.errors import StudyError
+from greenfront.studies.store.storage import Storage, studies_table
+
+Direction = Literal["minimize", "maximize"]
+
+__all__ = ["Direction", "StudyRecord", "readable", "study_names"]
+
+
+def study_names(storage: Storage) -> list[str]:
+    """Every study in the storage, the oldest first."""
+    query = sa.select(studies_table.c.name).order_by(studies_table.c.created_at)
+    with storage.reading() as connection:
+        return [str(name) for name in connection.scalars(query)]
+
+
+@contextlib.contextmanager
+def readable(storage: Storage, name: str) -> Iterator[None]:
+    """Turns what goes wrong inside, where stored values are read, into one clear message.
+
+    Raises:
+        StudyError: What is stored is not what any version of ours writes.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise StudyError(
+            f"study {name!r} in {storage.url} cannot be read: it was damaged, or written by "
+            f"another version ({type(error).__name__}: {error})"
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """What is known of a study besides its trials.
+
+    Attributes:
+        study_id: Optuna's number.
+        name: Unique in the storage.
+        identity: Hash of everything that may not change while the study goes on.
+        configuration: As the caller gave it, in JSON values.
+        meters: Component, kind and source of each pinned instrument; ``None`` if unmetered.
+        facts: What was found out at the start, in JSON values.
+        queued: Whether the first generation has been queued.
+        created_at: When it began, in Unix seconds.
+    """
+
+    study_id: int
+    name: str
+    identity: str
+    configuration: dict[str, Any]
+    meters: list[dict[str, str]] | None
+    facts: dict[str, Any] | None
+    queued: bool
+    created_at: float
+
+    @classmethod
+    def load(cls, storage: Storage, name: str) -> Self:
+        """Reads a study's row.
+
+        Raises:
+            StudyError: There is none of this name, the message lists the nearest; or it is damaged.
+        """
+        with readable(storage, name), storage.reading() as connection:
+            row = connection.execute(
+                sa.select(studies_table).where(studies_table.c.name == name)
+            ).one_or_none()
+        if row is None:
+            names = study_names(storage)
+            near = get_close_matches(name, names, n=3) or names[:3]
+            raise StudyError(
+                f"study {name!r} does not exist in {storage.url}: "
+                + (f"it holds {', '.join(near)}" if near else "it holds no study")
+            )
+        return cls(
+            row.study_id,
+            row.name,
+            row.identity,
+            row.configuration,
+            row.meters,
+            row.facts,
+            row.queued,
+            row.created_at,
+        )
+
+    @classmethod
+    def begin(
+        cls,
+        storage: Storage,
+        name: str,
+        *,
+        directions: Sequence[Direction],
+        identity: str,
+        configuration: dict[str, Any],
+        meters: list[dict[str, str]] | None,
+        facts: dict[str, Any] | None,
+    ) -> Self:
+        """Creates the study, or joins it where it exists with the same identity.
+
+        Several processes may call this at once: one creates, the others join.
+
+        Raises:
+            StudyError: The name is taken by a study of another identity.
+        """
+        study = optuna.create_study(
+            storage=storage.optuna,
+            study_name=name,
+            directions=list(directions),
+            load_if_exists=True,
+        )
+        study_id = storage.optuna.get_study_id_from_name(study.study_name)
+        try:
+            with storage.writing() as connection:
+                connection.execute(
+                    sa.insert(studies_table).values(
+                        study_id=study_id,
+                        name=name,
+                        identity=identity,
+                        configuration=configuration,
+                        meters=meters,
+                        facts=facts,
+                        queued=False,
+                        created_at=time.time(),
+                    )
+                )
+        except sa.exc.IntegrityError:
+            # It exists already: join it below.
+            pass
+        record = cls.load(storage, name)
+        record.require(identity)
+        return record
+
+    def require(self, identity: str) -> None:
+        """Checks that this is the study that the caller means.
+
+        Raises:
+            StudyError: It has another identity.
+        """
+        if identity != self.identity:
+            raise StudyError(
+                f"study {self.name!r} exists with other settings (space, data, training, "
+                "objectives or seed): give the new one another name under [study] name, or go on "
+                f"with the old one by greenfront resume {self.name}"
+            )
+
+    def update(self, storage: Storage, **values: Any) -> None:
+        """Writes columns of the row, such as a raised budget in ``configuration``."""
+        with storage.writing() as connection:
+            connection.execute(
+                sa.update(studies_table)
+                .where(studies_table.c.study_id == self.study_id)
+                .values(**values)
+            )

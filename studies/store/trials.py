@@ -1,0 +1,264 @@
+"""The trials of a study: each slot of the total is given out once, and each choice tried once.
+
+A trial's life here: ``running`` → ``complete`` | ``stopped`` | ``failed``; when its run has died,
+``requeued`` → ``running`` again, by whoever picks its choice up.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from greenfront.errors import StudyError
+from greenfront.studies.store.storage import Storage, trials_table
+
+__all__ = ["FINISHED", "WITHOUT_RESULT", "Claim", "TrialBook", "TrialRow", "TrialState"]
+
+TrialState = Literal["running", "requeued", "complete", "infeasible", "stopped", "failed"]
+
+WITHOUT_RESULT: tuple[TrialState, ...] = ("infeasible", "stopped", "failed")
+"""Over, but not on any front; ``infeasible``: what is claimed for the model is not there."""
+
+FINISHED: tuple[TrialState, ...] = ("complete", *WITHOUT_RESULT)
+
+Claim = Literal["granted", "duplicate", "full"]
+"""Answer to a run that wants to begin a trial."""
+
+RACES = 20
+"""Lost races for a slot before giving up: each means that another run got on."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """One trial as it stands.
+
+    Attributes:
+        slot: Position in the study's total, from 0.
+        number: Optuna's number of the present attempt.
+        key: Identity of the choice.
+        state: See the module.
+        choice: The choice in JSON values.
+        values: Objective values in the study's order; ``None`` unless complete.
+        detail: What the problem reported beside them.
+        reason: Why it was stopped or failed.
+        started_at: Unix seconds.
+        finished_at: Unix seconds; ``None`` while unfinished.
+    """
+
+    slot: int
+    number: int
+    key: str
+    state: TrialState
+    choice: dict[str, Any]
+    values: tuple[float, ...] | None
+    detail: dict[str, Any] | None
+    reason: str | None
+    started_at: float
+    finished_at: float | None
+
+
+class TrialBook:
+    """Gives out the trials of one study; safe for any number of runs at once."""
+
+    def __init__(self, storage: Storage, study_id: int) -> None:
+        self.storage = storage
+        self.study_id = study_id
+        self._mine = trials_table.c.study_id == study_id
+
+    def claim(
+        self, run_id: str, number: int, key: str, choice: dict[str, Any], limit: int | None
+    ) -> Claim:
+        """Asks to begin the trial that Optuna numbered ``number``.
+
+        Args:
+            run_id: Who asks.
+            number: Optuna's number.
+            key: Identity of the choice.
+            choice: The choice in JSON values.
+            limit: The study's total number of trials; ``None`` without one.
+
+        Returns:
+            ``"granted"``; ``"duplicate"`` when the choice was or is being tried; ``"full"`` when
+            every slot is given out.
+        """
+        for _ in range(RACES):
+            try:
+                return self._claim(run_id, number, key, choice, limit)
+            except sa.exc.IntegrityError:
+                continue  # another run took the slot or the choice in the same moment
+        return "full"
+
+    def _claim(
+        self, run_id: str, number: int, key: str, choice: dict[str, Any], limit: int | None
+    ) -> Claim:
+        table = trials_table
+        started = {"run_id": run_id, "number": number, "started_at": time.time()}
+        with self.storage.writing() as connection:
+            adopted = connection.execute(
+                sa.update(table)
+                .where(self._mine, table.c.key == key, table.c.state == "requeued")
+                .values(state="running", **started)
+            )
+            if adopted.rowcount:
+                return "granted"
+            known = connection.scalar(sa.select(table.c.slot).where(self._mine, table.c.key == key))
+            if known is not None:
+                return "duplicate"
+            slot = connection.scalar(sa.select(sa.func.count()).where(self._mine)) or 0
+            if limit is not None and slot >= limit:
+                return "full"
+            connection.execute(
+                sa.insert(table).values(
+                    study_id=self.study_id,
+                    slot=slot,
+                    key=key,
+                    state="running",
+                    choice=choice,
+                    **started,
+                )
+            )
+        return "granted"
+
+    def finish(
+        self,
+        run_id: str,
+        number: int,
+        state: TrialState,
+        *,
+        values: Sequence[float] | None = None,
+        detail: dict[str, Any] | None = None,
+        reason: str | None = None,
+    ) -> bool:
+        """Records the end of a trial.
+
+        Returns:
+            Whether it was still this run's to end: a run that was taken for dead has lost it.
+        """
+        table = trials_table
+        with self.storage.writing() as connection:
+            result = connection.execute(
+                sa.update(table)
+                .where(
+                    self._mine,
+                    table.c.number == number,
+                    table.c.run_id == run_id,
+                    table.c.state == "running",
+                )
+                .values(
+                    state=state,
+                    values=None if values is None else list(values),
+                    detail=detail,
+                    reason=reason,
+                    finished_at=time.time(),
+                )
+            )
+        return result.rowcount == 1
+
+    def requeue(self, dead_runs: Sequence[str]) -> list[TrialRow]:
+        """Takes the running trials of dead runs away from them, each exactly once.
+
+        Returns:
+            The trials that this call took.
+        """
+        table, taken = trials_table, []
+        for row in self.rows(states=("running",), runs=dead_runs):
+            with self.storage.writing() as connection:
+                result = connection.execute(
+                    sa.update(table)
+                    .where(
+                        self._mine,
+                        table.c.slot == row.slot,
+                        table.c.number == row.number,
+                        table.c.state == "running",
+                    )
+                    .values(state="requeued")
+                )
+            if result.rowcount:
+                taken.append(row)
+        return taken
+
+    def rows(
+        self,
+        *,
+        states: Sequence[TrialState] | None = None,
+        runs: Sequence[str] | None = None,
+    ) -> list[TrialRow]:
+        """Trials in the order of their numbers.
+
+        Args:
+            states: Only these.
+            runs: Only of these runs.
+        """
+        c = trials_table.c
+        query = sa.select(trials_table).where(self._mine).order_by(c.number)
+        if states is not None:
+            query = query.where(c.state.in_(states))
+        if runs is not None:
+            query = query.where(c.run_id.in_(runs))
+        with self.storage.reading() as connection:
+            return [_row(row) for row in connection.execute(query)]
+
+    def row(self, number: int) -> TrialRow:
+        """The trial whose present attempt Optuna numbered ``number``.
+
+        Raises:
+            StudyError: There is none.
+        """
+        query = sa.select(trials_table).where(self._mine, trials_table.c.number == number)
+        with self.storage.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise StudyError(f"trial {number} does not exist: greenfront front lists those that do")
+        return _row(row)
+
+    def complete_since(self, moment: float) -> list[tuple[str, tuple[float, ...], float]]:
+        """Key, values and end of the complete trials that ended at or after ``moment``.
+
+        Without their details, which are most of a row: every worker asks before every trial.
+
+        Args:
+            moment: In Unix seconds.
+        """
+        c = trials_table.c
+        query = sa.select(c.key, c["values"], c.finished_at).where(
+            self._mine, c.state == "complete", c.finished_at >= moment
+        )
+        with self.storage.reading() as connection:
+            return [
+                (key, tuple(values), finished_at)
+                for key, values, finished_at in connection.execute(query)
+            ]
+
+    def keys(self, from_slot: int = 0) -> list[str]:
+        """Identities of the choices in the slots from ``from_slot`` on."""
+        c = trials_table.c
+        query = sa.select(c.key).where(self._mine, c.slot >= from_slot)
+        with self.storage.reading() as connection:
+            return list(connection.scalars(query))
+
+    def counts(self) -> Counter[str]:
+        """Number of trials by state."""
+        c = trials_table.c
+        query = sa.select(c.state, sa.func.count()).where(self._mine).group_by(c.state)
+        with self.storage.reading() as connection:
+            return Counter(dict(tuple(row) for row in connection.execute(query)))
+
+
+def _row(row: sa.Row[Any]) -> TrialRow:
+    return TrialRow(
+        slot=row.slot,
+        number=row.number,
+        key=row.key,
+        state=row.state,
+        choice=row.choice,
+        values=None if row.values is None else tuple(row.values),
+        detail=row.detail,
+        reason=row.reason,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from greenfront.objectives.pipeline.lineage import LineageStore, lineage_key
+from greenfront.objectives.readings import Reading
+
+READINGS = {"train": Reading(5.0, 4.0, 6.0, "modelled", "s", 1.0, 2.0, ("a", "b"))}
+FACTS = {"epoch": 3, "classes": ["x", "ü"]}
+KEY = lineage_key("train", "parent", {"rate": 0.1})
+
+
+class Maker:
+    """Writes a file and counts how often."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.drafts: list[Path] = []
+
+    def __call__(self, folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
+        self.calls += 1
+        self.drafts.append(folder)
+        (folder / "weights").write_text(f"call {self.calls}")
+        return READINGS, FACTS
+
+
+class BrokenMaker(Maker):
+    def __call__(self, folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
+        super().__call__(folder)
+        raise KeyboardInterrupt
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LineageStore:
+    return LineageStore(tmp_path / "new" / "store")
+
+
+def files(store: LineageStore) -> set[str]:
+    """Everything in the store but locks and folders."""
+    found = (path for path in store.root.rglob("*") if path.is_file())
+    return {path.name for path in found if path.suffix != ".lock"}
+
+
+def test_what_was_made_is_loaded_the_next_time(store: LineageStore) -> None:
+    make = Maker()
+    first, made = store.made(KEY, make)
+    assert made
+    assert (first.readings, first.facts) == (READINGS, FACTS)
+    assert (first.folder / "weights").read_text() == "call 1"
+
+    for other in (store, LineageStore(store.root)):
+        again, made = other.made(KEY, make)
+        assert not made
+        assert again == first
+    assert make.calls == 1
+
+
+def test_other_keys_are_made_apart(store: LineageStore) -> None:
+    make = Maker()
+    one, _ = store.made(KEY, make)
+    two, made = store.made(lineage_key("train", "parent", {"rate": 0.2}), make)
+    assert made
+    assert one.folder != two.folder
+    assert (one.folder / "weights").read_text() == "call 1"
+    assert (two.folder / "weights").read_text() == "call 2"
+
+
+def test_what_raises_leaves_nothing(store: LineageStore) -> None:
+    broken, make = BrokenMaker(), Maker()
+    with pytest.raises(KeyboardInterrupt):
+        store.made(KEY, broken)
+    assert files(store) == set()
+    assert not broken.drafts[0].exists()
+
+    kept, made = store.made(KEY, make)
+    assert made
+    assert (kept.folder / "weights").exists()
+
+
+def test_what_cannot_be_written_down_leaves_nothing(store: LineageStore) -> None:
+    with pytest.raises(TypeError):
+        store.made(KEY, lambda folder: ({}, {"bad": object()}))
+    assert files(store) == set()
+
+
+def test_a_draft_is_not_taken_for_an_output(store: LineageStore) -> None:
+    make = Maker()
+
+    def look(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
+        # What a process killed here would leave behind.
+        result = make(folder)
+        assert folder.name.endswith(".draft")
+        (folder.parent / f"{KEY}.killed.draft").mkdir()
+        (folder.parent / f"{KEY}.killed.draft" / "weights").write_text("half")
+        return result
+
+    kept, made = store.made(KEY, look)
+    assert made
+    assert (kept.folder / "weights").read_text() == "call 1"
+    assert sorted(path.name for path in kept.folder.iterdir()) == ["about.json", "weights"]
+
+
+def test_nested_outputs(store: LineageStore) -> None:
+    inner = Maker()
+
+    def outer(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
+        store.made(lineage_key("inner", KEY, {}), inner)
+        return {}, {}
+
+    assert store.made(KEY, outer)[1]
+    assert inner.calls == 1
+
+
+RACER = """
+import sys, time
+from pathlib import Path
+from greenfront.objectives.pipeline.lineage import LineageStore
+
+root, log, go, key = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
+
+def make(folder):
+    with log.open("a") as file:
+        file.write("made\\n")
+    time.sleep(0.4)  # the other one arrives meanwhile
+    (folder / "weights").write_text("whole")
+    return {}, {"whole": True}
+
+print("ready", flush=True)
+while not go.exists():
+    time.sleep(0.005)
+kept, made = LineageStore(root).made(key, make)
+print(made, kept.facts["whole"], (kept.folder / "weights").read_text())
+"""
+
+
+def test_two_processes_make_an_output_once(store: LineageStore, tmp_path: Path) -> None:
+    log, go = tmp_path / "log", tmp_path / "go"
+    command = [sys.executable, "-c", RACER, str(store.root), str(log), str(go), KEY]
+    racers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for racer in racers:
+        assert racer.stdout is not None
+        assert racer.stdout.readline() == "ready\n"
+    go.touch()
+    said = sorted(racer.communicate(timeout=60)[0].strip() for racer in racers)
+    assert [racer.returncode for racer in racers] == [0, 0]
+    assert said == ["False True whole", "True True whole"]
+    assert log.read_text() == "made\n"
+
+
+def test_keys_tell_everything_apart() -> None:
+    keys = {
+        lineage_key("train", "parent", {"rate": 0.1}),
+        lineage_key("prune", "parent", {"rate": 0.1}),
+        lineage_key("train", "other", {"rate": 0.1}),
+        lineage_key("train", "parent", {"rate": 0.2}),
+        lineage_key("train", "parent", {"rat": 0.1}),
+        lineage_key("train", "parent", {"rate": 0.1, "more": None}),
+        lineage_key("train", "parent", {"rate": {"nested": 0.1}}),
+        lineage_key("train", "parent", {}),
+    }
+    assert len(keys) == 8
+
+
+def test_keys_do_not_depend_on_the_order_of_the_knobs() -> None:
+    assert lineage_key("a", "b", {"x": 1, "y": 2}) == lineage_key("a", "b", {"y": 2, "x": 1})

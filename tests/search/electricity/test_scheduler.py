@@ -1,0 +1,287 @@
+"""Waiting for clean hours on a fast clock, with problems that cost nothing to try."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy as sa
+
+from contracts.problems import Menu
+from greenfront.errors import DataError
+from greenfront.objectives.carbon.clock import Clock
+from greenfront.objectives.carbon.footprint import CarbonModel
+from greenfront.objectives.carbon.intensity import Intensity
+from greenfront.objectives.carbon.traces import IntensityStep, Trace, as_instant
+from greenfront.objectives.readings import JOULES_PER_KWH, Reading
+from greenfront.search import engine
+from greenfront.search.electricity.intensity import TraceProvider, continued
+from greenfront.search.electricity.scheduler import Electricity, GateSettings, RunMoments, foreseen
+from greenfront.search.optimize import SearchResult, directions, search_study
+from greenfront.search.problem import Attempt, Evaluation
+from greenfront.search.status import Status
+from greenfront.spaces.knobs import Point
+from greenfront.spaces.space import PlainChoice
+from greenfront.studies.analysis.timing import timing, timing_lines
+from greenfront.studies.config.budget import Budget
+from greenfront.studies.store.ledger import Moment
+from greenfront.studies.store.pauses import pauses, waited_seconds
+from greenfront.studies.store.storage import Storage, runs_table
+from greenfront.studies.store.study import StudyRecord
+from greenfront.studies.store.trials import TrialRow
+
+START = datetime(2026, 3, 1, tzinfo=UTC).timestamp()
+HOUR = 3600.0
+SPEED = 7200.0
+"""An hour takes half a second."""
+
+CARBON = CarbonModel(Intensity(300.0, "here", "as told"))
+
+
+def trace(*grams: float, start: float = START) -> Trace:
+    steps = tuple(
+        IntensityStep(start + hour * HOUR, start + (hour + 1) * HOUR, value)
+        for hour, value in enumerate(grams)
+    )
+    return Trace(steps, "here", "told")
+
+
+class Epochs(Menu):
+    """Each trial works for a while in epochs and can pause between them."""
+
+    def evaluate(
+        self, candidate: PlainChoice, fidelity: int, checkpoint: object | None, attempt: Attempt
+    ) -> Evaluation:
+        for _ in range(12):
+            began = time.time()
+            time.sleep(0.05)
+            joules = 1e-6 * JOULES_PER_KWH
+            reading = Reading(joules, joules, joules, "modelled", "told", 0.05, 0.05)
+            attempt.charge("train", {"cpu": reading}, began, time.time())
+            attempt.hold(time.sleep)
+        return Evaluation(self.values(candidate.values), 0.0)
+
+    def first_generation(self) -> list[Point]:
+        return [dict(point) for point in self.points()]
+
+
+@dataclass
+class Watcher:
+    notes: list[str] = field(default_factory=list)
+    doing: list[str] = field(default_factory=list)
+
+    def changed(self, status: Status) -> None:
+        self.doing += status.doing.values()
+
+    def finished(self, row: TrialRow) -> None:
+        pass
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+def search(
+    storage: Storage,
+    known: Trace,
+    *,
+    trials: int = 2,
+    workers: int = 1,
+    hours: float = 1000.0,
+    pause_above: float | None = None,
+    minutes: float | None = None,
+    watcher: Watcher | None = None,
+) -> SearchResult:
+    problem = Epochs()
+    record = StudyRecord.begin(
+        storage,
+        "study",
+        directions=directions(problem),
+        identity=problem.identity(),
+        configuration={},
+        meters=None,
+        facts=None,
+    )
+    clock = Clock(record.created_at, START, SPEED)
+    settings = GateSettings(START + hours * HOUR, pause_above)
+    return search_study(
+        problem,
+        storage,
+        record,
+        sampler="random",
+        budget=Budget(trials=trials, minutes=minutes),
+        seed=0,
+        workers=workers,
+        carbon=CARBON,
+        electricity=Electricity(TraceProvider(known), clock, settings),
+        observer=watcher,
+    )
+
+
+@pytest.fixture
+def storage(tmp_path: object) -> Storage:
+    return Storage(f"sqlite:///{tmp_path}/study.db")
+
+
+def test_several_workers_wait_alike_and_the_run_stays_alive(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "HEARTBEAT_SECONDS", 0.1)
+    watcher, beats = Watcher(), list[float]()
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.1):
+            with storage.reading() as connection:
+                beat = connection.scalar(sa.select(runs_table.c.heartbeat_at))
+            beats.append(beat or 0.0)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    search(storage, trace(*[*[500] * 6, 100] * 20), trials=4, workers=2, watcher=watcher)
+    over.set()
+    thread.join()
+    found = pauses(storage, 1)
+    assert any(pause.number is not None for pause in found)
+    # In the first wait both workers stand still: before a trial, or between two epochs of one.
+    first, second = found[:2]
+    assert min(first.ended_at, second.ended_at) - max(first.started_at, second.started_at) > 0.3
+    within = {beat for beat in beats if first.started_at < beat < first.ended_at}
+    assert len(within) > 1
+    assert any("wait until 2026-03-01 06:00 UTC: 100 g/kWh" in note for note in watcher.notes)
+    assert any(line.startswith("trial ") and "wait until" in line for line in watcher.doing)
+    record = StudyRecord.load(storage, "study")
+    times = timing(storage, record)
+    assert times.saved_kg is not None
+    assert times.saved_kg > 0
+    assert times.told_share == 1
+    assert waited_seconds(storage, 1) == pytest.approx(times.waited_seconds, rel=0.3)
+
+
+def test_the_deadline_comes_before_the_carbon(storage: Storage) -> None:
+    # Clean hours begin when there is no time left for them, or after the deadline.
+    began = time.time()
+    search(storage, trace(*[500.0] * 9, *[10.0] * 60), hours=10, pause_above=100)
+    (pause,) = pauses(storage, 1)
+    assert "the last moment for the deadline" in pause.reason
+    # While nothing is known of the work, a quarter of the ten hours is kept free.
+    assert pause.clock_ended_at == pytest.approx(START + 7.5 * HOUR, abs=0.5 * HOUR)
+    assert time.time() - began < 10 * HOUR / SPEED + 1.0
+    record = StudyRecord.load(storage, "study")
+    assert timing(storage, record).clock == Clock()  # of a study that has no file
+
+
+@pytest.mark.parametrize("pause_above", [None, 100.0])
+def test_a_deadline_that_has_passed_holds_nothing_up(
+    storage: Storage, pause_above: float | None
+) -> None:
+    known, watcher = trace(*[500.0] * 60, *[10.0] * 9), Watcher()
+    # The first trial takes longer than the hour to the deadline.
+    search(storage, known, hours=1, pause_above=pause_above, watcher=watcher)
+    assert any("no time to wait and will be missed by" in note for note in watcher.notes)
+    later = search(storage, known, hours=1, pause_above=pause_above, trials=4)
+    assert [row.state for row in later.trials] == ["complete"] * 4
+    assert pauses(storage, 1) == []
+
+
+def test_a_moment_too_short_for_a_clock_has_no_intensity() -> None:
+    known = trace(400, 300)
+    assert TraceProvider(known).told(START, START + 1e-7) is None
+    assert TraceProvider(known).told(START, START + 1e-3) == (400.0, "trace")
+
+
+def test_where_no_hour_is_better_it_does_not_wait(storage: Storage) -> None:
+    search(storage, trace(*[500.0] * 6, *[10.0] * 60), hours=6)
+    assert pauses(storage, 1) == []
+
+
+@pytest.mark.parametrize(
+    ("work", "planned"),
+    [(1.0, 1.0), (24.0, 24.0), (40.0, 24.0), (100.0, 24.0), (150.0, 36.0), (200.0, 48.0)],
+)
+def test_a_long_work_is_spread_over_what_can_be_foreseen(work: float, planned: float) -> None:
+    assert foreseen(work, 48.0, 200.0) == planned
+
+
+def test_pause_above_waits_for_what_is_clean_enough(storage: Storage) -> None:
+    watcher = Watcher()
+    search(storage, trace(450, 350, *[200] * 60), pause_above=360, trials=1, watcher=watcher)
+    (pause,) = pauses(storage, 1)
+    assert pause.number is None
+    assert pause.clock_ended_at == pytest.approx(START + HOUR, abs=600)
+    assert "over 360" in pause.reason
+    assert pause.reason.endswith("(replayed clock)")
+
+
+def test_pause_above_needs_no_forecast(storage: Storage) -> None:
+    # Too little is known for one, and the deadline lies weeks beyond.
+    search(storage, trace(450, 450, *[200] * 6), pause_above=360, trials=1)
+    (pause,) = pauses(storage, 1)
+    assert "wait until 2026-03-01 02:00 UTC: 450 g/kWh now is over 360" in pause.reason
+    assert pause.clock_ended_at == pytest.approx(START + 2 * HOUR, abs=600)
+
+
+def test_without_a_forecast_it_runs_and_says_so(storage: Storage) -> None:
+    watcher = Watcher()
+    result = search(storage, trace(500, 100), watcher=watcher)
+    assert len(result.trials) == 2
+    assert any("no forecast to wait for" in note for note in watcher.notes)
+    # What the trace does not cover counts with the average.
+    times = timing(storage, StudyRecord.load(storage, "study"))
+    assert times.told_share < 1
+    assert any("the rest with the study's average" in line for line in timing_lines(times))
+
+
+def test_waits_are_not_in_the_budget_of_time(storage: Storage) -> None:
+    # Four hours of waiting take two seconds, as long as the budget; the work takes 1.2 s.
+    result = search(storage, trace(*[500] * 4, *[100] * 90), minutes=2.0 / 60)
+    assert [row.state for row in result.trials] == ["complete", "complete"]
+    assert waited_seconds(storage, 1) > 1
+
+
+def test_what_is_known_is_continued_by_a_forecast() -> None:
+    days = trace(*[100.0 + 10 * (hour % 24) for hour in range(24 * 5)])
+    now = START + 24 * 4 * HOUR
+    inside = continued(days, now, now + 12 * HOUR)
+    assert inside is days
+    beyond = continued(days, now, now + 48 * HOUR)
+    assert beyond.covers(as_instant(now), as_instant(now + 48 * HOUR))
+    guessed = [step.estimated for step in beyond.steps]
+    assert not any(guessed[:24])
+    assert all(guessed[24:])
+    with pytest.raises(DataError, match="at least 48 known hours"):
+        continued(trace(1, 2, 3), START + 3 * HOUR, START + 9 * HOUR)
+
+
+class TestMoments:
+    """One hour is one second here; an entry moves forward by the pauses of its worker."""
+
+    clock = Clock(0.0, START, HOUR)
+    known = trace(400, 300, 200, 100)
+
+    @pytest.fixture
+    def moments(self) -> RunMoments:
+        return RunMoments(TraceProvider(self.known), self.clock)
+
+    def test_without_pauses_it_is_the_same(self, moments: RunMoments) -> None:
+        assert moments.at(0, 2, 0) == Moment(350.0, "trace", 350.0, 1.0)
+        assert moments.at(3.5, 3.5, None).g_per_kwh == 100.0
+
+    def test_beyond_the_trace_is_the_average(self, moments: RunMoments) -> None:
+        assert moments.at(3, 5, 0) == Moment(None, "average", None, 1.0)
+
+    def test_a_pause_moves_what_follows(self, moments: RunMoments) -> None:
+        moments.begin(0, 1.0)
+        assert moments.at(1.0, 2.0, 0) == Moment(300.0, "trace", None, 0.0)
+        moments.end(0, 3.0)
+        assert moments.at(3.0, 4.0, 0) == Moment(100.0, "trace", 300.0, 1.0)
+        # Half of it was a pause.
+        assert moments.at(2.0, 4.0, 0) == Moment(150.0, "trace", 300.0, 0.5)
+        # Another worker has not waited, so the search has not stood still either.
+        assert moments.at(3.0, 4.0, 1) == Moment(100.0, "trace", 100.0, 1.0)
+
+    def test_earlier_runs_pauses_count(self) -> None:
+        moments = RunMoments(TraceProvider(self.known), self.clock, earlier_seconds=3.0)
+        assert moments.at(3.0, 4.0, None) == Moment(100.0, "trace", 400.0, 1.0)

@@ -1,0 +1,455 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from contracts.hardware import LiveMachine, LiveNvml, Machine
+from greenfront.errors import TrialFailed, TrialStopped, UsageError
+from greenfront.objectives.metering.cpu_model import CpuModelMeter, stated_watts
+from greenfront.objectives.metering.instruments import Instruments
+from greenfront.objectives.metering.lease import GpuLease
+from greenfront.objectives.metering.meter import Component
+from greenfront.objectives.metering.nvml import NvmlMeter
+from greenfront.objectives.metering.process_tree import machine_cpu_seconds
+from greenfront.objectives.metering.rapl import RaplMeter
+from greenfront.objectives.readings import Reading
+from greenfront.search.evaluator import process as local
+from greenfront.search.evaluator.phases import Charge
+from greenfront.search.evaluator.process import CallHooks, Evaluator, EvaluatorSettings
+from greenfront.search.interruption import Interrupted
+from greenfront.studies.store.ledger import Ledger, spent_by, spent_in_all
+from greenfront.studies.store.storage import Storage
+
+WATTS = 10.0
+TESTS = Path(__file__).parents[2]
+
+
+class Purse:
+    """Collects what is charged."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[str, Reading]] = []
+
+    def __call__(
+        self, phase: str, readings: Mapping[Component, Reading], start: float, end: float
+    ) -> None:
+        assert start <= end
+        self.entries += [(phase, reading) for reading in readings.values()]
+
+    def cpu_seconds(self, phase: str | None = None) -> float:
+        return sum(r.cpu_seconds for name, r in self.entries if phase in (None, name))
+
+    def joules(self) -> float:
+        return sum(reading.joules or 0.0 for _, reading in self.entries)
+
+
+@pytest.fixture
+def purse() -> Purse:
+    return Purse()
+
+
+@pytest.fixture(autouse=True)
+def importable_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+
+
+def start(
+    tmp_path: Path, purse: Charge, memory_bytes: float | None = None, **settings: Any
+) -> Evaluator:
+    return Evaluator(
+        EvaluatorSettings(
+            job="contracts.faulty_job:make",
+            settings=settings,
+            log=tmp_path / "logs" / "evaluator.log",
+            memory_bytes=memory_bytes,
+        ),
+        Instruments((CpuModelMeter(stated_watts(WATTS)),)),
+        CallHooks(charge=purse),
+    )
+
+
+@pytest.fixture
+def evaluator(tmp_path: Path, purse: Purse) -> Iterator[Evaluator]:
+    evaluator = start(tmp_path, purse)
+    yield evaluator
+    evaluator.close(purse)
+
+
+def test_stays_warm_and_keeps_its_words_in_the_log(
+    evaluator: Evaluator, purse: Purse, tmp_path: Path
+) -> None:
+    hooks = CallHooks(charge=purse)
+    assert evaluator.call("say", None, hooks) == evaluator.call("say", None, hooks)
+    evaluator.close(purse)
+    assert (tmp_path / "logs" / "evaluator.log").read_text() == "users print things\n" * 2
+
+
+def test_a_window_holds_its_own_work_and_the_ledger_all_of_it(
+    evaluator: Evaluator, purse: Purse
+) -> None:
+    seen: list[str] = []
+    answer = evaluator.call("work", 0.4, CallHooks(charge=purse, progress=seen.append))
+    assert answer["cpu_seconds"] == pytest.approx(0.4, rel=0.1)
+    assert answer["joules"] == pytest.approx(WATTS * answer["cpu_seconds"], rel=1e-9)
+    assert purse.cpu_seconds("train") == pytest.approx(answer["cpu_seconds"], rel=1e-9)
+    # The quarter outside the window is charged as well, together with the start.
+    assert purse.cpu_seconds("overhead") > 0.1
+    assert purse.joules() == pytest.approx(WATTS * purse.cpu_seconds(), rel=1e-9)
+    assert seen == ["half way"]
+
+
+def test_short_lived_children_count(evaluator: Evaluator, purse: Purse) -> None:
+    answer = evaluator.call("work_in_children", 0.8, CallHooks(charge=purse))
+    assert answer["cpu_seconds"] >= 0.8 * 0.97
+
+
+def test_one_that_died_between_two_calls_is_seen_and_charged(
+    evaluator: Evaluator, purse: Purse
+) -> None:
+    evaluator.call("work", 0.2, CallHooks(charge=purse))
+    assert evaluator.alive
+    os.kill(evaluator._process.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, evaluator._process.pid, os.WEXITED | os.WNOWAIT)
+    assert not evaluator.alive
+    with pytest.raises(TrialFailed, match="SIGKILL"):
+        evaluator.call("work", 0.2, CallHooks(charge=purse))
+    assert not evaluator.alive
+    assert purse.cpu_seconds() > 0.2
+
+
+def test_nothing_is_lost_between_start_and_end(tmp_path: Path, purse: Purse) -> None:
+    evaluator = start(tmp_path, purse)
+    before = os.times()
+    evaluator.call("work", 0.3, CallHooks(charge=purse))
+    evaluator.close(purse)
+    after = os.times()
+    # The kernel's own account of the reaped child, which counts its start too.
+    children = (after.children_user - before.children_user) + (
+        after.children_system - before.children_system
+    )
+    assert purse.cpu_seconds() == pytest.approx(children, abs=0.05)
+
+
+@given(st.lists(st.floats(0.0, 0.6), min_size=1, max_size=3))
+@settings(
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_the_ledger_holds_all_attempts_under_random_kills(
+    tmp_path: Path, delays: list[float]
+) -> None:
+    """Each attempt is killed some seconds into its work; the last one ends as it should."""
+    storage = Storage.temporary()
+    ledger = Ledger(storage, 1, "run", None)
+    purse, attempts = Purse(), [*delays, None]
+
+    def charging(attempt: int) -> Charge:
+        def charge(
+            phase: str, readings: Mapping[Component, Reading], begun: float, ended: float
+        ) -> None:
+            purse(phase, readings, begun, ended)
+            ledger.charge(phase, readings, number=attempt, started_at=begun, ended_at=ended)
+
+        return charge
+
+    before = os.times()
+    for attempt, delay in enumerate(attempts):
+        charge = charging(attempt)
+        evaluator = start(tmp_path, charge)
+        if delay is not None:
+            timer = threading.Timer(delay, os.kill, (evaluator._process.pid, signal.SIGKILL))
+            timer.start()
+        with contextlib.suppress(TrialFailed):
+            evaluator.call("work", 0.4, CallHooks(charge=charge))
+        if delay is not None:
+            timer.join()
+        evaluator.close(charge)
+    after = os.times()
+    spent = spent_in_all(storage, 1)
+    by_attempt = spent_by(storage, 1, "trial")
+    storage.close()
+    # What every attempt was charged, no more and no less, is the ledger …
+    assert spent.kwh * 3.6e6 == pytest.approx(purse.joules(), rel=1e-9)
+    assert sum(part.kwh for part in by_attempt.values()) == pytest.approx(spent.kwh, rel=1e-9)
+    assert by_attempt.keys() == {str(number) for number in range(len(delays) + 1)}
+    # … and is what the kernel says of all of them.
+    children = sum(after[2:4]) - sum(before[2:4])
+    assert spent.cpu_seconds == pytest.approx(children, abs=0.05 * (len(delays) + 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "cause", "words"),
+    [
+        ("segfault", "crashed", "SIGSEGV"),
+        ("killed", "out of memory", "SIGKILL"),
+        ("raises", "error", "RuntimeError: something odd"),
+        ("no_memory", "out of memory", "MemoryError"),
+        ("diverge", "diverged", "the loss was nan"),
+    ],
+)
+def test_faults_fail_the_call_with_their_cause_and_are_charged(
+    evaluator: Evaluator, purse: Purse, name: str, cause: str, words: str
+) -> None:
+    with pytest.raises(TrialFailed, match=words) as failure:
+        evaluator.call(name, None, CallHooks(charge=purse))
+    assert failure.value.cause == cause
+    assert evaluator.alive == (name not in {"segfault", "killed"})
+    if name == "segfault":
+        assert purse.cpu_seconds("train") >= 0.2
+
+
+def test_a_hang_is_killed_after_its_time(evaluator: Evaluator, purse: Purse) -> None:
+    with pytest.raises(TrialFailed, match="trial_minutes") as failure:
+        evaluator.call("hang", None, CallHooks(charge=purse), timeout_seconds=0.5)
+    assert failure.value.cause == "timed out"
+    assert not evaluator.alive
+
+
+def test_memory_beyond_the_limit_is_killed(tmp_path: Path, purse: Purse) -> None:
+    evaluator = start(tmp_path, purse, memory_bytes=400e6)
+    with pytest.raises(TrialFailed, match="memory_gb") as failure:
+        evaluator.call("hog", None, CallHooks(charge=purse), timeout_seconds=60)
+    assert failure.value.cause == "out of memory"
+    assert evaluator.peak_memory_bytes > 400e6
+    assert not evaluator.alive
+
+
+def test_the_users_wish_to_stop_ends_a_call(evaluator: Evaluator, purse: Purse) -> None:
+    with pytest.raises(Interrupted):
+        evaluator.call("hang", None, CallHooks(charge=purse, stopping=lambda: True))
+    assert not evaluator.alive
+
+
+def test_stopped_and_refused_are_no_failures(
+    evaluator: Evaluator, purse: Purse, tmp_path: Path
+) -> None:
+    with pytest.raises(TrialStopped, match="not worth it"):
+        evaluator.call("give_up", None, CallHooks(charge=purse))
+    assert evaluator.alive
+    with pytest.raises(UsageError, match="the data are refused"):
+        start(tmp_path, purse, refuse=True)
+
+
+def test_a_long_window_reaches_the_ledger_piece_by_piece(
+    evaluator: Evaluator, purse: Purse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "FLUSH_SECONDS", 0.2)
+    answer = evaluator.call("work", 1.5, CallHooks(charge=purse))
+    pieces = [reading for phase, reading in purse.entries if phase == "train"]
+    assert len(pieces) >= 3
+    assert sum(r.cpu_seconds for r in pieces) == pytest.approx(answer["cpu_seconds"], rel=1e-9)
+
+
+class Pauses:
+    """Holds an evaluator before its first epoch has been shown."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.asked = 0
+
+    def __call__(self, rest: Callable[[float], None]) -> None:
+        self.asked += 1
+        until = time.monotonic() + (self.seconds if self.asked == 1 else 0.0)
+        while time.monotonic() < until:
+            rest(0.05)
+
+
+def test_a_pause_is_in_no_window_and_in_no_time_out(
+    evaluator: Evaluator, purse: Purse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "FLUSH_SECONDS", 0.3)
+    pauses, seen = Pauses(4.0), list[str]()
+    hooks = CallHooks(charge=purse, hold=pauses, progress=seen.append)
+    answer = evaluator.call("epochs", 3, hooks, timeout_seconds=3.5)
+    assert pauses.asked == 3
+    assert seen == ["epoch 1", "epoch 2", "epoch 3"]
+    assert answer["wall_seconds"] < 3.5
+    assert answer["cpu_seconds"] == pytest.approx(0.3, abs=0.1)
+    waited = [reading for phase, reading in purse.entries if phase == "waiting"]
+    assert len(waited) > 3
+    assert sum(reading.wall_seconds for reading in waited) == pytest.approx(4.0, abs=0.5)
+    assert purse.cpu_seconds("waiting") < 0.1
+    assert purse.cpu_seconds("train") == pytest.approx(answer["cpu_seconds"], rel=1e-9)
+
+
+def test_the_users_wish_to_stop_ends_a_pause(evaluator: Evaluator, purse: Purse) -> None:
+    pauses = Pauses(3600.0)
+    hooks = CallHooks(charge=purse, hold=pauses, stopping=lambda: pauses.asked > 0)
+    with pytest.raises(Interrupted):
+        evaluator.call("epochs", 3, hooks)
+    assert not evaluator.alive
+
+
+def test_an_evaluator_that_dies_in_a_pause_fails_the_call(
+    evaluator: Evaluator, purse: Purse
+) -> None:
+    pid = evaluator.call("say", None, CallHooks(charge=purse))
+
+    def hold(rest: Callable[[float], None]) -> None:
+        os.kill(pid, signal.SIGKILL)
+        while True:
+            rest(0.05)
+
+    with pytest.raises(TrialFailed, match="SIGKILL"):
+        evaluator.call("epochs", 3, CallHooks(charge=purse, hold=hold))
+    assert not evaluator.alive
+
+
+def test_an_evaluator_does_not_outlive_its_supervisor(tmp_path: Path) -> None:
+    script = tmp_path / "supervisor.py"
+    script.write_text(
+        f"""
+import sys, time
+sys.path.insert(0, {str(TESTS)!r})
+from pathlib import Path
+from greenfront.objectives.metering.instruments import detect
+from greenfront.search.evaluator.process import CallHooks, Evaluator, EvaluatorSettings
+hooks = CallHooks(charge=lambda *args: None)
+how = EvaluatorSettings(job="contracts.faulty_job:make", settings={{}}, log=Path("log"))
+evaluator = Evaluator(how, detect(), hooks)
+print(evaluator.call("say", None, hooks), flush=True)
+evaluator.call("hang", None, hooks)
+"""
+    )
+    supervisor = subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    assert supervisor.stdout is not None
+    with supervisor.stdout:
+        pid = int(supervisor.stdout.readline())
+    child = psutil.Process(pid)
+    supervisor.kill()
+    supervisor.wait()
+    deadline = time.monotonic() + 20
+    while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, "the evaluator lives on"
+        time.sleep(0.05)
+
+
+WATTS_OF_THE_CARD = 200.0
+
+
+def gpu_evaluator(tmp_path: Path, purse: Purse, meter: NvmlMeter, name: str) -> Evaluator:
+    how = EvaluatorSettings("contracts.faulty_job:make", {}, tmp_path / f"{name}.log")
+    instruments = Instruments((CpuModelMeter(stated_watts(WATTS)), meter))
+    return Evaluator(how, instruments, CallHooks(charge=purse))
+
+
+def test_trials_side_by_side_lease_the_gpu_and_are_never_charged_twice(
+    tmp_path: Path, purse: Purse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    nvml = LiveNvml("GPU-a", WATTS_OF_THE_CARD)
+    meter = NvmlMeter(nvml, resolution_seconds=0.01)
+    before = time.monotonic()
+    evaluators = [gpu_evaluator(tmp_path, purse, meter, name) for name in ("one", "two")]
+    said: list[str] = []
+
+    def use(evaluator: Evaluator) -> None:
+        hooks = CallHooks(charge=purse, progress=said.append)
+        for _ in range(2):
+            evaluator.call("work", 0.3, hooks)
+
+    threads = [threading.Thread(target=use, args=[evaluator]) for evaluator in evaluators]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for evaluator in evaluators:
+        evaluator.close(purse)
+    seconds = time.monotonic() - before
+    gpu = [reading for _, reading in purse.entries if "NVML" in reading.source]
+    charged = sum(reading.joules or 0.0 for reading in gpu)
+    # Both worked all the time, and together they are charged no more than the card counted.
+    assert 0 < charged <= WATTS_OF_THE_CARD * seconds
+    assert charged >= WATTS_OF_THE_CARD * 4 * 0.3
+    assert any(message.startswith("waits for GPU GPU-a") for message in said)
+    assert all(reading.kind == "measured" for reading in gpu)
+
+
+def test_waiting_for_a_gpu_may_be_given_up(
+    tmp_path: Path, purse: Purse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    meter = NvmlMeter(LiveNvml("GPU-a", WATTS_OF_THE_CARD), resolution_seconds=0.01)
+    evaluator = gpu_evaluator(tmp_path, purse, meter, "one")
+    hooks = CallHooks(charge=purse, stopping=lambda: True)
+    with GpuLease(["GPU-a"]).held(), pytest.raises(Interrupted):
+        evaluator.call("work", 0.3, hooks)
+    assert not evaluator.alive
+    assert not [reading for _, reading in purse.entries if "NVML" in reading.source]
+
+
+def test_evaluators_side_by_side_are_charged_no_more_than_the_machine_counted(
+    tmp_path: Path, purse: Purse
+) -> None:
+    machine = Machine(tmp_path / "powercap")
+    machine.add("intel-rapl:0", "package-0")
+    with LiveMachine(machine, machine_cpu_seconds, 20.0) as live:
+        meter = RaplMeter(machine.root, resolution_seconds=0.02)
+        before = meter.snapshot(os.getpid(), cpu_seconds=0.0)
+        hooks = CallHooks(charge=purse)
+        how = [
+            EvaluatorSettings("contracts.faulty_job:make", {}, tmp_path / f"{name}.log")
+            for name in ("one", "two")
+        ]
+        evaluators = [Evaluator(one, Instruments((meter,)), hooks) for one in how]
+        threads = [
+            threading.Thread(target=evaluator.call, args=["work", 0.5, hooks])
+            for evaluator in evaluators
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for evaluator in evaluators:
+            evaluator.close(purse)
+        live.follow()
+        after = meter.snapshot(os.getpid(), cpu_seconds=0.0)
+    counted = (after.counter_joules or 0.0) - (before.counter_joules or 0.0)
+    told = [reading for _, reading in purse.entries if reading.joules is not None]
+    # The edges of windows may be as old as the counter's resolution.
+    assert 0 < purse.joules() <= counted * 1.1
+    assert sum(reading.cpu_seconds for reading in told) >= 2 * 0.5
+
+
+def test_windows_nest_and_each_moment_is_charged_once(evaluator: Evaluator, purse: Purse) -> None:
+    answer = evaluator.call("nested", 0.2, CallHooks(charge=purse))
+    assert answer["inner"] == pytest.approx(WATTS * 0.2, rel=0.1)
+    assert answer["outer"] == pytest.approx(WATTS * 0.4, rel=0.1)
+    assert purse.cpu_seconds("teacher") == pytest.approx(answer["inner"] / WATTS, rel=1e-9)
+    both = purse.cpu_seconds("train") + purse.cpu_seconds("teacher")
+    assert both == pytest.approx(answer["outer"] / WATTS, rel=1e-9)
+
+
+def test_an_inner_failure_leaves_the_outer_window_whole(evaluator: Evaluator, purse: Purse) -> None:
+    answer = evaluator.call("nested_failure", 0.2, CallHooks(charge=purse))
+    assert answer["outer"] == pytest.approx(WATTS * 0.4, rel=0.1)
+    assert answer["dropped"] == 0
+    assert purse.cpu_seconds("teacher") == pytest.approx(0.2, rel=0.2)
+
+
+def test_what_a_killed_evaluators_children_used_is_charged(tmp_path: Path, purse: Purse) -> None:
+    evaluator = start(tmp_path, purse)
+    began = time.monotonic()
+    with pytest.raises(Interrupted):
+        evaluator.call(
+            "child_that_stays",
+            0.4,
+            CallHooks(charge=purse, stopping=lambda: time.monotonic() - began > 2),
+        )
+    assert purse.cpu_seconds("train") >= 0.4

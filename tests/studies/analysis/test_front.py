@@ -1,0 +1,260 @@
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import moocore
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from greenfront.objectives.outcome import Outcome
+from greenfront.objectives.readings import JOULES_PER_KWH, Reading
+from greenfront.objectives.scores import Floor
+from greenfront.spaces.candidate import ArchitectureChoice, Candidate, Precision
+from greenfront.studies.analysis.front import ScoredTrial, baseline_of, corners, finished, rank
+from greenfront.studies.analysis.volume import Corners
+from greenfront.studies.store.trials import TrialRow, TrialState
+
+
+def candidate(number: int) -> Candidate:
+    return Candidate(ArchitectureChoice("mlp", (("depth", 1), ("width_1", number))))
+
+
+def row(
+    number: int,
+    values: tuple[float, float, float] | None,
+    outcome: Outcome | None,
+    state: TrialState = "complete",
+    tried: Candidate | None = None,
+) -> TrialRow:
+    tried = tried or candidate(number)
+    detail = None if outcome is None else outcome.to_json()
+    return TrialRow(
+        number, number, tried.key, state, tried.to_json(), values, detail, None, 1.0, 2.0
+    )
+
+
+@pytest.fixture
+def rows(make_outcome: Callable[..., Outcome]) -> Callable[..., list[TrialRow]]:
+    def make(*vectors: tuple[float, float, float]) -> list[TrialRow]:
+        return [
+            row(number, vector, make_outcome(vector[0], 1e-3, 1e-5))
+            for number, vector in enumerate(vectors)
+        ]
+
+    return make
+
+
+def test_ranks_eligible_models_first_and_each_group_by_green_score(
+    rows: Callable[..., list[TrialRow]],
+) -> None:
+    front = rank(
+        "wine",
+        rows(
+            (0.90, 4.0, 3.0),  # 30
+            (0.96, 9.0, 8.0),  # 12
+            (0.95, 5.0, 3.8),  # 25
+            (0.50, 0.5, 0.1),  # 500, but below 0.9 × 0.96
+            (0.89, 6.0, 6.0),  # dominated
+            (0.20, 0.1, 0.01),  # 2000, but the majority class is as good
+            (0.60, 1.0, 0.2),  # 300, but below
+        ),
+        share=0.9,
+        majority_fraction=0.2,
+    )
+    assert [(r.rank, r.trial, r.eligible) for r in front.rows] == [
+        (1, 0, True),
+        (2, 2, True),
+        (3, 1, True),
+        (4, 5, False),
+        (5, 3, False),
+        (6, 6, False),
+    ]
+    scores = [100 * r.accuracy / r.co2_kg for r in front.rows]
+    assert [r.green_score for r in front.rows] == pytest.approx(scores)
+    assert front.best == front.rows[0]
+    assert front.floor == Floor(0.9, 0.96, 0.2)
+    assert [r.objection for r in front.rows] == [
+        *(None, None, None),
+        "no better than always answering the most frequent class (20.0%)",
+        *("below the floor of 86.4%", "below the floor of 86.4%"),
+    ]
+
+
+def test_equal_scores_stand_in_the_order_of_their_trials(
+    rows: Callable[..., list[TrialRow]],
+) -> None:
+    same = rows((0.9, 1.0, 1.0), (0.9, 1.0, 1.0), (0.9, 1.0, 1.0))
+    front = rank("wine", same[::-1], 0.95, 0.1)
+    assert [r.trial for r in front.rows] == [0, 1, 2]
+
+
+def test_a_front_of_ineligible_models_has_no_best(rows: Callable[..., list[TrialRow]]) -> None:
+    front = rank("wine", rows((0.4, 1.0, 1.0)), 0.95, 0.4)
+    assert [r.eligible for r in front.rows] == [False]
+    assert front.best is None
+
+
+def test_no_trials_no_front() -> None:
+    running = row(0, None, None, "running")
+    for rows_ in ([], [running, row(1, None, None, "failed")]):
+        front = rank("wine", rows_, 0.95, 0.1)
+        assert (front.rows, front.floor, front.best) == ((), None, None)
+        assert front.to_json()["rows"] == []
+        assert front.to_json()["floor_accuracy"] is None
+
+
+def test_trials_without_values_are_passed_over(
+    rows: Callable[..., list[TrialRow]],
+) -> None:
+    done = rows((0.9, 1.0, 1.0))
+    front = rank("wine", [*done, row(1, None, None, "stopped")], 0.95, 0.1)
+    assert [r.trial for r in front.rows] == [0]
+    with pytest.raises(ValueError, match="trial 1 is stopped: it has no values to score"):
+        finished(row(1, None, None, "stopped"), Floor(0.95, 0.9, 0.1))
+
+
+coarse = st.integers(0, 4).map(lambda number: number / 4)
+
+
+@settings(deadline=None)
+@given(
+    vectors=st.lists(st.tuples(coarse, coarse, coarse), min_size=1, max_size=12),
+    share=st.floats(0, 1),
+    majority=coarse,
+)
+def test_members_are_the_non_dominated_trials(
+    vectors: list[tuple[float, float, float]], share: float, majority: float
+) -> None:
+    reading = Reading(1.0, 1.0, 1.0, "modelled", "model", 0.0, 0.0)
+    outcome = Outcome(0.5, {"train": reading}, reading, 0.1, 1, 1, 1, 0.0, 1, None, "a")
+    front = rank(
+        "any", [row(n, vector, outcome) for n, vector in enumerate(vectors)], share, majority
+    )
+    losses = np.array(vectors) * [-1, 1, 1]
+    expected = set(np.flatnonzero(moocore.is_nondominated(losses, keep_weakly=True)))
+    assert {r.trial for r in front.rows} == expected
+    assert [r.rank for r in front.rows] == list(range(1, len(expected) + 1))
+    enough = share * max(accuracy for accuracy, _, _ in vectors)
+    order = [(not r.eligible, -r.green_score, r.trial) for r in front.rows]
+    assert order == sorted(order)
+    for r in front.rows:
+        assert r.eligible == (r.accuracy > majority and r.accuracy >= enough)
+        assert (r.accuracy, r.energy_kwh, r.co2_kg) == vectors[r.trial]
+
+
+def test_json_has_the_promised_keys(
+    rows: Callable[..., list[TrialRow]], make_outcome: Callable[..., Outcome]
+) -> None:
+    trials = rows((0.9, 4.0, 3.0), (0.4, 1.0, 0.1))
+    data = json.loads(json.dumps(rank("wine", trials, 0.95, 0.1).to_json(), allow_nan=False))
+    assert {key: value for key, value in data.items() if key != "rows"} == {
+        "study": "wine",
+        "objectives": ["accuracy", "energy_kwh", "co2_kg"],
+        "rank_by": "green_score",
+        "floor": 0.95,
+        "floor_accuracy": pytest.approx(0.855),
+    }
+    best, poor = data["rows"]
+    assert best == {
+        "rank": 1,
+        "trial": 0,
+        "accuracy": 0.9,
+        "energy_kwh": 4.0,
+        "co2_kg": 3.0,
+        "green_score": pytest.approx(30.0),
+        "eligible": True,
+        "reason": None,
+        "front_probability": None,
+        "tied_with_the_row_above": False,
+        "measurements": 1,
+        "candidate": candidate(0).to_json(),
+        "phases": {
+            "training_kwh": pytest.approx(1e-3),
+            "inference_joules": 1e-5,
+            "inference_low_joules": 0.5e-5,
+            "inference_high_joules": 2e-5,
+            "inference_spread": None,
+            "kind": "modelled",
+            "source": "model",
+            "latency_seconds": 0.002,
+            "batched": None,
+            "artefact_bytes": 4096,
+            "theoretical_bytes": 1000 * candidate(0).precision.bits / 8,
+            "max_error": None,
+            "agreement": None,
+            "floating_layers": 0,
+            "parameters": 1000,
+            "flops": 2000,
+            "pruned_ratio": 0.25,
+            "zeros": 0.0,
+            "compressed_bytes": None,
+            "peak_memory_bytes": None,
+            "making_kwh": {"train": pytest.approx(1e-3)},
+        },
+    }
+    assert (poor["eligible"], poor["reason"]) == (False, "below the floor of 85.5%")
+
+
+def test_json_has_no_infinity_for_a_model_that_emits_nothing(
+    rows: Callable[..., list[TrialRow]],
+) -> None:
+    front = rank("wine", rows((0.9, 4.0, 0.0), (0.95, 5.0, 1.0)), 0.5, 0.1)
+    assert front.rows[0].green_score == math.inf
+    told = json.loads(json.dumps(front.to_json(), allow_nan=False))["rows"]
+    assert [r["green_score"] for r in told] == [None, pytest.approx(95.0)]
+
+
+def test_unmetered_inference_is_told_as_unknown(make_outcome: Callable[..., Outcome]) -> None:
+    told = rank("wine", [row(0, (0.9, 1.0, 1.0), make_outcome(0.9, 1.0, None))], 0.95, 0.1)
+    phases: dict[str, Any] = told.to_json()["rows"][0]["phases"]
+    assert (phases["inference_joules"], phases["kind"]) == (None, "unavailable")
+    assert phases["training_kwh"] == pytest.approx(1.0)
+
+
+def test_training_is_the_sum_of_its_phases(make_outcome: Callable[..., Outcome]) -> None:
+    outcome = make_outcome(0.9, 1.0, 1e-5)
+    prune = replace(outcome.phases["train"], joules=0.5 * JOULES_PER_KWH)
+    outcome = replace(outcome, phases={**outcome.phases, "prune": prune})
+    told = rank("wine", [row(0, (0.9, 1.0, 1.0), outcome)], 0.95, 0.1).to_json()
+    phases = told["rows"][0]["phases"]
+    assert phases["training_kwh"] == pytest.approx(1.5)
+    assert phases["making_kwh"] == pytest.approx({"train": 1.0, "prune": 0.5})
+
+
+def test_baseline_is_the_most_accurate_untouched_one(
+    make_outcome: Callable[..., Outcome],
+) -> None:
+    def done(number: int, accuracy: float, energy: float, tried: Candidate) -> ScoredTrial:
+        outcome = make_outcome(accuracy, 1e-3, 1e-5)
+        trial = row(number, (accuracy, energy, 1.0), outcome, tried=tried)
+        return finished(trial, Floor(0.95, 1.0, 0.1))
+
+    one, two, three = candidate(1), candidate(2), candidate(3)
+    keys = [one.key, two.key, three.key]
+    quantized = replace(one, precision=Precision(8))
+    tries = [
+        done(0, 0.80, 1.0, one),
+        done(1, 0.90, 3.0, two),
+        done(2, 0.99, 0.1, quantized),
+        done(3, 0.90, 2.0, three),
+    ]
+    found = baseline_of(tries, keys)
+    assert found is not None
+    assert found.trial == 3  # as accurate as trial 1, for less energy
+    assert baseline_of(tries, [one.key]) == tries[0]
+    assert baseline_of(tries, [candidate(9).key]) is None
+    assert baseline_of([], keys) is None
+    assert found.rank == 0
+
+
+def test_hypervolume_is_measured_from_chance_at_the_price_of_the_dearest_baseline() -> None:
+    assert corners([(0.9, 4.0, 1.0), (0.95, 3.0, 2.0)], 0.25) == Corners(
+        worst=(0.25, 4.0, 2.0), best=(1.0, 0.0, 0.0)
+    )
+    assert corners([], 0.25) is None

@@ -1,0 +1,539 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from greenfront.errors import StudyFileError
+from greenfront.objectives.carbon.intensity import region_intensity, world_average
+from greenfront.objectives.tasks.settings import TaskSettings
+from greenfront.spaces.network_space import baseline_candidates
+from greenfront.studies.config.budget import Budget
+from greenfront.studies.config.facts import StudyFacts
+from greenfront.studies.config.study_file import StudyFile
+
+TASK = '[task]\nkind = "digits"\n'
+
+
+def read(folder: Path, text: str) -> StudyFile:
+    path = folder / "study.toml"
+    path.write_text(text, encoding="utf-8")
+    return StudyFile.read(path)
+
+
+def study(**sections: dict[str, Any]) -> StudyFile:
+    return StudyFile.from_stored({"task": {"kind": "digits"}, **sections})
+
+
+# --- what is read --------------------------------------------------------------------------------
+
+
+def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
+    assert read(tmp_path, TASK).to_json() == {
+        "study": {
+            **{"name": "study", "storage": "sqlite:///greenfront.db", "cache": ".greenfront"},
+            **{"seed": 0, "threads": 1},
+        },
+        "task": {
+            **{"kind": "digits", "path": None, "target": None, "drop_columns": []},
+            **{"image_size": None, "channels": None, "text_column": None},
+            **{"image_column": None, "subset": None, "eval_fraction": 1.0},
+            **{"validation_fraction": 0.2, "test_fraction": 0.2},
+        },
+        "space": {
+            **{"architectures": None, "pruning": [0.0, 0.8], "bits": [32, 16, 8]},
+            **{"pruning_scope": ["uniform"], "importance": ["magnitude"], "gradual": [False]},
+            **{"quantization_aware": [False], "sparsity": [0.0, 0.0]},
+            **{"temperature": None, "distillation_weight": [0.5, 0.9], "teacher": None},
+            "hidden_weight": [0.0, 0.0],
+        },
+        "training": {
+            **{"device": "auto", "epochs": 10, "fine_tune_epochs": 5, "patience": [3]},
+            **{"optimizer": ["adamw", "sgd"], "learning_rate": [0.001, 0.03]},
+            **{"batch_size": [32, 64, 128], "mixed_precision": "auto"},
+            **{"augmentation": ["none"], "layer_decay": [1.0], "compile": "never"},
+        },
+        "objectives": {
+            "predictions": 1_000_000.0,
+            "floor": 0.95,
+            "batch": 1,
+            "repeats": 3,
+            "torch_file": False,
+        },
+        "carbon": {
+            **{"region": None, "g_per_kwh": None, "pue": 1.0},
+            **{"trace": None, "factors": "life-cycle", "live": None, "zone": None},
+            **{"embodied": None, "embodied_kg_per_device_hour": 0.0, "device_threads": None},
+            **{"schedule": "now", "deadline_hours": None, "pause_above": None},
+            **{"replay_start": None, "replay_speed": 1.0},
+        },
+        "metering": {
+            **{"cpu": "auto", "dram": "auto", "gpu": "auto"},
+            **{"watts_per_thread": None, "watts_per_gb": None},
+            **{"idle_watts": None, "dram_idle_watts": None, "gpu_idle_watts": None},
+        },
+        "search": {"sampler": "nsga2", "population": None, "workers": 1},
+        "budget": {"trials": 40, "kwh": None, "co2_kg": None, "minutes": None},
+        "limits": {
+            **{"trial_minutes": 30.0, "memory_gb": None, "inference_joules": None},
+            **{"latency_seconds": None, "artefact_bytes": None},
+        },
+    }
+
+
+def test_single_values_stand_for_lists_and_ranges(tmp_path: Path) -> None:
+    file = read(
+        tmp_path,
+        TASK + '[space]\narchitectures = "mlp"\npruning = 0.5\nbits = 8\ntemperature = 4\n'
+        '[training]\npatience = 0\noptimizer = "sgd"\nlearning_rate = 0.01\nbatch_size = 2\n'
+        "mixed_precision = true\n",
+    )
+    assert file.space.architectures == ["mlp"]
+    assert (file.space.pruning, file.space.temperature) == ((0.5, 0.5), (4.0, 4.0))
+    assert (file.space.bits, file.training.patience) == ([8], [0])
+    assert (file.training.optimizer, file.training.batch_size) == (["sgd"], [2])
+    assert (file.training.learning_rate, file.training.mixed_precision) == ((0.01, 0.01), [True])
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("data.csv", "{folder}/data.csv"),
+        ("../data.csv", "{parent}/data.csv"),
+        ("/data/data.csv", "/data/data.csv"),
+    ],
+)
+def test_data_paths_are_relative_to_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str, expected: str
+) -> None:
+    folder = tmp_path / "studies"
+    folder.mkdir()
+    monkeypatch.chdir(tmp_path)
+    (folder / "study.toml").write_text(f'[task]\nkind = "csv"\npath = "{written}"\ntarget = "c"\n')
+    file = StudyFile.read(Path("studies/study.toml"))
+    assert file.task.path == expected.format(folder=folder.resolve(), parent=tmp_path.resolve())
+
+
+def test_sections_become_what_others_take(tmp_path: Path) -> None:
+    file = read(
+        tmp_path,
+        '[task]\nkind = "csv"\npath = "/d.csv"\ntarget = "c"\ndrop_columns = ["id"]\n'
+        "validation_fraction = 0.1\ntest_fraction = 0.3\n"
+        "[carbon]\ng_per_kwh = 56\npue = 1.5\nembodied_kg_per_device_hour = 0.01\n"
+        "[budget]\ntrials = 3\nkwh = 0.5\nco2_kg = 0.25\nminutes = 9\n",
+    )
+    assert file.task.settings() == TaskSettings(
+        "csv", "/d.csv", "c", 0.1, 0.3, drop_columns=("id",)
+    )
+    carbon = file.carbon.model()
+    assert (carbon.intensity.g_per_kwh, carbon.pue) == (56.0, 1.5)
+    assert carbon.embodied_kg_per_device_hour == 0.01
+    assert file.budget.limits() == Budget(3, 0.5, 0.25, 9.0)
+    images = study(task={"kind": "images", "path": "/d", "image_size": 16, "channels": 3})
+    assert images.task.settings() == TaskSettings("images", "/d", image_size=16, channels=3)
+
+
+def test_intensity_is_that_of_the_region_or_of_the_world() -> None:
+    assert study(carbon={"region": "fra"}).carbon.model().intensity == region_intensity("FRA")
+    assert study().carbon.model().intensity == world_average()
+
+
+# --- what is refused -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (TASK + "[budget]\ntrails = 3", "[budget] trails: unknown key: did you mean 'trials'?"),
+        (
+            TASK + "[metering]\nxyz = 3",
+            "[metering] xyz: unknown key: known here: cpu, dram, gpu, watts_per_thread, "
+            "watts_per_gb, idle_watts, dram_idle_watts, gpu_idle_watts",
+        ),
+        (TASK + "[studdy]", "[studdy]: unknown key: did you mean 'study'?"),
+        (
+            "xyz = 1\n" + TASK,
+            "[xyz]: unknown key: known here: study, task, space, training, objectives, carbon, "
+            "metering, search, budget, limits",
+        ),
+        ("[study]", "[task]: is missing: every study needs it"),
+        ("[task]\npath = 'x'", "[task] kind: is missing: every study needs it"),
+        (
+            TASK + "[carbon]\nregion = 'FRA'\ng_per_kwh = 56",
+            "[carbon]: give either region or g_per_kwh, not both, "
+            "not {'region': 'FRA', 'g_per_kwh': 56}",
+        ),
+    ],
+)
+def test_bad_keys_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(StudyFileError) as error:
+        read(tmp_path, text)
+    assert str(error.value) == f"{tmp_path}/study.toml: {message}"
+
+
+INTEGER, NUMBER, FINITE = "valid integer", "valid number", "finite number"
+LEAST, MOST = "greater than or equal to", "less than or equal to"
+TWICE, LOW_HIGH = "the same value stands in it twice", "give one number, or a low and a high end"
+
+
+@pytest.mark.parametrize(
+    ("section", "line", "rule", "shown"),
+    [
+        # Wrong types.
+        ("task", "target = 5", "valid string", "5"),
+        ("task", "drop_columns = 'id'", "valid list", "'id'"),
+        ("study", "seed = '7'", INTEGER, "'7'"),
+        ("training", "epochs = 1.0", INTEGER, "1.0"),
+        ("budget", "kwh = '1'", NUMBER, "'1'"),
+        ("objectives", "predictions = '1e6'", NUMBER, "'1e6'"),
+        ("space", "pruning = 'a'", LOW_HIGH, "'a'"),
+        ("space", "bits = ['8']", "32, 16, 8, 4 or 2", "'8'"),
+        ("training", "mixed_precision = 'yes'", "'auto'", "'yes'"),
+        # Booleans are no numbers.
+        ("study", "seed = true", INTEGER, "True"),
+        ("budget", "trials = true", INTEGER, "True"),
+        ("training", "batch_size = true", INTEGER, "True"),
+        ("budget", "kwh = true", NUMBER, "True"),
+        ("objectives", "predictions = true", NUMBER, "True"),
+        ("carbon", "pue = true", NUMBER, "True"),
+        ("space", "temperature = true", NUMBER, "True"),
+        ("space", "bits = true", "32, 16, 8, 4 or 2", "True"),
+        # Lists.
+        ("space", "architectures = []", "at least 1 item", "[]"),
+        ("space", "bits = []", "at least 1 item", "[]"),
+        ("training", "patience = []", "at least 1 item", "[]"),
+        ("training", "optimizer = []", "at least 1 item", "[]"),
+        ("training", "batch_size = []", "at least 1 item", "[]"),
+        ("training", "mixed_precision = []", "at least 1 item", "[]"),
+        ("space", "architectures = ['mlp', 'mlp']", TWICE, "['mlp', 'mlp']"),
+        ("space", "bits = [8, 8]", TWICE, "[8, 8]"),
+        ("training", "patience = [1, 1]", TWICE, "[1, 1]"),
+        ("training", "batch_size = [2, 2]", TWICE, "[2, 2]"),
+        # Ranges.
+        ("space", "pruning = [0.5, 0.1]", "low end 0.5 is above the high end 0.1", "[0.5, 0.1]"),
+        ("space", "temperature = [8.0, 2.5]", "end 8 is above the high end 2.5", "[8.0, 2.5]"),
+        ("space", "distillation_weight = [0.9, 0.5]", "end 0.9 is above", "[0.9, 0.5]"),
+        ("training", "learning_rate = [0.1, 0.01]", "end 0.1 is above", "[0.1, 0.01]"),
+        ("space", "pruning = [0.5]", LOW_HIGH, "[0.5]"),
+        ("space", "pruning = [0.1, 0.2, 0.3]", LOW_HIGH, "[0.1, 0.2, 0.3]"),
+        # Out of range.
+        ("study", "seed = -1", f"{LEAST} 0", "-1"),
+        ("study", "seed = 2147483648", "less than 2147483648", "2147483648"),
+        ("study", "threads = 0", f"{LEAST} 1", "0"),
+        ("study", "name = 'a b'", "letters, digits, '.', '-' and '_' only", "'a b'"),
+        ("study", "name = ''", "at least 1 character", "''"),
+        ("task", "validation_fraction = 1.0", "less than 1", "1.0"),
+        ("task", "test_fraction = 0.0", "greater than 0", "0.0"),
+        ("task", "channels = 2", "1 or 3", "2"),
+        ("task", "image_size = 3", f"{LEAST} 4", "3"),
+        ("space", "pruning = 1.0", f"{MOST} 0.95", "1.0"),
+        ("space", "pruning = [-0.1, 0.5]", f"{LEAST} 0", "-0.1"),
+        ("space", "temperature = 0.5", f"{LEAST} 1", "0.5"),
+        ("space", "distillation_weight = 0.0", "greater than 0", "0.0"),
+        ("training", "epochs = 0", f"{LEAST} 1", "0"),
+        ("training", "fine_tune_epochs = 0", f"{LEAST} 1", "0"),
+        ("training", "patience = -1", f"{LEAST} 0", "-1"),
+        ("training", "learning_rate = 0.0", "greater than 0", "0.0"),
+        ("training", "batch_size = [64, 1]", f"{LEAST} 2", "1"),
+        ("objectives", "predictions = -1.0", f"{LEAST} 0", "-1.0"),
+        ("objectives", "floor = 1.5", f"{MOST} 1", "1.5"),
+        ("objectives", "batch = 0", f"{LEAST} 1", "0"),
+        ("carbon", "g_per_kwh = -1.0", f"{LEAST} 0", "-1.0"),
+        ("carbon", "pue = 0.9", f"{LEAST} 1", "0.9"),
+        ("carbon", "embodied_kg_per_device_hour = -1.0", f"{LEAST} 0", "-1.0"),
+        ("metering", "watts_per_thread = 0.0", "greater than 0", "0.0"),
+        ("metering", "watts_per_gb = 0.0", "greater than 0", "0.0"),
+        ("metering", "idle_watts = -1.0", f"{LEAST} 0", "-1.0"),
+        ("search", "workers = 0", f"{LEAST} 1", "0"),
+        ("search", "population = 3", f"{LEAST} 4", "3"),
+        ("budget", "trials = 0", f"{LEAST} 1", "0"),
+        ("budget", "kwh = 0.0", "greater than 0", "0.0"),
+        ("limits", "memory_gb = -4.0", "greater than 0", "-4.0"),
+        # No numbers at all.
+        ("budget", "kwh = nan", FINITE, "nan"),
+        ("budget", "co2_kg = inf", FINITE, "inf"),
+        ("budget", "minutes = inf", FINITE, "inf"),
+        ("limits", "trial_minutes = nan", FINITE, "nan"),
+        ("objectives", "predictions = nan", MOST, "nan"),
+        ("objectives", "predictions = inf", MOST, "inf"),
+        ("objectives", "floor = nan", f"{MOST} 1", "nan"),
+        ("carbon", "g_per_kwh = inf", MOST, "inf"),
+        ("carbon", "pue = nan", f"{MOST} 10", "nan"),
+        ("space", "pruning = nan", f"{MOST} 0.95", "nan"),
+        # Unknown names.
+        ("space", "architectures = ['mpl']", "'mpl' is unknown (did you mean 'mlp'?)", "['mpl']"),
+        ("space", "teacher = 'me'", "'me' is unknown: take one of mlp, cnn", "'me'"),
+        ("search", "sampler = 'nsga'", "'nsga2', 'nsga3', 'tpe', 'gp' or 'random'", "'nsga'"),
+        ("training", "device = 'gpu'", "'auto', 'cpu' or 'cuda'", "'gpu'"),
+        ("training", "optimizer = 'adam'", "'adamw' or 'sgd'", "'adam'"),
+        ("carbon", "region = 'Frence'", "did you mean France (FRA)", "'Frence'"),
+    ],
+)
+def test_bad_values_are_refused_by_file_key_rule_and_value(
+    tmp_path: Path, section: str, line: str, rule: str, shown: str
+) -> None:
+    text = TASK + line if section == "task" else f"{TASK}[{section}]\n{line}"
+    with pytest.raises(StudyFileError) as error:
+        read(tmp_path, text)
+    start = f"{tmp_path}/study.toml: [{section}] {line.split()[0]}: "
+    told = str(error.value).splitlines()
+    for one in told:
+        assert one.startswith(start)
+        said = one.removeprefix(start)
+        assert said[0].islower()
+        assert not said.startswith(line.split()[0])
+        assert ".," not in said
+    assert any(rule in one and one.endswith(f", not {shown}") for one in told), told
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("task = 'digits'", "[task]: must be a table: write [task], then kind = …, not 'digits'"),
+        (
+            f"budget = 3\n{TASK}",
+            "[budget]: must be a table: write [budget], then trials = …, not 3",
+        ),
+        (
+            f"carbon = []\n{TASK}",
+            "[carbon]: must be a table: write [carbon], then region = …, not []",
+        ),
+    ],
+)
+def test_a_section_is_a_table(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(StudyFileError) as error:
+        read(tmp_path, text)
+    assert str(error.value) == f"{tmp_path}/study.toml: {message}"
+
+
+def test_every_broken_rule_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StudyFileError) as error:
+        read(tmp_path, TASK + "[study]\nseed = -1\nthreads = 0\n[budget]\ntrials = 0\n")
+    assert [line.split(": ")[1] for line in str(error.value).splitlines()] == [
+        *("[study] seed", "[study] threads", "[budget] trials")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[task\nkind = 1", r"study.toml' is not TOML: .*line 1"),
+        (b"[task]\nkind = 'a'\nkind = 'b'", r"study.toml' is not TOML: .*overwrite"),
+        (b"\xff\xfe", r"study.toml' is not TOML: .*decode"),
+        (None, r"study.toml' does not exist: make one with greenfront init"),
+    ],
+)
+def test_files_that_cannot_be_read(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "study.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(StudyFileError, match=message):
+        StudyFile.read(path)
+
+
+def test_a_folder_is_no_study_file(tmp_path: Path) -> None:
+    with pytest.raises(StudyFileError, match=r"cannot be read: Is a directory"):
+        StudyFile.read(tmp_path)
+
+
+# --- what is kept --------------------------------------------------------------------------------
+
+RICH: dict[str, dict[str, Any]] = {
+    "study": {"name": "wine", "seed": 7, "storage": "sqlite:///w.db", "threads": 2},
+    "task": {"kind": "csv", "path": "/wine.csv", "target": "class", "drop_columns": ["id"]},
+    "space": {"architectures": ["mlp"], "pruning": 0.5, "bits": 8, "temperature": [1, 8]},
+    "training": {"patience": [0, 3], "mixed_precision": [False, True]},
+    "carbon": {"region": "FRA", "pue": 1.2},
+    "budget": {"trials": None, "kwh": 0.05},
+    "limits": {"latency_seconds": 0.001},
+}
+
+
+@pytest.mark.parametrize("data", [{"task": {"kind": "digits"}}, RICH])
+def test_what_is_stored_comes_back(data: dict[str, Any]) -> None:
+    file = StudyFile.from_stored(data)
+    again = StudyFile.from_stored(json.loads(json.dumps(file.to_json(), allow_nan=False)))
+    assert again == file
+    assert again.identity("f00d") == file.identity("f00d")
+
+
+def test_a_configuration_of_another_version_is_refused() -> None:
+    stored = study().to_json()
+    stored["search"]["islands"] = 4
+    with pytest.raises(StudyFileError, match=r"^the stored configuration: \[search\] islands: unk"):
+        StudyFile.from_stored(stored)
+
+
+def changed(section: str, key: str, value: Any) -> StudyFile:
+    data = StudyFile.from_stored(RICH).to_json()
+    assert data[section][key] != value
+    data[section][key] = value
+    return StudyFile.from_stored(data)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("study", "storage", "sqlite:///other.db"),
+        ("study", "cache", "elsewhere"),
+        ("task", "path", "/moved/wine.csv"),
+        ("search", "workers", 4),
+        ("budget", "trials", 99),
+        ("budget", "kwh", 9.0),
+        ("budget", "co2_kg", 9.0),
+        ("budget", "minutes", 9.0),
+        ("limits", "trial_minutes", 5.0),
+        ("limits", "memory_gb", 4.0),
+    ],
+)
+def test_identity_survives_what_may_change(section: str, key: str, value: Any) -> None:
+    assert changed(section, key, value).identity("f00d") == StudyFile.from_stored(RICH).identity(
+        "f00d"
+    )
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("study", "name", "other"),
+        ("study", "seed", 8),
+        ("task", "target", "colour"),
+        ("task", "drop_columns", []),
+        ("task", "test_fraction", 0.3),
+        ("space", "architectures", None),
+        ("space", "pruning", [0.0, 0.5]),
+        ("space", "bits", [8, 16]),
+        ("space", "temperature", None),
+        ("training", "epochs", 11),
+        ("training", "device", "cpu"),
+        ("objectives", "predictions", 5.0),
+        ("objectives", "floor", 0.5),
+        ("carbon", "region", "DEU"),
+        ("carbon", "pue", 1.3),
+        ("metering", "watts_per_thread", 4.0),
+        ("metering", "dram", "model"),
+        ("search", "sampler", "random"),
+        ("limits", "latency_seconds", 0.002),
+        ("limits", "inference_joules", 1.0),
+    ],
+)
+def test_identity_changes_with_what_decides_results(section: str, key: str, value: Any) -> None:
+    assert changed(section, key, value).identity("f00d") != StudyFile.from_stored(RICH).identity(
+        "f00d"
+    )
+
+
+def test_identity_changes_with_the_data() -> None:
+    assert study().identity("f00d") != study().identity("beef")
+
+
+def test_the_command_line_changes_what_it_names() -> None:
+    file = StudyFile.from_stored(RICH)
+    assert file.changed() == file
+    other = file.changed(trials=5, kwh=0.5, minutes=2, workers=3, storage="sqlite:///x.db")
+    expected = file.to_json()
+    expected["budget"] |= {"trials": 5, "kwh": 0.5, "minutes": 2.0}
+    expected["search"]["workers"] = 3
+    expected["study"]["storage"] = "sqlite:///x.db"
+    assert other.to_json() == expected
+    assert file == StudyFile.from_stored(RICH)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"trials": 0}, r"^the command line: \[budget\] trials: .* or equal to 1, not 0$"),
+        ({"workers": 65}, r"^the command line: \[search\] workers: .* or equal to 64, not 65$"),
+        ({"kwh": float("inf")}, r"^the command line: \[budget\] kwh: .* finite number, not inf$"),
+    ],
+)
+def test_the_command_line_keeps_the_rules(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(StudyFileError, match=message):
+        study().changed(**change)
+
+
+# --- what it means on given data -----------------------------------------------------------------
+
+
+def test_options_carry_every_setting_over(image_facts: StudyFacts) -> None:
+    file = study(
+        space={
+            **{"architectures": ["cnn"], "pruning": [0.1, 0.3], "bits": [8, 32]},
+            **{"temperature": [2, 3], "distillation_weight": [0.6, 0.7]},
+        },
+        training={
+            **{"optimizer": ["sgd"], "learning_rate": [0.01, 0.02], "batch_size": [16]},
+            **{"patience": [1, 2], "epochs": 3, "fine_tune_epochs": 4},
+        },
+    )
+    options = file.options(replace(image_facts, device="cuda"))
+    assert (options.architectures, options.pruning, options.bits) == (("cnn",), (0.1, 0.3), (8, 32))
+    assert (options.temperature, options.distillation_weight) == ((2.0, 3.0), (0.6, 0.7))
+    assert (options.optimizers, options.learning_rate) == (("sgd",), (0.01, 0.02))
+    assert (options.batch_sizes, options.patience) == ((16,), (1, 2))
+    assert (options.epochs, options.fine_tune_epochs, options.device) == (3, 4, "cuda")
+
+
+def test_all_families_that_fit_the_data_by_default(
+    image_facts: StudyFacts, table_facts: StudyFacts
+) -> None:
+    assert study().options(image_facts).architectures == ("mlp", "cnn")
+    assert study().options(table_facts).architectures == ("mlp",)
+
+
+def test_a_family_that_does_not_fit_is_refused(table_facts: StudyFacts) -> None:
+    file = study(space={"architectures": ["mlp", "cnn"]})
+    for use in (file.options, file.baseline_keys):
+        with pytest.raises(StudyFileError) as error:
+            use(table_facts)
+        assert str(error.value) == (
+            "[space] architectures: 'cnn' does not fit task 'wine' with inputs of shape [13]: it "
+            "needs images [channels, height, width]; leave it out"
+        )
+
+
+@pytest.mark.parametrize(
+    ("setting", "gains", "expected"),
+    [
+        ("auto", False, (False,)),
+        ("auto", True, (False, True)),
+        ([True], False, (True,)),
+        ([False], True, (False,)),
+        ([True, False], False, (True, False)),
+    ],
+)
+def test_mixed_precision_is_searched_where_it_gains(
+    image_facts: StudyFacts, setting: Any, gains: bool, expected: tuple[bool, ...]
+) -> None:
+    file = study(training={"mixed_precision": setting})
+    options = file.options(replace(image_facts, mixed_precision=gains))
+    assert options.mixed_precision == expected
+
+
+def test_the_teacher_is_an_untouched_baseline(image_facts: StudyFacts) -> None:
+    def teacher(**space: Any) -> str | None:
+        chosen = study(space=space).teacher(image_facts)
+        assert chosen is None or chosen.untouched
+        return chosen and chosen.architecture.family
+
+    distilled = {"temperature": [1.0, 8.0]}
+    assert teacher() is None
+    assert teacher(teacher="mlp") is None
+    assert teacher(**distilled) == "cnn"
+    assert teacher(**distilled, architectures=["cnn", "mlp"]) == "mlp"
+    assert teacher(**distilled, teacher="mlp") == "mlp"
+    with pytest.raises(StudyFileError, match=r"\[space\] teacher: 'cnn' is not among .*: add it"):
+        teacher(**distilled, architectures=["mlp"], teacher="cnn")
+
+
+def test_baseline_keys_are_those_of_the_families(image_facts: StudyFacts) -> None:
+    file = study(space={"temperature": [1.0, 8.0]})
+    baselines = baseline_candidates(file.options(image_facts))
+    assert [b.architecture.family for b in baselines] == ["mlp", "cnn"]
+    assert file.baseline_keys(image_facts) == [b.key for b in baselines]
+    teacher = file.teacher(image_facts)
+    assert teacher is not None
+    assert teacher.key == file.baseline_keys(image_facts)[-1]

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+import sqlalchemy as sa
+
+from greenfront.studies.store import runs
+from greenfront.studies.store.runs import (
+    HEARTBEAT_SECONDS,
+    SILENCE_SECONDS,
+    Run,
+    active_minutes,
+    dead_runs,
+    living_runs,
+)
+from greenfront.studies.store.storage import Storage, runs_table
+
+STUDY = 1
+NOW = 1_000_000.0
+
+
+def at(monkeypatch: pytest.MonkeyPatch, moment: float) -> None:
+    monkeypatch.setattr(runs, "time", SimpleNamespace(time=lambda: moment))
+
+
+def row(storage: Storage, run_id: str, **values: object) -> None:
+    """Writes down a run of another host that began at 0."""
+    usual = {
+        "study_id": STUDY,
+        "host": "elsewhere/1",
+        "pid": os.getpid(),
+        "pid_started_at": psutil.Process().create_time(),
+        "started_at": 0.0,
+        "heartbeat_at": 0.0,
+    }
+    with storage.writing() as connection:
+        connection.execute(sa.insert(runs_table).values(run_id=run_id, **{**usual, **values}))
+
+
+def stored(storage: Storage, run_id: str) -> sa.Row[tuple[object, ...]]:
+    with storage.reading() as connection:
+        return connection.execute(sa.select(runs_table).where(runs_table.c.run_id == run_id)).one()
+
+
+@pytest.fixture
+def other_process(
+    storage_url: str, storage: Storage, script: Path
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process that has signed in, and its run."""
+    command = [sys.executable, str(script), "run", storage_url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process, process.stdout.readline().strip()
+        process.kill()
+
+
+def test_a_run_from_beginning_to_end(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    at(monkeypatch, NOW)
+    run = Run.begin(storage, STUDY)
+    other = Run.begin(storage, STUDY)
+    assert run.run_id != other.run_id
+    assert sorted(living_runs(storage, STUDY)) == sorted([run.run_id, other.run_id])
+    assert dead_runs(storage, STUDY) == []
+    begun = stored(storage, run.run_id)
+    assert (begun.started_at, begun.heartbeat_at, begun.ended_at) == (NOW, NOW, None)
+    assert begun.pid == os.getpid()
+
+    at(monkeypatch, NOW + 5)
+    run.beat()
+    beaten = stored(storage, run.run_id)
+    assert (beaten.started_at, beaten.heartbeat_at, beaten.ended_at) == (NOW, NOW + 5, None)
+
+    at(monkeypatch, NOW + 7)
+    run.end()
+    ended = stored(storage, run.run_id)
+    assert (ended.heartbeat_at, ended.ended_at) == (NOW + 7, NOW + 7)
+    assert stored(storage, other.run_id).heartbeat_at == NOW
+    assert (living_runs(storage, STUDY), dead_runs(storage, STUDY)) == (
+        [other.run_id],
+        [run.run_id],
+    )
+
+
+def test_runs_of_other_studies_are_not_counted(storage: Storage) -> None:
+    run = Run.begin(storage, STUDY)
+    assert living_runs(storage, STUDY + 1) == dead_runs(storage, STUDY + 1) == []
+    assert active_minutes(storage, STUDY + 1) == 0
+    run.end()
+
+
+def test_a_killed_process_is_dead_at_once(
+    storage: Storage, other_process: tuple[subprocess.Popen[str], str]
+) -> None:
+    process, run_id = other_process
+    assert living_runs(storage, STUDY) == [run_id]
+    process.kill()
+    # Nobody has waited for it yet: its number is still taken.
+    while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    assert dead_runs(storage, STUDY) == [run_id]
+    process.wait()
+    assert dead_runs(storage, STUDY) == [run_id]
+    assert living_runs(storage, STUDY) == []
+
+
+def test_a_silent_process_of_this_host_is_alive_while_it_exists(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run.begin(storage, STUDY)
+    at(monkeypatch, time.time() + 100 * SILENCE_SECONDS)
+    assert living_runs(storage, STUDY) == [run.run_id]
+
+
+def test_a_number_that_was_given_away_again_is_another_process(storage: Storage) -> None:
+    run = Run.begin(storage, STUDY)
+    with storage.writing() as connection:
+        connection.execute(
+            sa.update(runs_table).values(pid_started_at=runs_table.c.pid_started_at - 2)
+        )
+    assert dead_runs(storage, STUDY) == [run.run_id]
+
+
+def test_a_run_of_another_host_is_dead_after_silence_only(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(monkeypatch, NOW)
+    row(storage, "loud", heartbeat_at=NOW - SILENCE_SECONDS + 1)
+    row(storage, "silent", heartbeat_at=NOW - SILENCE_SECONDS - 1)
+    row(storage, "over", heartbeat_at=NOW, ended_at=NOW)
+    # Its number means nothing here.
+    row(storage, "stranger", heartbeat_at=NOW, pid=2**22 + 1, pid_started_at=0.0)
+    assert sorted(living_runs(storage, STUDY)) == ["loud", "stranger"]
+    assert sorted(dead_runs(storage, STUDY)) == ["over", "silent"]
+
+
+def test_another_boot_of_this_host_is_another_host(storage: Storage) -> None:
+    run = Run.begin(storage, STUDY)
+    host = str(stored(storage, run.run_id).host)
+    name, boot = host.split("/")
+    assert name == platform.node()
+    known = Path("/proc/sys/kernel/random/boot_id")
+    assert not known.exists() or boot == known.read_text().strip()
+    row(storage, "before", host=f"{name}/not-{boot}")
+    assert dead_runs(storage, STUDY) == ["before"]
+
+
+def test_heartbeats_are_frequent_enough() -> None:
+    assert 3 * HEARTBEAT_SECONDS < SILENCE_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("spans", "minutes"),
+    [
+        ([], 0),
+        ([(0, 60)], 1),
+        ([(0, 60), (30, 120), (180, 240)], 3),
+        ([(0, 600), (60, 120), (90, 300)], 10),
+        ([(60, 120), (0, 60)], 2),
+        ([(0, 60), (0, 60)], 1),
+        ([(0, 0), (60, 60)], 0),
+    ],
+)
+def test_minutes_count_once_where_runs_overlap(
+    storage: Storage, spans: list[tuple[float, float]], minutes: float
+) -> None:
+    for index, (start, end) in enumerate(spans):
+        row(storage, f"run-{index}", started_at=start, heartbeat_at=end, ended_at=end)
+    assert active_minutes(storage, STUDY) == pytest.approx(minutes)
+
+
+def test_a_dead_run_counts_until_it_was_heard_and_a_living_one_until_now(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(monkeypatch, NOW)
+    row(storage, "dead", started_at=NOW - 900, heartbeat_at=NOW - 600)
+    assert active_minutes(storage, STUDY) == pytest.approx(5)
+    row(storage, "alive", started_at=NOW - 120, heartbeat_at=NOW - 30)
+    assert active_minutes(storage, STUDY) == pytest.approx(5 + 2)
