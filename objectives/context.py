@@ -17,10 +17,9 @@ from typing import Protocol
 
 from greenfront.errors import GreenfrontError
 from greenfront.objectives.metering.instruments import Instruments
-from greenfront.objectives.metering.meter import Component
 from greenfront.objectives.metering.stopwatch import CARRIED, Stopwatch
 from greenfront.objectives.outcome import Sizing
-from greenfront.objectives.readings import Reading, total
+from greenfront.objectives.readings import Component, Reading, total
 
 __all__ = ["Frames", "LocalContext", "StageContext", "Window", "synchronize"]
 

@@ -6,9 +6,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
-__all__ = ["JOULES_PER_KWH", "Kind", "Reading", "total"]
+__all__ = ["JOULES_PER_KWH", "Component", "Kind", "Reading", "total"]
 
 JOULES_PER_KWH = 3.6e6
+
+Component = Literal["cpu", "gpu", "dram"]
+"""What draws energy and is metered by itself."""
 
 Kind = Literal["measured", "modelled", "unavailable"]
 """How a number of joules was come by: a counter, a model, or not at all."""

@@ -15,6 +15,7 @@ from greenfront.objectives.readings import JOULES_PER_KWH
 __all__ = [
     "OBJECTIVES",
     "Floor",
+    "Scoring",
     "break_even_predictions",
     "co2_kg",
     "energy_kwh",
@@ -69,6 +70,23 @@ def values_of(
     """The values of :data:`OBJECTIVES`; ``None`` where energy was not metered."""
     energy, co2 = energy_kwh(outcome, predictions), co2_kg(outcome, predictions, carbon)
     return None if energy is None or co2 is None else (outcome.accuracy, energy, co2)
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """All that turns readings into objectives.
+
+    Attributes:
+        predictions: How often the model will be used.
+        carbon: Where the energy comes from.
+    """
+
+    predictions: float
+    carbon: CarbonModel
+
+    def values(self, outcome: Outcome) -> tuple[float, float, float] | None:
+        """Accuracy, kWh and kg of CO₂; ``None`` where energy was not metered."""
+        return values_of(outcome, self.predictions, self.carbon)
 
 
 def green_score(accuracy: float, co2: float) -> float:

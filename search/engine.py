@@ -22,12 +22,11 @@ import numpy as np
 import optuna
 import sqlalchemy as sa
 
-from greenfront.errors import SearchAborted, TrialFailed, TrialStopped
+from greenfront.errors import Interrupted, SearchAborted, TrialFailed, TrialStopped
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.stopwatch import Stopwatch
 from greenfront.search.archive import Archive
 from greenfront.search.electricity.scheduler import CarbonScheduler
-from greenfront.search.interruption import Interrupted
 from greenfront.search.problem import Evaluation, Problem
 from greenfront.search.progress_estimator import ProgressEstimator
 from greenfront.search.recovery import adopt_dead_runs, drop_unclaimed, tell

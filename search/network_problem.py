@@ -11,9 +11,8 @@ from typing import Self
 
 from greenfront.errors import SearchAborted, TrialFailed
 from greenfront.objectives.metering.instruments import Instruments, require_device
-from greenfront.objectives.metering.meter import Component
 from greenfront.objectives.outcome import Outcome, Repeat, Sizing
-from greenfront.objectives.readings import Reading
+from greenfront.objectives.readings import Component, Reading
 from greenfront.objectives.scores import OBJECTIVES, least_energy_kwh, values_of
 from greenfront.search.evaluator.process import CallHooks, Evaluator, EvaluatorSettings
 from greenfront.search.problem import Attempt, Evaluation, Objective, Problem

@@ -13,9 +13,8 @@ import numpy as np
 
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.metering.instruments import open_instruments
-from greenfront.objectives.metering.meter import Component
 from greenfront.objectives.outcome import Sizing
-from greenfront.objectives.readings import JOULES_PER_KWH, Reading, total
+from greenfront.objectives.readings import JOULES_PER_KWH, Component, Reading, total
 from greenfront.search.electricity.intensity import IntensityProvider
 from greenfront.search.electricity.schedule_forecast import ScheduleForecast, schedule_forecast
 from greenfront.search.evaluator.process import CallHooks, Evaluator

@@ -16,8 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from greenfront.objectives.metering.meter import Component
-from greenfront.objectives.readings import Reading
+from greenfront.objectives.readings import Component, Reading
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import Choice, SearchSpace, stable_hash
 from greenfront.studies.analysis.volume import Corners, seen_corners

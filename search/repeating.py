@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from greenfront.errors import TrialFailed
-from greenfront.objectives.metering.meter import Component
-from greenfront.objectives.readings import Reading
+from greenfront.objectives.readings import Component, Reading
 from greenfront.search.evaluator.process import CallHooks
 from greenfront.search.network_problem import NetworkProblem
 from greenfront.search.status import Observer

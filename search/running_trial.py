@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from greenfront.objectives.metering.meter import Component
 from greenfront.objectives.metering.stopwatch import CARRIED
-from greenfront.objectives.readings import JOULES_PER_KWH, Reading
+from greenfront.objectives.readings import JOULES_PER_KWH, Component, Reading
 from greenfront.studies.store.ledger import Ledger
 
 __all__ = ["RunningAttempt", "Searching", "resolved"]

@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 
 from greenfront.errors import UsageError
-from greenfront.objectives.metering.meter import Component
+from greenfront.objectives.readings import Component
 
 __all__ = ["DEVICES", "LIFE_HOURS", "Embodied", "embodied_default"]
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from greenfront.errors import UsageError
 from greenfront.objectives.carbon.intensity import Intensity
-from greenfront.objectives.metering.meter import Component
-from greenfront.objectives.readings import Reading
+from greenfront.objectives.readings import Component, Reading
 
 __all__ = ["CarbonModel"]
 

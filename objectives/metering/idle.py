@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from greenfront.errors import MeterError
-from greenfront.objectives.metering.meter import Component, IdlePower, Meter, Snapshot
+from greenfront.objectives.metering.meter import IdlePower, Meter, Snapshot
 from greenfront.objectives.metering.nvml import CardMeter
 from greenfront.objectives.metering.process_tree import machine_cpu_seconds, tree_cpu_seconds
 from greenfront.objectives.metering.windows import RESTARTED
+from greenfront.objectives.readings import Component
 
 __all__ = ["IDLE_SECONDS", "measure_idle", "stated_idle"]
 

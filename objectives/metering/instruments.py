@@ -10,12 +10,12 @@ from greenfront.objectives.metering.codecarbon import CodeCarbonMeter
 from greenfront.objectives.metering.cpu_model import CpuModelMeter, best_watts, describe_cpu
 from greenfront.objectives.metering.dram_model import DramModelMeter
 from greenfront.objectives.metering.idle import IDLE_SECONDS, measure_idle, stated_idle
-from greenfront.objectives.metering.meter import Component, IdlePower, Meter, Snapshot
+from greenfront.objectives.metering.meter import IdlePower, Meter, Snapshot
 from greenfront.objectives.metering.nvml import CardMeter, NvmlMeter, NvmlPowerMeter
 from greenfront.objectives.metering.process_tree import tree_cpu_seconds
 from greenfront.objectives.metering.rapl import RaplMeter
 from greenfront.objectives.metering.settings import MeteringSettings
-from greenfront.objectives.readings import Reading
+from greenfront.objectives.readings import Component, Reading
 
 __all__ = [
     "Instruments",

@@ -22,13 +22,10 @@ from __future__ import annotations
 import abc
 import math
 from dataclasses import dataclass
-from typing import Literal
 
-from greenfront.objectives.readings import Kind, Reading
+from greenfront.objectives.readings import Component, Kind, Reading
 
-__all__ = ["Component", "IdlePower", "Meter", "Slowdown", "Snapshot"]
-
-Component = Literal["cpu", "gpu", "dram"]
+__all__ = ["IdlePower", "Meter", "Slowdown", "Snapshot"]
 
 
 @dataclass(frozen=True, slots=True)

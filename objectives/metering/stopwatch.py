@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from greenfront.objectives.metering.instruments import Instruments
-from greenfront.objectives.metering.meter import Component, Meter
-from greenfront.objectives.readings import Reading
+from greenfront.objectives.metering.meter import Meter
+from greenfront.objectives.readings import Component, Reading
 
 __all__ = ["CARRIED", "Stopwatch"]
 

@@ -10,8 +10,8 @@ from greenfront.objectives.metering.cpu_model import CpuModelMeter, WattsPerThre
 from greenfront.objectives.metering.dram_model import DramModelMeter
 from greenfront.objectives.metering.idle import measure_idle
 from greenfront.objectives.metering.instruments import nvml, rapl
-from greenfront.objectives.metering.meter import Component, IdlePower, Meter
-from greenfront.objectives.readings import Kind
+from greenfront.objectives.metering.meter import IdlePower, Meter
+from greenfront.objectives.readings import Component, Kind
 
 __all__ = ["ComponentStatus", "survey"]
 

@@ -16,15 +16,15 @@ import torch
 from onnxruntime import InferenceSession
 
 from greenfront.objectives.context import StageContext
-from greenfront.objectives.outcome import Batched, Outcome, Repeat, Sizing
-from greenfront.objectives.pipeline.chain import Chain
-from greenfront.objectives.pipeline.exporting import MODEL
-from greenfront.objectives.pipeline.lineage import LineageStore
-from greenfront.objectives.pipeline.memory import (
+from greenfront.objectives.memory import (
     peak_memory_bytes,
     release_memory,
     reset_peak_memory,
 )
+from greenfront.objectives.outcome import Batched, Outcome, Repeat, Sizing
+from greenfront.objectives.pipeline.chain import Chain
+from greenfront.objectives.pipeline.exporting import MODEL
+from greenfront.objectives.pipeline.lineage import LineageStore
 from greenfront.objectives.pipeline.model_factory import ModelFactory
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.evaluate import (

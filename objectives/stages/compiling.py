@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from greenfront.objectives.pipeline.memory import is_out_of_memory
+from greenfront.objectives.memory import is_out_of_memory
 
 __all__ = ["CompileChoice", "Forward", "measure_compiling", "measure_step"]
 

@@ -16,9 +16,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from greenfront.objectives.context import StageContext, Window
-from greenfront.objectives.metering.meter import Component
 from greenfront.objectives.metering.throttle import cooldown_seconds
-from greenfront.objectives.readings import Reading, total
+from greenfront.objectives.readings import Component, Reading, total
 from greenfront.objectives.stages.examples import trimmed
 from greenfront.objectives.stages.export import INPUT, OUTPUT, is_packed
 from greenfront.objectives.tasks.task import Labelled

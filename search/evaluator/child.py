@@ -21,8 +21,8 @@ from typing import Any
 
 from greenfront.errors import TrialFailed, TrialStopped, UsageError
 from greenfront.objectives.context import StageContext, Window, synchronize
+from greenfront.objectives.memory import is_out_of_memory
 from greenfront.objectives.outcome import Sizing
-from greenfront.objectives.pipeline.memory import is_out_of_memory
 from greenfront.objectives.readings import Reading
 from greenfront.search.evaluator.channel import Channel, Message
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 
 from greenfront.errors import MeterError
 from greenfront.objectives.context import Frames
-from greenfront.objectives.metering.meter import Component
 from greenfront.objectives.metering.stopwatch import CARRIED, Stopwatch
-from greenfront.objectives.readings import Reading
+from greenfront.objectives.readings import Component, Reading
 from greenfront.studies.store.ledger import WAITING
 
 __all__ = ["Charge", "PhaseMeter"]

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from greenfront.errors import MeterError, TrialFailed, TrialStopped, UsageError
+from greenfront.errors import Interrupted, MeterError, TrialFailed, TrialStopped, UsageError
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.lease import GpuLease
 from greenfront.objectives.metering.process_tree import tree_rss_bytes
@@ -23,7 +23,6 @@ from greenfront.objectives.metering.stopwatch import Stopwatch
 from greenfront.objectives.outcome import Sizing
 from greenfront.search.evaluator.channel import Channel, Message
 from greenfront.search.evaluator.phases import Charge, PhaseMeter
-from greenfront.search.interruption import Interrupted
 
 __all__ = ["CallHooks", "Evaluator", "EvaluatorSettings"]
 

@@ -9,6 +9,7 @@
     ├── MeterError              an instrument is missing, or differs from the pinned one
     ├── TrialFailed             one trial failed; the study goes on
     ├── TrialStopped            one trial was ended early on purpose; the study goes on
+    ├── Interrupted             the user wants to stop; the trial is queued again
     └── SearchAborted           the study cannot go on
 
 Every message names the thing, the rule it breaks, the value given and the way out.
@@ -19,6 +20,7 @@ from __future__ import annotations
 __all__ = [
     "DataError",
     "GreenfrontError",
+    "Interrupted",
     "MeterError",
     "SearchAborted",
     "StorageError",
@@ -83,6 +85,10 @@ class TrialStopped(GreenfrontError):  # noqa: N818 - an outcome of a trial, told
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class Interrupted(GreenfrontError):  # noqa: N818 - a wish, not an error
+    """The trial was cut short because the user wants to stop; it is queued again."""
 
 
 class SearchAborted(GreenfrontError):  # noqa: N818 - the study's end, not a fault of the caller

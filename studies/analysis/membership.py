@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import Reading
+from greenfront.objectives.scores import Scoring
 from greenfront.studies.analysis.front import MAXIMISE, Front, ScoredTrial
-from greenfront.studies.analysis.rescore import Scoring
 from greenfront.studies.analysis.volume import minimised
 from greenfront.studies.store.trials import TrialRow
 

@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.outcome import Outcome, Repeat
-from greenfront.objectives.scores import values_of
+from greenfront.objectives.scores import Scoring
 from greenfront.studies.store.repeats import settled
 from greenfront.studies.store.trials import TrialRow
 
-__all__ = ["Scoring", "rescored"]
-
-
-@dataclass(frozen=True, slots=True)
-class Scoring:
-    """All that turns readings into objectives.
-
-    Attributes:
-        predictions: How often the model will be used.
-        carbon: Where the energy comes from.
-    """
-
-    predictions: float
-    carbon: CarbonModel
-
-    def values(self, outcome: Outcome) -> tuple[float, float, float] | None:
-        """Accuracy, kWh and kg of CO₂; ``None`` where energy was not metered."""
-        return values_of(outcome, self.predictions, self.carbon)
+__all__ = ["rescored"]
 
 
 def rescored(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from greenfront.errors import StudyError
-from greenfront.objectives.scores import break_even_predictions
+from greenfront.objectives.scores import Scoring, break_even_predictions
 from greenfront.studies.analysis.front import (
     MAXIMISE,
     Front,
@@ -19,7 +19,7 @@ from greenfront.studies.analysis.front import (
 )
 from greenfront.studies.analysis.membership import with_membership
 from greenfront.studies.analysis.progress import ProgressPoint, progress
-from greenfront.studies.analysis.rescore import Scoring, rescored
+from greenfront.studies.analysis.rescore import rescored
 from greenfront.studies.analysis.timing import Timing, timing
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile

@@ -12,8 +12,8 @@ from greenfront.objectives.carbon.embodied import embodied_default
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.carbon.intensity import Intensity, fuel_intensity, region_intensity
 from greenfront.objectives.carbon.trace_files import Factors, read_trace
+from greenfront.objectives.scores import Scoring
 from greenfront.studies.analysis.front import ScoredTrial
-from greenfront.studies.analysis.rescore import Scoring
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.config.carbon import embodied_objection
 

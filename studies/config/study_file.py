@@ -12,12 +12,12 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from greenfront.errors import StudyFileError
+from greenfront.objectives.scores import Scoring
 from greenfront.spaces.architectures.registry import architecture, architecture_names
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.importances import importance_objection
 from greenfront.spaces.network_space import NetworkOptions, baseline_candidates
 from greenfront.spaces.space import stable_hash
-from greenfront.studies.analysis.rescore import Scoring
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.sections import (
     BudgetSection,

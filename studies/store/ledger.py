@@ -9,8 +9,7 @@ from typing import Any, Literal, Protocol
 import sqlalchemy as sa
 
 from greenfront.objectives.carbon.footprint import CarbonModel
-from greenfront.objectives.metering.meter import Component
-from greenfront.objectives.readings import JOULES_PER_KWH, Reading
+from greenfront.objectives.readings import JOULES_PER_KWH, Component, Reading
 from greenfront.studies.store.runs import living_runs
 from greenfront.studies.store.storage import Storage, ledger_table, moments_table, trials_table
 from greenfront.studies.store.trials import WITHOUT_RESULT

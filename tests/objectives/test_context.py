@@ -9,9 +9,9 @@ import pytest
 from greenfront.errors import GreenfrontError
 from greenfront.objectives.context import LocalContext, StageContext, Window, synchronize
 from greenfront.objectives.metering.instruments import Instruments
-from greenfront.objectives.metering.meter import Component, Meter, Snapshot
+from greenfront.objectives.metering.meter import Meter, Snapshot
 from greenfront.objectives.outcome import Sizing
-from greenfront.objectives.readings import Reading
+from greenfront.objectives.readings import Component, Reading
 
 
 class HandMeter(Meter):

@@ -13,9 +13,10 @@ from greenfront.cli.tables import forecast_text
 from greenfront.errors import MeterError
 from greenfront.objectives.metering import instruments
 from greenfront.objectives.metering.idle import measure_idle
-from greenfront.objectives.metering.meter import Component, IdlePower
+from greenfront.objectives.metering.meter import IdlePower
 from greenfront.objectives.metering.process_tree import machine_cpu_seconds
 from greenfront.objectives.metering.rapl import RaplMeter
+from greenfront.objectives.readings import Component
 from greenfront.search.plan import forecast
 from greenfront.studies.config.study_file import StudyFile
 

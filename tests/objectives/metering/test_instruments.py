@@ -25,11 +25,11 @@ from greenfront.objectives.metering.instruments import (
     require_device,
     require_pinned,
 )
-from greenfront.objectives.metering.meter import Component, IdlePower, Meter, Snapshot
+from greenfront.objectives.metering.meter import IdlePower, Meter, Snapshot
 from greenfront.objectives.metering.nvml import NvmlMeter, NvmlPowerMeter
 from greenfront.objectives.metering.rapl import RaplMeter
 from greenfront.objectives.metering.settings import MeteringSettings
-from greenfront.objectives.readings import Reading
+from greenfront.objectives.readings import Component, Reading
 
 
 class Gpu(Meter):

@@ -10,9 +10,10 @@ from contracts.hardware import FakeCard, FakeNvml, Machine
 from greenfront.objectives.metering import survey as module
 from greenfront.objectives.metering.codecarbon import CodeCarbonMeter
 from greenfront.objectives.metering.instruments import choose, detect, open_instruments
-from greenfront.objectives.metering.meter import Component, IdlePower, Meter
+from greenfront.objectives.metering.meter import IdlePower, Meter
 from greenfront.objectives.metering.settings import MeteringSettings
 from greenfront.objectives.metering.survey import ComponentStatus, survey
+from greenfront.objectives.readings import Component
 
 NAMES = [
     "CPU counter (RAPL)",

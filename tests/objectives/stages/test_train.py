@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from greenfront.errors import TrialFailed, UsageError
-from greenfront.objectives.pipeline.memory import is_out_of_memory
+from greenfront.objectives.memory import is_out_of_memory
 from greenfront.objectives.stages.augment import draw_moves, move_images
 from greenfront.objectives.stages.distil import TeacherOutputs
 from greenfront.objectives.stages.examples import Examples, TrainingData, trimmed

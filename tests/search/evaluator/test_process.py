@@ -17,19 +17,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.hardware import LiveMachine, LiveNvml, Machine
-from greenfront.errors import TrialFailed, TrialStopped, UsageError
+from greenfront.errors import Interrupted, TrialFailed, TrialStopped, UsageError
 from greenfront.objectives.metering.cpu_model import CpuModelMeter, stated_watts
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.lease import GpuLease
-from greenfront.objectives.metering.meter import Component
 from greenfront.objectives.metering.nvml import NvmlMeter
 from greenfront.objectives.metering.process_tree import machine_cpu_seconds
 from greenfront.objectives.metering.rapl import RaplMeter
-from greenfront.objectives.readings import Reading
+from greenfront.objectives.readings import Component, Reading
 from greenfront.search.evaluator import process as local
 from greenfront.search.evaluator.phases import Charge
 from greenfront.search.evaluator.process import CallHooks, Evaluator, EvaluatorSettings
-from greenfront.search.interruption import Interrupted
 from greenfront.studies.store.ledger import Ledger, spent_by, spent_in_all
 from greenfront.studies.store.storage import Storage
 

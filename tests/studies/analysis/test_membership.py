@@ -13,10 +13,11 @@ from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.carbon.intensity import Intensity
 from greenfront.objectives.outcome import Outcome, Repeat
 from greenfront.objectives.readings import Reading
+from greenfront.objectives.scores import Scoring
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
 from greenfront.studies.analysis.front import Front, rank
 from greenfront.studies.analysis.membership import residuals, with_membership
-from greenfront.studies.analysis.rescore import Scoring, rescored
+from greenfront.studies.analysis.rescore import rescored
 from greenfront.studies.store.repeats import inferences
 from greenfront.studies.store.trials import TrialRow
 

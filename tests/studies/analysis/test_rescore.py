@@ -10,8 +10,8 @@ from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.carbon.intensity import Intensity
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import Reading
-from greenfront.objectives.scores import values_of
-from greenfront.studies.analysis.rescore import Scoring, rescored
+from greenfront.objectives.scores import Scoring, values_of
+from greenfront.studies.analysis.rescore import rescored
 from greenfront.studies.store.trials import TrialRow
 
 NUMBERS = st.floats(1e-9, 1e9)

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.carbon.intensity import Intensity
-from greenfront.objectives.metering.meter import Component
-from greenfront.objectives.readings import JOULES_PER_KWH, Kind, Reading
+from greenfront.objectives.readings import JOULES_PER_KWH, Component, Kind, Reading
 from greenfront.studies.store.ledger import Ledger, Spent, spent_by, spent_in_all, wasted
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.storage import Storage, ledger_table

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from greenfront.objectives.pipeline.memory import (
+from greenfront.objectives.memory import (
     peak_memory_bytes,
     release_memory,
     reset_peak_memory,
@@ -25,9 +25,9 @@ def resident_bytes() -> int:
 def test_freed_memory_goes_back_to_the_system() -> None:
     program = """
 import ctypes
-from greenfront.objectives.pipeline import memory
-from greenfront.objectives.pipeline.memory import peak_memory_bytes, release_memory
-from greenfront.objectives.pipeline.memory import reset_peak_memory
+from greenfront.objectives import memory
+from greenfront.objectives.memory import peak_memory_bytes, release_memory
+from greenfront.objectives.memory import reset_peak_memory
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 libc.free.argtypes = [ctypes.c_void_p]
