@@ -108,7 +108,7 @@ class Outcome:
 
     Attributes:
         accuracy: Share of the validation split that the artefact classifies rightly, 0 to 1.
-        phases: Energy of making this model alone, by phase: the stored readings of its whole
+        phases: Energy of training this model alone, by phase: the stored readings of its whole
             chain, also of the parts that another trial had paid for already.
         inference: Energy of one prediction.
         latency_seconds: Median wall time of one prediction.
@@ -165,7 +165,7 @@ class Outcome:
         return (*self.phases.values(), self.inference)
 
     @property
-    def making(self) -> Reading:
+    def training(self) -> Reading:
         """Sum of :attr:`phases`."""
         return total(self.phases.values())
 

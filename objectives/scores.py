@@ -31,11 +31,11 @@ OBJECTIVES = ("accuracy", "energy_kwh", "co2_kg")
 
 
 def energy_kwh(outcome: Outcome, predictions: float) -> float | None:
-    """Energy of making the model and of its predictions, in kWh; ``None`` if unmetered."""
-    making, inference = outcome.making.kwh, outcome.inference.kwh
-    if making is None or inference is None:
+    """Energy of training the model and of its predictions, in kWh; ``None`` if unmetered."""
+    training, inference = outcome.training.kwh, outcome.inference.kwh
+    if training is None or inference is None:
         return None
-    return making + predictions * inference
+    return training + predictions * inference
 
 
 def least_energy_kwh(sizing: Sizing, predictions: float) -> float | None:
@@ -50,18 +50,18 @@ def least_energy_kwh(sizing: Sizing, predictions: float) -> float | None:
 def co2_kg(outcome: Outcome, predictions: float, carbon: CarbonModel) -> float | None:
     """CO₂ equivalent of the same energy and of the time behind it (SCI, ISO/IEC 21031:2024).
 
-    Predictions are metered on the CPU, so only making uses up a GPU.
+    Predictions are metered on the CPU, so only training uses up a GPU.
 
-    Making and predictions each at their own intensity, which is never that of the moment at which
+    Training and predictions each at their own intensity, which is never that of the moment at which
     the trial happened to run.
     """
-    making, inference = outcome.making, outcome.inference
-    if making.kwh is None or inference.kwh is None:
+    training, inference = outcome.training, outcome.inference
+    if training.kwh is None or inference.kwh is None:
         return None
-    used = carbon.busy_hours("cpu", making) + carbon.busy_hours("gpu", making)
-    made = carbon.making_co2_kg(making.kwh, used)
+    used = carbon.busy_hours("cpu", training) + carbon.busy_hours("gpu", training)
+    trained = carbon.training_co2_kg(training.kwh, used)
     hours = predictions * carbon.busy_hours("cpu", inference)
-    return made + carbon.co2_kg(predictions * inference.kwh, hours)
+    return trained + carbon.co2_kg(predictions * inference.kwh, hours)
 
 
 def values_of(

@@ -195,7 +195,7 @@ def _extrapolate(file: StudyFile, problem: NetworkProblem, samples: list[Sample]
         kwh=kwh,
         low_kwh=relative[0],
         high_kwh=relative[1],
-        co2_kg=None if kwh is None else _carbon(file, problem).making_co2_kg(kwh),
+        co2_kg=None if kwh is None else _carbon(file, problem).training_co2_kg(kwh),
         minutes=None if trials is None else trials * mean_seconds / 60 / file.search.workers,
         kind=total(sample.epoch for sample in samples).kind,
         samples=tuple(samples),

@@ -29,8 +29,8 @@ class CarbonModel:
             of CO₂ equivalent per busy hour.
         device_threads: Hardware threads of the device: a thread that is busy for an hour uses so
             small a share of it. A GPU is used as a whole.
-        making: Carbon intensity of the electricity that a model is made with, where that is
-            another than its predictions', because making can wait for clean hours; ``None`` where
+        training: Carbon intensity of the electricity that a model is made with, where that is
+            another than its predictions', because training can wait for clean hours; ``None`` where
             it is the same.
         embodied_component: Whose time the embodied share follows: ``"cpu"`` where the device is the
             machine, ``"gpu"`` where it is the card alone.
@@ -43,7 +43,7 @@ class CarbonModel:
     pue: float = 1.0
     embodied_kg_per_device_hour: float = 0.0
     device_threads: int = 1
-    making: Intensity | None = None
+    training: Intensity | None = None
     embodied_component: Component = "cpu"
 
     def __post_init__(self) -> None:
@@ -88,13 +88,13 @@ class CarbonModel:
         shares = 1 if self.embodied_component == "gpu" else self.device_threads
         return operational + self.embodied_kg_per_device_hour * busy_hours / shares
 
-    def making_co2_kg(self, energy_kwh: float, busy_hours: float = 0.0) -> float:
-        """Emissions of making a model; as :meth:`co2_kg`, at the intensity of making."""
-        grams = None if self.making is None else self.making.g_per_kwh
+    def training_co2_kg(self, energy_kwh: float, busy_hours: float = 0.0) -> float:
+        """Emissions of training a model; as :meth:`co2_kg`, at the intensity of training."""
+        grams = None if self.training is None else self.training.g_per_kwh
         return self.co2_kg(energy_kwh, busy_hours, g_per_kwh=grams)
 
     @property
     def proportional_to_energy(self) -> bool:
         """Whether CO₂ is a mere multiple of energy, so that ranking by both is ranking by one."""
-        one = self.making is None or self.making.g_per_kwh == self.intensity.g_per_kwh
+        one = self.training is None or self.training.g_per_kwh == self.intensity.g_per_kwh
         return one and self.embodied_kg_per_device_hour == 0

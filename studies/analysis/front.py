@@ -78,7 +78,7 @@ class ScoredTrial:
             "measurements": outcome.measurements,
             "candidate": self.candidate.to_json(),
             "phases": {
-                "training_kwh": outcome.making.kwh,
+                "training_kwh": outcome.training.kwh,
                 "inference_joules": outcome.inference.joules,
                 "inference_low_joules": outcome.inference.low_joules,
                 "inference_high_joules": outcome.inference.high_joules,

@@ -88,7 +88,7 @@ class Scenario:
             replace(
                 carbon,
                 intensity=self._mixed(self._intensity(carbon, study.file.carbon.factors)),
-                making=self._making(carbon),
+                training=self._training(carbon),
                 pue=carbon.pue if self.pue is None else self.pue,
                 embodied_kg_per_device_hour=made,
                 embodied_component=component,
@@ -105,10 +105,10 @@ class Scenario:
             return Intensity(trace.mean(), trace.region, f"mean of {trace.source}")
         return carbon.intensity
 
-    def _making(self, carbon: CarbonModel) -> Intensity | None:
-        """Of making a model, which waits for clean hours only where the study itself does."""
+    def _training(self, carbon: CarbonModel) -> Intensity | None:
+        """Of training a model, which waits for clean hours only where the study itself does."""
         elsewhere = (self.region, self.g_per_kwh, self.trace) != (None, None, None)
-        return None if carbon.making is None or elsewhere else self._mixed(carbon.making)
+        return None if carbon.training is None or elsewhere else self._mixed(carbon.training)
 
     def _mixed(self, grid: Intensity) -> Intensity:
         share = self.renewable_share
@@ -168,7 +168,7 @@ class Comparison:
             "scenario": {
                 "predictions": self.scoring.predictions,
                 "g_per_kwh": carbon.intensity.g_per_kwh,
-                "making_g_per_kwh": (carbon.making or carbon.intensity).g_per_kwh,
+                "making_g_per_kwh": (carbon.training or carbon.intensity).g_per_kwh,
                 "region": carbon.intensity.region,
                 "source": carbon.intensity.source,
                 "pue": carbon.pue,

@@ -190,8 +190,8 @@ class CarbonSection(BaseModel):
     def model(self, trace: TraceFacts | None = None) -> CarbonModel:
         """The section as a carbon model; it holds the same for whoever runs when.
 
-        With a trace predictions count with its mean, and so does making a model. Where the study
-        waits for the greenest hours, making counts with what an hour of work gets on average that
+        With a trace predictions count with its mean, and so does training a model. Where the study
+        waits for the greenest hours, training counts with what an hour of work gets on average that
         waits for its best window within the deadline, over all hours of the trace at which it
         could be handed in.
 
@@ -199,16 +199,16 @@ class CarbonSection(BaseModel):
             trace: What the study keeps of its trace; needed where it has one.
         """
         device = None if self.embodied is None else embodied_default(self.embodied)
-        making = None
+        training = None
         if trace is not None and trace.usual_best is not None:
             hours = f"best hour within {self.deadline_hours:g} h, on average"
-            making = Intensity(trace.usual_best, trace.region, f"{trace.source}: {hours}")
+            training = Intensity(trace.usual_best, trace.region, f"{trace.source}: {hours}")
         return CarbonModel(
             self._intensity(trace),
             self.pue,
             device.kg_per_device_hour if device else self.embodied_kg_per_device_hour,
             self.device_threads or os.cpu_count() or 1,
-            making,
+            training,
             device.component if device else "cpu",
         )
 

@@ -95,7 +95,7 @@ def _repeats(view: StudyView) -> str:
 def _carbon(view: StudyView) -> list[tuple[str, str]]:
     carbon = view.file.carbon.study_model(view.facts)
     embodied = carbon.embodied_kg_per_device_hour
-    making = [] if carbon.making is None else [("Making", _making(carbon.making))]
+    training = [] if carbon.training is None else [("Training", _training(carbon.training))]
     by_gpu = carbon.embodied_component == "gpu"
     hours = "hours of the GPU" if by_gpu else "CPU hours ÷ threads"
     whole = (
@@ -114,7 +114,7 @@ def _carbon(view: StudyView) -> list[tuple[str, str]]:
             f"{carbon.intensity.g_per_kwh:.4g} g per kWh ({escape(carbon.intensity.region)}). "
             f"Source: {escape(carbon.intensity.source)}.",
         ),
-        *making,
+        *training,
         ("PUE", f"{carbon.pue:g} (energy of the building over that of its machines)"),
         (
             "Embodied CO₂",
@@ -124,9 +124,9 @@ def _carbon(view: StudyView) -> list[tuple[str, str]]:
     ]
 
 
-def _making(intensity: Intensity) -> str:
+def _training(intensity: Intensity) -> str:
     return (
-        f"Making a model counts with {intensity.g_per_kwh:.4g} g per kWh, because this study "
+        f"Training a model counts with {intensity.g_per_kwh:.4g} g per kWh, because this study "
         f"waits for clean hours. Source: {escape(intensity.source)}. When a trial happened to run "
         "changes no score; what was really emitted stands where the energy went."
     )

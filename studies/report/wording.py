@@ -24,7 +24,7 @@ def kind_of_readings(view: StudyView) -> str:
         ``"measured"``, ``"modelled"``, ``"partly modelled"`` or ``"not metered"``.
     """
     outcomes = [row.outcome for row in view.complete]
-    kinds = [kind for each in outcomes for kind in (each.making.kind, each.inference.kind)]
+    kinds = [kind for each in outcomes for kind in (each.training.kind, each.inference.kind)]
     return kind_of_meters(view.meters, kinds)
 
 

@@ -216,7 +216,7 @@ def test_scores_do_not_depend_on_when_trials_ran_and_outlive_the_trace(study: Co
         study.json("report", "green")
         page = " ".join((study.folder / "report.html").read_text().split())
         assert "waiting has saved" in page
-        assert "Making a model counts with 100 g per kWh" in page
+        assert "Training a model counts with 100 g per kWh" in page
         assert "intensity.csv" in study.run("resume", "green", "--trials", "3", code=2)
         trace.write_text(kept.replace("500.0", "501.0"))
         refused = study.run("resume", "green", "--trials", "3", code=2)

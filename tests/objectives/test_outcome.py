@@ -62,4 +62,4 @@ def test_sizings_survive_json(sizing: Sizing) -> None:
 
 @given(outcomes())
 def test_making_is_the_sum_of_the_phases(outcome: Outcome) -> None:
-    assert outcome.making == total(outcome.phases.values())
+    assert outcome.training == total(outcome.phases.values())

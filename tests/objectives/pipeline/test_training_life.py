@@ -148,7 +148,7 @@ def test_a_life_with_everything_on(task: Task, pretrained: str, tmp_path: Path) 
     other = runner.run(replace(student, pruning=Pruning(), precision=Precision()))
     assert "teacher" not in phases
     assert other.phases["teacher"] == outcome.phases["teacher"]
-    assert outcome.making == total(outcome.phases.values())
+    assert outcome.training == total(outcome.phases.values())
 
     # The same life in another store ends in the same file.
     again = runner_of(task, tmp_path / "again", teacher)

@@ -168,7 +168,7 @@ def test_energy_is_metered_in_every_phase(fresh: Bench) -> None:
         assert outcome.phases[phase] == by_phase[phase]
         assert joules(outcome.phases[phase]) > 0
         assert outcome.phases[phase].kind == "modelled"
-    assert outcome.making == total(outcome.phases.values())
+    assert outcome.training == total(outcome.phases.values())
     blocks = [window.total for window in fresh.context.windows if window.phase == "inference"]
     assert 0 < joules(outcome.inference) < min(map(joules, blocks)) / 10
 
@@ -237,7 +237,7 @@ def test_a_pruned_child_starts_from_its_trained_parent(fresh: Bench) -> None:
     assert child.phases["train"] == parent.phases["train"]
     assert child.phases["export"] != parent.phases["export"]
     assert child.epochs == parent.epochs
-    assert joules(child.making) > joules(child.phases["train"])
+    assert joules(child.training) > joules(child.phases["train"])
 
     # 64-64-32-10 becomes 64-32-16-10, with biases in the ratio and without them in the count.
     assert child.parameters == 64 * 32 + 32 * 16 + 16 * 10
@@ -314,7 +314,7 @@ def test_a_student_pays_for_its_teacher(fresh: Bench) -> None:
     training, teaching = (w.total for w in fresh.context.windows if w.phase == "teacher")
     assert list(outcome.phases) == ["teacher", "train", "export"]
     assert outcome.phases["teacher"] == total([training, teaching])
-    assert joules(outcome.making) > joules(outcome.phases["teacher"]) > joules(training)
+    assert joules(outcome.training) > joules(outcome.phases["teacher"]) > joules(training)
     assert outcome.accuracy > 0.8
 
     other = fresh.run(replace(STUDENT, distillation=Distillation(2.0, 0.7)))

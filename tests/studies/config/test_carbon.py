@@ -96,10 +96,10 @@ def test_a_trace_counts_with_its_mean_and_a_schedule_with_its_usual_best(tmp_pat
     assert facts.usual_best == pytest.approx(sum(best) / len(best))
     model = section.model(facts)
     assert model.intensity.g_per_kwh == pytest.approx(215)
-    assert model.making is not None
-    assert model.making.g_per_kwh == facts.usual_best
+    assert model.training is not None
+    assert model.training.g_per_kwh == facts.usual_best
     assert not model.proportional_to_energy
-    assert model.making_co2_kg(2.0) == pytest.approx(2.0 * facts.usual_best / 1000)
+    assert model.training_co2_kg(2.0) == pytest.approx(2.0 * facts.usual_best / 1000)
     assert model.co2_kg(2.0) == pytest.approx(0.43)
 
 
