@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
-__all__ = ["JOULES_PER_KWH", "Component", "Kind", "Reading", "total"]
+__all__ = ["JOULES_PER_KWH", "Component", "Reading", "ReadingKind", "total"]
 
 JOULES_PER_KWH = 3.6e6
 
 Component = Literal["cpu", "gpu", "dram"]
 """What draws energy and is metered by itself."""
 
-Kind = Literal["measured", "modelled", "unavailable"]
+ReadingKind = Literal["measured", "modelled", "unavailable"]
 """How a number of joules was come by: a counter, a model, or not at all."""
 
 _BESIDE = ("reserved_joules", "throttled_seconds")
@@ -40,7 +40,7 @@ class Reading:
     joules: float | None
     low_joules: float | None
     high_joules: float | None
-    kind: Kind
+    kind: ReadingKind
     source: str
     cpu_seconds: float
     wall_seconds: float
@@ -90,7 +90,7 @@ def total(readings: Iterable[Reading]) -> Reading:
     """
     parts = list(readings)
     kinds = {part.kind for part in parts}
-    kind: Kind = (
+    kind: ReadingKind = (
         "unavailable"
         if "unavailable" in kinds
         else "modelled"

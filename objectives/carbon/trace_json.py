@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from greenfront.errors import DataError
-from greenfront.objectives.carbon.traces import Basis, IntensityStep, Trace
+from greenfront.objectives.carbon.traces import IntensityKind, IntensityStep, Trace
 from greenfront.objectives.carbon.units import to_g_per_kwh
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
 HIGHEST_G_PER_KWH = 5000.0
 """No grid emits as much, old oil-fired islands included: a number over it has another unit."""
 
-_WATTTIME_KINDS: dict[str, Basis] = {"co2_moer": "marginal", "co2_aoer": "average"}
+_WATTTIME_KINDS: dict[str, IntensityKind] = {"co2_moer": "marginal", "co2_aoer": "average"}
 
 
 def utc_seconds(text: object, where: str, *, heading_is_utc: bool = False) -> float:

@@ -12,9 +12,16 @@ from numpy.typing import NDArray
 
 from greenfront.errors import DataError, UsageError
 
-__all__ = ["FILLED_GAP_HOURS", "Basis", "IntensityStep", "Trace", "as_instant", "instant_seconds"]
+__all__ = [
+    "FILLED_GAP_HOURS",
+    "IntensityKind",
+    "IntensityStep",
+    "Trace",
+    "as_instant",
+    "instant_seconds",
+]
 
-Basis = Literal["average", "marginal"]
+IntensityKind = Literal["average", "marginal"]
 
 FILLED_GAP_HOURS = 6.0
 """Longest gap that an integral may cross; a longer one hides too much of a day's shape."""
@@ -86,7 +93,7 @@ class Trace:
     steps: tuple[IntensityStep, ...]
     region: str
     source: str
-    kind: Basis = "average"
+    kind: IntensityKind = "average"
     basis: str = "location-based, life-cycle"
     _edges: NDArray[np.float64] = field(init=False, repr=False)
     _values: NDArray[np.float64] = field(init=False, repr=False)
@@ -254,7 +261,7 @@ class Trace:
         *,
         region: str,
         source: str,
-        kind: Basis = "average",
+        kind: IntensityKind = "average",
         basis: str = "location-based, life-cycle",
         step_seconds: float | None = None,
     ) -> Trace:

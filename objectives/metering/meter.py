@@ -23,7 +23,7 @@ import abc
 import math
 from dataclasses import dataclass
 
-from greenfront.objectives.readings import Component, Kind, Reading
+from greenfront.objectives.readings import Component, Reading, ReadingKind
 
 __all__ = ["IdlePower", "Meter", "Slowdown", "Snapshot"]
 
@@ -99,7 +99,7 @@ class Meter(abc.ABC):
     """
 
     component: Component
-    kind: Kind
+    kind: ReadingKind
     source: str
     resolution_seconds: float = 0.0
     max_silence_seconds: float = math.inf

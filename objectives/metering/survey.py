@@ -11,7 +11,7 @@ from greenfront.objectives.metering.dram_model import DramModelMeter
 from greenfront.objectives.metering.idle import measure_idle
 from greenfront.objectives.metering.instruments import nvml, rapl
 from greenfront.objectives.metering.meter import IdlePower, Meter
-from greenfront.objectives.readings import Component, Kind
+from greenfront.objectives.readings import Component, ReadingKind
 
 __all__ = ["ComponentStatus", "survey"]
 
@@ -48,7 +48,7 @@ class ComponentStatus:
 
     component: Component
     name: str
-    kind: Kind
+    kind: ReadingKind
     source: str | None
     resolution_seconds: float | None
     chosen: bool

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.paths import existing_file
-from greenfront.objectives.tasks.raw import Raw, tensor
+from greenfront.objectives.tasks.raw import Raw, array_inputs
 from greenfront.objectives.tasks.settings import TaskSettings
 
 __all__ = ["read"]
@@ -41,7 +41,7 @@ def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all load
         cache: Not used.
 
     Returns:
-        Inputs as :func:`greenfront.objectives.tasks.raw.tensor` takes them, and their labels.
+        Inputs as :func:`greenfront.objectives.tasks.raw.array_inputs` takes them, and their labels.
 
     Raises:
         DataError: If the file is missing, is no ``.npz`` file, lacks an array, holds pickled
@@ -59,7 +59,7 @@ def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all load
             labels = _array(held, _LABELS, path)
     except _DAMAGED as error:
         raise DataError(f"{path}: this file cannot be read ({error}): write it again") from error
-    return Raw(str(path), tensor(inputs, str(path)), labels)
+    return Raw(str(path), array_inputs(inputs, str(path)), labels)
 
 
 def _array(held: np.lib.npyio.NpzFile, names: Sequence[str], path: Path) -> NDArray[Any]:

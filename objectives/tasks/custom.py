@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from greenfront.errors import DataError
-from greenfront.objectives.tasks.raw import Raw, tensor
+from greenfront.objectives.tasks.raw import Raw, array_inputs
 from greenfront.objectives.tasks.settings import TaskSettings, suggest
 from greenfront.spaces.user_code import (
     FAULTS,
@@ -31,7 +31,7 @@ def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all load
         cache: Not used.
 
     Returns:
-        Inputs as :func:`greenfront.objectives.tasks.raw.tensor` takes them, and their labels.
+        Inputs as :func:`greenfront.objectives.tasks.raw.array_inputs` takes them, and their labels.
 
     Raises:
         DataError: If the function cannot be imported, fails, does not return a pair of arrays, or
@@ -59,7 +59,7 @@ def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all load
             f"{source} must return arrays, but numpy cannot make them of what it returned "
             f"({error}): return numpy arrays"
         ) from error
-    return Raw(source, tensor(inputs, source), labels)
+    return Raw(source, array_inputs(inputs, source), labels)
 
 
 def _find(module_name: str, function_name: str, source: str) -> Callable[[], Any]:

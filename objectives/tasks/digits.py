@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from greenfront.objectives.tasks.raw import Raw, tensor
+from greenfront.objectives.tasks.raw import Raw, array_inputs
 from greenfront.objectives.tasks.settings import TaskSettings
 
 __all__ = ["read"]
@@ -23,4 +23,4 @@ def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all load
     from sklearn.datasets import load_digits
 
     data = load_digits()
-    return Raw("digits", tensor(data.images, "digits"), data.target)
+    return Raw("digits", array_inputs(data.images, "digits"), data.target)

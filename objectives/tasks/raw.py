@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.standardise import counts_of_unusable, standardise
 
-__all__ = ["ArrayInputs", "Inputs", "Raw", "buffer", "tensor"]
+__all__ = ["ArrayInputs", "Inputs", "Raw", "array_inputs", "buffer"]
 
 
 class Inputs(Protocol):
@@ -98,7 +98,7 @@ def buffer(array: NDArray[Any]) -> memoryview:
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
-def tensor(array: NDArray[Any], source: str) -> ArrayInputs:
+def array_inputs(array: NDArray[Any], source: str) -> ArrayInputs:
     """Checks an array from the user and brings its axes into order.
 
     Args:

@@ -16,7 +16,7 @@ from greenfront.objectives.tasks.cache import MAPPED_BYTES, cached_arrays
 from greenfront.objectives.tasks.labels import encode_labels
 from greenfront.objectives.tasks.raw import Inputs, Raw, buffer
 from greenfront.objectives.tasks.settings import TaskSettings
-from greenfront.objectives.tasks.standardise import wording
+from greenfront.objectives.tasks.standardise import in_words
 from greenfront.objectives.tasks.task import Labelled, Split, Task, TaskFacts
 
 __all__ = ["assemble", "evaluation_rows", "split_indices"]
@@ -157,7 +157,7 @@ def _check_trainable(
     if small:
         raise DataError(
             f"{source}: a class needs at least {_SMALLEST_REST} examples besides those of the "
-            f"test split, one each to train and validate, but there are only {wording(small)}: "
+            f"test split, one each to train and validate, but there are only {in_words(small)}: "
             "add examples, or remove the class from the test split"
         )
 

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from greenfront.errors import DataError
 
-__all__ = ["counts_of_unusable", "standardise", "wording"]
+__all__ = ["counts_of_unusable", "in_words", "standardise"]
 
 _NAMED = 8
 _ROWS = 4096
 """Examples that are standardised at a time: in float64 all of them would take twice the result."""
 
 
-def wording(counts: dict[str, int]) -> str:
+def in_words(counts: dict[str, int]) -> str:
     """Words counts for a message, the first few of them: ``2 in a, 1 in b``."""
     named = [f"{count} in {name}" for name, count in list(counts.items())[:_NAMED]]
     rest = len(counts) - len(named)
@@ -40,7 +40,7 @@ def counts_of_unusable(values: NDArray[Any], names: Sequence[str]) -> str:
         name: int(np.count_nonzero(~np.isfinite(values[:, index])))
         for index, name in enumerate(names)
     }
-    return wording({name: count for name, count in counts.items() if count})
+    return in_words({name: count for name, count in counts.items() if count})
 
 
 def standardise(

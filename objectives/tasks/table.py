@@ -15,7 +15,7 @@ from greenfront.errors import DataError
 from greenfront.objectives.tasks.paths import existing_file
 from greenfront.objectives.tasks.raw import Raw, buffer
 from greenfront.objectives.tasks.settings import TaskSettings, suggest
-from greenfront.objectives.tasks.standardise import standardise, wording
+from greenfront.objectives.tasks.standardise import in_words, standardise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -173,7 +173,7 @@ def _table(features: pd.DataFrame, source: str) -> Table:
     if unusable:
         raise DataError(
             f"{source}: features must have a finite value in every row, but missing or infinite "
-            f"are {wording(unusable)} (an empty cell and NA, NaN, None or null count as missing): "
+            f"are {in_words(unusable)} (an empty cell and NA, NaN, None or null count as missing): "
             "fill these values in, remove the rows, or name the columns in drop_columns"
         )
     codes, levels = [], []

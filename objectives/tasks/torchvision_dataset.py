@@ -19,7 +19,7 @@ from greenfront.errors import DataError
 from greenfront.objectives.tasks.cache import cached_arrays, file_stamps
 from greenfront.objectives.tasks.paths import existing_folder
 from greenfront.objectives.tasks.pictures import decode_all
-from greenfront.objectives.tasks.raw import Raw, tensor
+from greenfront.objectives.tasks.raw import Raw, array_inputs
 from greenfront.objectives.tasks.settings import TaskSettings, suggest
 from greenfront.objectives.tasks.torchvision_classes import DATASETS, Keys
 from greenfront.spaces.architectures.torchvision_shim import allow_torchvision
@@ -85,7 +85,10 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
     kept = cached_arrays(cache / f"torchvision-{key}", ("pixels", "labels", "is_test"), build)
     is_test = kept["is_test"]
     return Raw(
-        source, tensor(kept["pixels"], source), kept["labels"], is_test if is_test.any() else None
+        source,
+        array_inputs(kept["pixels"], source),
+        kept["labels"],
+        is_test if is_test.any() else None,
     )
 
 

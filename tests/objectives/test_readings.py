@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenfront.objectives.readings import JOULES_PER_KWH, Kind, Reading, total
+from greenfront.objectives.readings import JOULES_PER_KWH, Reading, ReadingKind, total
 
 amounts = st.floats(0, 1e9)
 
 
 @st.composite
 def readings(draw: st.DrawFn) -> Reading:
-    kind: Kind = draw(st.sampled_from(["measured", "modelled", "unavailable"]))
+    kind: ReadingKind = draw(st.sampled_from(["measured", "modelled", "unavailable"]))
     low, best, high = sorted(draw(st.tuples(amounts, amounts, amounts)))
     known = kind != "unavailable"
     return Reading(
@@ -31,7 +31,7 @@ def readings(draw: st.DrawFn) -> Reading:
     )
 
 
-def reading(joules: float | None, kind: Kind = "measured", source: str = "s") -> Reading:
+def reading(joules: float | None, kind: ReadingKind = "measured", source: str = "s") -> Reading:
     return Reading(joules, joules, joules, kind, source, 1.0, 2.0)
 
 
@@ -76,7 +76,7 @@ def test_sums() -> None:
         (["modelled", "unavailable", "measured"], "unavailable"),
     ],
 )
-def test_a_sum_is_as_good_as_its_worst_part(kinds: list[Kind], worst: Kind) -> None:
+def test_a_sum_is_as_good_as_its_worst_part(kinds: list[ReadingKind], worst: ReadingKind) -> None:
     parts = [reading(None if kind == "unavailable" else 1.0, kind) for kind in kinds]
     assert total(parts).kind == worst
 

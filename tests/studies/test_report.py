@@ -20,7 +20,7 @@ import pytest
 
 from greenfront.errors import UsageError
 from greenfront.objectives.outcome import Outcome
-from greenfront.objectives.readings import Kind, Reading
+from greenfront.objectives.readings import Reading, ReadingKind
 from greenfront.objectives.scores import values_of
 from greenfront.objectives.tasks.task import TaskFacts
 from greenfront.spaces.candidate import (
@@ -46,7 +46,7 @@ NASTY = "<script>alert('x')</script> & \"naïve\" ＣＯ₂ </script> ${y}"
 SOURCE = "CPU seconds × 3.1 W per busy thread"
 
 
-def reading(joules: float, kind: Kind = "modelled") -> Reading:
+def reading(joules: float, kind: ReadingKind = "modelled") -> Reading:
     return Reading(joules, 0.6 * joules, 1.7 * joules, kind, SOURCE, joules / 3.1, joules / 2.8)
 
 
@@ -67,7 +67,9 @@ def study_file(embodied: float = 0.0, grams: float = 56.04) -> StudyFile:
     )
 
 
-def complete(number: int, tried: Candidate, file: StudyFile, kind: Kind = "modelled") -> TrialRow:
+def complete(
+    number: int, tried: Candidate, file: StudyFile, kind: ReadingKind = "modelled"
+) -> TrialRow:
     rng = np.random.default_rng(number)
     share = (1 - tried.pruning.ratio) * tried.precision.bits / 32
     cost = 4e-5 * (0.03 + share) * float(rng.uniform(0.7, 1.5))
@@ -112,7 +114,7 @@ def study(
     embodied: float = 0.0,
     grams: float = 56.04,
     nasty: bool = False,
-    kind: Kind = "modelled",
+    kind: ReadingKind = "modelled",
 ) -> StudyView:
     """A study with a baseline (trial 0), a hopeless model, and trials that failed or stopped."""
     file = study_file(embodied, grams)

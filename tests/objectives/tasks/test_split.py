@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.labels import encode_labels
-from greenfront.objectives.tasks.raw import Raw, tensor
+from greenfront.objectives.tasks.raw import Raw, array_inputs
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.split import assemble, evaluation_rows, split_indices
 from greenfront.objectives.tasks.standardise import standardise
@@ -21,7 +21,7 @@ def raw_data(labels, inputs=None):
     labels = np.asarray(labels)
     if inputs is None:
         inputs = np.random.default_rng(0).normal(size=(len(labels), 2))
-    return Raw("toy", tensor(inputs, "toy"), labels)
+    return Raw("toy", array_inputs(inputs, "toy"), labels)
 
 
 @given(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.carbon.intensity import Intensity
-from greenfront.objectives.readings import JOULES_PER_KWH, Component, Kind, Reading
+from greenfront.objectives.readings import JOULES_PER_KWH, Component, Reading, ReadingKind
 from greenfront.studies.store.ledger import Ledger, Spent, spent_by, spent_in_all, wasted
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.storage import Storage, ledger_table
@@ -24,7 +24,7 @@ CARBON = CarbonModel(Intensity(100.0, "here", "as told"), pue=1.5, embodied_kg_p
 PARTS = ("phase", "component", "kind", "run", "trial", "state")
 
 
-def kwh(amount: float, kind: Kind = "measured", cpu_seconds: float = 0.0) -> Reading:
+def kwh(amount: float, kind: ReadingKind = "measured", cpu_seconds: float = 0.0) -> Reading:
     joules = amount * JOULES_PER_KWH
     return Reading(
         joules, joules / 2, joules * 2, kind, f"{kind} source", cpu_seconds, 4.0, ("a", "b")
@@ -197,7 +197,7 @@ def readings() -> st.SearchStrategy[Reading]:
     joules = st.none() | st.floats(0, 1e9)
     seconds = st.floats(0, 1e6)
 
-    def make(value: float | None, kind: Kind, cpu: float, wall: float) -> Reading:
+    def make(value: float | None, kind: ReadingKind, cpu: float, wall: float) -> Reading:
         if value is None:
             return Reading(None, None, None, "unavailable", "nothing", cpu, wall)
         return Reading(value, 0.5 * value, 2 * value, kind, "source", cpu, wall)
