@@ -1,12 +1,15 @@
-# Two targets, each with all its own set-up in a fresh virtual environment:
+# Three targets, each with all its own set-up in a fresh virtual environment:
 #   make demo    the main job: a metered search on 5,000 MNIST images, the front, and report.html
-#   make test    everything that CI checks: lint, types, tests
+#   make check   the quick loop: lint, types, all tests but the slow ones
+#   make test    everything that CI checks: lint, types, all tests
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Tests of one file share what is dear to make: a file goes to one process as a whole.
+PYTEST := $(BIN)/pytest -q -n 2 --dist loadfile
 
-.PHONY: demo test clean
+.PHONY: demo lint check test clean
 
 $(BIN)/python: pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
@@ -25,11 +28,16 @@ demo: installed
 	cd demo && rm -rf greenfront.db* .greenfront && ../$(BIN)/greenfront run study.toml
 	cd demo && ../$(BIN)/greenfront report mnist5k -o ../report.html
 
-test: installed
+lint: installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q
+
+check: lint
+	$(PYTEST) -m "not slow"
+
+test: lint
+	$(PYTEST)
 
 clean:
 	rm -rf $(VENV) build demo report.html .mypy_cache .pytest_cache .ruff_cache

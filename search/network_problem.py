@@ -28,9 +28,8 @@ from greenfront.studies.store.ledger import Charged
 __all__ = ["NetworkProblem", "explore", "start_evaluator"]
 
 JOB = "greenfront.search.evaluator.trial_job:trial_job"
-BLOCK_SECONDS = 0.1
 RESOLUTIONS_A_BLOCK = 20
-"""A metered block spans so many steps of its counter: five percent of edge error."""
+"""A metered block spans so many steps of its counter at least: five percent of edge error."""
 
 SIZING_MARGIN = 0.9
 """A sizing is a short measurement: only what is clearly beaten is stopped on its account."""
@@ -65,7 +64,7 @@ def start_evaluator(
                 "device": file.training.device,
                 "batch": file.objectives.batch,
                 "torch_file": file.objectives.torch_file,
-                "block_seconds": max(BLOCK_SECONDS, RESOLUTIONS_A_BLOCK * resolution),
+                "block_seconds": max(file.metering.block_seconds, RESOLUTIONS_A_BLOCK * resolution),
             },
             log=place / "logs" / f"{file.study.name}.log",
             threads=file.study.threads,

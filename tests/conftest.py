@@ -1,4 +1,4 @@
-"""How hypothesis tests, and databases to test against: SQLite, PostgreSQL where installed."""
+"""What all tests share: threads, hypothesis, and databases: SQLite, PostgreSQL where installed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 from uuid import uuid4
+
+# Before any numerical library is loaded: the networks of tests are too small to gain by threads,
+# and the workers of pytest-xdist would fight over the cores.
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 import hypothesis
 import pytest

@@ -292,6 +292,7 @@ class MeteringSection(Section):
     idle_watts: Annotated[float, Field(ge=0, le=10_000)] | None = None
     dram_idle_watts: Annotated[float, Field(ge=0, le=10_000)] | None = None
     gpu_idle_watts: Annotated[float, Field(ge=0, le=10_000)] | None = None
+    block_seconds: Annotated[float, Field(gt=0, le=60)] = 0.1
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -303,7 +304,7 @@ class MeteringSection(Section):
 
     def settings(self) -> MeteringSettings:
         """The section as the instruments take it."""
-        return MeteringSettings(**self.model_dump())
+        return MeteringSettings(**self.model_dump(exclude={"block_seconds"}))
 
 
 class SearchSection(Section):

@@ -143,8 +143,8 @@ class StudyFile(Section):
     def identity(self, fingerprint: str, trace_sha256: str | None = None) -> str:
         """Hash of everything that may not change while a study goes on.
 
-        Budgets, limits of time and memory, the numbers of workers and of repeats, and the places
-        of storage and cache may.
+        Budgets, limits of time and memory, the numbers of workers and of repeats, the length of a
+        measured block, and the places of storage and cache may.
 
         Args:
             fingerprint: Of the data.
@@ -154,7 +154,7 @@ class StudyFile(Section):
         for section, key in (("study", "storage"), ("study", "cache"), ("search", "workers")):
             del data[section][key]
         del data["budget"], data["limits"]["trial_minutes"], data["limits"]["memory_gb"]
-        del data["objectives"]["repeats"]
+        del data["objectives"]["repeats"], data["metering"]["block_seconds"]
         # The same data in another place are the same data.
         del data["task"]["path"]
         data["carbon"]["trace"] = trace_sha256

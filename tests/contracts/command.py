@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ class Command:
         return subprocess.Popen(
             self.arguments(*words),
             cwd=self.folder,
-            env=os.environ | environment,
+            env=_environment(environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -42,7 +43,7 @@ class Command:
         done = subprocess.run(
             self.arguments(*words),
             cwd=self.folder,
-            env=os.environ | environment,
+            env=_environment(environment),
             capture_output=True,
             text=True,
             check=False,
@@ -65,8 +66,13 @@ class Command:
         return json.loads(done.stdout)
 
     def write_study(self, name: str = "study.toml", **sections: str) -> Path:
-        """A study file from its sections; by default of the digits, measured once."""
-        sections = {"task": 'kind = "digits"', "objectives": "repeats = 1", **sections}
+        """A study file from its sections; by default of the digits, measured once and shortly."""
+        sections = {
+            "task": 'kind = "digits"',
+            "objectives": "repeats = 1",
+            "metering": "block_seconds = 0.01",
+            **sections,
+        }
         text = "\n".join(f"[{section}]\n{keys}\n" for section, keys in sections.items())
         path = self.folder / name
         path.write_text(text)
@@ -75,6 +81,12 @@ class Command:
     def contents(self) -> set[str]:
         """Everything that lies in the folder."""
         return {str(path.relative_to(self.folder)) for path in self.folder.rglob("*")}
+
+
+def _environment(changes: Mapping[str, str]) -> dict[str, str]:
+    """Ours with changes; a PYTHONPATH comes before ours."""
+    path = [changes.get("PYTHONPATH"), os.environ.get("PYTHONPATH")]
+    return os.environ | changes | {"PYTHONPATH": os.pathsep.join(filter(None, path))}
 
 
 FAST = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ TESTS = Path(__file__).parents[1]
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    monkeypatch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return tmp_path
 
@@ -34,6 +35,7 @@ def study(**sections: dict[str, Any]) -> StudyFile:
         "task": {"kind": "digits"},
         "space": {"architectures": ["mlp"]},
         "training": {"epochs": 1, "fine_tune_epochs": 1},
+        "metering": {"block_seconds": 0.01},
         "budget": {"trials": 6},
     }
     for section, keys in sections.items():

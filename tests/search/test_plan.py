@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(instruments, "rapl", counter)
     monkeypatch.setattr(instruments, "nvml", lambda _idle: (None, "not there"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    monkeypatch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
     return machine
 
 
@@ -49,7 +50,7 @@ def study(**metering: Any) -> StudyFile:
             "space": {"architectures": ["mlp"]},
             "training": {"epochs": 2, "fine_tune_epochs": 1},
             "budget": {"trials": 6, "kwh": 1.0},
-            "metering": metering,
+            "metering": {"block_seconds": 0.01, **metering},
         }
     )
 

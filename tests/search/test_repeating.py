@@ -38,6 +38,7 @@ def study(repeats: int, trials: int = 3) -> StudyFile:
             "space": {"architectures": ["mlp"], "bits": [32, 8]},
             "training": {"epochs": 2, "fine_tune_epochs": 1},
             "objectives": {"repeats": repeats},
+            "metering": {"block_seconds": 0.01},
             "budget": {"trials": trials},
         }
     )

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import onnx
 import pytest
-import torch
 from onnx import numpy_helper
 
 from contracts.lives import toy_task
@@ -34,15 +32,6 @@ DENSE = Candidate(
     Training(learning_rate=1e-3, batch_size=12, epochs=1, patience=0, fine_tune_epochs=1),
 )
 SPARSE = replace(DENSE, sparsity=0.6)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks so small are slower with more, and far slower beside busy neighbours."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def runner_in(folder: Path) -> TrialRunner:

@@ -22,15 +22,6 @@ CLASSES = 3
 BATCH = Training(batch_size=32, epochs=2, patience=0)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads cost tiny networks more than they bring."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture
 def no_compiler() -> Iterator[None]:
     """A machine without a compiler of C++, and without code from earlier runs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,15 +141,6 @@ CASES = {
         distilbert, texts(), "dynamic", ("body.transformer.layer.1.attention.n_heads", 4, 2)
     ),
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks so small are slower with more, and far slower beside busy neighbours."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -37,15 +36,6 @@ def examples() -> Examples:
     labels = torch.arange(200) % CLASSES
     patterns = torch.randn(CLASSES, *SHAPE, generator=generator)
     return Examples(patterns[labels] + 0.3 * torch.randn(200, *SHAPE, generator=generator), labels)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads cost tiny networks more than they bring."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def mlp(width: int = 32) -> nn.Module:

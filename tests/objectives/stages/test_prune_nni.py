@@ -7,7 +7,7 @@ import logging
 import os
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -34,15 +34,6 @@ CLASSES, BATCH = 3, 16
 IMAGES = torch.randn(64, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 SEQUENCES = torch.randn(64, 6, 5, generator=torch.Generator().manual_seed(2))
 LABELS = torch.arange(64) % CLASSES
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Neighbours on this machine slow down networks this small if they wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def loss_on(inputs: Tensor) -> Callable[[nn.Module, int], Tensor]:

@@ -61,7 +61,7 @@ def purse() -> Purse:
 
 @pytest.fixture(autouse=True)
 def importable_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    monkeypatch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
 
 
 def start(

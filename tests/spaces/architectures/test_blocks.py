@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import importlib.util
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,15 +33,6 @@ if importlib.util.find_spec("timm") is None:
 SHAPE = (3, 32, 32)
 CLASSES = 3
 NETWORKS = ("test_resnet", "test_vit", "test_convnext", "test_efficientnet")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads cost tiny networks more than they bring."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

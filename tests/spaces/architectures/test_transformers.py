@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,15 +30,6 @@ from greenfront.spaces.space import PlainChoice, SearchSpace
 
 Shape = Mapping[str, Value]
 FAMILIES = ("bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads cost tiny networks more than they bring."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def run(path: Path, ids: Tensor) -> Tensor:

@@ -74,6 +74,7 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
             **{"cpu": "auto", "dram": "auto", "gpu": "auto"},
             **{"watts_per_thread": None, "watts_per_gb": None},
             **{"idle_watts": None, "dram_idle_watts": None, "gpu_idle_watts": None},
+            "block_seconds": 0.1,
         },
         "search": {"sampler": "nsga2", "population": None, "workers": 1},
         "budget": {"trials": 40, "kwh": None, "co2_kg": None, "minutes": None},
@@ -151,7 +152,7 @@ def test_intensity_is_that_of_the_region_or_of_the_world() -> None:
         (
             TASK + "[metering]\nxyz = 3",
             "[metering] xyz: unknown key: known here: cpu, dram, gpu, watts_per_thread, "
-            "watts_per_gb, idle_watts, dram_idle_watts, gpu_idle_watts",
+            "watts_per_gb, idle_watts, dram_idle_watts, gpu_idle_watts, block_seconds",
         ),
         (TASK + "[studdy]", "[studdy]: unknown key: did you mean 'study'?"),
         (
@@ -247,6 +248,7 @@ TWICE, LOW_HIGH = "the same value stands in it twice", "give one number, or a lo
         ("metering", "watts_per_thread = 0.0", "greater than 0", "0.0"),
         ("metering", "watts_per_gb = 0.0", "greater than 0", "0.0"),
         ("metering", "idle_watts = -1.0", f"{LEAST} 0", "-1.0"),
+        ("metering", "block_seconds = 0.0", "greater than 0", "0.0"),
         ("search", "workers = 0", f"{LEAST} 1", "0"),
         ("search", "population = 3", f"{LEAST} 4", "3"),
         ("budget", "trials = 0", f"{LEAST} 1", "0"),
@@ -380,6 +382,7 @@ def changed(section: str, key: str, value: Any) -> StudyFile:
         ("study", "storage", "sqlite:///other.db"),
         ("study", "cache", "elsewhere"),
         ("task", "path", "/moved/wine.csv"),
+        ("metering", "block_seconds", 0.02),
         ("search", "workers", 4),
         ("budget", "trials", 99),
         ("budget", "kwh", 9.0),
