@@ -11,7 +11,7 @@ import pytest
 
 from greenfront.objectives.tasks.labels import encode_labels
 from greenfront.objectives.tasks.load import load_task, read_raw
-from greenfront.objectives.tasks.raw import Inputs, Raw, Tensor
+from greenfront.objectives.tasks.raw import ArrayInputs, Inputs, Raw
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.split import assemble, split_indices
 from greenfront.objectives.tasks.task import Split, Task, TaskFacts
@@ -54,8 +54,8 @@ class TaskContract:
         )
 
     def changed(self, inputs: Inputs, rows: np.ndarray) -> Inputs:
-        """Gives inputs that differ in these rows; for other types than ``Tensor``, override."""
-        assert isinstance(inputs, Tensor)
+        """Gives inputs that differ in these rows; override for others than ``ArrayInputs``."""
+        assert isinstance(inputs, ArrayInputs)
         values = np.array(inputs.values, dtype=np.float64)
         values[rows] = 100 - 3 * values[rows]
         return dataclasses.replace(inputs, values=values)
