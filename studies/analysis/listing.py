@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from greenfront.studies.analysis.wording import kind_of_meters
+from greenfront.studies.analysis.wording import kind_of_readings
 from greenfront.studies.store.ledger import spent_by, spent_in_all
 from greenfront.studies.store.runs import living_runs
 from greenfront.studies.store.storage import Storage
@@ -61,7 +61,7 @@ def list_studies(storage: Storage) -> list[StudyEntry]:
                 running_processes=len(living_runs(storage, record.study_id)),
                 kwh=spent.shown_kwh[0],
                 co2_kg=spent.co2_kg,
-                kind=kind_of_meters(record.meters, charged),
+                kind=kind_of_readings(record.meters, charged),
             )
         )
     return entries

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from greenfront.errors import StudyError
-from greenfront.objectives.scores import Scoring, break_even_predictions
+from greenfront.objectives.scores import Scoring
+from greenfront.studies.analysis.break_even import BreakEven, break_even
 from greenfront.studies.analysis.front import (
     MAXIMISE,
     Front,
@@ -21,6 +22,7 @@ from greenfront.studies.analysis.membership import with_membership
 from greenfront.studies.analysis.progress import ProgressPoint, progress
 from greenfront.studies.analysis.rescore import rescored
 from greenfront.studies.analysis.timing import Timing, timing
+from greenfront.studies.analysis.wording import kind_of_readings
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.ledger import Spent, spent_by, spent_in_all
@@ -41,7 +43,9 @@ class StudyView:
         name: Of the study.
         file: Its configuration.
         facts: Of its data and machine.
+        scoring: What its scores count.
         meters: Its pinned instruments: component, kind and source of each.
+        kind: How its joules were come by, in a word.
         trials: All of them, by number.
         counts: Number of trials by state.
         complete: Every complete trial with its scores, by number.
@@ -56,7 +60,9 @@ class StudyView:
     name: str
     file: StudyFile
     facts: StudyFacts
+    scoring: Scoring
     meters: list[dict[str, str]]
+    kind: str
     trials: tuple[TrialRow, ...]
     counts: Counter[str]
     complete: tuple[ScoredTrial, ...]
@@ -68,15 +74,9 @@ class StudyView:
     times: Timing | None = None
 
     @property
-    def break_even_predictions(self) -> float | None:
-        """After how many predictions of the best model the search is paid back; ``None``: never."""
-        best, baseline = self.front.best, self.baseline
-        if best is None or baseline is None or self.spent.unknown:
-            return None
-        chosen, usual = best.outcome.inference.kwh, baseline.outcome.inference.kwh
-        if chosen is None or usual is None:
-            return None
-        return break_even_predictions(self.spent.kwh, chosen, usual)
+    def break_even(self) -> BreakEven:
+        """After how many predictions of the best model the search is paid back, or why never."""
+        return break_even(self.front.best, self.baseline, self.spent)
 
 
 def view(storage: Storage, name: str, scoring: Scoring | None = None) -> StudyView:
@@ -122,7 +122,9 @@ def _view(storage: Storage, record: StudyRecord, scoring: Scoring | None) -> Stu
         name=name,
         file=file,
         facts=facts,
+        scoring=scoring,
         meters=record.meters or [],
+        kind=kind_of_readings(record.meters, _kinds(complete)),
         trials=tuple(trials),
         counts=_counts(
             trials, book.rows(states=("running",), runs=living_runs(storage, record.study_id))
@@ -135,6 +137,10 @@ def _view(storage: Storage, record: StudyRecord, scoring: Scoring | None) -> Stu
         spent_by_phase=spent_by(storage, record.study_id, "phase"),
         times=timing(storage, record),
     )
+
+
+def _kinds(complete: Sequence[ScoredTrial]) -> set[str]:
+    return {reading.kind for row in complete for reading in row.outcome.readings}
 
 
 def _counts(trials: Sequence[TrialRow], of_the_living: Sequence[TrialRow]) -> Counter[str]:

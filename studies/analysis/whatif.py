@@ -72,7 +72,7 @@ class Scenario:
                 does not use the device.
             DataError: The trace cannot be read.
         """
-        scoring = study.file.scoring(study.facts)
+        scoring = study.scoring
         carbon = scoring.carbon
         objection = embodied_objection(self.embodied, study.facts)
         if objection is not None:
@@ -129,12 +129,10 @@ class Comparison:
     Attributes:
         before: As it is.
         after: Under the scenario.
-        scoring: Of the scenario.
     """
 
     before: StudyView
     after: StudyView
-    scoring: Scoring
 
     def flips(self) -> list[str]:
         """Which choices change, in words; empty where none does."""
@@ -162,11 +160,11 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``greenfront whatif --json``."""
-        carbon = self.scoring.carbon
+        carbon = self.after.scoring.carbon
         return {
             "study": self.before.name,
             "scenario": {
-                "predictions": self.scoring.predictions,
+                "predictions": self.after.scoring.predictions,
                 "g_per_kwh": carbon.intensity.g_per_kwh,
                 "making_g_per_kwh": (carbon.training or carbon.intensity).g_per_kwh,
                 "region": carbon.intensity.region,
@@ -175,9 +173,8 @@ class Comparison:
                 "embodied_kg_per_device_hour": carbon.embodied_kg_per_device_hour,
             },
             "flips": self.flips(),
-            "before": self.before.front.to_json(),
-            "after": self.after.front.to_json(),
-            "break_even_predictions": self.after.break_even_predictions,
+            "break_even_predictions": self.after.break_even.predictions,
+            "break_even_verdict": self.after.break_even.verdict,
         }
 
 

@@ -4,49 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from greenfront.studies.analysis.break_even import BreakEven, Verdict
 from greenfront.studies.analysis.quantities import count
 
-__all__ = ["break_even", "kind_of", "kind_of_meters"]
+__all__ = ["break_even_sentence", "kind_of_readings"]
+
+_WITHOUT_NUMBER: Mapping[Verdict, str] = {
+    "never": "Never pays for itself: the best model needs no less energy than the baseline",
+    "best is baseline": "Does not pay for itself: the best model is the baseline itself",
+    "spending unknown": "Cannot be told: what the search has spent is unknown",
+    "inference unknown": (
+        "Cannot be told: the energy of a prediction is not known for both the best model and the "
+        "baseline"
+    ),
+    "no eligible model": "Cannot be told: no eligible model yet",
+    "no baseline": "Cannot be told: the untouched baseline has not finished",
+}
 
 
-def kind_of(kinds: Iterable[str]) -> str:
-    """One word for how joules were come by.
+def kind_of_readings(meters: Iterable[Mapping[str, str]] | None, kinds: Iterable[str] = ()) -> str:
+    """One word for how a study's joules were come by, for use beside the numbers.
 
     Args:
-        kinds: Of each instrument or reading; what could not be read does not count.
+        meters: Its pinned instruments; ``None`` for a study that began without any.
+        kinds: Of its readings or ledger entries; those that are unavailable do not count.
 
     Returns:
         ``"measured"``, ``"modelled"``, ``"partly modelled"`` or ``"not metered"``.
     """
-    found = {"measured", "modelled"}.intersection(kinds)
-    if len(found) == 2:
-        return "partly modelled"
-    return next(iter(found), "not metered")
+    told = {*(meter["kind"] for meter in meters or ()), *kinds}
+    found = told & {"measured", "modelled"}
+    return "partly modelled" if len(found) == 2 else next(iter(found), "not metered")
 
 
-def kind_of_meters(meters: Iterable[Mapping[str, str]] | None, charged: Iterable[str] = ()) -> str:
-    """The same for what a search has spent.
-
-    Args:
-        meters: Its pinned instruments; ``None`` for a study that began without any.
-        charged: Kinds of the entries of its ledger, where that was looked up.
-    """
-    return kind_of([*(meter["kind"] for meter in meters or ()), *charged])
-
-
-def break_even(after: float, predictions: float, kind: str) -> str:
+def break_even_sentence(found: BreakEven, made_for: float, kind: str) -> str:
     """Whether the search pays for itself within the predictions that its model is made for.
 
     Args:
-        after: Predictions of the best model until it has saved what the search has spent.
-        predictions: That it is made for.
-        kind: How the joules behind it were come by.
+        found: When it does, or why that has no answer.
+        made_for: Predictions that the model is made for.
+        kind: Of the readings behind it.
     """
-    if after <= predictions:
-        return (
-            f"Pays for itself after {count(after)} of the {predictions:,.0f} predictions ({kind})."
-        )
+    after = found.predictions
+    if after is None:
+        return f"{_WITHOUT_NUMBER[found.verdict]}."
+    if after <= made_for:
+        return f"Pays for itself after {count(after)} of the {made_for:,.0f} predictions ({kind})."
     return (
         f"Does not pay for itself: {count(after)} predictions would be needed, it is made for "
-        f"{predictions:,.0f} ({kind})."
+        f"{made_for:,.0f} ({kind})."
     )

@@ -24,7 +24,6 @@ from greenfront.studies.report.points import (
     groups,
     hover,
 )
-from greenfront.studies.report.wording import kind_of_readings
 
 __all__ = [
     "accuracy_over_co2",
@@ -97,7 +96,7 @@ def hypervolume_over_energy(view: StudyView) -> go.Figure:
     """How far the search had come for the energy spent."""
     spent = [step.kwh_spent for step in view.steps]
     scale = quantities.energy_scale(spent)
-    title = f"Spent by the search ({scale.unit}, {kind_of_readings(view)})"
+    title = f"Spent by the search ({scale.unit}, {view.kind})"
     return _progress(view, [kwh * scale.factor for kwh in spent], title)
 
 
@@ -138,7 +137,7 @@ def green_scores(view: StudyView) -> go.Figure:
             "range": [-0.5, max(len(order), FEWEST_BARS) - 0.5],
         },
         yaxis={
-            "title": f"Green Score (% per kg CO₂, {kind_of_readings(view)})",
+            "title": f"Green Score (% per kg CO₂, {view.kind})",
             "exponentformat": "SI",
             "rangemode": "tozero",
         },
@@ -185,7 +184,7 @@ def energy_by_phase(view: StudyView) -> go.Figure:
         )
     figure.update_layout(
         xaxis={
-            "title": f"Energy ({scale.unit}, {kind_of_readings(view)})",
+            "title": f"Energy ({scale.unit}, {view.kind})",
             "range": [0, 1.32 * max(ends, default=1.0) or 1.0],
         },
         yaxis={"autorange": "reversed", "type": "category", "showgrid": False},

@@ -11,7 +11,7 @@ from greenfront.studies.analysis import quantities
 from greenfront.studies.analysis.remarks import compression_remarks
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.report.tables import meter_table
-from greenfront.studies.report.wording import instruments, kind_of_readings
+from greenfront.studies.report.wording import instruments
 
 __all__ = ["method"]
 
@@ -29,7 +29,7 @@ def _energy(view: StudyView) -> list[tuple[str, str]]:
     notes = [
         (
             "Kind of readings",
-            f"{escape(kind_of_readings(view))} ({escape(instruments(view))}). "
+            f"{escape(view.kind)} ({escape(instruments(view))}). "
             "<em>Measured</em> is read from a counter; <em>modelled</em> is computed from CPU time "
             "and constants, and comparable with other models of this study rather than with a "
             "power meter. What no instrument could tell is shown as –, never as 0.",

@@ -17,14 +17,12 @@ from greenfront.errors import UsageError
 from greenfront.studies.analysis import quantities
 from greenfront.studies.analysis.timing import timing_lines
 from greenfront.studies.analysis.view import StudyView
-from greenfront.studies.analysis.wording import break_even
+from greenfront.studies.analysis.wording import break_even_sentence
 from greenfront.studies.report import figures
 from greenfront.studies.report.method import method
 from greenfront.studies.report.tables import front_table, phase_table, unfinished_table
 from greenfront.studies.report.wording import (
-    break_even_note,
     instruments,
-    kind_of_readings,
     proportionality,
     summary,
 )
@@ -122,7 +120,7 @@ def _task(view: StudyView) -> str:
 
 
 def _cards(view: StudyView) -> str:
-    spent, kind = view.spent, kind_of_readings(view)
+    spent, kind = view.spent, view.kind
     intensity = view.file.carbon.model(view.facts.trace).intensity
     electricity = f"{intensity.g_per_kwh:.4g} g per kWh, {intensity.region}"
     if view.times is not None and view.times.told_share > 0:
@@ -135,12 +133,7 @@ def _cards(view: StudyView) -> str:
     )
     if spent.unmetered:
         energy += f"; {spent.unmetered} of {spent.entries} ledger entries had no reading"
-    after = view.break_even_predictions
-    pays = (
-        break_even_note(view)
-        if after is None
-        else break_even(after, view.file.objectives.predictions, kind)
-    )
+    even = view.break_even
     cards = [
         ("Trials", str(len(view.trials)), states or "none begun"),
         ("Models on the front", str(len(view.front.rows)), f"{eligible} of them eligible"),
@@ -155,7 +148,11 @@ def _cards(view: StudyView) -> str:
             f"{kind}; {electricity}",
         ),
         ("Readings", kind, instruments(view)),
-        ("Break-even predictions", quantities.count(after), pays),
+        (
+            "Break-even predictions",
+            quantities.count(even.predictions),
+            break_even_sentence(even, view.scoring.predictions, kind),
+        ),
     ]
     return "".join(
         f"<div class='card'><dt>{escape(title)}</dt><dd class='value'>{escape(value)}</dd>"
@@ -168,7 +165,7 @@ def _front(view: StudyView) -> str:
     if not view.complete:
         return NOTHING_FINISHED
     coincide = proportionality(view)
-    kind = kind_of_readings(view)
+    kind = view.kind
     spread = f"Energy and CO₂ of making each model and of its predictions, {kind}."
     drawn = [
         _figure(
@@ -214,7 +211,7 @@ def _progress(view: StudyView) -> str:
             "progress-energy",
             figures.hypervolume_over_energy(view),
             f"Hypervolume over the energy spent by the search: {last.hypervolume:.3f} for {spent} "
-            f"({kind_of_readings(view)}).",
+            f"({view.kind}).",
         ),
     ]
     return f"<div class='grid'>{''.join(drawn)}</div>"
@@ -225,7 +222,7 @@ def _scores(view: StudyView) -> str:
         return NOTHING_FINISHED
     caption = (
         "Green Score of the front by rank and trial: accuracy in percent per kg of CO₂ "
-        f"({kind_of_readings(view)}). Grey and hatched: not eligible, ranked last."
+        f"({view.kind}). Grey and hatched: not eligible, ranked last."
     )
     return _figure("green-scores", figures.green_scores(view), caption)
 
@@ -235,7 +232,7 @@ def _phases(view: StudyView) -> str:
         return "<p class='empty'>The ledger holds no reading yet.</p>"
     caption = (
         f"Energy of the search by phase, {quantities.energy(view.spent.shown_kwh[0])} in all "
-        f"({kind_of_readings(view)}). Whiskers: the plausible range."
+        f"({view.kind}). Whiskers: the plausible range."
     )
     drawn = _figure("energy-phases", figures.energy_by_phase(view), caption)
     times = [] if view.times is None else timing_lines(view.times)

@@ -10,7 +10,6 @@ from html import escape
 from greenfront.studies.analysis import quantities
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.view import StudyView
-from greenfront.studies.report.wording import kind_of_readings
 
 __all__ = [
     "BLUE",
@@ -103,7 +102,7 @@ def energy_axis(view: StudyView) -> Axis:
     """Energy of making the model and of its predictions."""
     values = [row.energy_kwh for row in view.complete]
     scale = quantities.energy_scale(values)
-    title = f"Energy ({scale.unit}, {kind_of_readings(view)})"
+    title = f"Energy ({scale.unit}, {view.kind})"
     return Axis(title, lambda row: row.energy_kwh, scale.factor, _wide(values))
 
 
@@ -111,7 +110,7 @@ def co2_axis(view: StudyView) -> Axis:
     """CO₂ of the same."""
     values = [row.co2_kg for row in view.complete]
     scale = quantities.mass_scale(values)
-    title = f"CO₂ ({scale.unit}, {kind_of_readings(view)})"
+    title = f"CO₂ ({scale.unit}, {view.kind})"
     return Axis(title, lambda row: row.co2_kg, scale.factor, _wide(values))
 
 
@@ -137,7 +136,7 @@ def groups(view: StudyView) -> list[Group]:
 
 def hover(view: StudyView, row: ScoredTrial) -> str:
     """What is told of a trial under the pointer, in the few tags that figures understand."""
-    kind = kind_of_readings(view)
+    kind = view.kind
     places = {member.trial: f" · rank {member.rank}" for member in view.front.rows}
     outcome = row.outcome
     lines = [

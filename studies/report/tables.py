@@ -11,7 +11,6 @@ from greenfront.spaces.candidate import Candidate
 from greenfront.studies.analysis import quantities
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.view import StudyView
-from greenfront.studies.report.wording import kind_of_readings
 from greenfront.studies.store.trials import WITHOUT_RESULT, TrialRow
 
 __all__ = ["front_table", "meter_table", "phase_table", "unfinished_table"]
@@ -19,7 +18,7 @@ __all__ = ["front_table", "meter_table", "phase_table", "unfinished_table"]
 
 def front_table(view: StudyView) -> str:
     """The ranked front, what is not eligible last; the baseline stands below it if dominated."""
-    kind = escape(kind_of_readings(view))
+    kind = escape(view.kind)
     columns = [
         ("Rank", True),
         ("Trial", True),
@@ -62,7 +61,7 @@ def phase_table(view: StudyView) -> str:
     """What the search spent, by phase and in all."""
     columns = [
         ("Phase", False),
-        (f"Energy <small>{escape(kind_of_readings(view))}</small>", True),
+        (f"Energy <small>{escape(view.kind)}</small>", True),
         ("Low", True),
         ("High", True),
         ("CO₂", True),

@@ -5,27 +5,8 @@ from __future__ import annotations
 from greenfront.studies.analysis import quantities
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.view import StudyView
-from greenfront.studies.analysis.wording import kind_of_meters
 
-__all__ = [
-    "break_even_note",
-    "describe",
-    "instruments",
-    "kind_of_readings",
-    "proportionality",
-    "summary",
-]
-
-
-def kind_of_readings(view: StudyView) -> str:
-    """One word for how the study's joules were come by, for use beside the numbers.
-
-    Returns:
-        ``"measured"``, ``"modelled"``, ``"partly modelled"`` or ``"not metered"``.
-    """
-    outcomes = [row.outcome for row in view.complete]
-    kinds = [kind for each in outcomes for kind in (each.training.kind, each.inference.kind)]
-    return kind_of_meters(view.meters, kinds)
+__all__ = ["describe", "instruments", "proportionality", "summary"]
 
 
 def instruments(view: StudyView) -> str:
@@ -77,22 +58,9 @@ def summary(view: StudyView) -> str:
         )
     return (
         f"The best eligible model, {describe(best)}, {_accuracy(best, baseline)} the untouched "
-        f"baseline, {describe(baseline)}; {_inference(best, baseline, kind_of_readings(view))}, "
+        f"baseline, {describe(baseline)}; {_inference(best, baseline, view.kind)}, "
         f"and its file is {_size(best, baseline)}."
     )
-
-
-def break_even_note(view: StudyView) -> str:
-    """Why there is no number of predictions that pay for the search."""
-    if view.front.best is None:
-        return "no eligible model yet"
-    if view.baseline is None:
-        return "the untouched baseline has not finished"
-    if view.front.best.trial == view.baseline.trial:
-        return "the best model is the baseline itself"
-    if view.spent.unknown:
-        return "what the search has spent is unknown"
-    return "never: the best model needs no less energy than the baseline"
 
 
 def _accuracy(best: ScoredTrial, baseline: ScoredTrial) -> str:

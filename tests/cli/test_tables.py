@@ -16,10 +16,12 @@ import pytest
 from rich.console import Console, RenderableType
 
 from contracts.command import Command
+from greenfront.cli.json import front_json, whatif_json
 from greenfront.cli.options import follow_up
 from greenfront.cli.table import Sheet
 from greenfront.cli.tables import front_table, run_summary, whatif_table
 from greenfront.search.session import PeakMemory
+from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.quantities import (
     count,
     energy,
@@ -63,6 +65,10 @@ def seen(study: Command) -> StudyView:
         others[-1] if others else first, rank=2, tied=True, objection="below the floor of 95.0%"
     )
     return replace(found, front=replace(found.front, rows=(first, last)))
+
+
+def under(seen: StudyView, scenario: Scenario) -> Comparison:
+    return Comparison(seen, replace(seen, scoring=scenario.applied(seen)))
 
 
 def drawn(what: RenderableType, width: int) -> str:
@@ -168,14 +174,14 @@ def test_what_fits_stands_in_one_line_at_any_width() -> None:
 
 
 def test_a_scenario_keeps_the_warnings_of_the_front(seen: StudyView) -> None:
-    found = Comparison(seen, seen, Scenario(predictions=10).applied(seen))
+    found = under(seen, Scenario(predictions=10))
     for width in (80, 200):
         said = drawn(whatif_table(found), width)
         assert "not eligible: below the floor of 95.0%" in said
         assert "≈2" in said
         assert "≈: its Green Score" in said
     nothing = replace(seen, front=replace(seen.front, rows=()))
-    said = drawn(whatif_table(Comparison(nothing, nothing, found.scoring)), 80)
+    said = drawn(whatif_table(Comparison(nothing, nothing)), 80)
     assert said == "Study small has no complete trial yet.\n"
 
 
@@ -198,11 +204,55 @@ def test_whether_it_pays_is_told_by_what_it_is_made_for(seen: StudyView) -> None
     never = "Does not pay for itself: 2.00 M predictions would be needed, it is made for 1,000,000"
     assert f"<dd class='note'>{never} (modelled).</dd>" in render(seen)
     assert f"{never} (modelled)." in drawn(run_summary(seen, "it did", peak), 200)
-    scenario = Scenario(predictions=3_000_000)
-    said = drawn(whatif_table(Comparison(seen, seen, scenario.applied(seen))), 200)
+    said = drawn(whatif_table(under(seen, Scenario(predictions=3_000_000))), 200)
     assert "Pays for itself after 2.00 M of the 3,000,000 predictions (modelled)." in said
-    said = drawn(whatif_table(Comparison(seen, seen, Scenario(predictions=5).applied(seen))), 200)
+    said = drawn(whatif_table(under(seen, Scenario(predictions=5))), 200)
     assert "it is made for 5 (modelled)." in said
+
+
+EVERY_VERDICT = [
+    ("never", "Never pays for itself: the best model needs no less energy than the baseline."),
+    ("best is baseline", "Does not pay for itself: the best model is the baseline itself."),
+    ("spending unknown", "Cannot be told: what the search has spent is unknown."),
+    ("inference unknown", "Cannot be told: the energy of a prediction is not known for both"),
+    ("no eligible model", "Cannot be told: no eligible model yet."),
+    ("no baseline", "Cannot be told: the untouched baseline has not finished."),
+]
+
+
+def with_verdict(seen: StudyView, verdict: str) -> StudyView:
+    """The study as it would be for a verdict on when it pays for itself."""
+    best, baseline = seen.front.rows[0], seen.baseline
+    assert baseline is not None
+    best = replace(best, trial=1 + baseline.trial)
+
+    def taking(row: ScoredTrial, joules: float | None) -> ScoredTrial:
+        inference = replace(row.outcome.inference, joules=joules)
+        return replace(row, outcome=replace(row.outcome, inference=inference))
+
+    joules = {"never": 5.0, "inference unknown": None}.get(verdict, 1.0)
+    member = baseline if verdict == "best is baseline" else taking(best, joules)
+    objection = "below the floor" if verdict == "no eligible model" else None
+    unmetered = seen.spent.entries if verdict == "spending unknown" else 0
+    return replace(
+        seen,
+        front=replace(seen.front, rows=(replace(member, rank=1, objection=objection),)),
+        baseline=None if verdict == "no baseline" else taking(baseline, 5.0),
+        spent=replace(seen.spent, unmetered=unmetered),
+    )
+
+
+@pytest.mark.parametrize(("verdict", "said"), EVERY_VERDICT)
+def test_terminal_report_and_json_say_why_it_does_not_pay(
+    seen: StudyView, verdict: str, said: str
+) -> None:
+    found = with_verdict(seen, verdict)
+    assert said in drawn(run_summary(found, "it did", PeakMemory(10**8, 0)), 200)
+    assert said in drawn(whatif_table(Comparison(found, found)), 200)
+    assert f"<dd class='value'>–</dd><dd class='note'>{said}" in render(found)
+    for told in (front_json(found), whatif_json(Comparison(found, found))):
+        assert told["break_even_predictions"] is None
+        assert told["break_even_verdict"] == verdict
 
 
 def test_an_evaluator_that_was_not_started_is_not_spoken_of(seen: StudyView) -> None:
@@ -235,7 +285,8 @@ def test_json_holds_what_the_text_shows(study: Command) -> None:
     assert front["baseline"].keys() == front["rows"][0].keys()
     assert front["baseline"]["trial"] == 0
     ledger = study.json("ledger", "small", *WHERE)
-    assert front["break_even_predictions"] == ledger["break_even_predictions"]
+    for key in ("break_even_predictions", "break_even_verdict"):
+        assert front[key] == ledger[key]
     assert again["front"] == front
     for key in ("predictions", "kind", "baseline", "break_even_predictions"):
         assert again[key] == front[key]

@@ -141,18 +141,18 @@ def study(
     if nasty:
         parts[NASTY] = 0.00001
     growing = [ProgressPoint(n, n - 1, 0.00012 * n, 1 - 0.9 / n) for n in range(1, len(done) + 1)]
+    task = TaskFacts(
+        *(NASTY if nasty else "digits", (1, 8, 8), tuple("0123456789")),
+        *({"train": 1078, "validation": 359, "test": 360}, 0.1011, "f00d"),
+    )
+    facts = StudyFacts(task, "cpu", False)
     return StudyView(
         name=name,
         file=file,
-        facts=StudyFacts(
-            TaskFacts(
-                *(NASTY if nasty else "digits", (1, 8, 8), tuple("0123456789")),
-                *({"train": 1078, "validation": 359, "test": 360}, 0.1011, "f00d"),
-            ),
-            "cpu",
-            False,
-        ),
+        facts=facts,
+        scoring=file.scoring(facts),
         meters=[{"component": "cpu", "kind": kind, "source": NASTY if nasty else SOURCE}],
+        kind=kind,
         trials=tuple(rows),
         counts=Counter(row.state for row in rows),
         complete=done,
@@ -204,6 +204,7 @@ VIEWS = {
         trials=(),
         counts=Counter(),
         meters=[],
+        kind="not metered",
         spent=Spent(0.0, 0.0, 0.0, None, 0.0, 0.0, 0, 0),
         spent_by_phase={},
     ),

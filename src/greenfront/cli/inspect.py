@@ -67,45 +67,18 @@ def ledger(
     as_json: AsJson = False,
 ) -> None:
     """Show what the search itself has spent, and on what."""
-    from greenfront.studies.analysis.timing import timing
-    from greenfront.studies.analysis.view import view
-    from greenfront.studies.analysis.wording import break_even, kind_of_meters
-    from greenfront.studies.store.ledger import spent_by, spent_in_all, wasted
-    from greenfront.studies.store.study import StudyRecord
+    from greenfront.studies.analysis.spending import spending
 
     if by not in PARTS:
         raise UsageError(f"--by must be one of {', '.join(PARTS)}, not {by!r}")
     with _opened(storage) as opened:
-        record = StudyRecord.load(opened, name)
-        study_id = record.study_id
-        total, parts = spent_in_all(opened, study_id), spent_by(opened, study_id, by)
-        lost = wasted(opened, study_id)
-        times = timing(opened, record)
-        kind = kind_of_meters(record.meters, spent_by(opened, study_id, "kind"))
-        found = None if record.facts is None else view(opened, name)
-    even = None if found is None else found.break_even_predictions
+        found = spending(opened, name, by)
     if as_json:
-        from greenfront.cli.json import spent_json
-
-        print_json(
-            {
-                "study": name,
-                "by": by,
-                "total": spent_json(total, kind),
-                "parts": {part: spent.to_json() for part, spent in parts.items()},
-                "without_result_kwh": lost,
-                "break_even_predictions": even,
-                "timing": times.to_json(),
-            }
-        )
+        print_json(found.to_json())
         return
     from greenfront.cli.tables import ledger_table
 
-    pays = None
-    if found is not None and even is not None:
-        pays = break_even(even, found.file.objectives.predictions, kind)
-    table = ledger_table(name, by, total, parts, lost, pays, times, kind)
-    console().print(table, crop=False)
+    console().print(ledger_table(found), crop=False)
 
 
 def whatif(
@@ -163,8 +136,7 @@ def whatif(
     )
     with _opened(storage) as opened:
         before = view(opened, name)
-        scoring = scenario.applied(before)
-        found = Comparison(before, view(opened, name, scoring), scoring)
+        found = Comparison(before, view(opened, name, scenario.applied(before)))
     if as_json:
         from greenfront.cli.json import whatif_json
 

@@ -4,32 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from greenfront.studies.report.wording import kind_of_readings
-
 if TYPE_CHECKING:
     from greenfront.search.optimize import SearchResult
     from greenfront.search.session import PeakMemory
     from greenfront.studies.analysis.view import StudyView
     from greenfront.studies.analysis.whatif import Comparison
-    from greenfront.studies.store.ledger import Spent
 
-__all__ = ["front_json", "run_json", "spent_json", "whatif_json"]
+__all__ = ["front_json", "run_json", "whatif_json"]
 
 
-def front_json(view: StudyView, predictions: float | None = None) -> dict[str, Any]:
-    """The object of ``greenfront front --json``.
-
-    Args:
-        view: The study.
-        predictions: That its scores count; by default those that it is made for.
-    """
+def front_json(view: StudyView) -> dict[str, Any]:
+    """The object of ``greenfront front --json``."""
     told = view.front.to_json()
     rows = told.pop("rows")
     return {
         **told,
-        "predictions": view.file.objectives.predictions if predictions is None else predictions,
-        "kind": kind_of_readings(view),
-        "break_even_predictions": view.break_even_predictions,
+        "predictions": view.scoring.predictions,
+        "kind": view.kind,
+        "break_even_predictions": view.break_even.predictions,
+        "break_even_verdict": view.break_even.verdict,
         "baseline": None if view.baseline is None else view.baseline.to_json(),
         "rows": rows,
     }
@@ -50,14 +43,10 @@ def run_json(view: StudyView, result: SearchResult, peak: PeakMemory) -> dict[st
         "best": None if view.front.best is None else view.front.best.trial,
         "baseline": front["baseline"],
         "break_even_predictions": front["break_even_predictions"],
+        "break_even_verdict": front["break_even_verdict"],
         "peak_memory_bytes": peak.to_json(),
         "front": front,
     }
-
-
-def spent_json(total: Spent, kind: str) -> dict[str, Any]:
-    """A total with how its joules were come by."""
-    return {**total.to_json(), "kind": kind}
 
 
 def whatif_json(found: Comparison) -> dict[str, Any]:
@@ -65,5 +54,5 @@ def whatif_json(found: Comparison) -> dict[str, Any]:
     return {
         **found.to_json(),
         "before": front_json(found.before),
-        "after": front_json(found.after, found.scoring.predictions),
+        "after": front_json(found.after),
     }

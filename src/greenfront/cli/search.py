@@ -124,7 +124,7 @@ def _search(file: StudyFile, trials: int | None, as_json: bool) -> None:
     from greenfront.cli.screen import watch
     from greenfront.search.session import open_session
     from greenfront.studies.analysis.view import view
-    from greenfront.studies.analysis.wording import kind_of_meters
+    from greenfront.studies.analysis.wording import kind_of_readings
     from greenfront.studies.store.storage import Storage
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -140,7 +140,7 @@ def _search(file: StudyFile, trials: int | None, as_json: bool) -> None:
         if storage is not known:
             stack.callback(storage.close)
         stack.enter_context(_termination_as_interrupt())
-        kind = kind_of_meters(session.instruments.pin())
+        kind = kind_of_readings(session.instruments.pin())
         try:
             with watch(file, kind, stderr=as_json) as observer:
                 result = session.search(storage, observer)

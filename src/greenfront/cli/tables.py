@@ -20,8 +20,7 @@ from greenfront.studies.analysis.quantities import (
     size,
 )
 from greenfront.studies.analysis.timing import timing_lines
-from greenfront.studies.analysis.wording import break_even
-from greenfront.studies.report.wording import kind_of_readings
+from greenfront.studies.analysis.wording import break_even_sentence
 
 if TYPE_CHECKING:
     from greenfront.objectives.metering.crosscheck import CrossCheck
@@ -30,10 +29,9 @@ if TYPE_CHECKING:
     from greenfront.search.session import PeakMemory
     from greenfront.studies.analysis.front import ScoredTrial
     from greenfront.studies.analysis.listing import StudyEntry
-    from greenfront.studies.analysis.timing import Timing
+    from greenfront.studies.analysis.spending import Spending
     from greenfront.studies.analysis.view import StudyView
     from greenfront.studies.analysis.whatif import Comparison
-    from greenfront.studies.store.ledger import Spent
 
 __all__ = [
     "forecast_text",
@@ -56,7 +54,7 @@ def front_table(view: StudyView) -> RenderableType:
         return _nothing_yet(view)
     sheet = Sheet(
         f"Pareto front of {view.name}, ranked by Green Score (accuracy in % per kg CO₂); "
-        f"energy {kind_of_readings(view)}, for {view.file.objectives.predictions:,.0f} predictions",
+        f"energy {view.kind}, for {view.scoring.predictions:,.0f} predictions",
         ("#", "Trial", "model", *FRONT, "Latency", "Size", "On Front"),
         spare=("Latency", "Size", "On Front"),
     )
@@ -70,6 +68,10 @@ def front_table(view: StudyView) -> RenderableType:
         cells = (seconds(outcome.latency_seconds), size(outcome.artefact_bytes), "")
         sheet.add("base", *_cells(view.baseline), *cells, style="cyan")
     return _with_ties(sheet, view)
+
+
+def _pays(view: StudyView) -> str:
+    return break_even_sentence(view.break_even, view.scoring.predictions, view.kind)
 
 
 def _nothing_yet(view: StudyView) -> RenderableType:
@@ -105,7 +107,7 @@ def _with_ties(sheet: Sheet, view: StudyView) -> RenderableType:
 
 def run_summary(view: StudyView, reason: str, peak: PeakMemory) -> RenderableType:
     """What the search has found and what it has cost."""
-    spent, kind = view.spent, kind_of_readings(view)
+    spent, kind = view.spent, view.kind
     kwh, low, high = spent.shown_kwh
     memory = f"memory at most {size(peak.supervisor)} here"
     memory += f" and {size(peak.evaluator)} in an evaluator" if peak.evaluator else ""
@@ -124,25 +126,18 @@ def run_summary(view: StudyView, reason: str, peak: PeakMemory) -> RenderableTyp
             f"baseline (trial {baseline.trial}) at {ratio} of its inference energy and "
             f"{best.outcome.artefact_bytes / baseline.outcome.artefact_bytes:.0%} of its size."
         )
-        even = view.break_even_predictions
-        if even is not None:
-            lines.append(break_even(even, view.file.objectives.predictions, kind))
-        elif not spent.unknown:
-            lines.append(
-                "The best model predicts no cheaper than the baseline: it pays nothing back."
-            )
+    lines.append(_pays(view))
     return Text("\n".join(lines))
 
 
 def whatif_table(found: Comparison) -> RenderableType:
     """The front under a scenario, with the ranks that its members had."""
-    view, carbon = found.after, found.scoring.carbon
+    view, carbon = found.after, found.after.scoring.carbon
     if not view.front.rows:
         return _nothing_yet(view)
-    kind = kind_of_readings(view)
     sheet = Sheet(
-        f"Front of {view.name} if used for {found.scoring.predictions:,.0f} predictions at "
-        f"{carbon.intensity.g_per_kwh:.4g} g/kWh (PUE {carbon.pue:g}); energy {kind}",
+        f"Front of {view.name} if used for {view.scoring.predictions:,.0f} predictions at "
+        f"{carbon.intensity.g_per_kwh:.4g} g/kWh (PUE {carbon.pue:g}); energy {view.kind}",
         ("#", "Was", "Trial", "model", *FRONT[:-1]),
     )
     for row in view.front.rows:
@@ -153,9 +148,7 @@ def whatif_table(found: Comparison) -> RenderableType:
     lines += [flip[0].upper() + flip[1:] + "." for flip in flips]
     if not flips:
         lines.append("No choice changes.")
-    even = view.break_even_predictions
-    if even is not None:
-        lines.append(break_even(even, found.scoring.predictions, kind))
+    lines.append(_pays(view))
     return Group(_with_ties(sheet, view), Text("\n".join(lines)))
 
 
@@ -176,22 +169,14 @@ def studies_table(entries: Sequence[StudyEntry]) -> RenderableType:
     return sheet if entries else Text("No studies yet: start one with greenfront run study.toml")
 
 
-def ledger_table(
-    name: str,
-    by: str,
-    total: Spent,
-    parts: Mapping[str, Spent],
-    lost_kwh: float,
-    pays: str | None,
-    times: Timing,
-    kind: str,
-) -> RenderableType:
+def ledger_table(found: Spending) -> RenderableType:
     """What a search has spent, in parts and in all, whether it is worth it, and when it ran."""
+    total, lost_kwh = found.total, found.without_result_kwh
     sheet = Sheet(
-        f"What the search {name} has spent, by {by}; energy {kind}",
-        (by, "Energy", "Low", "High", "CO₂", "CPU Time", "Share"),
+        f"What the search {found.study} has spent, by {found.by}; energy {found.kind}",
+        (found.by, "Energy", "Low", "High", "CO₂", "CPU Time", "Share"),
     )
-    for part, spent in [*parts.items(), ("in all", total)]:
+    for part, spent in [*found.parts.items(), ("in all", total)]:
         # Where something could not be metered it was at least so much.
         least = "≥ " if spent.unmetered and not spent.unknown else ""
         sheet.add(
@@ -203,11 +188,11 @@ def ledger_table(
         )
     share = f" ({percent(lost_kwh / total.kwh)})" if total.kwh else ""
     lines = [f"Trials without a result have cost {energy(lost_kwh)}{share} of it."]
-    if pays is not None:
-        lines.append(pays)
+    if found.view is not None:
+        lines.append(_pays(found.view))
     if total.unmetered:
         lines.append(f"{total.unmetered} entries have no reading and count as nothing.")
-    lines += timing_lines(times)
+    lines += timing_lines(found.times)
     return Group(sheet, Text("\n".join(lines)))
 
 

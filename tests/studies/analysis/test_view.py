@@ -13,6 +13,7 @@ from greenfront.objectives.readings import JOULES_PER_KWH, Reading
 from greenfront.objectives.scores import values_of
 from greenfront.spaces.candidate import Candidate, Precision, Pruning
 from greenfront.spaces.network_space import baseline_candidates
+from greenfront.studies.analysis.break_even import BreakEven, Verdict
 from greenfront.studies.analysis.view import view
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
@@ -105,7 +106,7 @@ def test_everything_is_read_from_the_storage(
         {"train": 0.75, "prune": 0.25}
     )
     # 1 kWh are 3.6 MJ, and each prediction saves 4 mJ.
-    assert seen.break_even_predictions == pytest.approx(3.6e6 / 4e-3)
+    assert seen.break_even.predictions == pytest.approx(3.6e6 / 4e-3)
     json.dumps(seen.front.to_json(), allow_nan=False)
 
 
@@ -113,12 +114,19 @@ def test_a_study_that_has_only_begun(storage: Storage, image_facts: StudyFacts) 
     begin(storage, image_facts)
     seen = view(storage, "digits")
     assert (seen.trials, seen.complete, seen.steps, seen.front.rows) == ((), (), (), ())
-    assert (seen.baseline, seen.break_even_predictions, seen.front.floor) == (None, None, None)
+    assert (seen.baseline, seen.front.floor) == (None, None)
+    assert seen.break_even == BreakEven("no eligible model")
     assert (seen.spent.entries, seen.spent_by_phase) == (0, {})
 
 
 @pytest.mark.parametrize(
-    ("chosen", "usual"), [(5e-3, 5e-3), (9e-3, 5e-3), (None, 5e-3), (1e-3, None)]
+    ("chosen", "usual", "verdict"),
+    [
+        (5e-3, 5e-3, "best is baseline"),
+        (9e-3, 5e-3, "best is baseline"),
+        (None, 5e-3, "best is baseline"),
+        (1e-3, None, "inference unknown"),
+    ],
 )
 def test_a_search_that_saves_nothing_never_pays(
     storage: Storage,
@@ -126,6 +134,7 @@ def test_a_search_that_saves_nothing_never_pays(
     make_outcome: Callable[..., Outcome],
     chosen: float | None,
     usual: float | None,
+    verdict: Verdict,
 ) -> None:
     record = begin(storage, image_facts)
     book = TrialBook(storage, record.study_id)
@@ -140,7 +149,7 @@ def test_a_search_that_saves_nothing_never_pays(
     assert seen.front.best is not None
     assert seen.baseline is not None
     assert seen.baseline.trial == 0
-    assert seen.break_even_predictions is None
+    assert seen.break_even == BreakEven(verdict)
 
 
 def test_a_study_from_python_is_refused(storage: Storage) -> None:

@@ -1,0 +1,79 @@
+"""What a search itself has spent, and on what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from greenfront.studies.analysis.timing import Timing, timing
+from greenfront.studies.analysis.view import StudyView, view
+from greenfront.studies.analysis.wording import kind_of_readings
+from greenfront.studies.store.ledger import Spent, spent_by, spent_in_all, wasted
+from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.study import StudyRecord
+
+__all__ = ["Spending", "spending"]
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """The ledger of one study.
+
+    Attributes:
+        study: Name.
+        by: What it is divided by, see :func:`~greenfront.studies.store.ledger.spent_by`.
+        total: The whole search.
+        parts: They add up to the whole, the largest first.
+        without_result_kwh: Spent on trials that have no result.
+        kind: How the joules were come by, in a word.
+        times: When it ran and waited.
+        view: The study; ``None`` if it is not one of networks.
+    """
+
+    study: str
+    by: str
+    total: Spent
+    parts: dict[str, Spent]
+    without_result_kwh: float
+    kind: str
+    times: Timing
+    view: StudyView | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of ``greenfront ledger --json``."""
+        even = None if self.view is None else self.view.break_even
+        return {
+            "study": self.study,
+            "by": self.by,
+            "total": {**self.total.to_json(), "kind": self.kind},
+            "parts": {part: spent.to_json() for part, spent in self.parts.items()},
+            "without_result_kwh": self.without_result_kwh,
+            "break_even_predictions": even and even.predictions,
+            "break_even_verdict": even and even.verdict,
+            "timing": self.times.to_json(),
+        }
+
+
+def spending(storage: Storage, name: str, by: str = "phase") -> Spending:
+    """Reads a study's ledger.
+
+    Args:
+        storage: The database.
+        name: Of the study.
+        by: What it is divided by, see :func:`~greenfront.studies.store.ledger.spent_by`.
+
+    Raises:
+        StudyError: There is no such study, or it is damaged.
+    """
+    record = StudyRecord.load(storage, name)
+    study_id = record.study_id
+    return Spending(
+        study=name,
+        by=by,
+        total=spent_in_all(storage, study_id),
+        parts=spent_by(storage, study_id, by),
+        without_result_kwh=wasted(storage, study_id),
+        kind=kind_of_readings(record.meters, spent_by(storage, study_id, "kind")),
+        times=timing(storage, record),
+        view=None if record.facts is None else view(storage, name),
+    )
