@@ -31,7 +31,9 @@ from greenfront.objectives.stages.int8 import fastest_int8, has_vnni
 from greenfront.objectives.stages.parity import parity
 from greenfront.objectives.stages.quantize import quantize
 from greenfront.objectives.tasks.task import Labelled, Task, TaskFacts
-from greenfront.spaces.candidate import ArchitectureChoice, Candidate, Precision, Pruning
+from greenfront.spaces.candidate import ArchitectureChoice, Candidate
+from greenfront.spaces.techniques.precision import Precision
+from greenfront.spaces.techniques.pruning import Pruning
 from greenfront.studies.config.study_file import INT8_PAYS
 
 IMAGES, TABLE, TEXTS = (3, 64, 64), (64,), ()

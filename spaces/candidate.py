@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self, TypeVar
 
 from greenfront.spaces.knobs import Value
 from greenfront.spaces.space import stable_hash
+from greenfront.spaces.techniques.distillation import Distillation
+from greenfront.spaces.techniques.precision import Precision
+from greenfront.spaces.techniques.pruning import Pruning
+from greenfront.spaces.techniques.registry import techniques
+from greenfront.spaces.techniques.sparsity import Sparsity
+from greenfront.spaces.techniques.technique import Settings, Technique
+from greenfront.spaces.techniques.training import Training
 
-__all__ = [
-    "ArchitectureChoice",
-    "Candidate",
-    "Distillation",
-    "Placement",
-    "Precision",
-    "Pruning",
-    "Training",
-]
+__all__ = ["ArchitectureChoice", "Candidate", "Placement", "later_techniques"]
+
+S = TypeVar("S", bound=Settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,96 +32,6 @@ class ArchitectureChoice:
 
     family: str
     shape: tuple[tuple[str, Value], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """How the weights are found.
-
-    Attributes:
-        optimizer: ``"adamw"`` or ``"sgd"`` (Nesterov momentum 0.9).
-        learning_rate: Peak of the cosine schedule.
-        batch_size: Examples a step.
-        mixed_precision: Whether matrix products run in bfloat16.
-        epochs: At most so many passes over the training split.
-        patience: Stop after so many epochs without a better validation loss; 0 means never.
-        fine_tune_epochs: Passes after pruning.
-        augmentation: How images are moved in training: ``"none"``, ``"shift"``, ``"flip"`` or
-            ``"shift+flip"``.
-        layer_decay: What the learning rate of a pretrained network is multiplied by from one block
-            to the one before it, so that it shrinks from the head to the input; 1 leaves it alone.
-        compile: Whether training steps are compiled: ``"never"``, ``"always"``, or ``"auto"``
-            where a training is so long that it pays.
-    """
-
-    optimizer: str = "adamw"
-    learning_rate: float = 3e-3
-    batch_size: int = 64
-    mixed_precision: bool = False
-    epochs: int = 10
-    patience: int = 3
-    fine_tune_epochs: int = 5
-    augmentation: str = "none"
-    layer_decay: float = 1.0
-    compile: str = "never"
-
-
-@dataclass(frozen=True, slots=True)
-class Pruning:
-    """Structured pruning: whole channels, neurons and attention heads leave the tensors.
-
-    Attributes:
-        ratio: Share of the channels of each group to remove; 0 is no pruning.
-        scope: ``"uniform"`` takes the ratio of every group, ``"global"`` takes the least important
-            channels of the whole network.
-        importance: What makes a channel worth keeping: ``"magnitude"`` of its weights,
-            ``"taylor"`` (the change of the loss, by its gradient), ``"fpgm"`` (its distance to the
-            other channels), ``"random"``, or the metric of a pruner of NNI: ``"nni:l1"``,
-            ``"nni:fpgm"``, ``"nni:taylor"``, ``"nni:movement"``.
-        gradual: Whether it is pruned in steps between the epochs of its fine-tuning, instead of at
-            once before them.
-    """
-
-    ratio: float = 0.0
-    scope: str = "uniform"
-    importance: str = "magnitude"
-    gradual: bool = False
-
-    def steps(self, fine_tune_epochs: int) -> int:
-        """In how many steps it is pruned: a gradual one takes two epochs of the fine-tuning."""
-        return max(1, fine_tune_epochs // 2) if self.gradual else 1
-
-
-@dataclass(frozen=True, slots=True)
-class Precision:
-    """Bits of the exported weights.
-
-    Attributes:
-        bits: 32, 16, 8, 4 or 2. 8 bits run in int8 kernels; weights of 16, 4 and 2 bits are packed
-            on disk and computed as 32.
-        weight_only: Of 8 bits: packed on disk and computed as 32, too.
-        quantization_aware: Whether the network is tuned with its weights rounded as they will be.
-    """
-
-    bits: int = 32
-    weight_only: bool = False
-    quantization_aware: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Distillation:
-    """Learning from a teacher's softened outputs (Hinton, Vinyals and Dean, arXiv 1503.02531).
-
-    Attributes:
-        temperature: Divides both sets of logits; at least 1.
-        weight: Share of the soft loss, 0 to 1; the rest is cross-entropy with the labels.
-        hidden_weight: Of the squared difference between what the last layers of student and
-            teacher read (Romero et al., FitNets, arXiv 1412.6550), added to both; 0 leaves it out.
-    """
-
-    temperature: float
-    weight: float
-    hidden_weight: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,17 +52,35 @@ class Candidate:
         precision: Bits of the weights.
         distillation: Whether and how a teacher is asked.
         placement: Where it is trained.
-        sparsity: Share of the weights to set to zero, after the pruning of channels. Zeros are
-            stored and multiplied like other weights: they save neither time nor bytes.
+        sparsity: How many weights are set to zero, after the pruning of channels.
+        others: What further techniques do to it, in their order; read it with :meth:`of`. One that
+            leaves it untouched is not among them, so that keys stay when a technique is added.
     """
 
     architecture: ArchitectureChoice
-    training: Training = Training()
-    pruning: Pruning = Pruning()
-    precision: Precision = Precision()
+    training: Training = field(default_factory=Training)
+    pruning: Pruning = field(default_factory=Pruning)
+    precision: Precision = field(default_factory=Precision)
     distillation: Distillation | None = None
-    placement: Placement = Placement()
-    sparsity: float = 0.0
+    placement: Placement = field(default_factory=Placement)
+    sparsity: Sparsity = field(default_factory=Sparsity)
+    others: tuple[Settings, ...] = ()
+
+    @classmethod
+    def made(
+        cls,
+        architecture: ArchitectureChoice,
+        placement: Placement,
+        settings: Mapping[str, Settings | None],
+    ) -> Self:
+        """A candidate from the settings of all techniques, by section."""
+        own: dict[str, Any] = {name: settings[name] for name in settings if name in _FIELDS}
+        others = tuple(
+            one
+            for name, one in settings.items()
+            if name not in own and one is not None and not one.untouched
+        )
+        return cls(architecture, placement=placement, others=others, **own)
 
     @property
     def key(self) -> str:
@@ -158,52 +88,57 @@ class Candidate:
         return stable_hash(self.to_json())
 
     @property
+    def settings(self) -> tuple[Settings, ...]:
+        """What each technique does to it, in the order of techniques."""
+        own = (self.training, self.pruning, self.precision, self.distillation, self.sparsity)
+        held = {one.section: one for one in (*own, *self.others) if one is not None}
+        sections = (technique.settings.section for technique in techniques())
+        return tuple(held[section] for section in sections if section in held)
+
+    def of(self, kind: type[S]) -> S:
+        """The settings of a technique; the default ones where it leaves the candidate untouched."""
+        return next((one for one in self.settings if isinstance(one, kind)), None) or kind()
+
+    @property
     def untouched(self) -> bool:
         """Whether no technique is applied: no pruning, no zeros, 32 bits, no distillation."""
-        kept_whole = self.pruning.ratio == self.sparsity == 0.0
-        return kept_whole and self.precision.bits == 32 and self.distillation is None
-
-    def as_untouched(self) -> Candidate:
-        """The same network without any technique."""
-        return replace(
-            self, pruning=Pruning(), precision=Precision(), distillation=None, sparsity=0.0
-        )
+        return all(one.untouched for one in self.settings)
 
     def describe(self) -> str:
         """A short line for people, such as ``cnn depth=3 width=0.5 · pruned 50 % · 8 bits``."""
         shape = " ".join(f"{name}={value}" for name, value in self.architecture.shape)
-        parts = [f"{self.architecture.family} {shape}".strip()]
-        if self.pruning.ratio:
-            parts.append(f"pruned {self.pruning.ratio:.0%}")
-        if self.sparsity:
-            parts.append(f"{self.sparsity:.0%} zeros")
-        if self.precision.bits != 32:
-            parts.append(
-                f"{self.precision.bits} bits"
-                + (" (weights)" if self.precision.weight_only else "")
-                + (" tuned" if self.precision.quantization_aware else "")
-            )
-        if self.distillation:
-            parts.append(f"distilled T={self.distillation.temperature:g}")
-        return " · ".join(parts)
+        words = (one.describe() for one in self.settings)
+        return " · ".join(filter(None, [f"{self.architecture.family} {shape}".strip(), *words]))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that ``json.dumps`` takes."""
-        data = asdict(self)
-        data["architecture"]["shape"] = dict(self.architecture.shape)
-        return data
+        choice = self.architecture
+        told = {one.section: one.to_json() for one in self.settings}
+        told["architecture"] = {"family": choice.family, "shape": dict(choice.shape)}
+        told["placement"] = asdict(self.placement)
+        return {name: told.pop(name, None) for name in _FIELDS} | told
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Inverse of :meth:`to_json`."""
         shape = tuple(sorted(data["architecture"]["shape"].items()))
-        distillation = data["distillation"]
-        return cls(
-            architecture=ArchitectureChoice(data["architecture"]["family"], shape),
-            training=Training(**data["training"]),
-            pruning=Pruning(**data["pruning"]),
-            precision=Precision(**data["precision"]),
-            distillation=Distillation(**distillation) if distillation else None,
-            placement=Placement(**data["placement"]),
-            sparsity=data.get("sparsity", 0.0),  # studies of the first format may still be read
-        )
+        settings = {
+            (kind := technique.settings).section: kind.from_json(told)
+            for technique in techniques()
+            # Studies of the first format have no sparsity.
+            if (told := data.get(technique.settings.section)) is not None
+        }
+        choice = ArchitectureChoice(data["architecture"]["family"], shape)
+        return cls.made(choice, Placement(**data["placement"]), settings)
+
+
+def later_techniques() -> tuple[Technique[Any, Any], ...]:
+    """The techniques that candidates have no field for.
+
+    What they leave untouched is no part of a candidate's identity, nor of a study's.
+    """
+    return tuple(each for each in techniques() if each.settings.section not in _FIELDS)
+
+
+_FIELDS = tuple(each.name for each in fields(Candidate) if each.name != "others")
+"""What stands in the JSON form of every candidate, in this order."""

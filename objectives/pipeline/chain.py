@@ -125,7 +125,7 @@ class Chain:
             key, kept = self._pruned(candidate, lessons, key, kept)
             removed = float(kept.facts["removed"])
             phases |= kept.readings
-        if candidate.sparsity:
+        if candidate.sparsity.share:
             key, kept = self._sparsified(candidate, lessons, key, kept)
             phases |= kept.readings
         if candidate.precision.quantization_aware:
@@ -200,15 +200,15 @@ class Chain:
     ) -> tuple[str, Kept]:
         """Sets weights to zero and tunes the others."""
         epochs = candidate.training.fine_tune_epochs
-        key = lineage_key(
-            "sparsify", parent_key, {"sparsity": candidate.sparsity, "fine_tune_epochs": epochs}
-        )
+        share = candidate.sparsity.share
+        knobs = {"sparsity": share, "fine_tune_epochs": epochs}
+        key = lineage_key("sparsify", parent_key, knobs)
 
         def make(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
             torch.manual_seed(self._seed_of(key))
             model = self.networks.load(candidate, parent.folder / WEIGHTS)
             with self.context.phase("prune") as pruning:
-                zero_weakest(model, candidate.sparsity)
+                zero_weakest(model, share)
             with self.context.phase("fine-tune") as tuning, zeros_kept(model):
                 self._fit(model, candidate, key, lessons, "tuning with zeros")
             save_network(model, folder / WEIGHTS)
@@ -231,7 +231,7 @@ class Chain:
             torch.manual_seed(self._seed_of(key))
             with self.context.phase("quantize") as window:
                 model = self.networks.load(candidate, parent.folder / WEIGHTS)
-                zeros = zeros_kept(model) if candidate.sparsity else nullcontext()
+                zeros = zeros_kept(model) if candidate.sparsity.share else nullcontext()
                 with zeros, fake_quantized(model, bits, reduce_range=narrow):
                     self._fit(model, candidate, key, lessons, f"tuning at {bits} bits")
                 save_network(model, folder / WEIGHTS)

@@ -26,7 +26,8 @@ from greenfront.objectives.stages.quantize import quantize
 from greenfront.objectives.stages.reality import Claim, unreal
 from greenfront.objectives.stages.sparsify import compressed_bytes, zero_share
 from greenfront.objectives.stages.torch_file import torch_error, write_torch_file
-from greenfront.spaces.candidate import Candidate, Precision
+from greenfront.spaces.candidate import Candidate
+from greenfront.spaces.techniques.precision import Precision
 
 __all__ = ["MODEL", "TORCH_MODEL", "WEIGHTS", "Exporting", "computes_int8"]
 
@@ -136,7 +137,9 @@ class Exporting:
                 written = folder / TORCH_MODEL
                 torch_file = torch_error(model, written, compared) if written.exists() else None
                 claim = Claim(
-                    precision, unpruned if candidate.pruning.ratio else None, candidate.sparsity
+                    precision,
+                    unpruned if candidate.pruning.ratio else None,
+                    candidate.sparsity.share,
                 )
                 reasons = unreal(claim, reference, path, compared.inputs[:1].cpu().numpy())
             weights = weight_count(reference)
@@ -151,7 +154,7 @@ class Exporting:
                 "unreal": list(reasons),
                 "floating_layers": floating,
                 "zeros": zero_share(path),
-                "compressed_bytes": compressed_bytes(path) if candidate.sparsity else None,
+                "compressed_bytes": compressed_bytes(path) if candidate.sparsity.share else None,
             }
 
         return self.store.made(key, make)[0]

@@ -23,7 +23,8 @@ from greenfront.objectives.stages.train import EpochReport, train
 from greenfront.objectives.tasks.task import Labelled, Task
 from greenfront.spaces.architectures.architecture import Architecture
 from greenfront.spaces.architectures.registry import architecture
-from greenfront.spaces.candidate import ArchitectureChoice, Candidate, Placement, Pruning
+from greenfront.spaces.candidate import ArchitectureChoice, Candidate, Placement
+from greenfront.spaces.techniques.pruning import Pruning
 
 __all__ = ["ModelFactory", "family_of"]
 

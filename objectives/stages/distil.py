@@ -21,7 +21,7 @@ from torch.nn import functional
 from greenfront.errors import UsageError
 from greenfront.objectives.stages.examples import Examples
 from greenfront.objectives.stages.predict import in_chunks, predict
-from greenfront.spaces.candidate import Distillation
+from greenfront.spaces.techniques.distillation import Distillation
 
 __all__ = [
     "Criterion",

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from greenfront.errors import UsageError
 from greenfront.objectives.stages.nni_importance import SCORED, load_nni, nni_scores
-from greenfront.spaces.candidate import Pruning
-from greenfront.spaces.importances import IMPORTANCES, is_of_nni
+from greenfront.spaces.techniques.pruning import IMPORTANCES, Pruning, is_of_nni
 
 __all__ = ["Importance", "LayerScores", "Loss", "importance_of", "load_importance"]
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from greenfront.errors import TrialFailed
-from greenfront.spaces.candidate import Training
+from greenfront.spaces.techniques.training import Training
 
 __all__ = ["optimizer", "rate_shares", "warm_cosine"]
 

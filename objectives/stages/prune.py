@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from greenfront.errors import TrialFailed, UsageError
 from greenfront.objectives.stages.importance import Loss, importance_of
-from greenfront.spaces.candidate import Pruning
+from greenfront.spaces.techniques.pruning import Pruning
 
 __all__ = ["cumulative_ratio", "parameter_count", "prune", "widths"]
 

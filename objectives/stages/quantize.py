@@ -15,7 +15,7 @@ from greenfront.errors import UsageError
 from greenfront.objectives.stages.export import PACKED
 from greenfront.objectives.stages.fake_quant import SMALLEST_PACKED, grid, grid_steps
 from greenfront.objectives.stages.int8 import Int8Recipe, compute_int8
-from greenfront.spaces.candidate import Precision
+from greenfront.spaces.techniques.precision import Precision
 
 __all__ = ["quantize"]
 

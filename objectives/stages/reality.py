@@ -18,7 +18,7 @@ from onnx import TensorProto
 from greenfront.objectives.stages.export import INPUT, weight_count
 from greenfront.objectives.stages.fake_quant import SMALLEST_PACKED
 from greenfront.objectives.stages.sparsify import zero_share
-from greenfront.spaces.candidate import Precision
+from greenfront.spaces.techniques.precision import Precision
 
 __all__ = ["Claim", "executed_operators", "unreal"]
 

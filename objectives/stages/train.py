@@ -21,7 +21,8 @@ from greenfront.objectives.stages.examples import TrainingData
 from greenfront.objectives.stages.microbatch import parts_of_batch
 from greenfront.objectives.stages.optimizer import optimizer, rate_shares, warm_cosine
 from greenfront.objectives.stages.predict import predict
-from greenfront.spaces.candidate import Distillation, Training
+from greenfront.spaces.techniques.distillation import Distillation
+from greenfront.spaces.techniques.training import Training
 
 __all__ = [
     "EpochReport",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from greenfront.spaces.architectures.registry import architecture
+from greenfront.spaces.techniques.registry import techniques
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import INT8_PAYS, StudyFile
 
@@ -10,7 +11,7 @@ __all__ = ["compression_remarks"]
 
 
 def compression_remarks(file: StudyFile, facts: StudyFacts) -> list[str]:
-    """One sentence for each family that is special, and one for bits that save bytes alone.
+    """One sentence for each family that is special, and those of the techniques.
 
     Args:
         file: The study.
@@ -28,14 +29,6 @@ def compression_remarks(file: StudyFile, facts: StudyFacts) -> list[str]:
             if ratio <= INT8_PAYS
             else f"{taken}, so its 8 bits are packed weights, which save bytes and no energy"
         )
-    if file.space.sparsity[1] > 0:
-        remarks.append(
-            "zeros among the weights (sparsity) are stored and multiplied like any other weight: "
-            "they save no bytes of the file and no energy, only a part of a compressed download"
-        )
-    packed = [str(bits) for bits in sorted(file.space.bits, reverse=True) if bits not in (32, 8)]
-    if packed:
-        remarks.append(
-            f"{' and '.join(packed)} bits are packed weights: smaller files, no cheaper predictions"
-        )
+    for technique in techniques():
+        remarks += technique.remarks(getattr(file, technique.table))
     return remarks

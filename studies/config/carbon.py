@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from greenfront.errors import DataError, UsageError
 from greenfront.objectives.carbon.clock import Clock
@@ -19,6 +19,7 @@ from greenfront.objectives.carbon.intensity import Intensity, region_intensity, 
 from greenfront.objectives.carbon.schedule import usual_best
 from greenfront.objectives.carbon.trace_files import read_trace
 from greenfront.objectives.carbon.traces import Trace
+from greenfront.spaces.table import Table
 from greenfront.studies.config.facts import StudyFacts, TraceFacts
 
 __all__ = ["CarbonSection", "embodied_objection"]
@@ -51,10 +52,8 @@ def embodied_objection(embodied: str | None, facts: StudyFacts) -> str | None:
     )
 
 
-class CarbonSection(BaseModel):
+class CarbonSection(Table):
     """``[carbon]``: where the energy comes from, and whether to wait for cleaner hours."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
 
     region: str | None = None
     g_per_kwh: Annotated[float, Field(ge=0, le=5000)] | None = None

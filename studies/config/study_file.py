@@ -4,33 +4,32 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
 from greenfront.errors import StudyFileError
 from greenfront.objectives.scores import Scoring
 from greenfront.spaces.architectures.registry import architecture, architecture_names
-from greenfront.spaces.candidate import Candidate
-from greenfront.spaces.importances import importance_objection
-from greenfront.spaces.network_space import NetworkOptions, baseline_candidates
+from greenfront.spaces.candidate import Candidate, later_techniques
+from greenfront.spaces.network_space import baseline_candidates
+from greenfront.spaces.options import NetworkOptions, SpaceTable, TrainingTable
 from greenfront.spaces.space import stable_hash
+from greenfront.spaces.table import Table
+from greenfront.spaces.techniques.registry import techniques
+from greenfront.spaces.techniques.technique import Scope
+from greenfront.studies.config.carbon import CarbonSection
 from greenfront.studies.config.facts import StudyFacts
+from greenfront.studies.config.messages import explain
 from greenfront.studies.config.sections import (
     BudgetSection,
-    CarbonSection,
     LimitsSection,
     MeteringSection,
     ObjectivesSection,
     SearchSection,
-    Section,
-    SpaceSection,
     StudySection,
     TaskSection,
-    TrainingSection,
 )
 
 __all__ = ["StudyFile"]
@@ -42,19 +41,13 @@ INT8_PAYS = 0.9
 """Int8 kernels are used where they take at most this share of the time of single precision."""
 
 
-_NO_TABLE = {"model_type", "model_attributes_type", "dict_type"}
-
-_RULES = {"string_pattern_mismatch": "letters, digits, '.', '-' and '_' only"}
-"""Rules whose own words would be those of a programmer."""
-
-
-class StudyFile(Section):
+class StudyFile(Table):
     """A whole study file; every key but ``[task] kind`` has a default that works."""
 
     study: StudySection = StudySection()
     task: TaskSection
-    space: SpaceSection = SpaceSection()
-    training: TrainingSection = TrainingSection()
+    space: SpaceTable = SpaceTable()
+    training: TrainingTable = TrainingTable()
     objectives: ObjectivesSection = ObjectivesSection()
     carbon: CarbonSection = CarbonSection()
     metering: MeteringSection = MeteringSection()
@@ -87,10 +80,10 @@ class StudyFile(Section):
             if isinstance(section, dict) and isinstance(section.get(key), str):
                 section[key] = str((path.absolute().parent / section[key]).resolve())
         file = cls._checked(data, str(path))
-        for name in file.space.importance:
-            objection = importance_objection(name)
-            if objection:
-                raise StudyFileError(f"{path}: [space] importance: {objection}, or leave it out")
+        for technique in techniques():
+            missing = technique.missing(getattr(file, technique.table))
+            if missing is not None:
+                raise StudyFileError(f"{path}: [{technique.table}] {missing}, or leave it out")
         return file
 
     @classmethod
@@ -107,7 +100,7 @@ class StudyFile(Section):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            lines = dict.fromkeys(_explain(detail, where) for detail in error.errors())
+            lines = dict.fromkeys(explain(detail, cls, where) for detail in error.errors())
             raise StudyFileError("\n".join(lines)) from error
 
     def to_json(self) -> dict[str, Any]:
@@ -160,6 +153,12 @@ class StudyFile(Section):
         data["carbon"]["trace"] = trace_sha256
         # Scores do not depend on it, only when the search runs does.
         del data["carbon"]["pause_above"]
+        # A study that leaves a technique out is what it was before there was one.
+        for technique in later_techniques():
+            left_out = technique.options().model_dump(mode="json")
+            if left_out.items() <= data[technique.table].items():
+                for key in left_out:
+                    del data[technique.table][key]
         return stable_hash([CANDIDATE_FORMAT, data, fingerprint])
 
     def options(self, facts: StudyFacts) -> NetworkOptions:
@@ -169,51 +168,28 @@ class StudyFile(Section):
             StudyFileError: A family that was asked for cannot take these inputs, or these inputs
                 cannot be augmented as asked.
         """
-        training = self.training
-        mixed = (
-            ([False, True] if facts.mixed_precision else [False])
-            if training.mixed_precision == "auto"
-            else training.mixed_precision
-        )
-        return NetworkOptions(
-            architectures=tuple(self.families(facts)),
-            pruning=self.space.pruning,
-            pruning_scopes=tuple(self.space.pruning_scope),
-            importances=tuple(self.space.importance),
-            gradual=tuple(self.space.gradual),
-            sparsity=self.space.sparsity,
-            bits=tuple(self.space.bits),
-            quantization_aware=tuple(self.space.quantization_aware),
-            int8_pays=frozenset(n for n, ratio in facts.int8.items() if ratio <= INT8_PAYS),
-            temperature=self.space.temperature,
-            distillation_weight=self.space.distillation_weight,
-            hidden_weight=self.space.hidden_weight,
-            optimizers=tuple(training.optimizer),
-            learning_rate=training.learning_rate,
-            batch_sizes=tuple(training.batch_size),
-            mixed_precision=tuple(mixed),
-            patience=tuple(training.patience),
-            epochs=training.epochs,
-            fine_tune_epochs=training.fine_tune_epochs,
-            augmentations=self._augmentations(facts),
-            layer_decays=tuple(training.layer_decay),
-            compile=training.compile,
+        options = NetworkOptions(self._scope(facts), self.space, self.training)
+        for technique in techniques():
+            objection = technique.objection(options.of(technique), options.scope)
+            if objection is not None:
+                raise StudyFileError(f"[{technique.table}] {objection}")
+        return options
+
+    def _scope(self, facts: StudyFacts) -> Scope:
+        task = facts.task
+        return Scope(
+            families=tuple(self.families(facts)),
             device=facts.device,
+            mixed_precision=facts.mixed_precision,
+            int8_pays=frozenset(n for n, ratio in facts.int8.items() if ratio <= INT8_PAYS),
+            fine_tune_epochs=self.training.fine_tune_epochs,
+            task=task.name,
+            inputs="images" if task.is_image else "texts" if task.is_text else "tables",
         )
 
     def scoring(self, facts: StudyFacts) -> Scoring:
         """What turns this study's readings into its objectives."""
         return Scoring(self.objectives.predictions, self.carbon.study_model(facts))
-
-    def _augmentations(self, facts: StudyFacts) -> tuple[str, ...]:
-        listed = tuple(self.training.augmentation)
-        if listed != ("none",) and not facts.task.is_image:
-            inputs = "texts" if facts.task.is_text else "tables"
-            raise StudyFileError(
-                f"[training] augmentation: {', '.join(map(repr, listed))} moves images, but task "
-                f"{facts.task.name!r} has {inputs}: leave the key out"
-            )
-        return listed
 
     def families(self, facts: StudyFacts) -> Sequence[str]:
         """The families that the search may choose from.
@@ -254,36 +230,3 @@ class StudyFile(Section):
     def baseline_keys(self, facts: StudyFacts) -> list[str]:
         """Keys of the families' untouched baselines."""
         return [candidate.key for candidate in baseline_candidates(self.options(facts))]
-
-
-def _explain(detail: ErrorDetails, where: str) -> str:
-    """One broken rule in words: file, key, rule, value."""
-    place = [
-        str(part) for part in detail["loc"] if not str(part).startswith(("function-", "list["))
-    ]
-    section = f"[{place[0]}]" if place else "the file"
-    key = " ".join([section, *place[1:2]])
-    given = detail["input"]
-    if detail["type"] == "extra_forbidden":
-        known = _keys_at(place[:-1])
-        near = get_close_matches(place[-1], known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
-        return f"{where}: {key}: unknown key: {hint}"
-    if detail["type"] == "missing":
-        return f"{where}: {key}: is missing: every study needs it"
-    if detail["type"] in _NO_TABLE:
-        first = next(iter(_keys_at(place)), "its keys")
-        return f"{where}: {key}: must be a table: write {section}, then {first} = …, not {given!r}"
-    rule = _RULES.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
-    return f"{where}: {key}: {rule[0].lower()}{rule[1:]}, not {given!r}"
-
-
-def _keys_at(place: Sequence[str]) -> list[str]:
-    if not place:
-        return list(StudyFile.model_fields)
-    section = StudyFile.model_fields[place[0]].annotation
-    return (
-        list(section.model_fields)
-        if isinstance(section, type) and issubclass(section, BaseModel)
-        else []
-    )

@@ -25,9 +25,9 @@ from greenfront.objectives.stages.quantize import quantize
 from greenfront.objectives.stages.structure import restructure, structure_of
 from greenfront.objectives.stages.train import predict, train
 from greenfront.spaces.architectures.architecture import Architecture
-from greenfront.spaces.candidate import Training
 from greenfront.spaces.knobs import Value
 from greenfront.spaces.space import PlainChoice, SearchSpace
+from greenfront.spaces.techniques.training import Training
 
 CLASSES = 5
 EXAMPLES = 200

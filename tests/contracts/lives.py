@@ -16,13 +16,10 @@ from greenfront.objectives.pipeline.trial import TrialRunner
 from greenfront.objectives.stages.evaluate import Measuring
 from greenfront.objectives.tasks.task import Labelled, Task, TaskFacts
 from greenfront.spaces.architectures.registry import architecture
-from greenfront.spaces.candidate import (
-    ArchitectureChoice,
-    Candidate,
-    Precision,
-    Pruning,
-    Training,
-)
+from greenfront.spaces.candidate import ArchitectureChoice, Candidate
+from greenfront.spaces.techniques.precision import Precision
+from greenfront.spaces.techniques.pruning import Pruning
+from greenfront.spaces.techniques.training import Training
 
 CLASSES = 3
 EXAMPLES = 24

@@ -142,9 +142,10 @@ def test_an_unknown_family_is_refused_with_the_nearest_name() -> None:
 def test_laying_out_a_space_imports_no_torch() -> None:
     code = (
         "import sys\n"
-        "from greenfront.spaces.network_space import NetworkOptions, "
-        "first_generation, network_space\n"
-        "options = NetworkOptions(('mlp', 'cnn'))\n"
+        "from greenfront.spaces.network_space import first_generation, network_space\n"
+        "from greenfront.spaces.options import NetworkOptions\n"
+        "from greenfront.spaces.techniques.technique import Scope\n"
+        "options = NetworkOptions(Scope(('mlp', 'cnn')))\n"
         "first_generation(options, network_space(options), 0)\n"
         "sys.exit('torch' in sys.modules)"
     )

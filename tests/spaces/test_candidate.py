@@ -11,16 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenfront.spaces.candidate import (
-    ArchitectureChoice,
-    Candidate,
-    Distillation,
-    Placement,
-    Precision,
-    Pruning,
-    Training,
-)
+from contracts.options import untouched
+from greenfront.spaces.candidate import ArchitectureChoice, Candidate, Placement
 from greenfront.spaces.knobs import Value
+from greenfront.spaces.techniques.distillation import Distillation
+from greenfront.spaces.techniques.precision import Precision
+from greenfront.spaces.techniques.pruning import Pruning
+from greenfront.spaces.techniques.sparsity import Sparsity
+from greenfront.spaces.techniques.training import Training
 
 CANDIDATE = Candidate(
     architecture=ArchitectureChoice("cnn", (("block", "inverted"), ("depth", 3), ("width", 0.5))),
@@ -29,7 +27,7 @@ CANDIDATE = Candidate(
     precision=Precision(8),
     distillation=Distillation(4.0, 0.7),
     placement=Placement("cuda"),
-    sparsity=0.6,
+    sparsity=Sparsity(0.6),
 )
 
 
@@ -58,7 +56,7 @@ def candidates() -> st.SearchStrategy[Candidate]:
         st.builds(Precision, st.sampled_from([32, 16, 8])),
         st.none() | st.builds(Distillation, st.floats(1, 20), rates),
         st.builds(Placement, st.sampled_from(["cpu", "cuda"])),
-        st.just(0.0) | rates,
+        st.builds(Sparsity, st.just(0.0) | rates),
     )
 
 
@@ -66,7 +64,7 @@ def changes() -> list[tuple[str, Candidate]]:
     """The candidate with one field changed, for every field there is."""
     other: dict[type, Any] = {str: "other", float: 0.123, int: 99, bool: False}
     changed = []
-    for part in ("training", "pruning", "precision", "distillation", "placement"):
+    for part in ("training", "pruning", "precision", "distillation", "placement", "sparsity"):
         value = getattr(CANDIDATE, part)
         for field in fields(value):
             old = getattr(value, field.name)
@@ -82,7 +80,6 @@ def changes() -> list[tuple[str, Candidate]]:
     for name, family, settings in altered:
         choice = ArchitectureChoice(family, tuple(sorted(settings.items())))
         changed.append((f"architecture.{name}", replace(CANDIDATE, architecture=choice)))
-    changed.append(("sparsity", replace(CANDIDATE, sparsity=0.0)))
     return [*changed, ("no distillation", replace(CANDIDATE, distillation=None))]
 
 
@@ -110,7 +107,7 @@ def test_every_field_is_part_of_the_key(field: str, changed: Candidate) -> None:
 
 def test_every_field_of_a_candidate_is_tried_above() -> None:
     tried = {field.split(".")[0] for field, _ in changes()} - {"no distillation"}
-    assert tried == {field.name for field in fields(Candidate)}
+    assert tried | {"others"} == {field.name for field in fields(Candidate)}
 
 
 @pytest.mark.parametrize("seed", ["0", "1", "4321"])
@@ -132,14 +129,14 @@ def test_the_key_is_the_same_in_every_process(seed: str) -> None:
 
 
 def test_untouched_means_no_technique() -> None:
-    plain = CANDIDATE.as_untouched()
+    plain = untouched(CANDIDATE)
     assert plain == Candidate(
         CANDIDATE.architecture, CANDIDATE.training, placement=CANDIDATE.placement
     )
     assert plain.untouched
     assert not replace(plain, pruning=Pruning(0.05)).untouched
     assert not replace(plain, precision=Precision(16)).untouched
-    assert not replace(plain, sparsity=0.05).untouched
+    assert not replace(plain, sparsity=Sparsity(0.05)).untouched
     assert not replace(plain, distillation=Distillation(1.0, 0.5)).untouched
 
 
@@ -147,5 +144,5 @@ def test_people_see_what_matters() -> None:
     assert CANDIDATE.describe() == (
         "cnn block=inverted depth=3 width=0.5 · pruned 50% · 60% zeros · 8 bits · distilled T=4"
     )
-    assert CANDIDATE.as_untouched().describe() == "cnn block=inverted depth=3 width=0.5"
+    assert untouched(CANDIDATE).describe() == "cnn block=inverted depth=3 width=0.5"
     assert Candidate(ArchitectureChoice("mlp", ())).describe() == "mlp"

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,28 +9,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import FixedTrial
 
+from contracts.options import changed_options, network_options, untouched
 from greenfront.errors import UsageError
 from greenfront.spaces.architectures.registry import architecture
-from greenfront.spaces.candidate import Candidate, Distillation, Precision, Pruning
+from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.knobs import Value
 from greenfront.spaces.network_space import (
-    NetworkOptions,
     baseline_candidates,
     first_generation,
     network_space,
 )
+from greenfront.spaces.options import NetworkOptions
 from greenfront.spaces.space import SearchSpace
+from greenfront.spaces.techniques.distillation import Distillation
+from greenfront.spaces.techniques.precision import Precision
+from greenfront.spaces.techniques.pruning import Pruning
 
 FAMILIES = ("mlp", "cnn")
-OPTIONS = NetworkOptions(FAMILIES)
-FIXED = NetworkOptions(
-    ("mlp",),
+OPTIONS = network_options(*FAMILIES, temperature=(1.0, 8.0))
+FIXED = network_options(
+    "mlp",
     pruning=(0.3, 0.3),
     bits=(8,),
     temperature=None,
-    optimizers=("sgd",),
+    optimizer=("sgd",),
     learning_rate=(7e-3, 7e-3),
-    batch_sizes=(32,),
+    batch_size=(32,),
     mixed_precision=(True,),
     patience=(5,),
     epochs=4,
@@ -81,7 +84,7 @@ def test_a_candidate_has_the_shape_of_its_family_alone(seed: int) -> None:
 
 @given(st.integers(0, 2**32 - 1))
 def test_every_setting_reaches_the_candidate(seed: int) -> None:
-    options = replace(
+    options = changed_options(
         OPTIONS, mixed_precision=(False, True), patience=(2, 3), epochs=17, fine_tune_epochs=6
     )
     space = network_space(options)
@@ -125,7 +128,7 @@ def test_everything_on_offer_can_be_drawn() -> None:
 
 
 def test_the_size_of_a_space_without_a_continuum() -> None:
-    options = replace(
+    options = changed_options(
         FIXED,
         temperature=(1.0, 2.0),
         distillation_weight=(0.5, 0.6),
@@ -168,7 +171,7 @@ def test_what_has_one_setting_is_not_asked_and_keeps_it() -> None:
 
 
 def test_a_fixed_temperature_is_not_asked_but_used() -> None:
-    options = replace(OPTIONS, temperature=(4.0, 4.0), distillation_weight=(0.7, 0.7))
+    options = changed_options(OPTIONS, temperature=(4.0, 4.0), distillation_weight=(0.7, 0.7))
     space = network_space(options)
     names = {knob.name for knob in space.knobs}
     assert "distillation" in names
@@ -178,7 +181,7 @@ def test_a_fixed_temperature_is_not_asked_but_used() -> None:
 
 
 def test_without_a_temperature_nothing_is_distilled() -> None:
-    space = network_space(replace(OPTIONS, temperature=None))
+    space = network_space(changed_options(OPTIONS, temperature=None))
     names = {knob.name for knob in space.knobs}
     assert not names & {"distillation", "temperature", "distillation_weight"}
     assert space.decode(space.sample(np.random.default_rng(0))).distillation is None
@@ -186,33 +189,33 @@ def test_without_a_temperature_nothing_is_distilled() -> None:
 
 def test_an_unknown_family_is_refused() -> None:
     with pytest.raises(UsageError, match="'resnet' is unknown"):
-        network_space(NetworkOptions(("mlp", "resnet")))
+        network_space(network_options("mlp", "resnet"))
 
 
 # --- baselines and the first generation --------------------------------------------------------
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
-    "one family": {"architectures": ("cnn",)},
+    "one family": {"families": ("cnn",)},
     "no pruning": {"pruning": (0.0, 0.0)},
     "32 bits": {"bits": (32,)},
     "no int8": {"bits": (32, 16)},
     "no teacher": {"temperature": None},
     "one temperature": {"temperature": (3.0, 3.0)},
     "shallow pruning": {"pruning": (0.0, 0.3)},
-    "other batches": {"batch_sizes": (16, 48, 256)},
+    "other batches": {"batch_size": (16, 48, 256)},
     "other rates": {"learning_rate": (7e-3, 9e-3)},
     "one rate": {"learning_rate": (7e-3, 7e-3)},
     "mixed precision": {"mixed_precision": (True, False)},
     "only mixed precision": {"mixed_precision": (True,)},
     "patience": {"patience": (5, 1)},
-    "sgd": {"optimizers": ("sgd",)},
+    "sgd": {"optimizer": ("sgd",)},
 }
 
 
 @pytest.fixture(params=VARIANTS.values(), ids=list(VARIANTS))
 def options(request: pytest.FixtureRequest) -> NetworkOptions:
-    return replace(OPTIONS, **request.param)
+    return changed_options(OPTIONS, **request.param)
 
 
 def test_baselines_are_the_usual_networks_untouched() -> None:
@@ -251,12 +254,12 @@ def test_the_same_seed_gives_the_same_generation(options: NetworkOptions) -> Non
 
 
 def test_each_technique_alone_and_then_together(options: NetworkOptions) -> None:
-    prunes, distils = options.pruning[1] > 0, options.temperature is not None
+    prunes, distils = options.space.pruning[1] > 0, options.space.temperature is not None
     stages: list[Techniques] = [(False, 32, False)]
     stages += [(True, 32, False)] if prunes else []
-    stages += [(False, bits, False) for bits in (8, 16) if bits in options.bits]
+    stages += [(False, bits, False) for bits in (8, 16) if bits in options.space.bits]
     stages += [(False, 32, True)] if distils else []
-    least = 8 if 8 in options.bits else 32
+    least = 8 if 8 in options.space.bits else 32
     together = [(prunes, least, False), (prunes, least, distils)]
     stages = list(dict.fromkeys([*stages, *together]))
 
@@ -265,7 +268,7 @@ def test_each_technique_alone_and_then_together(options: NetworkOptions) -> None
         members = [c for c in decoded(options) if c.architecture == baseline.architecture]
         assert list(dict.fromkeys(map(techniques, members))) == stages
         # Nothing but the techniques differs from the baseline.
-        assert {member.as_untouched().key for member in members} == {baseline.key}
+        assert {untouched(member).key for member in members} == {baseline.key}
 
 
 def test_a_smaller_shape_is_a_technique(options: NetworkOptions) -> None:
@@ -274,9 +277,9 @@ def test_a_smaller_shape_is_a_technique(options: NetworkOptions) -> None:
         shape = dict(baseline.architecture.shape) | dict(architecture(family).smaller())
         smaller = [c for c in decoded(options) if dict(c.architecture.shape) == shape]
         assert shape != dict(baseline.architecture.shape)
-        plain = [c for c in smaller if c.pruning.ratio == options.pruning[0]]
-        assert {c.precision.bits for c in plain} >= ({32, 8} & set(options.bits))
-        if options.temperature is not None:
+        plain = [c for c in smaller if c.pruning.ratio == options.space.pruning[0]]
+        assert {c.precision.bits for c in plain} >= ({32, 8} & set(options.space.bits))
+        if options.space.temperature is not None:
             assert any(c.distillation for c in smaller)
 
 
@@ -285,19 +288,19 @@ def test_ratios_and_temperatures_are_the_middle_ones_on_offer() -> None:
     ratios = {c.pruning.ratio for c in candidates}
     assert ratios == {0.0, 0.3, 0.5}
     assert {c.distillation for c in candidates if c.distillation} == {Distillation(4.0, 0.5)}
-    shallow = decoded(replace(OPTIONS, pruning=(0.0, 0.2), temperature=(1.0, 2.0)))
+    shallow = decoded(changed_options(OPTIONS, pruning=(0.0, 0.2), temperature=(1.0, 2.0)))
     assert {c.pruning.ratio for c in shallow} == {0.0, 0.2}
     assert {c.distillation.temperature for c in shallow if c.distillation} == {2.0}
 
 
 def test_wishes_that_the_space_lacks_are_dropped() -> None:
-    for candidate in decoded(replace(OPTIONS, pruning=(0.4, 0.6), bits=(16, 8))):
+    for candidate in decoded(changed_options(OPTIONS, pruning=(0.4, 0.6), bits=(16, 8))):
         assert 0.4 <= candidate.pruning.ratio <= 0.6
         assert candidate.precision.bits in {16, 8}
 
 
 def test_what_cannot_be_pruned_is_not_asked_about_pruning() -> None:
-    space = network_space(replace(OPTIONS, architectures=("mlp", "timm:mixer_s16_224")))
+    space = network_space(changed_options(OPTIONS, families=("mlp", "timm:mixer_s16_224")))
     rng = np.random.default_rng(0)
     points = [space.sample(rng) for _ in range(60)]
     mixers = [p for p in points if p["architecture"] == "timm:mixer_s16_224"]
@@ -308,8 +311,8 @@ def test_what_cannot_be_pruned_is_not_asked_about_pruning() -> None:
 
 
 def test_without_a_ratio_the_way_of_pruning_makes_no_difference() -> None:
-    options = replace(
-        OPTIONS, importances=("magnitude", "taylor"), pruning_scopes=("uniform", "global")
+    options = changed_options(
+        OPTIONS, importance=("magnitude", "taylor"), pruning_scope=("uniform", "global")
     )
     space = network_space(options)
     point = space.complete(
@@ -327,13 +330,13 @@ def test_without_a_ratio_the_way_of_pruning_makes_no_difference() -> None:
 def test_eight_bits_are_kernels_only_where_they_pay(
     pays: frozenset[str], weight_only: bool
 ) -> None:
-    space = network_space(replace(FIXED, int8_pays=pays))
+    space = network_space(changed_options(FIXED, int8_pays=pays))
     candidate = space.decode({"mlp.depth": 1, "mlp.width_1": 16})
     assert candidate.precision == Precision(8, weight_only=weight_only)
 
 
 def test_tuning_with_rounded_weights_is_asked_for_few_bits_only() -> None:
-    space = network_space(replace(OPTIONS, bits=(32, 4), quantization_aware=(False, True)))
+    space = network_space(changed_options(OPTIONS, bits=(32, 4), quantization_aware=(False, True)))
     rng = np.random.default_rng(0)
     for bits in (32, 4):
         point = space.complete({"bits": bits, "quantization_aware": True}, rng)

@@ -6,15 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from contracts.options import changed_options, network_options
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.network_space import (
-    NetworkOptions,
     baseline_candidates,
     first_generation,
     network_space,
 )
+from greenfront.spaces.options import NetworkOptions
 
-OPTIONS = NetworkOptions(("mlp", "cnn"))
+OPTIONS = network_options("mlp", "cnn", temperature=(1.0, 8.0))
 
 
 @pytest.fixture(scope="module")
@@ -47,16 +48,16 @@ def test_training_stays_plain_unless_asked() -> None:
 
 
 def test_several_augmentations_are_searched_and_the_first_is_the_baselines() -> None:
-    options = replace(OPTIONS, augmentations=("flip", "none"))
+    options = changed_options(OPTIONS, augmentation=("flip", "none"))
     assert {c.training.augmentation for _, c in drawn(options)} == {"flip", "none"}
     assert {c.training.augmentation for c in baseline_candidates(options)} == {"flip"}
-    fixed = replace(OPTIONS, augmentations=("shift",))
+    fixed = changed_options(OPTIONS, augmentation=("shift",))
     assert "augmentation" not in {knob.name for knob in network_space(fixed).knobs}
     assert {c.training.augmentation for _, c in drawn(fixed, 20)} == {"shift"}
 
 
 def test_rates_decay_only_where_blocks_are_known(pretrained: str) -> None:
-    options = replace(OPTIONS, architectures=("mlp", pretrained), layer_decays=(0.7, 1.0))
+    options = changed_options(OPTIONS, families=("mlp", pretrained), layer_decay=(0.7, 1.0))
     seen = drawn(options)
     for point, candidate in seen:
         layered = candidate.architecture.family == pretrained
@@ -64,12 +65,12 @@ def test_rates_decay_only_where_blocks_are_known(pretrained: str) -> None:
         assert layered or candidate.training.layer_decay == 1.0
     assert {c.training.layer_decay for p, c in seen if "layer_decay" in p} == {0.7, 1.0}
     assert [c.training.layer_decay for c in baseline_candidates(options)] == [1.0, 0.7]
-    without = network_space(replace(options, architectures=("mlp", "cnn")))
+    without = network_space(changed_options(options, families=("mlp", "cnn")))
     assert "layer_decay" not in {knob.name for knob in without.knobs}
 
 
 def test_one_decay_is_used_and_not_asked(pretrained: str) -> None:
-    options = replace(OPTIONS, architectures=("cnn", pretrained), layer_decays=(0.8,))
+    options = changed_options(OPTIONS, families=("cnn", pretrained), layer_decay=(0.8,))
     for point, candidate in drawn(options, 30):
         assert "layer_decay" not in point
         pretrained_one = candidate.architecture.family == pretrained
@@ -77,30 +78,32 @@ def test_one_decay_is_used_and_not_asked(pretrained: str) -> None:
 
 
 def test_hidden_states_are_a_knob_of_students() -> None:
-    options = replace(OPTIONS, hidden_weight=(0.5, 2.0))
+    options = changed_options(OPTIONS, hidden_weight=(0.5, 2.0))
     weights = set()
     for point, candidate in drawn(options):
         assert ("hidden_weight" in point) == (candidate.distillation is not None)
         if candidate.distillation is not None:
             weights.add(candidate.distillation.hidden_weight)
     assert (min(weights), max(weights)) == (0.5, 2.0)
-    for _, candidate in drawn(replace(OPTIONS, hidden_weight=(0.5, 0.5)), 30):
+    for _, candidate in drawn(changed_options(OPTIONS, hidden_weight=(0.5, 0.5)), 30):
         if candidate.distillation is not None:
             assert candidate.distillation.hidden_weight == 0.5
 
 
 def test_all_candidates_are_compiled_alike() -> None:
-    options = replace(OPTIONS, compile="auto")
+    options = changed_options(OPTIONS, compile="auto")
     assert {c.training.compile for _, c in drawn(options, 20)} == {"auto"}
     assert {c.training.compile for c in baseline_candidates(options)} == {"auto"}
 
 
 def test_a_search_begins_with_whole_points_of_such_a_space(pretrained: str) -> None:
-    options = NetworkOptions(
-        ("mlp", pretrained),
-        augmentations=("none", "shift+flip"),
-        layer_decays=(1.0, 0.6),
+    options = network_options(
+        "mlp",
+        pretrained,
+        augmentation=("none", "shift+flip"),
+        layer_decay=(1.0, 0.6),
         hidden_weight=(0.0, 1.0),
+        temperature=(1.0, 8.0),
     )
     space = network_space(options)
     points = first_generation(options, space, 0)

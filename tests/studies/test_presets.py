@@ -42,7 +42,7 @@ def test_every_key_that_a_preset_mentions_is_known(tmp_path: Path, task: str) ->
     assert file.task.settings() is not None
     file = read(tmp_path, re.sub(r"^region = .*$", "", text, flags=re.MULTILINE))
     assert file.carbon.g_per_kwh == 56.0
-    assert file.space.architectures == ["cnn", "timm:resnet50@hub"]
+    assert file.space.architectures == ("cnn", "timm:resnet50@hub")
     assert (file.limits.artefact_bytes, file.budget.kwh) == (500_000, 0.05)
 
 

@@ -23,13 +23,10 @@ from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import Reading, ReadingKind
 from greenfront.objectives.scores import values_of
 from greenfront.objectives.tasks.task import TaskFacts
-from greenfront.spaces.candidate import (
-    ArchitectureChoice,
-    Candidate,
-    Distillation,
-    Precision,
-    Pruning,
-)
+from greenfront.spaces.candidate import ArchitectureChoice, Candidate
+from greenfront.spaces.techniques.distillation import Distillation
+from greenfront.spaces.techniques.precision import Precision
+from greenfront.spaces.techniques.pruning import Pruning
 from greenfront.studies.analysis import quantities
 from greenfront.studies.analysis.front import Front, finished, rank
 from greenfront.studies.analysis.progress import ProgressPoint

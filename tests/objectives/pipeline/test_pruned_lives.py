@@ -18,20 +18,18 @@ from greenfront.objectives.pipeline.lineage import LineageStore
 from greenfront.objectives.pipeline.trial import TrialRunner
 from greenfront.objectives.stages.evaluate import Measuring
 from greenfront.spaces.architectures.registry import architecture
-from greenfront.spaces.candidate import (
-    ArchitectureChoice,
-    Candidate,
-    Precision,
-    Pruning,
-    Training,
-)
+from greenfront.spaces.candidate import ArchitectureChoice, Candidate
+from greenfront.spaces.techniques.precision import Precision
+from greenfront.spaces.techniques.pruning import Pruning
+from greenfront.spaces.techniques.sparsity import Sparsity
+from greenfront.spaces.techniques.training import Training
 
 SHAPE = tuple(sorted(architecture("cnn").baseline().items()))
 DENSE = Candidate(
     ArchitectureChoice("cnn", SHAPE),
     Training(learning_rate=1e-3, batch_size=12, epochs=1, patience=0, fine_tune_epochs=1),
 )
-SPARSE = replace(DENSE, sparsity=0.6)
+SPARSE = replace(DENSE, sparsity=Sparsity(0.6))
 
 
 def runner_in(folder: Path) -> TrialRunner:

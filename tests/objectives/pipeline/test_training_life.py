@@ -24,14 +24,11 @@ from greenfront.objectives.stages.evaluate import Measuring
 from greenfront.objectives.tasks.task import Task
 from greenfront.spaces.architectures.registry import architecture
 from greenfront.spaces.architectures.torchvision_shim import allow_torchvision
-from greenfront.spaces.candidate import (
-    ArchitectureChoice,
-    Candidate,
-    Distillation,
-    Precision,
-    Pruning,
-    Training,
-)
+from greenfront.spaces.candidate import ArchitectureChoice, Candidate
+from greenfront.spaces.techniques.distillation import Distillation
+from greenfront.spaces.techniques.precision import Precision
+from greenfront.spaces.techniques.pruning import Pruning
+from greenfront.spaces.techniques.training import Training
 
 SHAPE = (3, 32, 32)
 TRAINING = Training(

@@ -24,14 +24,11 @@ from greenfront.objectives.tasks.load import load_task
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.task import Labelled, Task
 from greenfront.spaces.architectures.registry import architecture
-from greenfront.spaces.candidate import (
-    ArchitectureChoice,
-    Candidate,
-    Distillation,
-    Precision,
-    Pruning,
-    Training,
-)
+from greenfront.spaces.candidate import ArchitectureChoice, Candidate
+from greenfront.spaces.techniques.distillation import Distillation
+from greenfront.spaces.techniques.precision import Precision
+from greenfront.spaces.techniques.pruning import Pruning
+from greenfront.spaces.techniques.training import Training
 
 MEASURING = Measuring(block_seconds=0.004, least_blocks=3, most_blocks=3)
 TRAINING = Training(learning_rate=5e-3, epochs=3, patience=0, fine_tune_epochs=2)

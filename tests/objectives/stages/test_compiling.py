@@ -16,7 +16,7 @@ from greenfront.objectives.stages.compiling import (
 )
 from greenfront.objectives.stages.examples import Examples, TrainingData
 from greenfront.objectives.stages.train import EpochReport, train
-from greenfront.spaces.candidate import Training
+from greenfront.spaces.techniques.training import Training
 
 CLASSES = 3
 BATCH = Training(batch_size=32, epochs=2, patience=0)

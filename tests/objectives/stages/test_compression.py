@@ -26,7 +26,8 @@ from greenfront.objectives.stages.quantize import quantize
 from greenfront.objectives.stages.reality import Claim, unreal
 from greenfront.objectives.stages.structure import load_network, save_network
 from greenfront.spaces.architectures.torchvision_shim import allow_torchvision
-from greenfront.spaces.candidate import Precision, Pruning
+from greenfront.spaces.techniques.precision import Precision
+from greenfront.spaces.techniques.pruning import Pruning
 
 CLASSES = 4
 

@@ -24,7 +24,8 @@ from greenfront.objectives.stages.prune import prune
 from greenfront.objectives.stages.train import train
 from greenfront.spaces.architectures.cnn import CNN
 from greenfront.spaces.architectures.mlp import MLP
-from greenfront.spaces.candidate import Distillation, Training
+from greenfront.spaces.techniques.distillation import Distillation
+from greenfront.spaces.techniques.training import Training
 
 CLASSES = 4
 SHAPE = (1, 8, 8)

@@ -13,7 +13,7 @@ from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.export import INPUT, OUTPUT, to_onnx
 from greenfront.objectives.stages.fake_quant import fake_quantized, grid, grid_steps
 from greenfront.objectives.stages.quantize import quantize
-from greenfront.spaces.candidate import Precision
+from greenfront.spaces.techniques.precision import Precision
 
 BITS = (8, 4, 2)
 IDS = torch.randint(0, 40, (6, 9), generator=torch.Generator().manual_seed(0))

@@ -11,7 +11,7 @@ from greenfront.objectives.stages import microbatch as activations
 from greenfront.objectives.stages.examples import Examples, TrainingData
 from greenfront.objectives.stages.microbatch import kept_bytes, parts_of_batch
 from greenfront.objectives.stages.train import EpochReport, train
-from greenfront.spaces.candidate import Training
+from greenfront.spaces.techniques.training import Training
 
 NUMBER = 4  # bytes
 

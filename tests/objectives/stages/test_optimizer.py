@@ -8,7 +8,7 @@ from torch import nn
 
 from greenfront.errors import TrialFailed
 from greenfront.objectives.stages.optimizer import optimizer, rate_shares, warm_cosine
-from greenfront.spaces.candidate import Training
+from greenfront.spaces.techniques.training import Training
 
 
 class Network(nn.Module):

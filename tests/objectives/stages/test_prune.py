@@ -15,7 +15,7 @@ from greenfront.objectives.stages.prune import (
     widths,
 )
 from greenfront.spaces.architectures.blocks import block
-from greenfront.spaces.candidate import Pruning
+from greenfront.spaces.techniques.pruning import Pruning
 
 EXAMPLE = torch.zeros(2, 12)
 

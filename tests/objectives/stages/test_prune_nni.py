@@ -21,8 +21,7 @@ from greenfront.errors import TrialFailed, UsageError
 from greenfront.objectives.stages.export import INPUT, to_onnx
 from greenfront.objectives.stages.nni_importance import TAYLOR_STEPS, load_nni, nni_scores
 from greenfront.objectives.stages.prune import parameter_count, prune, widths
-from greenfront.spaces.candidate import Pruning
-from greenfront.spaces.importances import IMPORTANCES, is_of_nni
+from greenfront.spaces.techniques.pruning import IMPORTANCES, Pruning, is_of_nni
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("nni") is None and os.environ.get("GREENFRONT_REQUIRE_NNI") != "1",

@@ -16,7 +16,7 @@ from greenfront.objectives.stages.export import INPUT, OUTPUT, is_packed, to_onn
 from greenfront.objectives.stages.int8 import Int8Choice, Int8Recipe, fastest_int8
 from greenfront.objectives.stages.quantize import quantize
 from greenfront.objectives.stages.reality import executed_operators
-from greenfront.spaces.candidate import Precision
+from greenfront.spaces.techniques.precision import Precision
 
 IMAGES = np.random.default_rng(0).standard_normal((40, 3, 6, 6)).astype(np.float32)
 WEIGHT_ONLY = (Precision(8, weight_only=True), Precision(4), Precision(2))

@@ -13,7 +13,7 @@ from greenfront.objectives.stages.export import to_onnx, weight_count
 from greenfront.objectives.stages.prune import prune
 from greenfront.objectives.stages.quantize import quantize
 from greenfront.objectives.stages.reality import Claim, executed_operators, unreal
-from greenfront.spaces.candidate import Precision
+from greenfront.spaces.techniques.precision import Precision
 
 IMAGES = np.random.default_rng(0).standard_normal((32, 3, 8, 8)).astype(np.float32)
 ONE = IMAGES[:1]

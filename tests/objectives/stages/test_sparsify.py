@@ -21,7 +21,7 @@ from greenfront.objectives.stages.sparsify import (
     zero_weakest,
     zeros_kept,
 )
-from greenfront.spaces.candidate import Precision
+from greenfront.spaces.techniques.precision import Precision
 
 IMAGES = torch.randn(32, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 IDS = torch.randint(0, 40, (6, 9), generator=torch.Generator().manual_seed(0))

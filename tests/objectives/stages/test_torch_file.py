@@ -14,7 +14,7 @@ from greenfront.objectives.stages.examples import Examples
 from greenfront.objectives.stages.prune import prune
 from greenfront.objectives.stages.torch_file import torch_error, write_torch_file
 from greenfront.spaces.architectures.registry import architecture
-from greenfront.spaces.candidate import Pruning
+from greenfront.spaces.techniques.pruning import Pruning
 
 ALONE = """
 import sys, torch

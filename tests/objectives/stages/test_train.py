@@ -25,7 +25,8 @@ from greenfront.objectives.stages.train import (
 from greenfront.objectives.tasks.load import load_task
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.spaces.architectures.mlp import MLP
-from greenfront.spaces.candidate import Distillation, Training
+from greenfront.spaces.techniques.distillation import Distillation
+from greenfront.spaces.techniques.training import Training
 
 CLASSES = 10
 QUICK = Training(learning_rate=5e-3, epochs=3, patience=0)

@@ -25,7 +25,7 @@ from greenfront.spaces.architectures.timm import Timm
 from greenfront.spaces.architectures.timm_catalogue import network, networks
 from greenfront.spaces.architectures.torchvision_shim import allow_torchvision
 from greenfront.spaces.architectures.transformers import DistilBert, Transformer
-from greenfront.spaces.candidate import Training
+from greenfront.spaces.techniques.training import Training
 
 if importlib.util.find_spec("timm") is None:
     pytest.skip("timm is not installed", allow_module_level=True)

@@ -78,11 +78,12 @@ def test_laying_out_a_space_imports_no_torch() -> None:
     code = (
         "import sys\n"
         "from greenfront.spaces.architectures.registry import architecture\n"
-        "from greenfront.spaces.network_space import NetworkOptions, "
-        "first_generation, network_space\n"
+        "from greenfront.spaces.network_space import first_generation, network_space\n"
+        "from greenfront.spaces.options import NetworkOptions\n"
+        "from greenfront.spaces.techniques.technique import Scope\n"
         "names = ('timm:resnet50', 'timm:mobilenetv2_100', 'timm:vit_tiny_patch16_224')\n"
         "assert all(architecture(name).objection((3, 32, 32)) is None for name in names)\n"
-        "options = NetworkOptions(names)\n"
+        "options = NetworkOptions(Scope(names))\n"
         "first_generation(options, network_space(options), 0)\n"
         "sys.exit('torch' in sys.modules or 'timm' in sys.modules)"
     )

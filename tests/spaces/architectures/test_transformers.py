@@ -24,9 +24,9 @@ from greenfront.spaces.architectures.architecture import Architecture
 from greenfront.spaces.architectures.registry import architecture
 from greenfront.spaces.architectures.text_classifier import TextClassifier
 from greenfront.spaces.architectures.transformers import Bert, DistilBert, Transformer
-from greenfront.spaces.candidate import Training
 from greenfront.spaces.knobs import Value
 from greenfront.spaces.space import PlainChoice, SearchSpace
+from greenfront.spaces.techniques.training import Training
 
 Shape = Mapping[str, Value]
 FAMILIES = ("bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta")

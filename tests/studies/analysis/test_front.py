@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading
 from greenfront.objectives.scores import Floor
-from greenfront.spaces.candidate import ArchitectureChoice, Candidate, Precision
+from greenfront.spaces.candidate import ArchitectureChoice, Candidate
+from greenfront.spaces.techniques.precision import Precision
 from greenfront.studies.analysis.front import ScoredTrial, baseline_of, corners, finished, rank
 from greenfront.studies.analysis.volume import Corners
 from greenfront.studies.store.trials import TrialRow, TrialState

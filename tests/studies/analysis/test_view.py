@@ -11,8 +11,10 @@ from greenfront.errors import StudyError
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading
 from greenfront.objectives.scores import values_of
-from greenfront.spaces.candidate import Candidate, Precision, Pruning
+from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.network_space import baseline_candidates
+from greenfront.spaces.techniques.precision import Precision
+from greenfront.spaces.techniques.pruning import Pruning
 from greenfront.studies.analysis.break_even import BreakEven, Verdict
 from greenfront.studies.analysis.view import view
 from greenfront.studies.config.facts import StudyFacts

@@ -15,7 +15,8 @@ from greenfront.errors import StudyFileError
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.scores import values_of
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
-from greenfront.spaces.importances import IMPORTANCES
+from greenfront.spaces.techniques.pruning import IMPORTANCES
+from greenfront.spaces.techniques.sparsity import Sparsity
 from greenfront.studies.analysis.front import finished, rank
 from greenfront.studies.analysis.remarks import compression_remarks
 from greenfront.studies.analysis.view import StudyView
@@ -43,7 +44,7 @@ def study(space: dict[str, object]) -> StudyFile:
 
 
 def test_every_importance_there_is_may_be_named() -> None:
-    assert study({"importance": list(IMPORTANCES)}).space.importance == list(IMPORTANCES)
+    assert study({"importance": list(IMPORTANCES)}).space.importance == IMPORTANCES
     with pytest.raises(StudyFileError, match=r"\[space\] importance: .*'nni:movement', not 'nni'"):
         study({"importance": "nni"})
 
@@ -59,22 +60,22 @@ def test_a_missing_nni_is_told_when_the_file_is_read(
         "is not installed: pip install 'greenfront[nni]' && pip install --no-deps nni==3.0, or "
         "leave it out"
     )
-    assert read(tmp_path, 'importance = "magnitude"').space.importance == ["magnitude"]
+    assert read(tmp_path, 'importance = "magnitude"').space.importance == ("magnitude",)
     # What a study has kept can still be looked at.
-    assert study({"importance": "nni:taylor"}).space.importance == ["nni:taylor"]
+    assert study({"importance": "nni:taylor"}).space.importance == ("nni:taylor",)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("nni") is None, reason="nni is not installed")
 def test_nni_is_found_without_being_imported(tmp_path: Path) -> None:
     before = "nni" in sys.modules
-    assert read(tmp_path, 'importance = "nni:l1"').space.importance == ["nni:l1"]
+    assert read(tmp_path, 'importance = "nni:l1"').space.importance == ("nni:l1",)
     assert ("nni" in sys.modules) == before
 
 
 def test_zeros_are_a_range(image_facts: StudyFacts, tmp_path: Path) -> None:
-    assert study({}).options(image_facts).sparsity == (0.0, 0.0)
-    assert read(tmp_path, "sparsity = [0.0, 0.9]").options(image_facts).sparsity == (0.0, 0.9)
-    assert read(tmp_path, "sparsity = 0.5").options(image_facts).sparsity == (0.5, 0.5)
+    assert study({}).options(image_facts).space.sparsity == (0.0, 0.0)
+    assert read(tmp_path, "sparsity = [0.0, 0.9]").options(image_facts).space.sparsity == (0.0, 0.9)
+    assert read(tmp_path, "sparsity = 0.5").options(image_facts).space.sparsity == (0.5, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_the_report_shows_zipped_sizes_only_where_zeros_were_tried(
     dense = Candidate(ArchitectureChoice("mlp", ()))
     outcomes = {
         dense: make_outcome(0.9, 1e-3, 1e-5),
-        replace(dense, sparsity=0.6): replace(
+        replace(dense, sparsity=Sparsity(0.6)): replace(
             make_outcome(0.95, 2e-3, 1e-5), zeros=0.598, compressed_bytes=2048
         ),
     }

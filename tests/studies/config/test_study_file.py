@@ -10,7 +10,7 @@ import pytest
 from greenfront.errors import StudyFileError
 from greenfront.objectives.carbon.intensity import region_intensity, world_average
 from greenfront.objectives.tasks.settings import TaskSettings
-from greenfront.spaces.network_space import baseline_candidates
+from greenfront.spaces.network_space import baseline_candidates, network_space
 from greenfront.studies.config.budget import Budget
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
@@ -92,11 +92,11 @@ def test_single_values_stand_for_lists_and_ranges(tmp_path: Path) -> None:
         '[training]\npatience = 0\noptimizer = "sgd"\nlearning_rate = 0.01\nbatch_size = 2\n'
         "mixed_precision = true\n",
     )
-    assert file.space.architectures == ["mlp"]
+    assert file.space.architectures == ("mlp",)
     assert (file.space.pruning, file.space.temperature) == ((0.5, 0.5), (4.0, 4.0))
-    assert (file.space.bits, file.training.patience) == ([8], [0])
-    assert (file.training.optimizer, file.training.batch_size) == (["sgd"], [2])
-    assert (file.training.learning_rate, file.training.mixed_precision) == ((0.01, 0.01), [True])
+    assert (file.space.bits, file.training.patience) == ((8,), (0,))
+    assert (file.training.optimizer, file.training.batch_size) == (("sgd",), (2,))
+    assert (file.training.learning_rate, file.training.mixed_precision) == ((0.01, 0.01), (True,))
 
 
 @pytest.mark.parametrize(
@@ -473,18 +473,20 @@ def test_options_carry_every_setting_over(image_facts: StudyFacts) -> None:
         },
     )
     options = file.options(replace(image_facts, device="cuda"))
-    assert (options.architectures, options.pruning, options.bits) == (("cnn",), (0.1, 0.3), (8, 32))
-    assert (options.temperature, options.distillation_weight) == ((2.0, 3.0), (0.6, 0.7))
-    assert (options.optimizers, options.learning_rate) == (("sgd",), (0.01, 0.02))
-    assert (options.batch_sizes, options.patience) == ((16,), (1, 2))
-    assert (options.epochs, options.fine_tune_epochs, options.device) == (3, 4, "cuda")
+    space, training = options.space, options.training
+    assert (options.scope.families, space.pruning, space.bits) == (("cnn",), (0.1, 0.3), (8, 32))
+    assert (space.temperature, space.distillation_weight) == ((2.0, 3.0), (0.6, 0.7))
+    assert (training.optimizer, training.learning_rate) == (("sgd",), (0.01, 0.02))
+    assert (training.batch_size, training.patience) == ((16,), (1, 2))
+    assert (training.epochs, training.fine_tune_epochs) == (3, 4)
+    assert (options.scope.fine_tune_epochs, options.scope.device) == (4, "cuda")
 
 
 def test_all_families_that_fit_the_data_by_default(
     image_facts: StudyFacts, table_facts: StudyFacts
 ) -> None:
-    assert study().options(image_facts).architectures == ("mlp", "cnn")
-    assert study().options(table_facts).architectures == ("mlp",)
+    assert study().options(image_facts).scope.families == ("mlp", "cnn")
+    assert study().options(table_facts).scope.families == ("mlp",)
 
 
 def test_a_family_that_does_not_fit_is_refused(table_facts: StudyFacts) -> None:
@@ -513,7 +515,12 @@ def test_mixed_precision_is_searched_where_it_gains(
 ) -> None:
     file = study(training={"mixed_precision": setting})
     options = file.options(replace(image_facts, mixed_precision=gains))
-    assert options.mixed_precision == expected
+    knobs = {knob.name: knob for knob in network_space(options).knobs}
+    assert baseline_candidates(options)[0].training.mixed_precision == min(expected)
+    if len(expected) > 1:
+        assert knobs["mixed_precision"].values() == expected
+    else:
+        assert "mixed_precision" not in knobs
 
 
 def test_the_teacher_is_an_untouched_baseline(image_facts: StudyFacts) -> None:

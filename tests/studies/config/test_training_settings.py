@@ -17,8 +17,8 @@ def study(**sections: dict[str, object]) -> StudyFile:
 
 def test_by_default_nothing_of_it_is_done(image_facts: StudyFacts) -> None:
     options = study().options(image_facts)
-    assert (options.augmentations, options.layer_decays) == (("none",), (1.0,))
-    assert (options.hidden_weight, options.compile) == ((0.0, 0.0), "never")
+    assert (options.training.augmentation, options.training.layer_decay) == (("none",), (1.0,))
+    assert (options.space.hidden_weight, options.training.compile) == ((0.0, 0.0), "never")
 
 
 def test_what_the_file_says_reaches_the_space(image_facts: StudyFacts, tmp_path: Path) -> None:
@@ -30,10 +30,10 @@ def test_what_the_file_says_reaches_the_space(image_facts: StudyFacts, tmp_path:
     )
     file = StudyFile.read(path)
     options = file.options(image_facts)
-    assert options.augmentations == ("none", "shift+flip")
-    assert options.layer_decays == (1.0, 0.75)
-    assert options.hidden_weight == (0.0, 2.5)
-    assert options.compile == "auto"
+    assert options.training.augmentation == ("none", "shift+flip")
+    assert options.training.layer_decay == (1.0, 0.75)
+    assert options.space.hidden_weight == (0.0, 2.5)
+    assert options.training.compile == "auto"
     assert StudyFile.from_stored(file.to_json()) == file
 
 
@@ -43,8 +43,8 @@ def test_single_values_will_do(image_facts: StudyFacts) -> None:
         space={"temperature": 2.0, "hidden_weight": 1.5},
     )
     options = file.options(image_facts)
-    assert (options.augmentations, options.layer_decays) == (("flip",), (0.9,))
-    assert options.hidden_weight == (1.5, 1.5)
+    assert (options.training.augmentation, options.training.layer_decay) == (("flip",), (0.9,))
+    assert options.space.hidden_weight == (1.5, 1.5)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,9 @@ def test_only_images_are_augmented(table_facts: StudyFacts) -> None:
             match=rf"\[training\] augmentation: .* moves images, but task '{name}' has tables: ",
         ):
             study(training={"augmentation": listed}).options(table_facts)
-    assert study(training={"augmentation": "none"}).options(table_facts).augmentations == ("none",)
+    assert study(training={"augmentation": "none"}).options(table_facts).training.augmentation == (
+        "none",
+    )
 
 
 def test_each_of_them_makes_another_study() -> None:

@@ -1,0 +1,107 @@
+"""Precision: bits of the exported weights, and tuning with weights rounded to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from greenfront.spaces.knobs import Categorical, Knob, Point, Value, When
+from greenfront.spaces.table import Choices, Table
+from greenfront.spaces.techniques.technique import Opening, Scope, Settings, Technique, Together
+
+__all__ = ["TECHNIQUE", "Precision", "PrecisionOptions"]
+
+MOST_BITS_TUNED = 8
+"""Half floats round too little for tuning to mend anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Precision(Settings):
+    """Bits of the exported weights.
+
+    Attributes:
+        bits: 32, 16, 8, 4 or 2. 8 bits run in int8 kernels; weights of 16, 4 and 2 bits are packed
+            on disk and computed as 32.
+        weight_only: Of 8 bits: packed on disk and computed as 32, too.
+        quantization_aware: Whether the network is tuned with its weights rounded as they will be.
+    """
+
+    section: ClassVar[str] = "precision"
+
+    bits: int = 32
+    weight_only: bool = False
+    quantization_aware: bool = False
+
+    @property
+    def untouched(self) -> bool:
+        """Whether weights stay in single precision."""
+        return self.bits == 32
+
+    def describe(self) -> str:
+        """How many bits, and how they came about."""
+        if self.bits == 32:
+            return ""
+        packed = " (weights)" if self.weight_only else ""
+        return f"{self.bits} bits{packed}{' tuned' if self.quantization_aware else ''}"
+
+
+class PrecisionOptions(Table):
+    """What of precision may be searched: see :class:`Precision`."""
+
+    bits: Choices[Literal[32, 16, 8, 4, 2]] = (32, 16, 8)
+    quantization_aware: Choices[bool] = (False,)
+
+
+class PrecisionTechnique(Technique[Precision, PrecisionOptions]):
+    """Fewer bits; int8 kernels where a family gains by them."""
+
+    settings = Precision
+    options = PrecisionOptions
+    order = 30
+
+    def knobs(self, options: PrecisionOptions, scope: Scope) -> Iterator[Knob]:
+        """The bits; tuning where they are few."""
+        yield Categorical("bits", options.bits)
+        few = tuple(bits for bits in options.bits if bits <= MOST_BITS_TUNED)
+        if few:
+            when = (When("bits", few),) if len(options.bits) > 1 else ()
+            yield Categorical("quantization_aware", options.quantization_aware, when)
+
+    def decode(
+        self, point: Point, family: str, options: PrecisionOptions, scope: Scope
+    ) -> Precision:
+        """Eight bits of a family that int8 kernels do not make cheaper are packed weights."""
+        bits = int(point["bits"])
+        return Precision(
+            bits,
+            weight_only=bits == 8 and family not in scope.int8_pays,
+            quantization_aware=bits <= MOST_BITS_TUNED and bool(point["quantization_aware"]),
+        )
+
+    def baseline(self, options: PrecisionOptions) -> Mapping[str, Value]:
+        """Single precision."""
+        return {"bits": 32, "quantization_aware": min(options.quantization_aware)}
+
+    def opening(self, options: PrecisionOptions, knobs: Mapping[str, Knob]) -> Opening:
+        """8, 16 and 4 bits alone; with others, 8."""
+        offered: list[dict[str, Value]] = [
+            {"bits": bits} if bits in options.bits else {} for bits in (8, 16, 4)
+        ]
+        int8, _, packed = offered
+        if packed and "quantization_aware" in knobs:
+            packed["quantization_aware"] = True
+        rounded = [step for step in Together if "ROUNDED" in step.name]
+        return Opening(alone=offered, together=dict.fromkeys(rounded, int8))
+
+    def remarks(self, options: PrecisionOptions) -> Iterator[str]:
+        """Which bits save bytes alone."""
+        packed = [str(bits) for bits in sorted(options.bits, reverse=True) if bits not in (32, 8)]
+        if packed:
+            yield (
+                f"{' and '.join(packed)} bits are packed weights: smaller files, no cheaper "
+                "predictions"
+            )
+
+
+TECHNIQUE = PrecisionTechnique()

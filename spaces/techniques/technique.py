@@ -1,0 +1,189 @@
+"""The one interface behind which every technique stands: training, pruning, precision and others.
+
+A technique is one module of this package with an instance named ``TECHNIQUE``. It says which keys
+it adds to the study file (a :class:`~greenfront.spaces.table.Table`), which knobs follow from
+them, and what a point of the space means in its own terms (:class:`Settings`), which a stage of
+the pipeline carries out.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import Enum, auto
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
+
+from greenfront.spaces.architectures.architecture import Architecture
+from greenfront.spaces.architectures.registry import architecture
+from greenfront.spaces.knobs import Knob, Point, Value, When
+from greenfront.spaces.table import Table
+
+__all__ = ["Opening", "Scope", "Settings", "Technique", "Together", "nearest"]
+
+
+class Settings:
+    """Base of the frozen dataclasses in which a candidate holds what a technique does to it.
+
+    Attributes:
+        section: Name in a candidate's JSON form.
+    """
+
+    __slots__ = ()
+
+    section: ClassVar[str]
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the network stays what it would be without the technique."""
+        return True
+
+    def describe(self) -> str:
+        """A few words for people, such as ``pruned 50 %``; empty where there is nothing to say."""
+        return ""
+
+    def to_json(self) -> Any:
+        """Plain values that ``json.dumps`` takes."""
+        return asdict(self)  # type: ignore[call-overload]
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """Inverse of :meth:`to_json`."""
+        return cls(**data)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What techniques may know of the study around them.
+
+    Attributes:
+        families: Names of the architectures to choose from.
+        device: Where trials are trained, ``"cpu"`` or ``"cuda"``.
+        mixed_precision: Whether bfloat16 training gains anything there.
+        int8_pays: Families that int8 kernels make cheaper here.
+        fine_tune_epochs: Passes over the training split after a technique.
+        task: Name of the data.
+        inputs: What they are made of: ``"images"``, ``"texts"`` or ``"tables"``.
+    """
+
+    families: tuple[str, ...]
+    device: str = "cpu"
+    mixed_precision: bool = False
+    int8_pays: frozenset[str] = frozenset()
+    fine_tune_epochs: int = 5
+    task: str = ""
+    inputs: str = "images"
+
+    def asked_for(self, fits: Callable[[Architecture], bool]) -> tuple[When, ...] | None:
+        """The condition of a knob that means something to some families alone.
+
+        Args:
+            fits: Whether a family is one of them.
+
+        Returns:
+            Empty where all are, ``None`` where none is.
+        """
+        fitting = tuple(name for name in self.families if fits(architecture(name)))
+        if not fitting:
+            return None
+        return () if fitting == self.families else (When("architecture", fitting),)
+
+
+class Together(Enum):
+    """Where techniques meet in a first generation, in this order, after each was tried alone."""
+
+    SMALL = auto()
+    SMALL_ROUNDED = auto()
+    PRUNED_ROUNDED = auto()
+    PRUNED_ROUNDED_TAUGHT = auto()
+    SMALL_ROUNDED_TAUGHT = auto()
+    MILDLY_PRUNED_ROUNDED_TAUGHT = auto()
+    SMALL_MILDLY_PRUNED_TAUGHT = auto()
+
+    @property
+    def small(self) -> bool:
+        """Whether it begins with a smaller shape of the family."""
+        return self.name.startswith("SMALL")
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What of a technique a first generation tries.
+
+    Attributes:
+        alone: Settings of its knobs, each tried on the baselines with nothing else.
+        together: Its share in combinations with others.
+    """
+
+    alone: Sequence[Point] = ()
+    together: Mapping[Together, Point] = field(default_factory=dict)
+
+
+S = TypeVar("S", bound=Settings)
+O = TypeVar("O", bound=Table)  # noqa: E741 - of options
+
+
+class Technique(abc.ABC, Generic[S, O]):
+    """Something that can be done to a network, with its keys, its knobs and their meaning.
+
+    Attributes:
+        settings: What a candidate holds of it.
+        options: The keys that it adds to the study file, each with a default.
+        table: Which table of the study file they stand in.
+        order: Place among the techniques, lowest first: of its knobs and of its words.
+        turn: Place among those that a first generation tries alone; ``order`` by default.
+    """
+
+    settings: type[S]
+    options: type[O]
+    table: Literal["space", "training"] = "space"
+    order: int
+    turn: int | None = None
+
+    @abc.abstractmethod
+    def knobs(self, options: O, scope: Scope) -> Iterable[Knob]:
+        """What may be chosen; a knob with one value is not asked, but fixed."""
+
+    @abc.abstractmethod
+    def decode(self, point: Point, family: str, options: O, scope: Scope) -> S | None:
+        """The settings that a point means: equal networks must get equal settings.
+
+        Args:
+            point: Settings of all knobs of the study, those included that are fixed.
+            family: The architecture.
+            options: What the study file says.
+            scope: The study around it.
+
+        Returns:
+            ``None`` where the technique is left out and has no settings for that.
+        """
+
+    @abc.abstractmethod
+    def baseline(self, options: O) -> Mapping[str, Value]:
+        """Settings of its knobs that leave a network untouched, on offer or not."""
+
+    def opening(self, options: O, knobs: Mapping[str, Knob]) -> Opening:
+        """What of it a first generation tries.
+
+        Args:
+            options: What the study file says.
+            knobs: Those that are asked, of all techniques, by name.
+        """
+        return Opening()
+
+    def missing(self, options: O) -> str | None:
+        """A key, and what it needs that is not installed, in words; ``None`` where all is here."""
+        return None
+
+    def objection(self, options: O, scope: Scope) -> str | None:
+        """A key, and why it cannot be had in this study, in words; ``None`` where all fits."""
+        return None
+
+    def remarks(self, options: O) -> Iterable[str]:
+        """What a user should know of the technique, in sentences, before and after a search."""
+        return ()
+
+
+def nearest(knob: Knob, wish: float) -> Value:
+    """The value of a numeric knob that is nearest to ``wish``."""
+    return min(knob.values(), key=lambda value: abs(float(value) - wish))
