@@ -9,7 +9,7 @@ from typing import Any
 from greenfront.search.problem import Problem
 from greenfront.studies.analysis.volume import Frontier
 from greenfront.studies.store.runs import SILENCE_SECONDS
-from greenfront.studies.store.trials import TrialBook
+from greenfront.studies.store.trials import Trials
 
 __all__ = ["Archive"]
 
@@ -24,7 +24,7 @@ class Archive:
         book: Trials of the study.
     """
 
-    def __init__(self, problem: Problem[Any], book: TrialBook) -> None:
+    def __init__(self, problem: Problem[Any], book: Trials) -> None:
         self._problem = problem
         self._book = book
         self._lock = threading.Lock()

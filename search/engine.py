@@ -36,15 +36,14 @@ from greenfront.search.status import Observer, Status
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import Choice
 from greenfront.studies.config.budget import Budget
-from greenfront.studies.store.ledger import Charged, Ledger, spent_in_all
+from greenfront.studies.store.ledger import Charged, LedgerWriter
 from greenfront.studies.store.runs import (
     HEARTBEAT_SECONDS,
     Run,
-    living_runs,
 )
 from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.study import StudyRecord
-from greenfront.studies.store.trials import TrialBook, TrialState
+from greenfront.studies.store.study import Study
+from greenfront.studies.store.trials import TrialState
 
 __all__ = ["Engine"]
 
@@ -96,14 +95,14 @@ class Engine(Generic[C]):
         self,
         problem: Problem[C],
         storage: Storage,
-        record: StudyRecord,
+        record: Study,
         run: Run,
         *,
         sampler: str,
         population: int,
         budget: Budget,
         seed: int,
-        ledger: Ledger,
+        ledger: LedgerWriter,
         instruments: Instruments | None = None,
         workers: int = 1,
         observer: Observer | None = None,
@@ -119,11 +118,11 @@ class Engine(Generic[C]):
         self._observer = observer
         self._gate = gate
         self._instruments = instruments
-        self._book = TrialBook(storage, record.study_id)
+        self._book = record.trials
         self._known = Archive(problem, self._book)
-        self._pace = ProgressEstimator(storage, record.study_id, budget, workers, gate)
+        self._pace = ProgressEstimator(record, budget, workers, gate)
         self._shared = _Shared()
-        self._random = np.random.default_rng([seed, len(self._book.rows())])
+        self._random = np.random.default_rng([seed, len(self._book.all())])
         self.study = optuna.load_study(
             study_name=record.name,
             storage=storage.optuna,
@@ -131,7 +130,7 @@ class Engine(Generic[C]):
                 sampler,
                 problem.space,
                 population=population,
-                seed=[seed, len(self._book.rows())],
+                seed=[seed, len(self._book.all())],
                 tried=self._tried,
             ),
         )
@@ -147,8 +146,8 @@ class Engine(Generic[C]):
             KeyboardInterrupt: The user stopped it; the running trials are queued again later.
         """
         shared = self._shared
-        adopt_dead_runs(self.study, self._book, self.storage)
-        if len(living_runs(self.storage, self.record.study_id)) == 1:
+        adopt_dead_runs(self.study, self._book, self.record.runs)
+        if len(self.record.runs.living()) == 1:
             drop_unclaimed(self.study, self._book)
         self._queue_first_generation()
         with (
@@ -188,7 +187,7 @@ class Engine(Generic[C]):
         duplicates = 0
         while not self._shared.stop.is_set():
             reason = self.budget.reached(
-                spent_in_all(self.storage, self.record.study_id),
+                self.record.ledger.total(),
                 self._pace.minutes(),
             )
             if reason:
@@ -201,7 +200,7 @@ class Engine(Generic[C]):
                 # Other runs are at the last trials: if one dies, its trial is taken over here.
                 self.say(index, "waiting for trials of other workers")
                 self._shared.stop.wait(WAIT_SECONDS)
-                adopt_dead_runs(self.study, self._book, self.storage)
+                adopt_dead_runs(self.study, self._book, self.record.runs)
                 continue
             if self._tried_out(duplicates):
                 return "every candidate of the space has been tried"
@@ -265,7 +264,7 @@ class Engine(Generic[C]):
         self._pace.finished(seconds)
         self._known.refresh()
         if self._observer is not None:
-            self._observer.finished(self._book.row(number))
+            self._observer.finished(self._book.get(number))
         self.say(index, "")
 
     def _watch_failures(self, cause: str | None, reason: str | None) -> None:
@@ -321,7 +320,7 @@ class Engine(Generic[C]):
         for point in self.problem.first_generation():  # a budget may be raised later
             if self.problem.space.decode(point).key not in known:
                 self.study.enqueue_trial(dict(point))
-        self.record.update(self.storage, queued=True)
+        self.record.mark_queued()
 
     def _slot_open(self) -> bool:
         counts = self._book.counts()
@@ -363,7 +362,7 @@ class Engine(Generic[C]):
 
     def status(self) -> Status:
         """The search as it stands now."""
-        spent = spent_in_all(self.storage, self.record.study_id)
+        spent = self.record.ledger.total()
         counts = self._book.counts()
         front_size, hypervolume = self._known.front()
         with self._shared.lock:

@@ -19,12 +19,11 @@ from greenfront.search.status import Observer
 from greenfront.spaces.space import Choice
 from greenfront.studies.analysis.progress import ProgressPoint, progress
 from greenfront.studies.config.budget import Budget
-from greenfront.studies.store.ledger import Charged, Ledger, Spent, spent_in_all
-from greenfront.studies.store.pauses import PauseBook, waited_seconds
+from greenfront.studies.store.ledger import Charged, LedgerWriter, Spent
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.study import Direction, StudyRecord
-from greenfront.studies.store.trials import TrialBook, TrialRow
+from greenfront.studies.store.study import Direction, Study
+from greenfront.studies.store.trials import TrialRow
 
 __all__ = ["SearchResult", "directions", "optimize_problem", "search_study"]
 
@@ -92,7 +91,7 @@ def optimize_problem(
     """
     opened = Storage(storage) if storage else Storage.temporary()
     try:
-        record = StudyRecord.begin(
+        record = Study.create(
             opened,
             name,
             directions=directions(problem),
@@ -121,7 +120,7 @@ def optimize_problem(
 def search_study(
     problem: Problem[C],
     storage: Storage,
-    record: StudyRecord,
+    record: Study,
     *,
     sampler: str,
     budget: Budget,
@@ -133,7 +132,7 @@ def search_study(
     instruments: Instruments | None = None,
     prepaid: Sequence[Charged] = (),
     observer: Observer | None = None,
-    afterwards: Callable[[Run, Ledger], None] | None = None,
+    afterwards: Callable[[Run, LedgerWriter], None] | None = None,
 ) -> SearchResult:
     """Searches on within a study that has been begun; see :func:`optimize_problem`.
 
@@ -161,10 +160,10 @@ def search_study(
 
     moments = None
     if electricity is not None:
-        earlier = waited_seconds(storage, record.study_id)
+        earlier = record.pauses.waited_seconds()
         moments = RunMoments(electricity.outlook, electricity.clock, earlier)
-    run = Run.begin(storage, record.study_id)
-    ledger = Ledger(storage, record.study_id, run.run_id, carbon, moments)
+    run = record.runs.begin()
+    ledger = record.ledger.writer(run.run_id, carbon, moments)
     try:
         for cost in prepaid:
             ledger.settle(cost)
@@ -172,7 +171,7 @@ def search_study(
             gate = None
             if electricity is not None and moments is not None:
                 stack.enter_context(electricity.outlook.running(note))
-                book = PauseBook(storage, record.study_id, run.run_id, electricity.clock)
+                book = record.pauses.writer(run.run_id, electricity.clock)
                 gate = CarbonScheduler.made(electricity, book, moments, note)
             engine: Engine[Any] = Engine(
                 problem,
@@ -194,14 +193,14 @@ def search_study(
                 afterwards(run, ledger)
     finally:
         run.end()
-    rows = TrialBook(storage, record.study_id).rows()
+    rows = record.trials.all()
     box = problem.corners({row.key: row.values for row in rows if row.values is not None})
     maximise = [objective.maximise for objective in problem.objectives]
     return SearchResult(
         study=engine.study,
         trials=tuple(rows),
-        curve=tuple(progress(storage, record.study_id, maximise, box)),
-        spent=spent_in_all(storage, record.study_id),
+        curve=tuple(progress(record, maximise, box)),
+        spent=record.ledger.total(),
         reason=reason,
     )
 

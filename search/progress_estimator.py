@@ -11,11 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from greenfront.search.electricity.scheduler import CarbonScheduler
 from greenfront.studies.config.budget import Budget
-from greenfront.studies.store.ledger import spent_in_all
-from greenfront.studies.store.pauses import pauses, waited_seconds
-from greenfront.studies.store.runs import active_minutes
-from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.trials import FINISHED, TrialBook
+from greenfront.studies.store.study import Study
+from greenfront.studies.store.trials import FINISHED
 
 __all__ = ["ProgressEstimator"]
 
@@ -32,8 +29,7 @@ class ProgressEstimator:
     Seconds are those of the wall's clock, without the waits for cleaner electricity.
 
     Args:
-        storage: Where the study is kept.
-        study_id: Of the study.
+        study: What is searched.
         budget: Of the whole study.
         workers: Evaluations at once.
         gate: Knows what workers have waited; ``None`` where nobody waits.
@@ -41,15 +37,12 @@ class ProgressEstimator:
 
     def __init__(
         self,
-        storage: Storage,
-        study_id: int,
+        study: Study,
         budget: Budget,
         workers: int,
         gate: CarbonScheduler | None,
     ) -> None:
-        self._storage = storage
-        self._study_id = study_id
-        self._book = TrialBook(storage, study_id)
+        self._study = study
         self._budget = budget
         self._workers = workers
         self._gate = gate
@@ -80,8 +73,8 @@ class ProgressEstimator:
 
     def minutes(self) -> float:
         """Minutes of the study so far, over all runs."""
-        waited = 0.0 if self._gate is None else waited_seconds(self._storage, self._study_id)
-        return active_minutes(self._storage, self._study_id) - waited / 60
+        waited = 0.0 if self._gate is None else self._study.pauses.waited_seconds()
+        return self._study.runs.active_minutes() - waited / 60
 
     def seconds_left(self, counts: Mapping[str, int], kwh: float) -> float | None:
         """Seconds until trials or energy are used up; ``None`` while nothing is known.
@@ -105,9 +98,7 @@ class ProgressEstimator:
     def work_left(self) -> float | None:
         """Seconds of work until the first budget is reached; ``None`` while nothing is known."""
         found = []
-        left = self.seconds_left(
-            self._book.counts(), spent_in_all(self._storage, self._study_id).kwh
-        )
+        left = self.seconds_left(self._study.trials.counts(), self._study.ledger.total().kwh)
         if left is not None:
             with self._lock:
                 # A trial that takes longer than usual still has something left.
@@ -123,9 +114,11 @@ class ProgressEstimator:
 
     def _earlier(self) -> list[float]:
         """Seconds of work of the trials that earlier runs have finished."""
-        rows = [row for row in self._book.rows() if row.state in FINISHED and row.finished_at]
+        rows = [
+            row for row in self._study.trials.all() if row.state in FINISHED and row.finished_at
+        ]
         held: dict[int | None, float] = defaultdict(float)
-        for pause in pauses(self._storage, self._study_id):
+        for pause in self._study.pauses.all():
             held[pause.number] += pause.ended_at - pause.started_at
         return [
             max((row.finished_at or 0.0) - row.started_at - held[row.number], 0.0)

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import optuna
 from optuna.trial import TrialState
 
-from greenfront.studies.store.runs import dead_runs
-from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.trials import FINISHED, TrialBook
+from greenfront.studies.store.runs import Runs
+from greenfront.studies.store.trials import FINISHED, Trials
 from greenfront.studies.store.trials import TrialState as GreenfrontState
 
 __all__ = ["adopt_dead_runs", "drop_unclaimed", "tell"]
@@ -18,7 +17,7 @@ SLOT = "greenfront:slot"
 """Attribute of a queued trial: the slot whose interrupted trial it takes up again."""
 
 
-def adopt_dead_runs(study: optuna.Study, book: TrialBook, storage: Storage) -> None:
+def adopt_dead_runs(study: optuna.Study, book: Trials, runs: Runs) -> None:
     """Queues interrupted trials again and tells Optuna what it was not told.
 
     Safe to call at any time and by several processes at once: a trial is taken from a dead run
@@ -27,12 +26,12 @@ def adopt_dead_runs(study: optuna.Study, book: TrialBook, storage: Storage) -> N
     Args:
         study: Optuna's.
         book: The study's trials.
-        storage: The database.
+        runs: Of the study.
     """
-    book.requeue(dead_runs(storage, book.study_id))
+    book.requeue(runs.dead())
     by_number = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
     queued = {t.user_attrs.get(SLOT) for t in by_number.values() if t.state == TrialState.WAITING}
-    for row in book.rows():
+    for row in book.all():
         trial = by_number.get(row.number)
         if trial is None:
             continue
@@ -44,12 +43,12 @@ def adopt_dead_runs(study: optuna.Study, book: TrialBook, storage: Storage) -> N
             tell(study, row.number, row.state, row.values)
 
 
-def drop_unclaimed(study: optuna.Study, book: TrialBook) -> None:
+def drop_unclaimed(study: optuna.Study, book: Trials) -> None:
     """Ends trials that were asked for and never claimed; what had been queued is queued again.
 
     Only for the start of a run that is alone: another run may be about to claim one.
     """
-    claimed = {row.number for row in book.rows()}
+    claimed = {row.number for row in book.all()}
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if trial.number not in claimed:
             tell(study, trial.number, "failed")

@@ -15,8 +15,8 @@ from greenfront.search.network_problem import NetworkProblem
 from greenfront.search.status import Observer
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.view import view
-from greenfront.studies.store.ledger import Ledger
-from greenfront.studies.store.repeats import RepeatBook
+from greenfront.studies.store.ledger import LedgerWriter
+from greenfront.studies.store.repeats import Repeats
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.storage import Storage
 
@@ -27,7 +27,7 @@ def repeat_front(
     problem: NetworkProblem,
     storage: Storage,
     run: Run,
-    ledger: Ledger,
+    ledger: LedgerWriter,
     observer: Observer | None = None,
 ) -> None:
     """Measures until each member of the front has been measured as often as the study file says.
@@ -43,7 +43,7 @@ def repeat_front(
         observer: Hears of it.
     """
     file = problem.file
-    book = RepeatBook(storage, run.study_id)
+    book = Repeats(storage, run.study_id)
     lost: set[str] = set()
     with problem.worker() as worker:
         for position in range(1, file.objectives.repeats):
@@ -67,7 +67,7 @@ def repeat_front(
 
 
 def _lacking(
-    storage: Storage, name: str, book: RepeatBook, position: int, lost: set[str]
+    storage: Storage, name: str, book: Repeats, position: int, lost: set[str]
 ) -> list[tuple[ScoredTrial, int]]:
     """Rows with fewer than ``position`` repeats, and how many each has."""
     found = view(storage, name)
@@ -82,7 +82,7 @@ def _lacking(
     ]
 
 
-def _hooks(ledger: Ledger, row: ScoredTrial) -> CallHooks:
+def _hooks(ledger: LedgerWriter, row: ScoredTrial) -> CallHooks:
     def charge(
         phase: str, readings: Mapping[Component, Reading], started_at: float, ended_at: float
     ) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from greenfront.objectives.metering.stopwatch import CARRIED
 from greenfront.objectives.readings import JOULES_PER_KWH, Component, Reading
-from greenfront.studies.store.ledger import Ledger
+from greenfront.studies.store.ledger import LedgerWriter
 
 __all__ = ["RunningAttempt", "Searching", "resolved"]
 
@@ -17,7 +17,7 @@ __all__ = ["RunningAttempt", "Searching", "resolved"]
 class Searching(Protocol):
     """What an evaluation needs of its search."""
 
-    ledger: Ledger
+    ledger: LedgerWriter
 
     @property
     def stopping(self) -> bool:

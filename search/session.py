@@ -31,7 +31,7 @@ from greenfront.studies.config.facts import StudyFacts, TraceFacts
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.ledger import Charged
 from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.study import StudyRecord, study_names
+from greenfront.studies.store.study import Study, study_names
 
 __all__ = ["PeakMemory", "Session", "open_session", "study_outlook"]
 
@@ -72,7 +72,7 @@ class Session:
             SearchAborted: The same cause failed three trials in a row.
         """
         file = self.file
-        record = StudyRecord.begin(
+        record = Study.create(
             storage,
             file.study.name,
             directions=directions(self.problem),
@@ -83,7 +83,7 @@ class Session:
         )
         require_pinned(record.meters or [], self.instruments.pin())
         # Budgets may be raised, and a resumed study shall know the new ones.
-        record.update(storage, configuration=file.to_json())
+        record.store_configuration(file.to_json())
         return search_study(
             self.problem,
             storage,
@@ -103,7 +103,7 @@ class Session:
             ),
         )
 
-    def _electricity(self, record: StudyRecord) -> Electricity | None:
+    def _electricity(self, record: Study) -> Electricity | None:
         if self.outlook is None:
             return None
         carbon = self.file.carbon
@@ -139,7 +139,7 @@ def open_session(
         with _nothing_left_of_a_refusal(Path(file.study.cache)):
             record, known = None, None
             if new_in is not None and file.study.name in study_names(new_in):
-                record = StudyRecord.load(new_in, file.study.name)
+                record = Study.open(new_in, file.study.name)
                 if record.facts is None:
                     raise StudyError(
                         f"study {file.study.name!r} is not a study of networks: give the new one "

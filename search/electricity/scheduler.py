@@ -14,7 +14,7 @@ from greenfront.objectives.carbon.schedule import Decision, decide
 from greenfront.objectives.carbon.traces import Trace, as_instant
 from greenfront.search.electricity.intensity import IntensityProvider
 from greenfront.studies.store.ledger import Basis, Moment
-from greenfront.studies.store.pauses import PauseBook
+from greenfront.studies.store.pauses import PauseWriter
 
 __all__ = ["CarbonScheduler", "Electricity", "GateSettings", "RunMoments", "foreseen"]
 
@@ -166,7 +166,7 @@ class CarbonScheduler:
         settings: GateSettings,
         outlook: IntensityProvider,
         clock: Clock,
-        book: PauseBook,
+        book: PauseWriter,
         moments: RunMoments,
         note: Callable[[str], None],
     ) -> None:
@@ -186,7 +186,7 @@ class CarbonScheduler:
     def made(
         cls,
         electricity: Electricity,
-        book: PauseBook,
+        book: PauseWriter,
         moments: RunMoments,
         note: Callable[[str], None],
     ) -> CarbonScheduler | None:

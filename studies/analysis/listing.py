@@ -6,11 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from greenfront.studies.analysis.wording import kind_of_readings
-from greenfront.studies.store.ledger import spent_by, spent_in_all
-from greenfront.studies.store.runs import living_runs
 from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.study import StudyRecord, study_names
-from greenfront.studies.store.trials import FINISHED, TrialBook
+from greenfront.studies.store.study import Study, study_names
+from greenfront.studies.store.trials import FINISHED
 
 __all__ = ["StudyEntry", "list_studies"]
 
@@ -48,20 +46,20 @@ def list_studies(storage: Storage) -> list[StudyEntry]:
     """Every study, the oldest first."""
     entries = []
     for name in study_names(storage):
-        record = StudyRecord.load(storage, name)
-        counts = TrialBook(storage, record.study_id).counts()
-        spent = spent_in_all(storage, record.study_id)
-        charged = spent_by(storage, record.study_id, "kind")
+        study = Study.open(storage, name)
+        counts = study.trials.counts()
+        spent = study.ledger.total()
+        charged = study.ledger.by("kind")
         entries.append(
             StudyEntry(
                 name=name,
-                task=record.configuration.get("task", {}).get("kind"),
+                task=study.configuration.get("task", {}).get("kind"),
                 finished=sum(counts[state] for state in FINISHED),
-                trials=record.configuration.get("budget", {}).get("trials"),
-                running_processes=len(living_runs(storage, record.study_id)),
+                trials=study.configuration.get("budget", {}).get("trials"),
+                running_processes=len(study.runs.living()),
                 kwh=spent.shown_kwh[0],
                 co2_kg=spent.co2_kg,
-                kind=kind_of_readings(record.meters, charged),
+                kind=kind_of_readings(study.meters, charged),
             )
         )
     return entries

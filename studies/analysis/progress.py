@@ -11,8 +11,9 @@ import sqlalchemy as sa
 
 from greenfront.objectives.readings import JOULES_PER_KWH
 from greenfront.studies.analysis.volume import Corners, Frontier, seen_corners
-from greenfront.studies.store.storage import Storage, ledger_table
-from greenfront.studies.store.trials import FINISHED, TrialBook
+from greenfront.studies.store.storage import ledger_table
+from greenfront.studies.store.study import Study
+from greenfront.studies.store.trials import FINISHED
 
 __all__ = ["ProgressPoint", "progress"]
 
@@ -35,20 +36,19 @@ class ProgressPoint:
 
 
 def progress(
-    storage: Storage, study_id: int, maximise: Sequence[bool], corners: Corners | None = None
+    study: Study, maximise: Sequence[bool], corners: Corners | None = None
 ) -> list[ProgressPoint]:
     """The curve of hypervolume over trials and over energy.
 
     Args:
-        storage: The database.
-        study_id: Optuna's number of the study.
+        study: Any study.
         maximise: For each objective, whether more is better.
         corners: What hypervolume is measured against; by default the box of everything seen.
     """
-    rows = TrialBook(storage, study_id).rows(states=FINISHED)
+    rows = study.trials.all(states=FINISHED)
     rows.sort(key=lambda row: row.finished_at or 0.0)
     corners = corners or seen_corners([r.values for r in rows if r.values is not None], maximise)
-    spending = _spending(storage, study_id)
+    spending = _spending(study)
     moments = [moment for moment, _ in spending]
     frontier, volume = Frontier(maximise), 0.0
     steps: list[ProgressPoint] = []
@@ -62,15 +62,15 @@ def progress(
     return steps
 
 
-def _spending(storage: Storage, study_id: int) -> list[tuple[float, float]]:
+def _spending(study: Study) -> list[tuple[float, float]]:
     """Moments (Unix seconds) and the kWh spent until then."""
     c = ledger_table.c
     query = (
         sa.select(c.ended_at, c.joules)
-        .where(c.study_id == study_id, c.joules.is_not(None))
+        .where(c.study_id == study.study_id, c.joules.is_not(None))
         .order_by(c.ended_at)
     )
-    with storage.reading() as connection:
+    with study.storage.reading() as connection:
         rows = connection.execute(query).all()
     totals = np.cumsum([row.joules for row in rows]) / JOULES_PER_KWH
     return [(row.ended_at, float(kwh)) for row, kwh in zip(rows, totals, strict=True)]

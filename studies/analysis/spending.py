@@ -8,9 +8,9 @@ from typing import Any
 from greenfront.studies.analysis.timing import Timing, timing
 from greenfront.studies.analysis.view import StudyView, view
 from greenfront.studies.analysis.wording import kind_of_readings
-from greenfront.studies.store.ledger import Spent, spent_by, spent_in_all, wasted
+from greenfront.studies.store.ledger import Spent
 from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.study import StudyRecord
+from greenfront.studies.store.study import Study
 
 __all__ = ["Spending", "spending"]
 
@@ -21,7 +21,7 @@ class Spending:
 
     Attributes:
         study: Name.
-        by: What it is divided by, see :func:`~greenfront.studies.store.ledger.spent_by`.
+        by: What it is divided by, see :func:`~greenfront.studies.store.ledger.Ledger.by`.
         total: The whole search.
         parts: They add up to the whole, the largest first.
         without_result_kwh: Spent on trials that have no result.
@@ -60,20 +60,20 @@ def spending(storage: Storage, name: str, by: str = "phase") -> Spending:
     Args:
         storage: The database.
         name: Of the study.
-        by: What it is divided by, see :func:`~greenfront.studies.store.ledger.spent_by`.
+        by: What it is divided by, see :func:`~greenfront.studies.store.ledger.Ledger.by`.
 
     Raises:
         StudyError: There is no such study, or it is damaged.
     """
-    record = StudyRecord.load(storage, name)
-    study_id = record.study_id
+    study = Study.open(storage, name)
+    ledger = study.ledger
     return Spending(
         study=name,
         by=by,
-        total=spent_in_all(storage, study_id),
-        parts=spent_by(storage, study_id, by),
-        without_result_kwh=wasted(storage, study_id),
-        kind=kind_of_readings(record.meters, spent_by(storage, study_id, "kind")),
-        times=timing(storage, record),
-        view=None if record.facts is None else view(storage, name),
+        total=ledger.total(),
+        parts=ledger.by(by),
+        without_result_kwh=ledger.wasted_kwh(),
+        kind=kind_of_readings(study.meters, ledger.by("kind")),
+        times=timing(study),
+        view=None if study.facts is None else view(storage, name),
     )

@@ -14,10 +14,9 @@ from greenfront.studies.analysis.quantities import mass, percent, seconds
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.intervals import Interval, length, minus, union
 from greenfront.studies.store.ledger import WAITING
-from greenfront.studies.store.pauses import Pause, pauses
-from greenfront.studies.store.runs import run_spans
-from greenfront.studies.store.storage import Storage, ledger_table, moments_table
-from greenfront.studies.store.study import StudyRecord
+from greenfront.studies.store.pauses import Pause
+from greenfront.studies.store.storage import ledger_table, moments_table
+from greenfront.studies.store.study import Study
 
 __all__ = ["Timing", "timing", "timing_lines"]
 
@@ -91,23 +90,21 @@ def _iso(instant: float) -> str:
     return as_instant(instant).isoformat()
 
 
-def timing(storage: Storage, record: StudyRecord) -> Timing:
+def timing(study: Study) -> Timing:
     """Reads a study's times.
 
     Args:
-        storage: The database.
-        record: The study.
+        study: Any study.
     """
-    study_id = record.study_id
     clock = Clock()
-    if record.facts is not None:
-        clock = StudyFile.from_stored(record.configuration).carbon.clock(record.created_at)
-    found = pauses(storage, study_id)
+    if study.facts is not None:
+        clock = StudyFile.from_stored(study.configuration).carbon.clock(study.created_at)
+    found = study.pauses.all()
     waited = union(wait.span for wait in found)
     # While one worker waits another may still be in an epoch.
-    ran = union([*minus(run_spans(storage, study_id), waited), *_busy(storage, study_id)])
+    ran = union([*minus(study.runs.spans(), waited), *_busy(study)])
     ran = union(ran, bridging=0.0 if waited else BRIDGED_SECONDS)
-    co2_kg, unpaused, told_share = _emitted(storage, study_id)
+    co2_kg, unpaused, told_share = _emitted(study)
     return Timing(
         clock=clock,
         stretches=tuple((clock.at(start), clock.at(end)) for start, end in ran),
@@ -120,19 +117,21 @@ def timing(storage: Storage, record: StudyRecord) -> Timing:
     )
 
 
-def _busy(storage: Storage, study_id: int) -> list[Interval]:
+def _busy(study: Study) -> list[Interval]:
     """When trials worked, from the ledger."""
     entry = ledger_table.c
     query = (
         sa.select(entry.started_at, entry.ended_at)
-        .where(entry.study_id == study_id, entry.number.is_not(None), entry.phase.not_in(NO_WORK))
+        .where(
+            entry.study_id == study.study_id, entry.number.is_not(None), entry.phase.not_in(NO_WORK)
+        )
         .distinct()
     )
-    with storage.reading() as connection:
+    with study.storage.reading() as connection:
         return [(row.started_at, row.ended_at) for row in connection.execute(query)]
 
 
-def _emitted(storage: Storage, study_id: int) -> tuple[float | None, float | None, float]:
+def _emitted(study: Study) -> tuple[float | None, float | None, float]:
     entry, moment = ledger_table.c, moments_table.c
     told = sa.case((moment.basis.in_(("trace", "live", "estimated")), entry.joules), else_=0.0)
     query = (
@@ -144,9 +143,9 @@ def _emitted(storage: Storage, study_id: int) -> tuple[float | None, float | Non
             sa.func.coalesce(sa.func.sum(entry.joules), 0.0),
         )
         .select_from(ledger_table.outerjoin(moments_table, moment.entry_id == entry.entry_id))
-        .where(entry.study_id == study_id)
+        .where(entry.study_id == study.study_id)
     )
-    with storage.reading() as connection:
+    with study.storage.reading() as connection:
         co2_kg, unpaused, moments, told_joules, joules = connection.execute(query).one()
     share = float(told_joules / joules) if joules else 0.0
     return co2_kg, unpaused if moments else None, share

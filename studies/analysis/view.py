@@ -25,12 +25,11 @@ from greenfront.studies.analysis.timing import Timing, timing
 from greenfront.studies.analysis.wording import kind_of_readings
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
-from greenfront.studies.store.ledger import Spent, spent_by, spent_in_all
-from greenfront.studies.store.repeats import RepeatBook, inferences
-from greenfront.studies.store.runs import living_runs
+from greenfront.studies.store.ledger import Spent
+from greenfront.studies.store.repeats import inferences
 from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.study import StudyRecord, readable
-from greenfront.studies.store.trials import TrialBook, TrialRow
+from greenfront.studies.store.study import Study, readable
+from greenfront.studies.store.trials import TrialRow
 
 __all__ = ["StudyView", "view"]
 
@@ -91,20 +90,19 @@ def view(storage: Storage, name: str, scoring: Scoring | None = None) -> StudyVi
         StudyError: There is no such study, it is not a study of networks, or it is damaged.
     """
     with readable(storage, name):
-        return _view(storage, StudyRecord.load(storage, name), scoring)
+        return _view(Study.open(storage, name), scoring)
 
 
-def _view(storage: Storage, record: StudyRecord, scoring: Scoring | None) -> StudyView:
-    name = record.name
-    if record.facts is None:
+def _view(study: Study, scoring: Scoring | None) -> StudyView:
+    name = study.name
+    if study.facts is None:
         raise StudyError(
             f"study {name!r} was begun from Python and is not a study of networks: look at it there"
         )
-    file = StudyFile.from_stored(record.configuration)
-    facts = StudyFacts.from_json(record.facts)
-    book = TrialBook(storage, record.study_id)
-    trials = book.rows()
-    repeats = RepeatBook(storage, record.study_id).all()
+    file = StudyFile.from_stored(study.configuration)
+    facts = StudyFacts.from_json(study.facts)
+    trials = study.trials.all()
+    repeats = study.repeats.all()
     scoring = scoring or file.scoring(facts)
     readings = inferences(trials, repeats)
     trials = rescored(trials, scoring, repeats)
@@ -123,19 +121,17 @@ def _view(storage: Storage, record: StudyRecord, scoring: Scoring | None) -> Stu
         file=file,
         facts=facts,
         scoring=scoring,
-        meters=record.meters or [],
-        kind=kind_of_readings(record.meters, _kinds(complete)),
+        meters=study.meters or [],
+        kind=kind_of_readings(study.meters, _kinds(complete)),
         trials=tuple(trials),
-        counts=_counts(
-            trials, book.rows(states=("running",), runs=living_runs(storage, record.study_id))
-        ),
+        counts=_counts(trials, study.trials.all(states=("running",), runs=study.runs.living())),
         complete=complete,
         front=front,
         baseline=baseline_of(complete, keys),
-        steps=tuple(progress(storage, record.study_id, MAXIMISE, box)),
-        spent=spent_in_all(storage, record.study_id),
-        spent_by_phase=spent_by(storage, record.study_id, "phase"),
-        times=timing(storage, record),
+        steps=tuple(progress(study, MAXIMISE, box)),
+        spent=study.ledger.total(),
+        spent_by_phase=study.ledger.by("phase"),
+        times=timing(study),
     )
 
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.readings import JOULES_PER_KWH, Component, Reading
-from greenfront.studies.store.runs import living_runs
+from greenfront.studies.store.runs import Runs
 from greenfront.studies.store.storage import Storage, ledger_table, moments_table, trials_table
 from greenfront.studies.store.trials import WITHOUT_RESULT
 
@@ -19,12 +19,10 @@ __all__ = [
     "Basis",
     "Charged",
     "Ledger",
+    "LedgerWriter",
     "Moment",
     "Moments",
     "Spent",
-    "spent_by",
-    "spent_in_all",
-    "wasted",
 ]
 
 WAITING = "waiting"
@@ -125,7 +123,86 @@ class Moments(Protocol):
 
 
 class Ledger:
-    """Appends to the ledger of one study, on behalf of one run.
+    """What a study has spent, and on what.
+
+    Args:
+        storage: The database.
+        study_id: Optuna's number of the study.
+    """
+
+    def __init__(self, storage: Storage, study_id: int) -> None:
+        self.storage = storage
+        self.study_id = study_id
+
+    def writer(
+        self, run_id: str, carbon: CarbonModel | None, moments: Moments | None = None
+    ) -> LedgerWriter:
+        """What charges energy on behalf of one run; see :class:`LedgerWriter`."""
+        return LedgerWriter(self.storage, self.study_id, run_id, carbon, moments)
+
+    def total(self) -> Spent:
+        """The whole study: every trial, finished or not, and the search itself."""
+        query = sa.select(*_sums()).where(ledger_table.c.study_id == self.study_id)
+        with self.storage.reading() as connection:
+            return _spent(tuple(connection.execute(query).one()))
+
+    def by(self, what: str) -> dict[str, Spent]:
+        """The study's spending in parts that add up to the whole.
+
+        Args:
+            what: ``"phase"``, ``"component"``, ``"kind"``, ``"run"``, ``"worker"`` (of a run; what
+                belongs to none is ``"no worker"``), ``"trial"`` or ``"state"``: that of the trial;
+                attempts whose run was interrupted are ``"interrupted"`` and what belongs to no
+                trial is ``"search"``.
+
+        Returns:
+            From part to spending, the largest first.
+        """
+        ledger, trials = ledger_table.c, trials_table.c
+        numbers = sa.func.coalesce(sa.cast(ledger.number, sa.String), "search")
+        dead = trials.run_id.not_in(Runs(self.storage, self.study_id).living())
+        state = sa.case(
+            (ledger.number.is_(None), "search"),
+            (trials.state.is_(None) | (trials.state == "requeued"), "interrupted"),
+            ((trials.state == "running") & dead, "interrupted"),
+            else_=trials.state,
+        )
+        worker = sa.case(
+            (ledger.worker.is_(None), "no worker"),
+            else_=ledger.run_id + " worker " + sa.cast(ledger.worker, sa.String),
+        )
+        part = {
+            "phase": ledger.phase,
+            "component": ledger.component,
+            "kind": ledger.kind,
+            "run": ledger.run_id,
+            "worker": worker,
+            "trial": numbers,
+            "state": state,
+        }[what]
+        joined = ledger_table.outerjoin(
+            trials_table,
+            (trials.study_id == ledger.study_id) & (trials.number == ledger.number),
+        )
+        query = (
+            sa.select(part, *_sums())
+            .select_from(joined if what == "state" else ledger_table)
+            .where(ledger.study_id == self.study_id)
+            .group_by(part)
+        )
+        with self.storage.reading() as connection:
+            parts = {str(row[0]): _spent(tuple(row[1:])) for row in connection.execute(query)}
+        return dict(sorted(parts.items(), key=lambda item: -item[1].kwh))
+
+    def wasted_kwh(self) -> float:
+        """What trials without a result have cost: failed, infeasible, stopped, interrupted."""
+        states = self.by("state")
+        lost = (*WITHOUT_RESULT, "interrupted")
+        return sum(states[state].kwh for state in lost if state in states)
+
+
+class LedgerWriter:
+    """Writes into the ledger of one study, on behalf of one run.
 
     Args:
         storage: The database.
@@ -268,67 +345,3 @@ def _spent(row: tuple[Any, ...]) -> Spent:
         entries,
         unmetered,
     )
-
-
-def spent_in_all(storage: Storage, study_id: int) -> Spent:
-    """The whole study: every trial, finished or not, and the search itself."""
-    query = sa.select(*_sums()).where(ledger_table.c.study_id == study_id)
-    with storage.reading() as connection:
-        return _spent(tuple(connection.execute(query).one()))
-
-
-def spent_by(storage: Storage, study_id: int, what: str) -> dict[str, Spent]:
-    """The study's spending in parts that add up to the whole.
-
-    Args:
-        storage: The database.
-        study_id: Optuna's number of the study.
-        what: ``"phase"``, ``"component"``, ``"kind"``, ``"run"``, ``"worker"`` (of a run; what
-            belongs to none is ``"no worker"``), ``"trial"`` or ``"state"``: that of the trial;
-            attempts whose run was interrupted are ``"interrupted"`` and what belongs to no trial
-            is ``"search"``.
-
-    Returns:
-        From part to spending, the largest first.
-    """
-    ledger, trials = ledger_table.c, trials_table.c
-    numbers = sa.func.coalesce(sa.cast(ledger.number, sa.String), "search")
-    dead = trials.run_id.not_in(living_runs(storage, study_id))
-    state = sa.case(
-        (ledger.number.is_(None), "search"),
-        (trials.state.is_(None) | (trials.state == "requeued"), "interrupted"),
-        ((trials.state == "running") & dead, "interrupted"),
-        else_=trials.state,
-    )
-    worker = sa.case(
-        (ledger.worker.is_(None), "no worker"),
-        else_=ledger.run_id + " worker " + sa.cast(ledger.worker, sa.String),
-    )
-    part = {
-        "phase": ledger.phase,
-        "component": ledger.component,
-        "kind": ledger.kind,
-        "run": ledger.run_id,
-        "worker": worker,
-        "trial": numbers,
-        "state": state,
-    }[what]
-    joined = ledger_table.outerjoin(
-        trials_table,
-        (trials.study_id == ledger.study_id) & (trials.number == ledger.number),
-    )
-    query = (
-        sa.select(part, *_sums())
-        .select_from(joined)
-        .where(ledger.study_id == study_id)
-        .group_by(part)
-    )
-    with storage.reading() as connection:
-        parts = {str(row[0]): _spent(tuple(row[1:])) for row in connection.execute(query)}
-    return dict(sorted(parts.items(), key=lambda item: -item[1].kwh))
-
-
-def wasted(storage: Storage, study_id: int) -> float:
-    """What trials without a result have cost, in kWh: failed, infeasible, stopped, interrupted."""
-    states = spent_by(storage, study_id, "state")
-    return sum(states[state].kwh for state in (*WITHOUT_RESULT, "interrupted") if state in states)

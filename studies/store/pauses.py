@@ -11,7 +11,7 @@ from greenfront.objectives.carbon.clock import Clock
 from greenfront.studies.store.intervals import Interval, length, union
 from greenfront.studies.store.storage import Storage, pauses_table, runs_table
 
-__all__ = ["Pause", "PauseBook", "pauses", "waited_seconds"]
+__all__ = ["Pause", "PauseWriter", "Pauses"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,57 @@ class Pause:
         return self.started_at, self.ended_at
 
 
-class PauseBook:
+class Pauses:
+    """The waits of a study.
+
+    Args:
+        storage: The database.
+        study_id: Optuna's number of the study.
+    """
+
+    def __init__(self, storage: Storage, study_id: int) -> None:
+        self.storage = storage
+        self.study_id = study_id
+
+    def writer(self, run_id: str, clock: Clock) -> PauseWriter:
+        """What writes down the waits of one run; see :class:`PauseWriter`."""
+        return PauseWriter(self.storage, self.study_id, run_id, clock)
+
+    def all(self) -> list[Pause]:
+        """Those of all runs and workers, by their begin."""
+        table, runs = pauses_table.c, runs_table.c
+        query = (
+            sa.select(pauses_table, runs.heartbeat_at, runs.ended_at.label("run_ended_at"))
+            .select_from(pauses_table.outerjoin(runs_table, runs.run_id == table.run_id))
+            .where(table.study_id == self.study_id)
+            .order_by(table.started_at)
+        )
+        now = time.time()
+        found = []
+        with self.storage.reading() as connection:
+            for row in connection.execute(query):
+                ended = row.ended_at
+                if ended is None:
+                    # Never written down: it goes on, or its run was killed in it.
+                    ended = min(now, row.run_ended_at or row.heartbeat_at or row.started_at)
+                found.append(
+                    Pause(
+                        row.number,
+                        row.started_at,
+                        max(ended, row.started_at),
+                        row.reason,
+                        row.clock_started_at,
+                        row.clock_ended_at,
+                    )
+                )
+        return found
+
+    def waited_seconds(self) -> float:
+        """Seconds of the wall's clock in which the study waited."""
+        return length(union(pause.span for pause in self.all()))
+
+
+class PauseWriter:
     """Writes the waits of one run.
 
     Args:
@@ -79,38 +129,3 @@ class PauseBook:
                 .where(pauses_table.c.pause_id == pause_id)
                 .values(ended_at=ended_at, clock_ended_at=self._clock.at(ended_at))
             )
-
-
-def pauses(storage: Storage, study_id: int) -> list[Pause]:
-    """A study's waits of all runs and workers, by their begin."""
-    table, runs = pauses_table.c, runs_table.c
-    query = (
-        sa.select(pauses_table, runs.heartbeat_at, runs.ended_at.label("run_ended_at"))
-        .select_from(pauses_table.outerjoin(runs_table, runs.run_id == table.run_id))
-        .where(table.study_id == study_id)
-        .order_by(table.started_at)
-    )
-    now = time.time()
-    found = []
-    with storage.reading() as connection:
-        for row in connection.execute(query):
-            ended = row.ended_at
-            if ended is None:
-                # Never written down: it goes on, or its run was killed in it.
-                ended = min(now, row.run_ended_at or row.heartbeat_at or row.started_at)
-            found.append(
-                Pause(
-                    row.number,
-                    row.started_at,
-                    max(ended, row.started_at),
-                    row.reason,
-                    row.clock_started_at,
-                    row.clock_ended_at,
-                )
-            )
-    return found
-
-
-def waited_seconds(storage: Storage, study_id: int) -> float:
-    """Seconds of the wall's clock in which a study waited."""
-    return length(union(pause.span for pause in pauses(storage, study_id)))

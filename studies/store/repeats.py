@@ -15,10 +15,10 @@ from greenfront.objectives.readings import Reading
 from greenfront.studies.store.storage import Storage, repeats_table
 from greenfront.studies.store.trials import TrialRow
 
-__all__ = ["RepeatBook", "inferences", "settled"]
+__all__ = ["Repeats", "inferences", "settled"]
 
 
-class RepeatBook:
+class Repeats:
     """The repeats of one study; safe for any number of runs at once."""
 
     def __init__(self, storage: Storage, study_id: int) -> None:

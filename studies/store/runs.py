@@ -21,10 +21,7 @@ __all__ = [
     "HEARTBEAT_SECONDS",
     "SILENCE_SECONDS",
     "Run",
-    "active_minutes",
-    "dead_runs",
-    "living_runs",
-    "run_spans",
+    "Runs",
 ]
 
 HEARTBEAT_SECONDS = 5.0
@@ -42,25 +39,6 @@ class Run:
     study_id: int
     run_id: str
 
-    @classmethod
-    def begin(cls, storage: Storage, study_id: int) -> Run:
-        """Signs this process in."""
-        run = cls(storage, study_id, uuid.uuid4().hex)
-        now = time.time()
-        with storage.writing() as connection:
-            connection.execute(
-                sa.insert(runs_table).values(
-                    run_id=run.run_id,
-                    study_id=study_id,
-                    host=_host(),
-                    pid=os.getpid(),
-                    pid_started_at=psutil.Process().create_time(),
-                    started_at=now,
-                    heartbeat_at=now,
-                )
-            )
-        return run
-
     def beat(self) -> None:
         """Says that this process is alive."""
         self._update(heartbeat_at=time.time())
@@ -77,20 +55,60 @@ class Run:
             )
 
 
-def dead_runs(storage: Storage, study_id: int) -> list[str]:
-    """Runs that will not finish what they began: ended, vanished or silent for too long."""
-    return [row.run_id for row in _runs(storage, study_id) if not _alive(row)]
+class Runs:
+    """Who works on a study, and who did.
 
+    Args:
+        storage: The database.
+        study_id: Optuna's number of the study.
+    """
 
-def living_runs(storage: Storage, study_id: int) -> list[str]:
-    """Runs that are at work now."""
-    return [row.run_id for row in _runs(storage, study_id) if _alive(row)]
+    def __init__(self, storage: Storage, study_id: int) -> None:
+        self.storage = storage
+        self.study_id = study_id
 
+    def begin(self) -> Run:
+        """Signs this process in."""
+        run = Run(self.storage, self.study_id, uuid.uuid4().hex)
+        now = time.time()
+        with self.storage.writing() as connection:
+            connection.execute(
+                sa.insert(runs_table).values(
+                    run_id=run.run_id,
+                    study_id=self.study_id,
+                    host=_host(),
+                    pid=os.getpid(),
+                    pid_started_at=psutil.Process().create_time(),
+                    started_at=now,
+                    heartbeat_at=now,
+                )
+            )
+        return run
 
-def _runs(storage: Storage, study_id: int) -> Sequence[sa.Row[Any]]:
-    query = sa.select(runs_table).where(runs_table.c.study_id == study_id)
-    with storage.reading() as connection:
-        return connection.execute(query).all()
+    def dead(self) -> list[str]:
+        """Runs that will not finish what they began: ended, vanished or silent for too long."""
+        return [row.run_id for row in self._rows() if not _alive(row)]
+
+    def living(self) -> list[str]:
+        """Runs that are at work now."""
+        return [row.run_id for row in self._rows() if _alive(row)]
+
+    def spans(self) -> list[Interval]:
+        """Begin and end of each run in Unix seconds; a living one's end is the present."""
+        now = time.time()
+        return [
+            (float(row.started_at), now if _alive(row) else float(row.heartbeat_at))
+            for row in self._rows()
+        ]
+
+    def active_minutes(self) -> float:
+        """Minutes with at least one run at work; a dead one counts until its last heartbeat."""
+        return length(union(self.spans())) / 60
+
+    def _rows(self) -> Sequence[sa.Row[Any]]:
+        query = sa.select(runs_table).where(runs_table.c.study_id == self.study_id)
+        with self.storage.reading() as connection:
+            return connection.execute(query).all()
 
 
 def _alive(row: sa.Row[Any]) -> bool:
@@ -106,20 +124,6 @@ def _alive(row: sa.Row[Any]) -> bool:
         except psutil.NoSuchProcess:
             return False
     return bool(time.time() - row.heartbeat_at < SILENCE_SECONDS)
-
-
-def active_minutes(storage: Storage, study_id: int) -> float:
-    """Minutes during which at least one run was at work; a dead one until its last heartbeat."""
-    return length(union(run_spans(storage, study_id))) / 60
-
-
-def run_spans(storage: Storage, study_id: int) -> list[Interval]:
-    """Begin and end of each run in Unix seconds; a living one's end is the present."""
-    now = time.time()
-    return [
-        (float(row.started_at), now if _alive(row) else float(row.heartbeat_at))
-        for row in _runs(storage, study_id)
-    ]
 
 
 def _host() -> str:

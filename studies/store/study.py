@@ -5,19 +5,25 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any, Literal, Self
 
 import optuna
 import sqlalchemy as sa
 
 from greenfront.errors import StudyError
+from greenfront.studies.store.ledger import Ledger
+from greenfront.studies.store.pauses import Pauses
+from greenfront.studies.store.repeats import Repeats
+from greenfront.studies.store.runs import Runs
 from greenfront.studies.store.storage import Storage, studies_table
+from greenfront.studies.store.trials import Trials
 
 Direction = Literal["minimize", "maximize"]
 
-__all__ = ["Direction", "StudyRecord", "readable", "study_names"]
+__all__ = ["Direction", "Study", "readable", "study_names"]
 
 
 def study_names(storage: Storage) -> list[str]:
@@ -43,21 +49,28 @@ def readable(storage: Storage, name: str) -> Iterator[None]:
         ) from error
 
 
-@dataclass(frozen=True, slots=True)
-class StudyRecord:
-    """What is known of a study besides its trials.
+@dataclass(frozen=True)
+class Study:
+    """One study of a storage, and the way to all that is kept of it.
+
+    Example:
+        >>> study = Study.open(Storage("sqlite:///greenfront.db", create=False), "wine")
+        >>> study.ledger.total().kwh
 
     Attributes:
+        storage: The database.
         study_id: Optuna's number.
         name: Unique in the storage.
         identity: Hash of everything that may not change while the study goes on.
         configuration: As the caller gave it, in JSON values.
         meters: Component, kind and source of each pinned instrument; ``None`` if unmetered.
-        facts: What was found out at the start, in JSON values.
+        facts: What was found out at the start, in JSON values; ``None`` for a study that was begun
+            from Python.
         queued: Whether the first generation has been queued.
         created_at: When it began, in Unix seconds.
     """
 
+    storage: Storage = field(compare=False, repr=False)
     study_id: int
     name: str
     identity: str
@@ -67,9 +80,34 @@ class StudyRecord:
     queued: bool
     created_at: float
 
+    @cached_property
+    def trials(self) -> Trials:
+        """Its trials."""
+        return Trials(self.storage, self.study_id)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What it has spent."""
+        return Ledger(self.storage, self.study_id)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Processes that work or worked on it."""
+        return Runs(self.storage, self.study_id)
+
+    @cached_property
+    def pauses(self) -> Pauses:
+        """Its waits for cleaner electricity."""
+        return Pauses(self.storage, self.study_id)
+
+    @cached_property
+    def repeats(self) -> Repeats:
+        """Further measurements of finished trials."""
+        return Repeats(self.storage, self.study_id)
+
     @classmethod
-    def load(cls, storage: Storage, name: str) -> Self:
-        """Reads a study's row.
+    def open(cls, storage: Storage, name: str) -> Self:
+        """Finds a study by its name.
 
         Raises:
             StudyError: There is none of this name, the message lists the nearest; or it is damaged.
@@ -86,6 +124,7 @@ class StudyRecord:
                 + (f"it holds {', '.join(near)}" if near else "it holds no study")
             )
         return cls(
+            storage,
             row.study_id,
             row.name,
             row.identity,
@@ -97,7 +136,7 @@ class StudyRecord:
         )
 
     @classmethod
-    def begin(
+    def create(
         cls,
         storage: Storage,
         name: str,
@@ -115,18 +154,17 @@ class StudyRecord:
         Raises:
             StudyError: The name is taken by a study of another identity.
         """
-        study = optuna.create_study(
+        optuna.create_study(
             storage=storage.optuna,
             study_name=name,
             directions=list(directions),
             load_if_exists=True,
         )
-        study_id = storage.optuna.get_study_id_from_name(study.study_name)
         try:
             with storage.writing() as connection:
                 connection.execute(
                     sa.insert(studies_table).values(
-                        study_id=study_id,
+                        study_id=storage.optuna.get_study_id_from_name(name),
                         name=name,
                         identity=identity,
                         configuration=configuration,
@@ -139,9 +177,9 @@ class StudyRecord:
         except sa.exc.IntegrityError:
             # It exists already: join it below.
             pass
-        record = cls.load(storage, name)
-        record.require(identity)
-        return record
+        study = cls.open(storage, name)
+        study.require(identity)
+        return study
 
     def require(self, identity: str) -> None:
         """Checks that this is the study that the caller means.
@@ -156,9 +194,16 @@ class StudyRecord:
                 f"with the old one by greenfront resume {self.name}"
             )
 
-    def update(self, storage: Storage, **values: Any) -> None:
-        """Writes columns of the row, such as a raised budget in ``configuration``."""
-        with storage.writing() as connection:
+    def store_configuration(self, configuration: dict[str, Any]) -> None:
+        """Replaces the configuration, such as by one with a raised budget."""
+        self._update(configuration=configuration)
+
+    def mark_queued(self) -> None:
+        """Remembers that the first generation has been queued."""
+        self._update(queued=True)
+
+    def _update(self, **values: Any) -> None:
+        with self.storage.writing() as connection:
             connection.execute(
                 sa.update(studies_table)
                 .where(studies_table.c.study_id == self.study_id)

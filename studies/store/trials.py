@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from greenfront.errors import StudyError
 from greenfront.studies.store.storage import Storage, trials_table
 
-__all__ = ["FINISHED", "WITHOUT_RESULT", "Claim", "TrialBook", "TrialRow", "TrialState"]
+__all__ = ["FINISHED", "WITHOUT_RESULT", "Claim", "TrialRow", "TrialState", "Trials"]
 
 TrialState = Literal["running", "requeued", "complete", "infeasible", "stopped", "failed"]
 
@@ -62,7 +62,7 @@ class TrialRow:
     finished_at: float | None
 
 
-class TrialBook:
+class Trials:
     """Gives out the trials of one study; safe for any number of runs at once."""
 
     def __init__(self, storage: Storage, study_id: int) -> None:
@@ -166,7 +166,7 @@ class TrialBook:
             The trials that this call took.
         """
         table, taken = trials_table, []
-        for row in self.rows(states=("running",), runs=dead_runs):
+        for row in self.all(states=("running",), runs=dead_runs):
             with self.storage.writing() as connection:
                 result = connection.execute(
                     sa.update(table)
@@ -182,7 +182,7 @@ class TrialBook:
                 taken.append(row)
         return taken
 
-    def rows(
+    def all(
         self,
         *,
         states: Sequence[TrialState] | None = None,
@@ -203,7 +203,7 @@ class TrialBook:
         with self.storage.reading() as connection:
             return [_row(row) for row in connection.execute(query)]
 
-    def row(self, number: int) -> TrialRow:
+    def get(self, number: int) -> TrialRow:
         """The trial whose present attempt Optuna numbered ``number``.
 
         Raises:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from contracts.command import FAST, Command
 from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.trials import TrialBook
+from greenfront.studies.store.trials import Trials
 
 
 def test_a_search_on_postgresql(storage_url: str, tmp_path: Path) -> None:
@@ -18,7 +18,7 @@ def test_a_search_on_postgresql(storage_url: str, tmp_path: Path) -> None:
     assert found["rows"]
     storage = Storage(storage_url, create=False)
     try:
-        book = TrialBook(storage, 1)
+        book = Trials(storage, 1)
         assert book.counts().total() == 5
         assert len(set(book.keys())) == 5
     finally:

@@ -21,7 +21,7 @@ from greenfront.objectives.metering.instruments import detect
 from greenfront.search import engine
 from greenfront.search.problem import Attempt, Evaluation
 from greenfront.search.status import Status
-from greenfront.studies.store.ledger import spent_by, spent_in_all
+from greenfront.studies.store.ledger import Ledger
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.trials import TrialRow
@@ -234,7 +234,7 @@ def test_an_observer_sees_every_trial_and_the_end(url: str) -> None:
 def test_the_search_itself_is_metered(url: str) -> None:
     result = optimize_problem(ZDT1(), trials=10, storage=url, instruments=detect())
     storage = Storage(url, create=False)
-    parts = spent_by(storage, 1, "phase")
+    parts = Ledger(storage, 1).by("phase")
     storage.close()
     assert parts["search"].kwh > 0
     assert parts["search"].cpu_seconds > 0
@@ -245,7 +245,7 @@ def test_the_search_itself_is_metered(url: str) -> None:
 def test_each_worker_has_its_part_of_the_ledger(url: str) -> None:
     result = optimize_problem(ZDT1(), trials=12, storage=url, workers=2, instruments=detect())
     storage = Storage(url, create=False)
-    parts = spent_by(storage, 1, "worker")
+    parts = Ledger(storage, 1).by("worker")
     storage.close()
     ours = {part.partition(" ")[2] for part in parts}
     assert ours <= {"worker 0", "worker 1", "worker"}
@@ -276,7 +276,7 @@ def test_a_database_that_is_away_for_a_moment_ends_no_heartbeat(
     result = optimize_problem(Menu(before=wait), trials=2, storage=url, instruments=detect())
     assert len(result.trials) == 2
     storage = Storage(url, create=False)
-    search = spent_by(storage, 1, "phase")["search"]
+    search = Ledger(storage, 1).by("phase")["search"]
     storage.close()
     assert search.entries >= 2  # what the first beat could not write came with the second
 
@@ -292,7 +292,7 @@ def test_a_death_between_any_two_writes_loses_nothing(
     """Cuts the engine off after a write of the sixth trial, then resumes."""
     from greenfront.search import engine as module
     from greenfront.studies.store.runs import Run
-    from greenfront.studies.store.trials import TrialBook
+    from greenfront.studies.store.trials import Trials
 
     calls = 0
 
@@ -311,7 +311,7 @@ def test_a_death_between_any_two_writes_loses_nothing(
         if where == "tell":
             patch.setattr(module, "tell", dying(module.tell))
         else:
-            patch.setattr(TrialBook, where, dying(getattr(TrialBook, where)))
+            patch.setattr(Trials, where, dying(getattr(Trials, where)))
         with pytest.raises(Killed):
             optimize_problem(Menu(), trials=12, storage=url)
     assert Run  # the run has signed out, as it would be found dead after a kill
@@ -388,7 +388,7 @@ def test_an_interrupted_trial_is_queued_again_with_the_same_choice(url: str) -> 
         left = connection.execute(
             sa.text("SELECT key FROM greenfront_trials WHERE state = 'running'")
         ).scalar_one()
-    assert spent_in_all(storage, 1).entries == 4
+    assert Ledger(storage, 1).total().entries == 4
     storage.close()
     second = Menu()
     result = optimize_problem(second, trials=10, storage=url)

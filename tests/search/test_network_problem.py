@@ -8,15 +8,16 @@ from typing import Any
 
 import optuna
 import pytest
+import sqlalchemy as sa
 
 from greenfront.errors import MeterError, SearchAborted, StudyError, TrialFailed
 from greenfront.search import network_problem as networks
 from greenfront.search.optimize import SearchResult
 from greenfront.search.session import open_session
 from greenfront.studies.config.study_file import StudyFile
-from greenfront.studies.store.ledger import spent_by
-from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.study import StudyRecord
+from greenfront.studies.store.ledger import Ledger
+from greenfront.studies.store.storage import Storage, studies_table
+from greenfront.studies.store.study import Study
 
 TESTS = Path(__file__).parents[1]
 
@@ -72,7 +73,7 @@ def test_a_crash_costs_one_trial_and_its_energy_is_charged(
     assert all("SIGSEGV" in (row.reason or "") for row in crashed)
     others = [row for row in result.trials if row not in crashed]
     assert {row.state for row in others} == {"complete"}
-    by_trial = spent_by(storage, 1, "trial")
+    by_trial = Ledger(storage, 1).by("trial")
     assert all(by_trial[str(row.number)].cpu_seconds > 0.1 for row in crashed)
 
 
@@ -82,13 +83,13 @@ def test_three_divergences_end_the_study_and_are_charged(
     monkeypatch.setattr(networks, "JOB", "contracts.faulty_job:always_diverges")
     with pytest.raises(SearchAborted, match="diverged"):
         search(study(), storage)
-    assert spent_by(storage, 1, "state")["failed"].cpu_seconds > 0.3
+    assert Ledger(storage, 1).by("state")["failed"].cpu_seconds > 0.3
 
 
 def test_three_trials_past_their_time_end_the_study_and_are_charged(storage: Storage) -> None:
     with pytest.raises(SearchAborted, match="timed out"):
         search(study(limits={"trial_minutes": 0.001}), storage)
-    assert spent_by(storage, 1, "state")["failed"].kwh > 0
+    assert Ledger(storage, 1).by("state")["failed"].kwh > 0
 
 
 def test_no_memory_is_a_failure_too(storage: Storage) -> None:
@@ -100,7 +101,7 @@ def test_a_candidate_over_a_hard_limit_is_stopped_before_its_training(storage: S
     result = search(study(limits={"artefact_bytes": 100}, budget={"trials": 3}), storage)
     assert [row.state for row in result.trials] == ["stopped"] * 3
     assert all("artefact_bytes" in (row.reason or "") for row in result.trials)
-    phases = spent_by(storage, 1, "phase")
+    phases = Ledger(storage, 1).by("phase")
     assert "size" in phases
     assert "train" not in phases
 
@@ -118,10 +119,11 @@ def test_a_delivered_file_over_a_hard_limit_is_infeasible(storage: Storage) -> N
 
 def test_other_instruments_are_refused(storage: Storage) -> None:
     search(study(budget={"trials": 1}), storage)
-    record = StudyRecord.load(storage, "faults")
+    record = Study.open(storage, "faults")
     assert record.meters
     pinned = [{**record.meters[0], "kind": "measured", "source": "RAPL"}]
-    record.update(storage, meters=pinned)
+    with storage.writing() as connection:
+        connection.execute(sa.update(studies_table).values(meters=pinned))
     with pytest.raises(MeterError, match=r"measured: RAPL.*modelled"):
         search(study(budget={"trials": 2}), storage)
 
@@ -136,7 +138,7 @@ def test_a_raised_budget_is_remembered(storage: Storage) -> None:
     search(study(budget={"trials": 1}), storage)
     result = search(study(budget={"trials": 2}), storage)
     assert len(result.trials) == 2
-    assert StudyRecord.load(storage, "faults").configuration["budget"]["trials"] == 2
+    assert Study.open(storage, "faults").configuration["budget"]["trials"] == 2
 
 
 def test_workers_share_a_study_and_its_lineage(storage: Storage) -> None:

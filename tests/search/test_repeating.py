@@ -12,10 +12,10 @@ import pytest
 from greenfront.search.session import open_session
 from greenfront.studies.analysis.view import view
 from greenfront.studies.config.study_file import StudyFile
-from greenfront.studies.store.ledger import spent_by
-from greenfront.studies.store.repeats import RepeatBook
+from greenfront.studies.store.ledger import Ledger
+from greenfront.studies.store.repeats import Repeats
 from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.trials import TrialBook, TrialRow
+from greenfront.studies.store.trials import TrialRow, Trials
 
 
 class Watching:
@@ -67,14 +67,14 @@ def storage(here: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_one_measurement_is_enough_where_no_more_are_asked_for(storage: Storage) -> None:
     assert search(study(repeats=1), storage) == []
-    assert RepeatBook(storage, 1).all() == {}
-    assert "repeat" not in spent_by(storage, 1, "phase")
+    assert Repeats(storage, 1).all() == {}
+    assert "repeat" not in Ledger(storage, 1).by("phase")
     assert {row.probability for row in view(storage, "again").front.rows} == {None}
 
 
 def test_front_and_baseline_are_measured_as_often_as_asked(storage: Storage) -> None:
     notes = search(study(repeats=3), storage)
-    found, repeats = view(storage, "again"), RepeatBook(storage, 1).all()
+    found, repeats = view(storage, "again"), Repeats(storage, 1).all()
     members = {row.candidate.key: row for row in found.front.rows}
     assert found.baseline is not None
     members.setdefault(found.baseline.candidate.key, found.baseline)
@@ -86,10 +86,10 @@ def test_front_and_baseline_are_measured_as_often_as_asked(storage: Storage) -> 
     # Each round goes over all members before the next begins.
     rounds = [int(note.split("round ")[1][0]) for note in notes]
     assert rounds == sorted(rounds)
-    assert spent_by(storage, 1, "phase")["repeat"].kwh > 0
-    assert "search" not in {n for n, s in spent_by(storage, 1, "trial").items() if s.kwh == 0}
+    assert Ledger(storage, 1).by("phase")["repeat"].kwh > 0
+    assert "search" not in {n for n, s in Ledger(storage, 1).by("trial").items() if s.kwh == 0}
 
-    stored = {row.key: row for row in TrialBook(storage, 1).rows()}
+    stored = {row.key: row for row in Trials(storage, 1).all()}
     for key, row in members.items():
         first = stored[key].detail
         assert first is not None
@@ -111,7 +111,7 @@ def test_trials_are_judged_on_a_part_and_members_on_all(storage: Storage) -> Non
     found = view(storage, "again")
     sizes = found.facts.task.sizes
     assert sizes["evaluation"] < sizes["validation"]
-    for row in TrialBook(storage, 1).rows():
+    for row in Trials(storage, 1).all():
         assert row.values is not None
         right = row.values[0] * sizes["evaluation"]
         assert right == pytest.approx(round(right), abs=1e-6)
@@ -121,14 +121,14 @@ def test_trials_are_judged_on_a_part_and_members_on_all(storage: Storage) -> Non
 
 
 def test_what_is_measured_is_not_measured_again(storage: Storage) -> None:
-    before = RepeatBook(storage, 1).all()
+    before = Repeats(storage, 1).all()
     assert search(study(repeats=3), storage) == []
-    assert RepeatBook(storage, 1).all() == before
+    assert Repeats(storage, 1).all() == before
 
 
 def test_a_file_that_is_gone_keeps_its_measurements(storage: Storage, here: Path) -> None:
-    before = RepeatBook(storage, 1).all()
+    before = Repeats(storage, 1).all()
     for file in (here / ".greenfront" / "lineage").rglob("model.onnx"):
         file.unlink()
     assert search(study(repeats=4), storage) != []
-    assert RepeatBook(storage, 1).all() == before
+    assert Repeats(storage, 1).all() == before

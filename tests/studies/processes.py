@@ -14,10 +14,10 @@ import sys
 import time
 from typing import Any
 
-from greenfront.studies.store.runs import Run
+from greenfront.studies.store.runs import Runs
 from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.study import StudyRecord
-from greenfront.studies.store.trials import TrialBook
+from greenfront.studies.store.study import Study
+from greenfront.studies.store.trials import Trials
 
 STUDY = 1
 STEPS = 60
@@ -34,7 +34,7 @@ def meet(shared: Any) -> None:
 def begin(url: str, index: int) -> dict[str, Any]:
     barrier.wait()
     storage = Storage(url)
-    record = StudyRecord.begin(
+    record = Study.create(
         storage,
         "race",
         directions=["maximize", "minimize"],
@@ -51,7 +51,7 @@ def claims(url: str, index: int, processes: int, limit: int | None) -> list[list
     """Returns what was done, as ``[what, key or number, answer]``."""
     draw = random.Random(index)
     storage = Storage(url)
-    book = TrialBook(storage, STUDY)
+    book = Trials(storage, STUDY)
     mine = f"run-{index}"
     held: list[int] = []
     done: list[list[Any]] = []
@@ -96,7 +96,7 @@ def tell(text: str) -> None:
 
 def run(url: str) -> None:
     storage = Storage(url)
-    tell(Run.begin(storage, STUDY).run_id)
+    tell(Runs(storage, STUDY).begin().run_id)
     time.sleep(600)
 
 

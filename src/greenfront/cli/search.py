@@ -99,11 +99,11 @@ def resume(
     """Go on with a study where it stopped; it holds its own configuration."""
     from greenfront.studies.config.study_file import StudyFile
     from greenfront.studies.store.storage import Storage
-    from greenfront.studies.store.study import StudyRecord
+    from greenfront.studies.store.study import Study
 
     opened = Storage(storage, create=False)
     try:
-        record = StudyRecord.load(opened, name)
+        record = Study.open(opened, name)
     finally:
         opened.close()
     if record.facts is None:
@@ -180,12 +180,12 @@ def _begun(storage: Storage, name: str) -> bool:
 
 def _require_enough(storage: Storage, name: str, trials: int | None) -> None:
     """Refuses fewer trials in all than the study has finished already."""
-    from greenfront.studies.store.study import StudyRecord
-    from greenfront.studies.store.trials import FINISHED, TrialBook
+    from greenfront.studies.store.study import Study
+    from greenfront.studies.store.trials import FINISHED
 
     if trials is None or not _begun(storage, name):
         return
-    counts = TrialBook(storage, StudyRecord.load(storage, name).study_id).counts()
+    counts = Study.open(storage, name).trials.counts()
     finished = sum(counts[state] for state in FINISHED)
     if trials < finished:
         raise UsageError(

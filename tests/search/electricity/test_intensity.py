@@ -30,9 +30,9 @@ from greenfront.search.session import open_session
 from greenfront.search.status import Status
 from greenfront.studies.config.carbon import CarbonSection
 from greenfront.studies.config.study_file import StudyFile
-from greenfront.studies.store.pauses import PauseBook
+from greenfront.studies.store.pauses import Pauses, PauseWriter
 from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.study import StudyRecord
+from greenfront.studies.store.study import Study
 from greenfront.studies.store.trials import TrialRow
 
 UK = CarbonSection(live="uk", region="GBR")
@@ -243,9 +243,9 @@ class HeldError(Exception):
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Iterator[PauseBook]:
+def book(tmp_path: Path) -> Iterator[PauseWriter]:
     storage = Storage(f"sqlite:///{tmp_path}/study.db")
-    record = StudyRecord.begin(
+    record = Study.create(
         storage,
         "study",
         directions=["minimize"],
@@ -254,11 +254,11 @@ def book(tmp_path: Path) -> Iterator[PauseBook]:
         meters=None,
         facts=None,
     )
-    yield PauseBook(storage, record.study_id, "run", Clock())
+    yield Pauses(storage, record.study_id).writer("run", Clock())
     storage.close()
 
 
-def held(live: LiveProvider, book: PauseBook, now: float, pause_above: float) -> str | None:
+def held(live: LiveProvider, book: PauseWriter, now: float, pause_above: float) -> str | None:
     """Why a gate holds a worker with an hour of work and two days for it; ``None``: it does not."""
     clock, said = Clock(time.time(), now, 1.0), list[str]()
 
@@ -277,7 +277,7 @@ def utc(seconds: float) -> str:
 
 
 def test_a_service_without_forecasts_is_continued_from_its_past(
-    server: Server, monkeypatch: pytest.MonkeyPatch, book: PauseBook
+    server: Server, monkeypatch: pytest.MonkeyPatch, book: PauseWriter
 ) -> None:
     live, hour = maps_outlook(server, monkeypatch, known_hours=28 * 24)
     now = hour + 600
@@ -296,7 +296,7 @@ def test_a_service_without_forecasts_is_continued_from_its_past(
 
 
 def test_a_short_past_gives_no_forecast_but_the_present(
-    server: Server, monkeypatch: pytest.MonkeyPatch, book: PauseBook
+    server: Server, monkeypatch: pytest.MonkeyPatch, book: PauseWriter
 ) -> None:
     live, hour = maps_outlook(server, monkeypatch, known_hours=24)
     now = hour + 600

@@ -28,9 +28,9 @@ from greenfront.spaces.space import PlainChoice
 from greenfront.studies.analysis.timing import timing, timing_lines
 from greenfront.studies.config.budget import Budget
 from greenfront.studies.store.ledger import Moment
-from greenfront.studies.store.pauses import pauses, waited_seconds
+from greenfront.studies.store.pauses import Pauses
 from greenfront.studies.store.storage import Storage, runs_table
-from greenfront.studies.store.study import StudyRecord
+from greenfront.studies.store.study import Study
 from greenfront.studies.store.trials import TrialRow
 
 START = datetime(2026, 3, 1, tzinfo=UTC).timestamp()
@@ -95,7 +95,7 @@ def search(
     watcher: Watcher | None = None,
 ) -> SearchResult:
     problem = Epochs()
-    record = StudyRecord.begin(
+    record = Study.create(
         storage,
         "study",
         directions=directions(problem),
@@ -143,7 +143,7 @@ def test_several_workers_wait_alike_and_the_run_stays_alive(
     search(storage, trace(*[*[500] * 6, 100] * 20), trials=4, workers=2, watcher=watcher)
     over.set()
     thread.join()
-    found = pauses(storage, 1)
+    found = Pauses(storage, 1).all()
     assert any(pause.number is not None for pause in found)
     # In the first wait both workers stand still: before a trial, or between two epochs of one.
     first, second = found[:2]
@@ -152,25 +152,25 @@ def test_several_workers_wait_alike_and_the_run_stays_alive(
     assert len(within) > 1
     assert any("wait until 2026-03-01 06:00 UTC: 100 g/kWh" in note for note in watcher.notes)
     assert any(line.startswith("trial ") and "wait until" in line for line in watcher.doing)
-    record = StudyRecord.load(storage, "study")
-    times = timing(storage, record)
+    record = Study.open(storage, "study")
+    times = timing(record)
     assert times.saved_kg is not None
     assert times.saved_kg > 0
     assert times.told_share == 1
-    assert waited_seconds(storage, 1) == pytest.approx(times.waited_seconds, rel=0.3)
+    assert Pauses(storage, 1).waited_seconds() == pytest.approx(times.waited_seconds, rel=0.3)
 
 
 def test_the_deadline_comes_before_the_carbon(storage: Storage) -> None:
     # Clean hours begin when there is no time left for them, or after the deadline.
     began = time.time()
     search(storage, trace(*[500.0] * 9, *[10.0] * 60), hours=10, pause_above=100)
-    (pause,) = pauses(storage, 1)
+    (pause,) = Pauses(storage, 1).all()
     assert "the last moment for the deadline" in pause.reason
     # While nothing is known of the work, a quarter of the ten hours is kept free.
     assert pause.clock_ended_at == pytest.approx(START + 7.5 * HOUR, abs=0.5 * HOUR)
     assert time.time() - began < 10 * HOUR / SPEED + 1.0
-    record = StudyRecord.load(storage, "study")
-    assert timing(storage, record).clock == Clock()  # of a study that has no file
+    record = Study.open(storage, "study")
+    assert timing(record).clock == Clock()  # of a study that has no file
 
 
 @pytest.mark.parametrize("pause_above", [None, 100.0])
@@ -183,7 +183,7 @@ def test_a_deadline_that_has_passed_holds_nothing_up(
     assert any("no time to wait and will be missed by" in note for note in watcher.notes)
     later = search(storage, known, hours=1, pause_above=pause_above, trials=4)
     assert [row.state for row in later.trials] == ["complete"] * 4
-    assert pauses(storage, 1) == []
+    assert Pauses(storage, 1).all() == []
 
 
 def test_a_moment_too_short_for_a_clock_has_no_intensity() -> None:
@@ -194,7 +194,7 @@ def test_a_moment_too_short_for_a_clock_has_no_intensity() -> None:
 
 def test_where_no_hour_is_better_it_does_not_wait(storage: Storage) -> None:
     search(storage, trace(*[500.0] * 6, *[10.0] * 60), hours=6)
-    assert pauses(storage, 1) == []
+    assert Pauses(storage, 1).all() == []
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_a_long_work_is_spread_over_what_can_be_foreseen(work: float, planned: f
 def test_pause_above_waits_for_what_is_clean_enough(storage: Storage) -> None:
     watcher = Watcher()
     search(storage, trace(450, 350, *[200] * 60), pause_above=360, trials=1, watcher=watcher)
-    (pause,) = pauses(storage, 1)
+    (pause,) = Pauses(storage, 1).all()
     assert pause.number is None
     assert pause.clock_ended_at == pytest.approx(START + HOUR, abs=600)
     assert "over 360" in pause.reason
@@ -218,7 +218,7 @@ def test_pause_above_waits_for_what_is_clean_enough(storage: Storage) -> None:
 def test_pause_above_needs_no_forecast(storage: Storage) -> None:
     # Too little is known for one, and the deadline lies weeks beyond.
     search(storage, trace(450, 450, *[200] * 6), pause_above=360, trials=1)
-    (pause,) = pauses(storage, 1)
+    (pause,) = Pauses(storage, 1).all()
     assert "wait until 2026-03-01 02:00 UTC: 450 g/kWh now is over 360" in pause.reason
     assert pause.clock_ended_at == pytest.approx(START + 2 * HOUR, abs=600)
 
@@ -229,7 +229,7 @@ def test_without_a_forecast_it_runs_and_says_so(storage: Storage) -> None:
     assert len(result.trials) == 2
     assert any("no forecast to wait for" in note for note in watcher.notes)
     # What the trace does not cover counts with the average.
-    times = timing(storage, StudyRecord.load(storage, "study"))
+    times = timing(Study.open(storage, "study"))
     assert times.told_share < 1
     assert any("the rest with the study's average" in line for line in timing_lines(times))
 
@@ -238,7 +238,7 @@ def test_waits_are_not_in_the_budget_of_time(storage: Storage) -> None:
     # Four hours of waiting take two seconds, as long as the budget; the work takes 1.2 s.
     result = search(storage, trace(*[500] * 4, *[100] * 90), minutes=2.0 / 60)
     assert [row.state for row in result.trials] == ["complete", "complete"]
-    assert waited_seconds(storage, 1) > 1
+    assert Pauses(storage, 1).waited_seconds() > 1
 
 
 def test_what_is_known_is_continued_by_a_forecast() -> None:

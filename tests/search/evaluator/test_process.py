@@ -28,7 +28,7 @@ from greenfront.objectives.readings import Component, Reading
 from greenfront.search.evaluator import process as local
 from greenfront.search.evaluator.phases import Charge
 from greenfront.search.evaluator.process import CallHooks, Evaluator, EvaluatorSettings
-from greenfront.studies.store.ledger import Ledger, spent_by, spent_in_all
+from greenfront.studies.store.ledger import Ledger
 from greenfront.studies.store.storage import Storage
 
 WATTS = 10.0
@@ -150,7 +150,7 @@ def test_the_ledger_holds_all_attempts_under_random_kills(
 ) -> None:
     """Each attempt is killed some seconds into its work; the last one ends as it should."""
     storage = Storage.temporary()
-    ledger = Ledger(storage, 1, "run", None)
+    ledger = Ledger(storage, 1).writer("run", None)
     purse, attempts = Purse(), [*delays, None]
 
     def charging(attempt: int) -> Charge:
@@ -175,8 +175,8 @@ def test_the_ledger_holds_all_attempts_under_random_kills(
             timer.join()
         evaluator.close(charge)
     after = os.times()
-    spent = spent_in_all(storage, 1)
-    by_attempt = spent_by(storage, 1, "trial")
+    spent = Ledger(storage, 1).total()
+    by_attempt = Ledger(storage, 1).by("trial")
     storage.close()
     # What every attempt was charged, no more and no less, is the ledger …
     assert spent.kwh * 3.6e6 == pytest.approx(purse.joules(), rel=1e-9)

@@ -8,14 +8,14 @@ from greenfront.objectives.readings import JOULES_PER_KWH, Reading
 from greenfront.studies.analysis.listing import StudyEntry, list_studies
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.ledger import Ledger
-from greenfront.studies.store.runs import Run
+from greenfront.studies.store.runs import Runs
 from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.study import StudyRecord
-from greenfront.studies.store.trials import TrialBook
+from greenfront.studies.store.study import Study
+from greenfront.studies.store.trials import Trials
 
 
-def begin(storage: Storage, name: str, configuration: dict[str, object]) -> StudyRecord:
-    return StudyRecord.begin(
+def begin(storage: Storage, name: str, configuration: dict[str, object]) -> Study:
+    return Study.create(
         storage,
         name,
         directions=["maximize"],
@@ -34,9 +34,9 @@ def test_each_study_is_one_line(storage: Storage) -> None:
     file = StudyFile.from_stored({"task": {"kind": "digits"}, "budget": {"trials": 9}})
     wine = begin(storage, "wine", file.to_json())
     begin(storage, "python", {"sampler": "nsga2", "seed": 0})
-    run, over = Run.begin(storage, wine.study_id), Run.begin(storage, wine.study_id)
+    run, over = Runs(storage, wine.study_id).begin(), Runs(storage, wine.study_id).begin()
     over.end()
-    book = TrialBook(storage, wine.study_id)
+    book = Trials(storage, wine.study_id)
     for number in range(5):
         book.claim("dead" if number == 4 else "run", number, f"k{number}", {}, None)
     book.finish("run", 0, "complete", values=[1.0])
@@ -44,7 +44,7 @@ def test_each_study_is_one_line(storage: Storage) -> None:
     book.finish("run", 2, "failed")
     book.requeue(["dead"])
     carbon = CarbonModel(Intensity(50.0, "here", "as told"))
-    ledger = Ledger(storage, wine.study_id, run.run_id, carbon)
+    ledger = Ledger(storage, wine.study_id).writer(run.run_id, carbon)
     joules = 0.5 * JOULES_PER_KWH
     reading = Reading(joules, joules, joules, "modelled", "watts", 1.0, 1.0)
     ledger.charge("train", {"cpu": reading}, number=0, started_at=0.0, ended_at=1.0)

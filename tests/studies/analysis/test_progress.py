@@ -10,8 +10,13 @@ from greenfront.objectives.readings import JOULES_PER_KWH
 from greenfront.studies.analysis.progress import ProgressPoint, progress
 from greenfront.studies.analysis.volume import Corners
 from greenfront.studies.store.storage import Storage, ledger_table, trials_table
+from greenfront.studies.store.study import Study
 
 STUDY = 1
+
+
+def study(storage: Storage, study_id: int = STUDY) -> Study:
+    return Study(storage, study_id, "study", "identity", {}, None, None, False, 0.0)
 
 
 def trial(
@@ -58,7 +63,7 @@ def test_staircase_in_the_objectives_own_units(storage: Storage) -> None:
     trial(storage, 2, 30.0, (1, 5))  # + 1 × 3
     trial(storage, 3, 40.0, (5, 20))  # beyond the reference
     trial(storage, 4, 50.0, (4, 4))  # dominates all: 4 × 6
-    steps = progress(storage, STUDY, (True, False), Corners((0, 10)))
+    steps = progress(study(storage), (True, False), Corners((0, 10)))
     assert [step.hypervolume for step in steps] == pytest.approx([4, 4, 7, 7, 24])
     assert [(step.finished, step.number) for step in steps] == [(n + 1, n) for n in range(5)]
 
@@ -69,7 +74,7 @@ def test_staircase_as_a_share_of_the_box(storage: Storage) -> None:
     trial(storage, 1, 2.0, (0.7, 30))  # half × half
     trial(storage, 2, 3.0, (0.9, 50))  # no width
     trial(storage, 3, 4.0, (0.8, 20))  # three quarters × three quarters, over the other
-    steps = progress(storage, STUDY, (True, False))
+    steps = progress(study(storage), (True, False))
     assert [step.hypervolume for step in steps] == pytest.approx([0, 1 / 4, 1 / 4, 9 / 16])
 
 
@@ -78,7 +83,7 @@ def test_staircase_in_a_box_that_is_given(storage: Storage) -> None:
     trial(storage, 1, 2.0, (0.75, 25))  # three quarters × three quarters, over the other
     trial(storage, 2, 3.0, (0.5, -10))  # half × all, better than the best corner
     box = Corners(worst=(0, 100), best=(1, 0))
-    steps = progress(storage, STUDY, (True, False), box)
+    steps = progress(study(storage), (True, False), box)
     assert [step.hypervolume for step in steps] == pytest.approx([1 / 4, 9 / 16, 9 / 16 + 1 / 8])
 
 
@@ -86,7 +91,7 @@ def test_steps_come_in_the_order_of_finishing(storage: Storage) -> None:
     trial(storage, 0, 30.0, (3.0,))
     trial(storage, 1, 10.0, (5.0,))
     trial(storage, 2, 20.0, (4.0,))
-    steps = progress(storage, STUDY, (False,), Corners((6,)))
+    steps = progress(study(storage), (False,), Corners((6,)))
     assert steps == [
         ProgressPoint(1, 1, 0.0, 1.0),
         ProgressPoint(2, 2, 0.0, 2.0),
@@ -100,7 +105,7 @@ def test_energy_is_what_the_search_had_spent_until_then(storage: Storage) -> Non
     spend(storage, 1.0, 100.0, study=STUDY + 1)
     for number, moment in enumerate([1.0, 10.0, 24.9, 25.0]):
         trial(storage, number, moment, (1.0,))
-    steps = progress(storage, STUDY, (False,), Corners((2,)))
+    steps = progress(study(storage), (False,), Corners((2,)))
     assert [step.kwh_spent for step in steps] == pytest.approx([0, 3, 3, 7])
 
 
@@ -111,7 +116,7 @@ def test_trials_without_values_are_steps_that_gain_nothing(storage: Storage) -> 
     trial(storage, 2, 3.0, state="stopped")
     trial(storage, 3, None, state="running")
     trial(storage, 4, None, state="requeued")
-    steps = progress(storage, STUDY, (False,), Corners((3,)))
+    steps = progress(study(storage), (False,), Corners((3,)))
     assert steps == [
         ProgressPoint(1, 0, 1.0, 0.0),
         ProgressPoint(2, 1, 1.0, 2.0),
@@ -120,18 +125,18 @@ def test_trials_without_values_are_steps_that_gain_nothing(storage: Storage) -> 
 
 
 def test_without_complete_trials_there_is_no_volume(storage: Storage) -> None:
-    assert progress(storage, STUDY, (True, False)) == []
+    assert progress(study(storage), (True, False)) == []
     spend(storage, 1.0, 1.0)
     trial(storage, 1, None, state="running")
     trial(storage, 2, 1.0, (1.0, 1.0), study=STUDY + 1)
-    assert progress(storage, STUDY, (True, False)) == []
+    assert progress(study(storage), (True, False)) == []
     trial(storage, 0, 1.0, state="failed")
-    assert progress(storage, STUDY, (True, False)) == [ProgressPoint(1, 0, 1.0, 0.0)]
+    assert progress(study(storage), (True, False)) == [ProgressPoint(1, 0, 1.0, 0.0)]
 
 
 def test_one_trial_has_no_box(storage: Storage) -> None:
     trial(storage, 0, 1.0, (0.9, 5.0))
-    assert [step.hypervolume for step in progress(storage, STUDY, (True, False))] == [0.0]
+    assert [step.hypervolume for step in progress(study(storage), (True, False))] == [0.0]
 
 
 def test_co2_in_proportion_to_energy_changes_no_volume(storage: Storage) -> None:
@@ -140,7 +145,7 @@ def test_co2_in_proportion_to_energy_changes_no_volume(storage: Storage) -> None
     for number, (accuracy, energy) in enumerate(points):
         trial(storage, number, float(number), (accuracy, energy, 0.056 * energy))
         trial(storage, number, float(number), (accuracy, energy), study=STUDY + 1)
-    three = progress(storage, STUDY, (True, False, False))
-    two = progress(storage, STUDY + 1, (True, False))
+    three = progress(study(storage), (True, False, False))
+    two = progress(study(storage, STUDY + 1), (True, False))
     assert [s.hypervolume for s in three] == pytest.approx([s.hypervolume for s in two])
     assert three[-1].hypervolume > 0

@@ -14,10 +14,10 @@ from greenfront.objectives.readings import JOULES_PER_KWH, Reading
 from greenfront.studies.analysis.timing import timing, timing_lines
 from greenfront.studies.store.intervals import length, minus, union
 from greenfront.studies.store.ledger import WAITING, Ledger, Moment
-from greenfront.studies.store.pauses import PauseBook, pauses, waited_seconds
-from greenfront.studies.store.runs import Run
+from greenfront.studies.store.pauses import Pauses
+from greenfront.studies.store.runs import Runs
 from greenfront.studies.store.storage import Storage, moments_table, runs_table
-from greenfront.studies.store.study import StudyRecord
+from greenfront.studies.store.study import Study
 
 SPANS = st.lists(
     st.tuples(st.integers(0, 50), st.integers(0, 10)).map(lambda s: (float(s[0]), float(sum(s))))
@@ -42,8 +42,8 @@ def test_intervals_are_sets_of_seconds(
         assert all(a[1] < b[0] for a, b in zip(union(found), union(found)[1:], strict=False))
 
 
-def begun(storage: Storage) -> StudyRecord:
-    return StudyRecord.begin(
+def begun(storage: Storage) -> Study:
+    return Study.create(
         storage,
         "study",
         directions=["minimize"],
@@ -56,13 +56,13 @@ def begun(storage: Storage) -> StudyRecord:
 
 def test_a_wait_is_kept_by_both_clocks(storage: Storage) -> None:
     record = begun(storage)
-    run = Run.begin(storage, record.study_id)
+    run = Runs(storage, record.study_id).begin()
     clock = Clock(1000.0, 5000.0, 10.0)
-    book = PauseBook(storage, record.study_id, run.run_id, clock)
+    book = Pauses(storage, record.study_id).writer(run.run_id, clock)
     first, second = book.begin(None, 1001.0, "why"), book.begin(3, 1004.0, "again")
     book.end(first, 1005.0)
     book.end(second, 1007.0)
-    found = pauses(storage, record.study_id)
+    found = Pauses(storage, record.study_id).all()
     assert [(p.number, p.span, p.reason) for p in found] == [
         (None, (1001.0, 1005.0), "why"),
         (3, (1004.0, 1007.0), "again"),
@@ -71,18 +71,18 @@ def test_a_wait_is_kept_by_both_clocks(storage: Storage) -> None:
         (5010.0, 5050.0),
         (5040.0, 5070.0),
     ]
-    assert waited_seconds(storage, record.study_id) == 6.0
-    assert pauses(storage, record.study_id + 1) == []
+    assert Pauses(storage, record.study_id).waited_seconds() == 6.0
+    assert Pauses(storage, record.study_id + 1).all() == []
 
 
 def test_a_wait_ends_with_the_last_sign_of_life_of_a_run_that_died_in_it(storage: Storage) -> None:
     record = begun(storage)
-    run = Run.begin(storage, record.study_id)
+    run = Runs(storage, record.study_id).begin()
     began = time.time() - 100
-    PauseBook(storage, record.study_id, run.run_id, Clock()).begin(None, began, "why")
+    Pauses(storage, record.study_id).writer(run.run_id, Clock()).begin(None, began, "why")
     with storage.writing() as connection:
         connection.execute(sa.update(runs_table).values(heartbeat_at=began + 40, pid=2**30))
-    (pause,) = pauses(storage, record.study_id)
+    (pause,) = Pauses(storage, record.study_id).all()
     assert pause.ended_at == began + 40
     assert pause.clock_ended_at is None
 
@@ -97,11 +97,11 @@ class Told:
         return self.moment
 
 
-def charge(storage: Storage, record: StudyRecord, moment: Moment | None, phase: str) -> None:
+def charge(storage: Storage, record: Study, moment: Moment | None, phase: str) -> None:
     joules = JOULES_PER_KWH
     reading = Reading(joules, joules, joules, "measured", "meter", 1.0, 1.0)
     moments = None if moment is None else Told(moment)
-    ledger = Ledger(storage, record.study_id, "run", CARBON, moments)
+    ledger = Ledger(storage, record.study_id).writer("run", CARBON, moments)
     ledger.charge(phase, {"cpu": reading}, number=0, started_at=1.0, ended_at=2.0, worker=0)
 
 
@@ -125,7 +125,7 @@ def test_an_entry_knows_what_it_would_have_emitted_without_pauses(
 ) -> None:
     record = begun(storage)
     charge(storage, record, moment, phase)
-    found = timing(storage, record)
+    found = timing(record)
     assert found.co2_kg == pytest.approx(emitted)
     assert found.unpaused_co2_kg == (None if unpaused is None else pytest.approx(unpaused))
     assert found.told_share == (0.0 if moment is None or moment.basis == "average" else 1.0)
@@ -136,11 +136,11 @@ def test_an_entry_knows_what_it_would_have_emitted_without_pauses(
 
 def test_waiting_that_has_cost_is_called_so(storage: Storage) -> None:
     record = begun(storage)
-    run = Run.begin(storage, record.study_id)
-    book = PauseBook(storage, record.study_id, run.run_id, Clock())
+    run = Runs(storage, record.study_id).begin()
+    book = Pauses(storage, record.study_id).writer(run.run_id, Clock())
     book.end(book.begin(None, 10.0, "why"), 40.0)
     charge(storage, record, Moment(400.0, "trace", 100.0, 1.0), "train")
-    found = timing(storage, record)
+    found = timing(record)
     assert found.waited_seconds == 30.0
     said = " ".join(timing_lines(found))
     assert "Waited 30.0 s for cleaner electricity, in 1 pause, 0 of them between epochs." in said

@@ -21,8 +21,8 @@ from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.ledger import Ledger
 from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.study import StudyRecord
-from greenfront.studies.store.trials import TrialBook
+from greenfront.studies.store.study import Study
+from greenfront.studies.store.trials import Trials
 
 FILE = StudyFile.from_stored(
     {
@@ -35,8 +35,8 @@ FILE = StudyFile.from_stored(
 METERS = [{"component": "cpu", "kind": "modelled", "source": "watts"}]
 
 
-def begin(storage: Storage, facts: StudyFacts) -> StudyRecord:
-    return StudyRecord.begin(
+def begin(storage: Storage, facts: StudyFacts) -> Study:
+    return Study.create(
         storage,
         "digits",
         directions=["maximize", "minimize", "minimize"],
@@ -47,7 +47,7 @@ def begin(storage: Storage, facts: StudyFacts) -> StudyRecord:
     )
 
 
-def finish(book: TrialBook, number: int, tried: Candidate, outcome: Outcome) -> None:
+def finish(book: Trials, number: int, tried: Candidate, outcome: Outcome) -> None:
     book.claim("run", number, tried.key, tried.to_json(), None)
     values = values_of(outcome, FILE.objectives.predictions, FILE.carbon.model())
     assert values is not None
@@ -57,7 +57,7 @@ def finish(book: TrialBook, number: int, tried: Candidate, outcome: Outcome) -> 
 def spend(storage: Storage, study_id: int, phase: str, kwh: float) -> None:
     joules = kwh * JOULES_PER_KWH
     reading = Reading(joules, joules, joules, "modelled", "watts", 1.0, 1.0)
-    ledger = Ledger(storage, study_id, "run", FILE.carbon.model())
+    ledger = Ledger(storage, study_id).writer("run", FILE.carbon.model())
     ledger.charge(phase, {"cpu": reading}, number=0, started_at=0.0, ended_at=1.0)
 
 
@@ -65,7 +65,7 @@ def test_everything_is_read_from_the_storage(
     storage: Storage, image_facts: StudyFacts, make_outcome: Callable[..., Outcome]
 ) -> None:
     record = begin(storage, image_facts)
-    book = TrialBook(storage, record.study_id)
+    book = Trials(storage, record.study_id)
     mlp, cnn = baseline_candidates(FILE.options(image_facts))
     pruned = replace(cnn, pruning=Pruning(0.5))
     worse = replace(cnn, precision=Precision(8))
@@ -139,7 +139,7 @@ def test_a_search_that_saves_nothing_never_pays(
     verdict: Verdict,
 ) -> None:
     record = begin(storage, image_facts)
-    book = TrialBook(storage, record.study_id)
+    book = Trials(storage, record.study_id)
     baseline = baseline_candidates(FILE.options(image_facts))[0]
     best = replace(baseline, precision=Precision(8))
     for number, (tried, joules, co2) in enumerate([(baseline, usual, 2.0), (best, chosen, 1.0)]):
@@ -155,7 +155,7 @@ def test_a_search_that_saves_nothing_never_pays(
 
 
 def test_a_study_from_python_is_refused(storage: Storage) -> None:
-    StudyRecord.begin(
+    Study.create(
         storage,
         "toy",
         directions=["minimize"],

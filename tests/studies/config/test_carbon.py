@@ -17,7 +17,7 @@ from greenfront.studies.config.facts import StudyFacts, TraceFacts
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.presets.compose import compose
 from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.study import StudyRecord
+from greenfront.studies.store.study import Study
 
 HOURS = 48
 PLANNED = 'schedule = "greenest"\ndeadline_hours = 12\n'
@@ -178,7 +178,7 @@ def test_a_study_that_goes_on_elsewhere_keeps_its_threads(tmp_path: Path) -> Non
     file, storage = StudyFile.read(path), Storage(f"sqlite:///{tmp_path}/study.db")
     try:
         with open_session(file) as session:
-            StudyRecord.begin(
+            Study.create(
                 storage,
                 "moved",
                 directions=["maximize", "minimize", "minimize"],

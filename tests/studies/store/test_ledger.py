@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.carbon.intensity import Intensity
 from greenfront.objectives.readings import JOULES_PER_KWH, Component, Reading, ReadingKind
-from greenfront.studies.store.ledger import Ledger, Spent, spent_by, spent_in_all, wasted
-from greenfront.studies.store.runs import Run
+from greenfront.studies.store.ledger import Ledger, Spent
+from greenfront.studies.store.runs import Runs
 from greenfront.studies.store.storage import Storage, ledger_table
-from greenfront.studies.store.trials import TrialBook
+from greenfront.studies.store.trials import Trials
 
 STUDY = 1
 CARBON = CarbonModel(Intensity(100.0, "here", "as told"), pue=1.5, embodied_kg_per_device_hour=0.02)
@@ -40,7 +40,7 @@ def charge(ledger: Ledger, phase: str = "train", number: int | None = 0, **readi
 
 
 def test_a_window_is_written_component_by_component(storage: Storage) -> None:
-    ledger = Ledger(storage, STUDY, "run", CARBON)
+    ledger = Ledger(storage, STUDY).writer("run", CARBON)
     charge(ledger, number=3, cpu=kwh(1.0, "modelled", 7200.0), dram=kwh(0.5), gpu=unmetered())
     query = sa.select(ledger_table).order_by(ledger_table.c.entry_id)
     with storage.reading() as connection:
@@ -78,16 +78,16 @@ def test_a_window_is_written_component_by_component(storage: Storage) -> None:
 
 
 def test_busy_hours_are_counted_once_for_all_components(storage: Storage) -> None:
-    ledger = Ledger(storage, STUDY, "run", CARBON)
+    ledger = Ledger(storage, STUDY).writer("run", CARBON)
     charge(ledger, cpu=kwh(0.0, cpu_seconds=3600.0), gpu=kwh(0.0, cpu_seconds=3600.0))
-    assert spent_in_all(storage, STUDY).co2_kg == pytest.approx(0.02)
+    assert Ledger(storage, STUDY).total().co2_kg == pytest.approx(0.02)
 
 
 def test_sums_over_trials_and_the_search_itself(storage: Storage) -> None:
-    ledger = Ledger(storage, STUDY, "run", CARBON)
+    ledger = Ledger(storage, STUDY).writer("run", CARBON)
     charge(ledger, "train", cpu=kwh(1.0, cpu_seconds=3600.0), dram=kwh(0.25))
     charge(ledger, "search", None, cpu=kwh(0.75))
-    spent = spent_in_all(storage, STUDY)
+    spent = Ledger(storage, STUDY).total()
     assert asdict(spent) == pytest.approx(
         {
             "kwh": 2.0,
@@ -104,41 +104,44 @@ def test_sums_over_trials_and_the_search_itself(storage: Storage) -> None:
 
 
 def test_unavailable_is_counted_and_never_a_reading_of_zero(storage: Storage) -> None:
-    ledger = Ledger(storage, STUDY, "run", CARBON)
+    ledger = Ledger(storage, STUDY).writer("run", CARBON)
     charge(ledger, cpu=unmetered(9.0))
-    spent = spent_in_all(storage, STUDY)
+    spent = Ledger(storage, STUDY).total()
     assert spent == Spent(0.0, 0.0, 0.0, None, 9.0, 1.0, entries=1, unmetered=1)
     charge(ledger, cpu=kwh(1.0))
-    both = spent_in_all(storage, STUDY)
+    both = Ledger(storage, STUDY).total()
     assert (both.kwh, both.entries, both.unmetered) == (pytest.approx(1.0), 2, 1)
     assert both.co2_kg == pytest.approx(0.15)
-    parts = spent_by(storage, STUDY, "kind")
+    parts = Ledger(storage, STUDY).by("kind")
     assert (parts["unavailable"].unmetered, parts["measured"].unmetered) == (1, 0)
 
 
 def test_without_a_carbon_model_co2_is_unknown(storage: Storage) -> None:
-    charge(Ledger(storage, STUDY, "run", None), cpu=kwh(1.0))
-    spent = spent_in_all(storage, STUDY)
+    charge(Ledger(storage, STUDY).writer("run", None), cpu=kwh(1.0))
+    spent = Ledger(storage, STUDY).total()
     assert (spent.kwh, spent.co2_kg) == (pytest.approx(1.0), None)
-    assert spent_by(storage, STUDY, "phase")["train"].co2_kg is None
+    assert Ledger(storage, STUDY).by("phase")["train"].co2_kg is None
 
 
 def test_nothing_was_spent_on_a_study_without_entries(storage: Storage) -> None:
-    charge(Ledger(storage, STUDY + 1, "run", CARBON), cpu=kwh(1.0))
-    charge(Ledger(storage, STUDY, "run", CARBON))  # a window in which nothing is metered
-    assert spent_in_all(storage, STUDY) == Spent(0.0, 0.0, 0.0, None, 0.0, 0.0, 0, 0)
+    charge(Ledger(storage, STUDY + 1).writer("run", CARBON), cpu=kwh(1.0))
+    charge(Ledger(storage, STUDY).writer("run", CARBON))  # a window in which nothing is metered
+    assert Ledger(storage, STUDY).total() == Spent(0.0, 0.0, 0.0, None, 0.0, 0.0, 0, 0)
     for what in PARTS:
-        assert spent_by(storage, STUDY, what) == {}
+        assert Ledger(storage, STUDY).by(what) == {}
 
 
 def test_parts_are_named_and_the_largest_comes_first(storage: Storage) -> None:
-    one, two = Ledger(storage, STUDY, "one", None), Ledger(storage, STUDY, "two", None)
+    one, two = (
+        Ledger(storage, STUDY).writer("one", None),
+        Ledger(storage, STUDY).writer("two", None),
+    )
     charge(one, "train", 0, cpu=kwh(1.0, "modelled"))
     charge(two, "prune", 12, cpu=kwh(2.0), dram=kwh(4.0))
     charge(two, "search", None, cpu=kwh(0.5))
 
     def parts(what: str) -> list[tuple[str, float]]:
-        return [(name, spent.kwh) for name, spent in spent_by(storage, STUDY, what).items()]
+        return [(name, spent.kwh) for name, spent in Ledger(storage, STUDY).by(what).items()]
 
     assert parts("phase") == [("prune", 6.0), ("train", 1.0), ("search", 0.5)]
     assert parts("component") == [("dram", 4.0), ("cpu", 3.5)]
@@ -155,17 +158,17 @@ def test_a_gpu_pays_for_its_making_by_the_hours_in_which_it_is_held(storage: Sto
         embodied_component="gpu",
     )
     hour = Reading(0.0, 0.0, 0.0, "modelled", "test", cpu_seconds=3600.0, wall_seconds=3600.0)
-    ledger = Ledger(storage, STUDY, "run", carbon)
+    ledger = Ledger(storage, STUDY).writer("run", carbon)
     ledger.charge("train", {"cpu": hour, "gpu": hour}, number=0, started_at=0.0, ended_at=3600.0)
-    parts = spent_by(storage, STUDY, "component")
+    parts = Ledger(storage, STUDY).by("component")
     assert (parts["cpu"].co2_kg, parts["gpu"].co2_kg) == (0.0, pytest.approx(0.005))
 
 
 def test_interrupted_attempts_are_told_from_what_came_of_the_trial(storage: Storage) -> None:
-    run = Run.begin(storage, STUDY)
-    book, ledger = TrialBook(storage, STUDY), Ledger(storage, STUDY, run.run_id, None)
+    run = Runs(storage, STUDY).begin()
+    book, ledger = Trials(storage, STUDY), Ledger(storage, STUDY).writer(run.run_id, None)
     # Another study's trials have the same numbers.
-    TrialBook(storage, STUDY + 1).claim("run", 0, "z", {}, None)
+    Trials(storage, STUDY + 1).claim("run", 0, "z", {}, None)
     for number, key in enumerate("xyzuv"):
         assert book.claim("dead" if key == "x" else run.run_id, number, key, {}, None) == "granted"
         charge(ledger, number=number, cpu=kwh(2.0**number))
@@ -176,7 +179,7 @@ def test_interrupted_attempts_are_told_from_what_came_of_the_trial(storage: Stor
     book.requeue(["dead"])
 
     def states() -> dict[str, float]:
-        return {name: spent.kwh for name, spent in spent_by(storage, STUDY, "state").items()}
+        return {name: spent.kwh for name, spent in Ledger(storage, STUDY).by("state").items()}
 
     expected = {"complete": 2.0, "failed": 4.0, "stopped": 8.0, "running": 16.0, "search": 32.0}
     assert states() == {**expected, "interrupted": 1.0}
@@ -190,7 +193,7 @@ def test_interrupted_attempts_are_told_from_what_came_of_the_trial(storage: Stor
         **{name: kwh for name, kwh in expected.items() if name != "running"},
         "interrupted": 1.0 + 16.0 + 64.0,
     }
-    assert wasted(storage, STUDY) == pytest.approx(4.0 + 8.0 + 81.0)
+    assert Ledger(storage, STUDY).wasted_kwh() == pytest.approx(4.0 + 8.0 + 81.0)
 
 
 def readings() -> st.SearchStrategy[Reading]:
@@ -223,7 +226,7 @@ STATES = ("running", "requeued", "complete", "stopped", "failed")
 @given(entries=st.lists(windows, max_size=8))
 def test_every_division_adds_up_to_the_whole(storage: Storage, entries: list[Any]) -> None:
     study = next(studies)  # a fresh one for each example, beside those of all the others
-    book = TrialBook(storage, study)
+    book = Trials(storage, study)
     for number, state in enumerate(STATES):
         book.claim("dead" if state == "requeued" else "run", number, state, {}, None)
         if state in ("complete", "stopped", "failed"):
@@ -233,7 +236,7 @@ def test_every_division_adds_up_to_the_whole(storage: Storage, entries: list[Any
         what: defaultdict(list) for what in PARTS
     }
     for phase, number, run, told, carbon in entries:
-        ledger = Ledger(storage, study, run, CARBON if carbon else None)
+        ledger = Ledger(storage, study).writer(run, CARBON if carbon else None)
         ledger.charge(phase, told, number=number, started_at=0.0, ended_at=1.0)
         for component, reading in told.items():
             state = "search" if number is None else dict(enumerate(STATES)).get(number, "gone")
@@ -244,9 +247,9 @@ def test_every_division_adds_up_to_the_whole(storage: Storage, entries: list[Any
             )
             for what, name in zip(PARTS, names, strict=True):
                 expected[what][name].append((reading, carbon))
-    whole = spent_in_all(storage, study)
+    whole = Ledger(storage, study).total()
     for what in PARTS:
-        parts = spent_by(storage, study, what)
+        parts = Ledger(storage, study).by(what)
         assert {name: spent.entries for name, spent in parts.items()} == {
             name: len(told) for name, told in expected[what].items()
         }

@@ -7,7 +7,7 @@ import pytest
 
 from greenfront.objectives.outcome import Batched, Outcome, Repeat
 from greenfront.objectives.readings import Reading
-from greenfront.studies.store.repeats import RepeatBook, inferences, settled
+from greenfront.studies.store.repeats import Repeats, inferences, settled
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.trials import TrialRow
 
@@ -31,7 +31,7 @@ def repeat(joules: float | None, accuracy: float = 0.9, latency: float = 0.002) 
 
 
 def test_repeats_are_kept_in_their_order_and_once(storage: Storage) -> None:
-    book, other = RepeatBook(storage, 1), RepeatBook(storage, 2)
+    book, other = Repeats(storage, 1), Repeats(storage, 2)
     assert book.all() == {}
     assert book.add("run", "b", 2, repeat(3.0))
     assert book.add("run", "b", 1, repeat(2.0))

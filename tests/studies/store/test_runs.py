@@ -17,10 +17,7 @@ from greenfront.studies.store import runs
 from greenfront.studies.store.runs import (
     HEARTBEAT_SECONDS,
     SILENCE_SECONDS,
-    Run,
-    active_minutes,
-    dead_runs,
-    living_runs,
+    Runs,
 )
 from greenfront.studies.store.storage import Storage, runs_table
 
@@ -65,11 +62,11 @@ def other_process(
 
 def test_a_run_from_beginning_to_end(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     at(monkeypatch, NOW)
-    run = Run.begin(storage, STUDY)
-    other = Run.begin(storage, STUDY)
+    run = Runs(storage, STUDY).begin()
+    other = Runs(storage, STUDY).begin()
     assert run.run_id != other.run_id
-    assert sorted(living_runs(storage, STUDY)) == sorted([run.run_id, other.run_id])
-    assert dead_runs(storage, STUDY) == []
+    assert sorted(Runs(storage, STUDY).living()) == sorted([run.run_id, other.run_id])
+    assert Runs(storage, STUDY).dead() == []
     begun = stored(storage, run.run_id)
     assert (begun.started_at, begun.heartbeat_at, begun.ended_at) == (NOW, NOW, None)
     assert begun.pid == os.getpid()
@@ -84,16 +81,16 @@ def test_a_run_from_beginning_to_end(storage: Storage, monkeypatch: pytest.Monke
     ended = stored(storage, run.run_id)
     assert (ended.heartbeat_at, ended.ended_at) == (NOW + 7, NOW + 7)
     assert stored(storage, other.run_id).heartbeat_at == NOW
-    assert (living_runs(storage, STUDY), dead_runs(storage, STUDY)) == (
+    assert (Runs(storage, STUDY).living(), Runs(storage, STUDY).dead()) == (
         [other.run_id],
         [run.run_id],
     )
 
 
 def test_runs_of_other_studies_are_not_counted(storage: Storage) -> None:
-    run = Run.begin(storage, STUDY)
-    assert living_runs(storage, STUDY + 1) == dead_runs(storage, STUDY + 1) == []
-    assert active_minutes(storage, STUDY + 1) == 0
+    run = Runs(storage, STUDY).begin()
+    assert Runs(storage, STUDY + 1).living() == Runs(storage, STUDY + 1).dead() == []
+    assert Runs(storage, STUDY + 1).active_minutes() == 0
     run.end()
 
 
@@ -101,32 +98,32 @@ def test_a_killed_process_is_dead_at_once(
     storage: Storage, other_process: tuple[subprocess.Popen[str], str]
 ) -> None:
     process, run_id = other_process
-    assert living_runs(storage, STUDY) == [run_id]
+    assert Runs(storage, STUDY).living() == [run_id]
     process.kill()
     # Nobody has waited for it yet: its number is still taken.
     while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.01)
-    assert dead_runs(storage, STUDY) == [run_id]
+    assert Runs(storage, STUDY).dead() == [run_id]
     process.wait()
-    assert dead_runs(storage, STUDY) == [run_id]
-    assert living_runs(storage, STUDY) == []
+    assert Runs(storage, STUDY).dead() == [run_id]
+    assert Runs(storage, STUDY).living() == []
 
 
 def test_a_silent_process_of_this_host_is_alive_while_it_exists(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Run.begin(storage, STUDY)
+    run = Runs(storage, STUDY).begin()
     at(monkeypatch, time.time() + 100 * SILENCE_SECONDS)
-    assert living_runs(storage, STUDY) == [run.run_id]
+    assert Runs(storage, STUDY).living() == [run.run_id]
 
 
 def test_a_number_that_was_given_away_again_is_another_process(storage: Storage) -> None:
-    run = Run.begin(storage, STUDY)
+    run = Runs(storage, STUDY).begin()
     with storage.writing() as connection:
         connection.execute(
             sa.update(runs_table).values(pid_started_at=runs_table.c.pid_started_at - 2)
         )
-    assert dead_runs(storage, STUDY) == [run.run_id]
+    assert Runs(storage, STUDY).dead() == [run.run_id]
 
 
 def test_a_run_of_another_host_is_dead_after_silence_only(
@@ -138,19 +135,19 @@ def test_a_run_of_another_host_is_dead_after_silence_only(
     row(storage, "over", heartbeat_at=NOW, ended_at=NOW)
     # Its number means nothing here.
     row(storage, "stranger", heartbeat_at=NOW, pid=2**22 + 1, pid_started_at=0.0)
-    assert sorted(living_runs(storage, STUDY)) == ["loud", "stranger"]
-    assert sorted(dead_runs(storage, STUDY)) == ["over", "silent"]
+    assert sorted(Runs(storage, STUDY).living()) == ["loud", "stranger"]
+    assert sorted(Runs(storage, STUDY).dead()) == ["over", "silent"]
 
 
 def test_another_boot_of_this_host_is_another_host(storage: Storage) -> None:
-    run = Run.begin(storage, STUDY)
+    run = Runs(storage, STUDY).begin()
     host = str(stored(storage, run.run_id).host)
     name, boot = host.split("/")
     assert name == platform.node()
     known = Path("/proc/sys/kernel/random/boot_id")
     assert not known.exists() or boot == known.read_text().strip()
     row(storage, "before", host=f"{name}/not-{boot}")
-    assert dead_runs(storage, STUDY) == ["before"]
+    assert Runs(storage, STUDY).dead() == ["before"]
 
 
 def test_heartbeats_are_frequent_enough() -> None:
@@ -174,7 +171,7 @@ def test_minutes_count_once_where_runs_overlap(
 ) -> None:
     for index, (start, end) in enumerate(spans):
         row(storage, f"run-{index}", started_at=start, heartbeat_at=end, ended_at=end)
-    assert active_minutes(storage, STUDY) == pytest.approx(minutes)
+    assert Runs(storage, STUDY).active_minutes() == pytest.approx(minutes)
 
 
 def test_a_dead_run_counts_until_it_was_heard_and_a_living_one_until_now(
@@ -182,6 +179,6 @@ def test_a_dead_run_counts_until_it_was_heard_and_a_living_one_until_now(
 ) -> None:
     at(monkeypatch, NOW)
     row(storage, "dead", started_at=NOW - 900, heartbeat_at=NOW - 600)
-    assert active_minutes(storage, STUDY) == pytest.approx(5)
+    assert Runs(storage, STUDY).active_minutes() == pytest.approx(5)
     row(storage, "alive", started_at=NOW - 120, heartbeat_at=NOW - 30)
-    assert active_minutes(storage, STUDY) == pytest.approx(5 + 2)
+    assert Runs(storage, STUDY).active_minutes() == pytest.approx(5 + 2)

@@ -12,13 +12,13 @@ import pytest
 import sqlalchemy as sa
 
 from greenfront.errors import StorageError
-from greenfront.studies.store.ledger import spent_by
+from greenfront.studies.store.ledger import Ledger
 from greenfront.studies.store.storage import DEFAULT_URL, Storage, studies_table
-from greenfront.studies.store.study import StudyRecord, study_names
+from greenfront.studies.store.study import Study, study_names
 
 
-def begin(storage: Storage, name: str = "wine") -> StudyRecord:
-    return StudyRecord.begin(
+def begin(storage: Storage, name: str = "wine") -> Study:
+    return Study.create(
         storage,
         name,
         directions=["maximize"],
@@ -130,7 +130,7 @@ def test_a_ledger_of_an_older_version_gets_what_it_lacks(storage_url: str) -> No
     with opened.reading() as connection:
         columns = {c["name"] for c in sa.inspect(connection).get_columns("greenfront_ledger")}
     assert "worker" in columns
-    assert spent_by(opened, 1, "worker") == {}
+    assert Ledger(opened, 1).by("worker") == {}
     opened.close()
 
 
@@ -156,12 +156,12 @@ def test_a_transaction_happens_as_a_whole_or_not_at_all(storage: Storage) -> Non
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert not StudyRecord.load(storage, "wine").queued
+    assert not Study.open(storage, "wine").queued
     with storage.writing() as connection:
         connection.execute(change)
         # A reader neither waits nor sees what is not finished.
-        assert not StudyRecord.load(storage, "wine").queued
-    assert StudyRecord.load(storage, "wine").queued
+        assert not Study.open(storage, "wine").queued
+    assert Study.open(storage, "wine").queued
     assert record.name == "wine"
 
 

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from greenfront.errors import StudyError
 from greenfront.studies.analysis.view import view
 from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.study import StudyRecord, study_names
+from greenfront.studies.store.study import Study, study_names
 
 
-def begin(storage: Storage, name: str = "wine", **changes: Any) -> StudyRecord:
+def begin(storage: Storage, name: str = "wine", **changes: Any) -> Study:
     settings: dict[str, Any] = {
         "directions": ["maximize", "minimize"],
         "identity": "one",
@@ -23,12 +23,13 @@ def begin(storage: Storage, name: str = "wine", **changes: Any) -> StudyRecord:
         "meters": [{"component": "cpu", "kind": "modelled", "source": "watts"}],
         "facts": {"device": "cpu"},
     }
-    return StudyRecord.begin(storage, name, **{**settings, **changes})
+    return Study.create(storage, name, **{**settings, **changes})
 
 
 def test_begin_creates_with_everything(storage: Storage) -> None:
     record = begin(storage)
-    assert record == StudyRecord(
+    assert record == Study(
+        storage,
         study_id=storage.optuna.get_study_id_from_name("wine"),
         name="wine",
         identity="one",
@@ -39,7 +40,7 @@ def test_begin_creates_with_everything(storage: Storage) -> None:
         created_at=record.created_at,
     )
     assert time.time() - 60 < record.created_at <= time.time()
-    assert StudyRecord.load(storage, "wine") == record
+    assert Study.open(storage, "wine") == record
     study = optuna.load_study(study_name="wine", storage=storage.optuna)
     assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
 
@@ -57,7 +58,7 @@ def test_another_identity_is_refused_with_both_ways_out(storage: Storage) -> Non
     ways_out = r"another name under \[study\] name, or .* by greenfront resume wine$"
     with pytest.raises(StudyError, match=rf"^study 'wine' exists with other .*: .*{ways_out}"):
         begin(storage, identity="two", configuration={"other": 1})
-    assert StudyRecord.load(storage, "wine") == first
+    assert Study.open(storage, "wine") == first
     first.require("one")
     with pytest.raises(StudyError, match="exists with other settings"):
         first.require("two")
@@ -82,7 +83,7 @@ def test_an_unknown_name_lists_the_nearest(
     for name in names:
         begin(storage, name)
     with pytest.raises(StudyError, match=message):
-        StudyRecord.load(storage, "digit")
+        Study.open(storage, "digit")
 
 
 def test_names_stand_in_the_order_of_their_beginning(storage: Storage) -> None:
@@ -91,12 +92,13 @@ def test_names_stand_in_the_order_of_their_beginning(storage: Storage) -> None:
     assert study_names(storage) == ["b", "c", "a"]
 
 
-def test_update_changes_what_is_named_of_this_study_alone(storage: Storage) -> None:
+def test_storing_changes_what_is_named_of_this_study_alone(storage: Storage) -> None:
     wine, other = begin(storage), begin(storage, "other")
-    wine.update(storage, configuration={"budget": {"trials": 9}}, queued=True)
+    wine.store_configuration({"budget": {"trials": 9}})
+    wine.mark_queued()
     changed = replace(wine, configuration={"budget": {"trials": 9}}, queued=True)
-    assert StudyRecord.load(storage, "wine") == changed
-    assert StudyRecord.load(storage, "other") == other
+    assert Study.open(storage, "wine") == changed
+    assert Study.open(storage, "other") == other
 
 
 def test_processes_that_begin_at_once_share_one_study(
@@ -123,4 +125,4 @@ def test_damaged_rows_are_told_in_words(storage: Storage) -> None:
         with storage.writing() as connection:
             connection.execute(sa.text("UPDATE greenfront_studies SET configuration = '{bad'"))
         with pytest.raises(StudyError, match="JSONDecodeError"):
-            StudyRecord.load(storage, "wine")
+            Study.open(storage, "wine")
