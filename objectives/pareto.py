@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["dominates", "hypervolume", "non_dominated", "ranks"]
+__all__ = ["hypervolume", "non_dominated", "ranks"]
 
 
 def _matrix(values: ArrayLike) -> NDArray[np.float64]:
@@ -16,16 +16,6 @@ def _matrix(values: ArrayLike) -> NDArray[np.float64]:
     if matrix.ndim != 2 or np.isnan(matrix).any():
         raise ValueError(f"objective values must be a matrix without NaN, not {values!r}")
     return matrix
-
-
-def dominates(first: ArrayLike, second: ArrayLike) -> bool:
-    """Whether ``first`` is nowhere worse than ``second`` and somewhere better.
-
-    Raises:
-        ValueError: A value is NaN.
-    """
-    a, b = _matrix(first), _matrix(second)
-    return bool((a <= b).all() and (a < b).any())
 
 
 def non_dominated(values: ArrayLike) -> NDArray[np.bool_]:

@@ -19,11 +19,9 @@ __all__ = [
     "break_even_predictions",
     "co2_kg",
     "energy_kwh",
-    "energy_to_accuracy_ratio",
     "green_score",
     "least_energy_kwh",
     "values_of",
-    "weighted_loss",
 ]
 
 OBJECTIVES = ("accuracy", "energy_kwh", "co2_kg")
@@ -96,32 +94,6 @@ def green_score(accuracy: float, co2: float) -> float:
     :class:`Floor`.
     """
     return 100 * accuracy / co2 if co2 > 0 else math.inf
-
-
-def energy_to_accuracy_ratio(energy: float, accuracy: float) -> float:
-    """Energy in kWh per share of accuracy; lower is better, infinite for an accuracy of 0."""
-    return energy / accuracy if accuracy > 0 else math.inf
-
-
-def weighted_loss(
-    error: float,
-    energy: float,
-    co2: float,
-    *,
-    baseline: tuple[float, float, float],
-    weights: tuple[float, float, float] = (1.0, 1.0, 1.0),
-) -> float:
-    """``α·error + β·energy + γ·co2``, each divided by the baseline's; lower is better.
-
-    Args:
-        error: 1 − accuracy.
-        energy: In kWh.
-        co2: In kg.
-        baseline: Error, energy and CO₂ of the baseline; a zero leaves its part undivided.
-        weights: α, β, γ.
-    """
-    parts = zip(weights, (error, energy, co2), baseline, strict=True)
-    return sum(weight * value / (base or 1.0) for weight, value, base in parts)
 
 
 def break_even_predictions(

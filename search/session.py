@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from greenfront.errors import StudyError, UsageError
+from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
 from greenfront.objectives.metering.instruments import (
     Instruments,
     open_instruments,
@@ -110,7 +111,7 @@ class Session:
         clock = carbon.clock(record.created_at)
         settings = None
         if carbon.waits and carbon.deadline_hours is not None:
-            deadline = clock.at(record.created_at) + 3600 * carbon.deadline_hours
+            deadline = clock.at(record.created_at) + SECONDS_PER_HOUR * carbon.deadline_hours
             settings = GateSettings(deadline, carbon.pause_above)
         return Electricity(self.outlook, clock, settings)
 

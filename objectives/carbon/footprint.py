@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from greenfront.errors import UsageError
 from greenfront.objectives.carbon.intensity import Intensity
+from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
 from greenfront.objectives.readings import Component, Reading
 
 __all__ = ["CarbonModel"]
@@ -68,7 +69,8 @@ class CarbonModel:
         """
         if component != self.embodied_component:
             return 0.0
-        return (reading.wall_seconds if component == "gpu" else reading.cpu_seconds) / 3600
+        seconds = reading.wall_seconds if component == "gpu" else reading.cpu_seconds
+        return seconds / SECONDS_PER_HOUR
 
     def co2_kg(
         self, energy_kwh: float, busy_hours: float = 0.0, *, g_per_kwh: float | None = None

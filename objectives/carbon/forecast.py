@@ -17,7 +17,6 @@ Gaps stay gaps: an unknown hour has no weight in the profile, and no deviation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 
 from greenfront.errors import DataError, UsageError
 from greenfront.objectives.carbon.traces import IntensityStep, Trace, instant_seconds
+from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
 
 __all__ = ["LONGEST_HOURS", "Forecaster", "forecast"]
 
@@ -33,7 +33,6 @@ LONGEST_HOURS = 96
 """Farther ahead the weather decides, and the past of a grid knows nothing of it."""
 
 _DAY = 24
-_HOUR_SECONDS = 3600
 _PROFILE_DAYS = 28
 _HALF_LIFE_DAYS = 14.0
 _FIT_DAYS = 56
@@ -42,13 +41,6 @@ _RIDGE = 0.3
 _FEWEST_HOURS = 48
 
 _Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class _Coefficients:
-    """``[LONGEST_HOURS, 3]``: what each of the three deviations counts for, an hour ahead a row."""
-
-    weights: _Floats
 
 
 class Forecaster:
@@ -84,7 +76,7 @@ class Forecaster:
                 "that reaches into the future"
             )
         ahead = np.arange(LONGEST_HOURS) % _DAY
-        weights = self._coefficients(origin_hour // _DAY * _DAY).weights
+        weights = self._coefficients(origin_hour // _DAY * _DAY)
         features = _features(recent)[0]
         change = weights[:, 0] * features[0] + weights[:, 1] * features[1]
         change += weights[:, 2] * np.nan_to_num(recent[0])[ahead]
@@ -116,13 +108,16 @@ class Forecaster:
         profile = np.where(seen, profile, mean[:, None])
         return profile, days[:, -1] - profile
 
-    def _fit(self, midnight: int) -> _Coefficients:
-        """Coefficients from the eight weeks before; the prior alone where nothing is known."""
+    def _fit(self, midnight: int) -> _Floats:
+        """Weights of the three deviations, ``[LONGEST_HOURS, 3]``, from the eight weeks before.
+
+        The prior alone where nothing is known.
+        """
         prior = np.zeros((LONGEST_HOURS, 3))
         prior[:, 0] = _FADE_PER_HOUR ** np.arange(1, LONGEST_HOURS + 1)
         first = max(midnight - _FIT_DAYS * _DAY, self._first_hour + _PROFILE_DAYS * _DAY)
         if midnight - first < _DAY:
-            return _Coefficients(prior)
+            return prior
         origins = np.arange(first, midnight)
         profile, recent = self._profiles(origins)
         both = _features(recent)
@@ -136,7 +131,7 @@ class Forecaster:
             target = truth[ahead:] - profile[:count, hour]
             usable = np.isfinite(target)
             weights[ahead] = _ridge(columns[usable], target[usable], prior[ahead])
-        return _Coefficients(weights)
+        return weights
 
 
 def _features(recent: _Floats) -> _Floats:
@@ -160,11 +155,11 @@ def _ridge(columns: _Floats, target: _Floats, prior: _Floats) -> _Floats:
 
 def _hourly(trace: Trace) -> tuple[int, _Floats]:
     """First hour since 1970, and the mean of each hour; NaN unless the steps cover all of it."""
-    first = int(trace.steps[0].start_seconds // _HOUR_SECONDS)
-    last = int(-(-trace.steps[-1].end_seconds // _HOUR_SECONDS))
+    first = int(trace.steps[0].start_seconds // SECONDS_PER_HOUR)
+    last = int(-(-trace.steps[-1].end_seconds // SECONDS_PER_HOUR))
     count = last - first
-    starts = np.array([step.start_seconds for step in trace.steps]) / _HOUR_SECONDS - first
-    ends = np.array([step.end_seconds for step in trace.steps]) / _HOUR_SECONDS - first
+    starts = np.array([step.start_seconds for step in trace.steps]) / SECONDS_PER_HOUR - first
+    ends = np.array([step.end_seconds for step in trace.steps]) / SECONDS_PER_HOUR - first
     values = np.array([step.g_per_kwh for step in trace.steps])
     seconds, grams = np.zeros(count), np.zeros(count)
     hour, begin = np.floor(starts).astype(int), starts
@@ -199,13 +194,11 @@ def forecast(trace: Trace, now: datetime, hours: int = 24) -> Trace:
     """
     if not 1 <= hours <= LONGEST_HOURS:
         raise UsageError(f"hours: must be 1 to {LONGEST_HOURS}, got {hours}; ask for fewer")
-    origin = int(instant_seconds("now", now) // _HOUR_SECONDS)
+    origin = int(instant_seconds("now", now) // SECONDS_PER_HOUR)
     # One hour more, so that `hours` are covered where `now` is not on the hour.
     values = Forecaster(trace).hours(origin)[: hours + 1]
     steps = tuple(
-        IntensityStep(
-            float(hour * _HOUR_SECONDS), float((hour + 1) * _HOUR_SECONDS), float(value), True
-        )
+        IntensityStep(hour * SECONDS_PER_HOUR, (hour + 1) * SECONDS_PER_HOUR, value, estimated=True)
         for hour, value in enumerate(values.tolist(), start=origin)
     )
     return Trace(

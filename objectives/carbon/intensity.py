@@ -17,18 +17,15 @@ from typing import Any
 
 from greenfront.errors import UsageError
 from greenfront.objectives.carbon.shipped import codecarbon_file, codecarbon_version
+from greenfront.objectives.carbon.units import KG_PER_LB
 
 __all__ = [
-    "KG_PER_LB",
     "Intensity",
     "fuel_intensity",
     "region_intensity",
     "regions",
     "world_average",
 ]
-
-KG_PER_LB = 0.45359237
-"""Kilograms in one pound (exact by definition); lbs/MWh × this = kg/MWh = g/kWh."""
 
 _ALSO_CALLED = {"GBR": ("UK", "Great Britain"), "USA": ("United States of America",)}
 

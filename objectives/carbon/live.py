@@ -9,22 +9,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, Protocol
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
 from greenfront.errors import DataError, GreenfrontError, UsageError
-from greenfront.objectives.carbon.intensity import Intensity
 from greenfront.objectives.carbon.trace_json import read_maps, read_uk
 from greenfront.objectives.carbon.traces import IntensityStep, Trace, as_instant, instant_seconds
 
 __all__ = [
     "ElectricityMaps",
     "LiveIntensity",
-    "LiveReading",
     "LiveUnavailable",
     "Service",
     "UKCarbonIntensity",
-    "reading_or_average",
 ]
 
 _UK_LONGEST_DAYS = 13
@@ -248,66 +245,3 @@ class ElectricityMaps:
         path = f"/v3/carbon-intensity/{kind}"
         answer = self.service.get(path, {"zone": self.zone}, {"auth-token": self.token})
         return _parsed(read_maps, answer, self.name)
-
-
-@dataclass(frozen=True, slots=True)
-class LiveReading:
-    """The intensity to reckon with now, and how much it can be trusted.
-
-    Attributes:
-        g_per_kwh: Grams of CO₂ equivalent per kWh.
-        kind: ``"live"``; ``"estimated"`` where the service itself says so; ``"average"`` where no
-            usable answer was had and the region's yearly average stands in.
-        source: Who says so; for an average also why it stands in.
-        age_hours: From the end of the value's step to now, 0 within it; ``None`` for an average.
-    """
-
-    g_per_kwh: float
-    kind: Literal["live", "estimated", "average"]
-    source: str
-    age_hours: float | None
-
-
-def _newest(trace: Trace, now: datetime, stale_after_hours: float) -> LiveReading:
-    present = instant_seconds("now", now)
-    past = [step for step in trace.steps if step.start_seconds <= present]
-    if not past:
-        raise LiveUnavailable(f"{trace.source}: has nothing up to {now.isoformat()}")
-    step = past[-1]
-    age_hours = max(present - step.end_seconds, 0.0) / 3600
-    if age_hours > stale_after_hours:
-        raise LiveUnavailable(
-            f"{trace.source}: its newest value is {age_hours:.1f} h old, more than the "
-            f"{stale_after_hours:g} h that are allowed"
-        )
-    kind: Literal["live", "estimated"] = "estimated" if step.estimated else "live"
-    return LiveReading(step.g_per_kwh, kind, trace.source, age_hours)
-
-
-def reading_or_average(
-    live: LiveIntensity,
-    average: Intensity,
-    now: datetime | None = None,
-    *,
-    stale_after_hours: float = 3.0,
-) -> LiveReading:
-    """The present intensity, or the yearly average where it cannot be had.
-
-    Args:
-        live: Whom to ask.
-        average: What stands in; named as what it is.
-        now: The present, with a time zone; the clock's if left out.
-        stale_after_hours: Older values are refused.
-
-    Returns:
-        The newest value up to now, or the average with the reason in its source.
-
-    Raises:
-        UsageError: The service refuses the token: that is for the user to mend, not to paper over.
-    """
-    present = datetime.now(UTC) if now is None else now
-    try:
-        return _newest(live.recent(present), present, stale_after_hours)
-    except LiveUnavailable as error:
-        source = f"yearly average of {average.region} ({average.source}), because {error}"
-        return LiveReading(average.g_per_kwh, "average", source, None)

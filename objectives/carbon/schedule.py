@@ -16,13 +16,12 @@ import numpy as np
 
 from greenfront.errors import DataError, UsageError
 from greenfront.objectives.carbon.traces import Trace, as_instant, instant_seconds
+from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
 
 __all__ = ["Decision", "Plan", "best_hours", "best_window", "decide", "usual_best"]
 
 _SLACK_SECONDS = 1e-3
 """Rounding of instants; far below what a study could notice."""
-
-_HOUR_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +266,7 @@ def _by_threshold(present: float, latest: float, trace: Trace, pause_above: floa
 
 
 def _next_hour(present: float) -> float:
-    return ((present + _SLACK_SECONDS) // _HOUR_SECONDS + 1) * _HOUR_SECONDS
+    return ((present + _SLACK_SECONDS) // SECONDS_PER_HOUR + 1) * SECONDS_PER_HOUR
 
 
 def _clock(seconds: float) -> str:
@@ -297,20 +296,21 @@ def usual_best(trace: Trace, seconds: float, within_seconds: float) -> float:
             f"within_seconds: must be a finite number of at least the job's {seconds:g} s (over "
             f"0), got {within_seconds}"
         )
-    first, last = instant_seconds("start", trace.start), instant_seconds("end", trace.end)
-    starts = np.arange(first, last - seconds + _SLACK_SECONDS, _HOUR_SECONDS)
-    choices = int((within_seconds - seconds) // _HOUR_SECONDS) + 1
+    hours = within_seconds / SECONDS_PER_HOUR
+    first, last = trace.start.timestamp(), trace.end.timestamp()
+    starts = np.arange(first, last - seconds + _SLACK_SECONDS, SECONDS_PER_HOUR)
+    choices = int((within_seconds - seconds) // SECONDS_PER_HOUR) + 1
     means = trace.means(starts, seconds)
     if len(means) < choices:
         raise DataError(
             f"{trace.source}: must be at least as long as the deadline of "
-            f"{within_seconds / 3600:g} h, got {(last - first) / 3600:g} h; give a longer trace"
+            f"{hours:g} h, got {(last - first) / SECONDS_PER_HOUR:g} h; give a longer trace"
         )
     windows = np.lib.stride_tricks.sliding_window_view(means, choices)
     whole = windows[~np.isnan(windows).any(axis=1)]
     if not len(whole):
         raise DataError(
-            f"{trace.source}: must have a stretch of {within_seconds / 3600:g} h without a long "
-            "gap, got none; give a more complete trace"
+            f"{trace.source}: must have a stretch of {hours:g} h without a long gap, got none; "
+            "give a more complete trace"
         )
     return float(whole.min(axis=1).mean())

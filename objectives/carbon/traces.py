@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.errors import DataError, UsageError
+from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
 
 __all__ = [
     "FILLED_GAP_HOURS",
@@ -25,8 +26,6 @@ IntensityKind = Literal["average", "marginal"]
 
 FILLED_GAP_HOURS = 6.0
 """Longest gap that an integral may cross; a longer one hides too much of a day's shape."""
-
-_SECONDS_PER_HOUR = 3600.0
 
 
 def instant_seconds(name: str, instant: datetime) -> float:
@@ -148,26 +147,11 @@ class Trace:
         """The instant after the last, in UTC."""
         return as_instant(float(self._edges[-1]))
 
-    @property
-    def missing_hours(self) -> float:
-        """Hours between start and end that no step covers."""
-        whole = float(self._edges[-1] - self._edges[0])
-        return (whole - self._known_seconds) / _SECONDS_PER_HOUR
-
-    @property
-    def estimated_share(self) -> float:
-        """Share of the covered time that the source forecast or estimated, 0 to 1."""
-        estimated = sum(s.end_seconds - s.start_seconds for s in self.steps if s.estimated)
-        return estimated / self._known_seconds
-
-    @property
-    def _known_seconds(self) -> float:
-        return sum(step.end_seconds - step.start_seconds for step in self.steps)
-
     def mean(self) -> float:
         """Mean over all that the steps cover, weighted by time, without gaps; g/kWh."""
-        grams = sum((s.end_seconds - s.start_seconds) * s.g_per_kwh for s in self.steps)
-        return grams / self._known_seconds
+        lengths = [step.end_seconds - step.start_seconds for step in self.steps]
+        grams = sum(length * s.g_per_kwh for length, s in zip(lengths, self.steps, strict=True))
+        return grams / sum(lengths)
 
     def mean_between(self, start: datetime, end: datetime) -> float:
         """Mean over ``[start, end)``, weighted by time; g/kWh.
@@ -314,7 +298,7 @@ def _filled(
         if starts[index] > edges[-1]:
             gap = float(starts[index]) - edges[-1]
             parts = max(round(gap / step), 1)
-            short = gap <= FILLED_GAP_HOURS * _SECONDS_PER_HOUR
+            short = gap <= FILLED_GAP_HOURS * SECONDS_PER_HOUR
             count = parts if short else 1
             line = np.linspace(values[index - 1], values[index], parts + 2)[1:-1]
             pieces.extend(line.tolist() if short else [np.nan])

@@ -23,6 +23,7 @@ from greenfront.objectives.carbon.live import (
     UKCarbonIntensity,
 )
 from greenfront.objectives.carbon.traces import IntensityStep, Trace, as_instant
+from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
 from greenfront.studies.config.carbon import CarbonSection
 from greenfront.studies.store.ledger import Basis
 
@@ -33,14 +34,12 @@ LIVE_URL = "GREENFRONT_LIVE_URL"
 """Environment variable: where a live service is instead, such as a mirror or a server on test."""
 
 REFRESH_SECONDS = 600.0
-STALE_SECONDS = 3 * 3600.0
+STALE_SECONDS = 3 * SECONDS_PER_HOUR
 """What a service said is used for so long after it was last heard."""
 
 PAST_DAYS = 28
 
-HOUR_SECONDS = 3600.0
-
-FORESEEN_SECONDS = 24 * HOUR_SECONDS
+FORESEEN_SECONDS = 24 * SECONDS_PER_HOUR
 """A service's own forecast of so many hours is taken as it is; a shorter one is continued."""
 
 Note = Callable[[str], None]
@@ -84,14 +83,14 @@ def continued(trace: Trace, now: float, deadline: float) -> Trace:
     Raises:
         DataError: Too little is known for a forecast.
     """
-    present, deadline = as_instant(now), max(deadline, now + HOUR_SECONDS)
+    present, deadline = as_instant(now), max(deadline, now + SECONDS_PER_HOUR)
     if trace.start <= present and trace.covers(present, as_instant(deadline)):
         return trace
     origin = max(now, trace.steps[-1].end_seconds)
     known = [step for step in trace.steps if step.end_seconds > now]
     if known and trace.steps[-1].end_seconds > deadline:
         return trace  # a gap within: no schedule offers it
-    hours = min(max(math.ceil((deadline - origin) / 3600), 1), LONGEST_HOURS)
+    hours = min(max(math.ceil((deadline - origin) / SECONDS_PER_HOUR), 1), LONGEST_HOURS)
     told = [
         IntensityStep(max(step.start_seconds, origin), step.end_seconds, step.g_per_kwh, True)
         for step in forecast(trace, as_instant(origin), hours).steps
@@ -203,7 +202,7 @@ class LiveProvider:
         average = f"the average of {self._average.region}, {self._average.g_per_kwh:.4g} g/kWh"
         if self._trace is None:
             return f"{self._live.name} tells nothing, {average}, stands in: {self._problem}"
-        hours = STALE_SECONDS / 3600
+        hours = STALE_SECONDS / SECONDS_PER_HOUR
         return (
             f"{self._live.name} tells nothing new; what it said last counts for {hours:g} h, then "
             f"{average}, stands in: {self._problem}"
@@ -230,14 +229,14 @@ class LiveProvider:
         trace = self._present()
         if trace is None:
             raise DataError(f"{self._live.name}: {self._problem or 'has said nothing lately'}")
-        enough = min(max(deadline, now + HOUR_SECONDS), now + FORESEEN_SECONDS)
+        enough = min(max(deadline, now + SECONDS_PER_HOUR), now + FORESEEN_SECONDS)
         if trace.end >= as_instant(enough):
             return trace
         try:
             return continued(trace, now, deadline)
         except DataError:
             # Values of the present end within the hour: what reaches farther is a forecast.
-            if trace.end > as_instant(now + HOUR_SECONDS):
+            if trace.end > as_instant(now + SECONDS_PER_HOUR):
                 return trace
             raise
 

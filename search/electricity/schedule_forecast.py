@@ -11,6 +11,7 @@ from typing import Any, Literal
 from greenfront.errors import DataError
 from greenfront.objectives.carbon.schedule import best_hours
 from greenfront.objectives.carbon.traces import as_instant
+from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
 from greenfront.search.electricity.intensity import IntensityProvider
 from greenfront.studies.analysis.quantities import percent, seconds
 from greenfront.studies.config.carbon import CarbonSection
@@ -65,7 +66,7 @@ def schedule_forecast(
         return None, None
     clock = section.clock(time.time())
     now = clock.at(time.time()) if clock.start is None else clock.start
-    deadline = now + 3600 * section.deadline_hours
+    deadline = now + SECONDS_PER_HOUR * section.deadline_hours
     if minutes is None:
         return None, "what waiting saves cannot be told: without a number of trials it has no end"
     work = 60 * minutes * clock.speed

@@ -12,6 +12,7 @@ from greenfront.errors import DataError
 from greenfront.objectives.carbon.clock import Clock
 from greenfront.objectives.carbon.schedule import Decision, decide
 from greenfront.objectives.carbon.traces import Trace, as_instant
+from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
 from greenfront.search.electricity.intensity import IntensityProvider
 from greenfront.studies.store.ledger import Basis, Moment
 from greenfront.studies.store.pauses import PauseWriter
@@ -23,8 +24,6 @@ POLL_SECONDS = 0.25
 RESERVED_SHARE = 0.25
 """Share of the time to the deadline that is kept free for work while nobody can say how much there
 is: nothing has finished yet, and no time is budgeted. At least an hour."""
-
-HOUR_SECONDS = 3600.0
 
 MARGIN = 1.25
 """What is left is overestimated by so much: the deadline comes before the carbon."""
@@ -178,7 +177,7 @@ class CarbonScheduler:
         self._note = note
         self._lock = threading.Lock()
         left = settings.deadline - clock.at(time.time())
-        self._reserved = max(RESERVED_SHARE * left, HOUR_SECONDS)
+        self._reserved = max(RESERVED_SHARE * left, SECONDS_PER_HOUR)
         self._open_until = -math.inf
         self._noted = ""
 

@@ -19,12 +19,13 @@ from greenfront.objectives.carbon.intensity import Intensity, region_intensity, 
 from greenfront.objectives.carbon.schedule import usual_best
 from greenfront.objectives.carbon.trace_files import read_trace
 from greenfront.objectives.carbon.traces import Trace
+from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
 from greenfront.spaces.table import Table
 from greenfront.studies.config.facts import StudyFacts, TraceFacts
 
 __all__ = ["CarbonSection", "embodied_objection"]
 
-USUAL_JOB_SECONDS = 3600.0
+USUAL_JOB_SECONDS = SECONDS_PER_HOUR
 """Length of the job by which the making of a model is scored when it waits: an hour of work."""
 
 
@@ -177,7 +178,7 @@ class CarbonSection(Table):
                 )
         best = None
         if self.schedule == "greenest" and self.deadline_hours is not None:
-            best = usual_best(trace, USUAL_JOB_SECONDS, 3600 * self.deadline_hours)
+            best = usual_best(trace, USUAL_JOB_SECONDS, SECONDS_PER_HOUR * self.deadline_hours)
         return trace, TraceFacts(
             mean=trace.mean(),
             usual_best=best,

@@ -59,6 +59,11 @@ def test_totals_of_parts_add_up(some: list[Reading], more: list[Reading]) -> Non
         assert getattr(parts, field) == (None if value is None else pytest.approx(value))
 
 
+@pytest.mark.parametrize(("joules", "kwh"), [(3.6e6, 1), (9e5, 0.25), (7.2e9, 2000), (0, 0)])
+def test_known_energies(joules: float, kwh: float) -> None:
+    assert reading(joules).kwh == pytest.approx(kwh, rel=1e-12)
+
+
 def test_sums() -> None:
     one = Reading(1.0, 0.5, 2.0, "modelled", "model", 0.25, 3.0, ("b",))
     two = Reading(10.0, 9.0, 11.0, "modelled", "model", 0.5, 4.0, ("a", "b"))

@@ -17,11 +17,9 @@ from greenfront.objectives.scores import (
     break_even_predictions,
     co2_kg,
     energy_kwh,
-    energy_to_accuracy_ratio,
     green_score,
     least_energy_kwh,
     values_of,
-    weighted_loss,
 )
 
 HALF_A_KILO = Intensity(500.0, "HERE", "test")
@@ -89,19 +87,6 @@ def test_green_score() -> None:
     assert green_score(0.97, 0.5) == pytest.approx(194)
     assert green_score(0.1, 1e-9) > green_score(0.99, 1e-3)  # hence the floor
     assert green_score(0.5, 0.0) == math.inf
-
-
-def test_energy_to_accuracy_ratio() -> None:
-    assert energy_to_accuracy_ratio(3.0, 0.75) == 4
-    assert energy_to_accuracy_ratio(3.0, 0.0) == math.inf
-
-
-def test_weighted_loss() -> None:
-    baseline = (0.1, 2.0, 0.5)
-    assert weighted_loss(0.1, 2.0, 0.5, baseline=baseline) == pytest.approx(3)
-    loss = weighted_loss(0.2, 1.0, 0.25, baseline=baseline, weights=(1, 10, 100))
-    assert loss == pytest.approx(2 + 5 + 50)
-    assert weighted_loss(0.2, 1.0, 0.25, baseline=(0.0, 2.0, 0.5)) == pytest.approx(0.2 + 0.5 + 0.5)
 
 
 def test_break_even() -> None:

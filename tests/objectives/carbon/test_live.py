@@ -17,18 +17,15 @@ from typing import Any
 import pytest
 
 from greenfront.errors import UsageError
-from greenfront.objectives.carbon.intensity import Intensity
 from greenfront.objectives.carbon.live import (
     ElectricityMaps,
     LiveIntensity,
     LiveUnavailable,
     Service,
     UKCarbonIntensity,
-    reading_or_average,
 )
 
 NOW = datetime(2026, 11, 21, 9, 40, tzinfo=UTC)
-AVERAGE = Intensity(238.0, "GBR", "CodeCarbon, 2023: yearly average")
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -139,14 +136,15 @@ def test_uk_fetches_four_weeks_in_parts_that_the_service_allows(host: Host) -> N
     assert len(host.asked) == 3
     assert host.asked[0][0] == "/intensity/2026-10-24T09:40Z/2026-11-06T09:40Z"
     assert trace.covers(NOW - timedelta(days=28), NOW)
-    assert trace.missing_hours == 0
+    assert trace.filled_share(trace.start, trace.end) == 0
     assert trace.region == "GB"
 
 
 def test_uk_now_is_the_forecast_while_the_half_hour_runs(host: Host) -> None:
     host.answers = [uk_by_path]
-    found = reading_or_average(UKCarbonIntensity(host.service(), past_days=1), AVERAGE, NOW)
-    assert (found.g_per_kwh, found.kind, found.age_hours) == (91, "estimated", 0)
+    newest = UKCarbonIntensity(host.service(), past_days=1).recent(NOW).steps[-1]
+    assert (newest.g_per_kwh, newest.estimated) == (91, True)
+    assert newest.start_seconds <= NOW.timestamp() < newest.end_seconds
 
 
 def test_uk_ahead(host: Host) -> None:
@@ -154,7 +152,7 @@ def test_uk_ahead(host: Host) -> None:
     trace = UKCarbonIntensity(host.service()).ahead(NOW)
     assert host.asked == [("/intensity/2026-11-21T09:40Z/fw48h", None)]
     assert trace.covers(NOW, NOW + timedelta(hours=47))
-    assert trace.estimated_share == 1
+    assert all(step.estimated for step in trace.steps)
 
 
 def test_electricity_maps_sends_zone_and_token(host: Host) -> None:
@@ -165,8 +163,7 @@ def test_electricity_maps_sends_zone_and_token(host: Host) -> None:
     assert trace.end == datetime(2026, 11, 21, 10, tzinfo=UTC)
     assert trace.basis == "location-based, life-cycle"
     assert "secret" not in repr(live)
-    found = reading_or_average(live, AVERAGE, NOW)
-    assert (found.g_per_kwh, found.kind) == (309, "estimated")
+    assert (trace.steps[-1].g_per_kwh, trace.steps[-1].estimated) == (309, True)
 
 
 def test_electricity_maps_ahead(host: Host) -> None:
@@ -174,7 +171,8 @@ def test_electricity_maps_ahead(host: Host) -> None:
     host.answers = [sends(forecast)]
     trace = ElectricityMaps("DE", "secret", host.service()).ahead(NOW)
     assert host.asked[0][0] == "/v3/carbon-intensity/forecast?zone=DE"
-    assert (trace.start, trace.estimated_share) == (NOW.replace(minute=0), 1)
+    assert trace.start == NOW.replace(minute=0)
+    assert all(step.estimated for step in trace.steps)
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -182,7 +180,7 @@ def test_a_refused_token_is_the_users_to_mend(host: Host, status: int) -> None:
     host.answers = [sends({"error": "Invalid auth-token"}, status)]
     live = ElectricityMaps("DE", "secret", host.service())
     with pytest.raises(UsageError, match=rf"token: .* refuses it with {status}; check") as told:
-        reading_or_average(live, AVERAGE, NOW)
+        live.recent(NOW)
     assert len(host.asked) == 1  # asking again would not help
     assert "secret" not in str(told.value)
 
@@ -191,21 +189,19 @@ def test_a_refused_token_is_the_users_to_mend(host: Host, status: int) -> None:
 def test_a_busy_service_is_asked_again(host: Host, status: int) -> None:
     fine = sends(maps_history(NOW.replace(minute=0)))
     host.answers = [sends({}, status), sends({}, status), fine]
-    found = reading_or_average(ElectricityMaps("DE", "x", host.service()), AVERAGE, NOW)
-    assert found.kind == "estimated"
+    trace = ElectricityMaps("DE", "x", host.service()).recent(NOW)
+    assert trace.steps[-1].estimated
     assert len(host.asked) == 3
 
 
-def test_a_service_that_stays_busy_gives_the_average_and_says_why(host: Host) -> None:
+def test_a_service_that_stays_busy_is_given_up(host: Host) -> None:
     host.answers = [sends({}, 500)]
     live = ElectricityMaps("DE", "x", host.service())
-    with pytest.raises(LiveUnavailable, match=r"no answer in 3 attempts \(status 500\)"):
-        live.recent(NOW)
-    found = reading_or_average(live, AVERAGE, NOW)
-    assert (found.g_per_kwh, found.kind, found.age_hours) == (238, "average", None)
-    assert re.match(
-        r"yearly average of GBR \(CodeCarbon.*\), because http.*: no answer in 3", found.source
-    )
+    for ask in (live.recent, live.ahead):
+        host.asked.clear()
+        with pytest.raises(LiveUnavailable, match=r"http.*: no answer in 3 attempts \(status 5"):
+            ask(NOW)
+        assert len(host.asked) == 3
 
 
 def test_a_service_that_asks_for_a_long_wait_is_not_waited_for(host: Host) -> None:
@@ -255,28 +251,26 @@ def test_nobody_there(host: Host) -> None:
 def test_malformed_answers(host: Host, content: bytes, message: str) -> None:
     host.answers = [sends(content)]
     live = UKCarbonIntensity(host.service())
-    with pytest.raises(LiveUnavailable, match=message):
-        live.ahead(NOW)
-    assert reading_or_average(live, AVERAGE, NOW).kind == "average"
+    for ask in (live.ahead, live.recent):
+        with pytest.raises(LiveUnavailable, match=message):
+            ask(NOW)
 
 
-@pytest.mark.parametrize(("hours", "kind"), [(2, "estimated"), (5, "average")])
-def test_stale_values_are_refused(host: Host, hours: int, kind: str) -> None:
+@pytest.mark.parametrize("hours", [0, 2, 5])
+def test_stale_values_do_not_reach_the_present(host: Host, hours: int) -> None:
     newest = NOW.replace(minute=0) - timedelta(hours=hours)
     host.answers = [sends(maps_history(newest))]
     live: LiveIntensity = ElectricityMaps("DE", "x", host.service())
-    found = reading_or_average(live, AVERAGE, NOW, stale_after_hours=3)
-    assert found.kind == kind
-    if kind == "average":
-        assert "its newest value is 4.7 h old, more than the 3 h" in found.source
-    else:
-        assert found.age_hours == pytest.approx(1 + 40 / 60)
+    trace = live.recent(NOW)
+    assert trace.covers(NOW, NOW + timedelta(seconds=1)) == (hours == 0)
+    assert trace.end == newest + timedelta(hours=1)
 
 
-def test_values_of_the_future_alone_are_no_reading(host: Host) -> None:
+def test_values_of_the_future_alone_do_not_reach_the_present(host: Host) -> None:
     host.answers = [sends(maps_history(NOW + timedelta(days=9)))]
-    found = reading_or_average(ElectricityMaps("DE", "x", host.service()), AVERAGE, NOW)
-    assert "has nothing up to 2026-11-21" in found.source
+    trace = ElectricityMaps("DE", "x", host.service()).recent(NOW)
+    assert not trace.covers(NOW, NOW + timedelta(seconds=1))
+    assert trace.start > NOW
 
 
 def test_settings_are_checked() -> None:

@@ -89,7 +89,7 @@ def test_the_end_of_summer_time_repeats_no_instant(tmp_path: Path) -> None:
     )
     trace = read_trace(write(tmp_path, text))
     assert trace.end - trace.start == timedelta(hours=4)
-    assert trace.missing_hours == 0
+    assert trace.filled_share(trace.start, trace.end) == 0
 
 
 def test_the_beginning_of_summer_time_leaves_no_gap(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_the_beginning_of_summer_time_leaves_no_gap(tmp_path: Path) -> None:
     )
     trace = read_trace(write(tmp_path, text))
     assert trace.end - trace.start == timedelta(hours=3)
-    assert trace.missing_hours == 0
+    assert trace.filled_share(trace.start, trace.end) == 0
 
 
 def test_missing_rows_and_empty_cells_are_gaps(tmp_path: Path) -> None:
@@ -107,7 +107,8 @@ def test_missing_rows_and_empty_cells_are_gaps(tmp_path: Path) -> None:
         "timestamp_utc,g_per_kwh\n2019-01-01T00:00Z,100\n2019-01-01T01:00Z,\n"
         "2019-01-01T02:00Z,100\n2019-01-01T03:00Z,100\n\n2019-01-01T05:00Z,100\n"
     )
-    assert read_trace(write(tmp_path, text)).missing_hours == pytest.approx(2)
+    trace = read_trace(write(tmp_path, text))
+    assert trace.filled_share(trace.start, trace.end) == pytest.approx(2 / 6)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,7 @@ def test_uk_takes_the_actual_value_and_else_marks_the_forecast(tmp_path: Path) -
         (0, False),
     ]
     assert trace.region == "GB"
-    assert trace.missing_hours == pytest.approx(0.5)
+    assert trace.filled_share(trace.start, trace.end) == pytest.approx(0.5 / 2)
 
 
 @pytest.mark.parametrize("listed", [True, False])
@@ -190,7 +191,8 @@ def test_uk_of_one_region(tmp_path: Path, listed: bool) -> None:
     rows = uk(("2018-01-20T12:00Z", "2018-01-20T12:30Z", 266, None))["data"]
     region = {"regionid": 13, "shortname": "London", "data": rows}
     trace = read_trace(write(tmp_path, {"data": [region] if listed else region}, "uk.json"))
-    assert (trace.region, trace.estimated_share) == ("GB London", 1)
+    assert trace.region == "GB London"
+    assert all(step.estimated for step in trace.steps)
 
 
 def test_watttime_converts_pounds_and_is_marginal(tmp_path: Path) -> None:
@@ -203,7 +205,8 @@ def test_watttime_converts_pounds_and_is_marginal(tmp_path: Path) -> None:
 def test_watttime_average_signal_and_forecast(tmp_path: Path) -> None:
     answer = watttime(signal_type="co2_aoer", generated_at="2026-11-01T00:00:00+00:00")
     trace = read_trace(write(tmp_path, answer))
-    assert (trace.kind, trace.estimated_share) == ("average", 1)
+    assert trace.kind == "average"
+    assert all(step.estimated for step in trace.steps)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +238,7 @@ def test_a_stored_answer_of_electricity_maps(tmp_path: Path) -> None:
     trace = read_trace(write(tmp_path, answer))
     assert (trace.region, trace.basis) == ("DE", "location-based, direct")
     assert trace.end - trace.start == timedelta(hours=1)
-    assert trace.estimated_share == 1
+    assert all(step.estimated for step in trace.steps)
 
 
 @pytest.mark.parametrize(

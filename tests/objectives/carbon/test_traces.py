@@ -58,7 +58,7 @@ def test_a_short_gap_is_filled_by_the_line_between_its_sides_and_counted() -> No
     assert trace.mean_between(after(3), after(4)) == pytest.approx(300)
     assert trace.filled_share(after(1), after(5)) == pytest.approx(0.5)
     assert trace.filled_share(after(0), after(2)) == 0
-    assert trace.missing_hours == pytest.approx(2)
+    assert trace.filled_share(trace.start, trace.end) == pytest.approx(2 / 6)
     assert trace.mean() == 250  # nothing that is filled counts
 
 
@@ -116,13 +116,10 @@ def test_overlap_disorder_and_nothing_are_refused() -> None:
         Trace((), "HERE", "test")
 
 
-def test_the_share_that_is_estimated() -> None:
-    trace = Trace(
-        (IntensityStep(0, 3600, 1.0), IntensityStep(3600, 14400, 1.0, estimated=True)),
-        "HERE",
-        "test",
-    )
-    assert trace.estimated_share == 0.75
+def test_what_is_estimated_stays_marked() -> None:
+    rows = [(0.0, 1.0, False), (3600.0, None, True), (7200.0, 1.0, True)]
+    trace = Trace.of_rows(rows, region="HERE", source="test")
+    assert [step.estimated for step in trace.steps] == [False, True]
 
 
 def test_one_row_alone_does_not_say_how_long_it_holds() -> None:
