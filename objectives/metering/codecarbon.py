@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from greenfront.errors import MeterError
 from greenfront.objectives.carbon.shipped import codecarbon_version
-from greenfront.objectives.metering.meter import Meter, Snapshot
-from greenfront.objectives.metering.process_tree import machine_cpu_seconds, tree_cpu_seconds
+from greenfront.objectives.metering.counter import CounterMeter
+from greenfront.objectives.metering.meter import Snapshot
+from greenfront.objectives.metering.process_tree import machine_cpu_seconds
 from greenfront.objectives.metering.throttle import CpuThrottle
 from greenfront.objectives.metering.windows import Span, share_of
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading
@@ -21,7 +22,7 @@ from greenfront.objectives.readings import JOULES_PER_KWH, Reading
 if TYPE_CHECKING:
     from codecarbon import OfflineEmissionsTracker
 
-__all__ = ["CodeCarbonMeter", "offline_tracker"]
+__all__ = ["CodeCarbonMeter", "codecarbon_source", "offline_tracker"]
 
 _NEVER_SECONDS = 1e8
 _STALE_SECONDS = 0.05
@@ -93,8 +94,8 @@ def offline_tracker(
     return tracker
 
 
-class _Ear:
-    """Takes what CodeCarbon tells its outputs."""
+class _Output:
+    """An output handler that keeps the CPU's energy."""
 
     def __init__(self) -> None:
         self.cpu_kwh: list[float] = []
@@ -114,9 +115,9 @@ class _Machine:
     """The one tracker of this process, in machine mode: a second one would disturb it."""
 
     def __init__(self) -> None:
-        self._ear = _Ear()
+        self._output = _Output()
         self._lock = threading.Lock()
-        self._tracker = offline_tracker("machine", [self._ear])
+        self._tracker = offline_tracker("machine", [self._output])
         self._tracker.start()
         time.sleep(2 * _STALE_SECONDS)  # its first measurement takes time and tells nothing
         self.joules()
@@ -125,14 +126,19 @@ class _Machine:
         """Energy of the machine's CPU so far."""
         with self._lock:
             self._tracker.flush()
-            if not self._ear.cpu_kwh:
+            if not self._output.cpu_kwh:
                 raise MeterError(
                     "CodeCarbon: told nothing of the CPU; take another source under [metering] cpu"
                 )
-            return self._ear.cpu_kwh.pop() * JOULES_PER_KWH
+            return self._output.cpu_kwh.pop() * JOULES_PER_KWH
 
 
-class CodeCarbonMeter(Meter):
+def codecarbon_source() -> str:
+    """What readings of :class:`CodeCarbonMeter` name as their source."""
+    return f"CodeCarbon {codecarbon_version()}, machine mode, × share of busy CPU time"
+
+
+class CodeCarbonMeter(CounterMeter):
     """``joules = CodeCarbon's CPU energy of the machine × share of the machine's busy CPU time``.
 
     CodeCarbon watches the whole machine, because its process mode loses short-lived children; this
@@ -163,40 +169,28 @@ class CodeCarbonMeter(Meter):
                 "CodeCarbon: needs the machine's busy CPU time to tell this work's share, but "
                 "there is no /proc/stat; run on Linux, or take another source under [metering] cpu"
             )
+        super().__init__(throttle or CpuThrottle())
+        self.source = codecarbon_source()
         self._machine = _Machine()
-        self._throttle = throttle or CpuThrottle()
         self._machine_seconds = machine_seconds
-        self.source = f"CodeCarbon {codecarbon_version()}, machine mode, × share of busy CPU time"
 
-    def snapshot(self, pid: int, *, cpu_seconds: float | None = None) -> Snapshot:
-        """See :meth:`Meter.snapshot`."""
-        if cpu_seconds is None:
-            cpu_seconds = tree_cpu_seconds(pid)
-        counter_joules, trouble = None, ""
-        try:
-            counter_joules = self._machine.joules()
-        except MeterError as error:
-            trouble = str(error)
-        return Snapshot(
-            wall_seconds=time.monotonic(),
-            cpu_seconds=cpu_seconds,
-            machine_cpu_seconds=self._machine_seconds(),
-            counter_joules=counter_joules,
-            slowdown=self._throttle.read(),
-            trouble=trouble,
-        )
+    def _total_joules(self) -> float:
+        return self._machine.joules()
 
-    def reading(self, before: Snapshot, after: Snapshot) -> Reading:
-        """See :meth:`Meter.reading`."""
-        span = Span.between(before, after)
-        if before.counter_joules is None or after.counter_joules is None:
-            return span.unavailable(self, before.trouble or after.trouble)
+    def _machine_cpu_seconds(self) -> float | None:
+        return self._machine_seconds()
+
+    def _difference(
+        self, span: Span, before: Snapshot, after: Snapshot, counted_joules: float
+    ) -> Reading:
         share = share_of(span, before, after)
         if share is None:
             return span.unavailable(self, "busy time unknown")
-        joules = after.counter_joules - before.counter_joules
-        if joules <= 0:
+        if counted_joules <= 0:
             return span.unavailable(self, "counter did not move")
         return span.reading(
-            self, joules * share.best, _LOW * joules * share.low, _HIGH * joules * share.high
+            self,
+            counted_joules * share.best,
+            _LOW * counted_joules * share.low,
+            _HIGH * counted_joules * share.high,
         )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import abc
-import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from greenfront.errors import MeterError
-from greenfront.objectives.metering.meter import IdlePower, Meter, Snapshot
+from greenfront.objectives.metering.counter import CounterMeter
+from greenfront.objectives.metering.meter import IdlePower, Snapshot
 from greenfront.objectives.metering.nvml_cards import (
     Card,
     CardThrottle,
@@ -18,7 +18,6 @@ from greenfront.objectives.metering.nvml_cards import (
     visible_cards,
 )
 from greenfront.objectives.metering.polling import poll, watch_resolution
-from greenfront.objectives.metering.process_tree import tree_cpu_seconds
 from greenfront.objectives.metering.windows import Span, active_joules
 from greenfront.objectives.readings import Reading
 
@@ -26,7 +25,6 @@ __all__ = ["CardMeter", "NvmlMeter", "NvmlPowerMeter"]
 
 WHOLE_CARD = "whole card: whatever else ran on it is in here"
 
-_ACCURACY = 0.05
 _WATCHED_SECONDS = 2.0
 _INSTANT_POWER = 186  # NVML_FI_DEV_POWER_INSTANT
 _INSTANT_SECONDS = 0.1
@@ -34,7 +32,7 @@ _AVERAGED_SECONDS = 1.0
 _BUSY_PERCENT = 10
 
 
-class CardMeter(Meter):
+class CardMeter(CounterMeter):
     """What both ways of metering GPUs share.
 
     The energy is that of the whole card: a lone process on it is assumed and every reading says so,
@@ -67,11 +65,9 @@ class CardMeter(Meter):
         clock_seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._nvml = nvml or load_nvml()
-        self.idle = idle
-        self._clock_seconds = clock_seconds
-        self._lock = threading.Lock()
         self._cards = visible_cards(self._nvml)
-        self._throttle = CardThrottle(self._nvml, self._cards)
+        super().__init__(CardThrottle(self._nvml, self._cards), clock_seconds)
+        self.idle = idle
         self.uuids = tuple(card.uuid for card in self._cards)
 
     @property
@@ -91,62 +87,27 @@ class CardMeter(Meter):
         except self._nvml.NVMLError:
             return False
 
-    @abc.abstractmethod
-    def _total_joules(self) -> float:
-        """Energy so far; the lock is held.
-
-        Raises:
-            MeterError: A card does not answer.
-        """
-
-    def _gaps(self) -> int:
-        return 0
-
-    def snapshot(self, pid: int, *, cpu_seconds: float | None = None) -> Snapshot:
-        """See :meth:`Meter.snapshot`."""
-        if cpu_seconds is None:
-            cpu_seconds = tree_cpu_seconds(pid)
-        counter_joules, trouble = None, ""
-        with self._lock:
-            try:
-                counter_joules = self._total_joules()
-            except MeterError as error:
-                trouble = str(error)
-            return Snapshot(
-                wall_seconds=self._clock_seconds(),
-                cpu_seconds=cpu_seconds,
-                counter_joules=counter_joules,
-                slowdown=self._throttle.read(),
-                gaps=self._gaps(),
-                trouble=trouble,
-            )
-
     def reading(self, before: Snapshot, after: Snapshot) -> Reading:
         """See :meth:`Meter.reading`."""
-        span = Span.between(before, after)
-        if before.counter_joules is None or after.counter_joules is None:
-            return span.unavailable(self, before.trouble or after.trouble, WHOLE_CARD)
+        found = super().reading(before, after)
+        return replace(found, flags=tuple(sorted({*found.flags, WHOLE_CARD})))
+
+    def _difference(
+        self, span: Span, before: Snapshot, after: Snapshot, counted_joules: float
+    ) -> Reading:
         if after.gaps > before.gaps:
-            return span.unavailable(self, "power was not sampled for a while", WHOLE_CARD)
-        joules = after.counter_joules - before.counter_joules
-        if joules < 0:
-            return span.unavailable(self, "counter fell: its driver was loaded again", WHOLE_CARD)
-        if joules == 0 or span.wall_seconds <= 0:
-            return span.unavailable(self, "counter did not move", WHOLE_CARD)
-        active = active_joules(
-            joules,
-            span.wall_seconds,
-            resolution_seconds=self.resolution_seconds,
-            accuracy=_ACCURACY,
-            idle=self.idle,
-        )
+            return span.unavailable(self, "power was not sampled for a while")
+        if counted_joules < 0:
+            return span.unavailable(self, "counter fell: its driver was loaded again")
+        if counted_joules == 0 or span.wall_seconds <= 0:
+            return span.unavailable(self, "counter did not move")
+        active = active_joules(self, span, counted_joules)
         return span.reading(
             self,
             active.joules,
             active.low_joules,
             active.high_joules,
             *active.flags,
-            WHOLE_CARD,
             reserved_joules=active.idle_joules,
         )
 
@@ -241,7 +202,6 @@ class NvmlPowerMeter(CardMeter):
         self._sampled_at = clock_seconds()
         self._watts = self._power_watts()
         self._joules = 0.0
-        self._pauses = 0
         self.resolution_seconds = _INSTANT_SECONDS if self._instant else _AVERAGED_SECONDS
         power = "instant power" if self._instant else "power averaged over up to 1 s"
         self.source = f"NVML {power}, integrated (whole card), of {self._models}"
@@ -268,20 +228,10 @@ class NvmlPowerMeter(CardMeter):
                 ) from None
         return mw / 1e3
 
-    def _look(self) -> None:
-        with self._lock:
-            try:
-                self._total_joules()
-            except MeterError:
-                return  # the next snapshot says so
-
     def _total_joules(self) -> float:
         watts, now = self._power_watts(), self._clock_seconds()
         seconds = now - self._sampled_at
-        self._pauses += seconds > self.max_silence_seconds
+        self._gaps += seconds > self.max_silence_seconds
         self._joules += (self._watts + watts) / 2 * seconds
         self._watts, self._sampled_at = watts, now
         return self._joules
-
-    def _gaps(self) -> int:
-        return self._pauses

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,9 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from greenfront.errors import MeterError
-from greenfront.objectives.metering.meter import IdlePower, Meter, Snapshot
+from greenfront.objectives.metering.counter import CounterMeter
+from greenfront.objectives.metering.meter import IdlePower, Snapshot
 from greenfront.objectives.metering.polling import poll, watch_resolution
-from greenfront.objectives.metering.process_tree import machine_cpu_seconds, tree_cpu_seconds
+from greenfront.objectives.metering.process_tree import machine_cpu_seconds
 from greenfront.objectives.metering.throttle import CpuThrottle
 from greenfront.objectives.metering.windows import (
     BUSY_RESOLUTION_SECONDS,
@@ -24,7 +24,7 @@ from greenfront.objectives.metering.windows import (
 )
 from greenfront.objectives.readings import Reading
 
-__all__ = ["POWERCAP", "RaplMeter"]
+__all__ = ["POWERCAP", "Clocks", "RaplMeter"]
 
 POWERCAP = Path("/sys/class/powercap")
 
@@ -36,7 +36,6 @@ _UNWATCHED_SECONDS = 1.0
 """How much earlier than it is noted a counter may have been read."""
 _LOOK_SECONDS = 5.0
 """Often, for the shorter a silence, the less of a restart can pass for a wrap."""
-_ACCURACY = 0.05
 _WATCHED_SECONDS = 0.5
 _POLLS_A_SILENCE = 4
 _MEMORY_COMPARED_POWER = 4.0
@@ -81,10 +80,24 @@ class _Counter:
 
 
 def _suspended_seconds() -> float:
-    """How long the machine has slept since boot: the monotonic clock of Linux leaves it out."""
     if not hasattr(time, "CLOCK_BOOTTIME"):
         return 0.0
     return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """The clocks that a reading of RAPL needs.
+
+    Attributes:
+        wall_seconds: Monotonic clock.
+        suspended_seconds: How long the machine has slept since boot, which that clock leaves out.
+        busy_seconds: Busy CPU time of the machine since boot; ``None`` where it is unknown.
+    """
+
+    wall_seconds: Callable[[], float] = time.monotonic
+    suspended_seconds: Callable[[], float] = _suspended_seconds
+    busy_seconds: Callable[[], float | None] = machine_cpu_seconds
 
 
 def _read(path: Path) -> int:
@@ -134,7 +147,7 @@ def _found(root: Path, component: Literal["cpu", "dram"]) -> list[_Counter]:
     )
 
 
-class RaplMeter(Meter):
+class RaplMeter(CounterMeter):
     """``joules = (counted energy − idle watts × wall) × share of the machine's busy CPU time``.
 
     The share is the process tree's CPU time over that of the whole machine, at most 1. Windows
@@ -158,9 +171,7 @@ class RaplMeter(Meter):
         idle: What all of them draw together while the machine idles; it is not charged.
         resolution_seconds: How often the counter moves; ``None`` watches it.
         throttle: Tells of heat; ``None`` looks for it.
-        machine_seconds: Busy CPU seconds of the machine since boot.
-        clock_seconds: Monotonic clock.
-        suspended_seconds: How long the machine has slept since boot, which that clock leaves out.
+        clocks: What to read time from.
 
     Raises:
         MeterError: No counter, one that may not be read, or one that stands still; the message has
@@ -178,27 +189,21 @@ class RaplMeter(Meter):
         *,
         resolution_seconds: float | None = None,
         throttle: CpuThrottle | None = None,
-        machine_seconds: Callable[[], float | None] = machine_cpu_seconds,
-        clock_seconds: Callable[[], float] = time.monotonic,
-        suspended_seconds: Callable[[], float] = _suspended_seconds,
+        clocks: Clocks | None = None,
     ) -> None:
+        self._clocks = clocks or Clocks()
+        super().__init__(throttle or CpuThrottle(), self._clocks.wall_seconds)
         self.component = component
         self.idle = idle
         self._counters = _found(root, component)
-        if machine_seconds() is None:
+        if self._clocks.busy_seconds() is None:
             raise MeterError(
                 "RAPL: needs the machine's busy CPU time to tell this work's share, but there is "
                 "no /proc/stat; run on Linux, or go without, and CPU energy is modelled"
             )
         watched = resolution_seconds or _watch(self._counters)
         self.resolution_seconds = max(watched, BUSY_RESOLUTION_SECONDS)
-        self._throttle = throttle or CpuThrottle()
-        self._machine_seconds = machine_seconds
-        self._clock_seconds = clock_seconds
-        self._suspended_seconds = suspended_seconds
-        self._lock = threading.Lock()
-        self._seen_at, self._suspended_at = clock_seconds(), suspended_seconds()
-        self._gaps = 0
+        self._seen_at, self._suspended_at = self._clock_seconds(), self._clocks.suspended_seconds()
         self.max_silence_seconds = (
             min(counter.range_uj for counter in self._counters) / 1e6 / _SAFE_WATTS
         )
@@ -208,46 +213,25 @@ class RaplMeter(Meter):
         self.source = f"RAPL counters of {what}{off} × share of busy CPU time"
         poll(self._look, min(self.max_silence_seconds / _POLLS_A_SILENCE, _LOOK_SECONDS))
 
-    def _look(self) -> None:
-        with self._lock:
-            self._total_joules()
-
-    def _total_joules(self) -> tuple[float | None, str]:
-        """The counters' sum, or why there is none; the lock is held."""
-        now, suspended = self._clock_seconds(), self._suspended_seconds()
+    def _total_joules(self) -> float:
+        now, suspended = self._clock_seconds(), self._clocks.suspended_seconds()
         unseen = now - self._seen_at
-        try:
-            # Asleep it draws next to nothing: only waking seconds make a wrap plausible.
-            total_uj = sum(counter.total_uj(unseen) for counter in self._counters)
-        except MeterError as error:
-            return None, str(error)
+        # Asleep it draws next to nothing: only waking seconds make a wrap plausible.
+        total_uj = sum(counter.total_uj(unseen) for counter in self._counters)
         silence = unseen + suspended - self._suspended_at
         self._gaps += silence > self.max_silence_seconds
         self._seen_at, self._suspended_at = now, suspended
-        return total_uj / 1e6, ""
+        return total_uj / 1e6
 
-    def snapshot(self, pid: int, *, cpu_seconds: float | None = None) -> Snapshot:
-        """See :meth:`Meter.snapshot`."""
-        if cpu_seconds is None:
-            cpu_seconds = tree_cpu_seconds(pid)
-        with self._lock:
-            counter_joules, trouble = self._total_joules()
-            return Snapshot(
-                wall_seconds=self._clock_seconds(),
-                cpu_seconds=cpu_seconds,
-                machine_cpu_seconds=self._machine_seconds(),
-                counter_joules=counter_joules,
-                slowdown=self._throttle.read(),
-                gaps=self._gaps,
-                restarts=sum(counter.restarts for counter in self._counters),
-                trouble=trouble,
-            )
+    def _machine_cpu_seconds(self) -> float | None:
+        return self._clocks.busy_seconds()
 
-    def reading(self, before: Snapshot, after: Snapshot) -> Reading:
-        """See :meth:`Meter.reading`."""
-        span = Span.between(before, after)
-        if before.counter_joules is None or after.counter_joules is None:
-            return span.unavailable(self, before.trouble or after.trouble)
+    def _restarts(self) -> int:
+        return sum(counter.restarts for counter in self._counters)
+
+    def _difference(
+        self, span: Span, before: Snapshot, after: Snapshot, counted_joules: float
+    ) -> Reading:
         if after.gaps > before.gaps:
             return span.unavailable(self, "counter was not read often enough: a wrap may be lost")
         if after.restarts > before.restarts:
@@ -256,16 +240,9 @@ class RaplMeter(Meter):
         share = share_of(span, before, after, compared)
         if share is None:
             return span.unavailable(self, "busy time unknown")
-        counted_joules = after.counter_joules - before.counter_joules
         if counted_joules <= 0 and span.cpu_seconds > 0:
             return span.unavailable(self, "counter did not move")
-        active = active_joules(
-            counted_joules,
-            span.wall_seconds,
-            resolution_seconds=self.resolution_seconds,
-            accuracy=_ACCURACY,
-            idle=self.idle,
-        )
+        active = active_joules(self, span, counted_joules)
         idle_joules = active.idle_joules
         return span.reading(
             self,

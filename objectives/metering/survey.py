@@ -6,6 +6,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+from greenfront.objectives.metering.codecarbon import CodeCarbonMeter, codecarbon_source
 from greenfront.objectives.metering.cpu_model import CpuModelMeter, WattsPerThread
 from greenfront.objectives.metering.dram_model import DramModelMeter
 from greenfront.objectives.metering.idle import measure_idle
@@ -120,14 +121,12 @@ def _foreign_hardware() -> str:
 
 
 def _codecarbon() -> ComponentStatus:
-    from greenfront.objectives.carbon.shipped import codecarbon_version
-
     return ComponentStatus(
         component="cpu",
         name="CodeCarbon",
         kind="modelled",
-        source=f"CodeCarbon {codecarbon_version()}, machine mode, × share of busy CPU time",
-        resolution_seconds=0.05,
+        source=codecarbon_source(),
+        resolution_seconds=CodeCarbonMeter.resolution_seconds,
         chosen=False,
         missing=None,
         remedy=None,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from greenfront.objectives.metering.meter import IdlePower, Meter, Snapshot
+from greenfront.objectives.metering.meter import Meter, Snapshot
 from greenfront.objectives.readings import Reading
 
 __all__ = [
     "BUSY_RESOLUTION_SECONDS",
+    "COUNTER_ACCURACY",
     "HEAT",
     "POWER_LIMIT",
     "RESTARTED",
@@ -31,6 +32,9 @@ RESTARTED = "counter began again: the machine slept, or its driver was loaded ag
 
 BUSY_RESOLUTION_SECONDS = 0.02
 """The machine's busy time is told in ticks of 10 ms, so that both edges together carry two."""
+
+COUNTER_ACCURACY = 0.05
+"""Relative; of RAPL: Khan et al., "RAPL in Action", ACM TOMPECS 3(2), 2018."""
 
 _COMPARED_POWER = 2.0
 
@@ -180,28 +184,20 @@ class Active:
     flags: tuple[str, ...] = ()
 
 
-def active_joules(
-    counted_joules: float,
-    wall_seconds: float,
-    *,
-    resolution_seconds: float,
-    accuracy: float,
-    idle: IdlePower | None,
-) -> Active:
+def active_joules(meter: Meter, span: Span, counted_joules: float) -> Active:
     """Takes the idle energy off a counter's growth and says how far the result can be trusted.
 
     Each edge of the window may be as old as the counter's resolution: that long at the window's
     mean power is missing or too much at either end.
 
     Args:
+        meter: With the counter's resolution, and what the idle machine draws, if known.
+        span: The window.
         counted_joules: The counter's growth.
-        wall_seconds: Length of the window.
-        resolution_seconds: Longest time between two refreshes of the counter.
-        accuracy: The counter's own, relative.
-        idle: What the idle machine draws; ``None`` takes nothing off.
     """
-    edges = min(1.0, resolution_seconds / wall_seconds) if wall_seconds > 0 else 1.0
-    error_joules = counted_joules * (accuracy + edges)
+    wall_seconds, idle = span.wall_seconds, meter.idle
+    edges = min(1.0, meter.resolution_seconds / wall_seconds) if wall_seconds > 0 else 1.0
+    error_joules = counted_joules * (COUNTER_ACCURACY + edges)
     low_joules, high_joules = counted_joules - error_joules, counted_joules + error_joules
     if idle is None:
         return Active(counted_joules, max(0.0, low_joules), high_joules, None)

@@ -14,7 +14,7 @@ from typing import Literal
 
 from greenfront.objectives.metering.meter import IdlePower, Meter, Snapshot
 from greenfront.objectives.metering.nvml import NvmlMeter
-from greenfront.objectives.metering.rapl import RaplMeter
+from greenfront.objectives.metering.rapl import Clocks, RaplMeter
 from greenfront.objectives.metering.throttle import CpuThrottle
 
 RANGE_UJ = 262_143_328_850
@@ -59,6 +59,11 @@ class Machine:
         self.wall_seconds += wall
         self.cpu_seconds += own
 
+    def clocks(self) -> Clocks:
+        return Clocks(
+            wall_seconds=lambda: self.wall_seconds, busy_seconds=lambda: self.busy_seconds
+        )
+
     def meter(
         self,
         idle: float | None = None,
@@ -71,8 +76,7 @@ class Machine:
             None if idle is None else IdlePower(idle, idle, idle),
             resolution_seconds=RESOLUTION_SECONDS,
             throttle=throttle,
-            machine_seconds=lambda: self.busy_seconds,
-            clock_seconds=lambda: self.wall_seconds,
+            clocks=self.clocks(),
         )
 
     def snapshot(self, meter: Meter, cpu_seconds: float | None = None) -> Snapshot:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from greenfront.errors import MeterError
 from greenfront.objectives.metering import rapl
 from greenfront.objectives.metering.meter import IdlePower, Snapshot
 from greenfront.objectives.metering.polling import poll
-from greenfront.objectives.metering.rapl import RaplMeter
+from greenfront.objectives.metering.rapl import Clocks, RaplMeter
 from greenfront.objectives.metering.throttle import CpuThrottle
 from greenfront.objectives.metering.windows import RESTARTED
 
@@ -248,9 +249,7 @@ def test_sleep_is_told_from_work(
     meter = RaplMeter(
         machine.root,
         resolution_seconds=RESOLUTION_SECONDS,
-        machine_seconds=lambda: machine.busy_seconds,
-        clock_seconds=lambda: machine.wall_seconds,
-        suspended_seconds=lambda: suspended[0],
+        clocks=replace(machine.clocks(), suspended_seconds=lambda: suspended[0]),
     )
     before = machine.snapshot(meter)
     suspended[0] += asleep_seconds
@@ -309,8 +308,7 @@ def test_the_band_holds_the_age_of_the_counter_and_the_spread_of_idle(machine: M
         machine.root,
         idle=IdlePower(10, 8, 13),
         resolution_seconds=0.5,
-        machine_seconds=lambda: machine.busy_seconds,
-        clock_seconds=lambda: machine.wall_seconds,
+        clocks=machine.clocks(),
     )
     before = machine.snapshot(meter)
     machine.run(1_000_000_000, busy=1e6, own=1e6, wall=10.0)
@@ -362,4 +360,4 @@ def test_no_counter_is_told_with_the_way_out(tmp_path: Path) -> None:
 
 def test_without_busy_time_there_is_no_share(machine: Machine) -> None:
     with pytest.raises(MeterError, match=r"busy CPU time .* no /proc/stat"):
-        RaplMeter(machine.root, machine_seconds=lambda: None)
+        RaplMeter(machine.root, clocks=Clocks(busy_seconds=lambda: None))
