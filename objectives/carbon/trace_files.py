@@ -11,8 +11,13 @@ from pathlib import Path
 from typing import Literal
 
 from greenfront.errors import DataError, UsageError
-from greenfront.objectives.carbon.trace_json import checked_intensity, read_json, utc_seconds
-from greenfront.objectives.carbon.traces import Trace, as_instant
+from greenfront.objectives.carbon.trace_json import (
+    check_rising,
+    checked_intensity,
+    read_json,
+    utc_seconds,
+)
+from greenfront.objectives.carbon.traces import IntensityRow, Trace
 
 __all__ = ["Factors", "read_trace"]
 
@@ -114,16 +119,14 @@ def _plain(headings: list[str], rows: Iterator[tuple[str, list[str]]], path: Pat
             f"Maps, or the file JSON, got {','.join(headings)[:200]!r}; rename the columns"
         )
     at, value = lowered.index(times[0]), lowered.index(units[0])
-    listed = []
-    before: float | None = None
+    unit, listed = _PLAIN_UNITS[units[0]], dict[str, IntensityRow]()
     for where, row in rows:
         instant = utc_seconds(row[at], where, heading_is_utc=times[0] == "timestamp_utc")
-        before = _after(before, instant, where)
-        unit = _PLAIN_UNITS[units[0]]
         grams = checked_intensity(row[value], where, unit) if row[value] else None
-        listed.append((instant, grams, False))
+        listed[where] = (instant, grams, False)
+    check_rising({where: row[0] for where, row in listed.items()})
     basis = "as the file's giver says"
-    return Trace.of_rows(listed, region=path.stem, source=str(path), basis=basis)
+    return Trace.of_rows(listed.values(), region=path.stem, source=str(path), basis=basis)
 
 
 def _maps(
@@ -138,9 +141,8 @@ def _maps(
     guess = (
         _column(headings, r"data estimated", path, "") if _has(headings, "data estimated") else -1
     )
-    listed = []
+    listed: dict[str, IntensityRow] = {}
     zones = set()
-    before: float | None = None
     for where, row in rows:
         zones.add(row[zone])
         if len(zones) > 1:
@@ -149,12 +151,12 @@ def _maps(
                 "keep the rows of one"
             )
         instant = utc_seconds(row[at], where, heading_is_utc=True)
-        before = _after(before, instant, where)
         grams = checked_intensity(row[value], where) if row[value] else None
         estimated = guess >= 0 and row[guess].lower() in ("true", "1", "yes")
-        listed.append((instant, grams, estimated))
+        listed[where] = (instant, grams, estimated)
+    check_rising({where: row[0] for where, row in listed.items()})
     return Trace.of_rows(
-        listed,
+        listed.values(),
         region=next(iter(zones), path.stem),
         source=f"Electricity Maps, {path}",
         basis=f"location-based, {factors}",
@@ -173,13 +175,3 @@ def _column(headings: list[str], pattern: str, path: Path, name: str) -> int:
         f"{path}, line 1: an export of Electricity Maps must have the column {name}, got "
         f"{', '.join(headings)}; export it again, or choose other factors"
     )
-
-
-def _after(before: float | None, instant: float, where: str) -> float:
-    if before is not None and instant <= before:
-        raise DataError(
-            f"{where}: instants must rise, got {as_instant(instant).isoformat()} after "
-            f"{as_instant(before).isoformat()}; sort the rows and keep one for each instant "
-            "(local times without an offset repeat an hour when summer time ends)"
-        )
-    return instant

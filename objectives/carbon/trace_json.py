@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from greenfront.errors import DataError
-from greenfront.objectives.carbon.traces import IntensityKind, IntensityStep, Trace
-from greenfront.objectives.carbon.units import to_g_per_kwh
+from greenfront.objectives.carbon.traces import IntensityKind, IntensityRow, IntensityStep, Trace
+from greenfront.objectives.carbon.units import SECONDS_PER_HOUR, to_g_per_kwh
 
 __all__ = [
     "HIGHEST_G_PER_KWH",
+    "check_rising",
     "checked_intensity",
     "read_json",
     "read_maps",
@@ -86,14 +88,15 @@ def checked_intensity(value: object, where: str, unit: str = "g/kWh") -> float:
     return grams
 
 
-def _list(answer: Any, key: str, source: str) -> list[Any]:
+def _entries(answer: Any, key: str, source: str) -> list[tuple[str, dict[str, Any]]]:
+    """The objects in a list, each with what messages call it."""
     rows = answer.get(key) if isinstance(answer, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DataError(
             f"{source}: {key!r} must be a list of objects, got {str(rows)[:80]!r}; store the "
             "answer of the API unchanged"
         )
-    return rows
+    return [(f"{source}, entry {number}", row) for number, row in enumerate(rows, start=1)]
 
 
 def _field(row: dict[str, Any], key: str, where: str) -> Any:
@@ -105,13 +108,22 @@ def _field(row: dict[str, Any], key: str, where: str) -> Any:
     return row[key]
 
 
-def _ordered(instants: list[tuple[str, float]]) -> None:
-    for (_, before), (where, after) in itertools.pairwise(instants):
+def check_rising(instants: Mapping[str, float]) -> None:
+    """Refuses instants out of order.
+
+    Args:
+        instants: Seconds since 1970 by what messages call the place, in the order of the source.
+
+    Raises:
+        DataError: One repeats, or lies before the one above.
+    """
+    for (_, before), (where, after) in itertools.pairwise(instants.items()):
         if after <= before:
             raise DataError(
                 f"{where}: instants must rise, but this one "
-                f"{'repeats' if after == before else 'lies before'} the one above; sort the "
-                "entries and keep one for each instant"
+                f"{'repeats' if after == before else 'lies before'} the one above; sort them and "
+                "keep one for each instant (local times without an offset repeat an hour when "
+                "summer time ends)"
             )
 
 
@@ -134,13 +146,11 @@ def read_uk(answer: Any, source: str) -> Trace:
         data = data[0]
     if isinstance(data, dict):
         region = f"GB {data.get('shortname') or data.get('regionid') or 'region'}"
-        rows = _list(data, "data", source)
+        entries = _entries(data, "data", source)
     else:
-        rows = _list(answer, "data", source)
-    steps = []
-    instants = []
-    for number, row in enumerate(rows, start=1):
-        where = f"{source}, entry {number}"
+        entries = _entries(answer, "data", source)
+    steps: dict[str, IntensityStep] = {}
+    for where, row in entries:
         intensity = _field(row, "intensity", where)
         if not isinstance(intensity, dict):
             raise DataError(f"{where}: 'intensity' must be an object, got {intensity!r}")
@@ -150,11 +160,10 @@ def read_uk(answer: Any, source: str) -> Trace:
         grams = checked_intensity(forecast if actual is None else actual, where)
         start = utc_seconds(_field(row, "from", where), where)
         end = utc_seconds(_field(row, "to", where), where)
-        instants.append((where, start))
-        steps.append(IntensityStep(start, end, grams, estimated=actual is None))
-    _ordered(instants)
+        steps[where] = IntensityStep(start, end, grams, estimated=actual is None)
+    check_rising({where: step.start_seconds for where, step in steps.items()})
     basis = "location-based, direct, with imports and grid losses"
-    return Trace(tuple(steps), region, source, "average", basis)
+    return Trace(tuple(steps.values()), region, source, "average", basis)
 
 
 def read_maps(answer: Any, source: str) -> Trace:
@@ -170,28 +179,26 @@ def read_maps(answer: Any, source: str) -> Trace:
     if not isinstance(answer, dict):
         raise DataError(f"{source}: must be a JSON object; store the answer of the API unchanged")
     key = next((key for key in ("history", "forecast", "data") if key in answer), "history")
-    entries = _list(answer, key, source)
+    entries = _entries(answer, key, source)
     factors = answer.get("emissionFactorType") or next(
-        (row["emissionFactorType"] for row in entries if row.get("emissionFactorType")), "lifecycle"
+        (row["emissionFactorType"] for _, row in entries if row.get("emissionFactorType")),
+        "lifecycle",
     )
-    rows = []
-    instants = []
-    for number, row in enumerate(entries, start=1):
-        where = f"{source}, entry {number}"
+    rows: dict[str, IntensityRow] = {}
+    for where, row in entries:
         value = row.get("carbonIntensity", row.get("value"))
         grams = None if value is None else checked_intensity(value, where)
         instant = utc_seconds(_field(row, "datetime", where), where)
         estimated = key == "forecast" or bool(row.get("isEstimated", False))
-        instants.append((where, instant))
-        rows.append((instant, grams, estimated))
-    _ordered(instants)
+        rows[where] = (instant, grams, estimated)
+    check_rising({where: row[0] for where, row in rows.items()})
     hourly = answer.get("temporalGranularity", "hourly") == "hourly"
     return Trace.of_rows(
-        rows,
+        rows.values(),
         region=str(answer.get("zone", "unknown zone")),
         source=source,
         basis=f"location-based, {'direct' if factors == 'direct' else 'life-cycle'}",
-        step_seconds=timedelta(hours=1).total_seconds() if hourly else None,
+        step_seconds=SECONDS_PER_HOUR if hourly else None,
     )
 
 
@@ -219,20 +226,17 @@ def read_watttime(answer: Any, source: str) -> Trace:
             f"{source}: 'meta.signal_type' must be one of {', '.join(_WATTTIME_KINDS)}, got "
             f"{signal!r}; ask for the signal co2_moer"
         )
-    rows = []
-    instants = []
-    for number, row in enumerate(_list(answer, "data", source), start=1):
-        where = f"{source}, entry {number}"
+    rows: dict[str, IntensityRow] = {}
+    for where, row in _entries(answer, "data", source):
         value = _field(row, "value", where)
         grams = None if value is None else checked_intensity(value, where, "lbs/MWh")
         instant = utc_seconds(_field(row, "point_time", where), where)
-        instants.append((where, instant))
-        rows.append((instant, grams, "generated_at" in meta))
-    _ordered(instants)
+        rows[where] = (instant, grams, "generated_at" in meta)
+    check_rising({where: row[0] for where, row in rows.items()})
     kind = _WATTTIME_KINDS[signal]
     period = meta.get("data_point_period_seconds")
     return Trace.of_rows(
-        rows,
+        rows.values(),
         region=str(meta.get("region", "unknown region")),
         source=source,
         kind=kind,

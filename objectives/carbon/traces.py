@@ -16,6 +16,7 @@ from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
 __all__ = [
     "FILLED_GAP_HOURS",
     "IntensityKind",
+    "IntensityRow",
     "IntensityStep",
     "Trace",
     "as_instant",
@@ -23,6 +24,9 @@ __all__ = [
 ]
 
 IntensityKind = Literal["average", "marginal"]
+
+IntensityRow = tuple[float, float | None, bool]
+"""Seconds since 1970, g/kWh (``None``: unknown), and whether it is estimated."""
 
 FILLED_GAP_HOURS = 6.0
 """Longest gap that an integral may cross; a longer one hides too much of a day's shape."""
@@ -241,7 +245,7 @@ class Trace:
     @classmethod
     def of_rows(
         cls,
-        rows: Iterable[tuple[float, float | None, bool]],
+        rows: Iterable[IntensityRow],
         *,
         region: str,
         source: str,
@@ -255,8 +259,7 @@ class Trace:
         there is a gap.
 
         Args:
-            rows: Seconds since 1970, g/kWh (``None``: unknown) and whether it is estimated, in
-                order of time.
+            rows: In order of time.
             region: See :class:`Trace`.
             source: See :class:`Trace`.
             kind: See :class:`Trace`.

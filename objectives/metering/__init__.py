@@ -1,1 +1,1 @@
-"""Where joules come from."""
+"""Meters of energy: hardware counters and models, one for each component."""

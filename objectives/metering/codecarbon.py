@@ -1,4 +1,4 @@
-"""CodeCarbon as a source of CPU energy: to be chosen, or to be compared with."""
+"""CodeCarbon as a meter of CPU energy, and as a second opinion."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ def offline_tracker(
 ) -> OfflineEmissionsTracker:
     """A tracker that connects to nothing and writes nothing.
 
-    Every argument is given: what is left out, CodeCarbon takes from ``~/.codecarbon.config``, from
-    one in the working folder and from the environment. An empty token keeps it from a forgotten one
-    that would send it to the network.
+    Every argument is given: CodeCarbon reads those that are left out from ``~/.codecarbon.config``,
+    from one in the working folder and from the environment. An empty token overrides a forgotten
+    one that would send it to the network.
 
     Args:
-        tracking_mode: ``"machine"``, or ``"process"``, which loses children that live shortly.
-        output_handlers: Hear every measurement.
+        tracking_mode: ``"machine"``, or ``"process"``, which loses short-lived children.
+        output_handlers: Called with every measurement.
 
     Raises:
         MeterError: CodeCarbon did not start.
     """
     from codecarbon import OfflineEmissionsTracker
 
-    # It speaks before it has read how loud it may be.
+    # It logs before it has read its log level.
     logging.getLogger("codecarbon").setLevel(logging.CRITICAL)
     tracker = OfflineEmissionsTracker(
         project_name="greenfront",
-        measure_power_secs=_NEVER_SECONDS,  # it measures when it is asked, and never beside that
+        measure_power_secs=_NEVER_SECONDS,  # it measures on request only
         api_call_interval=-1,
         api_endpoint="",
         api_key="",
@@ -119,7 +119,7 @@ class _Machine:
         self._lock = threading.Lock()
         self._tracker = offline_tracker("machine", [self._output])
         self._tracker.start()
-        time.sleep(2 * _STALE_SECONDS)  # its first measurement takes time and tells nothing
+        time.sleep(2 * _STALE_SECONDS)  # its first measurement is slow and empty
         self.joules()
 
     def joules(self) -> float:
@@ -141,17 +141,16 @@ def codecarbon_source() -> str:
 class CodeCarbonMeter(CounterMeter):
     """``joules = CodeCarbon's CPU energy of the machine × share of the machine's busy CPU time``.
 
-    CodeCarbon watches the whole machine, because its process mode loses short-lived children; this
-    work's share is told by CPU time. How it comes by its numbers (a counter, a listed design power,
-    a constant) is its own affair, so that they are called modelled, between a third and three times
-    as much. What it charges an idle machine is in them.
+    CodeCarbon measures the whole machine, because its process mode loses short-lived children.
+    Its numbers may come from a counter, a listed design power or a constant, so they are called
+    modelled, with a band from a third to three times. Idle power is included.
 
     Args:
-        throttle: Tells of heat; ``None`` looks for it.
+        throttle: Of the CPU; ``None`` detects it.
         machine_seconds: Busy CPU seconds of the machine since boot.
 
     Raises:
-        MeterError: CodeCarbon does not start, or the machine tells no busy time.
+        MeterError: CodeCarbon does not start, or the machine's busy time is unknown.
     """
 
     component = "cpu"

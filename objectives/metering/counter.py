@@ -19,10 +19,10 @@ __all__ = ["CounterMeter", "Throttle"]
 
 
 class Throttle(Protocol):
-    """Tells how long a component has been slowed down."""
+    """Reads how long a component has been throttled."""
 
     def read(self) -> Slowdown | None:
-        """The sum so far; ``None`` where the hardware tells nothing."""
+        """The sum so far; ``None`` where the hardware reports nothing."""
         ...
 
 

@@ -58,14 +58,13 @@ class WattsPerThread:
 
 @dataclass(frozen=True, slots=True)
 class CpuDescription:
-    """What the kernel says of the processor.
+    """The processor as the kernel describes it.
 
     Attributes:
-        name: Model name; empty where the kernel tells none.
+        name: Model name; empty where unknown.
         threads: Hardware threads of one package; 0 where unknown.
         cores: Cores of one package; 0 where unknown.
-        virtual: A hypervisor stands between this system and the processor, so that ``threads``
-            counts what was lent and not what the processor has.
+        virtual: Whether this is a virtual machine, whose ``threads`` are not the processor's.
     """
 
     name: str
@@ -104,12 +103,12 @@ def listed_tdp_watts(name: str) -> float | None:
     """Thermal design power of a processor, from the list that CodeCarbon ships.
 
     Args:
-        name: The model name that the kernel tells.
+        name: Model name, as the kernel has it.
 
     Returns:
-        Watts of the package, or ``None`` where no entry, or entries that disagree, are named
-        within ``name``. The entry that shares most words wins; an entry with a single word, or
-        without a number, names no processor.
+        Watts of the package; ``None`` where no entry matches, or entries that match disagree. An
+        entry matches if all its words are in ``name``; the one with most words wins. Entries with
+        a single word, or without a digit, name no processor.
     """
     words = _words(name)
     best, found = 1, set[float]()
@@ -197,13 +196,13 @@ def best_watts(stated: float | None = None, cpu: CpuDescription | None = None) -
 class CpuModelMeter(Meter):
     """``joules = CPU-seconds × watts per busy thread``.
 
-    Windows may be as short as one likes: the clock of a live process is exact, and only the time
-    of ended children is known in ticks of 10 ms.
+    Windows may be of any length: the clock of a live process is exact, and only the time of ended
+    children is known in ticks of 10 ms.
 
     Args:
         watts_per_thread: The watts and their band; ``None`` takes :func:`best_watts` of this
             machine.
-        throttle: Tells of heat, which lets work take more CPU time; ``None`` looks for it.
+        throttle: Of the CPU; heat makes work take more CPU time. ``None`` detects it.
     """
 
     component = "cpu"

@@ -41,14 +41,13 @@ class _Held:
 class DramModelMeter(Meter):
     """``joules = gigabytes resident × watts per gigabyte × seconds``.
 
-    Resident memory is that of the process tree, looked at with each snapshot; between two looks it
-    is taken to have changed evenly. Pages that processes share count once for each of them. Joules
-    are an order of magnitude; the band spans servers with large modules and small laptops.
+    Resident memory is that of the process tree, read with each snapshot and interpolated linearly
+    in between. Pages that processes share count once for each of them. Joules are an order of
+    magnitude; the band spans servers with large modules and small laptops.
 
     Args:
         watts_per_gb: The user's number, believed to 10 %; ``None`` takes the listed one.
-        alone: Only the process itself counts, without its children: for a supervisor that meters
-            them apart.
+        alone: Leaves out the process's children: for a supervisor that meters them separately.
         clock_seconds: Monotonic clock.
 
     Raises:

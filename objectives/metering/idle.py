@@ -1,4 +1,4 @@
-"""What the machine draws while it idles: measured before a study, or stated by the user."""
+"""Idle power: measured before a study, or stated by the user."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BUSY_SHARE = 0.1
 
 
 def stated_idle(watts: float) -> IdlePower:
-    """The user's own number, or the one that a study began with.
+    """A known number: the user's, or the one that a study began with.
 
     Raises:
         MeterError: Not a finite number of 0 or more.
@@ -43,19 +43,19 @@ def measure_idle(
     machine_seconds: Callable[[], float | None] = machine_cpu_seconds,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[Component, IdlePower]:
-    """Watches counters while nothing happens.
+    """Measures the power of counters while the machine idles.
 
     Args:
         meters: Counters without a baseline of their own.
         seconds: How long.
         machine_seconds: Busy CPU seconds of the machine since boot.
-        sleep: Lets time pass.
+        sleep: Sleeps.
 
     Returns:
-        The mean power of each, with the quietest and the busiest fifth of the time as its ends.
+        The mean power of each; the band is that of the lowest and the highest fifth of the time.
 
     Raises:
-        MeterError: The machine is busy with something else, or a counter told nothing.
+        MeterError: The machine is busy with something else, or a counter did not answer.
     """
     own, pid = tree_cpu_seconds(os.getpid()), os.getpid()
     busy = machine_seconds()

@@ -1,4 +1,4 @@
-"""The best source for each component, chosen once and then pinned."""
+"""The meters of a study: the best available for each component, then pinned."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from greenfront.objectives.metering.meter import IdlePower, Meter, Snapshot
 from greenfront.objectives.metering.nvml import CardMeter, NvmlMeter, NvmlPowerMeter
 from greenfront.objectives.metering.process_tree import tree_cpu_seconds
 from greenfront.objectives.metering.rapl import RaplMeter
-from greenfront.objectives.metering.settings import MeteringSettings
+from greenfront.objectives.metering.settings import IDLE_KEYS, MeteringSettings
 from greenfront.objectives.readings import Component, Reading
 
 __all__ = [
@@ -36,7 +36,7 @@ class Instruments:
 
     Attributes:
         meters: The meters, no two for the same component.
-        missing: Why a component that was looked for has none, in words.
+        missing: Why a component has none, in words.
 
     Raises:
         MeterError: Two meters claim the same component.
@@ -55,7 +55,7 @@ class Instruments:
 
     @property
     def max_silence_seconds(self) -> float:
-        """Longest time between two looks that loses no energy; infinite for models."""
+        """Longest time between two reads that loses no energy; infinite for models."""
         return min((meter.max_silence_seconds for meter in self.meters), default=float("inf"))
 
     @property
@@ -70,7 +70,7 @@ class Instruments:
         )
 
     def of_a_supervisor(self) -> Instruments:
-        """The same for a process that meters its children apart: what they use is not its own."""
+        """The same for a process that meters its children separately."""
         return Instruments(
             tuple(
                 meter.of_the_process_alone() if isinstance(meter, DramModelMeter) else meter
@@ -107,7 +107,7 @@ class Instruments:
         }
 
     def pin(self) -> list[dict[str, str]]:
-        """What a study writes down of its instruments; plain values that ``json.dumps`` takes."""
+        """What a study stores of its instruments; plain values that ``json.dumps`` takes."""
         return [
             {"component": meter.component, "kind": meter.kind, "source": meter.source}
             | ({} if meter.idle is None else {_IDLE: f"{meter.idle.watts:.6g}"})
@@ -119,8 +119,8 @@ def detect(watts_per_thread: float | None = None) -> Instruments:
     """The best source that works here, for each component; no idle baseline is taken off.
 
     Args:
-        watts_per_thread: The user's watts per busy thread. Who states it wants the model, so it
-            goes before RAPL.
+        watts_per_thread: The user's watts per busy thread; selects the model, even where RAPL
+            works.
 
     Raises:
         UsageError: ``watts_per_thread`` is not a finite number above 0.
@@ -137,7 +137,7 @@ def choose(settings: MeteringSettings, idle: IdlePowers | None = None) -> Instru
 
     Args:
         settings: What the user says.
-        idle: What the idle machine draws, for counters.
+        idle: Idle power, for counters.
 
     Raises:
         MeterError: A source that the user names does not work here.
@@ -166,8 +166,8 @@ def open_instruments(
 
     Args:
         settings: What the user says.
-        pinned: What the study wrote down of its instruments, if it has begun.
-        say: Hears what there is to wait for.
+        pinned: What :meth:`Instruments.pin` gave when the study began, if it has.
+        say: Called with what is being waited for.
 
     Raises:
         MeterError: A named source does not work here, or the machine is too busy for an idle
@@ -184,21 +184,13 @@ def open_instruments(
 
 
 def _stated(settings: MeteringSettings) -> dict[Component, IdlePower]:
-    stated: dict[Component, float | None] = {
-        "cpu": settings.idle_watts,
-        "dram": settings.dram_idle_watts,
-        "gpu": settings.gpu_idle_watts,
-    }
+    stated = {component: getattr(settings, key) for component, key in IDLE_KEYS.items()}
     return {c: stated_idle(watts) for c, watts in stated.items() if watts is not None}
 
 
 def _pinned(pinned: Sequence[Mapping[str, str]]) -> dict[Component, IdlePower]:
-    known: dict[str, Component] = {"cpu": "cpu", "dram": "dram", "gpu": "gpu"}
-    return {
-        known[entry["component"]]: stated_idle(float(entry[_IDLE]))
-        for entry in pinned
-        if _IDLE in entry
-    }
+    watts = {entry["component"]: entry[_IDLE] for entry in pinned if _IDLE in entry}
+    return {c: stated_idle(float(watts[c])) for c in IDLE_KEYS if c in watts}
 
 
 def _cpu(settings: MeteringSettings, idle: IdlePowers) -> tuple[Meter, str]:
@@ -263,10 +255,10 @@ def nvml(idle: IdlePower | None = None) -> tuple[CardMeter | None, str]:
 
 
 def require_device(instruments: Instruments, device: str) -> None:
-    """Refuses work on a device whose energy nobody can tell.
+    """Refuses work on a device without a meter.
 
     Args:
-        instruments: What there is.
+        instruments: The meters.
         device: ``"cpu"`` or ``"cuda"``.
 
     Raises:

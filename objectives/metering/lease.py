@@ -1,4 +1,4 @@
-"""One trial at a time on a GPU, also among searches that know nothing of each other."""
+"""One trial at a time on a GPU, across all searches of a machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class GpuLease:
     """The right to use some GPUs, held through files in the system's temporary folder.
 
     The energy counter is that of the whole card: two trials on it at once would each be charged
-    both. A holder that dies loses its lease, whatever killed it.
+    both. The lease ends with its holder's process.
 
     Args:
         uuids: The GPUs.
@@ -42,7 +42,7 @@ class GpuLease:
         """Waits for the GPUs and keeps them.
 
         Args:
-            say: Hears, once, that there is something to wait for.
+            say: Called once, if there is something to wait for.
             check: Called while waiting; may raise to give up.
 
         Raises:

@@ -1,9 +1,9 @@
-"""The one interface that every source of energy readings implements.
+"""The interface of all meters.
 
 Life of a meter:
 
-1. **Construction** looks for the hardware or the files it needs, watches a counter until it knows
-   how often it moves, and raises :class:`~greenfront.errors.MeterError`, with the remedy, where
+1. **Construction** finds the hardware or files, measures how often a counter is refreshed, and
+   raises :class:`~greenfront.errors.MeterError`, with the remedy, where
    something is missing. After that ``component``, ``kind``, ``source`` and ``resolution_seconds``
    never change.
 2. **Snapshots** are taken at any time, by any thread, for any live process. A snapshot holds
@@ -12,7 +12,7 @@ Life of a meter:
    then: the snapshot says so, and the readings that begin or end there are unavailable.
 3. **Readings** are the pure difference of two snapshots of the same meter and process. Windows
    that share their edges add up to the window that spans them. (A counter that is shared out by
-   CPU time adds up as long as the share is steady; the sum of shorter windows then knows better.)
+   CPU time adds up as long as the share is steady; else the sum of shorter windows is better.)
 
 A counter that wraps is followed inside the meter, which reads it often enough by itself.
 """
@@ -30,7 +30,7 @@ __all__ = ["IdlePower", "Meter", "Slowdown", "Snapshot"]
 
 @dataclass(frozen=True, slots=True)
 class IdlePower:
-    """What a component draws while the machine idles.
+    """Power of a component while the machine idles.
 
     Attributes:
         watts: Best estimate in watts.
@@ -45,12 +45,12 @@ class IdlePower:
 
 @dataclass(frozen=True, slots=True)
 class Slowdown:
-    """How long a component has been slowed down, since some moment in the past.
+    """How long a component has been throttled, since some moment in the past.
 
     Attributes:
         heat_seconds: By heat, or by hardware that protects itself.
         cap_seconds: By its power limit.
-        events: How often by either, where only that is told.
+        events: How often by either, where only that is known.
     """
 
     heat_seconds: float = 0.0
@@ -68,8 +68,8 @@ class Snapshot:
         machine_cpu_seconds: Busy CPU time of the whole machine since boot; ``None`` if unknown.
         counter_joules: The hardware counter, wraps undone; ``None`` for models, and where it no
             longer answers.
-        slowdown: Of the component; ``None`` where nobody tells.
-        gaps: How often so far energy may have been lost between two looks at the counter.
+        slowdown: Of the component; ``None`` where unknown.
+        gaps: How often so far energy may have been lost between two reads of the counter.
         restarts: How often so far the counter has begun again out of turn.
         trouble: Why the hardware no longer answers; empty where it does.
     """
@@ -92,10 +92,9 @@ class Meter(abc.ABC):
         kind: ``"measured"`` for a counter, ``"modelled"`` for a formula.
         source: Method and constants in words, pinned in the study.
         resolution_seconds: Windows much shorter than this carry no information; 0 for models.
-        max_silence_seconds: Longest time between two looks at the counter that loses no wrap.
-        counts_idle: Whether the source also counts what the idle machine draws, so that an idle
-            baseline has to be taken off.
-        idle: That baseline; ``None`` where there is none, and idle energy is charged.
+        max_silence_seconds: Longest time between two reads of the counter that loses no wrap.
+        counts_idle: Whether the source includes idle power, which has to be subtracted.
+        idle: The idle power to subtract; ``None`` charges it.
     """
 
     component: Component

@@ -1,4 +1,4 @@
-"""GPU energy from the card itself, by way of NVIDIA's management library."""
+"""GPU energy from NVIDIA's management library, NVML."""
 
 from __future__ import annotations
 
@@ -33,17 +33,16 @@ _BUSY_PERCENT = 10
 
 
 class CardMeter(CounterMeter):
-    """What both ways of metering GPUs share.
+    """Base of both meters of GPUs.
 
-    The energy is that of the whole card: a lone process on it is assumed and every reading says so,
-    and a search that runs trials side by side leases a card to one of them at a time. Whoever
-    measures GPU work must synchronise with the device before each snapshot.
+    The energy is that of the whole card, which every reading says: trials that run side by side
+    lease a card one at a time. Callers must synchronise with the device before each snapshot.
 
     Which GPUs are visible is read from ``CUDA_VISIBLE_DEVICES`` once, at construction.
 
     Args:
         nvml: The module ``pynvml`` or one that behaves like it; ``None`` imports it.
-        idle: What the cards draw together while nothing runs on them; it is not charged.
+        idle: Of all cards together; it is not charged.
         clock_seconds: Monotonic clock.
 
     Attributes:
@@ -115,14 +114,14 @@ class CardMeter(CounterMeter):
 class NvmlMeter(CardMeter):
     """The total-energy counters of the visible GPUs, added up (Volta and newer).
 
-    A card refreshes its counter every 20 to 100 ms; how often is found out by watching. Each edge
-    of a window may be that much old: the band holds it, at the window's mean power, and ±5 % for
-    the sensor. A window in which no card refreshed its counter is unavailable (``None``, never 0).
+    A card refreshes its counter every 20 to 100 ms, as measured at construction. The band holds
+    that age at each edge of a window, at the window's mean power, and ±5 % for the sensor. A window
+    in which no card refreshed its counter is unavailable (``None``, never 0).
 
     Args:
         nvml: See :class:`CardMeter`.
         idle: See :class:`CardMeter`.
-        resolution_seconds: How often the counters move; ``None`` watches them.
+        resolution_seconds: How often the counters are refreshed; ``None`` measures it.
         clock_seconds: Monotonic clock.
 
     Raises:
@@ -174,8 +173,8 @@ class NvmlMeter(CardMeter):
 class NvmlPowerMeter(CardMeter):
     """The power of the visible GPUs, sampled by a thread and integrated: for cards without counter.
 
-    Power is the instant one where the driver tells it, else its average over up to a second, and
-    the source says which. A window in which sampling paused for more than a second is unavailable.
+    Power is instantaneous where the driver reports it, else averaged over up to a second; the
+    source says which. A window in which sampling paused for more than a second is unavailable.
 
     Args:
         nvml: See :class:`CardMeter`.
@@ -184,7 +183,7 @@ class NvmlPowerMeter(CardMeter):
         clock_seconds: Monotonic clock.
 
     Raises:
-        MeterError: No driver, no visible GPU, one that tells no power, or one split by MIG.
+        MeterError: No driver, no visible GPU, one that reports no power, or one split by MIG.
     """
 
     max_silence_seconds = 1.0

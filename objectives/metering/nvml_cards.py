@@ -1,4 +1,4 @@
-"""The NVIDIA GPUs that a CUDA program started now would see."""
+"""The NVIDIA GPUs that are visible to CUDA."""
 
 # ruff: noqa: N802, D102 - the names are those of NVML
 
@@ -56,7 +56,7 @@ class Card:
 
     Attributes:
         handle: NVML's.
-        uuid: Its name for ever, whatever the order.
+        uuid: Permanent, whatever the order of the cards.
         model: Its product name.
     """
 
@@ -168,10 +168,10 @@ def _refuse_mig(nvml: Nvml, card: Card) -> None:
 
 
 class CardThrottle:
-    """How long cards have been slowed down.
+    """Throttling of cards.
 
-    By the driver's counted times where it has them; else by looking, at each snapshot, whether heat
-    slows one down right now, which tells of events and misses what lies between two snapshots.
+    Counted times where the driver has them; else events: whether heat throttles a card at a
+    snapshot, which misses what happens in between.
 
     Args:
         nvml: The library.
@@ -184,7 +184,7 @@ class CardThrottle:
         self._events = 0
 
     def read(self) -> Slowdown | None:
-        """What has come together so far; ``None`` where the driver tells nothing."""
+        """The sum so far; ``None`` where the driver reports nothing."""
         with suppress(self._nvml.NVMLError):
             return Slowdown(
                 heat_seconds=self._counted_seconds(_POLICY_HEAT),

@@ -1,4 +1,4 @@
-"""Looking at a counter now and then, and finding out how often it moves."""
+"""Polling a counter, and measuring how often it is refreshed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOVES = 5
 
 
 def poll(method: Callable[[], None], every_seconds: float) -> None:
-    """Calls a bound method from a thread of its own until its object is gone.
+    """Calls a bound method from a thread until its object is garbage-collected.
 
     Args:
         method: Must not raise.
@@ -45,17 +45,17 @@ def watch_resolution(
     clock_seconds: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> float | None:
-    """Watches a counter until it has moved a few times.
+    """Measures how often a counter is refreshed.
 
     Args:
         read: Reads the counter.
-        limit_seconds: Watches no longer than this.
+        limit_seconds: Polls no longer than this.
         clock_seconds: Monotonic clock.
-        sleep: Lets time pass between two looks.
+        sleep: Sleeps between two reads.
 
     Returns:
-        The longest time between two moves; ``limit_seconds`` where it moved once, so that two moves
-        are further apart than was watched; ``None`` where it stood still.
+        The longest time between two changes; ``limit_seconds`` where it changed once; ``None``
+        where it did not change.
     """
     began = clock_seconds()
     value, moves = read(), list[float]()

@@ -1,4 +1,4 @@
-"""CPU and memory energy from the processor's counters: RAPL, by way of Linux' powercap files."""
+"""CPU and memory energy from RAPL counters, read from Linux' powercap files."""
 
 from __future__ import annotations
 
@@ -64,8 +64,7 @@ class _Counter:
         """Energy so far.
 
         A counter that fell has wrapped, unless that would take more power than a package draws:
-        then the machine has slept, or the driver was loaded again, and what the counter lost
-        nobody knows.
+        then it was reset (the machine slept, or the driver was reloaded) and its loss is unknown.
         """
         now_uj = _read(self.path)
         if now_uj < self.last_uj:
@@ -152,25 +151,24 @@ class RaplMeter(CounterMeter):
 
     The share is the process tree's CPU time over that of the whole machine, at most 1. Windows
     that share their edges add up exactly as long as the share is steady; where it changes, the
-    sum of the shorter windows is the better number. Its share of the idle energy stands beside it
-    in ``reserved_joules``: over all processes both together are what the counter counted.
+    sum of the shorter windows is better. The share of the idle energy is in ``reserved_joules``:
+    over all processes both together are what the counter counted.
 
     The band holds the counter's own accuracy, ±5 % (Khan et al., "RAPL in Action", ACM TOMPECS
     3(2), 2018), the age of the counter at both edges, the spread of the idle power, the share when
     a CPU-second of this work draws half or twice the power of its neighbours' CPU-seconds (for
-    memory a quarter or four times), and the ticks in which the machine's busy time is told.
+    memory a quarter or four times), and the ticks of the machine's busy time.
 
-    A thread reads the counter often enough that no wrap is missed. A window in which that failed,
-    as while the machine slept for long, in which the counter began again before its range was used
-    up, in which it did not move though the process worked, or at whose edges it could not be read,
-    is unavailable: ``None``, never 0.
+    A thread reads the counter often enough that no wrap is missed. A window is unavailable
+    (``None``, never 0) where that failed, as in a long sleep of the machine, where the counter was
+    reset, did not move though the process worked, or could not be read at an edge.
 
     Args:
         root: The powercap folder.
         component: ``"cpu"`` takes the packages, ``"dram"`` the memories.
-        idle: What all of them draw together while the machine idles; it is not charged.
-        resolution_seconds: How often the counter moves; ``None`` watches it.
-        throttle: Tells of heat; ``None`` looks for it.
+        idle: Of all of them together; it is not charged.
+        resolution_seconds: How often the counter is refreshed; ``None`` measures it.
+        throttle: Of the CPU; ``None`` detects it.
         clocks: What to read time from.
 
     Raises:

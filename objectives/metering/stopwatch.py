@@ -1,4 +1,4 @@
-"""Laps: windows that share their edges, so that nothing falls between them."""
+"""Metering a process lap by lap, without gaps."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class Stopwatch:
     """Meters one process lap by lap.
 
     Every moment since construction belongs to exactly one lap, so the laps add up to the total.
-    Where a counter could not tell a short lap (it did not move), that component's reading is
-    unavailable, spans 0 seconds and is flagged :data:`CARRIED`; its window stays open and the
-    next lap that can be told holds both. Where it can tell nothing for long, because it stands
-    still or its device is gone, the reading is unavailable for good and says why: that energy is
-    unknown, and so is every sum that it belongs to. Not for use by several threads at once.
+    Where a counter did not move in a short lap, that component's reading is unavailable, spans 0
+    seconds and is flagged :data:`CARRIED`; its window stays open and the next lap that can be
+    resolved holds both. Where the counter stands still for long or its device is gone, the reading
+    is unavailable for good and says why: that energy is unknown, and so is every sum that it
+    belongs to. Not thread-safe.
 
     Args:
         instruments: The meters.
         pid: The root of the process tree.
-        clock: Gives the CPU seconds to meter where they are not those of the whole tree: a
-            supervisor that meters its children apart gives its own, or they would count twice.
+        clock: CPU seconds to meter instead of those of the whole tree: a supervisor that meters
+            its children separately gives its own, or they would count twice.
 
     Raises:
         MeterError: There is no such process.
@@ -53,7 +53,7 @@ class Stopwatch:
 
     @property
     def pause_seconds(self) -> float | None:
-        """How long to wait before another lap, so that fine counters tell what is open still.
+        """How long to wait before another lap, so that fine counters resolve what is still open.
 
         A window of a millisecond would have no reading otherwise. ``None`` where nothing is open,
         or only by a counter that moves too seldom to be waited for.

@@ -1,4 +1,4 @@
-"""Every instrument that greenfront knows, and whether it works here."""
+"""All meters, and whether each works here."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from greenfront.objectives.metering.dram_model import DramModelMeter
 from greenfront.objectives.metering.idle import measure_idle
 from greenfront.objectives.metering.instruments import nvml, rapl
 from greenfront.objectives.metering.meter import IdlePower, Meter
+from greenfront.objectives.metering.settings import IDLE_KEYS
 from greenfront.objectives.readings import Component, ReadingKind
 
 __all__ = ["ComponentStatus", "survey"]
@@ -22,11 +23,6 @@ _IDLE_UNKNOWN = (
     "idle power: measured for 10 s before a study; 'greenfront doctor --idle' measures it now, and "
     "[metering] {key} states it"
 )
-_IDLE_KEYS: dict[Component, str] = {
-    "cpu": "idle_watts",
-    "dram": "dram_idle_watts",
-    "gpu": "gpu_idle_watts",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +31,16 @@ class ComponentStatus:
 
     Attributes:
         component: What is metered.
-        name: The instrument, for people.
-        kind: How the joules would be come by; ``"unavailable"`` where the instrument is missing.
-        source: Method and constants; ``None`` where the instrument is missing.
-        resolution_seconds: Windows much shorter carry no information, as it was watched just now; 0
-            for models; ``None`` where missing.
+        name: The meter, for people.
+        kind: Of its readings; ``"unavailable"`` where the meter is missing.
+        source: Method and constants; ``None`` where the meter is missing.
+        resolution_seconds: Windows much shorter carry no information, as measured just now; 0 for
+            models; ``None`` where missing.
         chosen: Whether a new study would use it.
         missing: What is missing; ``None`` where nothing is.
         remedy: What to do about it; ``None`` where nothing is missing.
-        idle_watts: What the component draws while the machine idles; ``None`` where nobody looked.
-        remark: What else one should know; empty where nothing.
+        idle_watts: Idle power of the component; ``None`` where it was not measured.
+        remark: Further advice; may be empty.
     """
 
     component: Component
@@ -60,10 +56,10 @@ class ComponentStatus:
 
 
 def survey(*, idle: bool = False) -> list[ComponentStatus]:
-    """Looks at every instrument.
+    """Tries every meter.
 
     Args:
-        idle: Watch the idle machine for ten seconds as well.
+        idle: Measure idle power as well, which takes ten seconds.
 
     Returns:
         CPU counter, CPU model, CodeCarbon, GPU, memory counter and memory model, in this order.
@@ -150,7 +146,7 @@ def _status(
     missing, _, remedy = why.rpartition("; ")
     power = idle.get(component)
     if meter is not None and meter.counts_idle and power is None:
-        remark = _IDLE_UNKNOWN.format(key=_IDLE_KEYS[component])
+        remark = _IDLE_UNKNOWN.format(key=IDLE_KEYS[component])
     return ComponentStatus(
         component=component,
         name=name,

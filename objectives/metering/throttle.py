@@ -1,7 +1,7 @@
-"""Whether heat slowed the hardware down, and what to do about it.
+"""Thermal throttling of the CPU: detecting it, and when to measure again.
 
-A processor that has become too hot takes longer for the same work: its seconds and its joules are
-then those of the weather and not of the model.
+A throttled processor takes longer for the same work: its seconds and joules do not describe the
+model.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def cooldown_seconds(readings: Iterable[Reading], repeats: int) -> float | None:
 
     Returns:
         How long to let the machine cool down before the repeat; ``None`` where the window is good,
-        or where patience is at its end and its flag has to do.
+        or has been repeated often enough.
     """
     hot = any(_hot(reading) for reading in readings)
     return COOL_DOWNS_SECONDS[repeats] if hot and repeats < len(COOL_DOWNS_SECONDS) else None
@@ -47,23 +47,22 @@ def cooldown_seconds(readings: Iterable[Reading], repeats: int) -> float | None:
 def _hot(reading: Reading) -> bool:
     if HEAT not in reading.flags:
         return False
-    # Where only the fact is told, and not for how long, the fact decides.
+    # Where the duration is unknown, the fact decides.
     share = reading.throttled_seconds / reading.wall_seconds if reading.wall_seconds > 0 else 0.0
     return share == 0 or share > TOLERATED_SHARE
 
 
 class CpuThrottle:
-    """What the kernel tells of processors that were slowed down.
+    """Throttling of processors, as the kernel reports it.
 
     Counted times of each package where the kernel has them (Linux 5.7 and newer on Intel), counted
-    events in older ones; else a clock limit that sank below what it was at the start. In a virtual
-    machine there is none of it.
+    events in older ones; else a clock limit below that at the start. A virtual machine has none.
 
     Args:
         root: The kernel's folder of processors.
 
     Attributes:
-        source: What is looked at, in words; empty where there is nothing.
+        source: What is read, in words; empty where there is nothing.
     """
 
     def __init__(self, root: Path = CPUS) -> None:
@@ -90,7 +89,7 @@ class CpuThrottle:
         )
 
     def read(self) -> Slowdown | None:
-        """What has come together so far; ``None`` where nobody tells."""
+        """The sum so far; ``None`` where the kernel reports nothing."""
         if not self.source:
             return None
         heat_seconds = sum(_number(path) for path in self._times) / 1e3

@@ -1,4 +1,4 @@
-"""Arithmetic that every meter shares."""
+"""Arithmetic of metered windows."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ HEAT = "slowed down by heat"
 """Flag of a reading; ``cooldown_seconds`` of the module ``throttle`` acts on it."""
 
 POWER_LIMIT = "slowed down by its power limit"
-"""Flag of a reading: the work took longer than it could, as it always will on this hardware."""
+"""Flag of a reading: the power limit slowed the work down, as it always will on this hardware."""
 
 RESTARTED = "counter began again: the machine slept, or its driver was loaded again"
 """Flag of a reading that is unavailable for that."""
 
 BUSY_RESOLUTION_SECONDS = 0.02
-"""The machine's busy time is told in ticks of 10 ms, so that both edges together carry two."""
+"""Two ticks of the machine's busy time, one at each edge."""
 
 COUNTER_ACCURACY = 0.05
 """Relative; of RAPL: Khan et al., "RAPL in Action", ACM TOMPECS 3(2), 2018."""
@@ -58,7 +58,7 @@ def grown(before: float, after: float, counter: str) -> tuple[float, tuple[str, 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What lies between two snapshots, whatever the source of energy.
+    """The difference of two snapshots, without the energy.
 
     Attributes:
         wall_seconds: Length.
@@ -111,7 +111,7 @@ class Span:
         )
 
     def unavailable(self, meter: Meter, *why: str) -> Reading:
-        """A reading that knows no energy and says why."""
+        """A reading without energy, flagged with the reason."""
         return Reading(
             joules=None,
             low_joules=None,
@@ -133,7 +133,7 @@ class Share:
         best: Its CPU time over the machine's busy CPU time, at most 1.
         low: The same when a CPU-second of this work draws half the power of the others'.
         high: The same when it draws twice their power.
-        edge: Relative error by the ticks in which the machine's busy time is told.
+        edge: Relative error by the ticks of the machine's busy time.
     """
 
     best: float
@@ -167,13 +167,13 @@ def _weighted(share: float, power_ratio: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """A counter's energy with what the idle machine draws taken off.
+    """A counter's energy above idle.
 
     Attributes:
         joules: What is above idle, at least 0.
-        low_joules: The same with all errors against it.
-        high_joules: The same with all errors for it.
-        idle_joules: What was taken off; ``None`` without a baseline.
+        low_joules: Lower end of the band.
+        high_joules: Upper end of the band.
+        idle_joules: What was subtracted; ``None`` where idle power is unknown.
         flags: What the reading must carry.
     """
 
@@ -185,13 +185,13 @@ class Active:
 
 
 def active_joules(meter: Meter, span: Span, counted_joules: float) -> Active:
-    """Takes the idle energy off a counter's growth and says how far the result can be trusted.
+    """Subtracts idle energy from a counter's growth, and gives the error band.
 
-    Each edge of the window may be as old as the counter's resolution: that long at the window's
-    mean power is missing or too much at either end.
+    Each edge of the window may be as old as the counter's resolution: the energy of that time, at
+    the window's mean power, is missing or too much at either end.
 
     Args:
-        meter: With the counter's resolution, and what the idle machine draws, if known.
+        meter: With the counter's resolution, and the idle power, if known.
         span: The window.
         counted_joules: The counter's growth.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import tempfile
 import zlib
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 
 from greenfront.errors import DataError
 
-__all__ = ["MAPPED_BYTES", "Arrays", "cached_arrays", "file_stamps"]
+__all__ = ["MAPPED_BYTES", "Arrays", "cache_key", "cached_arrays", "file_stamps"]
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -64,6 +66,15 @@ def cached_arrays(
             # Not kept beside the next one where the file can stand in for it.
             made[name] = _read(files[name]) if array.nbytes >= MAPPED_BYTES else array
     return made
+
+
+def cache_key(told: Sequence[Any]) -> str:
+    """A name for what is made from ``told``, which are plain values.
+
+    Whoever makes it must tell all that it follows from: the files' stamps, the settings, and what
+    changes when the code makes other arrays of the same files.
+    """
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
 
 
 def file_stamps(folder: Path, files: Iterable[Path]) -> list[tuple[str, int, int]]:

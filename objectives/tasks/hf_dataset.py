@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -14,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.errors import DataError
-from greenfront.objectives.tasks.cache import cached_arrays, file_stamps
+from greenfront.objectives.tasks.cache import cache_key, cached_arrays, file_stamps
 from greenfront.objectives.tasks.hf_labels import has_labels, read_labels
 from greenfront.objectives.tasks.hf_source import HubSplits, find_splits
 from greenfront.objectives.tasks.pictures import DECODING, decode_all, opened_image
@@ -192,4 +190,4 @@ def _key(splits: Sequence[Dataset], column: str, settings: TaskSettings) -> str:
         [(len(split), split.num_columns) for split in splits],
         [file_stamps(Path("/"), held) for held in files],
     ]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
+    return cache_key(told)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.paths import existing_folder
 from greenfront.objectives.tasks.settings import TaskSettings
-from greenfront.spaces.architectures.hub import hub_obstacle
+from greenfront.spaces.architectures.hub import hub_faults, hub_obstacle
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -201,19 +201,15 @@ def _first_line(error: BaseException) -> str:
 def _faults() -> tuple[type[Exception], ...]:
     import pyarrow as pa
     from datasets.exceptions import DatasetsError
-    from huggingface_hub.errors import HfHubHTTPError
 
-    # Below the hub's own error stands that of its HTTP client, which has changed with versions.
     # What a damaged description of a saved data set raises is not documented.
     return (
-        *HfHubHTTPError.__bases__,
+        *hub_faults(),
         AttributeError,
         DatasetsError,
         LookupError,
-        OSError,
         RuntimeError,
         TypeError,
-        ValueError,
         pa.ArrowException,
     )
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from greenfront.errors import DataError
-from greenfront.objectives.tasks.cache import cached_arrays, file_stamps
+from greenfront.objectives.tasks.cache import cache_key, cached_arrays, file_stamps
 from greenfront.objectives.tasks.paths import existing_folder
 from greenfront.objectives.tasks.pictures import DECODING, decode_all, opened_image
 from greenfront.objectives.tasks.raw import Raw, array_inputs
@@ -47,8 +44,12 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
     def image(index: int) -> AbstractContextManager[Image.Image]:
         return opened_image(files[index], str(files[index]), settings)
 
+    told = [
+        *(DECODING, str(folder.resolve()), settings.image_size, settings.channels),
+        file_stamps(folder, files),
+    ]
     arrays = cached_arrays(
-        cache / f"images-{_key(folder, files, settings)}",
+        cache / f"images-{cache_key(told)}",
         ("pixels",),
         lambda: [("pixels", decode_all(len(files), image, settings))],
     )
@@ -85,14 +86,3 @@ def _list(folder: Path) -> list[Path]:
             )
         files += found
     return files
-
-
-def _key(folder: Path, files: Sequence[Path], settings: TaskSettings) -> str:
-    told = [
-        DECODING,
-        str(folder.resolve()),
-        settings.image_size,
-        settings.channels,
-        file_stamps(folder, files),
-    ]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]

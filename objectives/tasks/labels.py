@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.standardise import in_words
 
-__all__ = ["encode_labels"]
+__all__ = ["encode_labels", "small_classes"]
 
 _SMALLEST_CLASS = 3
 _MANY_CLASSES = 100
@@ -59,18 +60,20 @@ def encode_labels(values: NDArray[Any], source: str) -> tuple[NDArray[np.int64],
             "classification: choose another target, or sort the values into a few named ranges"
         )
     names = tuple(str(value) for value in found.tolist())
-    small = {
-        f"class {name!r}": int(count)
-        for name, count in zip(names, counts, strict=True)
-        if count < _SMALLEST_CLASS
-    }
+    small = small_classes(names, counts, _SMALLEST_CLASS)
     if small:
         raise DataError(
             f"{source}: a class needs at least {_SMALLEST_CLASS} examples, one each to train, "
-            f"validate and test, but there are only {in_words(small)}: add examples, merge the "
+            f"validate and test, but there are only {small}: add examples, merge the "
             "class with another, or remove it"
         )
     return indices.astype(np.int64), names
+
+
+def small_classes(names: Sequence[str], counts: NDArray[np.int64], least: int) -> str:
+    """Names the classes with fewer than ``least`` examples; empty where there are none."""
+    named = zip(names, counts.tolist(), strict=True)
+    return in_words({f"class {name!r}": count for name, count in named if count < least})
 
 
 def _checked_numbers(values: NDArray[Any], source: str) -> NDArray[Any]:

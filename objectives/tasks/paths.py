@@ -16,9 +16,7 @@ def existing_file(settings: TaskSettings) -> Path:
     Raises:
         DataError: If it does not exist, or is not a file.
     """
-    path = Path(settings.path or "")
-    if not path.exists():
-        raise DataError(f"{path}: this file must exist, but does not: correct the task's path")
+    path = _existing(settings, "file")
     if not path.is_file():
         raise DataError(
             f"{path}: task kind {settings.kind!r} needs a file, but this is a folder: "
@@ -37,12 +35,17 @@ def existing_folder(settings: TaskSettings, holding: str = "one sub-folder a cla
     Raises:
         DataError: If it does not exist, or is not a folder.
     """
-    path = Path(settings.path or "")
-    if not path.exists():
-        raise DataError(f"{path}: this folder must exist, but does not: correct the task's path")
+    path = _existing(settings, "folder")
     if not path.is_dir():
         raise DataError(
             f"{path}: task kind {settings.kind!r} needs a folder, but this is a file: "
             f"name the folder that holds {holding}"
         )
+    return path
+
+
+def _existing(settings: TaskSettings, what: str) -> Path:
+    path = Path(settings.path or "")
+    if not path.exists():
+        raise DataError(f"{path}: this {what} must exist, but does not: correct the task's path")
     return path

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.cache import MAPPED_BYTES, cached_arrays
-from greenfront.objectives.tasks.labels import encode_labels
+from greenfront.objectives.tasks.labels import encode_labels, small_classes
 from greenfront.objectives.tasks.raw import Inputs, Raw, buffer
 from greenfront.objectives.tasks.settings import TaskSettings
-from greenfront.objectives.tasks.standardise import in_words
 from greenfront.objectives.tasks.task import Labelled, Split, Task, TaskFacts
 
 __all__ = ["assemble", "evaluation_rows", "split_indices"]
@@ -149,15 +148,11 @@ def _check_trainable(
     source: str,
 ) -> None:
     others = np.bincount(labels[~is_test], minlength=len(class_names))
-    small = {
-        f"class {name!r}": int(count)
-        for name, count in zip(class_names, others, strict=True)
-        if count < _SMALLEST_REST
-    }
+    small = small_classes(class_names, others, _SMALLEST_REST)
     if small:
         raise DataError(
             f"{source}: a class needs at least {_SMALLEST_REST} examples besides those of the "
-            f"test split, one each to train and validate, but there are only {in_words(small)}: "
+            f"test split, one each to train and validate, but there are only {small}: "
             "add examples, or remove the class from the test split"
         )
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import pickle
 import socket
 from collections.abc import Iterator, Sequence
@@ -16,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.errors import DataError
-from greenfront.objectives.tasks.cache import cached_arrays, file_stamps
+from greenfront.objectives.tasks.cache import cache_key, cached_arrays, file_stamps
 from greenfront.objectives.tasks.paths import existing_folder
 from greenfront.objectives.tasks.pictures import decode_all
 from greenfront.objectives.tasks.raw import Raw, array_inputs
@@ -76,13 +74,14 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
         root = existing_folder(settings, f"what torchvision keeps as root of {name}")
         source = f"{root} ({name})"
         told += [str(root.resolve()), file_stamps(root, _files(root, name))]
-    key = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
 
     def build() -> Iterator[tuple[str, NDArray[Any]]]:
         parts = _parts(settings, root, source)
         yield from _arrays(settings, parts, has_test=DATASETS[name].test is not None, source=source)
 
-    kept = cached_arrays(cache / f"torchvision-{key}", ("pixels", "labels", "is_test"), build)
+    kept = cached_arrays(
+        cache / f"torchvision-{cache_key(told)}", ("pixels", "labels", "is_test"), build
+    )
     is_test = kept["is_test"]
     return Raw(
         source,

@@ -86,9 +86,9 @@ class Architecture(abc.ABC):
             A module from what :meth:`encode` gives, ``[n, …]``, to logits ``[n, classes]``.
         """
 
-    @abc.abstractmethod
     def head(self, module: nn.Module) -> nn.Module:
-        """The layer that gives the logits: its outputs are never pruned."""
+        """The layer that gives the logits, by default the last: its outputs are never pruned."""
+        return list(module.children())[-1]
 
     def blocks(self, module: nn.Module) -> Sequence[nn.Module]:
         """The body in parts from the input to the output, embeddings or stem first.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from greenfront.errors import UsageError
-from greenfront.spaces.architectures.hub import HUB_SECONDS, hub_obstacle
+from greenfront.spaces.architectures.hub import HUB_SECONDS, hub_faults, hub_obstacle
 
 __all__ = ["Checkpoint", "find_checkpoint"]
 
@@ -109,14 +109,12 @@ def _packaged(module: str, wanted: str) -> Path:
 def _from_hub(wanted: str) -> Path:
     try:
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError
     except ImportError as error:
         raise UsageError(
             f"architecture 'hf:{wanted}' is no folder here, and to look for it on huggingface.co "
             'needs the package transformers: pip install "greenfront[text]"'
         ) from error
-    # Below the hub's own error stands that of its HTTP client, which has changed with versions.
-    faults: tuple[type[Exception], ...] = (*HfHubHTTPError.__bases__, OSError, ValueError)
+    faults = hub_faults()
     cached = None
     with contextlib.suppress(*faults):
         cached = Path(snapshot_download(wanted, local_files_only=True))

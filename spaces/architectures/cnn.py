@@ -11,11 +11,20 @@ from greenfront.spaces.knobs import Categorical, Integer, Knob, Value, When
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["CNN"]
+__all__ = ["CNN", "SMALLEST_MAP", "image_objection"]
 
 BASE_CHANNELS = 32
 SMALLEST_MAP = 4
 """Every block halves the maps until an edge would fall below this: few blocks must see far."""
+
+
+def image_objection(input_shape: tuple[int, ...]) -> str | None:
+    """Why a convolutional network cannot take such inputs; ``None`` if it can."""
+    if len(input_shape) != 3:
+        return "it needs images [channels, height, width]"
+    if min(input_shape[1:]) < SMALLEST_MAP:
+        return f"it needs images of at least {SMALLEST_MAP} pixels an edge"
+    return None
 
 
 class CNN(Architecture):
@@ -30,11 +39,7 @@ class CNN(Architecture):
 
     def objection(self, input_shape: tuple[int, ...]) -> str | None:
         """Takes images of at least 4 pixels an edge."""
-        if len(input_shape) != 3:
-            return "it needs images [channels, height, width]"
-        if min(input_shape[1:]) < SMALLEST_MAP:
-            return f"it needs images of at least {SMALLEST_MAP} pixels an edge"
-        return None
+        return image_objection(input_shape)
 
     def knobs(self) -> tuple[Knob, ...]:
         """Block, depth, width multiplier, kernel, and the expansion of inverted blocks."""
@@ -77,7 +82,3 @@ class CNN(Architecture):
         return nn.Sequential(
             *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes)
         )
-
-    def head(self, module: nn.Module) -> nn.Module:
-        """The classifier."""
-        return list(module.children())[-1]

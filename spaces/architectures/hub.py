@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["HUB_SECONDS", "hub_obstacle"]
+__all__ = ["HUB_SECONDS", "hub_faults", "hub_obstacle"]
 
 HUB_SECONDS = 5.0
 """A reachable hub answers in a tenth of that. Its own client tries for minutes."""
+
+
+def hub_faults() -> tuple[type[Exception], ...]:
+    """What the hub's client raises where something cannot be had."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    # Below the hub's own error stands that of its HTTP client, which has changed with versions.
+    return (*HfHubHTTPError.__bases__, OSError, ValueError)
 
 
 def hub_obstacle() -> str | None:

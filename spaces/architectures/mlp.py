@@ -63,7 +63,3 @@ class MLP(Architecture):
         for inputs, outputs in zip(sizes, widths, strict=False):
             layers += [nn.Linear(inputs, outputs), nn.ReLU()]
         return nn.Sequential(*layers, nn.Linear(sizes[-1], classes))
-
-    def head(self, module: nn.Module) -> nn.Module:
-        """The last linear layer."""
-        return list(module.children())[-1]

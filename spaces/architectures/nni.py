@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenfront.errors import UsageError
 from greenfront.spaces.architectures.architecture import Architecture
-from greenfront.spaces.architectures.cnn import SMALLEST_MAP
+from greenfront.spaces.architectures.cnn import image_objection
 from greenfront.spaces.architectures.nni_import import INSTALL, importing_nni
 from greenfront.spaces.architectures.nni_spaces import SPACES
 from greenfront.spaces.knobs import Knob, Value
@@ -58,13 +58,10 @@ class NNI(Architecture):
                     f"architecture {self.name!r} needs the package {package!r}, which is not "
                     f"installed: {INSTALL}"
                 )
-        if len(input_shape) != 3:
-            return "it needs images [channels, height, width]"
-        if min(input_shape[1:]) < SMALLEST_MAP:
-            return f"it needs images of at least {SMALLEST_MAP} pixels an edge"
-        if self._space.square and input_shape[1] != input_shape[2]:
+        objection = image_objection(input_shape)
+        if objection is None and self._space.square and input_shape[1] != input_shape[2]:
             return "it needs images as high as wide"
-        return None
+        return objection
 
     def knobs(self) -> tuple[Knob, ...]:
         """NNI's choices, under its labels."""
@@ -93,10 +90,6 @@ class NNI(Architecture):
         with model_context(self._space.sample(dict(shape))):
             member = getattr(hub, self._space.class_name)(num_labels=classes, **sizes)
         return PLAIN[self._short](member, input_shape)
-
-    def head(self, module: nn.Module) -> nn.Module:
-        """The classifier."""
-        return list(module.children())[-1]
 
 
 def _imported(name: str) -> tuple[Any, Any]:

@@ -38,7 +38,6 @@ DROP_PATH = (0.0, 0.1, 0.2)
 FROZEN = (0.0, 0.5)
 FRACTIONS = (0.25, 0.5, 0.75, 1.0)
 
-HUB, PACKAGE = "hub", "package"
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
 # Arguments that scale a family: blocks of each stage, and channels of each stage.
@@ -258,7 +257,7 @@ class Timm(Architecture):
             names = (about.hf_hub_filename,) if about.hf_hub_filename else HUB_FILES
             file = hub_file(about.hf_hub_id, names, self.name)
         tensors = read_tensors(file, self.name)
-        if self._source != PACKAGE:
+        if self._source != "package":
             return tensors
         wanted = self._create().state_dict()
         renamed = in_order(tensors, wanted)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from tokenizers import Tokenizer
     from torch import nn
 
 __all__ = ["Bert", "DistilBert", "Transformer"]
@@ -39,6 +40,12 @@ PRETRAINED_RATE = 0.02
 
 class _TextFamily(Architecture):
     """What pretrained and fresh transformers have in common."""
+
+    padding: int = PADDING
+
+    @abc.abstractmethod
+    def _tokenizer(self, corpus: NDArray[Any]) -> Tokenizer:
+        """The tokenizer of the model, or one learnt from the training texts."""
 
     def objection(self, input_shape: tuple[int, ...]) -> str | None:
         """Takes texts."""
@@ -56,6 +63,18 @@ class _TextFamily(Architecture):
         from torch import nn
 
         return [layer for layer in module.modules() if isinstance(layer, nn.Linear)][-1]
+
+    def encode(
+        self, shape: Mapping[str, Value], inputs: NDArray[Any], corpus: NDArray[Any]
+    ) -> NDArray[Any]:
+        """Numbers tokens; see :meth:`Architecture.encode`."""
+        tokenizer, length = self._tokenizer(corpus), int(shape["length"])
+        return numbered(tokenizer, inputs.tolist(), length=length, padding=self.padding)
+
+    def save_encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any], folder: Path) -> None:
+        """Writes ``tokenizer.json``; see :meth:`Architecture.save_encoder`."""
+        length = int(shape["length"])
+        save(self._tokenizer(corpus), folder, length=length, padding=self.padding)
 
 
 class Transformer(_TextFamily):
@@ -91,7 +110,7 @@ class Transformer(_TextFamily):
         return find_checkpoint(self._wanted)
 
     @property
-    def padding(self) -> int | None:  # type: ignore[override] # nobody sets it
+    def padding(self) -> int:  # type: ignore[override] # nobody sets it
         """Number of the padding token."""
         return self.checkpoint.padding
 
@@ -149,29 +168,8 @@ class Transformer(_TextFamily):
         freeze(model, float(shape["frozen"]))
         return model
 
-    def encode(
-        self,
-        shape: Mapping[str, Value],
-        inputs: NDArray[Any],
-        corpus: NDArray[Any],  # noqa: ARG002
-    ) -> NDArray[Any]:
-        """Numbers tokens with the model's own tokenizer; see :meth:`Architecture.encode`."""
-        return numbered(
-            stored_tokenizer(self.checkpoint.tokenizer),
-            inputs.tolist(),
-            length=int(shape["length"]),
-            padding=self.checkpoint.padding,
-        )
-
-    def save_encoder(
-        self,
-        shape: Mapping[str, Value],
-        corpus: NDArray[Any],  # noqa: ARG002
-        folder: Path,
-    ) -> None:
-        """Writes ``tokenizer.json``; see :meth:`Architecture.save_encoder`."""
-        tokenizer = stored_tokenizer(self.checkpoint.tokenizer)
-        save(tokenizer, folder, length=int(shape["length"]), padding=self.checkpoint.padding)
+    def _tokenizer(self, corpus: NDArray[Any]) -> Tokenizer:  # noqa: ARG002
+        return stored_tokenizer(self.checkpoint.tokenizer)
 
     def blocks(self, module: nn.Module) -> Sequence[nn.Module]:
         """The embeddings, then the layers of the encoder."""
@@ -191,7 +189,6 @@ class Transformer(_TextFamily):
 class _FreshFamily(_TextFamily):
     """Small encoders, trained with their vocabulary from the task's own texts."""
 
-    padding: int | None = PADDING
     # Attention diverges at rates that suit convolutions, which the default range is for.
     body_rate = 0.3
 
@@ -225,21 +222,8 @@ class _FreshFamily(_TextFamily):
         settings |= {"vocab_size": VOCABULARY, "max_position_embeddings": int(shape["length"])}
         return from_scratch(self.name, settings, classes, PADDING)
 
-    def encode(
-        self, shape: Mapping[str, Value], inputs: NDArray[Any], corpus: NDArray[Any]
-    ) -> NDArray[Any]:
-        """Numbers tokens with a vocabulary of the corpus; see :meth:`Architecture.encode`."""
-        return numbered(
-            learnt_tokenizer(tuple(corpus.tolist())),
-            inputs.tolist(),
-            length=int(shape["length"]),
-            padding=PADDING,
-        )
-
-    def save_encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any], folder: Path) -> None:
-        """Writes ``tokenizer.json``; see :meth:`Architecture.save_encoder`."""
-        tokenizer = learnt_tokenizer(tuple(corpus.tolist()))
-        save(tokenizer, folder, length=int(shape["length"]), padding=PADDING)
+    def _tokenizer(self, corpus: NDArray[Any]) -> Tokenizer:
+        return learnt_tokenizer(tuple(corpus.tolist()))
 
     @abc.abstractmethod
     def _settings(self, shape: Mapping[str, int]) -> dict[str, int]:

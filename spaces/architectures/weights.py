@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from greenfront.errors import UsageError
-from greenfront.spaces.architectures.hub import HUB_SECONDS, hub_obstacle
+from greenfront.spaces.architectures.hub import HUB_SECONDS, hub_faults, hub_obstacle
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -118,9 +118,8 @@ def hub_file(repository: str, files: Sequence[str], name: str) -> Path:
         UsageError: The hub cannot be reached, or has none of them.
     """
     from huggingface_hub import constants, hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
-    missing = (EntryNotFoundError, HfHubHTTPError, OSError)
+    missing = hub_faults()
     for file in files:
         try:
             return Path(hf_hub_download(repository, file, local_files_only=True))
