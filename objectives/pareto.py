@@ -1,6 +1,6 @@
-"""Dominance and hypervolume of objective vectors. All functions minimise and leave arguments alone.
+"""Dominance and hypervolume of objective vectors. All functions minimise and change no argument.
 
-Rows are vectors, columns objectives. NaN has no place in an ordering: it is refused.
+Rows are vectors, columns objectives. NaN is refused.
 """
 
 from __future__ import annotations

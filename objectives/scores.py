@@ -1,6 +1,6 @@
-"""From measured facts to the numbers that people compare. Pure functions of stored readings.
+"""Objectives and scores: pure functions of stored readings.
 
-Accuracy is a share from 0 to 1 throughout; scores say where they turn it into percent.
+Accuracy is a share from 0 to 1 unless percent is named.
 """
 
 from __future__ import annotations
@@ -90,8 +90,7 @@ class Scoring:
 def green_score(accuracy: float, co2: float) -> float:
     """Accuracy in percent per kg of CO₂; higher is better, infinite for none emitted.
 
-    Alone it prefers a model that has learnt nothing but costs nothing: rank by it only above a
-    :class:`Floor`.
+    Rank by it only above a :class:`Floor`: it prefers a model that has learnt nothing at no cost.
     """
     return 100 * accuracy / co2 if co2 > 0 else math.inf
 
@@ -112,7 +111,7 @@ def break_even_predictions(
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """What a model must reach before its cost counts.
+    """Least accuracy of models that are ranked by cost.
 
     Attributes:
         share: Of the best accuracy in the study, 0 to 1.

@@ -1,1 +1,1 @@
-"""From energy to CO₂."""
+"""Carbon intensity of electricity, and emissions of work."""

@@ -1,4 +1,4 @@
-"""The grid's time: that of the wall, or a past that is played as if it were now."""
+"""The time at which intensities are read: the present, or a past that is replayed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Clock"]
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Where the instants of a run lie on a trace; all times are seconds since 1970.
+    """Maps the present to an instant of a trace; all times are seconds since 1970.
 
     Attributes:
         origin: Instant of the wall's clock at which a replay begins.
@@ -23,7 +23,7 @@ class Clock:
 
     @property
     def replayed(self) -> bool:
-        """Whether this is another time than the wall's."""
+        """Whether a past is replayed."""
         return self.start is not None
 
     def at(self, instant: float) -> float:
@@ -36,5 +36,5 @@ class Clock:
 
     @property
     def label(self) -> str:
-        """What stands behind times that are shown; empty where there is nothing to add."""
+        """A note for times that are shown; empty where nothing is replayed."""
         return " (replayed clock)" if self.replayed else ""

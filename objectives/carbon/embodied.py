@@ -1,9 +1,9 @@
-"""What the making of a device emitted, in kilograms for each hour of its life.
+"""Embodied emissions of devices, in kilograms for each hour of their life.
 
 ``M = TE · (TiR / EL) · (RR / ToR)`` of Software Carbon Intensity, ISO/IEC 21031:2024. The number
 here is ``TE / EL``; time and share of the device come from what a trial really used. These are
 modelled orders of magnitude: published figures for one kind of device differ by a factor of two
-and more. Whoever has the maker's product carbon footprint should state that instead.
+and more. The maker's product carbon footprint, where there is one, is better.
 """
 
 from __future__ import annotations
@@ -25,12 +25,11 @@ class Embodied:
     """Embodied emissions of one device.
 
     Attributes:
-        device: What it is.
+        device: Its kind.
         total_kg: ``TE``: emissions of making and delivering it, in kg of CO₂ equivalent.
         source: Where the number is from, and that it is modelled.
-        life_hours: ``EL``: hours over which they are spread. Emissions are fixed when the device is
-            made, so fewer busy hours in its life mean more for each of them.
-        component: Whose time it is charged by: ``"cpu"`` for a whole machine.
+        life_hours: ``EL``: hours over which they are spread.
+        component: Whose busy time it is charged by: ``"cpu"`` for a whole machine.
 
     Raises:
         UsageError: A number is infinite, NaN, negative, or the life is 0.

@@ -1,4 +1,4 @@
-"""From energy and hours to kilograms of CO₂."""
+"""Emissions from energy and busy hours."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ class CarbonModel:
     def busy_hours(self, component: Component, reading: Reading) -> float:
         """Hours of the device in a reading of one component, for :meth:`co2_kg`.
 
-        Of the CPU its time, summed over threads: hours on the clock would charge the work for its
-        neighbours. Of a GPU hours on the clock: nobody else may use it meanwhile. Where the
-        embodied share follows another component it is 0, so that no hour counts twice.
+        Of the CPU its time, summed over threads: wall time would charge the work for its
+        neighbours. Of a GPU wall time: no other work may use it meanwhile. Of a component that the
+        embodied share does not follow 0, so that no hour counts twice.
         """
         if component != self.embodied_component:
             return 0.0

@@ -10,8 +10,8 @@ Practice*, 3rd ed., chapters 3 and 10):
    coefficients are pulled towards "the last deviation fades by 5 % an hour", which is also what is
    left where the past is short (ridge: Hoerl & Kennard, *Technometrics* 12, 1970).
 
-Nothing at or after the instant of the forecast is looked at, and an hour counts as known only once
-it is over. The regressions are fitted at midnight (UTC), so that forecasts within a day share them.
+Nothing at or after the instant of the forecast is used, and an hour is known only once it is over.
+The regressions are fitted at midnight (UTC), so that forecasts within a day share them.
 Gaps stay gaps: an unknown hour has no weight in the profile, and no deviation.
 """
 
@@ -30,7 +30,7 @@ from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
 __all__ = ["LONGEST_HOURS", "Forecaster", "forecast"]
 
 LONGEST_HOURS = 96
-"""Farther ahead the weather decides, and the past of a grid knows nothing of it."""
+"""Farther ahead the weather decides, of which the past of a grid says nothing."""
 
 _DAY = 24
 _PROFILE_DAYS = 28
@@ -44,10 +44,10 @@ _Floats = NDArray[np.float64]
 
 
 class Forecaster:
-    """Forecasts from one trace, made for asking many times.
+    """Forecasts from one trace; keeps its regressions.
 
     Args:
-        trace: What is known; may reach beyond the instants that are asked for.
+        trace: Known intensity; may reach beyond the instants of the forecasts.
     """
 
     def __init__(self, trace: Trace) -> None:
@@ -177,11 +177,11 @@ def _hourly(trace: Trace) -> tuple[int, _Floats]:
 
 
 def forecast(trace: Trace, now: datetime, hours: int = 24) -> Trace:
-    """What the past of a trace says of the hours to come.
+    """Forecasts the hours to come from the past of a trace.
 
     Args:
-        trace: Known intensity. What lies at or after ``now`` is not looked at, nor is the hour in
-            which ``now`` falls: it is not over.
+        trace: Known intensity. What lies at or after ``now`` is not used, nor is the hour in which
+            ``now`` falls: it is not over.
         now: Instant of the forecast, with a time zone.
         hours: How many hours ahead, 1 to :data:`LONGEST_HOURS`.
 

@@ -1,7 +1,7 @@
 """Yearly average carbon intensity of electricity, by country and region.
 
 All numbers come from the tables that CodeCarbon ships; none needs a network. They are
-location-based averages over a year of what the region generates, not what a market contract says.
+location-based averages over a year of what the region generates, not market-based ones.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ _CANADIAN_CODES = {
 
 @dataclass(frozen=True, slots=True)
 class Intensity:
-    """How much CO₂ one kWh of electricity stands for.
+    """CO₂ emitted for one kWh of electricity.
 
     Attributes:
         g_per_kwh: Grams of CO₂ equivalent per kWh, finite and not negative.
-        region: The region's name, as :func:`regions` lists it or as its giver calls it.
-        source: Who says so, for which year, and what kind of average it is.
+        region: The region's name, as :func:`regions` lists it or as its source calls it.
+        source: Publisher, year and kind of average.
 
     Raises:
         UsageError: ``g_per_kwh`` is negative, infinite or NaN.
@@ -180,7 +180,7 @@ def _entries() -> tuple[_Entry, ...]:
 
 @lru_cache(maxsize=1)
 def _by_key() -> dict[str, tuple[str, Intensity]]:
-    """Every name in its compared form → the name as written, and what it stands for."""
+    """Normalised name → the name as written, and its intensity."""
     index: dict[str, tuple[str, Intensity]] = {}
     for entry in _entries():
         index[_key(entry.intensity.region)] = (entry.intensity.region, entry.intensity)
@@ -244,5 +244,5 @@ def regions() -> list[str]:
 
 
 def world_average() -> Intensity:
-    """The world's average, for when nobody said where; IEA, as CodeCarbon ships it."""
+    """The world's average, where no region is named; IEA, as CodeCarbon ships it."""
     return _by_key()["world"][1]

@@ -1,8 +1,7 @@
-"""Carbon intensity of the present, from services in the network.
+"""Carbon intensity of the present, from web services.
 
-Nothing here opens a connection before a method is called, and nothing else in the package asks
-these services. What they say is never quietly replaced: data that are too old are refused, and the
-yearly average that stands in for them is called that.
+Nothing here opens a connection before a method is called. Answers are never replaced by averages
+here: a service without a usable answer raises :class:`LiveUnavailable`.
 """
 
 from __future__ import annotations
@@ -10,11 +9,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from greenfront.errors import DataError, GreenfrontError, UsageError
 from greenfront.objectives.carbon.trace_json import read_maps, read_uk
 from greenfront.objectives.carbon.traces import IntensityStep, Trace, as_instant, instant_seconds
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = [
     "ElectricityMaps",
@@ -28,20 +30,20 @@ _UK_LONGEST_DAYS = 13
 """Days that one request may span; the service refuses more than 14."""
 
 
-class LiveUnavailable(GreenfrontError):  # noqa: N818 - a state of the world, not a fault of the user
+class LiveUnavailable(GreenfrontError):  # noqa: N818 - a state, not a fault of the user
     """A service gives no usable answer now; a study goes on with the yearly average."""
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """How to ask a service.
+    """Address of a service, and the limits of requests to it.
 
     Attributes:
-        base_url: Where it is, without a path.
+        base_url: Without a path.
         timeout_seconds: For connecting, and for each wait for data.
-        attempts: How often to ask in all where it fails to answer, or says that it is busy.
-        backoff_seconds: Wait before the second attempt, doubled before each further one. What the
-            service asks for (``Retry-After``, in seconds) counts if it is longer.
+        attempts: Requests in all, where it fails to answer or is busy.
+        backoff_seconds: Wait before the second attempt, doubled before each further one; or
+            ``Retry-After`` of the answer, in seconds, if that is longer.
         longest_wait_seconds: Longest single wait; a service that asks for more is unavailable.
     """
 
@@ -69,7 +71,7 @@ class Service:
         parameters: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
     ) -> Any:
-        """The parsed JSON of one address.
+        """Requests a path and parses the JSON of the answer.
 
         Raises:
             UsageError: The service refuses the token (401, 403).
@@ -78,8 +80,7 @@ class Service:
         import httpx
 
         url = self.base_url.rstrip("/") + path
-        wait = self.backoff_seconds
-        problem = ""
+        problem, wait = "", self.backoff_seconds
         with httpx.Client(timeout=self.timeout_seconds) as client:
             for attempt in range(self.attempts):
                 if attempt:
@@ -90,25 +91,28 @@ class Service:
                 except httpx.RequestError as error:
                     problem = f"{type(error).__name__}: {error}"
                     continue
-                if answer.status_code in (401, 403):
-                    raise UsageError(
-                        f"token: {url} refuses it with {answer.status_code}; check the token, and "
-                        "that its plan includes this zone and this kind of data"
-                    )
-                if answer.status_code == 429 or answer.status_code >= 500:
-                    problem = f"status {answer.status_code}"
-                    asked = answer.headers.get("Retry-After", "")
-                    wait = max(wait, float(asked)) if asked.isdigit() else wait
-                    if wait > self.longest_wait_seconds:
-                        raise LiveUnavailable(f"{url}: busy, asks to wait {wait:g} s")
-                    continue
-                if answer.status_code != 200:
-                    raise LiveUnavailable(f"{url}: answers with status {answer.status_code}")
-                try:
-                    return answer.json()
-                except ValueError as error:
-                    raise LiveUnavailable(f"{url}: sends no valid JSON ({error})") from error
+                if answer.status_code != 429 and answer.status_code < 500:
+                    return _content(answer, url)
+                problem = f"status {answer.status_code}"
+                asked = answer.headers.get("Retry-After", "")
+                wait = max(wait, float(asked)) if asked.isdigit() else wait
+                if wait > self.longest_wait_seconds:
+                    raise LiveUnavailable(f"{url}: busy, asks to wait {wait:g} s")
         raise LiveUnavailable(f"{url}: no answer in {self.attempts} attempts ({problem})")
+
+
+def _content(answer: httpx.Response, url: str) -> Any:
+    if answer.status_code in (401, 403):
+        raise UsageError(
+            f"token: {url} refuses it with {answer.status_code}; check the token, and that its "
+            "plan includes this zone and this kind of data"
+        )
+    if answer.status_code != 200:
+        raise LiveUnavailable(f"{url}: answers with status {answer.status_code}")
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise LiveUnavailable(f"{url}: sends no valid JSON ({error})") from error
 
 
 class LiveIntensity(Protocol):
@@ -116,7 +120,7 @@ class LiveIntensity(Protocol):
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """For people."""
         ...
 
     def recent(self, now: datetime) -> Trace:
@@ -151,8 +155,8 @@ class UKCarbonIntensity:
     """Great Britain, half-hourly, from its National Energy System Operator; no token.
 
     Attributes:
-        service: How to ask it.
-        past_days: How much past to fetch; four weeks are what a forecast of ours can use.
+        service: Where to request it.
+        past_days: How much past to fetch; :func:`forecast` uses four weeks.
     """
 
     service: Service = field(default_factory=lambda: Service("https://api.carbonintensity.org.uk"))
@@ -166,15 +170,11 @@ class UKCarbonIntensity:
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """For people."""
         return "UK Carbon Intensity API"
 
     def recent(self, now: datetime) -> Trace:
-        """The past days up to now; the forecast where no actual value is known yet.
-
-        Raises:
-            LiveUnavailable: No usable answer.
-        """
+        """The past days up to now; the forecast where no actual value is known yet."""
         present = as_instant(instant_seconds("now", now))
         begin = present - timedelta(days=self.past_days)
         steps: dict[float, IntensityStep] = {}
@@ -188,11 +188,7 @@ class UKCarbonIntensity:
         return Trace(ordered, part.region, self.name, part.kind, part.basis)
 
     def ahead(self, now: datetime) -> Trace:
-        """The service's forecast of 48 hours.
-
-        Raises:
-            LiveUnavailable: No usable answer.
-        """
+        """The service's forecast of 48 hours."""
         present = as_instant(instant_seconds("now", now))
         answer = self.service.get(f"/intensity/{_minute(present)}/fw48h")
         return _parsed(read_uk, answer, self.name)
@@ -208,8 +204,8 @@ class ElectricityMaps:
 
     Attributes:
         zone: The zone's id, such as ``DE`` or ``US-CAL-CISO``.
-        token: From the service's portal; sent to ``service`` alone and shown nowhere.
-        service: How to ask it.
+        token: From the service's portal; sent to ``service`` alone and never shown.
+        service: Where to request it.
     """
 
     zone: str
@@ -218,26 +214,16 @@ class ElectricityMaps:
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """For people."""
         return f"Electricity Maps {self.zone}"
 
     def recent(self, now: datetime) -> Trace:
-        """The last 24 hours.
-
-        Raises:
-            UsageError: The token is refused.
-            LiveUnavailable: No usable answer.
-        """
+        """The last 24 hours."""
         instant_seconds("now", now)
         return self._ask("history")
 
     def ahead(self, now: datetime) -> Trace:
-        """The service's forecast, for tokens whose plan has it.
-
-        Raises:
-            UsageError: The token is refused.
-            LiveUnavailable: No usable answer.
-        """
+        """The service's forecast, for tokens whose plan has it."""
         instant_seconds("now", now)
         return self._ask("forecast")
 

@@ -1,9 +1,9 @@
 """When to run: the best window and the best hours within a deadline, and what to do right now.
 
-Works on any ``Trace``: a known one, the forecast of an API, or one made by ``forecast.forecast``.
-A study asks :func:`decide` before it starts, between epochs and between trials, each time with a
-fresh forecast: so it plans anew as the hours go by and never needs hindsight. (Waiting, and
-suspending and resuming: Wiesner et al., *Let's Wait Awhile*, Middleware 2021, arXiv 2110.13234.)
+Works on any ``Trace``: a known one, the forecast of a service, or of ``forecast.forecast``. A study
+calls :func:`decide` before it starts, between epochs and between trials, each time with a new
+forecast. (Waiting, suspending and resuming: Wiesner et al., *Let's Wait Awhile*, Middleware 2021,
+arXiv 2110.13234.)
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
 __all__ = ["Decision", "Plan", "best_hours", "best_window", "decide", "usual_best"]
 
 _SLACK_SECONDS = 1e-3
-"""Rounding of instants; far below what a study could notice."""
+"""Tolerance for the rounding of instants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,10 @@ class Decision:
 
     Attributes:
         run: Whether to work now; otherwise wait.
-        until: Ask again then: at the planned start or pause, but no later than the next full hour,
-            when a new forecast knows more. The end of the work where it cannot pause.
+        until: When to decide again: at the planned start or pause, but no later than the next full
+            hour, when there is a new forecast. The end of the work where it cannot pause.
         planned_start: When work is planned to begin; ``now`` where ``run`` is true.
-        g_per_kwh: Mean intensity of the planned work; ``None`` where the trace says nothing.
+        g_per_kwh: Mean intensity of the planned work; ``None`` where the trace does not cover it.
         why: For people, in one sentence.
     """
 
@@ -197,7 +197,7 @@ def decide(
         deadline: When it must be done; never missed for the sake of carbon.
         trace: Known or forecast intensity from now on.
         may_pause: Whether the job can stop between epochs and trials and go on later. Otherwise it
-            runs through once begun: ask only before its start.
+            runs through once begun: decide only before its start.
         pause_above: Run while the intensity is at most this many g/kWh and wait while it is higher,
             instead of looking for the greenest moments.
 
@@ -276,13 +276,13 @@ def _clock(seconds: float) -> str:
 def usual_best(trace: Trace, seconds: float, within_seconds: float) -> float:
     """Intensity that a job gets on average when it waits for its best window.
 
-    Depends on the trace alone and not on when it is asked: the mean, over all hours of the trace at
-    which the job could be handed in, of the best window within the deadline, starts on the hour.
+    The mean, over all hours of the trace at which the job could be submitted, of the best window
+    within the deadline; windows start on the hour.
 
     Args:
         trace: Known intensity.
         seconds: How long the job takes.
-        within_seconds: From handing in to the deadline; at least ``seconds``.
+        within_seconds: From submission to the deadline; at least ``seconds``.
 
     Returns:
         g/kWh.

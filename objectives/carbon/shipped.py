@@ -1,4 +1,4 @@
-"""Finds the tables that CodeCarbon ships, without importing CodeCarbon.
+"""The tables that CodeCarbon ships, found without importing it.
 
 Importing the package would load its trackers and pandas; its tables are plain CSV and JSON.
 """
@@ -17,7 +17,7 @@ __all__ = ["codecarbon_file", "codecarbon_version"]
 
 @lru_cache(maxsize=1)
 def codecarbon_version() -> str:
-    """The installed version, for naming a number's source."""
+    """The installed version, for the sources of numbers."""
     return version("codecarbon")
 
 

@@ -1,4 +1,4 @@
-"""Traces from files: plain CSV, exports of Electricity Maps, and stored answers of carbon APIs."""
+"""Traces from files: plain CSV, exports of Electricity Maps, stored answers of web services."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MAPS_HEADING = re.compile(
 
 
 def read_trace(path: Path, *, factors: Factors = "life-cycle") -> Trace:
-    """Reads a trace; which of the formats it is shows in its content.
+    """Reads a trace in a format that is recognised by its content.
 
     Known are CSV with the columns ``timestamp_utc`` and ``g_per_kwh`` (or ``kg_per_mwh``,
     ``lbs_per_mwh``), exports of Electricity Maps with their current and older headings, and stored
@@ -95,7 +95,7 @@ def _ascii(heading: str) -> str:
 def _numbered(
     reader: Iterator[list[str]], width: int, path: Path
 ) -> Iterator[tuple[str, list[str]]]:
-    """Rows that are not empty, each with the name that messages call it by."""
+    """Rows that are not empty, each with its place for messages."""
     for number, row in enumerate(reader, start=2):
         if not any(cell.strip() for cell in row):
             continue

@@ -1,4 +1,4 @@
-"""Traces from the JSON of carbon APIs; the same functions read files and live answers."""
+"""Traces from the JSON of carbon services, stored or live."""
 
 from __future__ import annotations
 
@@ -24,19 +24,17 @@ __all__ = [
 ]
 
 HIGHEST_G_PER_KWH = 5000.0
-"""No grid emits as much, old oil-fired islands included: a number over it has another unit."""
+"""More than any grid emits, so that a larger number has another unit."""
 
 _WATTTIME_KINDS: dict[str, IntensityKind] = {"co2_moer": "marginal", "co2_aoer": "average"}
 
 
 def utc_seconds(text: object, where: str, *, heading_is_utc: bool = False) -> float:
-    """Seconds since 1970 of a written instant.
-
-    An offset is honoured, so both hours of a change to winter time keep apart.
+    """Parses an instant, with its offset, to seconds since 1970.
 
     Args:
         text: ISO 8601, such as ``2026-11-21T09:00Z`` or ``2026-11-21 10:00:00+01:00``.
-        where: What messages call the place, such as ``trace.csv, line 3``.
+        where: Place for messages, such as ``trace.csv, line 3``.
         heading_is_utc: Whether an instant without an offset is known to be UTC.
 
     Raises:
@@ -60,11 +58,11 @@ def utc_seconds(text: object, where: str, *, heading_is_utc: bool = False) -> fl
 
 
 def checked_intensity(value: object, where: str, unit: str = "g/kWh") -> float:
-    """A written intensity in g/kWh.
+    """Parses an intensity to g/kWh.
 
     Args:
         value: A number, or text of one.
-        where: What messages call the place.
+        where: Place for messages.
         unit: Its unit, a key of ``units.INTENSITY_UNITS``.
 
     Raises:
@@ -89,7 +87,7 @@ def checked_intensity(value: object, where: str, unit: str = "g/kWh") -> float:
 
 
 def _entries(answer: Any, key: str, source: str) -> list[tuple[str, dict[str, Any]]]:
-    """The objects in a list, each with what messages call it."""
+    """The objects in a list, each with its place for messages."""
     rows = answer.get(key) if isinstance(answer, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DataError(
@@ -112,7 +110,7 @@ def check_rising(instants: Mapping[str, float]) -> None:
     """Refuses instants out of order.
 
     Args:
-        instants: Seconds since 1970 by what messages call the place, in the order of the source.
+        instants: Seconds since 1970 by place for messages, in the order of the source.
 
     Raises:
         DataError: One repeats, or lies before the one above.
@@ -135,7 +133,7 @@ def read_uk(answer: Any, source: str) -> Trace:
 
     Args:
         answer: The parsed JSON.
-        source: What messages and the trace call its source.
+        source: Name of the source, for messages and the trace.
 
     Raises:
         DataError: The answer has another form.
@@ -171,7 +169,7 @@ def read_maps(answer: Any, source: str) -> Trace:
 
     Args:
         answer: The parsed JSON.
-        source: What messages and the trace call its source.
+        source: Name of the source, for messages and the trace.
 
     Raises:
         DataError: The answer has another form.
@@ -207,7 +205,7 @@ def read_watttime(answer: Any, source: str) -> Trace:
 
     Args:
         answer: The parsed JSON.
-        source: What messages and the trace call its source.
+        source: Name of the source, for messages and the trace.
 
     Raises:
         DataError: The answer has another form, unit or signal.
@@ -246,11 +244,11 @@ def read_watttime(answer: Any, source: str) -> Trace:
 
 
 def read_json(answer: Any, source: str) -> Trace:
-    """Any of the JSON forms, told apart by content.
+    """Any of the JSON forms, recognised by content.
 
     Args:
         answer: The parsed JSON.
-        source: What messages and the trace call its source.
+        source: Name of the source, for messages and the trace.
 
     Raises:
         DataError: It is none of them, or breaks a rule of its form.

@@ -29,18 +29,18 @@ IntensityRow = tuple[float, float | None, bool]
 """Seconds since 1970, g/kWh (``None``: unknown), and whether it is estimated."""
 
 FILLED_GAP_HOURS = 6.0
-"""Longest gap that an integral may cross; a longer one hides too much of a day's shape."""
+"""Longest gap that is interpolated; a longer one hides too much of a day's shape."""
 
 
 def instant_seconds(name: str, instant: datetime) -> float:
     """Seconds since 1970 of an instant.
 
     Args:
-        name: What messages call it.
+        name: For messages.
         instant: With a time zone.
 
     Raises:
-        UsageError: It has no time zone, so it could mean any of two dozen instants.
+        UsageError: It has no time zone.
     """
     if instant.tzinfo is None or instant.utcoffset() is None:
         raise UsageError(
@@ -76,17 +76,16 @@ class IntensityStep:
 class Trace:
     """Carbon intensity of a grid as steps in time.
 
-    What no step covers is a gap. A mean over a stretch of time may cross a gap of up to
-    :data:`FILLED_GAP_HOURS`, for which the line between the steps on both sides is taken, and
-    :meth:`filled_share` says how much of the stretch that was. A stretch that touches a longer gap,
-    or reaches beyond the trace, has no mean: :meth:`covers` is false and no schedule offers it.
+    What no step covers is a gap. Gaps of up to :data:`FILLED_GAP_HOURS` are interpolated linearly,
+    and :meth:`filled_share` is the share of a stretch that was. A stretch that touches a longer
+    gap, or reaches beyond the trace, has no mean: :meth:`covers` is false.
 
     Attributes:
         steps: In order of time, without overlap; at least one.
         region: The grid's name.
-        source: Who says so.
-        kind: ``"average"`` over all generation, or ``"marginal"``: of what one more kWh costs. They
-            answer different questions and are never mixed.
+        source: Publisher or file.
+        kind: ``"average"`` over all generation, or ``"marginal"``: of one more kWh of demand. They
+            are never mixed.
         basis: What is counted, such as ``"location-based, life-cycle"``.
 
     Raises:
@@ -255,8 +254,7 @@ class Trace:
     ) -> Trace:
         """A trace from instants alone: each value holds until the next instant.
 
-        The commonest distance between instants is the length of a step; after a longer distance
-        there is a gap.
+        The commonest distance between instants is the length of a step; a longer one is a gap.
 
         Args:
             rows: In order of time.
@@ -292,7 +290,7 @@ class Trace:
 def _filled(
     starts: NDArray[np.float64], ends: NDArray[np.float64], values: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Edges, intensities (NaN in a long gap) and what was filled, without holes in between."""
+    """Edges, intensities (NaN in a long gap) and whether each was interpolated, without holes."""
     step = float(np.median(ends - starts))
     edges: list[float] = [float(starts[0])]
     pieces: list[float] = []
