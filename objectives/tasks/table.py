@@ -34,7 +34,7 @@ class Table:
     """Features of which some are numbers and some are text.
 
     Attributes:
-        source: What messages call the table.
+        source: Name of the table, for messages.
         number_names: One name a column of ``numbers``.
         numbers: float64 ``[n, number columns]``, finite.
         text_names: One name a column of ``codes``.
@@ -82,7 +82,7 @@ class Table:
         yield buffer(self.codes)
 
 
-def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all loaders look the same
+def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all readers have it
     """Reads a table whose cells are separated by commas, semicolons or tabs.
 
     Args:
