@@ -75,17 +75,12 @@ def read_trace(path: Path, *, factors: Factors = "life-cycle") -> Trace:
 
 
 def _csv(text: str, path: Path, factors: Factors) -> Trace:
-    reader = csv.reader(io.StringIO(text), delimiter=_delimiter(text))
+    reader = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=text.partition("\n")[0].count))
     headings = [heading.strip() for heading in next(reader, [])]
     rows = _numbered(reader, len(headings), path)
     if any(_MAPS_HEADING.fullmatch(_ascii(heading)) for heading in headings):
         return _maps(headings, rows, path, factors)
     return _plain(headings, rows, path)
-
-
-def _delimiter(text: str) -> str:
-    heading = text.split("\n", 1)[0]
-    return max(",;\t", key=heading.count)
 
 
 def _ascii(heading: str) -> str:

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.cache import cache_key, cached_arrays, file_stamps
+from greenfront.objectives.tasks.columns import check_column, check_text_column
 from greenfront.objectives.tasks.hf_labels import has_labels, read_labels
 from greenfront.objectives.tasks.hf_source import HubSplits, find_splits
 from greenfront.objectives.tasks.pictures import DECODING, decode_all, opened_image
 from greenfront.objectives.tasks.raw import Raw, array_inputs
-from greenfront.objectives.tasks.settings import TaskSettings, suggest
+from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.text import Texts, checked_texts
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
     """
     found = find_splits(settings, cache)
     target = settings.target or _USUAL_TARGET
-    _check_column("target", target, found.train, found.source)
+    check_column("target", target, found.train.column_names, found.source)
     splits = {"train": found.train}
     if found.test is not None and has_labels(found.test, target):
         splits["test"] = found.test
@@ -65,20 +66,12 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
     return Raw(found.source, inputs, labels, is_test)
 
 
-def _check_column(key: str, name: str, split: Dataset, source: str) -> None:
-    if name not in split.column_names:
-        raise DataError(
-            f"{source}: {key} must name a column, but there is no column {name!r}. "
-            f"{suggest(name, split.column_names)}"
-        )
-
-
 def _image_column(settings: TaskSettings, target: str, found: HubSplits) -> str | None:
     """Gives the column of images; ``None`` where the inputs are texts."""
     features = dict(found.train.features)
     named = settings.image_column
     if named is not None:
-        _check_column("image_column", named, found.train, found.source)
+        check_column("image_column", named, list(features), found.source)
         if not _can_be_images(features[named]):
             raise DataError(
                 f"{found.source}: image_column must name a column of images, but {named!r} holds "
@@ -127,12 +120,8 @@ def _texts(settings: TaskSettings, target: str, splits: dict[str, Dataset], sour
                 "name a column of images in image_column"
             )
     for split in splits.values():
-        _check_column("text_column", column, split, source)
-    if column == target:
-        raise DataError(
-            f"{source}: text_column and target must be two columns, but both are {column!r}: name "
-            "the column with the class in target"
-        )
+        check_column("text_column", column, split.column_names, source)
+    check_text_column(column, target, source)
     cells: list[Any] = []
     places: list[str] = []
     for name, split in splits.items():
@@ -147,7 +136,7 @@ def _pixels(
     from datasets import Image as Images
 
     for split in splits.values():
-        _check_column("image_column", column, split, source)
+        check_column("image_column", column, split.column_names, source)
     parts = {
         name: split.select_columns([column]).cast_column(column, Images(decode=False))
         for name, split in splits.items()

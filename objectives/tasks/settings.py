@@ -20,22 +20,21 @@ _NAMED = {kind.partition(":")[0]: kind for kind in _EXAMPLES}
 _LISTED = 20
 
 # The keys that a kind needs, and those that it may have besides.
-_KEYS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
-    "digits": (frozenset(), frozenset()),
-    "mnist5k": (frozenset(), frozenset()),
-    "csv": (frozenset({"path", "target"}), frozenset({"drop_columns"})),
-    "text": (frozenset({"path", "target"}), frozenset({"text_column"})),
-    "images": (frozenset({"path"}), frozenset({"image_size", "channels"})),
-    "arrays": (frozenset({"path"}), frozenset()),
+_KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "digits": ((), ()),
+    "mnist5k": ((), ()),
+    "csv": (("path", "target"), ("drop_columns",)),
+    "text": (("path", "target"), ("text_column",)),
+    "images": (("path",), ("image_size", "channels")),
+    "arrays": (("path",), ()),
     _HUGGINGFACE: (
-        frozenset(),
-        frozenset(
-            {"path", "subset", "target", "text_column", "image_column", "image_size", "channels"}
-        ),
+        (),
+        ("path", "subset", "target", "text_column", "image_column", "image_size", "channels"),
     ),
-    _TORCHVISION: (frozenset(), frozenset({"path", "image_size", "channels"})),
-    _CUSTOM: (frozenset(), frozenset()),
+    _TORCHVISION: ((), ("path", "image_size", "channels")),
+    _CUSTOM: ((), ()),
 }
+_ALL_KEYS = tuple(dict.fromkeys(key for keys in _KEYS.values() for key in (*keys[0], *keys[1])))
 
 # Later keys: where they are absent, fingerprints are those of before.
 _LATER = ("image_column", "subset")
@@ -149,26 +148,17 @@ class TaskSettings:
                 f"{_EXAMPLES[self.family]!r}: add its name"
             )
         required, optional = _KEYS[self.family]
-        given = {
-            "path": self.path is not None,
-            "target": self.target is not None,
-            "image_size": self.image_size is not None,
-            "channels": self.channels is not None,
-            "drop_columns": bool(self.drop_columns),
-            "text_column": self.text_column is not None,
-            "image_column": self.image_column is not None,
-            "subset": self.subset is not None,
-        }
-        for key, is_given in given.items():
-            if key in required and not is_given:
+        given = {key for key in _ALL_KEYS if getattr(self, key) not in (None, ())}
+        for key in _ALL_KEYS:
+            if key in required and key not in given:
                 raise DataError(f"task kind {self.kind!r} needs {key!r}, which is not set: set it")
-            if is_given and key not in required | optional:
+            if key in given and key not in (*required, *optional):
                 raise DataError(
                     f"task kind {self.kind!r} has no use for {key!r}, which is "
                     f"{getattr(self, key)!r}: remove it"
                 )
         for one, other in (("subset", "path"), ("text_column", "image_column")):
-            if given[one] and given[other]:
+            if {one, other} <= given:
                 raise DataError(
                     f"task kind {self.kind!r} takes one of {one!r} and {other!r}, but both are "
                     f"set, to {getattr(self, one)!r} and {getattr(self, other)!r}: remove one"

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.errors import DataError
+from greenfront.objectives.tasks.columns import check_column, check_widths, separator
 from greenfront.objectives.tasks.paths import existing_file
 from greenfront.objectives.tasks.raw import Raw, buffer
-from greenfront.objectives.tasks.settings import TaskSettings, suggest
+from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.standardise import in_words, standardise
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def _parse(path: Path) -> pd.DataFrame:
             header = file.readline()
         frame = pd.read_csv(
             path,
-            sep=max(",;\t", key=header.count),
+            sep=separator(header),
             skipinitialspace=True,
             low_memory=False,
         )
@@ -121,11 +122,7 @@ def _parse(path: Path) -> pd.DataFrame:
             f"{path}: this must be a CSV file in UTF-8 with a header, but cannot be read "
             f"({str(error).strip()}): correct the file, or write it again"
         ) from error
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise DataError(
-            f"{path}: every row must have as many values as the header has names, but rows have "
-            f"more than its {len(frame.columns)}: name every column, or remove commas that end rows"
-        )
+    check_widths(frame, str(path), "name every column, or remove commas that end rows")
     return frame
 
 
@@ -133,15 +130,9 @@ def _columns(
     frame: pd.DataFrame, settings: TaskSettings, path: Path
 ) -> tuple[pd.DataFrame, pd.Series[Any]]:
     columns = [str(name) for name in frame.columns]
-    for key, name in [
-        ("target", str(settings.target)),
-        *(("drop_columns", name) for name in settings.drop_columns),
-    ]:
-        if name not in columns:
-            raise DataError(
-                f"{path}: {key} must name a column, but there is no column {name!r}. "
-                f"{suggest(name, columns)}"
-            )
+    check_column("target", str(settings.target), columns, str(path))
+    for name in settings.drop_columns:
+        check_column("drop_columns", name, columns, str(path))
     target = frame[settings.target]
     missing = int(target.isna().sum())
     if missing:

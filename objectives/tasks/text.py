@@ -13,9 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.errors import DataError
+from greenfront.objectives.tasks.columns import (
+    check_column,
+    check_text_column,
+    check_widths,
+    separator,
+)
 from greenfront.objectives.tasks.paths import existing_file
 from greenfront.objectives.tasks.raw import Raw
-from greenfront.objectives.tasks.settings import TaskSettings, suggest
+from greenfront.objectives.tasks.settings import TaskSettings
 
 __all__ = ["Texts", "checked_texts", "read"]
 
@@ -133,7 +139,7 @@ def _table(content: str, path: Path) -> _Rows:
     try:
         frame = pd.read_csv(
             io.StringIO(content),
-            sep=max(",;\t", key=header.count),
+            sep=separator(header),
             skipinitialspace=True,
             dtype=str,
             keep_default_na=False,
@@ -143,11 +149,7 @@ def _table(content: str, path: Path) -> _Rows:
             f"{path}: this must be a CSV file with a header, or JSON Lines, but cannot be read "
             f"({str(error).strip()}): put texts with separators in double quotes"
         ) from error
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise DataError(
-            f"{path}: every row must have as many values as the header has names, but rows have "
-            f"more than its {len(frame.columns)}: put texts with separators in double quotes"
-        )
+    check_widths(frame, str(path), "put texts with separators in double quotes")
     columns = [str(name) for name in frame.columns]
     cells = [
         {
@@ -161,17 +163,9 @@ def _table(content: str, path: Path) -> _Rows:
 
 def _names(settings: TaskSettings, columns: Sequence[str], path: Path) -> tuple[str, str]:
     text, target = settings.text_column or _USUAL_COLUMN, str(settings.target)
-    for key, name in (("text_column", text), ("target", target)):
-        if name not in columns:
-            raise DataError(
-                f"{path}: {key} must name a column, but there is no column {name!r}. "
-                f"{suggest(name, columns)}"
-            )
-    if text == target:
-        raise DataError(
-            f"{path}: text_column and target must be two columns, but both are {text!r}: name the "
-            "column with the class in target"
-        )
+    check_column("text_column", text, columns, str(path))
+    check_column("target", target, columns, str(path))
+    check_text_column(text, target, str(path))
     return text, target
 
 
