@@ -18,21 +18,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.codecarbon import offline_tracker
 from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.scores import energy_kwh
-from greenfront.search.evaluator.process import CallHooks
-from greenfront.search.network_problem import explore
+from greenfront.search.exploration import explore
 from greenfront.spaces.network_space import baseline_candidates
 from greenfront.studies.config.study_file import StudyFile
 
 NEIGHBOURS = 2
 BUSY = "x = 1\nwhile True: x = x * 3 % 1000003"
-
-
-def ignore(*_anything: Any) -> None:
-    """Charges nobody."""
 
 
 MEASURES = ("energy_kwh", "wall_seconds", "codecarbon_cpu_kwh", "codecarbon_kwh")
@@ -48,15 +44,16 @@ def measure(busy: bool, epochs: int, tracker: Any) -> tuple[float, ...]:
     ]
     try:
         with tempfile.TemporaryDirectory() as folder:
-            evaluator, facts, _, _ = explore(file, detect(), Path(folder))
-            candidate = baseline_candidates(file.options(facts))[-1]
-            hooks = CallHooks(charge=ignore)
+            found = explore(file, detect(), Path(folder))
+            candidate = baseline_candidates(file.options(found.facts))[-1]
             tracker.start_task()
             began = time.perf_counter()
-            outcome = Outcome.from_json(evaluator.call("trial", candidate.to_json(), hooks))
+            outcome = Outcome.from_json(
+                found.evaluator.call("trial", candidate.to_json(), TrialContext())
+            )
             seconds = time.perf_counter() - began
             told = tracker.stop_task()
-            evaluator.close(ignore)
+            found.evaluator.close(TrialContext())
     finally:
         for neighbour in neighbours:
             neighbour.kill()

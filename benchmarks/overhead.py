@@ -20,10 +20,10 @@ from pathlib import Path
 import optuna
 
 from greenfront import Evaluation, Objective, PlainChoice, Problem, Real, SearchSpace
+from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.metering.stopwatch import Stopwatch
-from greenfront.search.optimize import optimize_problem
-from greenfront.search.problem import Attempt
+from greenfront.search.optimize import SearchOptions, optimize_problem
 from greenfront.studies.store.storage import Storage
 
 KNOBS = 6
@@ -39,13 +39,10 @@ class Trivial(Problem[PlainChoice]):
     )
     objectives = (Objective("a", maximise=True), Objective("b"), Objective("c"))
 
-    def evaluate(
-        self, candidate: PlainChoice, fidelity: int, checkpoint: object | None, attempt: Attempt
-    ) -> Evaluation:
-        del fidelity, checkpoint
+    def evaluate(self, candidate: PlainChoice, context: TrialContext) -> Evaluation:
         stopwatch, began = Stopwatch(INSTRUMENTS, os.getpid()), time.time()
         x = [float(value) for value in candidate.values.values()]
-        attempt.charge("train", stopwatch.lap(), began, time.time())
+        context.charge("train", stopwatch.lap(), began, time.time())
         return Evaluation((x[0], sum(x[1:3]), sum(x[3:])), 0.0)
 
 
@@ -70,7 +67,12 @@ def bare(url: str, trials: int) -> float:
 def ours(url: str, trials: int) -> float:
     """Wall milliseconds a trial of ours, metered and with its ledger."""
     began = time.perf_counter()
-    optimize_problem(Trivial(), trials=trials, population=50, storage=url, instruments=INSTRUMENTS)
+    optimize_problem(
+        Trivial(),
+        trials=trials,
+        storage=url,
+        options=SearchOptions(population=50, instruments=INSTRUMENTS),
+    )
     return 1000 * (time.perf_counter() - began) / trials
 
 

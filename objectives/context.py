@@ -1,4 +1,4 @@
-"""What the stages of a trial see of whoever meters them.
+"""What an evaluation may ask of its search, and how its stages are metered.
 
 In a search the context is the supervisor at the other end of a pipe; in a script or a test it can
 be the same process (:class:`LocalContext`).
@@ -6,22 +6,22 @@ be the same process (:class:`LocalContext`).
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from greenfront.errors import GreenfrontError
 from greenfront.objectives.metering.instruments import Instruments
-from greenfront.objectives.metering.stopwatch import CARRIED, Stopwatch
+from greenfront.objectives.metering.stopwatch import Stopwatch
 from greenfront.objectives.outcome import Sizing
 from greenfront.objectives.readings import Component, Reading, total
 
-__all__ = ["Frames", "LocalContext", "StageContext", "Window", "synchronize"]
+__all__ = ["Frames", "LocalContext", "StageContext", "TrialContext", "Window", "synchronize"]
 
 
 def synchronize() -> None:
@@ -81,28 +81,74 @@ class Window:
         )
 
 
-class StageContext(Protocol):
-    """Meters phases and hears how a trial goes."""
+class TrialContext:
+    """Callback interface through which an evaluation reports to the search that runs it.
 
+    As it stands it is the null object for scripts and tests: it drops what it is told and never
+    stops anything.
+
+    Attributes:
+        fidelity: The rung of ``Problem.fidelities`` to evaluate at; ``None``: the whole effort.
+        checkpoint: What an evaluation of the same candidate at a lower rung has left, if any.
+        charged_kwh: Energy that was charged so far; the null object counts none.
+    """
+
+    fidelity: int | None = None
+    checkpoint: object | None = None
+    charged_kwh: float = 0.0
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the user wants to stop: finish what is cheap, then raise ``Interrupted``."""
+        return False
+
+    def charge(
+        self,
+        phase: str,
+        readings: Mapping[Component, Reading],
+        started_at: float,
+        ended_at: float,
+    ) -> None:
+        """Writes spent energy into the ledger at once.
+
+        Args:
+            phase: What was going on.
+            readings: By component.
+            started_at: Unix seconds.
+            ended_at: Unix seconds.
+        """
+
+    def progress(self, message: str) -> None:
+        """Shows a short line, such as ``epoch 3 of 10``; may pause the caller."""
+
+    def hold(self, rest: Callable[[float], None]) -> None:
+        """Call where the evaluation can pause: returns when it is time to work.
+
+        Args:
+            rest: Sleeps up to so many seconds; what it raises ends the wait.
+        """
+
+    def dominated(self, optimistic: Sequence[float]) -> str | None:
+        """Why even these values would be dominated by a finished trial; ``None`` if they would not.
+
+        Args:
+            optimistic: The best values that are still possible.
+        """
+
+    def size_verdict(self, sizing: Sizing) -> str | None:
+        """Why no accuracy could make a candidate of this size worth its training; else ``None``."""
+
+
+class StageContext(TrialContext, abc.ABC):
+    """What the stages of a trial see: the context of the trial, and metered windows."""
+
+    @abc.abstractmethod
     def phase(self, name: str) -> AbstractContextManager[Window]:
         """Opens a metered window.
 
         Windows may nest: the outer one's readings hold the inner ones', while each moment is
         charged to the innermost. Both ends wait for the GPU.
         """
-        ...
-
-    def progress(self, message: str) -> None:
-        """Takes a short line for people, such as ``epoch 3 of 10``; may take its time, to pause."""
-        ...
-
-    def sized(self, sizing: Sizing) -> None:
-        """Hears what is known before training.
-
-        Raises:
-            TrialStopped: No accuracy could make this candidate worth its training.
-        """
-        ...
 
 
 class Frames:
@@ -125,12 +171,11 @@ class Frames:
         self._open.append((phase, {}))
 
     def add(self, laps: dict[Component, Reading]) -> None:
-        """Adds a lap to every open window, as far as it could be told."""
+        """Adds a lap to every open window."""
         for _, parts in self._open:
             for component, lap in laps.items():
-                if CARRIED not in lap.flags:
-                    earlier = [parts[component]] if component in parts else []
-                    parts[component] = total([*earlier, lap])
+                earlier = [parts[component]] if component in parts else []
+                parts[component] = total([*earlier, lap])
 
     def end(self, depth: int | None = None) -> dict[Component, Reading]:
         """Closes the innermost one, or all down to a depth, and returns the last one's readings."""
@@ -141,7 +186,7 @@ class Frames:
         return readings
 
 
-class LocalContext:
+class LocalContext(StageContext):
     """Meters this very process; stops nothing.
 
     Args:
@@ -170,9 +215,3 @@ class LocalContext:
             readings = self._frames.end(depth)
         if not window.cancelled:
             window.readings |= readings
-
-    def progress(self, message: str) -> None:
-        """See :meth:`StageContext.progress`."""
-
-    def sized(self, sizing: Sizing) -> None:
-        """See :meth:`StageContext.sized`."""

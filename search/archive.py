@@ -60,11 +60,11 @@ class Archive:
             volume = None if corners is None else self._frontier.volume(corners)
             return len(self._frontier), volume
 
-    def hopeless(self, optimistic: Sequence[float]) -> str | None:
-        """See :meth:`greenfront.search.problem.Attempt.hopeless`."""
+    def dominated(self, optimistic: Sequence[float]) -> str | None:
+        """See :meth:`greenfront.objectives.context.TrialContext.dominated`."""
         with self._lock:
-            dominated = self._frontier.dominates(optimistic)
-        if not dominated:
+            beaten = self._frontier.dominates(optimistic)
+        if not beaten:
             return None
         best = ", ".join(
             f"{objective.name} {value:.4g}"

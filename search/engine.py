@@ -8,40 +8,30 @@ and detail; Optuna is told. What a dead run left between two of these steps,
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import numpy as np
 import optuna
-import sqlalchemy as sa
 
 from greenfront.errors import Interrupted, SearchAborted, TrialFailed, TrialStopped
-from greenfront.objectives.metering.instruments import Instruments
-from greenfront.objectives.metering.stopwatch import Stopwatch
 from greenfront.search.archive import Archive
-from greenfront.search.electricity.scheduler import CarbonScheduler
+from greenfront.search.electricity.scheduler import CarbonScheduler, RunMoments
+from greenfront.search.heartbeat import heartbeat
 from greenfront.search.problem import Evaluation, Problem
 from greenfront.search.progress_estimator import ProgressEstimator
 from greenfront.search.recovery import adopt_dead_runs, drop_unclaimed, tell
-from greenfront.search.running_trial import RunningAttempt, resolved
-from greenfront.search.samplers.named import make_sampler
-from greenfront.search.status import Observer, Status
+from greenfront.search.running_trial import RunningTrial
+from greenfront.search.samplers.named import default_population, make_sampler
+from greenfront.search.settings import SearchSettings
+from greenfront.search.status import Status
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import Choice
-from greenfront.studies.config.budget import Budget
-from greenfront.studies.store.ledger import Charged, LedgerWriter
-from greenfront.studies.store.runs import (
-    HEARTBEAT_SECONDS,
-    Run,
-)
-from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.ledger import LedgerWriter
+from greenfront.studies.store.runs import Run
 from greenfront.studies.store.study import Study
 from greenfront.studies.store.trials import TrialState
 
@@ -77,62 +67,56 @@ class Engine(Generic[C]):
 
     Args:
         problem: What to search.
-        storage: Where it is kept.
-        record: The study.
+        study: Where it is kept.
         run: This process, signed in.
-        sampler: By name.
-        population: Trials a generation.
-        budget: Of the whole study.
-        seed: Of the sampler; resumed studies draw other numbers than they began with.
-        ledger: Where energy is charged.
-        instruments: Meter this process itself; ``None`` leaves the search's own energy out.
-        workers: Evaluations at once.
-        observer: Watches.
-        gate: Holds the workers while the electricity is not clean enough.
+        ledger: Where this run charges its energy.
+        settings: How to search.
+        moments: Records the waits of this run; ``None`` where nobody waits.
     """
 
     def __init__(
         self,
         problem: Problem[C],
-        storage: Storage,
-        record: Study,
+        study: Study,
         run: Run,
-        *,
-        sampler: str,
-        population: int,
-        budget: Budget,
-        seed: int,
         ledger: LedgerWriter,
-        instruments: Instruments | None = None,
-        workers: int = 1,
-        observer: Observer | None = None,
-        gate: CarbonScheduler | None = None,
+        settings: SearchSettings,
+        moments: RunMoments | None = None,
     ) -> None:
-        self.problem = problem
-        self.storage = storage
-        self.record = record
-        self.run = run
-        self.budget = budget
-        self.ledger = ledger
-        self.workers = workers
-        self._observer = observer
-        self._gate = gate
-        self._instruments = instruments
-        self._book = record.trials
-        self._known = Archive(problem, self._book)
-        self._pace = ProgressEstimator(record, budget, workers, gate)
+        self._problem = problem
+        self._study = study
+        self._run = run
+        self._ledger = ledger
+        self._settings = settings
+        self._budget = settings.budget
+        self._archive = Archive(problem, study.trials)
+        self._estimator = ProgressEstimator(study, settings, moments)
+        self._scheduler = self._make_scheduler(moments)
         self._shared = _Shared()
-        self._random = np.random.default_rng([seed, len(self._book.all())])
-        self.study = optuna.load_study(
-            study_name=record.name,
-            storage=storage.optuna,
+        seed = [settings.seed, sum(study.trials.counts().values())]
+        self._random = np.random.default_rng(seed)
+        self.optuna_study = optuna.load_study(
+            study_name=study.name,
+            storage=study.storage.optuna,
             sampler=make_sampler(
-                sampler,
+                settings.sampler,
                 problem.space,
-                population=population,
-                seed=[seed, len(self._book.all())],
+                population=settings.population or default_population(self._budget.trials),
+                seed=seed,
                 tried=self._tried,
             ),
+        )
+
+    def _make_scheduler(self, moments: RunMoments | None) -> CarbonScheduler | None:
+        electricity = self._settings.electricity
+        if electricity is None or electricity.settings is None or moments is None:
+            return None
+        return CarbonScheduler(
+            electricity,
+            self._study.pauses.writer(self._run.run_id, electricity.clock),
+            moments,
+            self._estimator.work_left,
+            self._settings.note,
         )
 
     def work(self) -> str:
@@ -146,15 +130,15 @@ class Engine(Generic[C]):
             KeyboardInterrupt: The user stopped it; the running trials are queued again later.
         """
         shared = self._shared
-        adopt_dead_runs(self.study, self._book, self.record.runs)
-        if len(self.record.runs.living()) == 1:
-            drop_unclaimed(self.study, self._book)
+        adopt_dead_runs(self.optuna_study, self._study.trials, self._study.runs)
+        if len(self._study.runs.living()) == 1:
+            drop_unclaimed(self.optuna_study, self._study.trials)
         self._queue_first_generation()
         with (
-            self._heartbeat(),
-            ThreadPoolExecutor(self.workers, thread_name_prefix="worker") as pool,
+            heartbeat(self._run, self._ledger, self._settings.instruments, self._show),
+            ThreadPoolExecutor(self._settings.workers, thread_name_prefix="worker") as pool,
         ):
-            working = [pool.submit(self._guarded, index) for index in range(self.workers)]
+            working = [pool.submit(self._guarded, index) for index in range(self._settings.workers)]
             # Not Thread.join: interrupted by Ctrl-C it takes a running thread for ended (CPython up
             # to 3.12, bpo-45274), and the storage would be closed under a worker that still writes.
             try:
@@ -172,7 +156,7 @@ class Engine(Generic[C]):
     def _guarded(self, index: int) -> None:
         shared = self._shared
         try:
-            with self.problem.worker() as problem:
+            with self._problem.worker() as problem:
                 reason = self._loop(problem, index)
             with shared.lock:
                 shared.reason = shared.reason or reason
@@ -186,52 +170,58 @@ class Engine(Generic[C]):
     def _loop(self, problem: Problem[C], index: int) -> str:
         duplicates = 0
         while not self._shared.stop.is_set():
-            reason = self.budget.reached(
-                self.record.ledger.total(),
-                self._pace.minutes(),
-            )
+            reason = self._budget_reached()
             if reason:
                 return reason
-            self._known.refresh()
+            self._archive.refresh()
             if not self._slot_open():
-                counts = self._book.counts()
+                counts = self._study.trials.counts()
                 if not counts["running"] and not counts["requeued"]:
-                    return f"all {self.budget.trials} trials are finished"
+                    return f"all {self._budget.trials} trials are finished"
                 # Other runs are at the last trials: if one dies, its trial is taken over here.
-                self.say(index, "waiting for trials of other workers")
+                self._say(index, "waiting for trials of other workers")
                 self._shared.stop.wait(WAIT_SECONDS)
-                adopt_dead_runs(self.study, self._book, self.record.runs)
+                adopt_dead_runs(self.optuna_study, self._study.trials, self._study.runs)
                 continue
             if self._tried_out(duplicates):
                 return "every candidate of the space has been tried"
             if self._held(index):
                 continue  # much may have changed meanwhile
-            trial = self.study.ask()
-            candidate = self.problem.space.suggest(trial)
-            claim = self._book.claim(
-                self.run.run_id,
+            trial = self.optuna_study.ask()
+            candidate = self._problem.space.suggest(trial)
+            claim = self._study.trials.claim(
+                self._run.run_id,
                 trial.number,
                 candidate.key,
                 candidate.to_json(),
-                self.budget.trials,
+                self._budget.trials,
             )
             if claim == "granted":
                 duplicates = 0
                 self._try(problem, index, trial, candidate)
             else:
                 duplicates += claim == "duplicate"
-                self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                self.optuna_study.tell(trial, state=optuna.trial.TrialState.FAIL)
         raise Interrupted("the search was stopped")
 
     def _try(self, problem: Problem[C], index: int, trial: optuna.Trial, candidate: C) -> None:
-        attempt = RunningAttempt(self, index, trial.number)
-        self.say(index, f"trial {trial.number}")
+        context = RunningTrial(
+            ledger=self._ledger,
+            number=trial.number,
+            worker=index,
+            archive=self._archive,
+            stop=self._shared.stop,
+            say=lambda message: self._say(index, message),
+            scheduler=self._scheduler,
+            fidelity=problem.fidelities[-1],
+        )
+        self._say(index, f"trial {trial.number}")
         state: TrialState = "complete"
         evaluation: Evaluation | None = None
         cause = reason = None
-        with self._pace.trial(index) as worked:
+        with self._estimator.trial(index) as worked:
             try:
-                evaluation = problem.evaluate(candidate, problem.fidelities[-1], None, attempt)
+                evaluation = problem.evaluate(candidate, context)
                 if evaluation.infeasible:
                     state, reason = "infeasible", "; ".join(evaluation.infeasible)
                     trial.set_constraint("real", len(evaluation.infeasible))
@@ -243,9 +233,9 @@ class Engine(Generic[C]):
             except TrialFailed as failure:
                 state, cause, reason = "failed", failure.cause, str(failure)
         if evaluation is not None:
-            attempt.settle(evaluation.spent_kwh)
-        ours = self._book.finish(
-            self.run.run_id,
+            context.settle(evaluation.spent_kwh)
+        ours = self._study.trials.finish(
+            self._run.run_id,
             trial.number,
             state,
             values=evaluation.values if evaluation and state == "complete" else None,
@@ -254,18 +244,18 @@ class Engine(Generic[C]):
         )
         if not ours:
             # This run was taken for dead and the trial given to another: that one counts.
-            self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            self.optuna_study.tell(trial, state=optuna.trial.TrialState.FAIL)
             return
-        tell(self.study, trial.number, state, evaluation.values if evaluation else None)
+        tell(self.optuna_study, trial.number, state, evaluation.values if evaluation else None)
         self._finished(index, trial.number, worked())
         self._watch_failures(cause, reason)
 
     def _finished(self, index: int, number: int, seconds: float) -> None:
-        self._pace.finished(seconds)
-        self._known.refresh()
-        if self._observer is not None:
-            self._observer.finished(self._book.get(number))
-        self.say(index, "")
+        self._estimator.finished(seconds)
+        self._archive.refresh()
+        if self._settings.observer is not None:
+            self._settings.observer.finished(self._study.trials.get(number))
+        self._say(index, "")
 
     def _watch_failures(self, cause: str | None, reason: str | None) -> None:
         with self._shared.lock:
@@ -275,96 +265,82 @@ class Engine(Generic[C]):
         if cause is not None and len(last) == SAME_FAILURES and set(last) == {cause}:
             raise SearchAborted(
                 f"{SAME_FAILURES} trials in a row failed for the same cause. {reason}. Mend that, "
-                f"then greenfront resume {self.record.name} goes on"
+                f"then greenfront resume {self._study.name} goes on"
             )
 
     # --- when to work ------------------------------------------------------------------------
 
     def _held(self, index: int) -> bool:
         """Waits before a trial until it is time to work; whether it did."""
-        if self._gate is None:
+        if self._scheduler is None:
             return False
 
         def rest(seconds: float) -> None:
             if self._shared.stop.wait(seconds):
                 raise Interrupted("the search was stopped")
 
-        return self._gate.hold(
-            index, None, self._pace.work_left, rest, lambda why: self.say(index, why)
-        )
-
-    @property
-    def stopping(self) -> bool:
-        """Whether workers are to put their trials down."""
-        return self._shared.stop.is_set()
-
-    def hold(self, index: int, number: int, rest: Callable[[float], None]) -> None:
-        """See :meth:`greenfront.search.problem.Attempt.hold`."""
-        if self._gate is not None:
-
-            def say(why: str) -> None:
-                self.say(index, f"trial {number}: {why}")
-
-            self._gate.hold(index, number, self._pace.work_left, rest, say)
+        return self._scheduler.hold(index, None, rest, lambda why: self._say(index, why))
 
     # --- what to try -------------------------------------------------------------------------
 
     def _queue_first_generation(self) -> None:
-        if self.record.queued:
+        if self._study.queued:
             return
         known = {
-            self.problem.space.decode(trial.system_attrs.get("fixed_params", {})).key
-            for trial in self.study.get_trials(deepcopy=False)
+            self._problem.space.decode(trial.system_attrs.get("fixed_params", {})).key
+            for trial in self.optuna_study.get_trials(deepcopy=False)
             if trial.system_attrs.get("fixed_params")
         }
-        for point in self.problem.first_generation():  # a budget may be raised later
-            if self.problem.space.decode(point).key not in known:
-                self.study.enqueue_trial(dict(point))
-        self.record.mark_queued()
+        for point in self._problem.first_generation():  # a budget may be raised later
+            if self._problem.space.decode(point).key not in known:
+                self.optuna_study.enqueue_trial(dict(point))
+        self._study.mark_queued()
+
+    def _budget_reached(self) -> str | None:
+        budget = self._budget
+        if budget.kwh is budget.co2_kg is budget.minutes is None:
+            return None
+        return budget.reached(self._study.ledger.total(), self._estimator.minutes())
 
     def _slot_open(self) -> bool:
-        counts = self._book.counts()
-        limit = self.budget.trials
+        counts = self._study.trials.counts()
+        limit = self._budget.trials
         return bool(counts["requeued"]) or limit is None or counts.total() < limit
 
     def _tried(self, point: Point) -> bool:
-        return self._known.tried(self.problem.space.decode(point).key)
+        return self._archive.tried(self._problem.space.decode(point).key)
 
     def _tried_out(self, duplicates: int) -> bool:
         """Whether nothing untried is left; after several duplicates, queues an untried point."""
-        size = self.problem.space.size()
-        if size is not None and len(self._known) >= size:
-            return not self._book.counts()["requeued"]
+        size = self._problem.space.size()
+        if size is not None and len(self._archive) >= size:
+            return not self._study.trials.counts()["requeued"]
         if duplicates < DUPLICATES_BEFORE_RANDOM:
             return False
         for _ in range(RANDOM_DRAWS):
-            point = self.problem.space.sample(self._random)
+            point = self._problem.space.sample(self._random)
             if not self._tried(point):
-                self.study.enqueue_trial(point)
+                self.optuna_study.enqueue_trial(point)
                 return False
         return True
 
-    # --- what is known -----------------------------------------------------------------------
+    # --- what is shown -----------------------------------------------------------------------
 
-    def hopeless(self, optimistic: Sequence[float]) -> str | None:
-        """See :meth:`greenfront.search.problem.Attempt.hopeless`."""
-        return self._known.hopeless(optimistic)
-
-    def say(self, index: int, message: str) -> None:
+    def _say(self, index: int, message: str) -> None:
         """Shows what a worker does."""
         with self._shared.lock:
             self._shared.doing[index] = message
         self._show()
 
     def _show(self) -> None:
-        if self._observer is not None:
-            self._observer.changed(self.status())
+        if self._settings.observer is not None:
+            self._settings.observer.changed(self.status())
 
     def status(self) -> Status:
         """The search as it stands now."""
-        spent = self.record.ledger.total()
-        counts = self._book.counts()
-        front_size, hypervolume = self._known.front()
+        spent = self._study.ledger.total()
+        counts = self._study.trials.counts()
+        front_size, hypervolume = self._archive.front()
         with self._shared.lock:
             doing = dict(self._shared.doing)
         return Status(
@@ -373,46 +349,7 @@ class Engine(Generic[C]):
             hypervolume=hypervolume,
             kwh_spent=spent.kwh,
             co2_kg_spent=spent.co2_kg,
-            budget=self.budget,
-            seconds_left=self._pace.seconds_left(counts, spent.kwh),
+            budget=self._budget,
+            seconds_left=self._estimator.seconds_left(counts, spent.kwh),
             doing=doing,
         )
-
-    @contextlib.contextmanager
-    def _heartbeat(self) -> Iterator[None]:
-        """Says that this run is alive and charges what the search itself costs."""
-        over = threading.Event()
-        stopwatch = None
-        if self._instruments is not None:
-            stopwatch = Stopwatch(self._instruments, os.getpid(), clock=time.process_time)
-        since = time.time()
-        owed: list[Charged] = []
-
-        def beat() -> None:
-            nonlocal since
-            if stopwatch is not None:
-                now = time.time()
-                readings = resolved(stopwatch.lap())
-                if readings:
-                    owed.append(Charged("search", readings, since, now))
-                since = now
-            self.run.beat()
-            while owed:
-                self.ledger.settle(owed[0])
-                del owed[0]
-
-        def keep_beating() -> None:
-            while not over.wait(HEARTBEAT_SECONDS):
-                # A database that is away for a moment must not end the heartbeat for good.
-                with contextlib.suppress(sa.exc.DBAPIError):
-                    beat()
-                    self._show()
-
-        thread = threading.Thread(target=keep_beating, name="heartbeat", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-            beat()

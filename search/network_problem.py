@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Self
 
-from greenfront.errors import SearchAborted, TrialFailed
-from greenfront.objectives.metering.instruments import Instruments, require_device
+from greenfront.errors import TrialFailed
+from greenfront.objectives.context import TrialContext
+from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.outcome import Outcome, Repeat, Sizing
-from greenfront.objectives.readings import Component, Reading
 from greenfront.objectives.scores import OBJECTIVES, least_energy_kwh, values_of
-from greenfront.search.evaluator.process import CallHooks, Evaluator, EvaluatorSettings
-from greenfront.search.problem import Attempt, Evaluation, Objective, Problem
+from greenfront.search.evaluator.process import Evaluator
+from greenfront.search.exploration import start_evaluator
+from greenfront.search.problem import Evaluation, Objective, Problem
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.network_space import first_generation, network_space
@@ -23,128 +22,11 @@ from greenfront.studies.analysis.front import MAXIMISE, corners
 from greenfront.studies.analysis.volume import Corners
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
-from greenfront.studies.store.ledger import Charged
 
-__all__ = ["NetworkProblem", "explore", "start_evaluator"]
-
-JOB = "greenfront.search.evaluator.trial_job:trial_job"
-RESOLUTIONS_A_BLOCK = 20
-"""A metered block spans so many steps of its counter at least: five percent of edge error."""
+__all__ = ["NetworkProblem"]
 
 SIZING_MARGIN = 0.9
 """A sizing is a short measurement: only what is clearly beaten is stopped on its account."""
-
-
-def start_evaluator(
-    file: StudyFile, instruments: Instruments, hooks: CallHooks, cache: Path | None = None
-) -> Evaluator:
-    """Starts an evaluator of networks for a study.
-
-    Args:
-        file: The study.
-        instruments: What to meter it with.
-        hooks: For its start.
-        cache: Where it keeps things; by default where the study file says.
-
-    Raises:
-        UsageError: The data cannot be used.
-        TrialFailed: It died.
-    """
-    place = Path(file.study.cache) if cache is None else cache
-    resolution = max(m.resolution_seconds for m in instruments.meters if m.component != "gpu")
-    memory = file.limits.memory_gb
-    return Evaluator(
-        EvaluatorSettings(
-            job=JOB,
-            settings={
-                "task": asdict(file.task.settings()),
-                "cache": str(place),
-                "seed": file.study.seed,
-                "threads": file.study.threads,
-                "device": file.training.device,
-                "batch": file.objectives.batch,
-                "torch_file": file.objectives.torch_file,
-                "block_seconds": max(file.metering.block_seconds, RESOLUTIONS_A_BLOCK * resolution),
-            },
-            log=place / "logs" / f"{file.study.name}.log",
-            threads=file.study.threads,
-            memory_bytes=None if memory is None else memory * 2**30,
-        ),
-        instruments,
-        hooks,
-    )
-
-
-def explore(
-    file: StudyFile,
-    instruments: Instruments,
-    cache: Path | None = None,
-    known: StudyFacts | None = None,
-) -> tuple[Evaluator, StudyFacts, Instruments, list[Charged]]:
-    """Loads the data in a first evaluator and finds out what the study needs to know.
-
-    Args:
-        file: The study.
-        instruments: What this machine offers.
-        cache: Where the evaluator keeps things; by default where the study file says.
-        known: What the study found out when it began: its space stays as it was laid out, also
-            on a machine with other kernels.
-
-    Returns:
-        The evaluator, still warm; the facts; the instruments that the study needs (a GPU's only
-        where it is used); and what finding out has cost.
-
-    Raises:
-        UsageError: The data cannot be used.
-        SearchAborted: The evaluator died over them.
-    """
-    charged: list[Charged] = []
-
-    def charge(phase: str, readings: Mapping[Component, Reading], start: float, end: float) -> None:
-        charged.append(Charged(phase, readings, start, end))
-
-    hooks = CallHooks(charge=charge)
-    try:
-        evaluator = start_evaluator(file, instruments, hooks, cache)
-        facts = _described(evaluator, hooks)
-        if facts.device == "cpu" and any(m.component == "gpu" for m in instruments.meters):
-            evaluator.close(charge)
-            instruments = instruments.without("gpu")
-            evaluator = start_evaluator(file, instruments, hooks, cache)
-        try:
-            require_device(instruments, facts.device)
-            facts = _with_families(file, facts, evaluator, hooks, known)
-        except BaseException:
-            evaluator.close(charge)
-            raise
-    except TrialFailed as failure:
-        raise SearchAborted(f"the study cannot begin: {failure}") from failure
-    return evaluator, facts, instruments, charged
-
-
-def _described(evaluator: Evaluator, hooks: CallHooks) -> StudyFacts:
-    try:
-        return StudyFacts.from_json(evaluator.call("describe", None, hooks))
-    except BaseException:
-        evaluator.close(hooks.charge)
-        raise
-
-
-def _with_families(
-    file: StudyFile,
-    facts: StudyFacts,
-    evaluator: Evaluator,
-    hooks: CallHooks,
-    known: StudyFacts | None,
-) -> StudyFacts:
-    """Builds each family once, before anything is kept, and sees which gain by int8 kernels."""
-    families = list(file.families(facts))
-    evaluator.call("check", families, hooks)
-    if known is not None:
-        return replace(facts, int8=known.int8, threads=known.threads)
-    if 8 in file.space.bits:
-        return replace(facts, int8=evaluator.call("int8", families, hooks))
-    return facts
 
 
 class NetworkProblem(Problem[Candidate]):
@@ -212,44 +94,27 @@ class NetworkProblem(Problem[Candidate]):
     def close(self) -> None:
         """Closes the evaluators of all workers."""
         while self._warm:
-            self._warm.pop().close(_nobody)
+            self._warm.pop().close(TrialContext())
 
-    def evaluate(
-        self, candidate: Candidate, fidelity: int, checkpoint: object | None, attempt: Attempt
-    ) -> Evaluation:
+    def evaluate(self, candidate: Candidate, context: TrialContext) -> Evaluation:
         """Runs one trial in this worker's evaluator, replaced by a fresh one where it has died.
 
         Trials run at the one fidelity there is, from the start: the lineage store gives them back
         whatever an earlier trial has computed.
         """
-        del fidelity, checkpoint
-        spent: list[float] = []
-
-        def charge(
-            phase: str, readings: Mapping[Component, Reading], start: float, end: float
-        ) -> None:
-            attempt.charge(phase, readings, start, end)
-            spent.extend(r.kwh for r in readings.values() if r.kwh is not None)
-
-        hooks = CallHooks(
-            charge=charge,
-            progress=attempt.progress,
-            sized=lambda sizing: self._objection(sizing, attempt),
-            stopping=lambda: attempt.stopping,
-            hold=attempt.hold,
-        )
-        evaluator = self._ready(hooks)
+        evaluator = self._ready(context)
         try:
             value = evaluator.call(
                 "trial",
                 candidate.to_json(),
-                hooks,
+                context,
                 timeout_seconds=60 * self.file.limits.trial_minutes,
+                size_verdict=lambda sizing: self._objection(sizing, context),
             )
         except TrialFailed as failure:
             if failure.cause == "out of memory" and evaluator.alive:
                 # What it could not get it may have kept half of: begin anew.
-                evaluator.close(charge)
+                evaluator.close(context)
             raise
         finally:
             self._peaks.append(evaluator.peak_memory_bytes)
@@ -265,18 +130,20 @@ class NetworkProblem(Problem[Candidate]):
         over = self._over_limit(outcome)
         return Evaluation(
             values,
-            sum(spent),
+            context.charged_kwh,
             detail=outcome.to_json(),
             infeasible=outcome.unreal if over is None else (*outcome.unreal, over),
         )
 
-    def repeat(self, candidate: Candidate, outcome: Outcome, hooks: CallHooks) -> Repeat | None:
+    def repeat(
+        self, candidate: Candidate, outcome: Outcome, context: TrialContext
+    ) -> Repeat | None:
         """Measures a finished trial's file again, in this worker's evaluator.
 
         Args:
             candidate: Of the trial.
             outcome: Of the trial and its repeats so far.
-            hooks: What happens meanwhile.
+            context: Charged with it.
 
         Returns:
             ``None`` where the file is no longer there.
@@ -284,14 +151,14 @@ class NetworkProblem(Problem[Candidate]):
         Raises:
             TrialFailed: It cannot be run.
         """
-        evaluator = self._ready(hooks)
+        evaluator = self._ready(context)
         argument = {
             "candidate": candidate.to_json(),
             "artefact": outcome.artefact,
             "batched": outcome.batched is None,
         }
         value = evaluator.call(
-            "repeat", argument, hooks, timeout_seconds=60 * self.file.limits.trial_minutes
+            "repeat", argument, context, timeout_seconds=60 * self.file.limits.trial_minutes
         )
         return None if value is None else Repeat.from_json(value)
 
@@ -300,20 +167,20 @@ class NetworkProblem(Problem[Candidate]):
         """Highest resident memory of any evaluator so far."""
         return max(self._peaks, default=0)
 
-    def _ready(self, hooks: CallHooks) -> Evaluator:
+    def _ready(self, context: TrialContext) -> Evaluator:
         if self._evaluator is not None and not self._evaluator.alive:
-            self._evaluator.close(hooks.charge)
+            self._evaluator.close(context)
             self._evaluator = None
         if self._evaluator is None:
-            self._evaluator = start_evaluator(self.file, self._instruments, hooks)
+            self._evaluator = start_evaluator(self.file, self._instruments, context)
             self._taught = False
         if not self._taught:
             teacher = None if self._teacher is None else self._teacher.to_json()
-            self._evaluator.call("teacher", teacher, hooks)
+            self._evaluator.call("teacher", teacher, context)
             self._taught = True
         return self._evaluator
 
-    def _objection(self, sizing: Sizing, attempt: Attempt) -> str | None:
+    def _objection(self, sizing: Sizing, context: TrialContext) -> str | None:
         """Why no accuracy could make a candidate of this size worth its training."""
         over = self._over_limit(sizing)
         if over is not None:
@@ -322,7 +189,7 @@ class NetworkProblem(Problem[Candidate]):
         if energy is None:
             return None
         least = SIZING_MARGIN * energy
-        return attempt.hopeless((1.0, least, self._carbon.co2_kg(least)))
+        return context.dominated((1.0, least, self._carbon.co2_kg(least)))
 
     def _over_limit(self, measured: Sizing | Outcome) -> str | None:
         """What a model costs more than ``[limits]`` allow, as sized or as delivered."""
@@ -335,9 +202,3 @@ class NetworkProblem(Problem[Candidate]):
             if value is not None and limit is not None and value > limit:
                 return f"{name} {value:.4g} is over the limit of {limit:.4g}"
         return None
-
-
-def _nobody(
-    phase: str, readings: Mapping[Component, Reading], started_at: float, ended_at: float
-) -> None:
-    """Takes what an evaluator spends on its way out, after the study's end: microjoules."""

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import optuna
 
-from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.metering.instruments import Instruments
-from greenfront.search.electricity.scheduler import CarbonScheduler, Electricity, RunMoments
+from greenfront.search.electricity.scheduler import RunMoments
 from greenfront.search.engine import Engine
 from greenfront.search.problem import Problem
-from greenfront.search.samplers.named import SamplerName, default_population
+from greenfront.search.samplers.named import SamplerName
+from greenfront.search.settings import SearchSettings
 from greenfront.search.status import Observer
 from greenfront.spaces.space import Choice
 from greenfront.studies.analysis.progress import ProgressPoint, progress
 from greenfront.studies.config.budget import Budget
-from greenfront.studies.store.ledger import Charged, LedgerWriter, Spent
+from greenfront.studies.store.ledger import LedgerWriter, Spent
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Direction, Study
 from greenfront.studies.store.trials import TrialRow
 
-__all__ = ["SearchResult", "directions", "optimize_problem", "search_study"]
+__all__ = ["SearchOptions", "SearchResult", "directions", "optimize_problem", "search_study"]
 
 C = TypeVar("C", bound=Choice)
 
@@ -49,36 +49,47 @@ class SearchResult:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """What :func:`optimize_problem` is seldom told.
+
+    Attributes:
+        name: Of the study, unique in its storage.
+        population: Trials a generation; by default a quarter of the trials, from 8 to 50.
+        workers: Evaluations at once, each in a thread.
+        budget_minutes: Time in all.
+        instruments: Meter this process, so that the search's own energy is charged too.
+        observer: Watches.
+    """
+
+    name: str = "study"
+    population: int | None = None
+    workers: int = 1
+    budget_minutes: float | None = None
+    instruments: Instruments | None = None
+    observer: Observer | None = None
+
+
 def optimize_problem(
     problem: Problem[C],
     *,
-    sampler: SamplerName = "nsga2",
     trials: int | None = None,
+    sampler: SamplerName = "nsga2",
     budget_kwh: float | None = None,
-    budget_minutes: float | None = None,
     seed: int = 0,
     storage: str | None = None,
-    name: str = "study",
-    population: int | None = None,
-    workers: int = 1,
-    instruments: Instruments | None = None,
-    observer: Observer | None = None,
+    options: SearchOptions = SearchOptions(),
 ) -> SearchResult:
     """Searches a problem; a study that the storage holds already goes on where it stopped.
 
     Args:
         problem: What to search.
-        sampler: ``"nsga2"``, ``"nsga3"``, ``"tpe"``, ``"gp"`` or ``"random"``.
         trials: Finished trials in all, over every call; ``None``: until another budget is reached.
+        sampler: ``"nsga2"``, ``"nsga3"``, ``"tpe"``, ``"gp"`` or ``"random"``.
         budget_kwh: Energy of the search in all.
-        budget_minutes: Time in all.
         seed: Of the sampler.
         storage: SQLAlchemy URL; ``None`` keeps the study in this process alone.
-        name: Of the study, unique in its storage.
-        population: Trials a generation; by default a quarter of ``trials``, from 8 to 50.
-        workers: Evaluations at once, each in a thread.
-        instruments: Meter this process, so that the search's own energy is charged too.
-        observer: Watches.
+        options: What is seldom needed, such as ``SearchOptions(workers=4)``.
 
     Returns:
         The study, its trials, and the curve of hypervolume over energy. The study of a search
@@ -90,117 +101,69 @@ def optimize_problem(
         SearchAborted: The same cause failed three trials in a row.
     """
     opened = Storage(storage) if storage else Storage.temporary()
+    instruments = options.instruments
     try:
-        record = Study.create(
+        study = Study.create(
             opened,
-            name,
+            options.name,
             directions=directions(problem),
             identity=problem.identity(),
             configuration={"sampler": sampler, "seed": seed},
             meters=None if instruments is None else instruments.pin(),
             facts=None,
         )
-        return search_study(
-            problem,
-            opened,
-            record,
+        settings = SearchSettings(
             sampler=sampler,
-            budget=Budget(trials=trials, kwh=budget_kwh, minutes=budget_minutes),
             seed=seed,
-            population=population,
-            workers=workers,
-            carbon=None,
+            population=options.population,
+            workers=options.workers,
+            budget=Budget(trials=trials, kwh=budget_kwh, minutes=options.budget_minutes),
             instruments=instruments,
-            observer=observer,
+            observer=options.observer,
         )
+        return search_study(problem, study, settings)
     finally:
         opened.close()
 
 
 def search_study(
     problem: Problem[C],
-    storage: Storage,
-    record: Study,
-    *,
-    sampler: str,
-    budget: Budget,
-    seed: int,
-    population: int | None = None,
-    workers: int = 1,
-    carbon: CarbonModel | None = None,
-    electricity: Electricity | None = None,
-    instruments: Instruments | None = None,
-    prepaid: Sequence[Charged] = (),
-    observer: Observer | None = None,
+    study: Study,
+    settings: SearchSettings,
     afterwards: Callable[[Run, LedgerWriter], None] | None = None,
 ) -> SearchResult:
     """Searches on within a study that has been begun; see :func:`optimize_problem`.
 
     Args:
         problem: What to search.
-        storage: Open, and left open.
-        record: The study.
-        sampler: By name.
-        budget: Of the study in all.
-        seed: Of the sampler.
-        population: Trials a generation.
-        workers: Evaluations at once.
-        carbon: Turns energy into CO₂ in the ledger.
-        electricity: Tells the ledger the intensity of each entry's time, and may hold the search
-            until it is low.
-        instruments: Meter this process.
-        prepaid: What preparing this run has cost already, to be charged to the search itself.
-        observer: Watches.
+        study: In an open storage, which is left open.
+        settings: How to search.
         afterwards: What is still to be done, and charged, when the last trial is finished.
     """
-
-    def note(message: str) -> None:
-        if observer is not None:
-            observer.note(message)
-
-    moments = None
+    run = study.runs.begin()
+    electricity, moments = settings.electricity, None
     if electricity is not None:
-        earlier = record.pauses.waited_seconds()
-        moments = RunMoments(electricity.outlook, electricity.clock, earlier)
-    run = record.runs.begin()
-    ledger = record.ledger.writer(run.run_id, carbon, moments)
+        waited = study.pauses.waited_seconds()
+        moments = RunMoments(electricity.outlook, electricity.clock, waited)
+    ledger = study.ledger.writer(run.run_id, settings.carbon, moments)
     try:
-        for cost in prepaid:
+        for cost in settings.prepaid:
             ledger.settle(cost)
-        with contextlib.ExitStack() as stack:
-            gate = None
-            if electricity is not None and moments is not None:
-                stack.enter_context(electricity.outlook.running(note))
-                book = record.pauses.writer(run.run_id, electricity.clock)
-                gate = CarbonScheduler.made(electricity, book, moments, note)
-            engine: Engine[Any] = Engine(
-                problem,
-                storage,
-                record,
-                run,
-                sampler=sampler,
-                population=population or default_population(budget.trials),
-                budget=budget,
-                seed=seed,
-                ledger=ledger,
-                instruments=instruments,
-                workers=workers,
-                observer=observer,
-                gate=gate,
-            )
+        with electricity.outlook.running(settings.note) if electricity else nullcontext():
+            engine = Engine(problem, study, run, ledger, settings, moments)
             reason = engine.work()
             if afterwards is not None:
                 afterwards(run, ledger)
     finally:
         run.end()
-    rows = record.trials.all()
-    box = problem.corners({row.key: row.values for row in rows if row.values is not None})
+    trials = study.trials.all()
+    box = problem.corners({t.key: t.values for t in trials if t.values is not None})
     maximise = [objective.maximise for objective in problem.objectives]
     return SearchResult(
-        study=engine.study,
-        trials=tuple(rows),
-        curve=tuple(progress(record, maximise, box)),
-        spent=record.ledger.total(),
+        study=engine.optuna_study,
+        trials=tuple(trials),
+        curve=tuple(progress(study, maximise, box)),
+        spent=study.ledger.total(),
         reason=reason,
     )
 

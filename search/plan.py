@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 
 from greenfront.objectives.carbon.footprint import CarbonModel
+from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import open_instruments
 from greenfront.objectives.outcome import Sizing
-from greenfront.objectives.readings import JOULES_PER_KWH, Component, Reading, total
+from greenfront.objectives.readings import JOULES_PER_KWH, Reading, total
 from greenfront.search.electricity.intensity import IntensityProvider
 from greenfront.search.electricity.schedule_forecast import ScheduleForecast, schedule_forecast
-from greenfront.search.evaluator.process import CallHooks, Evaluator
-from greenfront.search.network_problem import NetworkProblem, explore
+from greenfront.search.evaluator.process import Evaluator
+from greenfront.search.exploration import explore
+from greenfront.search.network_problem import NetworkProblem
 from greenfront.search.session import study_outlook
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.network_space import baseline_candidates
@@ -125,20 +127,21 @@ def forecast(file: StudyFile, say: Callable[[str], None] = lambda _message: None
     trace, outlook = study_outlook(file)
     with tempfile.TemporaryDirectory(prefix="greenfront-plan-") as folder:
         instruments = open_instruments(file.metering.settings(), say=say)
-        evaluator, facts, instruments, _ = explore(file, instruments, Path(folder))
+        found = explore(file, instruments, Path(folder))
         try:
-            problem = NetworkProblem(file, replace(facts, trace=trace), instruments)
+            facts = replace(found.facts, trace=trace)
+            problem = NetworkProblem(file, facts, found.instruments)
             baselines = baseline_candidates(problem.options)
             rng = np.random.default_rng(file.study.seed)
             drawn = [
                 problem.space.decode(problem.space.sample(rng)) for _ in range(RANDOM_CANDIDATES)
             ]
             samples = [
-                _sample(evaluator, candidate, candidate in baselines)
+                _sample(found.evaluator, candidate, candidate in baselines)
                 for candidate in [*baselines, *drawn]
             ]
         finally:
-            evaluator.close(_uncharged)
+            found.evaluator.close(TrialContext())
     return _with_schedule(file, _extrapolate(file, problem, samples), outlook)
 
 
@@ -149,11 +152,11 @@ def _with_schedule(file: StudyFile, found: Forecast, outlook: IntensityProvider 
 
 
 def _sample(evaluator: Evaluator, candidate: Candidate, baseline: bool) -> Sample:
-    hooks = CallHooks(charge=_uncharged)
+    unbooked = TrialContext()  # a plan belongs to no study
     began = time.monotonic()
-    sizing = Sizing.from_json(evaluator.call("size", candidate.to_json(), hooks))
+    sizing = Sizing.from_json(evaluator.call("size", candidate.to_json(), unbooked))
     sizing_seconds = time.monotonic() - began
-    epoch = Reading.from_json(evaluator.call("epoch", candidate.to_json(), hooks))
+    epoch = Reading.from_json(evaluator.call("epoch", candidate.to_json(), unbooked))
     training = candidate.training
     epochs = training.epochs + (training.fine_tune_epochs if candidate.pruning.ratio else 0)
     measuring = (1 + MEASURING_SHARE) * sizing_seconds
@@ -262,9 +265,3 @@ def _remarks(
     if carbon.region is None and carbon.g_per_kwh is None and carbon.trace is None:
         remarks.append("no [carbon] region is given: the world's average intensity is used")
     return remarks
-
-
-def _uncharged(
-    phase: str, readings: dict[Component, Reading] | Any, started_at: float, ended_at: float
-) -> None:
-    """A forecast belongs to no study: nothing is written down."""

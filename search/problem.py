@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import abc
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
-from greenfront.objectives.readings import Component, Reading
+from greenfront.objectives.context import TrialContext
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import Choice, SearchSpace, stable_hash
 from greenfront.studies.analysis.volume import Corners, seen_corners
 
-__all__ = ["Attempt", "Evaluation", "Objective", "Problem"]
+__all__ = ["Evaluation", "Objective", "Problem"]
 
 C = TypeVar("C", bound=Choice)
 
@@ -55,45 +55,6 @@ class Evaluation:
     infeasible: tuple[str, ...] = ()
 
 
-class Attempt(Protocol):
-    """What an evaluation may ask of the engine that called it."""
-
-    @property
-    def stopping(self) -> bool:
-        """Whether the user wants to stop: finish what is cheap, then raise ``Interrupted``."""
-        ...
-
-    def charge(
-        self,
-        phase: str,
-        readings: Mapping[Component, Reading],
-        started_at: float,
-        ended_at: float,
-    ) -> None:
-        """Writes spent energy into the ledger at once (times in Unix seconds)."""
-        ...
-
-    def hopeless(self, optimistic: Sequence[float]) -> str | None:
-        """Why even these values would be dominated by a finished trial; ``None`` if they would not.
-
-        Args:
-            optimistic: The best values that are still possible.
-        """
-        ...
-
-    def progress(self, message: str) -> None:
-        """Shows a short line to whoever watches."""
-        ...
-
-    def hold(self, rest: Callable[[float], None]) -> None:
-        """Call where the evaluation can pause: comes back when it is time to work.
-
-        Args:
-            rest: Sleeps up to so many seconds; what it raises ends the wait.
-        """
-        ...
-
-
 class Problem(abc.ABC, Generic[C]):
     """A space, what to weigh, and how to try one candidate.
 
@@ -111,16 +72,14 @@ class Problem(abc.ABC, Generic[C]):
     reference: tuple[float, ...] | None = None
 
     @abc.abstractmethod
-    def evaluate(
-        self, candidate: C, fidelity: int, checkpoint: object | None, attempt: Attempt
-    ) -> Evaluation:
+    def evaluate(self, candidate: C, context: TrialContext) -> Evaluation:
         """Tries one candidate.
 
         Args:
             candidate: From the space.
-            fidelity: One of the rungs.
-            checkpoint: Of the same candidate's evaluation at a lower rung, if there was one.
-            attempt: The engine's ear.
+            context: Takes what the evaluation has to report. Problems with several fidelities
+                find the rung to evaluate at in its ``fidelity``, and what an evaluation of the
+                same candidate at a lower rung has left in its ``checkpoint``.
 
         Raises:
             TrialFailed: It came to nothing; the search goes on.

@@ -9,8 +9,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from greenfront.search.electricity.scheduler import CarbonScheduler
-from greenfront.studies.config.budget import Budget
+from greenfront.search.electricity.scheduler import RunMoments
+from greenfront.search.settings import SearchSettings
 from greenfront.studies.store.study import Study
 from greenfront.studies.store.trials import FINISHED
 
@@ -30,25 +30,18 @@ class ProgressEstimator:
 
     Args:
         study: What is searched.
-        budget: Of the whole study.
-        workers: Evaluations at once.
-        gate: Knows what workers have waited; ``None`` where nobody waits.
+        settings: How.
+        moments: Knows what workers have waited; ``None`` where nobody waits.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        budget: Budget,
-        workers: int,
-        gate: CarbonScheduler | None,
-    ) -> None:
+    def __init__(self, study: Study, settings: SearchSettings, moments: RunMoments | None) -> None:
         self._study = study
-        self._budget = budget
-        self._workers = workers
-        self._gate = gate
+        self._budget = settings.budget
+        self._workers = settings.workers
+        self._moments = moments
         self._lock = threading.Lock()
         self._running: dict[int, Callable[[], float]] = {}
-        self._durations: list[float] = [] if gate is None else self._earlier()
+        self._durations: list[float] = [] if moments is None else self._earlier()
 
     @contextlib.contextmanager
     def trial(self, worker: int) -> Iterator[Callable[[], float]]:
@@ -73,7 +66,7 @@ class ProgressEstimator:
 
     def minutes(self) -> float:
         """Minutes of the study so far, over all runs."""
-        waited = 0.0 if self._gate is None else self._study.pauses.waited_seconds()
+        waited = 0.0 if self._moments is None else self._study.pauses.waited_seconds()
         return self._study.runs.active_minutes() - waited / 60
 
     def seconds_left(self, counts: Mapping[str, int], kwh: float) -> float | None:
@@ -110,7 +103,7 @@ class ProgressEstimator:
         return min(found, default=None)
 
     def _waited(self, worker: int) -> float:
-        return 0.0 if self._gate is None else self._gate.waited(worker)
+        return 0.0 if self._moments is None else self._moments.waited(worker)
 
     def _earlier(self) -> list[float]:
         """Seconds of work of the trials that earlier runs have finished."""

@@ -1,62 +1,36 @@
-"""One evaluation's way back to the search that began it."""
+"""The engine's side of an evaluation: charges its energy, shows its progress, lets it pause."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from greenfront.objectives.metering.stopwatch import CARRIED
+from greenfront.objectives.context import TrialContext
 from greenfront.objectives.readings import JOULES_PER_KWH, Component, Reading
+from greenfront.search.archive import Archive
+from greenfront.search.electricity.scheduler import CarbonScheduler
 from greenfront.studies.store.ledger import LedgerWriter
 
-__all__ = ["RunningAttempt", "Searching", "resolved"]
-
-
-class Searching(Protocol):
-    """What an evaluation needs of its search."""
-
-    ledger: LedgerWriter
-
-    @property
-    def stopping(self) -> bool:
-        """Whether workers are to put their trials down."""
-        ...
-
-    def say(self, worker: int, message: str) -> None:
-        """Shows what a worker does."""
-        ...
-
-    def hold(self, worker: int, number: int, rest: Callable[[float], None]) -> None:
-        """See :meth:`greenfront.search.problem.Attempt.hold`."""
-        ...
-
-    def hopeless(self, optimistic: Sequence[float]) -> str | None:
-        """See :meth:`greenfront.search.problem.Attempt.hopeless`."""
-        ...
+__all__ = ["ChargedTrial", "RunningTrial"]
 
 
 @dataclass
-class RunningAttempt:
-    """See :class:`greenfront.search.problem.Attempt`.
+class ChargedTrial(TrialContext):
+    """Charges a trial's energy to the ledger, and does nothing else.
 
-    Args:
-        search: That began it.
-        worker: Who evaluates.
+    Attributes:
+        ledger: Of the run.
         number: Of the trial.
-        charged_kwh: What was charged for it so far.
+        worker: Who evaluates; ``None`` for what is done after the search.
+        charged_kwh: What was charged so far.
     """
 
-    search: Searching
-    worker: int
+    ledger: LedgerWriter
     number: int
+    worker: int | None = None
     charged_kwh: float = 0.0
-
-    @property
-    def stopping(self) -> bool:
-        """See :class:`greenfront.search.problem.Attempt`."""
-        return self.search.stopping
 
     def charge(
         self,
@@ -65,19 +39,16 @@ class RunningAttempt:
         started_at: float,
         ended_at: float,
     ) -> None:
-        """See :class:`greenfront.search.problem.Attempt`."""
-        told = resolved(readings)
-        if not told:
-            return
-        self.search.ledger.charge(
+        """See :class:`TrialContext`."""
+        self.ledger.charge(
             phase,
-            told,
+            readings,
             number=self.number,
             started_at=started_at,
             ended_at=ended_at,
             worker=self.worker,
         )
-        self.charged_kwh += sum(reading.kwh or 0.0 for reading in told.values())
+        self.charged_kwh += sum(reading.kwh or 0.0 for reading in readings.values())
 
     def settle(self, spent_kwh: float) -> None:
         """Charges what the problem says it spent beyond what it charged as it went."""
@@ -88,19 +59,43 @@ class RunningAttempt:
             reading = Reading(rest, rest, rest, "modelled", "stated by the problem", 0.0, 0.0)
             self.charge("evaluate", {"cpu": reading}, now, now)
 
-    def hopeless(self, optimistic: Sequence[float]) -> str | None:
-        """See :class:`greenfront.search.problem.Attempt`."""
-        return self.search.hopeless(optimistic)
+
+@dataclass(kw_only=True)
+class RunningTrial(ChargedTrial):
+    """The context of a trial that a worker of the engine evaluates.
+
+    Attributes:
+        worker: Who evaluates.
+        archive: What the study has found.
+        stop: Set when workers are to put their trials down.
+        say: Shows a line as what the worker does.
+        scheduler: Pauses it until the electricity is clean; ``None``: never.
+        fidelity: See :class:`TrialContext`.
+        checkpoint: See :class:`TrialContext`.
+    """
+
+    worker: int
+    archive: Archive
+    stop: threading.Event
+    say: Callable[[str], None]
+    scheduler: CarbonScheduler | None = None
+    fidelity: int | None = None
+    checkpoint: object | None = None
+
+    @property
+    def stopping(self) -> bool:
+        """See :class:`TrialContext`."""
+        return self.stop.is_set()
 
     def progress(self, message: str) -> None:
-        """See :class:`greenfront.search.problem.Attempt`."""
-        self.search.say(self.worker, f"trial {self.number}: {message}")
+        """See :class:`TrialContext`."""
+        self.say(f"trial {self.number}: {message}")
 
     def hold(self, rest: Callable[[float], None]) -> None:
-        """See :class:`greenfront.search.problem.Attempt`."""
-        self.search.hold(self.worker, self.number, rest)
+        """See :class:`TrialContext`."""
+        if self.scheduler is not None:
+            self.scheduler.hold(self.worker, self.number, rest, self.progress)
 
-
-def resolved(readings: Mapping[Component, Reading]) -> dict[Component, Reading]:
-    """Drops the laps whose energy stands in the next one."""
-    return {c: reading for c, reading in readings.items() if CARRIED not in reading.flags}
+    def dominated(self, optimistic: Sequence[float]) -> str | None:
+        """See :class:`TrialContext`."""
+        return self.archive.dominated(optimistic)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from greenfront.errors import StudyError, UsageError
 from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
+from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import (
     Instruments,
     open_instruments,
@@ -22,10 +23,12 @@ from greenfront.search.electricity.intensity import (
     TraceProvider,
     live_source,
 )
-from greenfront.search.electricity.scheduler import Electricity, GateSettings
-from greenfront.search.network_problem import NetworkProblem, explore
+from greenfront.search.electricity.scheduler import Electricity, ScheduleSettings
+from greenfront.search.exploration import explore
+from greenfront.search.network_problem import NetworkProblem
 from greenfront.search.optimize import SearchResult, directions, search_study
 from greenfront.search.repeating import repeat_front
+from greenfront.search.settings import SearchSettings
 from greenfront.search.status import Observer
 from greenfront.studies.config.carbon import embodied_objection
 from greenfront.studies.config.facts import StudyFacts, TraceFacts
@@ -73,7 +76,7 @@ class Session:
             SearchAborted: The same cause failed three trials in a row.
         """
         file = self.file
-        record = Study.create(
+        study = Study.create(
             storage,
             file.study.name,
             directions=directions(self.problem),
@@ -82,37 +85,37 @@ class Session:
             meters=self.instruments.pin(),
             facts=self.problem.facts.to_json(),
         )
-        require_pinned(record.meters or [], self.instruments.pin())
+        require_pinned(study.meters or [], self.instruments.pin())
         # Budgets may be raised, and a resumed study shall know the new ones.
-        record.store_configuration(file.to_json())
-        return search_study(
-            self.problem,
-            storage,
-            record,
+        study.store_configuration(file.to_json())
+        settings = SearchSettings(
             sampler=file.search.sampler,
-            budget=file.budget.limits(),
             seed=file.study.seed,
             population=file.search.population,
             workers=file.search.workers,
+            budget=file.budget.limits(),
             carbon=file.carbon.study_model(self.problem.facts),
-            electricity=self._electricity(record),
+            electricity=self._electricity(study),
             instruments=self.instruments.of_a_supervisor(),
             prepaid=self.charged,
             observer=observer,
-            afterwards=lambda run, ledger: repeat_front(
-                self.problem, storage, run, ledger, observer
-            ),
+        )
+        return search_study(
+            self.problem,
+            study,
+            settings,
+            lambda run, ledger: repeat_front(self.problem, study, run, ledger, settings.note),
         )
 
-    def _electricity(self, record: Study) -> Electricity | None:
+    def _electricity(self, study: Study) -> Electricity | None:
         if self.outlook is None:
             return None
         carbon = self.file.carbon
-        clock = carbon.clock(record.created_at)
+        clock = carbon.clock(study.created_at)
         settings = None
         if carbon.waits and carbon.deadline_hours is not None:
-            deadline = clock.at(record.created_at) + SECONDS_PER_HOUR * carbon.deadline_hours
-            settings = GateSettings(deadline, carbon.pause_above)
+            deadline = clock.at(study.created_at) + SECONDS_PER_HOUR * carbon.deadline_hours
+            settings = ScheduleSettings(deadline, carbon.pause_above)
         return Electricity(self.outlook, clock, settings)
 
 
@@ -150,17 +153,17 @@ def open_session(
                 _same_trace(file, known.trace, trace)
             pinned = None if record is None else record.meters
             instruments = open_instruments(file.metering.settings(), pinned, say)
-            evaluator, facts, instruments, charged = explore(file, instruments, known=known)
-            stack.callback(evaluator.close, lambda *_: None)
-            facts = replace(facts, trace=trace)
+            found = explore(file, instruments, known=known)
+            stack.callback(found.evaluator.close, TrialContext())
+            facts = replace(found.facts, trace=trace)
             objection = embodied_objection(file.carbon.embodied, facts)
             if record is None and objection is not None:
                 raise UsageError(f"[carbon] {objection}")
-            problem = NetworkProblem(file, facts, instruments, warm=evaluator)
+            problem = NetworkProblem(file, facts, found.instruments, warm=found.evaluator)
             stack.callback(problem.close)
             if record is not None:
                 record.require(problem.identity())
-        yield Session(file, problem, instruments, tuple(charged), outlook)
+        yield Session(file, problem, found.instruments, found.charged, outlook)
 
 
 def study_outlook(file: StudyFile) -> tuple[TraceFacts | None, IntensityProvider | None]:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
 
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.meter import Meter
 from greenfront.objectives.readings import Component, Reading
 
-__all__ = ["CARRIED", "Stopwatch"]
-
-CARRIED = "too short: in the next lap"
-"""Flag of a lap that its counter could not resolve; leave such laps out of sums."""
+__all__ = ["Stopwatch"]
 
 STILL_RESOLUTIONS = 10
 """A counter that has not moved for so many of its steps stands still: the lap is no short one."""
@@ -26,11 +22,10 @@ class Stopwatch:
     """Meters one process lap by lap.
 
     Every moment since construction belongs to exactly one lap, so the laps add up to the total.
-    Where a counter did not move in a short lap, that component's reading is unavailable, spans 0
-    seconds and is flagged :data:`CARRIED`; its window stays open and the next lap that can be
-    resolved holds both. Where the counter stands still for long or its device is gone, the reading
-    is unavailable for good and says why: that energy is unknown, and so is every sum that it
-    belongs to. Not thread-safe.
+    A component whose counter did not move in a short lap is left out of it; its window stays open
+    and the next lap that can be resolved holds both. Where the counter stands still for long or its
+    device is gone, the reading is unavailable for good and says why: that energy is unknown, and so
+    is every sum that it belongs to. Not thread-safe.
 
     Args:
         instruments: The meters.
@@ -73,7 +68,8 @@ class Stopwatch:
                 next lap begins here in any case.
 
         Returns:
-            What each component used since the previous lap, or since construction.
+            What each component used since its previous lap, or since construction; a component
+            whose counter could not tell so short a lap is absent.
 
         Raises:
             MeterError: There is no such process; the lap then goes on.
@@ -96,22 +92,12 @@ class Stopwatch:
             for earlier, later, open_still in zip(self._since, now, carried, strict=True)
         )
         return {
-            component: _carried(reading) if open_still else reading
+            component: reading
             for (component, reading), open_still in zip(laps.items(), carried, strict=True)
-            if component not in drop
+            if component not in drop and not open_still
         }
 
 
 def _too_short(meter: Meter, reading: Reading) -> bool:
     still_seconds = STILL_RESOLUTIONS * meter.resolution_seconds
     return reading.kind == "unavailable" and reading.wall_seconds <= still_seconds
-
-
-def _carried(reading: Reading) -> Reading:
-    return replace(
-        reading,
-        cpu_seconds=0.0,
-        wall_seconds=0.0,
-        throttled_seconds=0.0,
-        flags=tuple(sorted({*reading.flags, CARRIED})),
-    )

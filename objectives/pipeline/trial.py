@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from onnxruntime import InferenceSession
 
+from greenfront.errors import TrialStopped
 from greenfront.objectives.context import StageContext
 from greenfront.objectives.memory import (
     peak_memory_bytes,
@@ -121,12 +122,15 @@ class TrialRunner:
 
         Raises:
             TrialFailed: The training diverged, or the network cannot be pruned.
-            TrialStopped: The context found that it cannot be worth its training.
+            TrialStopped: The search found that it cannot be worth its training.
         """
         release_memory()
         reset_peak_memory()
         if candidate.pruning.scope == "uniform":
-            self.context.sized(self.size(candidate))  # a global cut depends on trained weights
+            # A global cut depends on trained weights.
+            objection = self.context.size_verdict(self.size(candidate))
+            if objection is not None:
+                raise TrialStopped(objection)
         made = self.chain.made(candidate)
         session = open_artefact(made.path, self.measuring.threads)
         score = self._accuracy(session, candidate, "evaluate")

@@ -33,7 +33,7 @@ _DAMAGED = (
 )
 
 
-def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all readers have it
+def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all loaders look the same
     """Reads ``inputs`` (or ``x``, ``X``) and ``labels`` (or ``y``) from an ``.npz`` file.
 
     Args:

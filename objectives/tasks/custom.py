@@ -21,7 +21,7 @@ from greenfront.spaces.user_code import (
 __all__ = ["read"]
 
 
-def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all readers have it
+def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all loaders look the same
     """Calls the function without arguments.
 
     Its module is looked for in the working directory first, then where Python looks.

@@ -10,7 +10,7 @@ from greenfront.objectives.tasks.settings import TaskSettings
 __all__ = ["read"]
 
 
-def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all readers have it
+def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all loaders look the same
     """Reads the digits.
 
     Args:

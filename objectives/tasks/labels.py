@@ -1,4 +1,4 @@
-"""Class indices and names from the labels in the user's data."""
+"""From the labels in the user's data to class indices and names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def encode_labels(values: NDArray[Any], source: str) -> tuple[NDArray[np.int64],
 
     Args:
         values: One label an example, ``[n]``: strings, integers, booleans or numbers.
-        source: Name of the data, for messages.
+        source: What messages call the data.
 
     Returns:
         The class indices, int64 ``[n]`` in ``0 … classes − 1``, and one name a class.

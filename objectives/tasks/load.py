@@ -1,4 +1,4 @@
-"""Loading the data of any kind of task."""
+"""Loading a task: the one door to all kinds of data."""
 
 from __future__ import annotations
 
@@ -39,12 +39,14 @@ _READERS: dict[str, Callable[[TaskSettings, Path], Raw]] = {
 def load_task(settings: TaskSettings, *, cache: Path, seed: int) -> Task:
     """Reads, checks, splits and standardises a task's data.
 
-    Only kinds ``hf-dataset`` and ``torchvision`` without a path use a network, once. Nothing is
-    written outside the cache, except by ``hf-dataset`` into the Hugging Face cache.
+    Only kinds ``hf-dataset`` and ``torchvision`` without a path use a network, and only for data
+    that were not downloaded before. Nothing is written outside the cache, but for what
+    ``hf-dataset`` downloads into the Hugging Face cache.
 
     Args:
         settings: Which data, and how to split them.
-        cache: Folder for decoded data, and for large inputs once encoded; made when needed.
+        cache: Folder for what takes long to decode, and for large inputs once encoded; made when
+            needed.
         seed: Of the split, 0 or more.
 
     Returns:
@@ -62,7 +64,7 @@ def read_raw(settings: TaskSettings, *, cache: Path) -> Raw:
 
     Args:
         settings: Which data.
-        cache: Folder for decoded data; made when needed.
+        cache: Folder for what takes long to decode; made when needed.
 
     Returns:
         Checked inputs and labels.

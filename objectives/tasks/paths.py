@@ -1,4 +1,4 @@
-"""Paths to the user's data."""
+"""Finding the user's files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["existing_file", "existing_folder"]
 
 
 def existing_file(settings: TaskSettings) -> Path:
-    """The task's file.
+    """Gives the task's file.
 
     Raises:
         DataError: If it does not exist, or is not a file.
@@ -26,7 +26,7 @@ def existing_file(settings: TaskSettings) -> Path:
 
 
 def existing_folder(settings: TaskSettings, holding: str = "one sub-folder a class") -> Path:
-    """The task's folder.
+    """Gives the task's folder.
 
     Args:
         settings: With its path.

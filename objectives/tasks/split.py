@@ -1,4 +1,4 @@
-"""Splitting and encoding raw data, and the facts of the result."""
+"""From raw data to a task: the three splits, the encoded inputs and the facts."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _SMALLEST_REST = 2
 
 
 def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None = None) -> Task:
-    """Splits raw data and encodes them with the statistics of the training split.
+    """Splits raw data and encodes them with what the training split says.
 
     Args:
-        raw: Inputs and labels as read.
+        raw: What a loader read.
         settings: The fractions of the splits, and the task's name.
         seed: Of the split, 0 or more.
-        cache: Folder for encoded inputs that are large, so that processes share them. Absent:
-            they stay in memory.
+        cache: Folder that keeps encoded inputs where they are large, so that processes share
+            them. Absent: they stay in memory.
 
     Returns:
         The task. The same data, settings and seed give the same task.
@@ -84,9 +84,10 @@ def split_indices(
     seed: int,
     is_test: NDArray[np.bool_] | None = None,
 ) -> dict[Split, NDArray[np.int64]]:
-    """Splits the examples, stratified by class.
+    """Deals the examples of each class to the three splits.
 
-    Each split gets its fraction of each class, rounded, and at least one example.
+    Each class gives each split its fraction, rounded, and at least one example: a class that is
+    nowhere to be trained on or judged on would make accuracy a matter of luck.
 
     Args:
         labels: Class indices ``[n]``, each class at least 3 times.
@@ -121,10 +122,10 @@ def split_indices(
 
 
 def evaluation_rows(labels: NDArray[np.int64], fraction: float) -> NDArray[np.int64]:
-    """Chooses a part of a split, stratified by class.
+    """Chooses a part of a split that is as mixed as the whole.
 
-    Each class gives its fraction, rounded, and at least one example: its first ones, so that a
-    smaller part lies within a larger one.
+    Each class gives its fraction, rounded, and at least one example: the first it has, which in a
+    shuffled split are any. So a smaller part lies within a larger one.
 
     Args:
         labels: Class indices of the split ``[n]``, shuffled.
@@ -162,7 +163,7 @@ def _encoded(
     fingerprint: str,
     cache: Path | None,
 ) -> Mapping[str, NDArray[Any]]:
-    """Each split's encoded inputs, of large data from files."""
+    """Gives each split's encoded inputs, of large data from files."""
 
     def build() -> Iterator[tuple[str, NDArray[Any]]]:
         everything = inputs.encode(indices["train"])
@@ -177,7 +178,7 @@ def _encoded(
 def _chosen(
     inputs: NDArray[Any], rows: NDArray[np.int64], fingerprint: str, cache: Path | None
 ) -> NDArray[Any]:
-    """Some examples, of large data from a file."""
+    """Gives some examples, of large data from a file."""
     size = inputs.nbytes // len(inputs) * len(rows)
     if cache is None or inputs.dtype == object or size < MAPPED_BYTES:
         return inputs[rows]
@@ -187,7 +188,7 @@ def _chosen(
 
 
 def _file(cache: Path, fingerprint: str) -> Path:
-    # The fingerprint covers all that encoded inputs follow from.
+    # A fingerprint says all that encoded inputs follow from.
     return cache / f"encoded-{fingerprint[:32]}"
 
 

@@ -35,7 +35,7 @@ class Table:
     """Features of which some are numbers and some are text.
 
     Attributes:
-        source: Name of the table, for messages.
+        source: What messages call the table.
         number_names: One name a column of ``numbers``.
         numbers: float64 ``[n, number columns]``, finite.
         text_names: One name a column of ``codes``.
@@ -83,7 +83,7 @@ class Table:
         yield buffer(self.codes)
 
 
-def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all readers have it
+def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all loaders look the same
     """Reads a table whose cells are separated by commas, semicolons or tabs.
 
     Args:

@@ -30,7 +30,7 @@ _USUAL_COLUMN = "text"
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Texts, which each network tokenises in its own way.
+    """Inputs that are texts, for each network to number in its own way.
 
     Attributes:
         values: ``str`` objects ``[n]``, none of them blank.
@@ -42,11 +42,11 @@ class Texts:
         return len(self.values)
 
     def encode(self, train: NDArray[np.int64]) -> NDArray[np.object_]:  # noqa: ARG002
-        """The texts as they are."""
+        """Gives the texts as they are: there is nothing to standardise."""
         return self.values
 
     def encoded_bytes(self) -> int:
-        """0: objects cannot be cached."""
+        """Nothing: texts are objects, which no file can hold."""
         return 0
 
     def parts(self) -> Iterator[bytes | memoryview]:
@@ -57,12 +57,12 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """The content of a file.
+    """What a file holds.
 
     Attributes:
-        columns: Names, in order of appearance.
+        columns: Names, as first met.
         cells: Each row by column; what is missing is absent or ``None``.
-        places: Of each row, for messages.
+        places: What messages call each row.
     """
 
     columns: list[str]
@@ -70,7 +70,7 @@ class _Rows:
     places: list[str]
 
 
-def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all readers have it
+def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all loaders look the same
     """Reads a table with commas, semicolons or tabs, or one JSON object a line.
 
     A file that begins with a brace is taken for JSON Lines. In a table every word stands for
@@ -170,13 +170,13 @@ def _names(settings: TaskSettings, columns: Sequence[str], path: Path) -> tuple[
 
 
 def checked_texts(found: Sequence[Any], places: Sequence[str], column: str, source: str) -> Texts:
-    """Checks that every cell of a column is a text.
+    """Makes inputs of a column, every cell of which must be a text.
 
     Args:
         found: The cells.
-        places: Of each cell, for messages.
+        places: What messages call each cell's row.
         column: Its name.
-        source: Name of the data, for messages.
+        source: What messages call the data.
 
     Raises:
         DataError: A cell is missing, blank, no text, or no Unicode.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["read"]
 
 _SECONDS = 20.0
-"""Timeout of downloads; urllib has none of its own."""
+"""After which a server that is silent counts as out of reach; left alone, urllib waits forever."""
 
 # RuntimeError is what torchvision says of data that are missing or damaged.
 _FAULTS = (
@@ -128,7 +128,7 @@ def _parts(settings: TaskSettings, root: Path, source: str) -> list[Any]:
     try:
         # Studies that share a cache must not download into each other's files.
         alone = nullcontext() if is_local else FileLock(root.with_name(".torchvision.lock"))
-        with alone, _with_timeout():
+        with alone, _hurried():
             made = getattr(datasets, settings.dataset)
             return [made(root=str(root), download=not is_local, **keys) for keys in asked]
     except _FAULTS as error:
@@ -181,8 +181,8 @@ def _named(indices: NDArray[np.int64], part: Any) -> NDArray[Any]:
 
 
 @contextmanager
-def _with_timeout() -> Iterator[None]:
-    """Sets a timeout for downloads, and keeps progress off the terminal."""
+def _hurried() -> Iterator[None]:
+    """Bounds how long a silent server is waited for, and keeps progress off the terminal."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_SECONDS)
     try:

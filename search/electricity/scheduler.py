@@ -17,7 +17,7 @@ from greenfront.search.electricity.intensity import IntensityProvider
 from greenfront.studies.store.ledger import Basis, Moment
 from greenfront.studies.store.pauses import PauseWriter
 
-__all__ = ["CarbonScheduler", "Electricity", "GateSettings", "RunMoments", "foreseen"]
+__all__ = ["CarbonScheduler", "Electricity", "RunMoments", "ScheduleSettings", "foreseen"]
 
 POLL_SECONDS = 0.25
 
@@ -30,7 +30,7 @@ MARGIN = 1.25
 
 
 @dataclass(frozen=True, slots=True)
-class GateSettings:
+class ScheduleSettings:
     """When to work.
 
     Attributes:
@@ -55,7 +55,7 @@ class Electricity:
 
     outlook: IntensityProvider
     clock: Clock
-    settings: GateSettings | None = None
+    settings: ScheduleSettings | None = None
 
 
 @dataclass
@@ -152,28 +152,33 @@ class CarbonScheduler:
     """Lets the workers of one run through while it is time to work.
 
     Args:
-        settings: When that is.
-        outlook: What is known of the electricity.
-        clock: The grid's time.
-        book: Where waits are kept.
-        moments: Hears of waits, too.
+        electricity: What is known of it, and when to work.
+        pauses: Where waits are kept.
+        moments: Records the waits, too.
+        remaining: Estimates the seconds of work that are left, by the wall's clock; ``None`` where
+            nothing is known yet.
         note: Takes what people should know.
+
+    Raises:
+        ValueError: ``electricity`` does not say when to work.
     """
 
     def __init__(
         self,
-        settings: GateSettings,
-        outlook: IntensityProvider,
-        clock: Clock,
-        book: PauseWriter,
+        electricity: Electricity,
+        pauses: PauseWriter,
         moments: RunMoments,
+        remaining: Callable[[], float | None],
         note: Callable[[str], None],
     ) -> None:
-        self._settings = settings
-        self._outlook = outlook
-        self._clock = clock
-        self._book = book
+        if electricity.settings is None:
+            raise ValueError("electricity: must have settings that say when to work")
+        settings = self._settings = electricity.settings
+        self._outlook = electricity.outlook
+        clock = self._clock = electricity.clock
+        self._pauses = pauses
         self._moments = moments
+        self._remaining = remaining
         self._note = note
         self._lock = threading.Lock()
         left = settings.deadline - clock.at(time.time())
@@ -181,25 +186,10 @@ class CarbonScheduler:
         self._open_until = -math.inf
         self._noted = ""
 
-    @classmethod
-    def made(
-        cls,
-        electricity: Electricity,
-        book: PauseWriter,
-        moments: RunMoments,
-        note: Callable[[str], None],
-    ) -> CarbonScheduler | None:
-        """A gate as a study wants it; ``None`` where it wants none."""
-        settings = electricity.settings
-        if settings is None:
-            return None
-        return cls(settings, electricity.outlook, electricity.clock, book, moments, note)
-
     def hold(
         self,
         worker: int,
         number: int | None,
-        remaining: Callable[[], float | None],
         rest: Callable[[float], None],
         say: Callable[[str], None],
     ) -> bool:
@@ -208,8 +198,6 @@ class CarbonScheduler:
         Args:
             worker: Who asks.
             number: The trial between two epochs; ``None`` before a trial.
-            remaining: Estimates the seconds of work that are left, by the wall's clock; ``None``
-                where nothing is known yet.
             rest: Sleeps up to so many seconds; what it raises ends the wait.
             say: Takes a line to show while waiting.
 
@@ -218,34 +206,30 @@ class CarbonScheduler:
         """
         if number is not None and time.time() < self._open_until:
             return False
-        decision = self._decision(remaining)
+        decision = self._decision()
         if decision.run:
             return False
         began = time.time()
         self._moments.begin(worker, began)
-        pause = self._book.begin(number, began, decision.why + self._clock.label)
+        pause = self._pauses.begin(number, began, decision.why + self._clock.label)
         try:
             while True:
                 say(decision.why + self._clock.label)
                 until = self._clock.wall(decision.until.timestamp())
                 while (left := until - time.time()) > 0:
                     rest(min(left, POLL_SECONDS))
-                decision = self._decision(remaining)
+                decision = self._decision()
                 if decision.run:
                     return True
         finally:
             ended = time.time()
             self._moments.end(worker, ended)
-            self._book.end(pause, ended)
+            self._pauses.end(pause, ended)
 
-    def waited(self, worker: int) -> float:
-        """Seconds that a worker has waited in this run."""
-        return self._moments.waited(worker)
-
-    def _decision(self, remaining: Callable[[], float | None]) -> Decision:
+    def _decision(self) -> Decision:
         now = self._clock.at(time.time())
         deadline = self._settings.deadline
-        seconds = remaining()
+        seconds = self._remaining()
         work = self._reserved if seconds is None else MARGIN * seconds * self._clock.speed
         present = as_instant(now)
         with self._lock:

@@ -35,7 +35,7 @@ Job = Callable[[StageContext, dict[str, Any]], Calls]
 """Makes the calls, once, from the settings that the supervisor sent."""
 
 
-class PipeContext:
+class PipeContext(StageContext):
     """The supervisor as the stages see it; see :class:`StageContext`."""
 
     def __init__(self, channel: Channel, inbox: queue.SimpleQueue[Message]) -> None:
@@ -63,15 +63,10 @@ class PipeContext:
         """Sends a line to show, and waits as long as the search wants to pause."""
         self._ask("progress", message=message)
 
-    def sized(self, sizing: Sizing) -> None:
-        """Asks whether training can be worth it.
-
-        Raises:
-            TrialStopped: It cannot.
-        """
+    def size_verdict(self, sizing: Sizing) -> str | None:
+        """Asks whether training can be worth it."""
         answer = self._ask("sized", sizing=sizing.to_json())
-        if answer["kind"] == "stop":
-            raise TrialStopped(answer["reason"])
+        return str(answer["reason"]) if answer["kind"] == "stop" else None
 
     def _ask(self, kind: str, /, **said: Any) -> Message:
         self._channel.send(kind, **said)

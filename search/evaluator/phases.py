@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from greenfront.errors import MeterError
-from greenfront.objectives.context import Frames
-from greenfront.objectives.metering.stopwatch import CARRIED, Stopwatch
+from greenfront.objectives.context import Frames, TrialContext
+from greenfront.objectives.metering.stopwatch import Stopwatch
 from greenfront.objectives.readings import Component, Reading
 from greenfront.studies.store.ledger import WAITING
 
-__all__ = ["Charge", "PhaseMeter"]
+__all__ = ["PhaseMeter"]
 
 BETWEEN = "overhead"
 """Phase of what an evaluator does between windows: imports, messages, loading and saving."""
-
-Charge = Callable[[str, Mapping[Component, Reading], float, float], None]
-"""Takes a phase, its readings by component, and when it began and ended (Unix seconds)."""
 
 
 @dataclass
@@ -40,36 +36,35 @@ class PhaseMeter:
     since: float = field(default_factory=time.time)
     leased: bool = False
 
-    def cut(self, charge: Charge, *, cpu_seconds: float | None = None) -> None:
+    def cut(self, context: TrialContext, *, cpu_seconds: float | None = None) -> None:
         """Charges what has passed since the last cut to the innermost phase."""
         now = time.time()
         unused: tuple[Component, ...] = () if self.leased else ("gpu",)
         laps = self.stopwatch.lap(cpu_seconds=cpu_seconds, drop=unused)
         self.frames.add(laps)
-        told = {c: lap for c, lap in laps.items() if CARRIED not in lap.flags}
-        if told:
-            charge(self.frames.innermost(BETWEEN), told, self.since, now)
+        if laps:
+            context.charge(self.frames.innermost(BETWEEN), laps, self.since, now)
         self.since = now
 
-    def set_aside(self, charge: Charge) -> None:
+    def set_aside(self, context: TrialContext) -> None:
         """Charges what has passed since the last cut to waiting, and to no open window."""
         frames, self.frames = self.frames, Frames()
         self.frames.begin(WAITING)
         try:
             with contextlib.suppress(MeterError):  # it has just died: the pipe tells
-                self.cut(charge)
+                self.cut(context)
         finally:
             self.frames = frames
 
-    def begin(self, phase: str, charge: Charge) -> None:
+    def begin(self, phase: str, context: TrialContext) -> None:
         """Opens a window."""
-        self.cut(charge)
+        self.cut(context)
         self.frames.begin(phase)
 
-    def end(self, charge: Charge, depth: int | None = None) -> dict[Component, Reading]:
+    def end(self, context: TrialContext, depth: int | None = None) -> dict[Component, Reading]:
         """Closes the innermost window, or all down to a depth; returns the last one's readings."""
-        self.cut(charge)
+        self.cut(context)
         while pause_seconds := self.stopwatch.pause_seconds:
             time.sleep(pause_seconds)
-            self.cut(charge)
+            self.cut(context)
         return self.frames.end(depth)

@@ -16,15 +16,16 @@ from typing import Any
 import psutil
 
 from greenfront.errors import Interrupted, MeterError, TrialFailed, TrialStopped, UsageError
+from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.lease import GpuLease
 from greenfront.objectives.metering.process_tree import tree_rss_bytes
 from greenfront.objectives.metering.stopwatch import Stopwatch
 from greenfront.objectives.outcome import Sizing
 from greenfront.search.evaluator.channel import Channel, Message
-from greenfront.search.evaluator.phases import Charge, PhaseMeter
+from greenfront.search.evaluator.phases import PhaseMeter
 
-__all__ = ["CallHooks", "Evaluator", "EvaluatorSettings"]
+__all__ = ["Evaluator", "EvaluatorSettings"]
 
 POLL_SECONDS = 0.25
 FLUSH_SECONDS = 5.0
@@ -52,36 +53,8 @@ class EvaluatorSettings:
     memory_bytes: float | None = None
 
 
-def _quiet(message: str) -> None:
-    """Shows nothing."""
-
-
-def _welcome(sizing: Sizing) -> str | None:
-    """Stops nothing."""
-
-
-def _go_on(rest: Callable[[float], None]) -> None:
-    """Holds nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallHooks:
-    """What happens while a call runs.
-
-    Attributes:
-        charge: Takes every piece of energy as soon as it is known.
-        progress: Takes lines to show.
-        sized: Judges a candidate before its training: a reason to stop it, or ``None``.
-        stopping: Whether the user wants to stop.
-        hold: Called where the evaluator can pause, such as between epochs, and may take its time;
-            it sleeps by the function that it gets, which takes seconds.
-    """
-
-    charge: Charge
-    progress: Callable[[str], None] = _quiet
-    sized: Callable[[Sizing], str | None] = _welcome
-    stopping: Callable[[], bool] = lambda: False
-    hold: Callable[[Callable[[float], None]], None] = _go_on
+SizeVerdict = Callable[[Sizing], str | None]
+"""Tells why a candidate of some size is not worth its training; ``None`` where it may be."""
 
 
 class Evaluator:
@@ -90,14 +63,16 @@ class Evaluator:
     Args:
         how: How to start it.
         instruments: What to meter it with.
-        hooks: For its start.
+        context: Charged for its start.
 
     Raises:
         UsageError: Its job refused the settings.
         TrialFailed: It died while it started.
     """
 
-    def __init__(self, how: EvaluatorSettings, instruments: Instruments, hooks: CallHooks) -> None:
+    def __init__(
+        self, how: EvaluatorSettings, instruments: Instruments, context: TrialContext
+    ) -> None:
         how.log.parent.mkdir(parents=True, exist_ok=True)
         self._how = how
         self._channel, descriptor = Channel.pair()
@@ -124,16 +99,17 @@ class Evaluator:
         self._lease = GpuLease(instruments.gpu_uuids)
         self._alive = True
         self._held_seconds = 0.0
+        self._size_verdict: SizeVerdict = context.size_verdict
         try:
             try:
                 self._channel.send("begin", settings=how.settings)
             except OSError:
-                raise self._death(hooks.charge) from None
-            self._converse(hooks, None)
+                raise self._death(context) from None
+            self._converse(context, None)
         except BaseException:
             # Nobody will hold this object to close it.
             if self._alive:
-                self._kill(hooks.charge)
+                self._kill(context)
             raise
 
     @property
@@ -146,15 +122,22 @@ class Evaluator:
         return ended is None
 
     def call(
-        self, name: str, argument: Any, hooks: CallHooks, *, timeout_seconds: float | None = None
+        self,
+        name: str,
+        argument: Any,
+        context: TrialContext,
+        *,
+        timeout_seconds: float | None = None,
+        size_verdict: SizeVerdict | None = None,
     ) -> Any:
         """Asks for one thing and sees it through.
 
         Args:
             name: One of the job's calls.
             argument: JSON value.
-            hooks: What happens meanwhile.
+            context: Of the trial that it is done for.
             timeout_seconds: After so long it is taken for hung and killed.
+            size_verdict: Judges a candidate by its size; by default the context does.
 
         Returns:
             The call's JSON value.
@@ -165,62 +148,63 @@ class Evaluator:
             UsageError: It refused the user's input.
             Interrupted: The user wants to stop; the evaluator is killed.
         """
-        with self._leased(hooks):
+        with self._leased(context):
             # What passed since the last call was waiting: nobody's trial.
-            self._meter.cut(hooks.charge)
+            self._meter.cut(context)
             self._meter.leased = True
+            self._size_verdict = size_verdict or context.size_verdict
             try:
                 self._channel.send("call", name=name, argument=argument)
             except OSError:
-                raise self._death(hooks.charge) from None
-            return self._converse(hooks, timeout_seconds)
+                raise self._death(context) from None
+            return self._converse(context, timeout_seconds)
 
     @contextlib.contextmanager
-    def _leased(self, hooks: CallHooks) -> Iterator[None]:
+    def _leased(self, context: TrialContext) -> Iterator[None]:
         """Keeps the GPUs, if there are any, for one call."""
 
         def give_up() -> None:
-            if hooks.stopping():
-                self._kill(hooks.charge)
+            if context.stopping:
+                self._kill(context)
                 raise Interrupted("stopped by the user")
 
-        with self._lease.held(hooks.progress, give_up):
+        with self._lease.held(context.progress, give_up):
             try:
                 yield
             finally:
                 self._meter.leased = False
 
-    def close(self, charge: Charge) -> None:
+    def close(self, context: TrialContext) -> None:
         """Ends the process and charges what is left."""
         if self._alive:
             self._channel.close()  # it exits at the end of its pipe
-            self._reap(charge)
+            self._reap(context)
 
-    def _converse(self, hooks: CallHooks, timeout_seconds: float | None) -> Any:
+    def _converse(self, context: TrialContext, timeout_seconds: float | None) -> Any:
         began = flushed = time.monotonic()
         self._held_seconds = 0.0
         while True:
             try:
                 message = self._channel.receive() if self._channel.poll(POLL_SECONDS) else None
             except (EOFError, OSError):
-                raise self._death(hooks.charge) from None
+                raise self._death(context) from None
             if message is not None:
-                done, value = self._handle(message, hooks)
+                done, value = self._handle(message, context)
                 if done:
                     return value
             now = time.monotonic()
             if message is None or now - flushed > FLUSH_SECONDS:
-                self._check_memory(hooks.charge)
+                self._check_memory(context)
             if now - flushed > FLUSH_SECONDS:
                 flushed = now
                 with contextlib.suppress(MeterError):  # it has just died: the pipe tells
-                    self._meter.cut(hooks.charge)
-            if hooks.stopping():
-                self._kill(hooks.charge)
+                    self._meter.cut(context)
+            if context.stopping:
+                self._kill(context)
                 raise Interrupted("stopped by the user")
             worked = now - began - self._held_seconds
             if timeout_seconds is not None and worked > timeout_seconds:
-                self._kill(hooks.charge)
+                self._kill(context)
                 raise TrialFailed(
                     "timed out",
                     f"no end after {timeout_seconds:.0f} s; raise [limits] trial_minutes if it "
@@ -231,32 +215,32 @@ class Evaluator:
         with contextlib.suppress(OSError):  # it has just died: the pipe tells
             self._channel.send(kind, **content)
 
-    def _handle(self, message: Message, hooks: CallHooks) -> tuple[bool, Any]:
+    def _handle(self, message: Message, context: TrialContext) -> tuple[bool, Any]:
         match message["kind"]:
             case "open":
-                self._meter.begin(message["phase"], hooks.charge)
+                self._meter.begin(message["phase"], context)
                 self._answer("go")
             case "close":
-                readings = self._meter.end(hooks.charge, message.get("depth"))
+                readings = self._meter.end(context, message.get("depth"))
                 self._answer("reading", readings={c: r.to_message() for c, r in readings.items()})
             case "progress":
-                self._hold(hooks)
+                self._hold(context)
                 self._answer("go")
-                hooks.progress(message["message"])
+                context.progress(message["message"])
             case "sized":
-                reason = hooks.sized(Sizing.from_json(message["sizing"]))
+                reason = self._size_verdict(Sizing.from_json(message["sizing"]))
                 if reason is None:
                     self._answer("go")
                 else:
                     self._answer("stop", reason=reason)
             case kind:
                 # The call is over, perhaps in the middle of a window.
-                self._check_memory(hooks.charge)
-                self._meter.end(hooks.charge, 0)
+                self._check_memory(context)
+                self._meter.end(context, 0)
                 return True, self._conclude(kind, message)
         return False, None
 
-    def _hold(self, hooks: CallHooks) -> None:
+    def _hold(self, context: TrialContext) -> None:
         """Lets the search keep the evaluator waiting; that time is in no window and no time-out."""
         began = time.monotonic()
         flushed: float | None = None
@@ -267,21 +251,21 @@ class Evaluator:
             if flushed is None:
                 flushed = now
                 with contextlib.suppress(MeterError):
-                    self._meter.cut(hooks.charge)
+                    self._meter.cut(context)
             if self._channel.poll(seconds):
                 # It sends nothing while it waits: this is its end.
-                raise self._death(hooks.charge)
-            if hooks.stopping():
-                self._meter.set_aside(hooks.charge)
-                self._kill(hooks.charge)
+                raise self._death(context)
+            if context.stopping:
+                self._meter.set_aside(context)
+                self._kill(context)
                 raise Interrupted("stopped by the user")
             if time.monotonic() - flushed > FLUSH_SECONDS:
                 flushed = time.monotonic()
-                self._meter.set_aside(hooks.charge)
+                self._meter.set_aside(context)
 
-        hooks.hold(rest)
+        context.hold(rest)
         if flushed is not None:
-            self._meter.set_aside(hooks.charge)
+            self._meter.set_aside(context)
             self._held_seconds += time.monotonic() - began
 
     @staticmethod
@@ -298,32 +282,32 @@ class Evaluator:
             case _:
                 raise TrialFailed("error", f"the evaluator sent {kind!r}, which means nothing")
 
-    def _check_memory(self, charge: Charge) -> None:
+    def _check_memory(self, context: TrialContext) -> None:
         used = tree_rss_bytes(self._process.pid)
         self.peak_memory_bytes = max(self.peak_memory_bytes, used)
         limit = self._how.memory_bytes
         if limit is not None and used > limit:
-            self._kill(charge)
+            self._kill(context)
             raise TrialFailed(
                 "out of memory",
                 f"{used / 2**30:.2f} GiB are more than the {limit / 2**30:.2f} GiB of [limits] "
                 "memory_gb",
             )
 
-    def _kill(self, charge: Charge) -> None:
+    def _kill(self, context: TrialContext) -> None:
         # The time of children that are killed with it is in nobody's account afterwards.
         with contextlib.suppress(MeterError):
-            self._meter.cut(charge)
+            self._meter.cut(context)
         with contextlib.suppress(psutil.NoSuchProcess):
             for child in psutil.Process(self._process.pid).children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     child.kill()
         # Not Popen.kill, which first reaps a process that has ended, and with it its usage.
         os.kill(self._process.pid, signal.SIGKILL)
-        self._reap(charge)
+        self._reap(context)
 
-    def _death(self, charge: Charge) -> TrialFailed:
-        status = self._reap(charge)
+    def _death(self, context: TrialContext) -> TrialFailed:
+        status = self._reap(context)
         if os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
             name = signal.Signals(number).name
@@ -335,7 +319,7 @@ class Evaluator:
         code = os.waitstatus_to_exitcode(status)
         return TrialFailed("crashed", f"ended with code {code}; see {self._how.log}")
 
-    def _reap(self, charge: Charge) -> int:
+    def _reap(self, context: TrialContext) -> int:
         """Waits for the end and charges everything up to it, exactly: ``wait4`` knows."""
         self._alive = False
         deadline = time.monotonic() + GRACE_SECONDS
@@ -349,5 +333,5 @@ class Evaluator:
             pid, status, usage = os.wait4(self._process.pid, os.WNOHANG)
         self._process.returncode = os.waitstatus_to_exitcode(status)
         self._channel.close()
-        self._meter.cut(charge, cpu_seconds=usage.ru_utime + usage.ru_stime)
+        self._meter.cut(context, cpu_seconds=usage.ru_utime + usage.ru_stime)
         return status

@@ -1,4 +1,4 @@
-"""Convolutional blocks. Imports torch."""
+"""Convolutional blocks; the only module here that needs torch to be imported."""
 
 from __future__ import annotations
 

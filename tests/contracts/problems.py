@@ -17,7 +17,7 @@ from greenfront import (
     When,
 )
 from greenfront.errors import TrialFailed, TrialStopped
-from greenfront.search.problem import Attempt
+from greenfront.objectives.context import TrialContext
 from greenfront.spaces.knobs import Point
 
 SPENT_KWH = 1e-6
@@ -42,9 +42,7 @@ class ZDT1(Problem[PlainChoice]):
             tuple(Real(f"x{index}", 0, 1) for index in range(dimensions)), decode=plain
         )
 
-    def evaluate(
-        self, candidate: PlainChoice, fidelity: int, checkpoint: object | None, attempt: Attempt
-    ) -> Evaluation:
+    def evaluate(self, candidate: PlainChoice, context: TrialContext) -> Evaluation:
         x = [float(value) for value in candidate.values.values()]
         g = 1 + 9 * sum(x[1:]) / (len(x) - 1)
         return Evaluation((x[0], g * (1 - math.sqrt(x[0] / g))), SPENT_KWH)
@@ -86,9 +84,7 @@ class Menu(Problem[PlainChoice]):
     def first_generation(self) -> Sequence[Point]:
         return self.first
 
-    def evaluate(
-        self, candidate: PlainChoice, fidelity: int, checkpoint: object | None, attempt: Attempt
-    ) -> Evaluation:
+    def evaluate(self, candidate: PlainChoice, context: TrialContext) -> Evaluation:
         self.before(candidate)
         self.tried.append(candidate.key)
         return Evaluation(self.values(candidate.values), SPENT_KWH, detail={"key": candidate.key})

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from greenfront.errors import GreenfrontError
-from greenfront.objectives.context import LocalContext, StageContext, Window, synchronize
+from greenfront.objectives.context import LocalContext, TrialContext, Window, synchronize
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.meter import Meter, Snapshot
 from greenfront.objectives.outcome import Sizing
@@ -138,10 +138,17 @@ def test_the_next_window_is_not_charged_for_a_failed_one(
     assert window.total.joules == 7
 
 
-def test_it_is_a_host_that_stops_nothing(context: LocalContext, cpu: HandMeter) -> None:
-    as_host: StageContext = context
-    as_host.progress("epoch 1 of 2")
-    as_host.sized(Sizing(0, 0, 0, Reading(9e9, 9e9, 9e9, "measured", "s", 0, 0), 9e9))
+@pytest.mark.parametrize("kind", ["null", "local"])
+def test_nothing_stops_it_without_a_search(kind: str, context: LocalContext) -> None:
+    told: TrialContext = TrialContext() if kind == "null" else context
+    dear = Reading(9e9, 9e9, 9e9, "measured", "s", 0, 0)
+    told.charge("train", {"cpu": dear}, 0.0, 1.0)
+    told.progress("epoch 1 of 2")
+    told.hold(lambda seconds: pytest.fail("it was made to rest"))
+    assert told.size_verdict(Sizing(0, 0, 0, dear, 9e9)) is None
+    assert told.dominated((0.0, 9e9)) is None
+    assert not told.stopping
+    assert (told.fidelity, told.checkpoint, told.charged_kwh) == (None, None, 0.0)
 
 
 def test_windows_are_told_apart() -> None:

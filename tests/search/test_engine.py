@@ -17,9 +17,11 @@ import sqlalchemy as sa
 from contracts.problems import SPENT_KWH, ZDT1, Menu, fail, stop
 from greenfront import PlainChoice, optimize_problem
 from greenfront.errors import SearchAborted, StudyError, TrialFailed, TrialStopped
+from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import detect
-from greenfront.search import engine
-from greenfront.search.problem import Attempt, Evaluation
+from greenfront.search import heartbeat
+from greenfront.search.optimize import SearchOptions
+from greenfront.search.problem import Evaluation
 from greenfront.search.status import Status
 from greenfront.studies.store.ledger import Ledger
 from greenfront.studies.store.runs import Run
@@ -97,7 +99,9 @@ def test_energy_budget_ends_the_search() -> None:
 
 
 def test_time_budget_ends_the_search(url: str) -> None:
-    result = optimize_problem(ZDT1(), trials=5, budget_minutes=1e-9, storage=url)
+    result = optimize_problem(
+        ZDT1(), trials=5, storage=url, options=SearchOptions(budget_minutes=1e-9)
+    )
     assert result.trials == ()
     assert "time budget" in result.reason
 
@@ -149,12 +153,10 @@ def test_stopped_trials_count_and_are_no_failures() -> None:
 
 def test_values_that_are_not_finite_fail() -> None:
     class Endless(Menu):
-        def evaluate(
-            self, candidate: PlainChoice, fidelity: int, checkpoint: object, attempt: Attempt
-        ) -> Evaluation:
+        def evaluate(self, candidate: PlainChoice, context: TrialContext) -> Evaluation:
             if candidate.values["dish"] == "a":
                 return Evaluation((float("nan"), 1.0), 0.0)
-            return super().evaluate(candidate, fidelity, checkpoint, attempt)
+            return super().evaluate(candidate, context)
 
     result = optimize_problem(Endless(), trials=8)
     states = {row.choice["dish"]: row.state for row in result.trials}
@@ -175,11 +177,9 @@ def test_hopeless_candidates_are_known_from_the_archive() -> None:
     asked: list[str | None] = []
 
     class Judged(Menu):
-        def evaluate(
-            self, candidate: PlainChoice, fidelity: int, checkpoint: object, attempt: Attempt
-        ) -> Evaluation:
+        def evaluate(self, candidate: PlainChoice, context: TrialContext) -> Evaluation:
             values = self.values(candidate.values)
-            reason = attempt.hopeless(values)
+            reason = context.dominated(values)
             asked.append(reason)
             if reason:
                 raise TrialStopped(reason)
@@ -202,7 +202,7 @@ def test_several_workers_share_the_trials(url: str) -> None:
         barrier.wait()
 
     problem = Menu(before=together)
-    result = optimize_problem(problem, trials=9, storage=url, workers=3)
+    result = optimize_problem(problem, trials=9, storage=url, options=SearchOptions(workers=3))
     assert len(result.trials) == len({row.key for row in result.trials}) == 9
     assert sorted(problem.tried) == sorted(row.key for row in result.trials)
 
@@ -223,7 +223,9 @@ def test_an_observer_sees_every_trial_and_the_end(url: str) -> None:
             self.rows.append(row)
 
     notebook = Notebook()
-    result = optimize_problem(Menu(), trials=7, storage=url, observer=notebook)
+    result = optimize_problem(
+        Menu(), trials=7, storage=url, options=SearchOptions(observer=notebook)
+    )
     assert notebook.rows == list(result.trials)
     assert notebook.last is not None
     assert notebook.last.finished_trials == 7
@@ -232,7 +234,9 @@ def test_an_observer_sees_every_trial_and_the_end(url: str) -> None:
 
 
 def test_the_search_itself_is_metered(url: str) -> None:
-    result = optimize_problem(ZDT1(), trials=10, storage=url, instruments=detect())
+    result = optimize_problem(
+        ZDT1(), trials=10, storage=url, options=SearchOptions(instruments=detect())
+    )
     storage = Storage(url, create=False)
     parts = Ledger(storage, 1).by("phase")
     storage.close()
@@ -243,7 +247,9 @@ def test_the_search_itself_is_metered(url: str) -> None:
 
 
 def test_each_worker_has_its_part_of_the_ledger(url: str) -> None:
-    result = optimize_problem(ZDT1(), trials=12, storage=url, workers=2, instruments=detect())
+    result = optimize_problem(
+        ZDT1(), trials=12, storage=url, options=SearchOptions(workers=2, instruments=detect())
+    )
     storage = Storage(url, create=False)
     parts = Ledger(storage, 1).by("worker")
     storage.close()
@@ -268,12 +274,14 @@ def test_a_database_that_is_away_for_a_moment_ends_no_heartbeat(
         beaten.set()
 
     monkeypatch.setattr(Run, "beat", beat)
-    monkeypatch.setattr(engine, "HEARTBEAT_SECONDS", 0.02)
+    monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0.02)
 
     def wait(candidate: PlainChoice) -> None:
         assert beaten.wait(30)
 
-    result = optimize_problem(Menu(before=wait), trials=2, storage=url, instruments=detect())
+    result = optimize_problem(
+        Menu(before=wait), trials=2, storage=url, options=SearchOptions(instruments=detect())
+    )
     assert len(result.trials) == 2
     storage = Storage(url, create=False)
     search = Ledger(storage, 1).by("phase")["search"]
@@ -354,10 +362,8 @@ def test_what_is_not_real_is_on_no_front_and_samplers_learn_it(url: str) -> None
     class Boasting(Menu):
         """Claims to cost nothing wherever the dish is ``"b"``."""
 
-        def evaluate(
-            self, candidate: PlainChoice, fidelity: int, checkpoint: object | None, attempt: Attempt
-        ) -> Evaluation:
-            found = super().evaluate(candidate, fidelity, checkpoint, attempt)
+        def evaluate(self, candidate: PlainChoice, context: TrialContext) -> Evaluation:
+            found = super().evaluate(candidate, context)
             if candidate.values["dish"] == "a":
                 return found
             return Evaluation((99.0, -1.0), found.spent_kwh, infeasible=("the cost is a claim",))

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from greenfront.errors import MeterError, SearchAborted, StudyError, TrialFailed
-from greenfront.search import network_problem as networks
+from greenfront.search import exploration
 from greenfront.search.optimize import SearchResult
 from greenfront.search.session import open_session
 from greenfront.studies.config.study_file import StudyFile
@@ -59,7 +59,7 @@ def storage(here: Path) -> Any:
 def test_a_crash_costs_one_trial_and_its_energy_is_charged(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(networks, "JOB", "contracts.faulty_job:int8_crashes")
+    monkeypatch.setattr(exploration, "JOB", "contracts.faulty_job:int8_crashes")
     # The first generation: untouched, pruned, 8 bits, smaller, and pruned at 8 bits, which crash.
     result = search(study(space={"bits": [32, 8]}, budget={"trials": 6}), storage)
     crashed = [
@@ -80,7 +80,7 @@ def test_a_crash_costs_one_trial_and_its_energy_is_charged(
 def test_three_divergences_end_the_study_and_are_charged(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(networks, "JOB", "contracts.faulty_job:always_diverges")
+    monkeypatch.setattr(exploration, "JOB", "contracts.faulty_job:always_diverges")
     with pytest.raises(SearchAborted, match="diverged"):
         search(study(), storage)
     assert Ledger(storage, 1).by("state")["failed"].cpu_seconds > 0.3

@@ -8,6 +8,7 @@ from contracts.problems import ZDT1
 from contracts.samplers import SamplerContract
 from greenfront import optimize_problem
 from greenfront.errors import UsageError
+from greenfront.search.optimize import SearchOptions
 from greenfront.search.samplers.named import SamplerName, default_population, make_sampler
 
 
@@ -16,7 +17,9 @@ class TestNSGA2(SamplerContract):
 
     def test_beats_random_search(self) -> None:
         def volume(sampler: SamplerName, seed: int) -> float:
-            result = optimize_problem(ZDT1(), sampler=sampler, trials=240, seed=seed, population=24)
+            result = optimize_problem(
+                ZDT1(), sampler=sampler, trials=240, seed=seed, options=SearchOptions(population=24)
+            )
             return result.curve[-1].hypervolume
 
         evolved = sum(volume("nsga2", seed) for seed in range(3))

@@ -64,10 +64,9 @@ class ListeningHost(LocalContext):
     def progress(self, message: str) -> None:
         self.lines.append(message)
 
-    def sized(self, sizing: Sizing) -> None:
+    def size_verdict(self, sizing: Sizing) -> str | None:
         self.sizings.append(sizing)
-        if self.hopeless:
-            raise TrialStopped("no accuracy could save it")
+        return "no accuracy could save it" if self.hopeless else None
 
     def stages(self) -> list[str]:
         """The stages that were run and not loaded, in their order."""

@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from scipy.stats import binom
 
-from greenfront.objectives.context import Window
+from greenfront.objectives.context import StageContext, Window
 from greenfront.objectives.metering.windows import HEAT
-from greenfront.objectives.outcome import Sizing
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.evaluate import (
     Measuring,
@@ -71,7 +70,7 @@ class Watched:
         return self._session.run(outputs, feed)
 
 
-class Replay:
+class Replay(StageContext):
     """A context that charges a given number of joules for each prediction of each block.
 
     Args:
@@ -125,10 +124,6 @@ class Replay:
                 spent, 0.0, 3 * spent, "modelled", "memory", count * 9.0, count * 9.0, ("much",)
             )
         window.readings["gpu"] = Reading(1e9, 1e9, 1e9, "measured", "not asked", 0, 0)
-
-    def progress(self, message: str) -> None: ...
-
-    def sized(self, sizing: Sizing) -> None: ...
 
 
 def examples(count: int) -> Labelled:

@@ -25,7 +25,12 @@ from greenfront.objectives.carbon.schedule import Decision, decide
 from greenfront.objectives.carbon.traces import as_instant
 from greenfront.search.electricity import intensity as outlook
 from greenfront.search.electricity.intensity import LIVE_URL, LiveProvider, live_source
-from greenfront.search.electricity.scheduler import CarbonScheduler, GateSettings, RunMoments
+from greenfront.search.electricity.scheduler import (
+    CarbonScheduler,
+    Electricity,
+    RunMoments,
+    ScheduleSettings,
+)
 from greenfront.search.session import open_session
 from greenfront.search.status import Status
 from greenfront.studies.config.carbon import CarbonSection
@@ -265,10 +270,10 @@ def held(live: LiveProvider, book: PauseWriter, now: float, pause_above: float) 
     def stop(_seconds: float) -> None:
         raise HeldError
 
-    settings = GateSettings(now + 48 * HOUR, pause_above)
-    gate = CarbonScheduler(settings, live, clock, book, RunMoments(live, clock), said.append)
+    electricity = Electricity(live, clock, ScheduleSettings(now + 48 * HOUR, pause_above))
+    gate = CarbonScheduler(electricity, book, RunMoments(live, clock), lambda: HOUR, said.append)
     with contextlib.suppress(HeldError):
-        gate.hold(0, None, lambda: HOUR, stop, said.append)
+        gate.hold(0, None, stop, said.append)
     return said[0] if said else None
 
 

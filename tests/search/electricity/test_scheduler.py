@@ -16,12 +16,19 @@ from greenfront.objectives.carbon.clock import Clock
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.carbon.intensity import Intensity
 from greenfront.objectives.carbon.traces import IntensityStep, Trace, as_instant
+from greenfront.objectives.context import TrialContext
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading
-from greenfront.search import engine
+from greenfront.search import heartbeat
 from greenfront.search.electricity.intensity import TraceProvider, continued
-from greenfront.search.electricity.scheduler import Electricity, GateSettings, RunMoments, foreseen
+from greenfront.search.electricity.scheduler import (
+    Electricity,
+    RunMoments,
+    ScheduleSettings,
+    foreseen,
+)
 from greenfront.search.optimize import SearchResult, directions, search_study
-from greenfront.search.problem import Attempt, Evaluation
+from greenfront.search.problem import Evaluation
+from greenfront.search.settings import SearchSettings
 from greenfront.search.status import Status
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import PlainChoice
@@ -52,16 +59,14 @@ def trace(*grams: float, start: float = START) -> Trace:
 class Epochs(Menu):
     """Each trial works for a while in epochs and can pause between them."""
 
-    def evaluate(
-        self, candidate: PlainChoice, fidelity: int, checkpoint: object | None, attempt: Attempt
-    ) -> Evaluation:
+    def evaluate(self, candidate: PlainChoice, context: TrialContext) -> Evaluation:
         for _ in range(12):
             began = time.time()
             time.sleep(0.05)
             joules = 1e-6 * JOULES_PER_KWH
             reading = Reading(joules, joules, joules, "modelled", "told", 0.05, 0.05)
-            attempt.charge("train", {"cpu": reading}, began, time.time())
-            attempt.hold(time.sleep)
+            context.charge("train", {"cpu": reading}, began, time.time())
+            context.hold(time.sleep)
         return Evaluation(self.values(candidate.values), 0.0)
 
     def first_generation(self) -> list[Point]:
@@ -105,19 +110,16 @@ def search(
         facts=None,
     )
     clock = Clock(record.created_at, START, SPEED)
-    settings = GateSettings(START + hours * HOUR, pause_above)
-    return search_study(
-        problem,
-        storage,
-        record,
+    settings = ScheduleSettings(START + hours * HOUR, pause_above)
+    how = SearchSettings(
         sampler="random",
-        budget=Budget(trials=trials, minutes=minutes),
-        seed=0,
         workers=workers,
+        budget=Budget(trials=trials, minutes=minutes),
         carbon=CARBON,
         electricity=Electricity(TraceProvider(known), clock, settings),
         observer=watcher,
     )
+    return search_study(problem, record, how)
 
 
 @pytest.fixture
@@ -128,7 +130,7 @@ def storage(tmp_path: object) -> Storage:
 def test_several_workers_wait_alike_and_the_run_stays_alive(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0.1)
     watcher, beats = Watcher(), list[float]()
     over = threading.Event()
 

@@ -16,8 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from contracts.contexts import Scripted
 from contracts.hardware import LiveMachine, LiveNvml, Machine
 from greenfront.errors import Interrupted, TrialFailed, TrialStopped, UsageError
+from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.cpu_model import CpuModelMeter, stated_watts
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.lease import GpuLease
@@ -26,8 +28,7 @@ from greenfront.objectives.metering.process_tree import machine_cpu_seconds
 from greenfront.objectives.metering.rapl import RaplMeter
 from greenfront.objectives.readings import Component, Reading
 from greenfront.search.evaluator import process as local
-from greenfront.search.evaluator.phases import Charge
-from greenfront.search.evaluator.process import CallHooks, Evaluator, EvaluatorSettings
+from greenfront.search.evaluator.process import Evaluator, EvaluatorSettings
 from greenfront.studies.store.ledger import Ledger
 from greenfront.studies.store.storage import Storage
 
@@ -35,13 +36,13 @@ WATTS = 10.0
 TESTS = Path(__file__).parents[2]
 
 
-class Purse:
+class Purse(TrialContext):
     """Collects what is charged."""
 
     def __init__(self) -> None:
         self.entries: list[tuple[str, Reading]] = []
 
-    def __call__(
+    def charge(
         self, phase: str, readings: Mapping[Component, Reading], start: float, end: float
     ) -> None:
         assert start <= end
@@ -65,7 +66,7 @@ def importable_job(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def start(
-    tmp_path: Path, purse: Charge, memory_bytes: float | None = None, **settings: Any
+    tmp_path: Path, purse: TrialContext, memory_bytes: float | None = None, **settings: Any
 ) -> Evaluator:
     return Evaluator(
         EvaluatorSettings(
@@ -75,7 +76,7 @@ def start(
             memory_bytes=memory_bytes,
         ),
         Instruments((CpuModelMeter(stated_watts(WATTS)),)),
-        CallHooks(charge=purse),
+        purse,
     )
 
 
@@ -89,8 +90,8 @@ def evaluator(tmp_path: Path, purse: Purse) -> Iterator[Evaluator]:
 def test_stays_warm_and_keeps_its_words_in_the_log(
     evaluator: Evaluator, purse: Purse, tmp_path: Path
 ) -> None:
-    hooks = CallHooks(charge=purse)
-    assert evaluator.call("say", None, hooks) == evaluator.call("say", None, hooks)
+    context = purse
+    assert evaluator.call("say", None, context) == evaluator.call("say", None, context)
     evaluator.close(purse)
     assert (tmp_path / "logs" / "evaluator.log").read_text() == "users print things\n" * 2
 
@@ -99,7 +100,7 @@ def test_a_window_holds_its_own_work_and_the_ledger_all_of_it(
     evaluator: Evaluator, purse: Purse
 ) -> None:
     seen: list[str] = []
-    answer = evaluator.call("work", 0.4, CallHooks(charge=purse, progress=seen.append))
+    answer = evaluator.call("work", 0.4, Scripted(charge=purse.charge, progress=seen.append))
     assert answer["cpu_seconds"] == pytest.approx(0.4, rel=0.1)
     assert answer["joules"] == pytest.approx(WATTS * answer["cpu_seconds"], rel=1e-9)
     assert purse.cpu_seconds("train") == pytest.approx(answer["cpu_seconds"], rel=1e-9)
@@ -110,20 +111,20 @@ def test_a_window_holds_its_own_work_and_the_ledger_all_of_it(
 
 
 def test_short_lived_children_count(evaluator: Evaluator, purse: Purse) -> None:
-    answer = evaluator.call("work_in_children", 0.8, CallHooks(charge=purse))
+    answer = evaluator.call("work_in_children", 0.8, purse)
     assert answer["cpu_seconds"] >= 0.8 * 0.97
 
 
 def test_one_that_died_between_two_calls_is_seen_and_charged(
     evaluator: Evaluator, purse: Purse
 ) -> None:
-    evaluator.call("work", 0.2, CallHooks(charge=purse))
+    evaluator.call("work", 0.2, purse)
     assert evaluator.alive
     os.kill(evaluator._process.pid, signal.SIGKILL)
     os.waitid(os.P_PID, evaluator._process.pid, os.WEXITED | os.WNOWAIT)
     assert not evaluator.alive
     with pytest.raises(TrialFailed, match="SIGKILL"):
-        evaluator.call("work", 0.2, CallHooks(charge=purse))
+        evaluator.call("work", 0.2, purse)
     assert not evaluator.alive
     assert purse.cpu_seconds() > 0.2
 
@@ -131,7 +132,7 @@ def test_one_that_died_between_two_calls_is_seen_and_charged(
 def test_nothing_is_lost_between_start_and_end(tmp_path: Path, purse: Purse) -> None:
     evaluator = start(tmp_path, purse)
     before = os.times()
-    evaluator.call("work", 0.3, CallHooks(charge=purse))
+    evaluator.call("work", 0.3, purse)
     evaluator.close(purse)
     after = os.times()
     # The kernel's own account of the reaped child, which counts its start too.
@@ -153,27 +154,27 @@ def test_the_ledger_holds_all_attempts_under_random_kills(
     ledger = Ledger(storage, 1).writer("run", None)
     purse, attempts = Purse(), [*delays, None]
 
-    def charging(attempt: int) -> Charge:
+    def charging(attempt: int) -> TrialContext:
         def charge(
             phase: str, readings: Mapping[Component, Reading], begun: float, ended: float
         ) -> None:
-            purse(phase, readings, begun, ended)
+            purse.charge(phase, readings, begun, ended)
             ledger.charge(phase, readings, number=attempt, started_at=begun, ended_at=ended)
 
-        return charge
+        return Scripted(charge=charge)
 
     before = os.times()
     for attempt, delay in enumerate(attempts):
-        charge = charging(attempt)
-        evaluator = start(tmp_path, charge)
+        context = charging(attempt)
+        evaluator = start(tmp_path, context)
         if delay is not None:
             timer = threading.Timer(delay, os.kill, (evaluator._process.pid, signal.SIGKILL))
             timer.start()
         with contextlib.suppress(TrialFailed):
-            evaluator.call("work", 0.4, CallHooks(charge=charge))
+            evaluator.call("work", 0.4, context)
         if delay is not None:
             timer.join()
-        evaluator.close(charge)
+        evaluator.close(context)
     after = os.times()
     spent = Ledger(storage, 1).total()
     by_attempt = Ledger(storage, 1).by("trial")
@@ -201,7 +202,7 @@ def test_faults_fail_the_call_with_their_cause_and_are_charged(
     evaluator: Evaluator, purse: Purse, name: str, cause: str, words: str
 ) -> None:
     with pytest.raises(TrialFailed, match=words) as failure:
-        evaluator.call(name, None, CallHooks(charge=purse))
+        evaluator.call(name, None, purse)
     assert failure.value.cause == cause
     assert evaluator.alive == (name not in {"segfault", "killed"})
     if name == "segfault":
@@ -210,7 +211,7 @@ def test_faults_fail_the_call_with_their_cause_and_are_charged(
 
 def test_a_hang_is_killed_after_its_time(evaluator: Evaluator, purse: Purse) -> None:
     with pytest.raises(TrialFailed, match="trial_minutes") as failure:
-        evaluator.call("hang", None, CallHooks(charge=purse), timeout_seconds=0.5)
+        evaluator.call("hang", None, purse, timeout_seconds=0.5)
     assert failure.value.cause == "timed out"
     assert not evaluator.alive
 
@@ -218,7 +219,7 @@ def test_a_hang_is_killed_after_its_time(evaluator: Evaluator, purse: Purse) -> 
 def test_memory_beyond_the_limit_is_killed(tmp_path: Path, purse: Purse) -> None:
     evaluator = start(tmp_path, purse, memory_bytes=400e6)
     with pytest.raises(TrialFailed, match="memory_gb") as failure:
-        evaluator.call("hog", None, CallHooks(charge=purse), timeout_seconds=60)
+        evaluator.call("hog", None, purse, timeout_seconds=60)
     assert failure.value.cause == "out of memory"
     assert evaluator.peak_memory_bytes > 400e6
     assert not evaluator.alive
@@ -226,7 +227,7 @@ def test_memory_beyond_the_limit_is_killed(tmp_path: Path, purse: Purse) -> None
 
 def test_the_users_wish_to_stop_ends_a_call(evaluator: Evaluator, purse: Purse) -> None:
     with pytest.raises(Interrupted):
-        evaluator.call("hang", None, CallHooks(charge=purse, stopping=lambda: True))
+        evaluator.call("hang", None, Scripted(charge=purse.charge, stopping=lambda: True))
     assert not evaluator.alive
 
 
@@ -234,7 +235,7 @@ def test_stopped_and_refused_are_no_failures(
     evaluator: Evaluator, purse: Purse, tmp_path: Path
 ) -> None:
     with pytest.raises(TrialStopped, match="not worth it"):
-        evaluator.call("give_up", None, CallHooks(charge=purse))
+        evaluator.call("give_up", None, purse)
     assert evaluator.alive
     with pytest.raises(UsageError, match="the data are refused"):
         start(tmp_path, purse, refuse=True)
@@ -244,7 +245,7 @@ def test_a_long_window_reaches_the_ledger_piece_by_piece(
     evaluator: Evaluator, purse: Purse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "FLUSH_SECONDS", 0.2)
-    answer = evaluator.call("work", 1.5, CallHooks(charge=purse))
+    answer = evaluator.call("work", 1.5, purse)
     pieces = [reading for phase, reading in purse.entries if phase == "train"]
     assert len(pieces) >= 3
     assert sum(r.cpu_seconds for r in pieces) == pytest.approx(answer["cpu_seconds"], rel=1e-9)
@@ -269,8 +270,8 @@ def test_a_pause_is_in_no_window_and_in_no_time_out(
 ) -> None:
     monkeypatch.setattr(local, "FLUSH_SECONDS", 0.3)
     pauses, seen = Pauses(4.0), list[str]()
-    hooks = CallHooks(charge=purse, hold=pauses, progress=seen.append)
-    answer = evaluator.call("epochs", 3, hooks, timeout_seconds=3.5)
+    context = Scripted(charge=purse.charge, hold=pauses, progress=seen.append)
+    answer = evaluator.call("epochs", 3, context, timeout_seconds=3.5)
     assert pauses.asked == 3
     assert seen == ["epoch 1", "epoch 2", "epoch 3"]
     assert answer["wall_seconds"] < 3.5
@@ -284,16 +285,16 @@ def test_a_pause_is_in_no_window_and_in_no_time_out(
 
 def test_the_users_wish_to_stop_ends_a_pause(evaluator: Evaluator, purse: Purse) -> None:
     pauses = Pauses(3600.0)
-    hooks = CallHooks(charge=purse, hold=pauses, stopping=lambda: pauses.asked > 0)
+    context = Scripted(charge=purse.charge, hold=pauses, stopping=lambda: pauses.asked > 0)
     with pytest.raises(Interrupted):
-        evaluator.call("epochs", 3, hooks)
+        evaluator.call("epochs", 3, context)
     assert not evaluator.alive
 
 
 def test_an_evaluator_that_dies_in_a_pause_fails_the_call(
     evaluator: Evaluator, purse: Purse
 ) -> None:
-    pid = evaluator.call("say", None, CallHooks(charge=purse))
+    pid = evaluator.call("say", None, purse)
 
     def hold(rest: Callable[[float], None]) -> None:
         os.kill(pid, signal.SIGKILL)
@@ -301,7 +302,7 @@ def test_an_evaluator_that_dies_in_a_pause_fails_the_call(
             rest(0.05)
 
     with pytest.raises(TrialFailed, match="SIGKILL"):
-        evaluator.call("epochs", 3, CallHooks(charge=purse, hold=hold))
+        evaluator.call("epochs", 3, Scripted(charge=purse.charge, hold=hold))
     assert not evaluator.alive
 
 
@@ -313,12 +314,13 @@ import sys, time
 sys.path.insert(0, {str(TESTS)!r})
 from pathlib import Path
 from greenfront.objectives.metering.instruments import detect
-from greenfront.search.evaluator.process import CallHooks, Evaluator, EvaluatorSettings
-hooks = CallHooks(charge=lambda *args: None)
+from greenfront.objectives.context import TrialContext
+from greenfront.search.evaluator.process import Evaluator, EvaluatorSettings
+context = TrialContext()
 how = EvaluatorSettings(job="contracts.faulty_job:make", settings={{}}, log=Path("log"))
-evaluator = Evaluator(how, detect(), hooks)
-print(evaluator.call("say", None, hooks), flush=True)
-evaluator.call("hang", None, hooks)
+evaluator = Evaluator(how, detect(), context)
+print(evaluator.call("say", None, context), flush=True)
+evaluator.call("hang", None, context)
 """
     )
     supervisor = subprocess.Popen(
@@ -342,7 +344,7 @@ WATTS_OF_THE_CARD = 200.0
 def gpu_evaluator(tmp_path: Path, purse: Purse, meter: NvmlMeter, name: str) -> Evaluator:
     how = EvaluatorSettings("contracts.faulty_job:make", {}, tmp_path / f"{name}.log")
     instruments = Instruments((CpuModelMeter(stated_watts(WATTS)), meter))
-    return Evaluator(how, instruments, CallHooks(charge=purse))
+    return Evaluator(how, instruments, purse)
 
 
 def test_trials_side_by_side_lease_the_gpu_and_are_never_charged_twice(
@@ -357,9 +359,9 @@ def test_trials_side_by_side_lease_the_gpu_and_are_never_charged_twice(
     said: list[str] = []
 
     def use(evaluator: Evaluator) -> None:
-        hooks = CallHooks(charge=purse, progress=said.append)
+        context = Scripted(charge=purse.charge, progress=said.append)
         for _ in range(2):
-            evaluator.call("work", 0.3, hooks)
+            evaluator.call("work", 0.3, context)
 
     threads = [threading.Thread(target=use, args=[evaluator]) for evaluator in evaluators]
     for thread in threads:
@@ -385,9 +387,9 @@ def test_waiting_for_a_gpu_may_be_given_up(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     meter = NvmlMeter(LiveNvml("GPU-a", WATTS_OF_THE_CARD), resolution_seconds=0.01)
     evaluator = gpu_evaluator(tmp_path, purse, meter, "one")
-    hooks = CallHooks(charge=purse, stopping=lambda: True)
+    context = Scripted(charge=purse.charge, stopping=lambda: True)
     with GpuLease(["GPU-a"]).held(), pytest.raises(Interrupted):
-        evaluator.call("work", 0.3, hooks)
+        evaluator.call("work", 0.3, context)
     assert not evaluator.alive
     assert not [reading for _, reading in purse.entries if "NVML" in reading.source]
 
@@ -400,14 +402,14 @@ def test_evaluators_side_by_side_are_charged_no_more_than_the_machine_counted(
     with LiveMachine(machine, machine_cpu_seconds, 20.0) as live:
         meter = RaplMeter(machine.root, resolution_seconds=0.02)
         before = meter.snapshot(os.getpid(), cpu_seconds=0.0)
-        hooks = CallHooks(charge=purse)
+        context = purse
         how = [
             EvaluatorSettings("contracts.faulty_job:make", {}, tmp_path / f"{name}.log")
             for name in ("one", "two")
         ]
-        evaluators = [Evaluator(one, Instruments((meter,)), hooks) for one in how]
+        evaluators = [Evaluator(one, Instruments((meter,)), context) for one in how]
         threads = [
-            threading.Thread(target=evaluator.call, args=["work", 0.5, hooks])
+            threading.Thread(target=evaluator.call, args=["work", 0.5, context])
             for evaluator in evaluators
         ]
         for thread in threads:
@@ -426,7 +428,7 @@ def test_evaluators_side_by_side_are_charged_no_more_than_the_machine_counted(
 
 
 def test_windows_nest_and_each_moment_is_charged_once(evaluator: Evaluator, purse: Purse) -> None:
-    answer = evaluator.call("nested", 0.2, CallHooks(charge=purse))
+    answer = evaluator.call("nested", 0.2, purse)
     assert answer["inner"] == pytest.approx(WATTS * 0.2, rel=0.1)
     assert answer["outer"] == pytest.approx(WATTS * 0.4, rel=0.1)
     assert purse.cpu_seconds("teacher") == pytest.approx(answer["inner"] / WATTS, rel=1e-9)
@@ -435,7 +437,7 @@ def test_windows_nest_and_each_moment_is_charged_once(evaluator: Evaluator, purs
 
 
 def test_an_inner_failure_leaves_the_outer_window_whole(evaluator: Evaluator, purse: Purse) -> None:
-    answer = evaluator.call("nested_failure", 0.2, CallHooks(charge=purse))
+    answer = evaluator.call("nested_failure", 0.2, purse)
     assert answer["outer"] == pytest.approx(WATTS * 0.4, rel=0.1)
     assert answer["dropped"] == 0
     assert purse.cpu_seconds("teacher") == pytest.approx(0.2, rel=0.2)
@@ -448,6 +450,6 @@ def test_what_a_killed_evaluators_children_used_is_charged(tmp_path: Path, purse
         evaluator.call(
             "child_that_stays",
             0.4,
-            CallHooks(charge=purse, stopping=lambda: time.monotonic() - began > 2),
+            Scripted(charge=purse.charge, stopping=lambda: time.monotonic() - began > 2),
         )
     assert purse.cpu_seconds("train") >= 0.4

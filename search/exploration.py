@@ -1,0 +1,158 @@
+"""The start of a study of networks: an evaluator that loads its data and finds out about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from greenfront.errors import SearchAborted, TrialFailed
+from greenfront.objectives.context import TrialContext
+from greenfront.objectives.metering.instruments import Instruments, require_device
+from greenfront.objectives.readings import Component, Reading
+from greenfront.search.evaluator.process import Evaluator, EvaluatorSettings
+from greenfront.studies.config.facts import StudyFacts
+from greenfront.studies.config.study_file import StudyFile
+from greenfront.studies.store.ledger import Charged
+
+__all__ = ["Exploration", "explore", "start_evaluator"]
+
+JOB = "greenfront.search.evaluator.trial_job:trial_job"
+RESOLUTIONS_A_BLOCK = 20
+"""A metered block spans so many steps of its counter at least: five percent of edge error."""
+
+
+def start_evaluator(
+    file: StudyFile, instruments: Instruments, context: TrialContext, cache: Path | None = None
+) -> Evaluator:
+    """Starts an evaluator of networks for a study.
+
+    Args:
+        file: The study.
+        instruments: What to meter it with.
+        context: Charged for its start.
+        cache: Where it keeps things; by default where the study file says.
+
+    Raises:
+        UsageError: The data cannot be used.
+        TrialFailed: It died.
+    """
+    place = Path(file.study.cache) if cache is None else cache
+    resolution = max(m.resolution_seconds for m in instruments.meters if m.component != "gpu")
+    memory = file.limits.memory_gb
+    return Evaluator(
+        EvaluatorSettings(
+            job=JOB,
+            settings={
+                "task": asdict(file.task.settings()),
+                "cache": str(place),
+                "seed": file.study.seed,
+                "threads": file.study.threads,
+                "device": file.training.device,
+                "batch": file.objectives.batch,
+                "torch_file": file.objectives.torch_file,
+                "block_seconds": max(file.metering.block_seconds, RESOLUTIONS_A_BLOCK * resolution),
+            },
+            log=place / "logs" / f"{file.study.name}.log",
+            threads=file.study.threads,
+            memory_bytes=None if memory is None else memory * 2**30,
+        ),
+        instruments,
+        context,
+    )
+
+
+@dataclass
+class Exploration:
+    """What was found out before a study began, and the evaluator that found it.
+
+    Attributes:
+        evaluator: Still warm.
+        facts: Of the data and the machine.
+        instruments: Those that the study needs: a GPU's only where it is used.
+        charged: What finding out has cost.
+    """
+
+    evaluator: Evaluator
+    facts: StudyFacts
+    instruments: Instruments
+    charged: tuple[Charged, ...]
+
+
+@dataclass
+class _Prepaid(TrialContext):
+    """Keeps what is charged before there is a study to charge it to."""
+
+    entries: list[Charged] = field(default_factory=list)
+
+    def charge(
+        self,
+        phase: str,
+        readings: Mapping[Component, Reading],
+        started_at: float,
+        ended_at: float,
+    ) -> None:
+        self.entries.append(Charged(phase, readings, started_at, ended_at))
+
+
+def explore(
+    file: StudyFile,
+    instruments: Instruments,
+    cache: Path | None = None,
+    known: StudyFacts | None = None,
+) -> Exploration:
+    """Loads the data in a first evaluator and finds out what the study needs to know.
+
+    Args:
+        file: The study.
+        instruments: What this machine offers.
+        cache: Where the evaluator keeps things; by default where the study file says.
+        known: What the study found out when it began: its space stays as it was laid out, also
+            on a machine with other kernels.
+
+    Raises:
+        UsageError: The data cannot be used.
+        SearchAborted: The evaluator died over them.
+    """
+    context = _Prepaid()
+    try:
+        evaluator = start_evaluator(file, instruments, context, cache)
+        facts = _described(evaluator, context)
+        if facts.device == "cpu" and any(m.component == "gpu" for m in instruments.meters):
+            evaluator.close(context)
+            instruments = instruments.without("gpu")
+            evaluator = start_evaluator(file, instruments, context, cache)
+        try:
+            require_device(instruments, facts.device)
+            facts = _with_families(file, facts, evaluator, context, known)
+        except BaseException:
+            evaluator.close(context)
+            raise
+    except TrialFailed as failure:
+        raise SearchAborted(f"the study cannot begin: {failure}") from failure
+    return Exploration(evaluator, facts, instruments, tuple(context.entries))
+
+
+def _described(evaluator: Evaluator, context: TrialContext) -> StudyFacts:
+    try:
+        return StudyFacts.from_json(evaluator.call("describe", None, context))
+    except BaseException:
+        evaluator.close(context)
+        raise
+
+
+def _with_families(
+    file: StudyFile,
+    facts: StudyFacts,
+    evaluator: Evaluator,
+    context: TrialContext,
+    known: StudyFacts | None,
+) -> StudyFacts:
+    """Builds each family once, before anything is kept, and sees which gain by int8 kernels."""
+    families = list(file.families(facts))
+    evaluator.call("check", families, context)
+    if known is not None:
+        return replace(facts, int8=known.int8, threads=known.threads)
+    if 8 in file.space.bits:
+        return replace(facts, int8=evaluator.call("int8", families, context))
+    return facts

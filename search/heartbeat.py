@@ -1,0 +1,67 @@
+"""The heartbeat of a run: it is alive, and this is what the search itself has cost."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import sqlalchemy as sa
+
+from greenfront.objectives.metering.instruments import Instruments
+from greenfront.objectives.metering.stopwatch import Stopwatch
+from greenfront.studies.store.ledger import Charged, LedgerWriter
+from greenfront.studies.store.runs import HEARTBEAT_SECONDS, Run
+
+__all__ = ["heartbeat"]
+
+
+@contextlib.contextmanager
+def heartbeat(
+    run: Run, ledger: LedgerWriter, instruments: Instruments | None, beaten: Callable[[], None]
+) -> Iterator[None]:
+    """Keeps a run alive in the database and charges this process, every few seconds.
+
+    Args:
+        run: This process, signed in.
+        ledger: Charged with phase ``search``.
+        instruments: Meter this process; ``None`` charges nothing.
+        beaten: Called after each beat.
+    """
+    over = threading.Event()
+    stopwatch = None
+    if instruments is not None:
+        stopwatch = Stopwatch(instruments, os.getpid(), clock=time.process_time)
+    since = time.time()
+    owed: list[Charged] = []
+
+    def beat() -> None:
+        nonlocal since
+        if stopwatch is not None:
+            now = time.time()
+            readings = stopwatch.lap()
+            if readings:
+                owed.append(Charged("search", readings, since, now))
+            since = now
+        run.beat()
+        while owed:
+            ledger.settle(owed[0])
+            del owed[0]
+
+    def keep_beating() -> None:
+        while not over.wait(HEARTBEAT_SECONDS):
+            # A database that is away for a moment must not end the heartbeat for good.
+            with contextlib.suppress(sa.exc.DBAPIError):
+                beat()
+                beaten()
+
+    thread = threading.Thread(target=keep_beating, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        beat()

@@ -1,0 +1,49 @@
+"""How a study is searched, as one object instead of a dozen parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from greenfront.objectives.carbon.footprint import CarbonModel
+from greenfront.objectives.metering.instruments import Instruments
+from greenfront.search.electricity.scheduler import Electricity
+from greenfront.search.status import Observer
+from greenfront.studies.config.budget import Budget
+from greenfront.studies.store.ledger import Charged
+
+__all__ = ["SearchSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSettings:
+    """How a study is searched, and what its search itself costs.
+
+    Attributes:
+        sampler: By name.
+        seed: Of the sampler; resumed studies draw other numbers than they began with.
+        population: Trials a generation; ``None``: a quarter of the budget's, from 8 to 50.
+        workers: Evaluations at once, each in a thread.
+        budget: Of the whole study.
+        carbon: Turns energy into CO₂ in the ledger.
+        electricity: Tells the ledger the intensity of each entry's time, and may pause the search
+            until it is low.
+        instruments: Meter this process; ``None`` leaves the search's own energy out.
+        prepaid: What preparing this run has cost already, charged to the search itself.
+        observer: Watches.
+    """
+
+    sampler: str = "nsga2"
+    seed: int = 0
+    population: int | None = None
+    workers: int = 1
+    budget: Budget = field(default_factory=Budget)
+    carbon: CarbonModel | None = None
+    electricity: Electricity | None = None
+    instruments: Instruments | None = None
+    prepaid: tuple[Charged, ...] = ()
+    observer: Observer | None = None
+
+    def note(self, message: str) -> None:
+        """Shows the observer, if there is one, what is going on."""
+        if self.observer is not None:
+            self.observer.note(message)
