@@ -90,6 +90,7 @@ class Trace:
 
     Raises:
         DataError: No steps, an overlap, an empty step, or an impossible intensity.
+        UsageError: Of methods: an instant has no time zone, or ``end`` is not after ``start``.
     """
 
     steps: tuple[IntensityStep, ...]
@@ -160,7 +161,6 @@ class Trace:
         """Mean over ``[start, end)``, weighted by time; g/kWh.
 
         Raises:
-            UsageError: An instant has no time zone, or ``end`` is not after ``start``.
             DataError: The trace does not cover the stretch.
         """
         first, last = self._stretch(start, end)
@@ -174,20 +174,12 @@ class Trace:
         return mean
 
     def covers(self, start: datetime, end: datetime) -> bool:
-        """Whether ``[start, end)`` lies within the trace and touches no long gap.
-
-        Raises:
-            UsageError: An instant has no time zone, or ``end`` is not after ``start``.
-        """
+        """Whether ``[start, end)`` lies within the trace and touches no long gap."""
         first, last = self._stretch(start, end)
         return not bool(np.isnan(self.means(np.array([first]), last - first)[0]))
 
     def filled_share(self, start: datetime, end: datetime) -> float:
-        """Share of ``[start, end)`` that lies in a short gap and was filled, 0 to 1.
-
-        Raises:
-            UsageError: An instant has no time zone, or ``end`` is not after ``start``.
-        """
+        """Share of ``[start, end)`` that was interpolated in short gaps, 0 to 1."""
         first, last = self._stretch(start, end)
         at = np.array([first, last])
         filled = np.interp(at, self._edges, self._sums["filled"])

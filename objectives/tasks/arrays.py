@@ -33,15 +33,8 @@ _DAMAGED = (
 )
 
 
-def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all loaders look the same
+def read(settings: TaskSettings) -> Raw:
     """Reads ``inputs`` (or ``x``, ``X``) and ``labels`` (or ``y``) from an ``.npz`` file.
-
-    Args:
-        settings: Of kind ``arrays``, with a path.
-        cache: Not used.
-
-    Returns:
-        Inputs as :func:`greenfront.objectives.tasks.raw.array_inputs` takes them, and their labels.
 
     Raises:
         DataError: If the file is missing, is no ``.npz`` file, lacks an array, holds pickled

@@ -68,17 +68,18 @@ def cached_arrays(
     return made
 
 
-def cache_key(told: Sequence[Any]) -> str:
-    """A name for what is made from ``told``, which are plain values.
+def cache_key(sources: Sequence[Any]) -> str:
+    """A name for cached arrays.
 
-    Whoever makes it must tell all that it follows from: the files' stamps, the settings, and what
-    changes when the code makes other arrays of the same files.
+    Args:
+        sources: All that the arrays follow from, as plain values: stamps of files, settings, and
+            the version of the code that makes them.
     """
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps(sources).encode()).hexdigest()[:32]
 
 
 def file_stamps(folder: Path, files: Iterable[Path]) -> list[tuple[str, int, int]]:
-    """Tells files from what they were: their names below ``folder``, sizes and times."""
+    """Names below ``folder``, sizes and times of files, which tell whether they have changed."""
     stats = [(file, file.stat()) for file in files]
     return [(str(file.relative_to(folder)), stat.st_size, stat.st_mtime_ns) for file, stat in stats]
 
@@ -134,7 +135,7 @@ def _stored(checksum: int) -> bytes:
 
 
 class _Checked:
-    """A file that is only written to, and the checksum of what was."""
+    """A file to write to, and the checksum of its content."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

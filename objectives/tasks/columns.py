@@ -20,17 +20,7 @@ def separator(header: str) -> str:
 
 
 def check_column(key: str, name: str, columns: Sequence[str], source: str) -> None:
-    """Refuses a setting that names no column.
-
-    Args:
-        key: The setting.
-        name: Its value.
-        columns: Names of the columns.
-        source: Name of the data, for messages.
-
-    Raises:
-        DataError: There is no such column.
-    """
+    """Raises ``DataError`` where the setting ``key`` names no column."""
     if name not in columns:
         raise DataError(
             f"{source}: {key} must name a column, but there is no column {name!r}. "
@@ -39,11 +29,7 @@ def check_column(key: str, name: str, columns: Sequence[str], source: str) -> No
 
 
 def check_text_column(text: str, target: str, source: str) -> None:
-    """Refuses texts that are their own labels.
-
-    Raises:
-        DataError: Both settings name the same column.
-    """
+    """Raises ``DataError`` where texts and classes are the same column."""
     if text == target:
         raise DataError(
             f"{source}: text_column and target must be two columns, but both are {text!r}: name "
@@ -52,11 +38,7 @@ def check_text_column(text: str, target: str, source: str) -> None:
 
 
 def check_widths(frame: pd.DataFrame, source: str, remedy: str) -> None:
-    """Refuses a table in which rows have more values than the header has names.
-
-    Raises:
-        DataError: They have; the message ends with ``remedy``.
-    """
+    """Raises ``DataError`` where rows have more values than the header has names."""
     import pandas as pd
 
     if not isinstance(frame.index, pd.RangeIndex):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,17 +20,10 @@ from greenfront.spaces.user_code import (
 __all__ = ["read"]
 
 
-def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all loaders look the same
+def read(settings: TaskSettings) -> Raw:
     """Calls the function without arguments.
 
     Its module is looked for in the working directory first, then where Python looks.
-
-    Args:
-        settings: With a kind like ``package.module:function``.
-        cache: Not used.
-
-    Returns:
-        Inputs as :func:`greenfront.objectives.tasks.raw.array_inputs` takes them, and their labels.
 
     Raises:
         DataError: If the function cannot be imported, fails, does not return a pair of arrays, or

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from greenfront.objectives.tasks.raw import Raw, array_inputs
 from greenfront.objectives.tasks.settings import TaskSettings
 
 __all__ = ["read"]
 
 
-def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all loaders look the same
-    """Reads the digits.
-
-    Args:
-        settings: Of kind ``digits``.
-        cache: Not used.
-
-    Returns:
-        Inputs ``[1797, 1, 8, 8]`` and ten classes.
-    """
+def read(settings: TaskSettings) -> Raw:  # noqa: ARG001 - all readers have it
+    """Reads inputs ``[1797, 1, 8, 8]`` and ten classes."""
     from sklearn.datasets import load_digits
 
     data = load_digits()

@@ -38,11 +38,8 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
     the settings may name another.
 
     Args:
-        settings: Of kind ``hf-dataset:owner/name``.
+        settings: With the data set's name or a path.
         cache: Folder that keeps the decoded images until the data change.
-
-    Returns:
-        The inputs and labels of both splits, and which examples are the test split's.
 
     Raises:
         DataError: If the data set cannot be had, see

@@ -33,7 +33,7 @@ def read_labels(splits: Mapping[str, Dataset], target: str, source: str) -> NDAr
     Args:
         splits: By name.
         target: The column with the labels.
-        source: What messages call the data set.
+        source: Name of the data set, for messages.
 
     Returns:
         Class names, or numbers where the column has no names for them.

@@ -44,7 +44,7 @@ class HubSplits:
     """The splits of a data set that are used.
 
     Attributes:
-        source: What messages call the data set.
+        source: Name of the data set, for messages.
         train: Its training split, or the only one it has.
         test: Its test split.
     """

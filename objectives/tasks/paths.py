@@ -1,4 +1,4 @@
-"""Finding the user's files."""
+"""Paths to the user's data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["existing_file", "existing_folder"]
 
 
 def existing_file(settings: TaskSettings) -> Path:
-    """Gives the task's file.
+    """The task's file.
 
     Raises:
         DataError: If it does not exist, or is not a file.
@@ -26,7 +26,7 @@ def existing_file(settings: TaskSettings) -> Path:
 
 
 def existing_folder(settings: TaskSettings, holding: str = "one sub-folder a class") -> Path:
-    """Gives the task's folder.
+    """The task's folder.
 
     Args:
         settings: With its path.

@@ -1,4 +1,4 @@
-"""From images in files to one array of pixels."""
+"""Decoding images to one array of pixels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["DECODING", "decode_all", "opened_image"]
 
 DECODING = 2
-"""Belongs into the names of caches: another number where the same files give other pixels."""
+"""Version of the decoder in the names of caches: raised where the same files give other pixels."""
 
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})
 _DEFAULT_EDGE = 32
@@ -118,7 +118,7 @@ def _is_of_32_bits(image: Image.Image) -> bool:
 
 
 def _values(image: Image.Image, size: tuple[int, int], channels: int, shift: int) -> NDArray[Any]:
-    """Gives one image as uint8 ``[channels, height, width]``; ``shift`` tells what to leave out."""
+    """One image as uint8 ``[channels, height, width]``, without the ``shift`` lowest bits."""
     from PIL import Image
 
     if image.mode == "P":
@@ -136,15 +136,15 @@ def _values(image: Image.Image, size: tuple[int, int], channels: int, shift: int
 def opened_image(
     file: Path | IO[bytes], name: str, settings: TaskSettings
 ) -> Iterator[Image.Image]:
-    """Opens an image; its faults, also those met while it is decoded, become the user's.
+    """Opens an image; errors, also those of decoding it, become :class:`DataError`.
 
     Args:
         file: Its file or content.
-        name: What messages call it.
+        name: For messages.
         settings: Whose kind messages name.
 
     Raises:
-        DataError: It cannot be read, nobody can tell what is white in it, or Pillow is missing.
+        DataError: It cannot be read, its range of values is unknown, or Pillow is missing.
     """
     try:
         from PIL import Image

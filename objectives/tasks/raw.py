@@ -1,4 +1,4 @@
-"""Data as a loader hands them over: whole, not yet split, not yet standardised."""
+"""Data as they are read: neither split nor standardised."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ArrayInputs", "Inputs", "Raw", "array_inputs", "buffer"]
 
 
 class Inputs(Protocol):
-    """Inputs that can be encoded once the training examples are known."""
+    """Inputs, to be encoded once the training examples are known."""
 
     def __len__(self) -> int:
         """Number of examples."""
@@ -38,24 +38,23 @@ class Inputs(Protocol):
         ...
 
     def encoded_bytes(self) -> int:
-        """How much memory the encoded inputs take at most, 0 for those that cannot be kept."""
+        """Most memory of the encoded inputs; 0 for those that cannot be cached."""
         ...
 
     def parts(self) -> Iterator[bytes | memoryview]:
-        """Yields everything that tells these inputs from others, for a hash."""
+        """Yields the whole content, for a hash."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """What a loader read.
+    """Inputs and labels as they are read.
 
     Attributes:
-        source: What messages call the data: a path, or a name.
+        source: A path or name for messages.
         inputs: The examples.
         labels: One class name or number an example, ``[n]``, of any type that sorts.
-        is_test: Which examples are the data's own test split, bool ``[n]``; ``None`` where it has
-            none, or where it is not known.
+        is_test: Which examples are the data's own test split, bool ``[n]``; ``None`` without one.
     """
 
     source: str
@@ -66,10 +65,10 @@ class Raw:
 
 @dataclass(frozen=True, slots=True)
 class ArrayInputs:
-    """Inputs that are numbers already.
+    """Inputs that are numbers.
 
     Attributes:
-        source: What messages call the data.
+        source: Name of the data, for messages.
         values: Numbers of any type, ``[n, features]`` or ``[n, channels, height, width]``; no NaN.
     """
 
@@ -94,18 +93,18 @@ class ArrayInputs:
 
 
 def buffer(array: NDArray[Any]) -> memoryview:
-    """Gives an array's bytes in C order, copied only where they do not lie so already."""
+    """An array's bytes in C order, copied only where needed."""
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 def array_inputs(array: NDArray[Any], source: str) -> ArrayInputs:
-    """Checks an array from the user and brings its axes into order.
+    """Checks an array from the user and orders its axes.
 
     Args:
         array: ``[n, features]``, ``[n, height, width]``, ``[n, channels, height, width]`` or
             ``[n, height, width, channels]`` with 1 or 3 channels. Where axis 1 and axis 3 could
             both be the channels, axis 1 is taken.
-        source: What messages call the data.
+        source: Name of the data, for messages.
 
     Returns:
         The same numbers as ``[n, features]`` or ``[n, channels, height, width]``.

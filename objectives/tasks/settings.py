@@ -1,4 +1,4 @@
-"""What a study file says of its task: the kind of data, where they lie and how they are split."""
+"""Settings of a task: the kind of data, where they are and how they are split."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 _ALL_KEYS = tuple(dict.fromkeys(key for keys in _KEYS.values() for key in (*keys[0], *keys[1])))
 
-# Keys that came later: where they are absent, a task is what it was without them.
+# Later keys: where they are absent, fingerprints are those of before.
 _LATER = ("image_column", "subset")
 
 
@@ -46,7 +46,7 @@ def kinds() -> tuple[str, ...]:
 
 
 def suggest(wanted: str, known: Iterable[str]) -> str:
-    """Words the way out of a misspelt name.
+    """Suggests names in place of a misspelt one.
 
     Args:
         wanted: The name that was given.
@@ -113,14 +113,14 @@ class TaskSettings:
 
     @property
     def name(self) -> str:
-        """What people call the task: the data set's name, that of its file, else its kind."""
+        """For people: the data set's name, that of its file, else the kind."""
         if self.family in (_HUGGINGFACE, _TORCHVISION):
             return self.dataset.rpartition("/")[2]
         return self.kind if self.path is None else Path(self.path).stem
 
     @property
     def family(self) -> str:
-        """Which of :func:`kinds` this kind is one of."""
+        """The one of :func:`kinds` that this kind belongs to."""
         prefix, colon, _ = self.kind.partition(":")
         return self.kind if not colon else _NAMED.get(prefix, _CUSTOM)
 
@@ -130,10 +130,10 @@ class TaskSettings:
         return self.kind.partition(":")[2]
 
     def identity(self) -> dict[str, Any]:
-        """What of the settings belongs to a task's fingerprint, as plain values.
+        """The settings that are part of a task's fingerprint, as plain values.
 
-        Not the path: data that were moved are still the same data. Not the share of the
-        validation split, which says nothing of the splits.
+        Not the path: data that were moved are the same. Not ``eval_fraction``, which does not
+        change the splits.
         """
         told = {**asdict(self), "path": None}
         del told["eval_fraction"]

@@ -1,4 +1,4 @@
-"""From raw data to a task: the three splits, the encoded inputs and the facts."""
+"""Splitting and encoding raw data, and the facts of the result."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _SMALLEST_REST = 2
 
 
 def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None = None) -> Task:
-    """Splits raw data and encodes them with what the training split says.
+    """Splits raw data and encodes them with the statistics of the training split.
 
     Args:
-        raw: What a loader read.
+        raw: Inputs and labels as read.
         settings: The fractions of the splits, and the task's name.
         seed: Of the split, 0 or more.
-        cache: Folder that keeps encoded inputs where they are large, so that processes share
-            them. Absent: they stay in memory.
+        cache: Folder for encoded inputs that are large, so that processes share them. Absent:
+            they stay in memory.
 
     Returns:
         The task. The same data, settings and seed give the same task.
@@ -84,10 +84,9 @@ def split_indices(
     seed: int,
     is_test: NDArray[np.bool_] | None = None,
 ) -> dict[Split, NDArray[np.int64]]:
-    """Deals the examples of each class to the three splits.
+    """Splits the examples, stratified by class.
 
-    Each class gives each split its fraction, rounded, and at least one example: a class that is
-    nowhere to be trained on or judged on would make accuracy a matter of luck.
+    Each split gets its fraction of each class, rounded, and at least one example.
 
     Args:
         labels: Class indices ``[n]``, each class at least 3 times.
@@ -122,10 +121,10 @@ def split_indices(
 
 
 def evaluation_rows(labels: NDArray[np.int64], fraction: float) -> NDArray[np.int64]:
-    """Chooses a part of a split that is as mixed as the whole.
+    """Chooses a part of a split, stratified by class.
 
-    Each class gives its fraction, rounded, and at least one example: the first it has, which in a
-    shuffled split are any. So a smaller part lies within a larger one.
+    Each class gives its fraction, rounded, and at least one example: its first ones, so that a
+    smaller part lies within a larger one.
 
     Args:
         labels: Class indices of the split ``[n]``, shuffled.
@@ -163,7 +162,7 @@ def _encoded(
     fingerprint: str,
     cache: Path | None,
 ) -> Mapping[str, NDArray[Any]]:
-    """Gives each split's encoded inputs, of large data from files."""
+    """Each split's encoded inputs, of large data from files."""
 
     def build() -> Iterator[tuple[str, NDArray[Any]]]:
         everything = inputs.encode(indices["train"])
@@ -178,7 +177,7 @@ def _encoded(
 def _chosen(
     inputs: NDArray[Any], rows: NDArray[np.int64], fingerprint: str, cache: Path | None
 ) -> NDArray[Any]:
-    """Gives some examples, of large data from a file."""
+    """Some examples, of large data from a file."""
     size = inputs.nbytes // len(inputs) * len(rows)
     if cache is None or inputs.dtype == object or size < MAPPED_BYTES:
         return inputs[rows]
@@ -188,7 +187,7 @@ def _chosen(
 
 
 def _file(cache: Path, fingerprint: str) -> Path:
-    # A fingerprint says all that encoded inputs follow from.
+    # The fingerprint covers all that encoded inputs follow from.
     return cache / f"encoded-{fingerprint[:32]}"
 
 

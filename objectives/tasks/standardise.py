@@ -1,4 +1,4 @@
-"""Standardising features and channels with what the training examples say of them."""
+"""Standardising features and channels with the statistics of the training examples."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ROWS = 4096
 
 
 def in_words(counts: dict[str, int]) -> str:
-    """Words counts for a message, the first few of them: ``2 in a, 1 in b``."""
+    """Counts for a message, the first few of them: ``2 in a, 1 in b``."""
     named = [f"{count} in {name}" for name, count in list(counts.items())[:_NAMED]]
     rest = len(counts) - len(named)
     return ", ".join(named) + (f" and some in {rest} more" if rest else "")
@@ -46,15 +46,15 @@ def counts_of_unusable(values: NDArray[Any], names: Sequence[str]) -> str:
 def standardise(
     values: NDArray[Any], train: NDArray[np.int64], *, names: Sequence[str], source: str
 ) -> NDArray[np.float32]:
-    """Brings each feature or channel to mean 0 and standard deviation 1 over some examples.
+    """Scales each feature or channel to mean 0 and standard deviation 1 over some examples.
 
-    A feature that is constant over them says nothing that could be learnt and becomes 0.
+    A feature that is constant over them becomes 0.
 
     Args:
         values: Finite numbers, ``[n, features]`` or ``[n, channels, height, width]``.
         train: Indices of the examples whose mean and deviation count.
         names: One name a feature or channel, for messages.
-        source: What messages call the data.
+        source: Name of the data, for messages.
 
     Returns:
         All examples, in the same shape; no NaN.

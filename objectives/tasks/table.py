@@ -35,7 +35,7 @@ class Table:
     """Features of which some are numbers and some are text.
 
     Attributes:
-        source: What messages call the table.
+        source: Name of the table, for messages.
         number_names: One name a column of ``numbers``.
         numbers: float64 ``[n, number columns]``, finite.
         text_names: One name a column of ``codes``.
@@ -83,15 +83,8 @@ class Table:
         yield buffer(self.codes)
 
 
-def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all loaders look the same
+def read(settings: TaskSettings) -> Raw:
     """Reads a table whose cells are separated by commas, semicolons or tabs.
-
-    Args:
-        settings: Of kind ``csv``, with a path and a target.
-        cache: Not used.
-
-    Returns:
-        The features, and the target's values as labels.
 
     Raises:
         DataError: If the file is missing or cannot be read, lacks a named column, has missing or

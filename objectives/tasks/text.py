@@ -30,7 +30,7 @@ _USUAL_COLUMN = "text"
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Inputs that are texts, for each network to number in its own way.
+    """Texts, which each network tokenises in its own way.
 
     Attributes:
         values: ``str`` objects ``[n]``, none of them blank.
@@ -42,11 +42,11 @@ class Texts:
         return len(self.values)
 
     def encode(self, train: NDArray[np.int64]) -> NDArray[np.object_]:  # noqa: ARG002
-        """Gives the texts as they are: there is nothing to standardise."""
+        """The texts as they are."""
         return self.values
 
     def encoded_bytes(self) -> int:
-        """Nothing: texts are objects, which no file can hold."""
+        """0: objects cannot be cached."""
         return 0
 
     def parts(self) -> Iterator[bytes | memoryview]:
@@ -57,12 +57,12 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """What a file holds.
+    """The content of a file.
 
     Attributes:
-        columns: Names, as first met.
+        columns: Names, in order of appearance.
         cells: Each row by column; what is missing is absent or ``None``.
-        places: What messages call each row.
+        places: Of each row, for messages.
     """
 
     columns: list[str]
@@ -70,18 +70,11 @@ class _Rows:
     places: list[str]
 
 
-def read(settings: TaskSettings, cache: Path) -> Raw:  # noqa: ARG001 - all loaders look the same
+def read(settings: TaskSettings) -> Raw:
     """Reads a table with commas, semicolons or tabs, or one JSON object a line.
 
     A file that begins with a brace is taken for JSON Lines. In a table every word stands for
     itself: ``NA`` and ``none`` are classes like any other, and only an empty cell is missing.
-
-    Args:
-        settings: Of kind ``text``, with a path and a target.
-        cache: Not used.
-
-    Returns:
-        The texts, and the target's values as labels.
 
     Raises:
         DataError: If the file is missing or cannot be read, lacks a named column, or if a row has
@@ -170,13 +163,13 @@ def _names(settings: TaskSettings, columns: Sequence[str], path: Path) -> tuple[
 
 
 def checked_texts(found: Sequence[Any], places: Sequence[str], column: str, source: str) -> Texts:
-    """Makes inputs of a column, every cell of which must be a text.
+    """Checks that every cell of a column is a text.
 
     Args:
         found: The cells.
-        places: What messages call each cell's row.
+        places: Of each cell, for messages.
         column: Its name.
-        source: What messages call the data.
+        source: Name of the data, for messages.
 
     Raises:
         DataError: A cell is missing, blank, no text, or no Unicode.

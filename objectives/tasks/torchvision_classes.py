@@ -1,4 +1,4 @@
-"""The data sets of torchvision that are images with one class each, and how they are asked for."""
+"""The data sets of torchvision that are images with one class each, and their arguments."""
 
 from __future__ import annotations
 

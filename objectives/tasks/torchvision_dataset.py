@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["read"]
 
 _SECONDS = 20.0
-"""After which a server that is silent counts as out of reach; left alone, urllib waits forever."""
+"""Timeout of downloads; urllib has none of its own."""
 
 # RuntimeError is what torchvision says of data that are missing or damaged.
 _FAULTS = (
@@ -49,12 +49,9 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
     """Reads the training examples, and the test split where there is one.
 
     Args:
-        settings: Of kind ``torchvision:NAME``. With a path, that ``root`` is read and no network
-            is used; else the data are downloaded to the cache once.
+        settings: With a path, that ``root`` is read and no network is used; else the data are
+            downloaded to the cache once.
         cache: Folder that keeps the decoded images, until the files below a path change.
-
-    Returns:
-        Inputs ``[n, channels, height, width]`` in 0 … 255, labels, and which are the test split's.
 
     Raises:
         DataError: If the class is none of those that can be read, if torchvision or the data are
@@ -128,7 +125,7 @@ def _parts(settings: TaskSettings, root: Path, source: str) -> list[Any]:
     try:
         # Studies that share a cache must not download into each other's files.
         alone = nullcontext() if is_local else FileLock(root.with_name(".torchvision.lock"))
-        with alone, _hurried():
+        with alone, _with_timeout():
             made = getattr(datasets, settings.dataset)
             return [made(root=str(root), download=not is_local, **keys) for keys in asked]
     except _FAULTS as error:
@@ -181,8 +178,8 @@ def _named(indices: NDArray[np.int64], part: Any) -> NDArray[Any]:
 
 
 @contextmanager
-def _hurried() -> Iterator[None]:
-    """Bounds how long a silent server is waited for, and keeps progress off the terminal."""
+def _with_timeout() -> Iterator[None]:
+    """Sets a timeout for downloads, and keeps progress off the terminal."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_SECONDS)
     try:

@@ -1,9 +1,8 @@
-"""The one interface behind which every model family stands.
+"""The interface of all model families.
 
-Life of an architecture: the search asks ``objection`` once a task, then ``knobs`` and
-``baseline`` to lay out the space; all three are cheap and import no torch. An evaluator calls
-``encode`` once for the data and ``build`` for each trial, and prunes what ``head`` does not
-protect.
+A search calls ``objection`` once a task, then ``knobs`` and ``baseline`` for the space; all three
+are cheap and import no torch. An evaluator calls ``encode`` once for the data and ``build`` for
+each trial, and prunes everything but the ``head``.
 """
 
 from __future__ import annotations
@@ -29,12 +28,11 @@ class Architecture(abc.ABC):
     Attributes:
         name: As written in the study file.
         cannot_prune: Why channels cannot be removed from this family; ``None`` where they can.
-        body_rate: Share of the learning rate that all layers but the head get: pretrained weights
-            are moved gently.
+        body_rate: Factor on the learning rate of all layers but the head, for pretrained weights.
         layered: Whether the weights are pretrained and :meth:`blocks` are known, so that the
             learning rate may differ from block to block.
-        padding: What fills short inputs up, so that a batch may drop columns that hold nothing
-            else; ``None`` where all inputs have one length.
+        padding: Number that pads short inputs, so that a batch may drop columns without others;
+            ``None`` where all inputs have one length.
     """
 
     name: str
@@ -51,23 +49,23 @@ class Architecture(abc.ABC):
             input_shape: Of one input, without the batch axis; ``()`` for a text.
 
         Raises:
-            UsageError: What the name stands for is not to be found here.
+            UsageError: What the name stands for is not installed or found here.
         """
 
     @abc.abstractmethod
     def knobs(self) -> tuple[Knob, ...]:
-        """What may be chosen, in the order it is asked; names carry no prefix."""
+        """The knobs of the family, in their order; names carry no prefix."""
 
     @abc.abstractmethod
     def baseline(self) -> Mapping[str, Value]:
-        """The shape that one would take without a search: a point of :meth:`knobs`."""
+        """The usual shape without a search: a point of :meth:`knobs`."""
 
     def smaller(self) -> Mapping[str, Value]:
-        """What one would change of the baseline first to save energy: a search begins there, too.
+        """Changes to the baseline that save energy; a search tries the result early.
 
         Returns:
-            New settings of some of the baseline's knobs, for about half to two thirds of its
-            cost; nothing where the family has no such knob.
+            Settings of some of the baseline's knobs, for about half to two thirds of its cost;
+            nothing where the family has no such knob.
         """
         return {}
 
@@ -97,8 +95,8 @@ class Architecture(abc.ABC):
             module: What :meth:`build` returned, pruned or not.
 
         Returns:
-            Modules that may be views: only their parameters and modes matter. What the head holds,
-            and what stands between it and the last block, is in none of them. None by default.
+            Modules that may be views: only their parameters and modes matter. The head, and what
+            is between it and the last block, is in none of them. Empty by default.
         """
         del module
         return ()
@@ -106,7 +104,7 @@ class Architecture(abc.ABC):
     def encode(
         self, shape: Mapping[str, Value], inputs: NDArray[Any], corpus: NDArray[Any]
     ) -> NDArray[Any]:
-        """Turns a task's inputs into the network's: texts into token numbers.
+        """Encodes a task's inputs for the network: texts as token numbers.
 
         Args:
             shape: Settings of the knobs.
@@ -120,7 +118,7 @@ class Architecture(abc.ABC):
         return inputs
 
     def save_encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any], folder: Path) -> None:
-        """Leaves beside an exported file what its users need to encode their inputs.
+        """Writes, beside an exported file, what its users need to encode inputs.
 
         Args:
             shape: Settings of the knobs.

@@ -1,4 +1,4 @@
-"""Convolutional blocks; the only module here that needs torch to be imported."""
+"""Convolutional blocks. Imports torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding pretrained language models, and what their JSON files say of them."""
+"""Finding pretrained language models, and reading their configuration."""
 
 from __future__ import annotations
 

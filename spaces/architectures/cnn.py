@@ -15,7 +15,7 @@ __all__ = ["CNN", "SMALLEST_MAP", "image_objection"]
 
 BASE_CHANNELS = 32
 SMALLEST_MAP = 4
-"""Every block halves the maps until an edge would fall below this: few blocks must see far."""
+"""Every block halves the maps until an edge would fall below this."""
 
 
 def image_objection(input_shape: tuple[int, ...]) -> str | None:
@@ -72,7 +72,7 @@ class CNN(Architecture):
         for index in range(int(shape["depth"])):
             # Multiples of 8 fill the vector registers of every CPU in use.
             width = max(8, round(BASE_CHANNELS * float(shape["width"]) * 2**index / 8) * 8)
-            # The first block of a network has nothing to gain from splitting few inputs apart.
+            # Splitting the convolution of few input channels saves nothing.
             kind = "standard" if index == 0 else str(shape["block"])
             stride = 2 if edge // 2 >= SMALLEST_MAP else 1
             edge = -(-edge // stride)

@@ -1,4 +1,4 @@
-"""Whether huggingface.co can be asked at all, found out before its client waits for it."""
+"""Whether huggingface.co is reachable, checked before its client waits for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def hub_faults() -> tuple[type[Exception], ...]:
 
 
 def hub_obstacle() -> str | None:
-    """Why the hub cannot be asked, in words; ``None`` where it answers."""
+    """Why the hub is not reachable; ``None`` where it is."""
     from urllib.error import HTTPError
     from urllib.request import Request, urlopen
 

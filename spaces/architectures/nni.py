@@ -1,4 +1,4 @@
-"""The search spaces of NNI's hub: published spaces of mobile networks, cells and transformers."""
+"""The search spaces of NNI's hub: mobile networks, cells and transformers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How NNI 3.0 is imported: it warns, it logs, and it draws random numbers as it goes."""
+"""Importing NNI 3.0, which warns, logs and draws random numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INSTALL = "pip install 'greenfront[nni]' && pip install --no-deps nni==3.0"
 
 @contextlib.contextmanager
 def importing_nni(needs: str) -> Iterator[None]:
-    """A place for ``import nni`` and its parts; Python's random numbers stay as they were.
+    """Context for ``import nni`` and its parts; restores the state of Python's random numbers.
 
     Args:
         needs: Who needs it, for messages, such as ``"architecture 'nni:autoformer' needs"``.
@@ -43,5 +43,5 @@ def importing_nni(needs: str) -> Iterator[None]:
             ) from error
         finally:
             random.setstate(drawn)  # an import draws from it
-    # Its log would come between the lines of a study.
+    # Its log would interrupt the output of a study.
     nni.silence_stdout()

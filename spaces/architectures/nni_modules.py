@@ -1,8 +1,8 @@
 """Members of NNI's spaces as plain torch modules, for images of any size and number of channels.
 
-NNI's spaces are made for 224 pixels and three channels. Here the first layer takes as many channels
-as there are, and small images are halved only as long as something is left to see: scaling them up
-instead would multiply the cost of each prediction.
+NNI's spaces are made for 224 pixels and three channels. Here the first layer is fitted to the
+channels, and small images are downsampled less often; scaling them up instead would multiply the
+cost of each prediction.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def patch_edge(edge: int) -> int:
 class Cell(nn.Module):
     """A cell of NAS-Bench-201: each node is the sum of operations on the nodes before it.
 
-    Edges that no path from the input to the output uses are left out: they are computed in vain.
+    Edges on no path from the input to the output are left out.
 
     Args:
         operations: ``operations[t][s]`` leads from node ``s`` to node ``t + 1``; ``None`` where
@@ -62,7 +62,7 @@ class Cell(nn.Module):
         for (target, source), operation in zip(self.edges, self.operations, strict=True):
             value = operation(nodes[source])
             nodes[target] = nodes[target] + value if target in nodes else value
-        # Without any path the cell says nothing, as the benchmark has it.
+        # Without any path the cell gives zeros, as in the benchmark.
         return nodes[self.last] if self.edges else inputs * 0.0
 
 
@@ -97,7 +97,7 @@ class Patches(nn.Module):
 class RelativePosition(nn.Module):
     """Embeddings of the offset between any two patches, as AutoFormer's attention adds them.
 
-    NNI works the offsets out in each call from the number of patches, which cannot be exported.
+    NNI computes the offsets in each call from the number of patches, which cannot be exported.
     """
 
     rows: Tensor
@@ -123,7 +123,7 @@ class RelativePosition(nn.Module):
 class RelativeAttention(nn.Module):
     """AutoFormer's self-attention: heads of a fixed width that also see the offset of two patches.
 
-    The layers have the names by which pruning knows the parts of attention.
+    The layers have the names by which pruning finds the parts of attention.
     """
 
     def __init__(self, attention: Any, row: int) -> None:

@@ -1,8 +1,7 @@
 """The spaces of NNI's hub as knobs, so that a search can be laid out without NNI or torch.
 
-Knobs carry NNI's own labels ("/" written "_"), so that architectures in the papers' notation can be
-copied. What belongs to a block is asked only where the depth of its stage reaches the block. The
-tests compare every knob with what the installed NNI offers.
+Knobs carry NNI's own labels ("/" written "_"), as in the papers. Those of a block are conditional
+on the depth of its stage. The tests compare every knob with the installed NNI.
 
 Baselines are the networks that their authors published as found by the search, or the nearest to
 them that the space contains.

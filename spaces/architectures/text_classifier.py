@@ -1,4 +1,4 @@
-"""Encoders of texts as modules; like the blocks, imported only where torch is at work."""
+"""Text encoders as torch modules. Imports torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from greenfront.spaces.architectures.torchvision_shim import allow_torchvision
 __all__ = ["TextClassifier", "freeze", "from_scratch", "keep_layers", "pretrained", "slim"]
 
 SHOWN = 3
-"""Weights that do not fit are many; the first tell why."""
+"""Weights that do not fit, at most, in a message."""
 
 # Where the parts of a layer are: query, key, value and output of attention, the two layers of its
 # feed-forward network, and the attributes in which attention keeps its number of heads.
@@ -36,11 +36,11 @@ _DISTILBERT = (
 
 
 class TextClassifier(nn.Module):
-    """A network of the library's, from token numbers alone to logits.
+    """A network of transformers, from token numbers alone to logits.
 
     Args:
         network: For sequence classification.
-        padding: Number of the token that attention passes over.
+        padding: Number of the token that attention ignores.
     """
 
     def __init__(self, network: nn.Module, padding: int) -> None:
@@ -72,7 +72,7 @@ class TextClassifier(nn.Module):
 
 
 def pretrained(folder: Path, classes: int, padding: int) -> TextClassifier:
-    """Weights from a folder below a fresh classifier from torch's global generator.
+    """A pretrained encoder below a new classifier from torch's global generator.
 
     Args:
         folder: With ``config.json`` and safetensors.
@@ -119,10 +119,9 @@ def from_scratch(family: str, settings: dict[str, int], classes: int, padding: i
 
 
 def keep_layers(model: TextClassifier, kept: int) -> None:
-    """Leaves ``kept`` layers, evenly spaced from the first to the last, in place.
+    """Keeps some layers, evenly spaced from the first to the last, in place.
 
-    A student that takes every second layer of its teacher keeps most of what it knew (Sanh et
-    al., DistilBERT, arXiv 1910.01108).
+    As DistilBERT takes every second layer of BERT (Sanh et al., arXiv 1910.01108).
     """
     layers = list(model.layers)
     steps = max(kept - 1, 1)
@@ -132,9 +131,9 @@ def keep_layers(model: TextClassifier, kept: int) -> None:
 
 
 def slim(model: TextClassifier, heads: int, ffn: float) -> None:
-    """Leaves the strongest attention heads and feed-forward neurons of each layer, in place.
+    """Keeps the strongest attention heads and feed-forward neurons of each layer, in place.
 
-    Strong is what has large weights both in and out.
+    Strength is the product of the norms of the weights in and out.
 
     Args:
         model: Of a family with known parts.
@@ -155,13 +154,13 @@ def slim(model: TextClassifier, heads: int, ffn: float) -> None:
 
 
 def freeze(model: TextClassifier, share: float) -> None:
-    """Holds the embeddings and the lowest layers still in training; nothing where the share is 0.
+    """Freezes the embeddings and the lowest layers in training; nothing where the share is 0.
 
-    Their weights still ask for gradients, and get them in evaluation mode: pruning needs these to
-    see how layers hang together.
+    Their weights still require gradients, and get them in evaluation mode: pruning needs these to
+    trace how layers depend on each other.
 
     Args:
-        model: Gradients end in it, so that no optimiser moves what lies below.
+        model: Gradients end in it, so that no optimiser changes what is below.
         share: Of its layers, below 1.
     """
     if share:
@@ -229,7 +228,7 @@ def _linear(layer: nn.Module, name: str) -> nn.Linear:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps the library from reporting, to the terminal, that the classifier is new."""
+    """Silences the library's report that the classifier is new."""
     from transformers.utils import logging as untyped
 
     logging: Any = untyped

@@ -31,7 +31,7 @@ __all__ = ["Timm"]
 
 BASELINE_EDGE = 64
 PRETRAINED_BASELINE_EDGE = 96
-"""Filters learnt on large photographs see little in small ones."""
+"""Filters learnt on large photographs need larger images."""
 
 PRETRAINED_BODY_RATE = 0.1
 DROP_PATH = (0.0, 0.1, 0.2)
@@ -88,9 +88,9 @@ class Timm(Architecture):
         return found.objection
 
     def knobs(self) -> tuple[Knob, ...]:
-        """Edge of the resized image; where the family allows, dropped paths, depth, and width.
+        """Edge of the resized image; where the family allows, dropped paths, depth and width.
 
-        Of pretrained weights, instead of the last two, how much stays as it is.
+        Pretrained networks have a share of frozen blocks instead of the last two.
         """
         found = self._network()
         knobs = [Categorical("resolution", found.edges)]
@@ -107,7 +107,7 @@ class Timm(Architecture):
         return tuple(knobs)
 
     def baseline(self) -> Mapping[str, Value]:
-        """The network as it is known, on small images."""
+        """The published network, on small images."""
         wish = PRETRAINED_BASELINE_EDGE if self._source else BASELINE_EDGE
         usual: dict[str, Value] = {
             "resolution": min(self._network().edges, key=lambda edge: abs(edge - wish)),

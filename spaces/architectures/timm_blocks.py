@@ -1,4 +1,4 @@
-"""The blocks of timm's networks, and how some of them are held still; imported where torch is."""
+"""Blocks of timm's networks, and freezing some of them. Imports torch."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def blocks_of(network: nn.Module) -> tuple[nn.Module, ...]:
 
 
 class PartlyFrozen(nn.Sequential):
-    """Layers around a ``network`` whose stem and lowest blocks stay as they are in training.
+    """Layers around a ``network`` whose stem and lowest blocks are frozen in training.
 
-    Their weights get no gradients then, and their normalisation goes on with the statistics that
-    it has. In evaluation mode they ask for gradients: pruning needs these to see how layers hang
-    together. Blocks are looked up each time, so that pruning may put others in their places.
+    Their weights get no gradients then, and their normalisation keeps its statistics. In evaluation
+    mode they require gradients: pruning needs these to trace how layers depend on each other.
+    Blocks are looked up each time, because pruning may replace them.
 
     Args:
         layers: One of them called ``network``.
@@ -65,7 +65,7 @@ class PartlyFrozen(nn.Sequential):
         return self
 
     def extra_repr(self) -> str:
-        """Tells it from networks of which another share is frozen."""
+        """The frozen share, which tells networks apart."""
         return f"share={self.share:g}"
 
 

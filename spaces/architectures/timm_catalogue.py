@@ -1,4 +1,4 @@
-"""What timm offers, read from its source files: importing it takes seconds, and torch with it."""
+"""The networks of timm, read from its source files, because importing it takes seconds."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ class Network:
         cannot_prune: Why channels cannot be removed from it; ``None`` where they can.
         objection: Why it cannot be used; ``None`` where it can.
         drops_paths: Whether its blocks can be skipped at random in training.
-        layered: Whether it says which of its weights stand how near to the input.
-        arguments: Those of its arguments that it sets to plain values and lets others set anew.
+        layered: Whether it groups its weights by their distance from the input.
+        arguments: Those of its arguments that it sets to plain values and callers may override.
     """
 
     name: str
@@ -146,7 +146,7 @@ def _source(file: Path) -> str:
 def _arguments(source: str, name: str) -> Mapping[str, Any]:
     """Plain values of ``model_args = dict(…)`` in an entry that passes ``dict(model_args, …)``.
 
-    Only there a caller's arguments stand in for the entry's own; elsewhere they would clash.
+    Only there a caller's arguments override the entry's own; elsewhere they would clash.
     """
     start = source.index(f"def {name}(")
     entry = ast.parse(source[start:].partition("\n\n\n")[0]).body[0]

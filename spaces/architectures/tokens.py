@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["PADDING", "VOCABULARY", "learnt_tokenizer", "numbered", "save", "stored_tokenizer"]
 
 VOCABULARY = 8192
-"""Tokens that a learnt vocabulary has at most: rows of the embedding of networks that use it."""
+"""Size of a learnt vocabulary, at most, and rows of the embedding of networks that use it."""
 
 PADDING = 0
 """Number of the padding token in a learnt vocabulary."""
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 _MOST_LETTERS = 1000
-"""Rarer letters are unknown: each takes two tokens, and scripts with thousands would take all."""
+"""Rarer letters are unknown: each takes two tokens of the vocabulary."""
 
 
 @functools.lru_cache(maxsize=4)
@@ -73,7 +73,7 @@ def numbered(
         tokenizer: Adds the tokens that begin and end a text.
         texts: At least one.
         length: Most tokens a text may have; what is longer loses its end.
-        padding: Number of the token that fills short texts up.
+        padding: Number of the token that pads short texts.
 
     Returns:
         int64 ``[n, tokens]``, as wide as the longest text has tokens.
@@ -97,7 +97,7 @@ def save(tokenizer: Tokenizer, folder: Path, *, length: int, padding: int) -> No
         tokenizer: Is left without padding and truncation.
         folder: Where to write.
         length: Most tokens a text may have.
-        padding: Number of the token that fills short texts up.
+        padding: Number of the token that pads short texts.
     """
     tokenizer.enable_truncation(length)
     tokenizer.enable_padding(pad_id=padding, pad_token=tokenizer.id_to_token(padding))

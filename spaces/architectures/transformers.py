@@ -35,7 +35,7 @@ USUAL_LENGTH = 128
 SHARES = (1 / 3, 1 / 2, 2 / 3, 1)
 """Of the layers of a pretrained encoder."""
 PRETRAINED_RATE = 0.02
-"""A head that learns at 3e-3 moves pretrained weights at 6e-5, as is usual for them."""
+"""Where the head learns at 3e-3, pretrained weights do at 6e-5, as is usual for them."""
 
 
 class _TextFamily(Architecture):
@@ -102,7 +102,7 @@ class Transformer(_TextFamily):
 
     @functools.cached_property
     def checkpoint(self) -> Checkpoint:
-        """The model's files, looked for when first asked.
+        """The model's files, found on first use.
 
         Raises:
             UsageError: There are none.
@@ -122,7 +122,7 @@ class Transformer(_TextFamily):
         return objection
 
     def knobs(self) -> tuple[Knob, ...]:
-        """What to keep of it, how long texts may be, and how much of it stays as it is."""
+        """Layers, heads and neurons to keep, length of texts, and share of frozen layers."""
         found = self.checkpoint
         return (
             Categorical("layers", _shares(found.layers, SHARES)),
@@ -133,7 +133,7 @@ class Transformer(_TextFamily):
         )
 
     def baseline(self) -> Mapping[str, Value]:
-        """All of it, all of it trained, on texts of 128 tokens."""
+        """The whole encoder, trained, on texts of 128 tokens."""
         found = self.checkpoint
         return {
             "layers": found.layers,
@@ -144,7 +144,7 @@ class Transformer(_TextFamily):
         }
 
     def smaller(self) -> Mapping[str, Value]:
-        """Two thirds of its layers: what is left of a pretrained encoder learns nearly as well."""
+        """Two thirds of its layers."""
         layers = self.checkpoint.layers
         return {"layers": max(1, round(layers * 2 / 3))}
 
@@ -193,7 +193,7 @@ class _FreshFamily(_TextFamily):
     body_rate = 0.3
 
     def knobs(self) -> tuple[Knob, ...]:
-        """Depth, width, attention heads, and how long texts may be."""
+        """Depth, width, attention heads, and length of texts."""
         return (
             Integer("layers", 1, 4),
             Categorical("hidden", (64, 128, 256)),
@@ -227,7 +227,7 @@ class _FreshFamily(_TextFamily):
 
     @abc.abstractmethod
     def _settings(self, shape: Mapping[str, int]) -> dict[str, int]:
-        """The shape in the words of the family's configuration."""
+        """The shape under the keys of the family's configuration."""
 
 
 class Bert(_FreshFamily):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["UserModel"]
 
 HEADS = ("head", "classifier", "fc")
-"""Where networks keep the layers that give the logits, by common agreement."""
+"""Where networks conventionally keep the layers that give the logits."""
 
 
 class UserModel(Architecture):
@@ -72,7 +72,7 @@ class UserModel(Architecture):
         return None if given is None else str(given)
 
     def objection(self, input_shape: tuple[int, ...]) -> str | None:
-        """Takes numbers; whether they are of the right shape shows when it is built."""
+        """Takes numbers; their shape is checked by :meth:`build`."""
         if input_shape == ():
             return "it needs images or tables, not texts"
         self.baseline()
@@ -156,7 +156,7 @@ class UserModel(Architecture):
         )
 
     def fingerprint(self) -> str:
-        """Hash of the code that was imported: what other code built, this may not again.
+        """Hash of the code that was imported.
 
         It covers the module, and what this imports from beside it: see :func:`sources_hash`.
         """

@@ -28,7 +28,7 @@ __all__ = [
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 SHOWN = 3
-"""A file that does not fit differs in hundreds of tensors; the first tell why."""
+"""Differences, at most, in a message."""
 
 _ENVELOPES = ("state_dict_ema", "model_ema", "state_dict", "model")
 _WRAPPERS = ("_orig_mod.", "module.")
@@ -190,7 +190,7 @@ def _unusable(file: Path, name: str, what: str) -> UsageError:
 def in_order(
     tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
 ) -> dict[str, Tensor] | None:
-    """The tensors under the names that ``wanted`` has in their places.
+    """Renames tensors to those of ``wanted``, by position.
 
     Returns:
         ``None`` where number or shapes differ: then order says nothing.
@@ -202,7 +202,7 @@ def in_order(
 
 
 def misfits(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
-    """In words, the first differences between what a file holds and what a network needs."""
+    """The first differences between a file's tensors and a network's, in words."""
     found = [
         f"{key!r} is {list(tensors[key].shape)} there and {list(tensor.shape)} in the network"
         for key, tensor in wanted.items()
