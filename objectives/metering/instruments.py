@@ -13,7 +13,7 @@ from greenfront.objectives.metering.idle import IDLE_SECONDS, measure_idle, stat
 from greenfront.objectives.metering.meter import IdlePower, Meter, Snapshot
 from greenfront.objectives.metering.nvml import CardMeter, NvmlMeter, NvmlPowerMeter
 from greenfront.objectives.metering.process_tree import tree_cpu_seconds
-from greenfront.objectives.metering.rapl import RaplMeter
+from greenfront.objectives.metering.rapl import RaplComponent, RaplMeter
 from greenfront.objectives.metering.settings import IDLE_KEYS, MeteringSettings
 from greenfront.objectives.readings import Component, Reading
 
@@ -144,7 +144,7 @@ def choose(settings: MeteringSettings, idle: IdlePowers | None = None) -> Instru
         UsageError: A number of the user's is impossible.
     """
     powers = {} if idle is None else idle
-    cpu, _ = _cpu(settings, powers)
+    cpu = _cpu(settings, powers)
     dram, no_dram = _dram(settings, powers, cpu.kind == "measured")
     gpu, no_gpu = _gpu(settings, powers)
     missing: dict[Component, str] = {}
@@ -193,16 +193,15 @@ def _pinned(pinned: Sequence[Mapping[str, str]]) -> dict[Component, IdlePower]:
     return {c: stated_idle(float(watts[c])) for c in IDLE_KEYS if c in watts}
 
 
-def _cpu(settings: MeteringSettings, idle: IdlePowers) -> tuple[Meter, str]:
-    """The meter, and why the counter was not taken."""
+def _cpu(settings: MeteringSettings, idle: IdlePowers) -> Meter:
     if settings.cpu == "codecarbon":
-        return CodeCarbonMeter(), ""
+        return CodeCarbonMeter()
     if settings.cpu == "model" or settings.watts_per_thread is not None:
-        return CpuModelMeter(best_watts(settings.watts_per_thread)), ""
+        return CpuModelMeter(best_watts(settings.watts_per_thread))
     counter, why = rapl("cpu", idle.get("cpu"))
     if counter is None and settings.cpu == "rapl":
         raise MeterError(f'[metering] cpu = "rapl": {why}')
-    return counter or CpuModelMeter(), why
+    return counter or CpuModelMeter()
 
 
 def _dram(
@@ -227,7 +226,7 @@ def _gpu(settings: MeteringSettings, idle: IdlePowers) -> tuple[Meter | None, st
     return meter, why
 
 
-def rapl(component: Component, idle: IdlePower | None = None) -> tuple[RaplMeter | None, str]:
+def rapl(component: RaplComponent, idle: IdlePower | None = None) -> tuple[RaplMeter | None, str]:
     """The counter of the CPU or of memory, or why there is none."""
     if describe_cpu().virtual:
         way_out = (
@@ -237,7 +236,7 @@ def rapl(component: Component, idle: IdlePower | None = None) -> tuple[RaplMeter
         )
         return None, f"RAPL: needs the real processor, and this is a virtual machine; {way_out}"
     try:
-        return RaplMeter(component="dram" if component == "dram" else "cpu", idle=idle), ""
+        return RaplMeter(component=component, idle=idle), ""
     except MeterError as error:
         return None, str(error)
 

@@ -24,8 +24,9 @@ from greenfront.objectives.metering.windows import (
 )
 from greenfront.objectives.readings import Reading
 
-__all__ = ["POWERCAP", "Clocks", "RaplMeter"]
+__all__ = ["POWERCAP", "Clocks", "RaplComponent", "RaplMeter"]
 
+RaplComponent = Literal["cpu", "dram"]
 POWERCAP = Path("/sys/class/powercap")
 
 # The mirrors under intel-rapl-mmio do not match.
@@ -115,7 +116,7 @@ def _read(path: Path) -> int:
         ) from None
 
 
-def _counters(root: Path, component: Literal["cpu", "dram"]) -> list[_Counter]:
+def _counters(root: Path, component: RaplComponent) -> list[_Counter]:
     """All packages or all memories; ``psys`` holds more than the CPU and is neither."""
     folders = sorted(zone for zone in root.glob("intel-rapl:*") if _ZONE.fullmatch(zone.name))
     named = [(zone, (zone / "name").read_text().strip()) for zone in folders]
@@ -130,7 +131,7 @@ def _counters(root: Path, component: Literal["cpu", "dram"]) -> list[_Counter]:
     ]
 
 
-def _found(root: Path, component: Literal["cpu", "dram"]) -> list[_Counter]:
+def _found(root: Path, component: RaplComponent) -> list[_Counter]:
     counters = _counters(root, component)
     if counters and min(counter.range_uj for counter in counters) > 0:
         return counters
@@ -182,7 +183,7 @@ class RaplMeter(CounterMeter):
     def __init__(
         self,
         root: Path = POWERCAP,
-        component: Literal["cpu", "dram"] = "cpu",
+        component: RaplComponent = "cpu",
         idle: IdlePower | None = None,
         *,
         resolution_seconds: float | None = None,

@@ -168,7 +168,7 @@ def _file(cell: dict[str, Any] | None, place: str) -> Path | io.BytesIO:
 
 def _key(splits: Sequence[Dataset], column: str, settings: TaskSettings) -> str:
     files = [[Path(file["filename"]).absolute() for file in split.cache_files] for split in splits]
-    told = [
+    sources = [
         DECODING,
         column,
         settings.image_size,
@@ -176,4 +176,4 @@ def _key(splits: Sequence[Dataset], column: str, settings: TaskSettings) -> str:
         [(len(split), split.num_columns) for split in splits],
         [file_stamps(Path("/"), held) for held in files],
     ]
-    return cache_key(told)
+    return cache_key(sources)

@@ -41,12 +41,12 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
     def image(index: int) -> AbstractContextManager[Image.Image]:
         return opened_image(files[index], str(files[index]), settings)
 
-    told = [
+    sources = [
         *(DECODING, str(folder.resolve()), settings.image_size, settings.channels),
         file_stamps(folder, files),
     ]
     arrays = cached_arrays(
-        cache / f"images-{cache_key(told)}",
+        cache / f"images-{cache_key(sources)}",
         ("pixels",),
         lambda: [("pixels", decode_all(len(files), image, settings))],
     )

@@ -17,11 +17,11 @@ from greenfront.objectives.tasks import (
     torchvision_dataset,
 )
 from greenfront.objectives.tasks.raw import Raw
-from greenfront.objectives.tasks.settings import TaskSettings, kinds
+from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.split import assemble
 from greenfront.objectives.tasks.task import Task
 
-__all__ = ["kinds", "load_task", "read_raw"]
+__all__ = ["load_task", "read_raw"]
 
 _READERS: dict[str, Callable[[TaskSettings], Raw]] = {
     "digits": digits.read,

@@ -63,21 +63,21 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
             f"task kind {settings.kind!r} must name a class of torchvision.datasets that holds "
             f"images with one class each. {suggest(name, DATASETS)}"
         )
-    told: list[Any] = [name, settings.image_size, settings.channels]
+    sources: list[Any] = [name, settings.image_size, settings.channels]
     if settings.path is None:
         root = cache / "torchvision"
         source = f"data set {name!r}"
     else:
         root = existing_folder(settings, f"what torchvision keeps as root of {name}")
         source = f"{root} ({name})"
-        told += [str(root.resolve()), file_stamps(root, _files(root, name))]
+        sources += [str(root.resolve()), file_stamps(root, _files(root, name))]
 
     def build() -> Iterator[tuple[str, NDArray[Any]]]:
         parts = _parts(settings, root, source)
         yield from _arrays(settings, parts, has_test=DATASETS[name].test is not None, source=source)
 
     kept = cached_arrays(
-        cache / f"torchvision-{cache_key(told)}", ("pixels", "labels", "is_test"), build
+        cache / f"torchvision-{cache_key(sources)}", ("pixels", "labels", "is_test"), build
     )
     is_test = kept["is_test"]
     return Raw(
