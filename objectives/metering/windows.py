@@ -17,7 +17,6 @@ __all__ = [
     "Share",
     "Span",
     "active_joules",
-    "grown",
     "share_of",
 ]
 
@@ -37,23 +36,6 @@ COUNTER_ACCURACY = 0.05
 """Relative; of RAPL: Khan et al., "RAPL in Action", ACM TOMPECS 3(2), 2018."""
 
 _COMPARED_POWER = 2.0
-
-
-def grown(before: float, after: float, counter: str) -> tuple[float, tuple[str, ...]]:
-    """How much a counter grew between two snapshots.
-
-    Args:
-        before: The earlier value.
-        after: The later value, in the same unit.
-        counter: What is counted, for the flag.
-
-    Returns:
-        The growth, and the flags that a reading must carry. A counter that fell, because a child
-        left the process tree, grew by 0 and is flagged.
-    """
-    if after >= before:
-        return after - before, ()
-    return 0.0, (f"{counter} fell and was clamped to 0",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +58,9 @@ class Span:
     def between(cls, before: Snapshot, after: Snapshot) -> Span:
         """The difference of two snapshots; pure."""
         wall_seconds = after.wall_seconds - before.wall_seconds
-        cpu_seconds, flags = grown(before.cpu_seconds, after.cpu_seconds, "cpu time")
+        cpu_seconds, flags = after.cpu_seconds - before.cpu_seconds, tuple[str, ...]()
+        if cpu_seconds < 0:  # a child has left the process tree
+            cpu_seconds, flags = 0.0, ("cpu time fell and was clamped to 0",)
         throttled_seconds = 0.0
         if before.slowdown is not None and after.slowdown is not None:
             heat = after.slowdown.heat_seconds - before.slowdown.heat_seconds
