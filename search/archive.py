@@ -3,47 +3,56 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from greenfront.search.problem import Problem
 from greenfront.studies.analysis.volume import Frontier
-from greenfront.studies.store.runs import SILENCE_SECONDS
-from greenfront.studies.store.trials import Trials
+from greenfront.studies.store.trials import FINISHED, Trials, TrialState
 
 __all__ = ["Archive"]
 
 
 class Archive:
-    """Candidates that were begun, and the values of those that are complete.
+    """Candidates that were begun, their states, and the values of those that are complete.
 
     For use by several threads.
 
     Args:
         problem: What is searched.
-        book: Trials of the study.
+        trials: Of the study.
     """
 
-    def __init__(self, problem: Problem[Any], book: Trials) -> None:
+    def __init__(self, problem: Problem[Any], trials: Trials) -> None:
         self._problem = problem
-        self._book = book
+        self._trials = trials
         self._lock = threading.Lock()
         self._keys: set[str] = set()
+        self._unfinished: dict[int, TrialState] = {}
+        self._counts: Counter[str] = Counter()
         self._values: dict[str, tuple[float, ...]] = {}
         self._frontier = Frontier([objective.maximise for objective in problem.objectives])
-        self._seen_until = 0.0
 
     def refresh(self) -> None:
-        """Takes in what this and other runs have begun and finished."""
+        """Takes in what this and other runs have begun and finished since the last time."""
         with self._lock:
-            self._keys.update(self._book.keys(from_slot=len(self._keys)))
-            # Hosts' clocks differ a little: look back further than the last trial seen.
-            since = self._seen_until - SILENCE_SECONDS
-            for key, values, finished_at in self._book.complete_since(since):
-                if key not in self._values:
+            changed = self._trials.progress(len(self._keys), list(self._unfinished))
+            for slot, key, state, values in changed:
+                self._keys.add(key)
+                if state in FINISHED:
+                    self._unfinished.pop(slot, None)
+                    self._counts[state] += 1
+                else:
+                    self._unfinished[slot] = state
+                if values is not None:
                     self._values[key] = values
                     self._frontier.add(values)
-                    self._seen_until = max(self._seen_until, finished_at)
+
+    def counts(self) -> Counter[str]:
+        """Number of trials by state, as of the last refresh."""
+        with self._lock:
+            return self._counts + Counter(self._unfinished.values())
 
     def tried(self, key: str) -> bool:
         """Whether a candidate was begun."""

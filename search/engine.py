@@ -175,7 +175,7 @@ class Engine(Generic[C]):
                 return reason
             self._archive.refresh()
             if not self._slot_open():
-                counts = self._study.trials.counts()
+                counts = self._archive.counts()
                 if not counts["running"] and not counts["requeued"]:
                     return f"all {self._budget.trials} trials are finished"
                 # Other runs are at the last trials: if one dies, its trial is taken over here.
@@ -252,8 +252,8 @@ class Engine(Generic[C]):
 
     def _finished(self, index: int, number: int, seconds: float) -> None:
         self._estimator.finished(seconds)
-        self._archive.refresh()
         if self._settings.observer is not None:
+            self._archive.refresh()
             self._settings.observer.finished(self._study.trials.get(number))
         self._say(index, "")
 
@@ -303,7 +303,7 @@ class Engine(Generic[C]):
         return budget.reached(self._study.ledger.total(), self._estimator.minutes())
 
     def _slot_open(self) -> bool:
-        counts = self._study.trials.counts()
+        counts = self._archive.counts()
         limit = self._budget.trials
         return bool(counts["requeued"]) or limit is None or counts.total() < limit
 
@@ -314,7 +314,7 @@ class Engine(Generic[C]):
         """Whether nothing untried is left; after several duplicates, queues an untried point."""
         size = self._problem.space.size()
         if size is not None and len(self._archive) >= size:
-            return not self._study.trials.counts()["requeued"]
+            return not self._archive.counts()["requeued"]
         if duplicates < DUPLICATES_BEFORE_RANDOM:
             return False
         for _ in range(RANDOM_DRAWS):
@@ -339,7 +339,7 @@ class Engine(Generic[C]):
     def status(self) -> Status:
         """The search as it stands now."""
         spent = self._study.ledger.total()
-        counts = self._study.trials.counts()
+        counts = self._archive.counts()
         front_size, hypervolume = self._archive.front()
         with self._shared.lock:
             doing = dict(self._shared.doing)

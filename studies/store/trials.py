@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -216,30 +216,26 @@ class Trials:
             raise StudyError(f"trial {number} does not exist: greenfront front lists those that do")
         return _row(row)
 
-    def complete_since(self, moment: float) -> list[tuple[str, tuple[float, ...], float]]:
-        """Key, values and end of the complete trials that ended at or after ``moment``.
+    def progress(
+        self, from_slot: int, also: Collection[int] = ()
+    ) -> list[tuple[int, str, TrialState, tuple[float, ...] | None]]:
+        """Slot, key, state and values of the trials in some slots, without all the rest of them.
 
-        Without their details, which are most of a row: every worker asks before every trial.
+        Every worker asks before every trial, so it asks for what may have changed.
 
         Args:
-            moment: In Unix seconds.
+            from_slot: Slots from this one on.
+            also: And these.
         """
         c = trials_table.c
-        query = sa.select(c.key, c["values"], c.finished_at).where(
-            self._mine, c.state == "complete", c.finished_at >= moment
+        query = sa.select(c.slot, c.key, c.state, c["values"]).where(
+            self._mine, (c.slot >= from_slot) | c.slot.in_(also)
         )
         with self.storage.reading() as connection:
             return [
-                (key, tuple(values), finished_at)
-                for key, values, finished_at in connection.execute(query)
+                (slot, key, state, None if values is None else tuple(values))
+                for slot, key, state, values in connection.execute(query)
             ]
-
-    def keys(self, from_slot: int = 0) -> list[str]:
-        """Identities of the choices in the slots from ``from_slot`` on."""
-        c = trials_table.c
-        query = sa.select(c.key).where(self._mine, c.slot >= from_slot)
-        with self.storage.reading() as connection:
-            return list(connection.scalars(query))
 
     def counts(self) -> Counter[str]:
         """Number of trials by state."""

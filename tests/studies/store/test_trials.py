@@ -149,13 +149,18 @@ def test_filters(book: Trials, clock: list[float]) -> None:
     assert numbers(runs=["b"]) == [2, 3]
     assert numbers(runs=[]) == []
     assert numbers(states=("stopped", "complete"), runs=["a"]) == [0, 1]
-    assert book.complete_since(5.0) == [("k0", (1.0,), 5.0)]
-    assert book.complete_since(5.5) == []  # what failed or was stopped has no values
     assert book.counts() == Counter(running=1, complete=1, failed=1, stopped=1)
     assert book.counts()["requeued"] == 0
-    assert sorted(book.keys()) == ["k0", "k1", "k2", "k3"]
-    assert sorted(book.keys(from_slot=2)) == ["k2", "k3"]
-    assert book.keys(from_slot=4) == []
+    begun = [
+        (0, "k0", "complete", (1.0,)),
+        (1, "k1", "stopped", None),  # what failed or was stopped has no values
+        (2, "k2", "failed", None),
+        (3, "k3", "running", None),
+    ]
+    assert sorted(book.progress(0)) == begun
+    assert sorted(book.progress(2)) == begun[2:]
+    assert book.progress(4) == []
+    assert sorted(book.progress(3, also=[1])) == [begun[1], begun[3]]
 
 
 def test_a_trial_that_is_not_there_is_named(book: Trials) -> None:
@@ -174,7 +179,8 @@ def test_studies_of_one_storage_do_not_touch_each_other(storage: Storage) -> Non
     assert claim(one, 2, "x") == "duplicate"
     assert (one.counts(), other.counts()) == (Counter(complete=1), Counter(requeued=1))
     assert one.get(0).state == "complete"
-    assert one.keys() == other.keys() == ["x"]
+    assert one.progress(0) == [(0, "x", "complete", (1.0,))]
+    assert other.progress(0) == [(0, "x", "requeued", None)]
     assert claim(one, 3, "w") == claim(other, 3, "w") == "granted"
     assert [row.number for row in one.requeue(["a"])] == [3]
     assert (one.get(3).state, other.get(3).state) == ("requeued", "running")
