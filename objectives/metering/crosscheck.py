@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from greenfront.objectives.metering.codecarbon import CodeCarbonMeter
 from greenfront.objectives.metering.meter import Meter
@@ -42,15 +41,6 @@ class CrossCheck:
         if theirs.low_joules is None or theirs.high_joules is None:
             return False
         return mine.low_joules <= theirs.high_joules and theirs.low_joules <= mine.high_joules
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns plain values that ``json.dumps`` takes."""
-        return {
-            "ours": asdict(self.ours),
-            "codecarbon": asdict(self.codecarbon),
-            "ratio": self.ratio,
-            "agree": self.agree,
-        }
 
 
 def cross_check(meter: Meter, work: Callable[[], None]) -> CrossCheck:

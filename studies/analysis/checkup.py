@@ -45,10 +45,11 @@ class Checkup:
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain values that ``json.dumps`` takes."""
+        found = self.compared
         return {
             "instruments": [asdict(status) for status in self.instruments],
             "facts": dict(self.facts),
-            "cross_check": None if self.compared is None else self.compared.to_json(),
+            "cross_check": found and {**asdict(found), "ratio": found.ratio, "agree": found.agree},
         }
 
 

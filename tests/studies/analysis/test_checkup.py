@@ -60,4 +60,6 @@ def test_idle_watching_and_comparing_are_passed_on(monkeypatch: pytest.MonkeyPat
     assert found.compared is not None
     assert found.compared.ours.cpu_seconds >= 0.2
     told = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert set(told["cross_check"]) == {"ours", "codecarbon", "ratio", "agree"}
     assert told["cross_check"]["ratio"] == found.compared.ratio
+    assert told["cross_check"]["ours"]["joules"] == found.compared.ours.joules
