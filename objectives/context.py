@@ -43,17 +43,10 @@ class Window:
     Attributes:
         phase: Its name.
         readings: By component; a component whose counter could not tell so short a span is absent.
-        cancelled: Whether its readings are unwanted.
     """
 
     phase: str
     readings: dict[Component, Reading] = field(default_factory=dict)
-    cancelled: bool = False
-
-    def cancel(self) -> None:
-        """Drops the readings, now and at the end; what was spent is charged all the same."""
-        self.cancelled = True
-        self.readings.clear()
 
     @property
     def total(self) -> Reading:
@@ -62,15 +55,13 @@ class Window:
         The components run side by side: their joules add up, their seconds do not.
 
         Raises:
-            GreenfrontError: No instrument could tell, or the window is open or cancelled.
+            GreenfrontError: The window is still open, or too short for the instruments.
         """
         if not self.readings:
-            why = (
-                "it was cancelled"
-                if self.cancelled
-                else "it is still open, or too short for the instruments"
+            raise GreenfrontError(
+                f"window {self.phase!r} has no reading: it is still open, or too short for the "
+                "instruments"
             )
-            raise GreenfrontError(f"window {self.phase!r} has no reading: {why}")
         parts = self.readings.values()
         wall_seconds, cpu_seconds = max((part.wall_seconds, part.cpu_seconds) for part in parts)
         return replace(
@@ -213,5 +204,4 @@ class LocalContext(StageContext):
                 time.sleep(pause_seconds)
                 self._frames.add(self._stopwatch.lap())
             readings = self._frames.end(depth)
-        if not window.cancelled:
-            window.readings |= readings
+        window.readings |= readings

@@ -11,7 +11,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ from filelock import FileLock
 from greenfront.objectives.readings import Reading
 from greenfront.spaces.space import stable_hash
 
-__all__ = ["Kept", "LineageStore", "lineage_key"]
+__all__ = ["LineageStore", "Made", "StageOutput", "lineage_key"]
 
-FORMAT = 5
+FORMAT = 6
 """Part of every key: raised when a change makes earlier outputs unusable."""
 
 
@@ -38,15 +38,30 @@ def lineage_key(stage: str, parent: str, knobs: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A stored output.
+class Made:
+    """What is known of an output besides its files.
 
     Attributes:
-        folder: Where its files lie.
         readings: What it cost to make, by phase.
         facts: What else is known of it, as JSON values.
     """
 
+    readings: Mapping[str, Reading]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StageOutput:
+    """A stored output.
+
+    Attributes:
+        key: See :func:`lineage_key`.
+        folder: Where its files lie.
+        readings: See :class:`Made`.
+        facts: See :class:`Made`.
+    """
+
+    key: str
     folder: Path
     readings: Mapping[str, Reading]
     facts: Mapping[str, Any]
@@ -62,11 +77,7 @@ class LineageStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def made(
-        self,
-        key: str,
-        make: Callable[[Path], tuple[Mapping[str, Reading], Mapping[str, Any]]],
-    ) -> tuple[Kept, bool]:
+    def output(self, key: str, make: Callable[[Path], Made]) -> StageOutput:
         """Loads an output, or makes and stores it.
 
         A second process that wants the same output waits for the first. An output that was not
@@ -75,33 +86,27 @@ class LineageStore:
 
         Args:
             key: See :func:`lineage_key`.
-            make: Writes files into the folder it is given and returns readings and facts.
-
-        Returns:
-            The output, and whether it was made by this call.
+            make: Writes files into the folder it is given.
         """
         folder = self.root / key[:2] / key
-        if (folder / "about.json").exists():
-            return self._load(folder), False
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_suffix(".lock")):
-            if (folder / "about.json").exists():
-                return self._load(folder), False
-            draft = Path(tempfile.mkdtemp(prefix=f"{key}.", suffix=".draft", dir=folder.parent))
-            try:
-                readings, facts = make(draft)
-                about = {
-                    "readings": {name: r.to_json() for name, r in readings.items()},
-                    "facts": dict(facts),
-                }
-                (draft / "about.json").write_text(json.dumps(about))
-                draft.replace(folder)
-            finally:
-                shutil.rmtree(draft, ignore_errors=True)
-        return self._load(folder), True
+        about = folder / "about.json"
+        if not about.exists():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder.with_suffix(".lock")):
+                if not about.exists():
+                    self._make(folder, make)
+        stored = json.loads(about.read_text())
+        readings = {name: Reading.from_json(r) for name, r in stored["readings"].items()}
+        return StageOutput(key, folder, readings, stored["facts"])
 
     @staticmethod
-    def _load(folder: Path) -> Kept:
-        about = json.loads((folder / "about.json").read_text())
-        readings = {name: Reading.from_json(r) for name, r in about["readings"].items()}
-        return Kept(folder, readings, about["facts"])
+    def _make(folder: Path, make: Callable[[Path], Made]) -> None:
+        draft = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".draft", dir=folder.parent))
+        try:
+            made = make(draft)
+            readings = {name: reading.to_json() for name, reading in made.readings.items()}
+            about = {"readings": readings, "facts": dict(made.facts)}
+            (draft / "about.json").write_text(json.dumps(about))
+            draft.replace(folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)

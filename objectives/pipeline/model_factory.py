@@ -1,25 +1,19 @@
-"""The networks of one task: building, training, pruning and loading them, without metering."""
+"""The networks of one task: building, pruning and loading them, without metering."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from greenfront.objectives.metering.cpu_model import describe_cpu
-from greenfront.objectives.pipeline.lineage import lineage_key
-from greenfront.objectives.stages.distil import TeacherOutputs
 from greenfront.objectives.stages.examples import TrainingData, encoded
 from greenfront.objectives.stages.prune import prune
 from greenfront.objectives.stages.structure import load_network
-from greenfront.objectives.stages.train import EpochReport, train
 from greenfront.objectives.tasks.task import Labelled, Task
 from greenfront.spaces.architectures.architecture import Architecture
 from greenfront.spaces.architectures.registry import architecture
@@ -73,25 +67,6 @@ class ModelFactory:
         shape = tuple(sorted(architecture(name).baseline().items()))
         return Candidate(ArchitectureChoice(name, shape), placement=Placement(self.device))
 
-    def family_key(self, stage: str, name: str, knobs: Mapping[str, Any]) -> str:
-        """Identity of what is measured once a family, on its baseline, this task and this machine.
-
-        Args:
-            stage: What is measured.
-            name: Of the family.
-            knobs: What else it depends on.
-        """
-        return lineage_key(
-            stage,
-            architecture(name).fingerprint(),
-            {
-                **self.baseline(name).to_json(),
-                "task": self.task.facts.fingerprint,
-                "processor": describe_cpu().name,
-                **knobs,
-            },
-        )
-
     def build(self, candidate: Candidate) -> nn.Module:
         """A fresh, unpruned network; its random weights are from torch's global generator.
 
@@ -119,55 +94,6 @@ class ModelFactory:
         """Makes a freshly built network the one that was stored, in place."""
         load_network(model, file)
         return model.to(self.device)
-
-    def fit(
-        self,
-        model: nn.Module,
-        candidate: Candidate,
-        *,
-        seed: int,
-        lessons: TeacherOutputs | None,
-        on_epoch: Callable[[EpochReport], None],
-        say: Callable[[str], None],
-        compiled: bool = False,
-        tuning: bool = True,
-        epochs: int | None = None,
-    ) -> int:
-        """Trains in place by all that the candidate says.
-
-        Args:
-            model: Of the candidate.
-            candidate: Knobs.
-            seed: For the order of the examples.
-            lessons: Of its teacher, where it is distilled.
-            on_epoch: Called after each epoch.
-            say: Hears what went wrong and could be mended.
-            compiled: Whether training steps are compiled.
-            tuning: Whether this comes after a first training.
-            epochs: Of the tuning; by default the candidate's.
-
-        Returns:
-            The epoch whose weights were kept, from 1.
-        """
-        training = candidate.training
-        if epochs is not None:
-            training = replace(training, fine_tune_epochs=epochs)
-        family = family_of(candidate)
-        return train(
-            model,
-            self.data(candidate),
-            training,
-            seed=seed,
-            stage="fine-tune" if tuning else "train",
-            head=family.head(model),
-            blocks=family.blocks(model) if training.layer_decay < 1 else (),
-            body_rate=family.body_rate,
-            distillation=candidate.distillation,
-            lessons=lessons,
-            compiled=compiled,
-            on_epoch=on_epoch,
-            say=say,
-        )
 
     def prune(
         self,

@@ -1,32 +1,28 @@
 """The life of one trial: a chain of stages, each metered, each kept under its lineage key.
 
-    build → size → train (with distillation) → prune → fine-tune → export → quantize → evaluate
+    teach → train → prune → sparsify → round → export → evaluate
 
-The chain's outputs are shared: a pruned child loads the trained parent, a student the teacher.
-What is credited in the end is measured on the exported file, loaded again.
+The outputs of stages are shared: a pruned child loads the trained parent, a student the teacher's
+answers. What is credited in the end is measured on the exported file, loaded again.
 """
 
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 from onnxruntime import InferenceSession
 
 from greenfront.errors import TrialStopped
-from greenfront.objectives.context import StageContext
-from greenfront.objectives.memory import (
-    peak_memory_bytes,
-    release_memory,
-    reset_peak_memory,
-)
+from greenfront.objectives.memory import peak_memory_bytes, release_memory, reset_peak_memory
 from greenfront.objectives.outcome import Batched, Outcome, Repeat, Sizing
-from greenfront.objectives.pipeline.chain import Chain
-from greenfront.objectives.pipeline.exporting import MODEL
-from greenfront.objectives.pipeline.lineage import LineageStore
-from greenfront.objectives.pipeline.model_factory import ModelFactory
+from greenfront.objectives.pipeline.int8_policy import quantized
+from greenfront.objectives.pipeline.lineage import StageOutput
+from greenfront.objectives.pipeline.runtime import Runtime
+from greenfront.objectives.pipeline.stage import load_stages
+from greenfront.objectives.pipeline.stages.export import MODEL, ExportFacts
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.evaluate import (
     InferenceCost,
@@ -37,7 +33,6 @@ from greenfront.objectives.stages.evaluate import (
 )
 from greenfront.objectives.stages.export import to_onnx, weight_count
 from greenfront.objectives.stages.train import train
-from greenfront.objectives.tasks.task import Task
 from greenfront.spaces.candidate import Candidate
 
 __all__ = ["TrialRunner"]
@@ -52,67 +47,36 @@ class TrialRunner:
     """Runs trials of one task, one after the other, in one process.
 
     Args:
-        task: The data.
-        store: Where stage outputs are kept.
-        context: Meters the phases.
-        seed: Of the study; each training adds its own lineage.
-        measuring: How inference is measured.
-        teacher: The candidate that students learn from; ``None`` where none is distilled.
-        device: Where to train.
-        torch_file: See :class:`~greenfront.objectives.pipeline.exporting.Exporting`.
+        runtime: Task, store, context and settings of the study.
     """
 
-    def __init__(
-        self,
-        task: Task,
-        store: LineageStore,
-        context: StageContext,
-        *,
-        seed: int,
-        measuring: Measuring,
-        teacher: Candidate | None = None,
-        device: str = "cpu",
-        torch_file: bool = False,
-    ) -> None:
-        self.task = task
-        self.context = context
-        self.seed = seed
-        self.measuring = measuring
-        self.networks = ModelFactory(task, device)
-        self.chain = Chain(
-            self.networks,
-            store,
-            context,
-            seed=seed,
-            measuring=measuring,
-            teacher=teacher,
-            torch_file=torch_file,
-        )
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.stages = load_stages(runtime)
 
-    def size(self, candidate: Candidate, *, blocks: int = 3) -> Sizing:
+    def size(self, candidate: Candidate) -> Sizing:
         """Exports the untrained, compressed graph and measures one prediction of it."""
-        data = self.networks.data(candidate)
-        with tempfile.TemporaryDirectory() as folder, self.context.phase("size"):
-            torch.manual_seed(self.seed)
-            model = self.networks.untrained(candidate)
-            if candidate.pruning.ratio:
-                # Which channels go makes no difference to the cost, only how many.
-                by_size = replace(candidate.pruning, importance="magnitude")
-                self.networks.prune(model, candidate, by_size)
-            flops = self.networks.flops(model, candidate)
+        runtime, models = self.runtime, self.runtime.models
+        with tempfile.TemporaryDirectory() as folder, runtime.context.phase("size"):
+            torch.manual_seed(runtime.seed)
+            model = models.untrained(candidate)
+            for stage in self.stages:
+                if stage.applies(candidate):
+                    stage.reshape(model, candidate)
+            flops = models.flops(model, candidate)
             path = Path(folder) / MODEL
-            to_onnx(model, data.train.inputs[:1], path)
+            to_onnx(model, models.data(candidate).train.inputs[:1], path)
             weights = weight_count(path)
             if candidate.precision.bits < 32:
                 small = path.with_name("small.onnx")
-                self.chain.exporting.quantized(candidate, data, path, small, trained=False)
+                quantized(runtime, candidate, path, small, trained=False)
                 path = small
-            session, size = open_artefact(path, self.measuring.threads), path.stat().st_size
+            session, size = open_artefact(path, runtime.measuring.threads), path.stat().st_size
         few = replace(
-            self.measuring,
-            block_seconds=self.measuring.block_seconds / 2,
-            least_blocks=blocks,
-            most_blocks=blocks,
+            runtime.measuring,
+            block_seconds=runtime.measuring.block_seconds / 2,
+            least_blocks=FEW_BLOCKS,
+            most_blocks=FEW_BLOCKS,
         )
         cost = self._cost(session, candidate, "size", few)
         return Sizing(weights, flops, size, cost.reading, cost.latency_seconds)
@@ -128,34 +92,29 @@ class TrialRunner:
         reset_peak_memory()
         if candidate.pruning.scope == "uniform":
             # A global cut depends on trained weights.
-            objection = self.context.size_verdict(self.size(candidate))
+            objection = self.runtime.context.size_verdict(self.size(candidate))
             if objection is not None:
                 raise TrialStopped(objection)
-        made = self.chain.made(candidate)
-        session = open_artefact(made.path, self.measuring.threads)
+        outputs: dict[str, StageOutput] = {}
+        for stage in self.stages:
+            if stage.applies(candidate):
+                outputs[stage.name] = stage.output(candidate, outputs)
+        path = outputs["export"].folder / MODEL
+        session = open_artefact(path, self.runtime.measuring.threads)
         score = self._accuracy(session, candidate, "evaluate")
-        cost = self._cost(session, candidate, "inference", self.measuring)
-        facts = made.facts
+        cost = self._cost(session, candidate, "inference", self.runtime.measuring)
         return Outcome(
             accuracy=score,
-            phases=made.phases,
+            phases={name: r for each in outputs.values() for name, r in each.readings.items()},
             inference=cost.reading,
             latency_seconds=cost.latency_seconds,
-            parameters=int(facts["weights"]),
-            flops=int(facts["flops"]),
-            artefact_bytes=made.path.stat().st_size,
-            pruned_ratio=made.removed,
-            epochs=made.epochs,
+            artefact_bytes=path.stat().st_size,
+            pruned_ratio=outputs["prune"].facts["removed"] if "prune" in outputs else 0.0,
+            epochs=outputs["train"].facts["epoch"],
             peak_memory_bytes=peak_memory_bytes(),
-            artefact=str(made.path.relative_to(self.chain.store.root)),
-            max_error=float(facts["max_error"]),
-            agreement=float(facts["agreement"]),
-            unreal=tuple(facts["unreal"]),
-            floating_layers=int(facts["floating_layers"]),
-            torch_file_error=facts["torch_file_error"],
-            zeros=float(facts["zeros"]),
-            compressed_bytes=facts["compressed_bytes"],
+            artefact=str(path.relative_to(self.runtime.store.root)),
             inference_spread=cost.spread,
+            **asdict(ExportFacts.from_json(outputs["export"].facts)),
         )
 
     def repeat(self, candidate: Candidate, artefact: str, *, batched: bool) -> Repeat | None:
@@ -169,23 +128,45 @@ class TrialRunner:
         Returns:
             ``None`` where the file is no longer there.
         """
-        path = self.chain.store.root / artefact
+        path = self.runtime.store.root / artefact
         if not path.is_file():
             return None
-        session = open_artefact(path, self.measuring.threads)
+        measuring = self.runtime.measuring
+        session = open_artefact(path, measuring.threads)
         score = self._accuracy(session, candidate, "repeat", in_full=True)
         # One of several: its own interval need not be narrow.
-        briefly = replace(self.measuring, most_blocks=self.measuring.least_blocks)
+        briefly = replace(measuring, most_blocks=measuring.least_blocks)
         cost = self._cost(session, candidate, "repeat", briefly)
         other = self._otherwise_batched(session, candidate) if batched else None
         return Repeat(score, cost.reading, cost.latency_seconds, other)
 
+    def epoch_cost(self, candidate: Candidate) -> Reading:
+        """What one epoch of training costs, for a forecast; keeps nothing."""
+        models, seed = self.runtime.models, self.runtime.seed
+        torch.manual_seed(seed)
+        data, model = models.data(candidate), models.build(candidate)
+        with self.runtime.context.phase("forecast") as window:
+            train(model, data, replace(candidate.training, epochs=1), seed)
+        return window.total
+
+    def check(self, name: str) -> None:
+        """Builds a family's baseline and answers one example with it.
+
+        Raises:
+            UsageError: Its weights are missing or do not fit, or the user's function is wrong.
+        """
+        models = self.runtime.models
+        with self.runtime.context.phase("setup"), torch.no_grad():
+            baseline = models.baseline(name)
+            models.build(baseline).eval()(models.data(baseline).validation.batch(slice(0, 1)))
+
     def _otherwise_batched(self, session: InferenceSession, candidate: Candidate) -> Batched:
         """One prediction in a batch where the study's are single ones, and the other way round."""
-        examples = len(self.networks.data(candidate).validation)
+        measuring = self.runtime.measuring
+        examples = len(self.runtime.models.data(candidate).validation)
         few = replace(
-            self.measuring,
-            batch=min(BATCH if self.measuring.batch == 1 else 1, examples),
+            measuring,
+            batch=min(BATCH if measuring.batch == 1 else 1, examples),
             least_blocks=FEW_BLOCKS,
             most_blocks=FEW_BLOCKS,
         )
@@ -196,43 +177,24 @@ class TrialRunner:
         self, session: InferenceSession, candidate: Candidate, phase: str, *, in_full: bool = False
     ) -> float:
         """On what trials are judged by, or on the whole validation split."""
-        validation = self.networks.data(candidate).validation
-        judged = replace(self.task.validation, inputs=validation.inputs.cpu().numpy())
-        if in_full and self.task.whole_validation is not None:
-            judged = self.networks.encoded(candidate, self.task.whole_validation)
-        with self.context.phase(phase):
+        task = self.runtime.models.task
+        validation = self.runtime.models.data(candidate).validation
+        judged = replace(task.validation, inputs=validation.inputs.cpu().numpy())
+        if in_full and task.whole_validation is not None:
+            judged = self.runtime.models.encoded(candidate, task.whole_validation)
+        with self.runtime.context.phase(phase):
             return accuracy(session, judged, validation.padding)
 
     def _cost(
         self, session: InferenceSession, candidate: Candidate, phase: str, measuring: Measuring
     ) -> InferenceCost:
         """Of a prediction on the examples that trials are judged by."""
-        validation = self.networks.data(candidate).validation
+        validation = self.runtime.models.data(candidate).validation
         return inference_cost(
             session,
             validation.inputs.cpu().numpy(),
-            self.context,
+            self.runtime.context,
             phase=phase,
             measuring=measuring,
             padding=validation.padding,
         )
-
-    def epoch_cost(self, candidate: Candidate) -> Reading:
-        """What one epoch of training costs, for a forecast; keeps nothing."""
-        torch.manual_seed(self.seed)
-        data, model = self.networks.data(candidate), self.networks.build(candidate)
-        with self.context.phase("forecast") as window:
-            train(model, data, replace(candidate.training, epochs=1), seed=self.seed)
-        return window.total
-
-    def check(self, name: str) -> None:
-        """Builds a family's baseline and answers one example with it.
-
-        Raises:
-            UsageError: Its weights are missing or do not fit, or the user's function is wrong.
-        """
-        with self.context.phase("size"), torch.no_grad():
-            baseline = self.networks.baseline(name)
-            self.networks.build(baseline).eval()(
-                self.networks.data(baseline).validation.batch(slice(0, 1))
-            )

@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import median
 from typing import Any, Self
 
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from greenfront.errors import first_line
 from greenfront.objectives.memory import is_out_of_memory
 
 __all__ = ["CompileChoice", "Forward", "measure_compiling", "measure_step"]
@@ -65,15 +66,6 @@ class CompileChoice:
             f"{self.compile_seconds:.3g} s: "
             + ("never worth it" if math.isinf(least) else f"worth it from {least:.0f} steps on")
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values that ``json.dumps`` takes."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Any) -> Self:
-        """Inverse of :meth:`to_json`."""
-        return cls(**data)
 
 
 class Forward(AbstractContextManager["Forward"]):
@@ -135,7 +127,7 @@ class Forward(AbstractContextManager["Forward"]):
             return False
         self._compiles, self._compiled = False, None
         if self._say is not None:
-            self._say(f"compiling failed ({_in_short(error)}): training goes on without it")
+            self._say(f"compiling failed ({first_line(error)}): training goes on without it")
         return True
 
 
@@ -175,7 +167,7 @@ def measure_compiling(model: nn.Module, inputs: Tensor, labels: Tensor) -> Compi
         except RuntimeError as error:
             if not forward.gives_up(error):
                 raise
-            return CompileChoice(eager, eager, 0.0, _in_short(error))
+            return CompileChoice(eager, eager, 0.0, first_line(error))
         finally:
             model.zero_grad(set_to_none=True)
     return CompileChoice(eager, compiled, max(0.0, first - compiled))
@@ -188,11 +180,6 @@ def _is_of_compiling(error: BaseException) -> bool:
     return isinstance(error, TorchDynamoException) or (
         isinstance(error, RuntimeError) and not is_out_of_memory(error)
     )
-
-
-def _in_short(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
 
 
 @contextlib.contextmanager

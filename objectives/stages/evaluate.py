@@ -20,6 +20,7 @@ from greenfront.objectives.metering.throttle import cooldown_seconds
 from greenfront.objectives.readings import Component, Reading, total
 from greenfront.objectives.stages.examples import trimmed
 from greenfront.objectives.stages.export import INPUT, OUTPUT, is_packed
+from greenfront.objectives.stages.session import open_session, session_options
 from greenfront.objectives.tasks.task import Labelled
 
 __all__ = [
@@ -72,14 +73,10 @@ def open_artefact(path: Path, threads: int) -> onnxruntime.InferenceSession:
 
     Packed weights are unpacked here, once, and not at each call.
     """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
+    options = session_options(threads)
     if is_packed(path):
         options.add_session_config_entry("session.disable_quant_qdq", "1")
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return open_session(path, options)
 
 
 def accuracy(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 from torch import Tensor, nn
 
-from greenfront.errors import TrialFailed
+from greenfront.errors import TrialFailed, first_line
 from greenfront.objectives.stages.fold_sizes import fold_sizes
 
 __all__ = ["INPUT", "OUTPUT", "PACKED", "is_packed", "to_onnx", "weight_count"]
@@ -118,14 +118,14 @@ def _capture(
     except ImportError as missing:
         raise TrialFailed(
             "cannot export",
-            f"{_first_line(untraceable)}; torch's other exporter may do better, but needs a "
+            f"{first_line(untraceable)}; torch's other exporter may do better, but needs a "
             f"package that is not installed: pip install {missing.name}",
         ) from untraceable
     except UNTRACEABLE as failure:
         raise TrialFailed(
             "cannot export",
-            f"neither exporter can follow this network: {_first_line(untraceable)}; "
-            f"{_first_line(failure)}",
+            f"neither exporter can follow this network: {first_line(untraceable)}; "
+            f"{first_line(failure)}",
         ) from failure
     onnx.save(_bare(onnx.load(path)), path)
 
@@ -149,7 +149,3 @@ def _bare(model: onnx.ModelProto) -> onnx.ModelProto:
         del part.metadata_props[:]
         part.ClearField("doc_string")
     return model
-
-
-def _first_line(failure: Exception) -> str:
-    return str(failure).strip().partition("\n")[0] or type(failure).__name__

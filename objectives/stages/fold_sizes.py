@@ -16,6 +16,8 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from greenfront.objectives.stages.session import open_session, session_options
+
 __all__ = ["fold_sizes", "size_arithmetic"]
 
 MEASURES = ("Shape", "Size")
@@ -58,12 +60,9 @@ def fold_sizes(path: Path, feeds: Sequence[Mapping[str, NDArray[Any]]]) -> None:
     shown.CopyFrom(model)
     del shown.graph.output[:]
     shown.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options = session_options()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(
-        shown.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = open_session(shown, options)
     answers = [session.run(names, dict(feed)) for feed in feeds]
     for name, first, *others in zip(names, *answers, strict=True):
         if isinstance(first, np.ndarray) and all(np.array_equal(first, each) for each in others):

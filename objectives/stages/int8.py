@@ -8,9 +8,9 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -28,6 +28,7 @@ from greenfront.errors import TrialFailed
 from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.export import INPUT
 from greenfront.objectives.stages.fold_sizes import size_arithmetic
+from greenfront.objectives.stages.session import open_session, session_options
 
 __all__ = ["Int8Choice", "Int8Recipe", "compute_int8", "fastest_int8", "has_vnni"]
 
@@ -115,15 +116,6 @@ class Int8Choice:
     recipe: Int8Recipe
     ratio: float
     error: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values that ``json.dumps`` takes."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Inverse of :meth:`to_json`."""
-        return cls(**data)
 
 
 def fastest_int8(
@@ -277,15 +269,12 @@ def _prepared(source: Path) -> onnx.ModelProto:
 
 def _fused(source: Path) -> onnx.ModelProto:
     """With paddings made part of their convolutions: between two conversions they could not be."""
-    options = onnxruntime.SessionOptions()
+    options = session_options()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.intra_op_num_threads = 1
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "fused.onnx"
         options.optimized_model_filepath = str(path)
-        onnxruntime.InferenceSession(
-            _prepared(source).SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        open_session(_prepared(source), options)
         return onnx.load(path)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from greenfront.errors import TrialFailed
+from greenfront.errors import TrialFailed, first_line
 from greenfront.spaces.architectures.nni_import import importing_nni
 
 __all__ = ["SCORED", "load_nni", "nni_scores"]
@@ -92,9 +92,9 @@ def nni_scores(
     try:
         metrics = _metrics(nni, name, copy.deepcopy(model), list(layers), ratio, loss)
     except BREAKAGES as failure:
-        reason = str(failure).strip().partition("\n")[0] or type(failure).__name__
         raise TrialFailed(
-            "cannot prune", f"NNI cannot score the channels of this network by {name!r} ({reason})"
+            "cannot prune",
+            f"NNI cannot score the channels of this network by {name!r} ({first_line(failure)})",
         ) from failure
     return {
         layers[path]: targets[WEIGHT].detach().flatten()

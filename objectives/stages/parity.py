@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
 
 import onnxruntime
 import torch
@@ -29,15 +28,6 @@ class Parity:
 
     max_error: float
     agreement: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values that ``json.dumps`` takes."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Inverse of :meth:`to_json`."""
-        return cls(**data)
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ import torch
 import torch_pruning
 from torch import Tensor, nn
 
-from greenfront.errors import TrialFailed, UsageError
+from greenfront.errors import TrialFailed, UsageError, first_line
 from greenfront.objectives.stages.importance import Loss, importance_of
 from greenfront.spaces.techniques.pruning import Pruning
 
@@ -123,9 +123,9 @@ def prune(
         try:
             _prune(model, example, pruning, head, importance, original or widths(model))
         except BREAKAGES as failure:
-            reason = str(failure).strip().partition("\n")[0] or type(failure).__name__
             raise TrialFailed(
-                "cannot prune", f"the layers of this network cannot be narrowed together ({reason})"
+                "cannot prune",
+                f"the layers of this network cannot be narrowed together ({first_line(failure)})",
             ) from failure
     model.zero_grad(set_to_none=True)
     removed = 1 - parameter_count(model) / before

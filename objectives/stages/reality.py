@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto
 
 from greenfront.objectives.stages.export import INPUT, weight_count
 from greenfront.objectives.stages.fake_quant import SMALLEST_PACKED
+from greenfront.objectives.stages.session import open_session, session_options
 from greenfront.objectives.stages.sparsify import zero_share
 from greenfront.spaces.techniques.precision import Precision
 
@@ -125,14 +125,10 @@ def executed_operators(path: Path, example: NDArray[Any]) -> Counter[str]:
         example: Inputs ``[n, …]``.
     """
     with tempfile.TemporaryDirectory() as folder:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        options = session_options()
         options.enable_profiling = True
         options.profile_file_prefix = str(Path(folder) / "profile")
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        session = open_session(path, options)
         session.run(None, {INPUT: example})
         events = json.loads(Path(session.end_profiling()).read_text())
     return Counter(

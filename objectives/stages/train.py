@@ -6,7 +6,6 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -26,11 +25,37 @@ from greenfront.spaces.techniques.training import Training
 
 __all__ = [
     "EpochReport",
+    "FitOptions",
     "pick_device",
     "predict",
     "supports_mixed_precision",
     "train",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class FitOptions:
+    """How a network is trained, besides the candidate's knobs.
+
+    Attributes:
+        head: The layer that gives the logits and gets the full learning rate.
+        blocks: From the input to the output, for rates that decay; see :func:`rate_shares`.
+        body_rate: Share of the learning rate for all other layers.
+        distillation: How much of which lesson.
+        lessons: Of a teacher, on the training examples.
+        compiled: Whether steps are compiled; the weights keep their names.
+        on_epoch: Called after each epoch.
+        say: Called with a message when something went wrong that could be mended.
+    """
+
+    head: nn.Module | None = None
+    blocks: Sequence[nn.Module] = ()
+    body_rate: float = 1.0
+    distillation: Distillation | None = None
+    lessons: TeacherOutputs | None = None
+    compiled: bool = False
+    on_epoch: Callable[[EpochReport], None] | None = None
+    say: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,39 +101,22 @@ def train(
     model: nn.Module,
     data: TrainingData,
     training: Training,
-    *,
     seed: int,
-    stage: Literal["train", "fine-tune"] = "train",
-    head: nn.Module | None = None,
-    blocks: Sequence[nn.Module] = (),
-    body_rate: float = 1.0,
-    distillation: Distillation | None = None,
-    lessons: TeacherOutputs | None = None,
-    compiled: bool = False,
-    on_epoch: Callable[[EpochReport], None] | None = None,
-    say: Callable[[str], None] | None = None,
+    options: FitOptions = FitOptions(),
 ) -> int:
     """Trains ``model`` in place and leaves in it the weights of the best validation loss.
 
-    A short linear warm-up to the peak rate, then a cosine to zero, over ``epochs`` or
-    ``fine_tune_epochs``: a pruned network has lost enough to need the full rate again. Images of
-    training batches are augmented, those of the validation split never. A batch that would take too
-    much memory is computed in parts, and in halves of these where they do not fit, either.
+    A short linear warm-up to the peak rate, then a cosine to zero: a pruned network has lost enough
+    to need the full rate again. Images of training batches are augmented, those of the validation
+    split never. A batch that would take too much memory is computed in parts, and in halves of
+    these where they do not fit, either.
 
     Args:
         model: On the device of ``data``. Weights without gradient stay as they are.
         data: Training and validation examples.
         training: Knobs.
         seed: For the order of the examples, and for how images are moved.
-        stage: Which of the two.
-        head: The layer that gives the logits and gets the full learning rate.
-        blocks: From the input to the output, for rates that decay; see :func:`rate_shares`.
-        body_rate: Share of the learning rate for all other layers.
-        distillation: How much of which lesson.
-        lessons: Of a teacher, on the training examples.
-        compiled: Whether steps are compiled; the weights keep their names.
-        on_epoch: Called after each epoch.
-        say: Hears, in words, when something went wrong that could be mended.
+        options: What else it may depend on.
 
     Returns:
         The epoch whose weights were kept, from 1.
@@ -117,8 +125,7 @@ def train(
         TrialFailed: The loss became infinite or NaN (cause ``"diverged"``).
         UsageError: Inputs are augmented that are no images.
     """
-    epochs = training.fine_tune_epochs if stage == "fine-tune" else training.epochs
-    examples = data.train
+    epochs, examples = training.epochs, data.train
     # A last batch of one example would break batch normalisation: spread the examples evenly.
     batches = math.ceil(len(examples) / training.batch_size)
     # One generator for the order and one for the moves: these change nothing in the order.
@@ -126,14 +133,16 @@ def train(
     device, kind = examples.inputs.device, training.augmentation
     best_loss, best_epoch, best_weights = math.inf, 0, copy.deepcopy(model.state_dict())
     with (
-        criterion(model, examples, head, distillation, lessons, seed) as loss_of,
-        Forward(model, compiled=compiled, say=say) as forward,
+        criterion(
+            model, examples, options.head, options.distillation, options.lessons, seed
+        ) as loss_of,
+        Forward(model, compiled=options.compiled, say=options.say) as forward,
     ):
         shares = rate_shares(
             model.train(),
-            head=head,
-            blocks=blocks,
-            body_rate=body_rate,
+            head=options.head,
+            blocks=options.blocks,
+            body_rate=options.body_rate,
             layer_decay=training.layer_decay,
         )
         parts = parts_of_batch(model, examples.inputs[:2], len(examples) // batches)
@@ -167,9 +176,9 @@ def train(
                     f"{training.learning_rate:g}",
                 )
             accuracy = float((logits.argmax(-1) == data.validation.labels).float().mean())
-            if on_epoch is not None:
+            if options.on_epoch is not None:
                 at_once = math.ceil(training.batch_size / parts)
-                on_epoch(EpochReport(epoch, epochs, accuracy, at_once))
+                options.on_epoch(EpochReport(epoch, epochs, accuracy, at_once))
             if validation_loss < best_loss:
                 best_loss, best_epoch = validation_loss, epoch
                 best_weights = copy.deepcopy(model.state_dict())

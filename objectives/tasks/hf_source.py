@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from greenfront.errors import DataError
+from greenfront.errors import DataError, first_line
 from greenfront.objectives.tasks.paths import existing_folder
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.spaces.architectures.hub import hub_faults, hub_obstacle
@@ -116,7 +116,7 @@ def _saved(folder: Path) -> Any:
     except _faults() as error:
         raise DataError(
             f"{folder}: this must be what save_to_disk wrote, but cannot be read "
-            f"({_first_line(error)}): save it again"
+            f"({first_line(error)}): save it again"
         ) from error
 
 
@@ -145,7 +145,7 @@ def _from_files(folder: Path, cache: Path) -> Any:
             **keys,
         )
     except _faults() as error:
-        reason = _first_line(error.__cause__ or error)
+        reason = first_line(error.__cause__ or error)
         raise DataError(
             f"{folder}: its {suffixes[0]} files must be readable and have the same columns, but "
             f"cannot be read ({reason}): correct them, or write them again"
@@ -177,13 +177,13 @@ def _downloaded(settings: TaskSettings) -> Any:
         with _offline():
             return datasets.load_dataset(*wanted, keep_in_memory=False)
     except _faults() as error:
-        reason = _first_line(error)
+        reason = first_line(error)
     obstacle = hub_obstacle()
     if obstacle is None:
         try:
             return datasets.load_dataset(*wanted, keep_in_memory=False)
         except _faults() as error:
-            reason = _first_line(error)
+            reason = first_line(error)
     else:
         reason = obstacle
     subset = f", subset {settings.subset!r}," if settings.subset else ""
@@ -192,10 +192,6 @@ def _downloaded(settings: TaskSettings) -> Any:
         f"huggingface.co, but cannot be had ({reason.rstrip('.')}): check its name and subset, or "
         "save it with save_to_disk where there is a network and give the folder as path"
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _faults() -> tuple[type[Exception], ...]:

@@ -105,8 +105,3 @@ class Task:
     validation: Labelled
     test: Labelled
     whole_validation: Labelled | None = None
-
-    @property
-    def full_validation(self) -> Labelled:
-        """The whole validation split: ``validation`` itself where trials are judged on all."""
-        return self.validation if self.whole_validation is None else self.whole_validation

@@ -56,8 +56,7 @@ class PipeContext(StageContext):
         finally:
             self._depth = depth
             answer = self._ask("close", depth=depth)
-        if not window.cancelled:
-            window.readings |= {c: Reading.from_json(r) for c, r in answer["readings"].items()}
+        window.readings |= {c: Reading.from_json(r) for c, r in answer["readings"].items()}
 
     def progress(self, message: str) -> None:
         """Sends a line to show, and waits as long as the search wants to pause."""

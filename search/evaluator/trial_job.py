@@ -32,7 +32,10 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
     """
     import torch
 
+    from greenfront.objectives.pipeline.int8_policy import int8_choice
     from greenfront.objectives.pipeline.lineage import LineageStore
+    from greenfront.objectives.pipeline.model_factory import ModelFactory
+    from greenfront.objectives.pipeline.runtime import Runtime
     from greenfront.objectives.pipeline.trial import TrialRunner
     from greenfront.objectives.stages.evaluate import Measuring
     from greenfront.objectives.stages.train import pick_device, supports_mixed_precision
@@ -51,8 +54,8 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
             cache=cache / "data",
             seed=int(settings["seed"]),
         )
-    runner = TrialRunner(
-        task,
+    runtime = Runtime(
+        ModelFactory(task, device),
         LineageStore(cache / "lineage"),
         context,
         seed=int(settings["seed"]),
@@ -61,9 +64,9 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
             threads=int(settings["threads"]),
             block_seconds=float(settings["block_seconds"]),
         ),
-        device=device,
         torch_file=bool(settings.get("torch_file", False)),
     )
+    runner = TrialRunner(runtime)
 
     def describe(_argument: Any) -> Any:
         return StudyFacts(task.facts, device, supports_mixed_precision(device)).to_json()
@@ -77,11 +80,11 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
         for name in families:
             # A family without an int8 form keeps its 8 bits as packed weights.
             with contextlib.suppress(TrialFailed):
-                ratios[name] = runner.chain.exporting.int8(name).ratio
+                ratios[name] = int8_choice(runtime, name).ratio
         return ratios
 
     def teacher(candidate: Any) -> None:
-        runner.chain.teacher = Candidate.from_json(candidate) if candidate else None
+        runtime.teacher = Candidate.from_json(candidate) if candidate else None
 
     def size(candidate: Any) -> Any:
         return runner.size(Candidate.from_json(candidate)).to_json()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from greenfront.errors import UsageError
+from greenfront.errors import UsageError, first_line
 from greenfront.spaces.architectures.hub import HUB_SECONDS, hub_faults, hub_obstacle
 
 __all__ = ["Checkpoint", "find_checkpoint"]
@@ -127,7 +127,7 @@ def _from_hub(wanted: str) -> Path:
                 snapshot_download(wanted, allow_patterns=list(_WANTED), etag_timeout=HUB_SECONDS)
             )
         except faults as error:
-            reason = str(error).strip().partition("\n")[0]
+            reason = first_line(error)
     raise UsageError(
         f"architecture 'hf:{wanted}' must be a folder, an installed package ("
         f"{', '.join((*_ALIASES, *_PACKAGES))}) or a model on huggingface.co, but there is no such "

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from greenfront.errors import UsageError
+from greenfront.errors import UsageError, first_line
 from greenfront.spaces.architectures.hub import HUB_SECONDS, hub_faults, hub_obstacle
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def hub_file(repository: str, files: Sequence[str], name: str) -> Path:
         try:
             return Path(hf_hub_download(repository, file, etag_timeout=HUB_SECONDS))
         except missing as error:
-            reason = str(error).partition("\n")[0]
+            reason = first_line(error)
     raise UsageError(
         f"architecture {name!r} needs {files[0]!r} of {repository!r} from {constants.ENDPOINT}, "
         f"which could not be had ({reason}): download it where there is a network, and name the "

@@ -29,6 +29,7 @@ __all__ = [
     "TrialFailed",
     "TrialStopped",
     "UsageError",
+    "first_line",
 ]
 
 
@@ -93,3 +94,8 @@ class Interrupted(GreenfrontError):  # noqa: N818 - a wish, not an error
 
 class SearchAborted(GreenfrontError):  # noqa: N818 - the study's end, not a fault of the caller
     """The study cannot go on, for example after three failures in a row of the same cause."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message; the name of its class where it has none."""
+    return str(error).strip().partition("\n")[0].rstrip() or type(error).__name__

@@ -261,7 +261,7 @@ class ArchitectureContract:
     def test_a_pruned_network_learns_on(self, trained: nn.Module, data: TrainingData) -> None:
         model = copy.deepcopy(trained)
         prune(model, data.train.inputs[:2], 0.5, self.family.head(model))
-        train(model, data, Training(batch_size=32, fine_tune_epochs=4), seed=0, stage="fine-tune")
+        train(model, data, Training(batch_size=32, epochs=4), seed=0)
         right = predict(model, data.validation.inputs).argmax(-1) == data.validation.labels
         assert float(right.float().mean()) > 0.7
 

@@ -12,6 +12,8 @@ from greenfront.objectives.context import LocalContext
 from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.pipeline.lineage import LineageStore
+from greenfront.objectives.pipeline.model_factory import ModelFactory
+from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.trial import TrialRunner
 from greenfront.objectives.stages.evaluate import Measuring
 from greenfront.objectives.tasks.task import Labelled, Task, TaskFacts
@@ -93,13 +95,14 @@ class LifeContract:
     @pytest.fixture(scope="class")
     @classmethod
     def runner(cls, tmp_path_factory: pytest.TempPathFactory) -> TrialRunner:
-        return TrialRunner(
-            toy_task(cls.input_shape),
+        runtime = Runtime(
+            ModelFactory(toy_task(cls.input_shape), "cpu"),
             LineageStore(tmp_path_factory.mktemp("lineage")),
             LocalContext(detect(4.0)),
             seed=0,
             measuring=Measuring(block_seconds=0.01, least_blocks=1, most_blocks=1),
         )
+        return TrialRunner(runtime)
 
     @classmethod
     def candidate(cls, precision: Precision, ratio: float) -> Candidate:
@@ -134,13 +137,13 @@ class LifeContract:
             architecture(self.name),
             {**architecture(self.name).baseline(), **self.shape},
         )
-        folder = (runner.chain.store.root / outcomes[Precision(32)].artefact).parent
+        folder = (runner.runtime.store.root / outcomes[Precision(32)].artefact).parent
         file = folder / "tokenizer.json"
         assert file.exists() == (family.padding is not None)
         if family.padding is not None:
             from tokenizers import Tokenizer
 
-            task = runner.task
+            task = runner.runtime.models.task
             some = task.validation.inputs[:7]
             rows = [e.ids for e in Tokenizer.from_file(str(file)).encode_batch(some.tolist())]
             np.testing.assert_array_equal(rows, family.encode(shape, some, task.train.inputs))
@@ -175,6 +178,7 @@ class LifeContract:
     def test_its_files_lie_in_the_store(
         self, runner: TrialRunner, outcomes: dict[Precision, Outcome]
     ) -> None:
-        files = {runner.chain.store.root / Path(outcome.artefact) for outcome in outcomes.values()}
+        root = runner.runtime.store.root
+        files = {root / Path(outcome.artefact) for outcome in outcomes.values()}
         assert len(files) == len(PRECISIONS)
         assert all(file.is_file() for file in files)

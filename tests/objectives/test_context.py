@@ -188,19 +188,17 @@ def test_an_inner_failure_leaves_the_outer_window_whole(
     assert outer.total.joules == 102
 
 
-def test_a_cancelled_window_has_no_reading(context: LocalContext, cpu: HandMeter) -> None:
+def test_a_window_has_its_reading_once_it_is_closed(context: LocalContext, cpu: HandMeter) -> None:
     with context.phase("train") as outer:
+        assert outer.readings == {}
+        with pytest.raises(GreenfrontError, match="'train' has no reading: it is still open"):
+            _ = outer.total
         with context.phase("warm up") as inner:
             spend(cpu, 7, 3)
-            inner.cancel()
+            assert inner.readings == {}
+        assert inner.total.joules == 7
         spend(cpu, 2, 1)
-    assert inner.cancelled
-    assert inner.readings == {}
-    with pytest.raises(GreenfrontError, match="'warm up' has no reading: it was cancelled"):
-        _ = inner.total
-    assert outer.total.joules == 9  # what was spent was spent
-    outer.cancel()
-    assert outer.readings == {}
+    assert outer.total.joules == 9
 
 
 def test_a_window_whose_counter_stood_still_for_long_is_unknown_and_not_cheap() -> None:

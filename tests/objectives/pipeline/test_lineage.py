@@ -2,13 +2,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from greenfront.objectives.pipeline.lineage import LineageStore, lineage_key
+from greenfront.objectives.pipeline.lineage import LineageStore, Made, StageOutput, lineage_key
 from greenfront.objectives.readings import Reading
 
 READINGS = {"train": Reading(5.0, 4.0, 6.0, "modelled", "s", 1.0, 2.0, ("a", "b"))}
@@ -23,15 +21,15 @@ class Maker:
         self.calls = 0
         self.drafts: list[Path] = []
 
-    def __call__(self, folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
+    def __call__(self, folder: Path) -> Made:
         self.calls += 1
         self.drafts.append(folder)
         (folder / "weights").write_text(f"call {self.calls}")
-        return READINGS, FACTS
+        return Made(READINGS, FACTS)
 
 
 class BrokenMaker(Maker):
-    def __call__(self, folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
+    def __call__(self, folder: Path) -> Made:
         super().__call__(folder)
         raise KeyboardInterrupt
 
@@ -49,23 +47,22 @@ def files(store: LineageStore) -> set[str]:
 
 def test_what_was_made_is_loaded_the_next_time(store: LineageStore) -> None:
     make = Maker()
-    first, made = store.made(KEY, make)
-    assert made
-    assert (first.readings, first.facts) == (READINGS, FACTS)
+    first = store.output(KEY, make)
+    assert make.calls == 1
+    assert first == StageOutput(KEY, first.folder, READINGS, FACTS)
     assert (first.folder / "weights").read_text() == "call 1"
 
     for other in (store, LineageStore(store.root)):
-        again, made = other.made(KEY, make)
-        assert not made
-        assert again == first
-    assert make.calls == 1
+        assert other.output(KEY, make) == first
+        assert make.calls == 1
+    assert KEY in first.folder.parts
 
 
 def test_other_keys_are_made_apart(store: LineageStore) -> None:
     make = Maker()
-    one, _ = store.made(KEY, make)
-    two, made = store.made(lineage_key("train", "parent", {"rate": 0.2}), make)
-    assert made
+    one = store.output(KEY, make)
+    two = store.output(lineage_key("train", "parent", {"rate": 0.2}), make)
+    assert one.key != two.key
     assert one.folder != two.folder
     assert (one.folder / "weights").read_text() == "call 1"
     assert (two.folder / "weights").read_text() == "call 2"
@@ -74,25 +71,25 @@ def test_other_keys_are_made_apart(store: LineageStore) -> None:
 def test_what_raises_leaves_nothing(store: LineageStore) -> None:
     broken, make = BrokenMaker(), Maker()
     with pytest.raises(KeyboardInterrupt):
-        store.made(KEY, broken)
+        store.output(KEY, broken)
     assert files(store) == set()
     assert not broken.drafts[0].exists()
 
-    kept, made = store.made(KEY, make)
-    assert made
+    kept = store.output(KEY, make)
+    assert make.calls == 1
     assert (kept.folder / "weights").exists()
 
 
 def test_what_cannot_be_written_down_leaves_nothing(store: LineageStore) -> None:
     with pytest.raises(TypeError):
-        store.made(KEY, lambda folder: ({}, {"bad": object()}))
+        store.output(KEY, lambda _: Made({}, {"bad": object()}))
     assert files(store) == set()
 
 
 def test_a_draft_is_not_taken_for_an_output(store: LineageStore) -> None:
     make = Maker()
 
-    def look(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
+    def look(folder: Path) -> Made:
         # What a process killed here would leave behind.
         result = make(folder)
         assert folder.name.endswith(".draft")
@@ -100,8 +97,8 @@ def test_a_draft_is_not_taken_for_an_output(store: LineageStore) -> None:
         (folder.parent / f"{KEY}.killed.draft" / "weights").write_text("half")
         return result
 
-    kept, made = store.made(KEY, look)
-    assert made
+    kept = store.output(KEY, look)
+    assert make.calls == 1
     assert (kept.folder / "weights").read_text() == "call 1"
     assert sorted(path.name for path in kept.folder.iterdir()) == ["about.json", "weights"]
 
@@ -109,33 +106,36 @@ def test_a_draft_is_not_taken_for_an_output(store: LineageStore) -> None:
 def test_nested_outputs(store: LineageStore) -> None:
     inner = Maker()
 
-    def outer(folder: Path) -> tuple[Mapping[str, Reading], Mapping[str, Any]]:
-        store.made(lineage_key("inner", KEY, {}), inner)
-        return {}, {}
+    def outer(folder: Path) -> Made:
+        store.output(lineage_key("inner", KEY, {}), inner)
+        return Made({})
 
-    assert store.made(KEY, outer)[1]
+    assert store.output(KEY, outer).facts == {}
     assert inner.calls == 1
 
 
 RACER = """
 import sys, time
 from pathlib import Path
-from greenfront.objectives.pipeline.lineage import LineageStore
+from greenfront.objectives.pipeline.lineage import LineageStore, Made
 
 root, log, go, key = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
+
+calls = []
 
 def make(folder):
     with log.open("a") as file:
         file.write("made\\n")
     time.sleep(0.4)  # the other one arrives meanwhile
     (folder / "weights").write_text("whole")
-    return {}, {"whole": True}
+    calls.append(folder)
+    return Made({}, {"whole": True})
 
 print("ready", flush=True)
 while not go.exists():
     time.sleep(0.005)
-kept, made = LineageStore(root).made(key, make)
-print(made, kept.facts["whole"], (kept.folder / "weights").read_text())
+kept = LineageStore(root).output(key, make)
+print(bool(calls), kept.facts["whole"], (kept.folder / "weights").read_text())
 """
 
 

@@ -15,6 +15,8 @@ from contracts.lives import toy_task
 from greenfront.objectives.context import LocalContext
 from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.pipeline.lineage import LineageStore
+from greenfront.objectives.pipeline.model_factory import ModelFactory
+from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.trial import TrialRunner
 from greenfront.objectives.stages.evaluate import Measuring
 from greenfront.spaces.architectures.registry import architecture
@@ -33,13 +35,14 @@ SPARSE = replace(DENSE, sparsity=Sparsity(0.6))
 
 
 def runner_in(folder: Path) -> TrialRunner:
-    return TrialRunner(
-        toy_task((3, 16, 16)),
+    runtime = Runtime(
+        ModelFactory(toy_task((3, 16, 16)), "cpu"),
         LineageStore(folder),
         LocalContext(detect(4.0)),
         seed=0,
         measuring=Measuring(block_seconds=0.004, least_blocks=1, most_blocks=1),
     )
+    return TrialRunner(runtime)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +87,7 @@ def test_pruned_channels_zeros_and_few_bits_compose(
 
 def test_the_same_seed_leaves_the_same_zeros(runner: TrialRunner, tmp_path: Path) -> None:
     again = runner_in(tmp_path)
-    files = [r.chain.store.root / r.run(SPARSE).artefact for r in (runner, again)]
+    files = [r.runtime.store.root / r.run(SPARSE).artefact for r in (runner, again)]
     first, second = (onnx.load(file).graph.initializer for file in files)
     for one, other in zip(first, second, strict=True):
         assert (numpy_helper.to_array(one) == numpy_helper.to_array(other)).all()

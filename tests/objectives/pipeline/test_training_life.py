@@ -16,8 +16,10 @@ from contracts.lives import toy_task
 from greenfront.objectives.context import LocalContext, Window
 from greenfront.objectives.metering.cpu_model import CpuModelMeter, WattsPerThread
 from greenfront.objectives.metering.instruments import Instruments
-from greenfront.objectives.pipeline import compile_policy as stepping
+from greenfront.objectives.pipeline import compile_policy
 from greenfront.objectives.pipeline.lineage import LineageStore
+from greenfront.objectives.pipeline.model_factory import ModelFactory
+from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.trial import TrialRunner
 from greenfront.objectives.readings import total
 from greenfront.objectives.stages.evaluate import Measuring
@@ -47,7 +49,7 @@ def task() -> Task:
     return toy_task(SHAPE)
 
 
-class ListeningHost(LocalContext):
+class ListeningContext(LocalContext):
     """Meters this process and remembers what it was told."""
 
     def __init__(self) -> None:
@@ -64,19 +66,20 @@ class ListeningHost(LocalContext):
 
 
 def runner_of(task: Task, root: Path, teacher: Candidate | None = None) -> TrialRunner:
-    return TrialRunner(
-        task,
+    runtime = Runtime(
+        ModelFactory(task, "cpu"),
         LineageStore(root),
-        ListeningHost(),
+        ListeningContext(),
         seed=1,
         measuring=Measuring(block_seconds=0.002, least_blocks=1, most_blocks=1),
         teacher=teacher,
     )
+    return TrialRunner(runtime)
 
 
-def host_of(runner: TrialRunner) -> ListeningHost:
-    assert isinstance(runner.context, ListeningHost)
-    return runner.context
+def context_of(runner: TrialRunner) -> ListeningContext:
+    assert isinstance(runner.runtime.context, ListeningContext)
+    return runner.runtime.context
 
 
 def plain(family: str, training: Training, **changes: float) -> Candidate:
@@ -86,7 +89,7 @@ def plain(family: str, training: Training, **changes: float) -> Candidate:
 
 def taught(runner: TrialRunner) -> list[dict[str, torch.Tensor]]:
     """What teachers have left in the store."""
-    files = [load_file(path) for path in runner.chain.store.root.rglob("weights.safetensors")]
+    files = [load_file(path) for path in runner.runtime.store.root.rglob("*.safetensors")]
     return [tensors for tensors in files if "logits" in tensors]
 
 
@@ -120,11 +123,11 @@ def test_a_life_with_everything_on(task: Task, pretrained: str, tmp_path: Path) 
     assert outcome.agreement == 1
     stages = ["teacher", "train", "prune", "fine-tune", "round", "export", "quantize"]
     assert list(outcome.phases) == stages
-    assert (runner.chain.store.root / outcome.artefact).is_file()
-    phases = host_of(runner).phases
+    assert (runner.runtime.store.root / outcome.artefact).is_file()
+    phases = context_of(runner).phases
     assert phases.count("teacher") == 2  # its training and its answers
     # What was not worth measuring was not: such a training is over before code were generated.
-    assert not any("compiling" in line for line in host_of(runner).lines)
+    assert not any("compiling" in line for line in context_of(runner).lines)
 
     (lessons,) = taught(runner)
     assert lessons.keys() == {"logits", "features"}
@@ -141,8 +144,8 @@ def test_a_life_with_everything_on(task: Task, pretrained: str, tmp_path: Path) 
     # The same life in another store ends in the same file.
     again = runner_of(task, tmp_path / "again", teacher)
     twin = again.run(student)
-    assert (again.chain.store.root / twin.artefact).read_bytes() == (
-        runner.chain.store.root / outcome.artefact
+    assert (again.runtime.store.root / twin.artefact).read_bytes() == (
+        runner.runtime.store.root / outcome.artefact
     ).read_bytes()
 
 
@@ -160,7 +163,7 @@ def test_features_are_kept_beside_answers_only_where_asked_for(task: Task, tmp_p
     assert second.keys() == {"logits", "features"}
     assert torch.equal(first["logits"], second["logits"])
     assert hidden.artefact != answers.artefact
-    assert host_of(runner).phases.count("teacher") == 3  # it is trained once
+    assert context_of(runner).phases.count("teacher") == 3  # it is trained once
 
 
 # --- compiled steps ------------------------------------------------------------------------------
@@ -186,7 +189,7 @@ def test_where_nothing_can_be_compiled_trials_live_all_the_same(
     training = Training(batch_size=12, epochs=1, fine_tune_epochs=1)
     outcome = runner.run(replace(plain("mlp", replace(training, compile="always"))))
     usual = runner.run(plain("mlp", training))
-    said = [line for line in host_of(runner).lines if "compiling failed" in line]
+    said = [line for line in context_of(runner).lines if "compiling failed" in line]
     assert len(said) == 1
     assert "InvalidCxxCompiler" in said[0]
     assert outcome.parameters == usual.parameters
@@ -199,45 +202,44 @@ def test_what_compiling_is_worth_is_measured_once(
     runner = runner_of(task, tmp_path)
     auto = plain("mlp", Training(batch_size=12, epochs=1, fine_tune_epochs=1, compile="auto"))
     runner.run(auto)
-    assert not any("compiling" in line for line in host_of(runner).lines)
+    assert not any("compiling" in line for line in context_of(runner).lines)
     # From here on as if the training took long.
-    monkeypatch.setattr(stepping, "SHORTEST_SECONDS", 0.0)
+    monkeypatch.setattr(compile_policy, "SHORTEST_SECONDS", 0.0)
     pruned = replace(auto, pruning=Pruning(0.5))
     runner.run(pruned)
-    said = [line for line in host_of(runner).lines if line.startswith("mlp: ")]
+    said = [line for line in context_of(runner).lines if line.startswith("mlp: ")]
     assert said[0] == "mlp: measuring what compiling is worth"
     assert said[1].startswith("mlp: cannot be compiled (InvalidCxxCompiler: ")
     assert len(said) == 2
-    host_of(runner).lines.clear()
+    context_of(runner).lines.clear()
     other = runner_of(task, tmp_path)
     other.run(replace(auto, training=replace(auto.training, learning_rate=1e-2)))
-    assert not any("compil" in line for line in host_of(other).lines)
-    choice = other.chain.stepping.choice("mlp")
-    assert choice == runner.chain.stepping.choice("mlp")
+    assert not any("compil" in line for line in context_of(other).lines)
+    choice = compile_policy.compile_choice(other.runtime, "mlp")
+    assert choice == compile_policy.compile_choice(runner.runtime, "mlp")
     assert not choice.pays(10**9)
-    assert runner.chain.stepping.step_seconds("mlp") > 0
+    assert compile_policy.step_seconds(runner.runtime, "mlp") > 0
 
 
 def test_long_trainings_are_compiled_and_short_ones_not(
     task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stepping, "SHORTEST_SECONDS", 0.0)
+    monkeypatch.setattr(compile_policy, "SHORTEST_SECONDS", 0.0)
     runner = runner_of(task, tmp_path)
-    steps = stepping.CompilePolicy(runner.networks, runner.chain.store, runner.context, seed=1)
     candidate = plain("mlp", Training(batch_size=12, compile="auto"))
     # As a store may hold it from a family that gains: 100 steps of two an epoch.
-    choice = stepping.CompileChoice(0.2, 0.1, 10.0)
-    monkeypatch.setattr(stepping, "measure_compiling", lambda *_: choice)
-    assert not steps.compiled(candidate, 50)
-    assert steps.compiled(candidate, 51)
+    choice = compile_policy.CompileChoice(0.2, 0.1, 10.0)
+    monkeypatch.setattr(compile_policy, "measure_compiling", lambda *_: choice)
+    assert not compile_policy.is_compiled(runner.runtime, candidate, 50)
+    assert compile_policy.is_compiled(runner.runtime, candidate, 51)
     never, always = (
         replace(candidate, training=replace(candidate.training, compile=word))
         for word in ("never", "always")
     )
-    assert not steps.compiled(never, 10**6)
-    assert steps.compiled(always, 1)
+    assert not compile_policy.is_compiled(runner.runtime, never, 10**6)
+    assert compile_policy.is_compiled(runner.runtime, always, 1)
     assert (
         "mlp: a step takes 200 ms, compiled 100 ms, compiling 10 s: worth it from 100 steps"
-        in (host_of(runner).lines[-1])
+        in (context_of(runner).lines[-1])
     )
-    assert set(host_of(runner).phases) == {"size"}
+    assert set(context_of(runner).phases) == {"calibrate"}

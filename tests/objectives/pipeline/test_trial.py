@@ -16,7 +16,8 @@ from greenfront.objectives.metering.cpu_model import CpuModelMeter, WattsPerThre
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.outcome import Outcome, Sizing
 from greenfront.objectives.pipeline.lineage import LineageStore
-from greenfront.objectives.pipeline.model_factory import family_of
+from greenfront.objectives.pipeline.model_factory import ModelFactory, family_of
+from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.trial import TrialRunner
 from greenfront.objectives.readings import Reading, total
 from greenfront.objectives.stages.evaluate import Measuring
@@ -45,7 +46,7 @@ STUDENT = replace(MLP, distillation=Distillation(4.0, 0.7))
 TEACHER = replace(CNN, training=replace(TRAINING, epochs=1))
 
 
-class ListeningHost(LocalContext):
+class ListeningContext(LocalContext):
     """Meters this process and remembers what it was told."""
 
     def __init__(self) -> None:
@@ -70,7 +71,7 @@ class ListeningHost(LocalContext):
 
     def stages(self) -> list[str]:
         """The stages that were run and not loaded, in their order."""
-        measured = {"size", "evaluate", "inference"}
+        measured = {"size", "setup", "calibrate", "evaluate", "inference"}
         return [window.phase for window in self.windows if window.phase not in measured]
 
 
@@ -78,11 +79,12 @@ class Bench:
     """A runner whose context can be asked."""
 
     def __init__(self, task: Task, root: Path, *, seed: int = 1, teacher: Candidate | None = None):
-        self.context = ListeningHost()
+        self.context = ListeningContext()
         self.store = LineageStore(root)
-        self.runner = TrialRunner(
-            task, self.store, self.context, seed=seed, measuring=MEASURING, teacher=teacher
+        self.runtime = Runtime(
+            ModelFactory(task, "cpu"), self.store, self.context, seed, MEASURING, teacher
         )
+        self.runner = TrialRunner(self.runtime)
 
     def run(self, candidate: Candidate) -> Outcome:
         self.context.windows.clear()
@@ -330,8 +332,8 @@ def test_a_student_pays_for_its_teacher(fresh: Bench) -> None:
 
 def test_a_student_learns_from_what_its_teacher_says(bench: Bench, task: Task) -> None:
     bench.run(STUDENT)
-    paths = list(bench.store.root.rglob("weights.safetensors"))
-    (lessons,) = [tensors for tensors in map(load_file, paths) if set(tensors) == {"logits"}]
+    (lessons,) = map(load_file, bench.store.root.rglob("teacher.safetensors"))
+    assert set(lessons) == {"logits"}
     right = lessons["logits"].argmax(-1).numpy() == task.train.labels
     assert len(right) == len(task.train)
     assert np.mean(right) > 0.7  # in the order of the examples
@@ -391,16 +393,10 @@ def test_a_forecast_keeps_nothing(fresh: Bench) -> None:
 
 
 def test_a_file_for_torch_beside_the_credited_one(task: Task, tmp_path: Path) -> None:
-    runner = TrialRunner(
-        task,
-        LineageStore(tmp_path),
-        ListeningHost(),
-        seed=1,
-        measuring=MEASURING,
-        torch_file=True,
-    )
-    outcome = runner.run(CNN)
-    files = {file.name for file in (tmp_path / outcome.artefact).parent.iterdir()}
-    assert {"model.onnx", "model.pt2"} <= files
+    files = Bench(task, tmp_path)
+    files.runtime.torch_file = True
+    outcome = files.run(CNN)
+    names = {file.name for file in (tmp_path / outcome.artefact).parent.iterdir()}
+    assert {"model.onnx", "model.pt2"} <= names
     assert outcome.torch_file_error is not None
     assert outcome.torch_file_error < 1e-4

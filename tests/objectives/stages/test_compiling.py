@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from greenfront.objectives.stages.compiling import (
     measure_step,
 )
 from greenfront.objectives.stages.examples import Examples, TrainingData
-from greenfront.objectives.stages.train import EpochReport, train
+from greenfront.objectives.stages.train import EpochReport, FitOptions, train
 from greenfront.spaces.techniques.training import Training
 
 CLASSES = 3
@@ -84,7 +85,7 @@ def test_it_pays_once_the_steps_have_saved_what_it_takes() -> None:
     assert not choice.pays(3999)
     assert choice.pays(4001)
     assert "takes 90 ms, compiled 70 ms, compiling 80 s: worth it from 4000 steps" in str(choice)
-    assert CompileChoice.from_json(choice.to_json()) == choice
+    assert CompileChoice(**asdict(choice)) == choice
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,13 @@ def test_a_compiled_training_is_the_same_training(data: TrainingData) -> None:
     names, graphs = list(compiled.state_dict()), compiled_graphs()
     train(plain, data, BATCH, seed=3)
     assert compiled_graphs() == graphs
-    train(compiled, data, BATCH, seed=3, compiled=True, on_epoch=reports.append, say=said.append)
+    train(
+        compiled,
+        data,
+        BATCH,
+        seed=3,
+        options=FitOptions(compiled=True, on_epoch=reports.append, say=said.append),
+    )
     assert compiled_graphs() > graphs
     assert said == []
     assert [report.at_once for report in reports] == [16, 16]
@@ -126,7 +133,7 @@ def test_without_a_compiler_training_goes_on(no_compiler: None, data: TrainingDa
     plain, compiled = network(), network()
     said: list[str] = []
     train(plain, data, BATCH, seed=3)
-    train(compiled, data, BATCH, seed=3, compiled=True, say=said.append)
+    train(compiled, data, BATCH, seed=3, options=FitOptions(compiled=True, say=said.append))
     assert len(said) == 1
     assert said[0].startswith("compiling failed (InvalidCxxCompiler: No working C++ compiler found")
     assert said[0].endswith("): training goes on without it")

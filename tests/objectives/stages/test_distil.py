@@ -21,7 +21,7 @@ from greenfront.objectives.stages.distil import (
 from greenfront.objectives.stages.examples import Examples, TrainingData
 from greenfront.objectives.stages.predict import predict
 from greenfront.objectives.stages.prune import prune
-from greenfront.objectives.stages.train import train
+from greenfront.objectives.stages.train import FitOptions, train
 from greenfront.spaces.architectures.cnn import CNN
 from greenfront.spaces.architectures.mlp import MLP
 from greenfront.spaces.techniques.distillation import Distillation
@@ -209,9 +209,11 @@ def test_a_student_comes_to_read_what_its_teacher_reads(examples: Examples) -> N
             TrainingData(examples, examples),
             training,
             seed=0,
-            head=head(model),
-            distillation=Distillation(1.0, 0.5, weight),
-            lessons=TeacherOutputs(answers, theirs),
+            options=FitOptions(
+                head=head(model),
+                distillation=Distillation(1.0, 0.5, weight),
+                lessons=TeacherOutputs(answers, theirs),
+            ),
         )
         left.append(unexplained(model))
     assert left[1] < 0.6 * left[0]
@@ -226,12 +228,11 @@ def test_a_pruned_student_of_another_width_goes_on_learning(examples: Examples) 
     train(
         student,
         TrainingData(examples, examples),
-        Training(learning_rate=1e-2, batch_size=32, fine_tune_epochs=6),
+        Training(learning_rate=1e-2, batch_size=32, epochs=6),
         seed=0,
-        stage="fine-tune",
-        head=head(student),
-        distillation=Distillation(2.0, 0.5, 0.5),
-        lessons=lessons,
+        options=FitOptions(
+            head=head(student), distillation=Distillation(2.0, 0.5, 0.5), lessons=lessons
+        ),
     )
     assert list(student.state_dict()) == names  # the projection is gone
     right = predict(student, examples.inputs).argmax(-1) == examples.labels

@@ -10,7 +10,7 @@ from torch import nn
 from greenfront.objectives.stages import microbatch as activations
 from greenfront.objectives.stages.examples import Examples, TrainingData
 from greenfront.objectives.stages.microbatch import kept_bytes, parts_of_batch
-from greenfront.objectives.stages.train import EpochReport, train
+from greenfront.objectives.stages.train import EpochReport, FitOptions, train
 from greenfront.spaces.techniques.training import Training
 
 NUMBER = 4  # bytes
@@ -78,7 +78,7 @@ def test_batches_that_are_not_full_have_fewer_parts(count: int, batch: int, at_o
     reports: list[EpochReport] = []
     training = replace(Training(), epochs=1, batch_size=batch)
     data = TrainingData(examples, examples)
-    train(model, data, training, seed=0, on_epoch=reports.append)
+    train(model, data, training, seed=0, options=FitOptions(on_epoch=reports.append))
     shown, *learnt = least[: -math.ceil(count / 32)]
     assert shown == 2
     assert sum(learnt) == count
@@ -92,5 +92,5 @@ def test_training_says_how_many_it_takes_at_once() -> None:
     reports: list[EpochReport] = []
     training = replace(Training(), epochs=1, batch_size=32)
     data = TrainingData(examples, examples)
-    train(network(), data, training, seed=0, on_epoch=reports.append)
+    train(network(), data, training, seed=0, options=FitOptions(on_epoch=reports.append))
     assert [report.at_once for report in reports] == [8]

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +60,7 @@ def test_differences_are_found(tmp_path: Path) -> None:
     inputs = torch.tensor([[1.0, 0, 0], [0.5, 0, 0], [0, 1, 0], [0, 0, 2]])
     result = parity(model, open_artefact(path, threads=1), examples(inputs))
     assert result == Parity(max_error=0.75, agreement=0.75)
-    assert Parity.from_json(json.loads(json.dumps(result.to_json()))) == result
+    assert parity(model, open_artefact(path, threads=1), examples(inputs[:1])) == Parity(0.75, 1)
 
 
 @pytest.mark.parametrize("large", [[200.0, 0, 0], [0, 200.0, 200.0]])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -304,7 +305,7 @@ def test_the_fastest_recipe_is_one_that_suits(
     assert choice.recipe in recipes
     assert choice.ratio > 0
     assert 0 < choice.error < 0.5
-    assert Int8Choice.from_json(json.loads(json.dumps(choice.to_json()))) == choice
+    assert Int8Choice(**json.loads(json.dumps(asdict(choice)))) == choice
     assert [path.name for path in tmp_path.iterdir()] == ["32.onnx"]
 
 

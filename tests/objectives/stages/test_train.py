@@ -18,6 +18,7 @@ from greenfront.objectives.stages.distil import TeacherOutputs
 from greenfront.objectives.stages.examples import Examples, TrainingData, trimmed
 from greenfront.objectives.stages.train import (
     EpochReport,
+    FitOptions,
     pick_device,
     predict,
     train,
@@ -90,7 +91,7 @@ def test_it_reports_every_epoch(data: TrainingData) -> None:
         reports.append(report)
         seen.append(accuracy(model, data.validation))
 
-    train(model, data, QUICK, seed=0, on_epoch=hear)
+    train(model, data, QUICK, seed=0, options=FitOptions(on_epoch=hear))
     assert [(report.epoch, report.epochs) for report in reports] == [(1, 3), (2, 3), (3, 3)]
     assert [report.accuracy for report in reports] == seen
     assert seen[-1] > seen[0]
@@ -103,7 +104,7 @@ def test_the_best_weights_stay(hopeless: TrainingData) -> None:
         hopeless,
         replace(QUICK, epochs=6),
         seed=0,
-        on_epoch=lambda _: losses.append(loss(model, hopeless.validation)),
+        options=FitOptions(on_epoch=lambda _: losses.append(loss(model, hopeless.validation))),
     )
     assert len(losses) == 6
     assert losses[-1] > min(losses)
@@ -119,23 +120,23 @@ def test_patience_ends_a_training_that_gains_nothing(hopeless: TrainingData, pat
         hopeless,
         replace(QUICK, epochs=40, patience=patience),
         seed=0,
-        on_epoch=lambda report: epochs.append(report.epoch),
+        options=FitOptions(on_epoch=lambda report: epochs.append(report.epoch)),
     )
     assert epochs[-1] == best + patience < 40
 
 
-def test_fine_tuning_has_its_own_length(data: TrainingData) -> None:
+def test_a_training_is_as_long_as_asked_for(data: TrainingData) -> None:
     reports: list[EpochReport] = []
-    training = replace(QUICK, fine_tune_epochs=2)
-    train(network(), data, training, seed=0, stage="fine-tune", on_epoch=reports.append)
+    training = replace(QUICK, epochs=2)
+    train(network(), data, training, seed=0, options=FitOptions(on_epoch=reports.append))
     assert [(report.epoch, report.epochs) for report in reports] == [(1, 2), (2, 2)]
 
 
 def test_no_epochs_leave_the_weights_alone(data: TrainingData) -> None:
     model = network()
     before = weights(model)
-    training = replace(QUICK, fine_tune_epochs=0)
-    assert train(model, data, training, seed=0, stage="fine-tune") == 0
+    training = replace(QUICK, epochs=0)
+    assert train(model, data, training, seed=0) == 0
     assert torch.equal(weights(model), before)
 
 
@@ -213,8 +214,7 @@ def test_a_student_learns_what_its_teacher_says_of_each_example(data: TrainingDa
         judged,
         replace(QUICK, epochs=8),
         seed=0,
-        distillation=Distillation(2.0, 1.0),
-        lessons=TeacherOutputs(teacher),
+        options=FitOptions(distillation=Distillation(2.0, 1.0), lessons=TeacherOutputs(teacher)),
     )
     assert accuracy(model, judged.validation) > 0.85
     assert accuracy(model, data.validation) < 0.1
@@ -259,15 +259,15 @@ def test_images_are_moved_in_training_alone(data: TrainingData) -> None:
 
 
 def test_the_seed_decides_how_images_move(data: TrainingData) -> None:
-    training = replace(QUICK, epochs=1, fine_tune_epochs=1, augmentation="shift")
-    for stage in ("train", "fine-tune"):
+    for epochs in (1, 2):
+        training = replace(QUICK, epochs=epochs, augmentation="shift")
         trained: list[Tensor] = []
         for seed in (5, 5, 6):
             model = network()
-            train(model, data, training, seed=seed, stage=stage)
+            train(model, data, training, seed=seed)
             trained.append(weights(model))
         plain = network()
-        train(plain, data, replace(training, augmentation="none"), seed=5, stage=stage)
+        train(plain, data, replace(training, augmentation="none"), seed=5)
         assert torch.equal(trained[0], trained[1])
         assert not torch.equal(trained[0], trained[2])
         assert not torch.equal(trained[0], weights(plain))
@@ -310,9 +310,9 @@ def test_a_batch_that_does_not_fit_is_computed_in_parts(data: TrainingData) -> N
     training = replace(QUICK, batch_size=64)
     reports: list[EpochReport] = []
     tight, ample = Small(20), Small(1000)
-    train(tight, data, training, seed=0, on_epoch=reports.append)
+    train(tight, data, training, seed=0, options=FitOptions(on_epoch=reports.append))
     assert [report.at_once for report in reports] == [16] * 3
-    train(ample, data, training, seed=0, on_epoch=reports.append)
+    train(ample, data, training, seed=0, options=FitOptions(on_epoch=reports.append))
     assert reports[-1].at_once == 64
     torch.testing.assert_close(weights(tight), weights(ample), rtol=1e-3, atol=1e-4)
 
@@ -328,13 +328,19 @@ def test_the_head_gets_the_full_rate_and_the_body_its_share(data: TrainingData) 
     still, moving = network(), network()
     before = [weight.detach().clone() for weight in still.parameters()]
     head = list(still.children())[-1]
-    train(still, data, QUICK, seed=0, head=head, body_rate=0.0)
+    train(still, data, QUICK, seed=0, options=FitOptions(head=head, body_rate=0.0))
     *body, of_head, bias = still.parameters()
     assert not torch.equal(of_head, before[-2])
     assert not torch.equal(bias, before[-1])
     # Weight decay is a share of the rate, so a rate of 0 leaves every number as it was.
     assert all(torch.equal(weight, was) for weight, was in zip(body, before, strict=False))
-    train(moving, data, QUICK, seed=0, head=list(moving.children())[-1], body_rate=1.0)
+    train(
+        moving,
+        data,
+        QUICK,
+        seed=0,
+        options=FitOptions(head=list(moving.children())[-1], body_rate=1.0),
+    )
     assert not torch.equal(next(moving.parameters()), before[0])
 
 

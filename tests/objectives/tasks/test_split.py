@@ -117,9 +117,10 @@ def test_trials_are_judged_on_a_part_of_the_validation_split(fraction, seed):
     whole = assemble(raw, SETTINGS, seed=seed)
     settings = dataclasses.replace(SETTINGS, eval_fraction=fraction)
     part = assemble(raw, settings, seed=seed)
-    for name in ("train", "full_validation", "test"):
-        np.testing.assert_array_equal(getattr(part, name).inputs, getattr(whole, name).inputs)
-        np.testing.assert_array_equal(getattr(part, name).labels, getattr(whole, name).labels)
+    splits = [(part.train, whole.train), (part.test, whole.test)]
+    for one, other in [*splits, (part.whole_validation, whole.validation)]:
+        np.testing.assert_array_equal(one.inputs, other.inputs)
+        np.testing.assert_array_equal(one.labels, other.labels)
     rows = evaluation_rows(whole.validation.labels, fraction)
     np.testing.assert_array_equal(part.validation.inputs, whole.validation.inputs[rows])
     np.testing.assert_array_equal(part.validation.labels, whole.validation.labels[rows])
@@ -132,7 +133,7 @@ def test_trials_are_judged_on_a_part_of_the_validation_split(fraction, seed):
 
 def test_the_whole_validation_split_is_one_object():
     task = assemble(raw_data([0, 1] * 20), SETTINGS, seed=0)
-    assert task.full_validation is task.validation
+    assert task.whole_validation is None
     assert "evaluation" not in task.facts.sizes
 
 

@@ -18,7 +18,7 @@ from greenfront.objectives.stages.fake_quant import fake_quantized
 from greenfront.objectives.stages.optimizer import rate_shares
 from greenfront.objectives.stages.prune import prune
 from greenfront.objectives.stages.structure import load_network, save_network
-from greenfront.objectives.stages.train import train
+from greenfront.objectives.stages.train import FitOptions, train
 from greenfront.spaces.architectures.architecture import Architecture
 from greenfront.spaces.architectures.cnn import CNN
 from greenfront.spaces.architectures.timm import Timm
@@ -195,12 +195,11 @@ def test_what_is_near_the_input_moves_the_least(weights: Path, data: TrainingDat
     train(
         model,
         data,
-        Training(learning_rate=1e-2, batch_size=12, fine_tune_epochs=1, layer_decay=0.2),
+        Training(learning_rate=1e-2, batch_size=12, epochs=1, layer_decay=0.2),
         seed=0,
-        stage="fine-tune",
-        head=family.head(model),
-        blocks=family.blocks(model),
-        body_rate=family.body_rate,
+        options=FitOptions(
+            head=family.head(model), blocks=family.blocks(model), body_rate=family.body_rate
+        ),
     )
     # Adam's first steps are as long as the rate, whatever the gradient.
     moved = [
@@ -221,7 +220,13 @@ def test_the_lower_half_stays_as_it_is(family: Timm, data: TrainingData) -> None
     still = {name for name, block in number.items() if 0 <= block <= last}
     assert 0 < len(still) < len(number)
     before = snapshot(model)
-    train(model, data, Training(epochs=2, patience=0), seed=0, head=family.head(model))
+    train(
+        model,
+        data,
+        Training(epochs=2, patience=0),
+        seed=0,
+        options=FitOptions(head=family.head(model)),
+    )
     same = unchanged(model, before)
     assert same & number.keys() == still
     # Statistics of normalisation stand still with the weights beside them, and only there.
@@ -234,7 +239,7 @@ def test_the_lower_half_stays_as_it_is(family: Timm, data: TrainingData) -> None
 def test_nothing_is_held_still_by_default(family: Timm, data: TrainingData) -> None:
     model = build(family)
     before = snapshot(model)
-    train(model, data, Training(epochs=1), seed=0, head=family.head(model))
+    train(model, data, Training(epochs=1), seed=0, options=FitOptions(head=family.head(model)))
     assert unchanged(model, before).isdisjoint(dict(model.named_parameters()))
 
 
@@ -251,7 +256,7 @@ def test_frozen_networks_are_pruned_stored_and_stay_frozen(
     loaded = build(family, frozen=0.5)
     load_network(loaded, tmp_path / "weights.safetensors")
     before = snapshot(loaded)
-    train(loaded, data, Training(fine_tune_epochs=1), seed=0, stage="fine-tune")
+    train(loaded, data, Training(epochs=1), seed=0)
     number = owners(family, loaded)
     last = round((len(family.blocks(loaded)) - 1) / 2)
     still = {name for name, block in number.items() if 0 <= block <= last}

@@ -19,7 +19,7 @@ from greenfront.objectives.stages.examples import Examples, TrainingData
 from greenfront.objectives.stages.export import INPUT, OUTPUT, to_onnx
 from greenfront.objectives.stages.prune import parameter_count, prune
 from greenfront.objectives.stages.structure import load_network, save_network
-from greenfront.objectives.stages.train import predict, train
+from greenfront.objectives.stages.train import FitOptions, predict, train
 from greenfront.spaces.architectures.architecture import Architecture
 from greenfront.spaces.architectures.registry import architecture
 from greenfront.spaces.architectures.text_classifier import TextClassifier
@@ -278,7 +278,7 @@ class PretrainedContract(TextArchitectureContract):
         model = self.build(family, {**self.shape, "frozen": 0.5})
         prune(model, data.train.inputs[:2], 0.5, family.head(model))
         before = {name: weight.clone() for name, weight in model.named_parameters()}
-        train(model, data, Training(fine_tune_epochs=1), seed=0, stage="fine-tune")
+        train(model, data, Training(epochs=1), seed=0)
         still = [n for n, weight in model.named_parameters() if torch.equal(weight, before[n])]
         assert 0 < len(still) < len(before)
         assert any("word_embeddings" in name for name in still)
@@ -400,7 +400,13 @@ def test_minilm_learns_from_few_texts() -> None:
     torch.manual_seed(0)
     model = family.build(shape, (), CLASSES)
     training = Training(learning_rate=1e-2, batch_size=16, epochs=2, patience=0)
-    train(model, data, training, seed=0, head=family.head(model), body_rate=family.body_rate)
+    train(
+        model,
+        data,
+        training,
+        seed=0,
+        options=FitOptions(head=family.head(model), body_rate=family.body_rate),
+    )
     right = predict(model, data.validation.inputs).argmax(-1) == data.validation.labels
     assert float(right.float().mean()) > 0.8
 

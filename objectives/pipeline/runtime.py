@@ -1,0 +1,81 @@
+"""What all stages of a study share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from greenfront.objectives.context import StageContext
+from greenfront.objectives.metering.cpu_model import describe_cpu
+from greenfront.objectives.pipeline.lineage import LineageStore, Made, lineage_key
+from greenfront.objectives.pipeline.model_factory import ModelFactory
+from greenfront.objectives.stages.evaluate import Measuring
+from greenfront.spaces.architectures.registry import architecture
+from greenfront.spaces.candidate import Candidate
+
+__all__ = ["Runtime"]
+
+
+@dataclass(slots=True)
+class Runtime:
+    """Services and settings that every stage of a study may use.
+
+    Attributes:
+        models: Builds the networks of the task.
+        store: Keeps the outputs of stages.
+        context: Meters phases and receives progress messages.
+        seed: Of the study; each training adds its own lineage.
+        measuring: How predictions are measured, and so how int8 recipes are compared.
+        teacher: The candidate that students learn from; ``None`` where none is distilled.
+        torch_file: Whether to write a file for torch, too; always where networks are trained on a
+            GPU, which ONNX Runtime as it is installed here would not use.
+    """
+
+    models: ModelFactory
+    store: LineageStore
+    context: StageContext
+    seed: int
+    measuring: Measuring
+    teacher: Candidate | None = None
+    torch_file: bool = False
+
+    def __post_init__(self) -> None:
+        self.torch_file |= self.models.device == "cuda"
+
+    def calibrated(
+        self,
+        what: str,
+        family: str,
+        knobs: Mapping[str, Any],
+        measure: Callable[[Candidate, Path], Mapping[str, Any]],
+    ) -> Mapping[str, Any]:
+        """Facts that are measured once for a family on this task and machine, and remembered.
+
+        Args:
+            what: Name of the measurement, part of its key.
+            family: Measured on its untrained baseline.
+            knobs: What else the facts depend on.
+            measure: Takes the baseline and a folder for temporary files. Random numbers that it
+                draws do not change those of the stage that asks.
+        """
+        baseline = self.models.baseline(family)
+        inputs = {
+            **baseline.to_json(),
+            "task": self.models.task.facts.fingerprint,
+            "processor": describe_cpu().name,
+            **knobs,
+        }
+
+        def make(folder: Path) -> Made:
+            gpus = range(torch.cuda.device_count())
+            with torch.random.fork_rng(gpus), self.context.phase("calibrate") as window:
+                torch.manual_seed(self.seed)
+                facts = measure(baseline, folder)
+            return Made({"calibrate": window.total}, facts)
+
+        key = lineage_key(what, architecture(family).fingerprint(), inputs)
+        return self.store.output(key, make).facts

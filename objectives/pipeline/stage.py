@@ -1,0 +1,116 @@
+"""One step between a candidate and its exported file, and where all of them are found."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from greenfront.objectives.pipeline import stages
+from greenfront.objectives.pipeline.lineage import Made, StageOutput, lineage_key
+from greenfront.objectives.pipeline.runtime import Runtime
+from greenfront.spaces.candidate import Candidate
+
+__all__ = ["WEIGHTS", "Stage", "StageJob", "load_stages"]
+
+WEIGHTS = "weights.safetensors"
+"""The network that a stage leaves in its folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageJob:
+    """One run of a stage.
+
+    Attributes:
+        candidate: Whose network it is.
+        earlier: Outputs of the stages before, by name, the latest last.
+        folder: Where to write files.
+        seed: Follows from the lineage key. Torch's global generator is set to it already.
+    """
+
+    candidate: Candidate
+    earlier: Mapping[str, StageOutput]
+    folder: Path
+    seed: int
+
+    @property
+    def parent_weights(self) -> Path:
+        """The network that the stage before has left."""
+        return list(self.earlier.values())[-1].folder / WEIGHTS
+
+
+class Stage(ABC):
+    """A step between a candidate and its exported file.
+
+    To add one, put a module into :mod:`greenfront.objectives.pipeline.stages` that names a subclass
+    as ``STAGE``. Its readings become phases of the outcome. A stage that changes the network loads
+    that of the stage before and writes :data:`WEIGHTS` for the one after.
+
+    Attributes:
+        name: Unique, part of the lineage key.
+        order: Stages run from the lowest to the highest: ``teach`` 10, ``train`` 20, ``prune`` 30,
+            ``sparsify`` 40, ``round`` 50, ``export`` 90.
+
+    Args:
+        runtime: What it shares with the others.
+    """
+
+    name: ClassVar[str]
+    order: ClassVar[int]
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    def applies(self, candidate: Candidate) -> bool:  # noqa: ARG002 - for those that ask
+        """Whether a candidate asks for this stage; by default each does."""
+        return True
+
+    @abstractmethod
+    def inputs(self, candidate: Candidate) -> Mapping[str, Any]:
+        """All that the output depends on besides the output of the stage before, as JSON values."""
+
+    @abstractmethod
+    def make(self, job: StageJob) -> Made:
+        """Writes the output's files; opens a metered phase for all work that counts.
+
+        Raises:
+            TrialFailed: The candidate cannot be made.
+        """
+
+    def reshape(self, model: nn.Module, candidate: Candidate) -> None:  # noqa: B027 - a hook
+        """Gives an untrained network, in place, the shape that this stage would leave.
+
+        By it candidates are sized before they are trained. By default the shape stays.
+        """
+
+    def output(self, candidate: Candidate, earlier: Mapping[str, StageOutput]) -> StageOutput:
+        """Makes the stage's output for a candidate, or finds it in the store.
+
+        Args:
+            candidate: One to which the stage applies.
+            earlier: See :class:`StageJob`.
+        """
+        parents = [self.runtime.models.task.facts.fingerprint]
+        parents += [output.key for output in earlier.values()]
+        key = lineage_key(self.name, parents[-1], self.inputs(candidate))
+        seed = (int(key, 16) + self.runtime.seed) % 2**32
+
+        def make(folder: Path) -> Made:
+            torch.manual_seed(seed)
+            return self.make(StageJob(candidate, dict(earlier), folder, seed))
+
+        return self.runtime.store.output(key, make)
+
+
+def load_stages(runtime: Runtime) -> tuple[Stage, ...]:
+    """All stages in their order, one of each module in the ``stages`` folder."""
+    modules = pkgutil.iter_modules(stages.__path__, f"{stages.__name__}.")
+    found = [importlib.import_module(module.name).STAGE(runtime) for module in modules]
+    return tuple(sorted(found, key=lambda stage: stage.order))

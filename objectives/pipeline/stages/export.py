@@ -1,0 +1,136 @@
+"""From a trained network to the file that is credited.
+
+load → export → quantize → compare with the network → hold to what it claims
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from torch import nn
+
+from greenfront.errors import first_line
+from greenfront.objectives.pipeline.int8_policy import int8_recipe, quantized, reduces_range
+from greenfront.objectives.pipeline.lineage import Made
+from greenfront.objectives.pipeline.model_factory import family_of
+from greenfront.objectives.pipeline.stage import Stage, StageJob
+from greenfront.objectives.stages.evaluate import open_artefact
+from greenfront.objectives.stages.examples import Examples
+from greenfront.objectives.stages.export import to_onnx, weight_count
+from greenfront.objectives.stages.parity import parity
+from greenfront.objectives.stages.reality import Claim, unreal
+from greenfront.objectives.stages.sparsify import compressed_bytes, zero_share
+from greenfront.objectives.stages.torch_file import torch_error, write_torch_file
+from greenfront.spaces.candidate import Candidate
+
+__all__ = ["MODEL", "STAGE", "Export", "ExportFacts"]
+
+MODEL = "model.onnx"
+TORCH_MODEL = "model.pt2"
+REFERENCE = "reference.onnx"
+COMPARED_EXAMPLES = 256
+"""Enough to see whether file and network agree; all of a large split would cost minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportFacts:
+    """What is known of an exported file; names and meanings are those of :class:`Outcome`."""
+
+    parameters: int
+    flops: int
+    max_error: float
+    agreement: float
+    unreal: tuple[str, ...]
+    torch_file_error: float | None
+    floating_layers: int
+    zeros: float
+    compressed_bytes: int | None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Inverse of :func:`dataclasses.asdict`."""
+        return cls(**{**data, "unreal": tuple(data["unreal"])})
+
+
+class Export(Stage):
+    """Writes, compares and judges the file; its facts are :class:`ExportFacts`."""
+
+    name = "export"
+    order = 90
+
+    def inputs(self, candidate: Candidate) -> Mapping[str, Any]:
+        """Bits, how 8 of them are computed here, and which files are written."""
+        return {
+            "bits": candidate.precision.bits,
+            "recipe": int8_recipe(self.runtime, candidate),
+            "reduce_range": reduces_range(candidate.precision),
+            "torch_file": self.runtime.torch_file,
+        }
+
+    def make(self, job: StageJob) -> Made:
+        """Exports at 32 bits, quantizes that, and compares both with the network."""
+        runtime, candidate, folder = self.runtime, job.candidate, job.folder
+        path, reference, written = folder / MODEL, folder / REFERENCE, folder / TORCH_MODEL
+        data = runtime.models.data(candidate)
+        readings, floating = {}, 0
+        with runtime.context.phase("export") as window:
+            model = runtime.models.build(candidate)
+            unpruned = sum(w.numel() for w in model.parameters() if w.ndim >= 2)
+            model = runtime.models.restore(model, job.parent_weights)
+            flops = runtime.models.flops(model, candidate)
+            to_onnx(model, data.train.inputs[:1], reference)
+            if runtime.torch_file:
+                self._write_torch_file(model, data.train, written)
+            family_of(candidate).save_encoder(
+                dict(candidate.architecture.shape), runtime.models.task.train.inputs, folder
+            )
+        readings["export"] = window.total
+        if candidate.precision.bits == 32:
+            reference = reference.rename(path)
+        else:
+            with runtime.context.phase("quantize") as window:
+                floating = quantized(runtime, candidate, reference, path)
+            readings["quantize"] = window.total
+        with runtime.context.phase("evaluate"):
+            compared = Examples(
+                data.validation.inputs[:COMPARED_EXAMPLES],
+                data.validation.labels[:COMPARED_EXAMPLES],
+                data.validation.padding,
+            )
+            likeness = parity(model, open_artefact(path, runtime.measuring.threads), compared)
+            torch_file_error = torch_error(model, written, compared) if written.exists() else None
+            claim = Claim(
+                candidate.precision,
+                unpruned if candidate.pruning.ratio else None,
+                candidate.sparsity.share,
+            )
+            reasons = unreal(claim, reference, path, compared.inputs[:1].cpu().numpy())
+        facts = ExportFacts(
+            parameters=weight_count(reference),
+            flops=flops,
+            max_error=likeness.max_error,
+            agreement=likeness.agreement,
+            unreal=reasons,
+            torch_file_error=torch_file_error,
+            floating_layers=floating,
+            zeros=zero_share(path),
+            compressed_bytes=compressed_bytes(path) if candidate.sparsity.share else None,
+        )
+        if reference != path:
+            reference.unlink()
+        return Made(readings, asdict(facts))
+
+    def _write_torch_file(self, model: nn.Module, examples: Examples, path: Path) -> None:
+        try:
+            write_torch_file(model, examples, path)
+        except RuntimeError as error:
+            # The ONNX file is what is credited: without this one the trial goes on.
+            self.runtime.context.progress(
+                f"no file for torch: it cannot follow the network ({first_line(error)})"
+            )
+
+
+STAGE = Export

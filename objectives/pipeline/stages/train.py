@@ -1,0 +1,55 @@
+"""Training from random or pretrained weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from greenfront.objectives.pipeline.lineage import Made
+from greenfront.objectives.pipeline.model_factory import family_of
+from greenfront.objectives.pipeline.runtime import Runtime
+from greenfront.objectives.pipeline.stage import Stage, StageJob
+from greenfront.objectives.pipeline.trainer import Trainer
+from greenfront.spaces.candidate import Candidate
+
+__all__ = ["STAGE", "Train"]
+
+
+class Train(Stage):
+    """Trains a network; its facts tell the ``epoch`` whose weights were kept.
+
+    Args:
+        runtime: See :class:`Stage`.
+        phase: ``"teacher"`` where another candidate's students pay for it; one output serves both.
+    """
+
+    name = "train"
+    order = 20
+
+    def __init__(self, runtime: Runtime, phase: str = "train") -> None:
+        super().__init__(runtime)
+        self._phase = phase
+
+    def inputs(self, candidate: Candidate) -> Mapping[str, Any]:
+        """What is not done after it, the pretrained weights and the study's seed."""
+        knobs = candidate.to_json()
+        del knobs["training"]["fine_tune_epochs"]
+        kept = ("architecture", "training", "distillation", "placement")
+        weights = family_of(candidate).fingerprint()
+        return {name: knobs[name] for name in kept} | {
+            "weights": weights,
+            "seed": self.runtime.seed,
+        }
+
+    def make(self, job: StageJob) -> Made:
+        """Builds and trains the network."""
+        trainer = Trainer(self.runtime, job)
+        with self.runtime.context.phase(self._phase) as window:
+            model = self.runtime.models.build(job.candidate)
+            what = "training" if self._phase == "train" else self._phase
+            epoch = trainer.fit(model, what, job.candidate.training.epochs)
+            trainer.save(model)
+        return Made({"train": window.total}, {"epoch": epoch})
+
+
+STAGE = Train

@@ -1,0 +1,88 @@
+"""Training within a stage, by all that the candidate says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from torch import nn
+
+from greenfront.objectives.pipeline.compile_policy import is_compiled
+from greenfront.objectives.pipeline.model_factory import family_of
+from greenfront.objectives.pipeline.runtime import Runtime
+from greenfront.objectives.pipeline.stage import WEIGHTS, StageJob
+from greenfront.objectives.stages.distil import TeacherOutputs, load_teacher_outputs
+from greenfront.objectives.stages.structure import save_network
+from greenfront.objectives.stages.train import EpochReport, FitOptions, train
+
+__all__ = ["TEACHER_OUTPUTS", "Trainer"]
+
+TEACHER_OUTPUTS = "teacher.safetensors"
+"""What the ``teach`` stage leaves in its folder."""
+
+
+class Trainer:
+    """Trains the networks of one candidate in one stage.
+
+    What this needs besides the network is measured and loaded at once: make it before a metered
+    phase is opened, in which that would count.
+
+    Args:
+        runtime: Of the stage.
+        job: Of the stage.
+    """
+
+    def __init__(self, runtime: Runtime, job: StageJob) -> None:
+        self._runtime = runtime
+        self._job = job
+        training = job.candidate.training
+        is_compiled(runtime, job.candidate, max(training.epochs, training.fine_tune_epochs))
+        teaching = job.earlier.get("teach")
+        self._lessons: TeacherOutputs | None = None
+        if teaching is not None:
+            file = teaching.folder / TEACHER_OUTPUTS
+            self._lessons = load_teacher_outputs(file, runtime.models.device)
+
+    def load(self) -> nn.Module:
+        """The network that the stage before has left."""
+        return self._runtime.models.load(self._job.candidate, self._job.parent_weights)
+
+    def save(self, model: nn.Module) -> None:
+        """Leaves a network for the stage after."""
+        save_network(model, self._job.folder / WEIGHTS)
+
+    def fit(self, model: nn.Module, what: str, epochs: int) -> int:
+        """Trains a network of the candidate in place.
+
+        Args:
+            model: Pruned or not.
+            what: Begins the progress messages.
+            epochs: At most so many.
+
+        Returns:
+            The epoch whose weights were kept, from 1.
+        """
+        candidate, runtime = self._job.candidate, self._runtime
+        family, training = family_of(candidate), replace(candidate.training, epochs=epochs)
+        options = FitOptions(
+            head=family.head(model),
+            blocks=tuple(family.blocks(model)) if training.layer_decay < 1 else (),
+            body_rate=family.body_rate,
+            distillation=candidate.distillation,
+            lessons=self._lessons,
+            compiled=is_compiled(runtime, candidate, epochs),
+            on_epoch=self._report(what),
+            say=runtime.context.progress,
+        )
+        return train(model, runtime.models.data(candidate), training, self._job.seed, options)
+
+    def _report(self, what: str) -> Callable[[EpochReport], None]:
+        batch = self._job.candidate.training.batch_size
+
+        def report(epoch: EpochReport) -> None:
+            short = f", {epoch.at_once} at once to spare memory" if epoch.at_once < batch else ""
+            self._runtime.context.progress(
+                f"{what}, epoch {epoch.epoch} of {epoch.epochs}: {epoch.accuracy:.1%}{short}"
+            )
+
+        return report

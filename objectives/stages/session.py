@@ -1,0 +1,28 @@
+"""How ONNX Runtime is started, wherever a file is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import onnxruntime
+
+__all__ = ["open_session", "session_options"]
+
+
+def session_options(threads: int = 1) -> onnxruntime.SessionOptions:
+    """Options of a quiet session with a fixed number of threads that do not spin."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    return options
+
+
+def open_session(
+    model: Path | onnx.ModelProto, options: onnxruntime.SessionOptions
+) -> onnxruntime.InferenceSession:
+    """Loads a file, or a graph in memory, on the CPU."""
+    source = str(model) if isinstance(model, Path) else model.SerializeToString()
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
