@@ -78,6 +78,12 @@ class TrialContext:
     As it stands it is the null object for scripts and tests: it drops what it is told and never
     stops anything.
 
+    Example:
+        >>> context = TrialContext()
+        >>> context.progress("epoch 1 of 2")
+        >>> context.stopping
+        False
+
     Attributes:
         fidelity: The rung of ``Problem.fidelities`` to evaluate at; ``None``: the whole effort.
         checkpoint: What an evaluation of the same candidate at a lower rung has left, if any.

@@ -23,6 +23,10 @@ _BESIDE = ("reserved_joules", "throttled_seconds")
 class Reading:
     """Energy of one component over one window.
 
+    Example:
+        >>> Reading(7.2e6, 3.6e6, 14.4e6, "modelled", "4 W a thread", 1.8e6, 1.8e6).kwh
+        2.0
+
     Attributes:
         joules: Best estimate in joules; ``None`` where no instrument could tell, never 0.
         low_joules: Lower end of the plausible range; ``None`` with ``joules``.

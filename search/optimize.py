@@ -82,6 +82,21 @@ def optimize_problem(
 ) -> SearchResult:
     """Searches a problem; a study that the storage holds already goes on where it stopped.
 
+    Example:
+        >>> from greenfront import (
+        ...     Evaluation, Objective, PlainChoice, Problem, Real, SearchSpace, optimize_problem
+        ... )
+        >>> class Trade(Problem[PlainChoice]):
+        ...     space = SearchSpace((Real("x", 0, 1),), lambda point: PlainChoice(dict(point)))
+        ...     objectives = (Objective("quality", maximise=True), Objective("cost"))
+        ...
+        ...     def evaluate(self, candidate, context):
+        ...         x = candidate.values["x"]
+        ...         return Evaluation((x, x * x), spent_kwh=1e-6)
+        >>> result = optimize_problem(Trade(), trials=8, seed=1)
+        >>> len(result.trials), result.reason
+        (8, 'all 8 trials are finished')
+
     Args:
         problem: What to search.
         trials: Finished trials in all, over every call; ``None``: until another budget is reached.

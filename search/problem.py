@@ -56,7 +56,19 @@ class Evaluation:
 
 
 class Problem(abc.ABC, Generic[C]):
-    """A space, what to weigh, and how to try one candidate.
+    """A space, what to weigh, and how to try one candidate; see :func:`optimize_problem`.
+
+    Example:
+        >>> from greenfront import Evaluation, Objective, PlainChoice, Problem, Real, SearchSpace
+        >>> from greenfront import TrialContext
+        >>> class Parabola(Problem[PlainChoice]):
+        ...     space = SearchSpace((Real("x", -1, 1),), lambda point: PlainChoice(dict(point)))
+        ...     objectives = (Objective("height"),)
+        ...
+        ...     def evaluate(self, candidate, context):
+        ...         return Evaluation((candidate.values["x"] ** 2,), spent_kwh=0.0)
+        >>> Parabola().evaluate(PlainChoice({"x": 0.5}), TrialContext()).values
+        (0.25,)
 
     Attributes:
         space: What may be chosen.

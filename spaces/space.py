@@ -63,6 +63,18 @@ class SearchSpace(Generic[C]):
     A *point* holds the settings of the knobs that are asked, and nothing else. ``decode`` turns
     a point into a choice; two points that mean the same must decode to the same key.
 
+    Example:
+        >>> from greenfront import Categorical, PlainChoice, Real, SearchSpace, When
+        >>> space = SearchSpace(
+        ...     (
+        ...         Categorical("optimizer", ("sgd", "adamw")),
+        ...         Real("momentum", 0.0, 0.9, step=0.1, when=(When("optimizer", ("sgd",)),)),
+        ...     ),
+        ...     decode=lambda point: PlainChoice(dict(point)),
+        ... )
+        >>> space.size()
+        11
+
     Attributes:
         knobs: In the order in which they are asked; a condition names an earlier knob.
         decode: From point to choice.

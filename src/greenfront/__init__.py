@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from greenfront.errors import GreenfrontError as GreenfrontError
+    from greenfront.objectives.context import TrialContext as TrialContext
     from greenfront.objectives.readings import Reading as Reading
+    from greenfront.search.optimize import SearchOptions as SearchOptions
     from greenfront.search.optimize import SearchResult as SearchResult
     from greenfront.search.optimize import optimize_problem as optimize_problem
     from greenfront.search.problem import Evaluation as Evaluation
@@ -36,8 +38,10 @@ _HOMES = {
     "Problem": "greenfront.search.problem",
     "Reading": "greenfront.objectives.readings",
     "Real": "greenfront.spaces.knobs",
+    "SearchOptions": "greenfront.search.optimize",
     "SearchResult": "greenfront.search.optimize",
     "SearchSpace": "greenfront.spaces.space",
+    "TrialContext": "greenfront.objectives.context",
     "When": "greenfront.spaces.knobs",
     "optimize_problem": "greenfront.search.optimize",
 }
@@ -53,8 +57,10 @@ __all__ = [
     "Problem",
     "Reading",
     "Real",
+    "SearchOptions",
     "SearchResult",
     "SearchSpace",
+    "TrialContext",
     "When",
     "__version__",
     "optimize_problem",
