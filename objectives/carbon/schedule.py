@@ -1,9 +1,9 @@
 """When to run: the best window and the best hours within a deadline, and what to do right now.
 
-Works on any ``Trace``: a known one, the forecast of a service, or of ``forecast.forecast``. A study
-calls :func:`decide` before it starts, between epochs and between trials, each time with a new
-forecast. (Waiting, suspending and resuming: Wiesner et al., *Let's Wait Awhile*, Middleware 2021,
-arXiv 2110.13234.)
+A job takes ``seconds`` of work between ``earliest`` and ``deadline``. Works on any ``Trace``: a
+known one, the forecast of a service, or of ``forecast.forecast``. A study calls :func:`decide`
+before it starts, between epochs and between trials, each time with a new forecast. (Waiting,
+suspending and resuming: Wiesner et al., *Let's Wait Awhile*, Middleware 2021, arXiv 2110.13234.)
 """
 
 from __future__ import annotations
@@ -96,12 +96,6 @@ def best_window(trace: Trace, earliest: datetime, deadline: datetime, seconds: f
     The mean is piecewise linear in the start, so a minimum lies where the window begins or ends at
     an edge of the trace's steps, or at a bound.
 
-    Args:
-        trace: Known or forecast intensity.
-        earliest: First instant at which the job may start.
-        deadline: When it must be done.
-        seconds: How long it takes.
-
     Returns:
         One stretch, the earliest of equally good ones. Windows that reach beyond the trace or touch
         a long gap are not offered.
@@ -135,12 +129,6 @@ def best_hours(trace: Trace, earliest: datetime, deadline: datetime, seconds: fl
 
     Steps of the trace are taken from the least intensity up until the work is done; of the last one
     only a part. That is optimal: moving work into any step that is left out cannot lower the mean.
-
-    Args:
-        trace: Known or forecast intensity.
-        earliest: First instant at which the job may run.
-        deadline: When it must be done.
-        seconds: How long it takes, without pauses.
 
     Returns:
         The stretches of work, neighbours joined. Long gaps of the trace are not offered.

@@ -22,10 +22,7 @@ def codecarbon_version() -> str:
 
 
 def codecarbon_file(name: str) -> Path:
-    """The path of a shipped table.
-
-    Args:
-        name: Path inside CodeCarbon's ``data`` folder, such as ``"hardware/cpu_power.csv"``.
+    """The path of a table in CodeCarbon's ``data`` folder, such as ``hardware/cpu_power.csv``.
 
     Raises:
         UsageError: CodeCarbon is not installed, or its version has no such table.

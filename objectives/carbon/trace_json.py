@@ -1,4 +1,7 @@
-"""Traces from the JSON of carbon services, stored or live."""
+"""Traces from the JSON of carbon services, stored or live.
+
+Readers take the parsed JSON and the name of its source, for messages and the trace.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ def utc_seconds(text: object, where: str, *, heading_is_utc: bool = False) -> fl
     Args:
         text: ISO 8601, such as ``2026-11-21T09:00Z`` or ``2026-11-21 10:00:00+01:00``.
         where: Place for messages, such as ``trace.csv, line 3``.
-        heading_is_utc: Whether an instant without an offset is known to be UTC.
+        heading_is_utc: Whether an instant without an offset is UTC.
 
     Raises:
         DataError: It is no instant, or could be any of several.
@@ -131,10 +134,6 @@ def read_uk(answer: Any, source: str) -> Trace:
     Where no actual intensity is known the forecast is taken and the step marked as estimated;
     regional answers hold forecasts alone. Entries with neither are gaps.
 
-    Args:
-        answer: The parsed JSON.
-        source: Name of the source, for messages and the trace.
-
     Raises:
         DataError: The answer has another form.
     """
@@ -167,10 +166,6 @@ def read_uk(answer: Any, source: str) -> Trace:
 def read_maps(answer: Any, source: str) -> Trace:
     """The answer of Electricity Maps, version 3: ``history``, ``forecast`` or ``data``.
 
-    Args:
-        answer: The parsed JSON.
-        source: Name of the source, for messages and the trace.
-
     Raises:
         DataError: The answer has another form.
     """
@@ -202,10 +197,6 @@ def read_maps(answer: Any, source: str) -> Trace:
 
 def read_watttime(answer: Any, source: str) -> Trace:
     """The answer of WattTime, version 3: pounds of CO₂ per MWh of one more unit of demand.
-
-    Args:
-        answer: The parsed JSON.
-        source: Name of the source, for messages and the trace.
 
     Raises:
         DataError: The answer has another form, unit or signal.
@@ -245,10 +236,6 @@ def read_watttime(answer: Any, source: str) -> Trace:
 
 def read_json(answer: Any, source: str) -> Trace:
     """Any of the JSON forms, recognised by content.
-
-    Args:
-        answer: The parsed JSON.
-        source: Name of the source, for messages and the trace.
 
     Raises:
         DataError: It is none of them, or breaks a rule of its form.

@@ -74,11 +74,7 @@ class CpuDescription:
 
 
 def describe_cpu(cpuinfo: Path = Path("/proc/cpuinfo")) -> CpuDescription:
-    """Reads the first processor's entry.
-
-    Args:
-        cpuinfo: The kernel's table of processors. Where there is none, nothing is known.
-    """
+    """Reads the first entry of the kernel's table; all is unknown where there is none."""
     try:
         first = cpuinfo.read_text(encoding="utf-8", errors="replace").split("\n\n", 1)[0]
     except FileNotFoundError:
@@ -100,10 +96,7 @@ def _words(name: str) -> frozenset[str]:
 
 
 def listed_tdp_watts(name: str) -> float | None:
-    """Thermal design power of a processor, from the list that CodeCarbon ships.
-
-    Args:
-        name: Model name, as the kernel has it.
+    """Thermal design power of a processor by its model name, from CodeCarbon's list.
 
     Returns:
         Watts of the package; ``None`` where no entry matches, or entries that match disagree. An
@@ -126,10 +119,7 @@ def listed_tdp_watts(name: str) -> float | None:
 
 
 def stated_watts(watts: float) -> WattsPerThread:
-    """The user's own number, believed to 10 %: what a repeated reading of a plug meter varies by.
-
-    Args:
-        watts: Watts per busy hardware thread, above what the idle machine draws.
+    """The user's number, above idle, with ±10 %: what repeated readings of a plug meter vary by.
 
     Raises:
         UsageError: Not a finite number above 0.
@@ -148,9 +138,6 @@ def tdp_watts(cpu: CpuDescription) -> WattsPerThread | None:
     The low end is half of it: work that waits for memory stays well below the limit. The high end
     is 1.3 times it for turbo above the limit, times the threads of a core, since a lone busy
     thread has the power of its core for itself.
-
-    Args:
-        cpu: The processor. In a virtual machine its thread count is unknown, hence its share too.
 
     Returns:
         ``None`` where the processor is virtual, not listed, or the share is implausible (below
@@ -179,11 +166,7 @@ def generic_watts() -> WattsPerThread:
 
 
 def best_watts(stated: float | None = None, cpu: CpuDescription | None = None) -> WattsPerThread:
-    """The best of three origins: the user's number, the processor's TDP, the generic one.
-
-    Args:
-        stated: The user's watts per busy thread, if any.
-        cpu: The processor; ``None`` describes the one here.
+    """The user's number, else the TDP of the processor (by default the one here), else 4 W.
 
     Raises:
         UsageError: ``stated`` is not a finite number above 0.

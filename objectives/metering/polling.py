@@ -47,12 +47,6 @@ def watch_resolution(
 ) -> float | None:
     """Measures how often a counter is refreshed.
 
-    Args:
-        read: Reads the counter.
-        limit_seconds: Polls no longer than this.
-        clock_seconds: Monotonic clock.
-        sleep: Sleeps between two reads.
-
     Returns:
         The longest time between two changes; ``limit_seconds`` where it changed once; ``None``
         where it did not change.

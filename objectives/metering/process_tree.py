@@ -127,12 +127,7 @@ def tree_cpu_seconds(pid: int) -> float:
 def tree_rss_bytes(pid: int) -> int:
     """Resident memory of a process and of all its live descendants.
 
-    Args:
-        pid: The root of the tree.
-
-    Returns:
-        Sum of the resident sets in bytes. Pages that processes share count once for each of
-        them, so this is an upper bound.
+    Pages that processes share count once for each of them, so this is an upper bound.
 
     Raises:
         MeterError: There is no such process.
@@ -152,9 +147,6 @@ def tree_rss_bytes(pid: int) -> int:
 def own_rss_bytes(pid: int) -> int:
     """Resident memory of a process without its descendants.
 
-    Args:
-        pid: The process.
-
     Raises:
         MeterError: There is no such process.
     """
@@ -172,15 +164,11 @@ def _rss_bytes(pid: int) -> int:
 
 
 def machine_cpu_seconds(stat: Path = _PROC / "stat") -> float | None:
-    """Busy CPU time of the whole machine.
-
-    Args:
-        stat: The kernel's table of CPU times (``proc(5)``).
+    """Busy CPU time of the whole machine since boot, from the kernel's table (``proc(5)``).
 
     Returns:
-        Seconds since boot, summed over hardware threads, in whole ticks; idle time, waiting for
-        disks and time that a hypervisor gave to others do not count. ``None`` where there is no
-        such table.
+        Seconds, summed over hardware threads, in whole ticks, without idle time, waiting for disks
+        and time that a hypervisor gave to others. ``None`` where there is no such table.
     """
     try:
         with stat.open("rb") as file:

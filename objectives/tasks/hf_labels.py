@@ -30,11 +30,6 @@ def has_labels(split: Dataset, target: str) -> bool:
 def read_labels(splits: Mapping[str, Dataset], target: str, source: str) -> NDArray[Any]:
     """Gives the labels of all splits, one after the other.
 
-    Args:
-        splits: By name.
-        target: The column with the labels.
-        source: Name of the data set, for messages.
-
     Returns:
         Class names, or numbers where the column has no names for them.
 

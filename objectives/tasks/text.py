@@ -165,11 +165,7 @@ def _names(settings: TaskSettings, columns: Sequence[str], path: Path) -> tuple[
 def checked_texts(found: Sequence[Any], places: Sequence[str], column: str, source: str) -> Texts:
     """Checks that every cell of a column is a text.
 
-    Args:
-        found: The cells.
-        places: Of each cell, for messages.
-        column: Its name.
-        source: Name of the data, for messages.
+    ``places`` name the cells in messages.
 
     Raises:
         DataError: A cell is missing, blank, no text, or no Unicode.

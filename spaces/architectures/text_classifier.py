@@ -74,11 +74,6 @@ class TextClassifier(nn.Module):
 def pretrained(folder: Path, classes: int, padding: int) -> TextClassifier:
     """A pretrained encoder below a new classifier from torch's global generator.
 
-    Args:
-        folder: With ``config.json`` and safetensors.
-        classes: Number of outputs.
-        padding: Number of the padding token.
-
     Raises:
         UsageError: The weights cannot be read, or are not those of the encoder that the
             configuration describes.
@@ -100,14 +95,7 @@ def pretrained(folder: Path, classes: int, padding: int) -> TextClassifier:
 
 
 def from_scratch(family: str, settings: dict[str, int], classes: int, padding: int) -> nn.Module:
-    """A small network with random weights from torch's global generator.
-
-    Args:
-        family: ``model_type`` of the library.
-        settings: Of its configuration.
-        classes: Number of outputs.
-        padding: Number of the padding token.
-    """
+    """A small network of the ``model_type`` family, random from torch's global generator."""
     allow_torchvision()
     from transformers import AutoConfig, AutoModelForSequenceClassification
 

@@ -1,4 +1,7 @@
-"""Pretrained weights from files, packages and timm's hub; nothing that is read is executed."""
+"""Pretrained weights from files, packages and timm's hub; nothing that is read is executed.
+
+Each function takes the ``name`` of the architecture, for messages.
+"""
 
 from __future__ import annotations
 
@@ -53,10 +56,6 @@ _PACKAGES = {
 def given_file(path: str, name: str) -> Path:
     """The file of weights that the user named.
 
-    Args:
-        path: Absolute, or below the home directory ``~``.
-        name: Of the architecture, for messages.
-
     Raises:
         UsageError: The path is relative, has another ending, or there is no such file.
     """
@@ -82,10 +81,6 @@ def given_file(path: str, name: str) -> Path:
 def packaged_file(network: str, name: str) -> Path:
     """The file of weights inside the installed package that has them for ``network``.
 
-    Args:
-        network: Without prefix and source.
-        name: Of the architecture, for messages.
-
     Raises:
         UsageError: No package is known for the network, or it is not installed.
     """
@@ -108,11 +103,6 @@ def packaged_file(network: str, name: str) -> Path:
 
 def hub_file(repository: str, files: Sequence[str], name: str) -> Path:
     """The first of ``files`` that the hub's cache on this machine, else the hub itself, has.
-
-    Args:
-        repository: On the Hugging Face hub.
-        files: Names of files that would do, the best first.
-        name: Of the architecture, for messages.
 
     Raises:
         UsageError: The hub cannot be reached, or has none of them.
@@ -141,12 +131,8 @@ def hub_file(repository: str, files: Sequence[str], name: str) -> Path:
 def read_tensors(file: Path, name: str) -> dict[str, Tensor]:
     """The tensors of a state dictionary, alone or in a checkpoint around it.
 
-    Args:
-        file: A safetensors file, or one of torch that holds nothing but tensors and plain values.
-        name: Of the architecture, for messages.
-
     Raises:
-        UsageError: It holds something else.
+        UsageError: The file holds more than tensors and plain values.
     """
     import pickle
 
