@@ -14,7 +14,7 @@ def test_a_search_on_postgresql(storage_url: str, tmp_path: Path) -> None:
     command.run("run", "study.toml", "--storage", storage_url)
     said = command.run("resume", "elsewhere", "--trials", "5", "--storage", storage_url)
     assert "all 5 trials are finished" in said
-    found = command.json("front", "elsewhere", "--storage", storage_url)
+    found = command.read_json("front", "elsewhere", "--storage", storage_url)
     assert found["rows"]
     storage = Storage(storage_url, create=False)
     try:

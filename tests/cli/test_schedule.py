@@ -168,7 +168,7 @@ def test_no_training_in_dirty_hours_beyond_the_epoch_in_flight(study: Command) -
 
 
 def test_the_ledger_shows_when_it_ran_and_what_it_saved(study: Command) -> None:
-    found = study.json("ledger", "green")
+    found = study.read_json("ledger", "green")
     times = found["timing"]
     assert times["clock"] == "replayed"
     assert times["told_share"] == pytest.approx(1)
@@ -189,7 +189,7 @@ def test_the_ledger_shows_when_it_ran_and_what_it_saved(study: Command) -> None:
     for start, end in times["stretches"]:
         assert datetime.fromisoformat(start) < datetime.fromisoformat(end)
     assert len(times["stretches"]) > 1
-    said = " ".join(study.run("ledger", "green").split())
+    said = " ".join(study.read("ledger", "green").split())
     assert "(replayed clock)" in said
     assert "for cleaner electricity, in" in said
     assert "waiting has saved" in said
@@ -202,18 +202,18 @@ def test_scores_do_not_depend_on_when_trials_ran_and_outlive_the_trace(study: Co
     assert trace.read_text() == kept
     trace.unlink()
     try:
-        front = study.json("front", "green")
+        front = study.read_json("front", "green")
         for row in front["rows"]:
             # Whenever it is handed in, the deadline leaves a clean hour.
             made = row["phases"]["training_kwh"] * CLEAN
             used = 1e6 * row["phases"]["inference_joules"] / 3.6e6 * mean
             assert row["co2_kg"] == pytest.approx((made + used) / 1000)
-        again = study.json("whatif", "green")
+        again = study.read_json("whatif", "green")
         assert again["before"] == again["after"] == front
         assert again["scenario"]["making_g_per_kwh"] == pytest.approx(CLEAN)
-        elsewhere = study.json("whatif", "green", "--g-per-kwh", "300")["scenario"]
+        elsewhere = study.read_json("whatif", "green", "--g-per-kwh", "300")["scenario"]
         assert elsewhere["making_g_per_kwh"] == elsewhere["g_per_kwh"] == 300
-        study.json("report", "green")
+        study.read_json("report", "green")
         page = " ".join((study.folder / "report.html").read_text().split())
         assert "waiting has saved" in page
         assert "Training a model counts with 100 g per kWh" in page

@@ -135,9 +135,9 @@ def test_front_json_is_the_set_that_an_independent_computation_finds(study: Comm
 
 
 def test_the_ledger_adds_up_and_holds_every_phase(study: Command) -> None:
-    total = study.json("ledger", "small")["total"]
+    total = study.read_json("ledger", "small")["total"]
     for part in ("phase", "state", "trial", "kind", "component", "run"):
-        found = study.json("ledger", "small", "--by", part)
+        found = study.read_json("ledger", "small", "--by", part)
         assert sum(p["kwh"] for p in found["parts"].values()) == pytest.approx(total["kwh"])
         assert sum(p["co2_kg"] for p in found["parts"].values()) == pytest.approx(total["co2_kg"])
     assert total["co2_kg"] == pytest.approx(total["kwh"] * 1.2 * 56.039 / 1000)
@@ -146,7 +146,7 @@ def test_the_ledger_adds_up_and_holds_every_phase(study: Command) -> None:
     phases = study.json("ledger", "small")["parts"]
     wanted = {"train", "size", "inference", "prune", "fine-tune", "export", "quantize", "evaluate"}
     assert wanted | {"search", "overhead", "data"} <= set(phases)
-    assert "train" in study.run("ledger", "small")
+    assert "train" in study.read("ledger", "small")
 
 
 def test_a_teacher_is_trained_once_and_shared_parents_too(study: Command) -> None:
@@ -182,12 +182,12 @@ def test_artefacts_are_there_and_as_small_as_claimed(study: Command) -> None:
 
 
 def test_tables_for_people(study: Command) -> None:
-    said = study.run("front", "small")
+    said = study.read("front", "small")
     assert "Pareto front of small" in said
     assert "modelled" in said or "measured" in said
     assert "base" in said
     assert "small" in study.run("studies")
-    listed = study.json("studies")["studies"]
+    listed = study.read_json("studies")["studies"]
     assert [entry["name"] for entry in listed] == ["small"]
     assert listed[0]["finished"] == listed[0]["trials"] == 18
 

@@ -37,14 +37,14 @@ print("loaded:", *sorted({{name.partition(".")[0] for name in sys.modules}}))
 
 
 def test_without_a_command_it_shows_what_there_is(command: Command) -> None:
-    said = command.run(code=2)
+    said = command.read(code=2)
     for name in ("init", "plan", "run", "resume", "studies", "front", "ledger", "report", "doctor"):
         assert name in said
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_init_writes_a_study_file(command: Command, task: str) -> None:
-    assert command.json("init", "--task", task, "-o", "a.toml") == {
+    assert command.read_json("init", "--task", task, "-o", "a.toml") == {
         "study_file": "a.toml",
         "task": task,
     }
@@ -54,14 +54,14 @@ def test_init_writes_a_study_file(command: Command, task: str) -> None:
 
 def test_init_overwrites_only_when_forced(command: Command) -> None:
     (command.folder / "study.toml").write_text("mine")
-    assert "--force" in command.run("init", code=2)
+    assert "--force" in command.read("init", code=2)
     assert (command.folder / "study.toml").read_text() == "mine"
     command.run("init", "--force")
     assert "[task]" in (command.folder / "study.toml").read_text()
 
 
 def test_init_knows_its_tasks(command: Command) -> None:
-    assert "digits, mnist5k" in command.run("init", "--task", "cifar", code=2)
+    assert "digits, mnist5k" in command.read("init", "--task", "cifar", code=2)
     assert command.contents() == set()
 
 
@@ -74,4 +74,4 @@ def test_doctor_names_every_instrument_and_the_way_out(command: Command) -> None
         if status["kind"] == "unavailable":
             assert status["remedy"]
     assert any(s["chosen"] and s["component"] == "cpu" for s in found["instruments"])
-    assert "CPU model" in command.run("doctor")
+    assert "CPU model" in command.read("doctor")

@@ -125,7 +125,7 @@ def test_a_narrow_terminal_shows_each_model_and_each_unit(study: Command, column
     found = view(storage, "small")
     storage.close()
     models = {row.trial: row.candidate.describe() for row in found.complete}
-    told = study.json("front", "small", *WHERE)
+    told = study.read_json("front", "small", *WHERE)
     for row in [*told["rows"], told["baseline"]]:
         wanted = " ".join([str(row["trial"]), *numbers(row)]).split()
         at = next(index for index, line in enumerate(lines) if line[1:] == wanted)
@@ -262,29 +262,29 @@ def test_an_evaluator_that_was_not_started_is_not_spoken_of(seen: StudyView) -> 
 
 def test_modelled_energy_is_called_so(study: Command) -> None:
     said = (study.folder / "said").read_text()
-    kind = study.json("front", "small", *WHERE)["kind"]
+    kind = study.read_json("front", "small", *WHERE)["kind"]
     assert kind in {"modelled", "measured", "partly modelled"}
     assert f"({kind}, between " in said
     lines = [line for line in said.splitlines() if "/prediction  " in line]
     assert len(lines) == 4
     assert all(line.count(kind) == 1 and f"spent ({kind})" in line for line in lines)
     for part in ("phase", "kind", "component", "trial"):
-        said = study.run("ledger", "small", "--by", part, *WHERE)
+        said = study.read("ledger", "small", "--by", part, *WHERE)
         title = said.splitlines()[0].rstrip()
         assert title == f"What the search small has spent, by {part}; energy {kind}"
-    assert study.json("ledger", "small", *WHERE)["total"]["kind"] == kind
-    assert study.json("studies", *WHERE)["studies"][0]["kind"] == kind
-    assert kind in study.run("studies", *WHERE)
+    assert study.read_json("ledger", "small", *WHERE)["total"]["kind"] == kind
+    assert study.read_json("studies", *WHERE)["studies"][0]["kind"] == kind
+    assert kind in study.read("studies", *WHERE)
 
 
 def test_json_holds_what_the_text_shows(study: Command) -> None:
     # Resuming spends a little, even where all trials are finished: so it goes first.
     again = study.json("resume", "small", *WHERE)
-    front = study.json("front", "small", *WHERE)
+    front = study.read_json("front", "small", *WHERE)
     assert front["predictions"] == 1_000_000
     assert front["baseline"].keys() == front["rows"][0].keys()
     assert front["baseline"]["trial"] == 0
-    ledger = study.json("ledger", "small", *WHERE)
+    ledger = study.read_json("ledger", "small", *WHERE)
     for key in ("break_even_predictions", "break_even_verdict"):
         assert front[key] == ledger[key]
     assert again["front"] == front
@@ -319,4 +319,4 @@ def test_fewer_trials_than_there_are_is_refused(study: Command) -> None:
     for words in (["resume", "small", *WHERE], ["run", "study.toml"]):
         said = study.run(*words, "--trials", "2", code=2)
         assert "4 trials are finished already, --trials 2 asks for fewer: " in said
-    assert study.json("studies", *WHERE)["studies"][0]["trials"] == 4
+    assert study.read_json("studies", *WHERE)["studies"][0]["trials"] == 4

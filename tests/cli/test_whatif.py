@@ -27,33 +27,33 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Command:
 def test_the_own_settings_change_nothing(study: Command) -> None:
     found = study.json("whatif", "small")
     assert found["flips"] == []
-    assert found["before"] == found["after"] == study.json("front", "small")
-    again = study.json(
+    assert found["before"] == found["after"] == study.read_json("front", "small")
+    again = study.read_json(
         "whatif", "small", "--g-per-kwh", "400", "--pue", "1.5", "--predictions", "1000000"
     )
     assert again["after"] == found["before"]
 
 
 def test_half_the_intensity_is_half_the_carbon(study: Command) -> None:
-    found = study.json("whatif", "small", "--g-per-kwh", "200")
+    found = study.read_json("whatif", "small", "--g-per-kwh", "200")
     for before, after in zip(found["before"]["rows"], found["after"]["rows"], strict=True):
         assert after["co2_kg"] == pytest.approx(before["co2_kg"] / 2)
         assert after["energy_kwh"] == before["energy_kwh"]
 
 
 def test_renewables_are_a_scenario_and_called_so(study: Command) -> None:
-    found = study.json("whatif", "small", "--renewable-share", "1")
+    found = study.read_json("whatif", "small", "--renewable-share", "1")
     # The mean of CodeCarbon's life-cycle factors of wind (26) and sun (48).
     assert found["scenario"]["g_per_kwh"] == pytest.approx(37)
     assert found["scenario"]["source"].startswith("scenario: ")
-    assert "scenario: 50%" in study.run("whatif", "small", "--renewable-share", "0.5")
+    assert "scenario: 50%" in study.read("whatif", "small", "--renewable-share", "0.5")
 
 
 def test_a_trace_counts_with_its_mean(study: Command) -> None:
     trace = study.folder / "trace.csv"
     rows = [f"2026-01-01T{hour:02}:00:00Z,{100 * hour}" for hour in range(5)]
     trace.write_text("\n".join(["timestamp_utc,g_per_kwh", *rows]) + "\n")
-    found = study.json("whatif", "small", "--trace", "trace.csv")
+    found = study.read_json("whatif", "small", "--trace", "trace.csv")
     assert found["scenario"]["g_per_kwh"] == pytest.approx(200)
 
 
@@ -76,16 +76,16 @@ def test_a_trace_is_read_with_the_factors_of_the_study(
     )
     direct.run("run", "study.toml")
     for command, grams in ((study, 302), (direct, 102)):
-        found = command.json("whatif", "small", "--trace", "maps.csv")
+        found = command.read_json("whatif", "small", "--trace", "maps.csv")
         assert found["scenario"]["g_per_kwh"] == pytest.approx(grams)
 
 
 def test_choices_that_change_are_said(study: Command) -> None:
     # Never used: what was cheapest to make wins.
-    found = study.json("whatif", "small", "--predictions", "0")
+    found = study.read_json("whatif", "small", "--predictions", "0")
     rows = found["after"]["rows"]
     assert {row["energy_kwh"] for row in rows} == {row["phases"]["training_kwh"] for row in rows}
-    said = study.run("whatif", "small", "--predictions", "0")
+    said = study.read("whatif", "small", "--predictions", "0")
     for flip in found["flips"]:
         assert flip[0].upper() + flip[1:] in said
     assert found["flips"] or "No choice changes." in said
@@ -107,5 +107,5 @@ def test_choices_that_change_are_said(study: Command) -> None:
 )
 def test_bad_settings_are_refused(study: Command, words: list[str], message: str) -> None:
     before = sorted(Path(study.folder).iterdir())
-    assert message in study.run("whatif", "small", *words, code=2)
+    assert message in study.read("whatif", "small", *words, code=2)
     assert sorted(Path(study.folder).iterdir()) == before

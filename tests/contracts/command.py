@@ -1,16 +1,23 @@
-"""Runs the command as a user does: a process of its own, in a folder of its own."""
+"""Runs the command in a folder of its own: as a user does, or in this process."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import unittest.mock
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from greenfront.cli.app import main
 
 TESTS = Path(__file__).parents[1]
 
@@ -64,6 +71,31 @@ class Command:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
+
+    def read(self, *words: str, code: int = 0) -> str:
+        """Like :meth:`run`, in this process: for what only reads, without the time of a start."""
+        done, out, err = self._inside(words)
+        assert done == code, out + err
+        return out + err
+
+    def read_json(self, *words: str) -> Any:
+        """Like :meth:`json`, in this process."""
+        done, out, err = self._inside((*words, "--json"))
+        assert done == 0, out + err
+        return json.loads(out)
+
+    def _inside(self, words: tuple[str, ...]) -> tuple[int, str, str]:
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            contextlib.chdir(self.folder),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            unittest.mock.patch.object(sys, "argv", ["greenfront", *words]),
+            pytest.raises(SystemExit) as end,
+        ):
+            main()
+        assert isinstance(end.value.code, int)
+        return end.value.code, out.getvalue(), err.getvalue()
 
     def write_study(self, name: str = "study.toml", **sections: str) -> Path:
         """A study file from its sections; by default of the digits, measured once and shortly."""
