@@ -1,0 +1,144 @@
+"""The house as `docs/design.md` draws it is the house as it stands."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FLOORS = ("spaces", "objectives", "studies", "search", "cli")
+"""From the ground up: each may import what stands below it."""
+
+STUDIES = ("store", "config", "analysis", "report")
+"""The same within ``studies``."""
+
+MOST_LINES = 400
+
+PLACES = {name: ROOT / name for name in FLOORS[:-1]} | {"cli": ROOT / "src" / "greenfront" / "cli"}
+FILES = {
+    ".".join(["greenfront", name, *path.relative_to(place).with_suffix("").parts]): path
+    for name, place in PLACES.items()
+    for path in sorted(place.rglob("*.py"))
+    if path.name != "__init__.py"
+}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The modules of ours that a file imports, also within functions and for types alone."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            whole = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from {name if name in FILES else node.module for name in whole} & FILES.keys()
+
+
+ARROWS = {(name, other) for name, path in FILES.items() for other in imported(path)}
+
+
+def reachable(arrows: set[tuple[str, str]]) -> dict[str, set[str]]:
+    """From each room to all that it can reach."""
+    reached = {room: {b for a, b in arrows if a == room} for arrow in arrows for room in arrow}
+    while True:
+        grown = {
+            room: others.union(*(reached[other] for other in others))
+            for room, others in reached.items()
+        }
+        if grown == reached:
+            return reached
+        reached = grown
+
+
+def room(module: str) -> str:
+    """The folder of a module, as the picture names it."""
+    parts = module.split(".")[1:-1]
+    return "/".join(parts[:2])
+
+
+def direct(arrows: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """The arrows that are not implied by a longer way."""
+    reached = reachable(arrows)
+    return {
+        (a, b)
+        for a, b in arrows
+        if not any(b in reached[other] for x, other in arrows if x == a and other != b)
+    }
+
+
+def test_files_import_each_other_in_no_circle() -> None:
+    assert {name for name, others in reachable(ARROWS).items() if name in others} == set()
+
+
+def test_every_arrow_points_down() -> None:
+    upward = [
+        (a, b) for a, b in ARROWS if FLOORS.index(a.split(".")[1]) < FLOORS.index(b.split(".")[1])
+    ]
+    assert upward == []
+    for lower, upper in pairwise(STUDIES):
+        below = STUDIES[: STUDIES.index(lower) + 1]
+        assert [
+            (a, b)
+            for a, b in ARROWS
+            if a.split(".")[1:3] in [["studies", name] for name in below]
+            and b.split(".")[1:3] == ["studies", upper]
+        ] == []
+
+
+def test_the_picture_shows_the_folders_and_their_arrows() -> None:
+    """Arrows between the folders of one package, and between packages; none that others imply."""
+    text = (ROOT / "docs" / "design.md").read_text()
+    picture = re.findall(r"```mermaid\n(.*?)```", text, flags=re.DOTALL)[0]
+    drawn = {
+        (a.strip(), b.strip())
+        for line in picture.splitlines()
+        if "-->" in line
+        for a, b in [line.split("-->")]
+    }
+    packages = {(a.split(".")[1], b.split(".")[1]) for a, b in ARROWS}
+    within = {
+        (room(a), room(b))
+        for a, b in ARROWS
+        if a.split(".")[1] == b.split(".")[1] and "/" in room(a) and "/" in room(b)
+    }
+    found = direct({(a, b) for a, b in packages if a != b})
+    found |= direct({(a, b) for a, b in within if a != b})
+    assert drawn == found
+    rooms = {room(name) for name in FILES if "/" in room(name)}
+    assert rooms == set(re.findall(r"^\s*([\w/]+)\[", picture, flags=re.MULTILINE)) - set(FLOORS)
+
+
+@pytest.mark.parametrize("folder", [*FLOORS, "benchmarks"])
+def test_no_file_is_long(folder: str) -> None:
+    place = PLACES.get(folder, ROOT / folder)
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for path in place.rglob("*.py")
+        if (lines := len(path.read_text().splitlines())) > MOST_LINES
+    }
+    assert long == {}
+
+
+def test_only_the_store_knows_studies_by_storage_and_number() -> None:
+    """Elsewhere a study is one object."""
+    found = [
+        f"{name}.{node.name}"
+        for name, path in FILES.items()
+        if not name.startswith("greenfront.studies.store.")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef)
+        and {"storage", "study_id"} <= {arg.arg for arg in [*node.args.args, *node.args.kwonlyargs]}
+    ]
+    assert found == []
+
+
+def test_a_knob_of_a_technique_has_one_home() -> None:
+    """Named in one file of ``spaces``, in one stage, and nowhere else in the product."""
+    found = [name for name, path in FILES.items() if "quantization_aware" in path.read_text()]
+    homes = [name for name in found if name.startswith("greenfront.spaces.")]
+    stages = [name for name in found if name.startswith("greenfront.objectives.")]
+    assert homes == ["greenfront.spaces.techniques.precision"]
+    assert len(stages) <= 1
+    assert [name for name in found if name not in homes + stages] == []
