@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from contracts.command import Command
+from contracts.command import FAST, Command
 
 
 @pytest.fixture
@@ -117,16 +116,15 @@ def test_a_space_without_a_choice(command: Command) -> None:
     assert command.contents() == {"study.toml"}
 
 
-def test_a_name_that_another_study_has(
-    copy_study: Callable[[Path, str], Command], tmp_path: Path
-) -> None:
-    command = copy_study(tmp_path / "study", "greenfront.db")
-    command.write_study("b.toml", study='name = "small"', space="bits = [32, 8]")
+def test_a_name_that_another_study_has(command: Command) -> None:
+    command.write_study("a.toml", budget="trials = 1", **FAST)
+    command.run("run", "a.toml")
+    command.write_study("b.toml", budget="trials = 1", space="bits = [32, 8]")
     before = (command.folder / "greenfront.db").read_bytes()
     said = command.run("run", "b.toml", code=2)
     assert "other settings" in said
     assert "another name" in said
-    assert len(command.read_json("studies")["studies"]) == 1
+    assert len(command.json("studies")["studies"]) == 1
     assert (command.folder / "greenfront.db").read_bytes() == before
 
 
@@ -148,19 +146,18 @@ def test_a_name_that_another_study_has(
     ids=" ".join,
 )
 def test_wrong_words_are_wrong_usage(command: Command, words: list[str]) -> None:
-    assert command.read(*words, code=2)
+    assert command.run(*words, code=2)
     assert command.contents() == set()
 
 
 def test_a_file_that_is_no_database(command: Command) -> None:
     (command.folder / "greenfront.db").write_text("this is a letter to my aunt " * 100)
-    assert "cannot be opened" in command.read("studies", code=2)
+    assert "cannot be opened" in command.run("studies", code=2)
 
 
-def test_a_study_that_does_not_exist_names_its_neighbours(
-    copy_study: Callable[[Path, str], Command], tmp_path: Path
-) -> None:
-    command = copy_study(tmp_path / "study", "greenfront.db")
-    assert "small" in command.read("front", "smal", code=2)
-    assert "--by" in command.read("ledger", "small", "--by", "weather", code=2)
-    assert "nowhere" in command.read("report", "small", "-o", "nowhere/report.html", code=2)
+def test_a_study_that_does_not_exist_names_its_neighbours(command: Command) -> None:
+    command.write_study(study='name = "digits"', budget="trials = 1", **FAST)
+    command.run("run", "study.toml")
+    assert "digits" in command.run("front", "digit", code=2)
+    assert "--by" in command.run("ledger", "digits", "--by", "weather", code=2)
+    assert "nowhere" in command.run("report", "digits", "-o", "nowhere/report.html", code=2)

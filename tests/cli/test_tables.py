@@ -9,9 +9,7 @@ import pty
 import struct
 import subprocess
 import termios
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,11 +41,17 @@ WHERE = ("--storage", URL)
 
 
 @pytest.fixture(scope="module")
-def study(
-    copy_study: Callable[[Path, str], Command], tmp_path_factory: pytest.TempPathFactory
-) -> Command:
-    """A study of 5 trials in a storage of another name."""
-    return copy_study(tmp_path_factory.mktemp("tables") / "study", "another place.db")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """A study of 4 trials in a storage of another name."""
+    command = Command(tmp_path_factory.mktemp("tables"))
+    command.write_study(
+        study=f'name = "small"\nstorage = "{URL}"',
+        space='architectures = ["mlp"]\ntemperature = 3.0',
+        training="epochs = 1\nfine_tune_epochs = 1",
+        budget="trials = 4",
+    )
+    (command.folder / "said").write_text(command.run("run", "study.toml"))
+    return command
 
 
 @pytest.fixture(scope="module")
@@ -262,7 +266,7 @@ def test_modelled_energy_is_called_so(study: Command) -> None:
     assert kind in {"modelled", "measured", "partly modelled"}
     assert f"({kind}, between " in said
     lines = [line for line in said.splitlines() if "/prediction  " in line]
-    assert len(lines) == 5
+    assert len(lines) == 4
     assert all(line.count(kind) == 1 and f"spent ({kind})" in line for line in lines)
     for part in ("phase", "kind", "component", "trial"):
         said = study.read("ledger", "small", "--by", part, *WHERE)
@@ -314,5 +318,5 @@ def test_a_command_to_copy_is_quoted_for_the_shell(storage: str, said: str) -> N
 def test_fewer_trials_than_there_are_is_refused(study: Command) -> None:
     for words in (["resume", "small", *WHERE], ["run", "study.toml"]):
         said = study.run(*words, "--trials", "2", code=2)
-        assert "5 trials are finished already, --trials 2 asks for fewer: " in said
-    assert study.read_json("studies", *WHERE)["studies"][0]["trials"] == 5
+        assert "4 trials are finished already, --trials 2 asks for fewer: " in said
+    assert study.read_json("studies", *WHERE)["studies"][0]["trials"] == 4

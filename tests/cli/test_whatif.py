@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,18 @@ from contracts.command import Command
 
 
 @pytest.fixture(scope="module")
-def study(
-    copy_study: Callable[[Path, str], Command], tmp_path_factory: pytest.TempPathFactory
-) -> Command:
-    return copy_study(tmp_path_factory.mktemp("whatif") / "study", "greenfront.db")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Command:
+    command = Command(tmp_path_factory.mktemp("whatif"))
+    command.write_study(
+        study='name = "small"',
+        space='architectures = ["mlp"]',
+        training="epochs = 3\nfine_tune_epochs = 1",
+        carbon="g_per_kwh = 400\npue = 1.5",
+        objectives="predictions = 1_000_000",
+        budget="trials = 5",
+    )
+    command.run("run", "study.toml")
+    return command
 
 
 def test_the_own_settings_change_nothing(study: Command) -> None:
