@@ -109,7 +109,7 @@ def test_a_candidate_over_a_hard_limit_is_stopped_before_its_training(storage: S
 def test_a_delivered_file_over_a_hard_limit_is_infeasible(storage: Storage) -> None:
     """Of a global ranking nobody knows the size before the training."""
     space = {"pruning": [0.5, 0.5], "pruning_scope": ["global"], "bits": [32]}
-    limits = {"artefact_bytes": 5_000}
+    limits = {"artefact_bytes": 3_000}
     result = search(study(space=space, limits=limits, budget={"trials": 2}), storage)
     over = [row for row in result.trials if row.state == "infeasible"]
     assert over
