@@ -43,6 +43,7 @@ import optuna
 
 from greenfront import Evaluation, Objective, PlainChoice, Problem, Real, SearchSpace
 from greenfront.errors import TrialFailed, TrialStopped
+from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.outcome import Outcome, Repeat
@@ -138,7 +139,7 @@ class MadeUp(NetworkProblem):
             raise TrialFailed(cause, "the evaluator was ended")
         values = values_of(outcome, self.file.objectives.predictions, self._carbon)
         assert values is not None
-        return Evaluation(values, 0.0, detail=outcome.to_json())
+        return Evaluation(values, 0.0, detail=to_json(outcome))
 
 
 def scaled(reading: Reading, by: float) -> Reading:
@@ -188,7 +189,7 @@ def make(url: str, trials: int) -> dict[str, Any]:
     study = Study.open(storage, "large")
     file = StudyFile.from_stored(study.configuration).changed(trials=trials)
     study.store_configuration(file.to_json())
-    problem = MadeUp(file, StudyFacts.from_json(study.facts or {}), detect())
+    problem = MadeUp(file, from_json(StudyFacts, study.facts or {}), detect())
     problem.begun = []
     began = time.perf_counter()
     settings = SearchSettings(

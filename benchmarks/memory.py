@@ -51,7 +51,7 @@ def main() -> None:
             result = session.search(storage)
             peak = session.peak_memory()
         storage.close()
-    peaks = [row.detail["peak_memory_bytes"] / 1e9 for row in result.trials if row.detail]
+    peaks = [row.outcome.peak_memory_bytes / 1e9 for row in result.trials if row.outcome]
     states = {row.state for row in result.trials}
     print(f"{len(result.trials)} trials ({', '.join(sorted(states))}), {len(peaks)} with a peak")
     print("tenth of the trials   median of peaks   largest peak")

@@ -48,8 +48,8 @@ def measure(busy: bool, epochs: int, tracker: Any) -> tuple[float, ...]:
             candidate = baseline_candidates(file.options(found.facts))[-1]
             tracker.start_task()
             began = time.perf_counter()
-            outcome = Outcome.from_json(
-                found.evaluator.call("trial", candidate.to_json(), TrialContext())
+            outcome = found.evaluator.call(
+                "trial", candidate.to_json(), TrialContext(), returns=Outcome
             )
             seconds = time.perf_counter() - began
             told = tracker.stop_task()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
 
 from greenfront.objectives.readings import Reading, total
 
@@ -29,15 +28,6 @@ class Sizing:
     inference: Reading
     latency_seconds: float
 
-    def to_json(self) -> dict[str, Any]:
-        """Returns plain values that ``json.dumps`` takes."""
-        return {**asdict(self), "inference": self.inference.to_json()}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Inverse of :meth:`to_json`."""
-        return cls(**{**data, "inference": Reading.from_json(data["inference"])})
-
 
 @dataclass(frozen=True, slots=True)
 class Batched:
@@ -52,17 +42,6 @@ class Batched:
     batch: int
     inference: Reading
     latency_seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns plain values that ``json.dumps`` takes."""
-        return {**asdict(self), "inference": self.inference.to_json()}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any] | None) -> Self | None:
-        """Inverse of :meth:`to_json`; ``None`` stays what it is."""
-        if data is None:
-            return None
-        return cls(**{**data, "inference": Reading.from_json(data["inference"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,25 +60,6 @@ class Repeat:
     inference: Reading
     latency_seconds: float
     batched: Batched | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns plain values that ``json.dumps`` takes."""
-        return {
-            **asdict(self),
-            "inference": self.inference.to_json(),
-            "batched": self.batched and self.batched.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Inverse of :meth:`to_json`."""
-        return cls(
-            **{
-                **data,
-                "inference": Reading.from_json(data["inference"]),
-                "batched": Batched.from_json(data.get("batched")),
-            }
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,26 +128,3 @@ class Outcome:
     def training(self) -> Reading:
         """Sum of :attr:`phases`."""
         return total(self.phases.values())
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns plain values that ``json.dumps`` takes."""
-        return {
-            **asdict(self),
-            "phases": {name: reading.to_json() for name, reading in self.phases.items()},
-            "inference": self.inference.to_json(),
-            "batched": self.batched and self.batched.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Inverse of :meth:`to_json`."""
-        phases = {name: Reading.from_json(r) for name, r in data["phases"].items()}
-        return cls(
-            **{
-                **data,
-                "phases": phases,
-                "inference": Reading.from_json(data["inference"]),
-                "unreal": tuple(data.get("unreal", ())),
-                "batched": Batched.from_json(data.get("batched")),
-            }
-        )

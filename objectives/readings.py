@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import Literal
 
 __all__ = ["JOULES_PER_KWH", "Component", "Reading", "ReadingKind", "total"]
 
@@ -15,8 +15,6 @@ Component = Literal["cpu", "gpu", "dram"]
 
 ReadingKind = Literal["measured", "modelled", "unavailable"]
 """How a number of joules was come by: a counter, a model, or not at all."""
-
-_BESIDE = ("reserved_joules", "throttled_seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +54,6 @@ class Reading:
     def kwh(self) -> float | None:
         """The best estimate in kWh; ``None`` where unavailable."""
         return None if self.joules is None else self.joules / JOULES_PER_KWH
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns plain values that ``json.dumps`` takes: what the ledger and outcomes keep."""
-        kept = self.to_message()
-        for beside in _BESIDE:
-            del kept[beside]
-        return kept
-
-    def to_message(self) -> dict[str, Any]:
-        """Returns plain values that ``json.dumps`` takes, with what stands beside the energy."""
-        return {**asdict(self), "flags": list(self.flags)}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Inverse of :meth:`to_message`, and of :meth:`to_json` as far as that goes."""
-        return cls(**{**data, "flags": tuple(data["flags"])})
 
 
 def _sum(values: list[float | None]) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import NoneType
 
 from greenfront.errors import SearchAborted, TrialFailed
 from greenfront.objectives.context import TrialContext
@@ -135,7 +136,7 @@ def explore(
 
 def _described(evaluator: Evaluator, context: TrialContext) -> StudyFacts:
     try:
-        return StudyFacts.from_json(evaluator.call("describe", None, context))
+        return evaluator.call("describe", None, context, returns=StudyFacts)
     except BaseException:
         evaluator.close(context)
         raise
@@ -150,9 +151,10 @@ def _with_families(
 ) -> StudyFacts:
     """Builds each family once, before anything is kept, and sees which gain by int8 kernels."""
     families = list(file.families(facts))
-    evaluator.call("check", families, context)
+    evaluator.call("check", families, context, returns=NoneType)
     if known is not None:
         return replace(facts, int8=known.int8, threads=known.threads)
     if 8 in file.space.bits:
-        return replace(facts, int8=evaluator.call("int8", families, context))
+        ratios = evaluator.call("int8", families, context, returns=dict[str, float])
+        return replace(facts, int8=ratios)
     return facts

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterator, Mapping, Sequence
+from types import NoneType
 from typing import Self
 
 from greenfront.errors import TrialFailed
+from greenfront.objectives.codec import to_json
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.outcome import Outcome, Repeat, Sizing
@@ -104,10 +106,11 @@ class NetworkProblem(Problem[Candidate]):
         """
         evaluator = self._ready(context)
         try:
-            value = evaluator.call(
+            outcome = evaluator.call(
                 "trial",
                 candidate.to_json(),
                 context,
+                returns=Outcome,
                 timeout_seconds=60 * self.file.limits.trial_minutes,
                 size_verdict=lambda sizing: self._objection(sizing, context),
             )
@@ -118,7 +121,6 @@ class NetworkProblem(Problem[Candidate]):
             raise
         finally:
             self._peaks.append(evaluator.peak_memory_bytes)
-        outcome = Outcome.from_json(value)
         values = values_of(outcome, self.file.objectives.predictions, self._carbon)
         if values is None:
             flags = ", ".join(sorted({f for r in outcome.readings for f in r.flags}))
@@ -131,7 +133,7 @@ class NetworkProblem(Problem[Candidate]):
         return Evaluation(
             values,
             context.charged_kwh,
-            detail=outcome.to_json(),
+            detail=to_json(outcome),
             infeasible=outcome.unreal if over is None else (*outcome.unreal, over),
         )
 
@@ -157,10 +159,14 @@ class NetworkProblem(Problem[Candidate]):
             "artefact": outcome.artefact,
             "batched": outcome.batched is None,
         }
-        value = evaluator.call(
-            "repeat", argument, context, timeout_seconds=60 * self.file.limits.trial_minutes
+        measured = evaluator.call(
+            "repeat",
+            argument,
+            context,
+            returns=list[Repeat],
+            timeout_seconds=60 * self.file.limits.trial_minutes,
         )
-        return None if value is None else Repeat.from_json(value)
+        return measured[0] if measured else None
 
     @property
     def peak_memory_bytes(self) -> int:
@@ -176,7 +182,7 @@ class NetworkProblem(Problem[Candidate]):
             self._taught = False
         if not self._taught:
             teacher = None if self._teacher is None else self._teacher.to_json()
-            self._evaluator.call("teacher", teacher, context)
+            self._evaluator.call("teacher", teacher, context, returns=NoneType)
             self._taught = True
         return self._evaluator
 

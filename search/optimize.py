@@ -23,7 +23,7 @@ from greenfront.studies.store.ledger import LedgerWriter, Spent
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Direction, Study
-from greenfront.studies.store.trials import TrialRow
+from greenfront.studies.store.trials import Trial
 
 __all__ = ["SearchOptions", "SearchResult", "directions", "optimize_problem", "search_study"]
 
@@ -43,7 +43,7 @@ class SearchResult:
     """
 
     study: optuna.Study
-    trials: tuple[TrialRow, ...]
+    trials: tuple[Trial[Any, Any], ...]
     curve: tuple[ProgressPoint, ...]
     spent: Spent
     reason: str

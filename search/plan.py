@@ -5,9 +5,8 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -59,14 +58,6 @@ class Sample:
     trial_kwh: float | None
     trial_seconds: float
 
-    def to_json(self) -> dict[str, Any]:
-        """Returns plain values that ``json.dumps`` takes."""
-        return {
-            **asdict(self),
-            "epoch": self.epoch.to_json(),
-            "sizing": self.sizing.to_json(),
-        }
-
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
@@ -105,10 +96,6 @@ class Forecast:
     samples: tuple[Sample, ...]
     remarks: tuple[str, ...]
     schedule: ScheduleForecast | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns plain values that ``json.dumps`` takes."""
-        return {**asdict(self), "samples": [sample.to_json() for sample in self.samples]}
 
 
 def forecast(file: StudyFile, say: Callable[[str], None] = lambda _message: None) -> Forecast:
@@ -154,9 +141,9 @@ def _with_schedule(file: StudyFile, found: Forecast, outlook: IntensityProvider 
 def _sample(evaluator: Evaluator, candidate: Candidate, baseline: bool) -> Sample:
     unbooked = TrialContext()  # a plan belongs to no study
     began = time.monotonic()
-    sizing = Sizing.from_json(evaluator.call("size", candidate.to_json(), unbooked))
+    sizing = evaluator.call("size", candidate.to_json(), unbooked, returns=Sizing)
     sizing_seconds = time.monotonic() - began
-    epoch = Reading.from_json(evaluator.call("epoch", candidate.to_json(), unbooked))
+    epoch = evaluator.call("epoch", candidate.to_json(), unbooked, returns=Reading)
     training = candidate.training
     epochs = training.epochs + (training.fine_tune_epochs if candidate.pruning.ratio else 0)
     measuring = (1 + MEASURING_SHARE) * sizing_seconds

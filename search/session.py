@@ -6,11 +6,12 @@ import contextlib
 import resource
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from greenfront.errors import StudyError, UsageError
 from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
+from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import (
     Instruments,
@@ -47,10 +48,6 @@ class PeakMemory:
     supervisor: int
     evaluator: int
 
-    def to_json(self) -> dict[str, int]:
-        """Returns plain values that ``json.dumps`` takes."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -83,7 +80,7 @@ class Session:
             identity=self.problem.identity(),
             configuration=file.to_json(),
             meters=self.instruments.pin(),
-            facts=self.problem.facts.to_json(),
+            facts=to_json(self.problem.facts),
         )
         require_pinned(study.meters or [], self.instruments.pin())
         # Budgets may be raised, and a resumed study shall know the new ones.
@@ -149,7 +146,7 @@ def open_session(
                         f"study {file.study.name!r} is not a study of networks: give the new one "
                         "another name under [study] name"
                     )
-                known = StudyFacts.from_json(record.facts)
+                known = from_json(StudyFacts, record.facts)
                 _same_trace(file, known.trace, trace)
             pinned = None if record is None else record.meters
             instruments = open_instruments(file.metering.settings(), pinned, say)

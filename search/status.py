@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from greenfront.studies.config.budget import Budget
-from greenfront.studies.store.trials import FINISHED, TrialRow
+from greenfront.studies.store.trials import FINISHED, Trial
 
 __all__ = ["Observer", "Status"]
 
@@ -49,7 +49,7 @@ class Observer(Protocol):
         """Something has changed; also called every few seconds when nothing has."""
         ...
 
-    def finished(self, row: TrialRow) -> None:
+    def finished(self, row: Trial[Any, Any]) -> None:
         """A worker of this process has finished a trial."""
         ...
 

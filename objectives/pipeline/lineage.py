@@ -17,6 +17,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.readings import Reading
 from greenfront.spaces.space import stable_hash
 
@@ -96,7 +97,7 @@ class LineageStore:
                 if not about.exists():
                     self._make(folder, make)
         stored = json.loads(about.read_text())
-        readings = {name: Reading.from_json(r) for name, r in stored["readings"].items()}
+        readings = from_json(dict[str, Reading], stored["readings"])
         return StageOutput(key, folder, readings, stored["facts"])
 
     @staticmethod
@@ -104,8 +105,7 @@ class LineageStore:
         draft = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".draft", dir=folder.parent))
         try:
             made = make(draft)
-            readings = {name: reading.to_json() for name, reading in made.readings.items()}
-            about = {"readings": readings, "facts": dict(made.facts)}
+            about = {"readings": to_json(dict(made.readings)), "facts": dict(made.facts)}
             (draft / "about.json").write_text(json.dumps(about))
             draft.replace(folder)
         finally:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,21 +68,6 @@ class TaskFacts:
     def is_text(self) -> bool:
         """Whether inputs are texts."""
         return self.input_shape == ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns plain values that ``json.dumps`` takes."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Inverse of :meth:`to_json`."""
-        return cls(
-            **{
-                **data,
-                "input_shape": tuple(data["input_shape"]),
-                "class_names": tuple(data["class_names"]),
-            }
-        )
 
 
 @dataclass(frozen=True, slots=True)

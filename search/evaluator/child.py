@@ -20,10 +20,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from greenfront.errors import TrialFailed, TrialStopped, UsageError
+from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.context import StageContext, Window, synchronize
 from greenfront.objectives.memory import is_out_of_memory
 from greenfront.objectives.outcome import Sizing
-from greenfront.objectives.readings import Reading
+from greenfront.objectives.readings import Component, Reading
 from greenfront.search.evaluator.channel import Channel, Message
 
 __all__ = ["Calls", "Job", "PipeContext", "main"]
@@ -56,7 +57,7 @@ class PipeContext(StageContext):
         finally:
             self._depth = depth
             answer = self._ask("close", depth=depth)
-        window.readings |= {c: Reading.from_json(r) for c, r in answer["readings"].items()}
+        window.readings |= from_json(dict[Component, Reading], answer["readings"])
 
     def progress(self, message: str) -> None:
         """Sends a line to show, and waits as long as the search wants to pause."""
@@ -64,7 +65,7 @@ class PipeContext(StageContext):
 
     def size_verdict(self, sizing: Sizing) -> str | None:
         """Asks whether training can be worth it."""
-        answer = self._ask("sized", sizing=sizing.to_json())
+        answer = self._ask("sized", sizing=to_json(sizing))
         return str(answer["reason"]) if answer["kind"] == "stop" else None
 
     def _ask(self, kind: str, /, **said: Any) -> Message:
@@ -127,7 +128,7 @@ def _answer(channel: Channel, call: Callable[[Any], Any], argument: Any) -> None
         cause = "out of memory" if is_out_of_memory(error) else "error"
         channel.send("failed", cause=cause, reason=words)
     else:
-        channel.send("result", value=value)
+        channel.send("result", value=to_json(value))
 
 
 if __name__ == "__main__":

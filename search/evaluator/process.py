@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
 from greenfront.errors import Interrupted, MeterError, TrialFailed, TrialStopped, UsageError
+from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.lease import GpuLease
@@ -26,6 +27,8 @@ from greenfront.search.evaluator.channel import Channel, Message
 from greenfront.search.evaluator.phases import PhaseMeter
 
 __all__ = ["Evaluator", "EvaluatorSettings"]
+
+T = TypeVar("T")
 
 POLL_SECONDS = 0.25
 FLUSH_SECONDS = 5.0
@@ -127,20 +130,22 @@ class Evaluator:
         argument: Any,
         context: TrialContext,
         *,
+        returns: type[T],
         timeout_seconds: float | None = None,
         size_verdict: SizeVerdict | None = None,
-    ) -> Any:
+    ) -> T:
         """Asks for one thing and sees it through.
 
         Args:
             name: One of the job's calls.
             argument: JSON value.
             context: Of the trial that it is done for.
+            returns: Type of the call's value.
             timeout_seconds: After so long it is taken for hung and killed.
             size_verdict: Judges a candidate by its size; by default the context does.
 
         Returns:
-            The call's JSON value.
+            The call's value.
 
         Raises:
             TrialFailed: It raised, died, hung or took too much memory.
@@ -157,7 +162,7 @@ class Evaluator:
                 self._channel.send("call", name=name, argument=argument)
             except OSError:
                 raise self._death(context) from None
-            return self._converse(context, timeout_seconds)
+            return from_json(returns, self._converse(context, timeout_seconds))
 
     @contextlib.contextmanager
     def _leased(self, context: TrialContext) -> Iterator[None]:
@@ -222,13 +227,13 @@ class Evaluator:
                 self._answer("go")
             case "close":
                 readings = self._meter.end(context, message.get("depth"))
-                self._answer("reading", readings={c: r.to_message() for c, r in readings.items()})
+                self._answer("reading", readings=to_json(readings))
             case "progress":
                 self._hold(context)
                 self._answer("go")
                 context.progress(message["message"])
             case "sized":
-                reason = self._size_verdict(Sizing.from_json(message["sizing"]))
+                reason = self._size_verdict(from_json(Sizing, message["sizing"]))
                 if reason is None:
                     self._answer("go")
                 else:

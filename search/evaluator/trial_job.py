@@ -69,7 +69,7 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
     runner = TrialRunner(runtime)
 
     def describe(_argument: Any) -> Any:
-        return StudyFacts(task.facts, device, supports_mixed_precision(device)).to_json()
+        return StudyFacts(task.facts, device, supports_mixed_precision(device))
 
     def check(families: Any) -> None:
         for name in families:
@@ -87,18 +87,18 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
         runtime.teacher = Candidate.from_json(candidate) if candidate else None
 
     def size(candidate: Any) -> Any:
-        return runner.size(Candidate.from_json(candidate)).to_json()
+        return runner.size(Candidate.from_json(candidate))
 
     def epoch(candidate: Any) -> Any:
-        return runner.epoch_cost(Candidate.from_json(candidate)).to_json()
+        return runner.epoch_cost(Candidate.from_json(candidate))
 
     def trial(candidate: Any) -> Any:
-        return runner.run(Candidate.from_json(candidate)).to_json()
+        return runner.run(Candidate.from_json(candidate))
 
     def repeat(argument: Any) -> Any:
         candidate = Candidate.from_json(argument["candidate"])
         measured = runner.repeat(candidate, argument["artefact"], batched=bool(argument["batched"]))
-        return None if measured is None else measured.to_json()
+        return [] if measured is None else [measured]
 
     return {
         "describe": describe,

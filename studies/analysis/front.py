@@ -12,7 +12,7 @@ from greenfront.objectives.pareto import non_dominated
 from greenfront.objectives.scores import OBJECTIVES, Floor, green_score
 from greenfront.spaces.candidate import Candidate
 from greenfront.studies.analysis.volume import Corners, minimised
-from greenfront.studies.store.trials import TrialRow
+from greenfront.studies.store.trials import NetworkTrial
 
 __all__ = ["MAXIMISE", "Front", "ScoredTrial", "baseline_of", "corners", "finished", "rank"]
 
@@ -136,7 +136,7 @@ class Front:
         }
 
 
-def rank(study: str, rows: Sequence[TrialRow], share: float, majority_fraction: float) -> Front:
+def rank(study: str, rows: Sequence[NetworkTrial], share: float, majority_fraction: float) -> Front:
     """Ranks the front: eligible models first, each group by Green Score.
 
     Args:
@@ -157,20 +157,20 @@ def rank(study: str, rows: Sequence[TrialRow], share: float, majority_fraction: 
     return Front(study, share, floor, ranked)
 
 
-def finished(row: TrialRow, floor: Floor) -> ScoredTrial:
+def finished(row: NetworkTrial, floor: Floor) -> ScoredTrial:
     """A complete trial with its scores and, as long as it is not ranked, rank 0.
 
     Raises:
         ValueError: The trial is not complete.
     """
-    if row.values is None or row.detail is None:
+    if row.values is None or row.outcome is None:
         raise ValueError(f"trial {row.number} is {row.state}: it has no values to score")
     accuracy, energy, co2 = row.values
     return ScoredTrial(
         rank=0,
         trial=row.number,
-        candidate=Candidate.from_json(row.choice),
-        outcome=Outcome.from_json(row.detail),
+        candidate=row.candidate,
+        outcome=row.outcome,
         accuracy=accuracy,
         energy_kwh=energy,
         co2_kg=co2,

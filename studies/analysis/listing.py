@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from greenfront.studies.analysis.wording import kind_of_readings
 from greenfront.studies.store.storage import Storage
@@ -36,10 +35,6 @@ class StudyEntry:
     kwh: float | None
     co2_kg: float | None
     kind: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns plain values that ``json.dumps`` takes."""
-        return asdict(self)
 
 
 def list_studies(storage: Storage) -> list[StudyEntry]:

@@ -15,7 +15,7 @@ from greenfront.objectives.readings import Reading
 from greenfront.objectives.scores import Scoring
 from greenfront.studies.analysis.front import MAXIMISE, Front, ScoredTrial
 from greenfront.studies.analysis.volume import minimised
-from greenfront.studies.store.trials import TrialRow
+from greenfront.studies.store.trials import NetworkTrial
 
 __all__ = ["residuals", "with_membership"]
 
@@ -28,7 +28,7 @@ TIE_DEVIATIONS = 2.0
 
 def with_membership(
     front: Front,
-    rows: Sequence[TrialRow],
+    rows: Sequence[NetworkTrial],
     scoring: Scoring,
     readings: Mapping[str, Sequence[Reading]],
 ) -> Front:
@@ -52,7 +52,7 @@ def with_membership(
         The front; its rows' ``probability`` and ``tied`` stay unknown where too little was
         measured more than once.
     """
-    details = {row.number: Outcome.from_json(row.detail) for row in rows if row.detail}
+    details = {row.number: row.outcome for row in rows if row.outcome}
     complete = [row for row in rows if row.values is not None]
     pooled = residuals([readings[row.key] for row in complete])
     if len(pooled) < FEWEST_RESIDUALS:

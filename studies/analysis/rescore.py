@@ -5,32 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from greenfront.objectives.outcome import Outcome, Repeat
+from greenfront.objectives.outcome import Repeat
 from greenfront.objectives.scores import Scoring
-from greenfront.studies.store.repeats import settled
-from greenfront.studies.store.trials import TrialRow
+from greenfront.studies.analysis.medians import settled
+from greenfront.studies.store.trials import NetworkTrial
 
 __all__ = ["rescored"]
 
 
 def rescored(
-    rows: Sequence[TrialRow], scoring: Scoring, repeats: Mapping[str, Sequence[Repeat]]
-) -> list[TrialRow]:
+    trials: Sequence[NetworkTrial], scoring: Scoring, repeats: Mapping[str, Sequence[Repeat]]
+) -> list[NetworkTrial]:
     """The trials with the values that ``scoring`` gives their medians.
 
     Args:
-        rows: Trials of a study of networks; what has no values passes as it is.
+        trials: Of a study of networks; what has no values passes as it is.
         scoring: The study's, or another.
         repeats: Further measurements, by candidate.
     """
-    return [_rescored(row, scoring, repeats.get(row.key, ())) for row in rows]
+    return [_rescored(trial, scoring, repeats.get(trial.key, ())) for trial in trials]
 
 
-def _rescored(row: TrialRow, scoring: Scoring, repeats: Sequence[Repeat]) -> TrialRow:
-    if row.values is None or row.detail is None:
-        return row
-    outcome = settled(Outcome.from_json(row.detail), repeats)
+def _rescored(trial: NetworkTrial, scoring: Scoring, repeats: Sequence[Repeat]) -> NetworkTrial:
+    if trial.values is None or trial.outcome is None:
+        return trial
+    outcome = settled(trial.outcome, repeats)
     values = scoring.values(outcome)
-    if values is None:
-        return row
-    return replace(row, values=values, detail=outcome.to_json() if repeats else row.detail)
+    return trial if values is None else replace(trial, values=values, outcome=outcome)

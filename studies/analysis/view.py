@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from greenfront.errors import StudyError
+from greenfront.objectives.codec import from_json
 from greenfront.objectives.scores import Scoring
 from greenfront.studies.analysis.break_even import BreakEven, break_even
 from greenfront.studies.analysis.front import (
@@ -18,6 +19,7 @@ from greenfront.studies.analysis.front import (
     finished,
     rank,
 )
+from greenfront.studies.analysis.medians import inferences
 from greenfront.studies.analysis.membership import with_membership
 from greenfront.studies.analysis.progress import ProgressPoint, progress
 from greenfront.studies.analysis.rescore import rescored
@@ -26,10 +28,9 @@ from greenfront.studies.analysis.wording import kind_of_readings
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.ledger import Spent
-from greenfront.studies.store.repeats import inferences
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study, readable
-from greenfront.studies.store.trials import TrialRow
+from greenfront.studies.store.trials import NetworkTrial
 
 __all__ = ["StudyView", "view"]
 
@@ -62,7 +63,7 @@ class StudyView:
     scoring: Scoring
     meters: list[dict[str, str]]
     kind: str
-    trials: tuple[TrialRow, ...]
+    trials: tuple[NetworkTrial, ...]
     counts: Counter[str]
     complete: tuple[ScoredTrial, ...]
     front: Front
@@ -100,7 +101,7 @@ def _view(study: Study, scoring: Scoring | None) -> StudyView:
             f"study {name!r} was begun from Python and is not a study of networks: look at it there"
         )
     file = StudyFile.from_stored(study.configuration)
-    facts = StudyFacts.from_json(study.facts)
+    facts = from_json(StudyFacts, study.facts)
     trials = study.trials.all()
     repeats = study.repeats.all()
     scoring = scoring or file.scoring(facts)
@@ -139,7 +140,7 @@ def _kinds(complete: Sequence[ScoredTrial]) -> set[str]:
     return {reading.kind for row in complete for reading in row.outcome.readings}
 
 
-def _counts(trials: Sequence[TrialRow], of_the_living: Sequence[TrialRow]) -> Counter[str]:
+def _counts(trials: Sequence[NetworkTrial], of_the_living: Sequence[NetworkTrial]) -> Counter[str]:
     """Trials by state; those of a run that is gone wait for another."""
     living = {row.number for row in of_the_living}
     return Counter(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from dataclasses import dataclass, field
 
 from greenfront.objectives.tasks.task import TaskFacts
 
@@ -57,26 +56,3 @@ class StudyFacts:
     int8: Mapping[str, float] = field(default_factory=dict)
     trace: TraceFacts | None = None
     threads: int = field(default_factory=_threads_here)
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns plain values that ``json.dumps`` takes."""
-        return {
-            "task": self.task.to_json(),
-            "device": self.device,
-            "mixed_precision": self.mixed_precision,
-            "int8": dict(self.int8),
-            "trace": None if self.trace is None else asdict(self.trace),
-            "threads": self.threads,
-        }
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Inverse of :meth:`to_json`."""
-        return cls(
-            TaskFacts.from_json(data["task"]),
-            str(data["device"]),
-            bool(data["mixed_precision"]),
-            data.get("int8", {}),
-            TraceFacts(**data["trace"]) if data.get("trace") else None,
-            int(data.get("threads") or _threads_here()),
-        )

@@ -7,11 +7,10 @@ from html import escape
 
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import Reading
-from greenfront.spaces.candidate import Candidate
 from greenfront.studies.analysis import quantities
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.view import StudyView
-from greenfront.studies.store.trials import WITHOUT_RESULT, TrialRow
+from greenfront.studies.store.trials import WITHOUT_RESULT, NetworkTrial
 
 __all__ = ["front_table", "meter_table", "phase_table", "unfinished_table"]
 
@@ -144,11 +143,11 @@ def _reading(reading: Reading) -> str:
     return f"{quantities.joules(reading.joules)} <small>{low} to {high}</small>"
 
 
-def _unfinished_row(row: TrialRow) -> str:
+def _unfinished_row(row: NetworkTrial) -> str:
     after = None if row.finished_at is None else row.finished_at - row.started_at
     return (
         f"<tr><th scope='row' class='number'>{row.number}</th>{_cell(row.state)}"
-        f"<td class='model'>{escape(Candidate.from_json(row.choice).describe())}</td>"
+        f"<td class='model'>{escape(row.candidate.describe())}</td>"
         f"<td class='reason'>{escape(row.reason or 'no reason was recorded')}</td>"
         f"{_number(quantities.seconds(after))}</tr>"
     )

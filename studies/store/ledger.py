@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 import sqlalchemy as sa
 
 from greenfront.objectives.carbon.footprint import CarbonModel
+from greenfront.objectives.codec import to_json
 from greenfront.objectives.readings import JOULES_PER_KWH, Component, Reading
 from greenfront.studies.store.runs import Runs
 from greenfront.studies.store.storage import Storage, ledger_table, moments_table, trials_table
@@ -257,7 +258,11 @@ class LedgerWriter:
                 "number": number,
                 "phase": phase,
                 "component": component,
-                **reading.to_json(),
+                **{
+                    name: value
+                    for name, value in to_json(reading).items()
+                    if name in ledger_table.c
+                },
                 **self._carbon(component, reading, moment),
                 "started_at": started_at,
                 "ended_at": ended_at,
@@ -314,6 +319,10 @@ class LedgerWriter:
         grams = moment.unpaused_g_per_kwh
         grams = moment.g_per_kwh if grams is None else grams
         return moment.worked_share * self.carbon.co2_kg(reading.kwh, hours, g_per_kwh=grams)
+
+
+def _columns(reading: Reading) -> dict[str, Any]:
+    return {name: value for name, value in to_json(reading).items() if name in ledger_table.c}
 
 
 def _sums() -> list[sa.ColumnElement[Any]]:

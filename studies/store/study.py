@@ -82,8 +82,8 @@ class Study:
 
     @cached_property
     def trials(self) -> Trials:
-        """Its trials."""
-        return Trials(self.storage, self.study_id)
+        """Its trials, typed where it is a study of networks."""
+        return Trials(self.storage, self.study_id, of_networks=self.facts is not None)
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -10,14 +10,26 @@ import time
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import sqlalchemy as sa
 
 from greenfront.errors import StudyError
+from greenfront.objectives.codec import from_json
+from greenfront.objectives.outcome import Outcome
+from greenfront.spaces.candidate import Candidate
 from greenfront.studies.store.storage import Storage, trials_table
 
-__all__ = ["FINISHED", "WITHOUT_RESULT", "Claim", "TrialRow", "TrialState", "Trials"]
+__all__ = [
+    "FINISHED",
+    "WITHOUT_RESULT",
+    "Claim",
+    "NetworkTrial",
+    "PlainTrial",
+    "Trial",
+    "TrialState",
+    "Trials",
+]
 
 TrialState = Literal["running", "requeued", "complete", "infeasible", "stopped", "failed"]
 
@@ -33,18 +45,22 @@ RACES = 20
 """Lost races for a slot before giving up: each means that another run got on."""
 
 
+C = TypeVar("C")
+D = TypeVar("D")
+
+
 @dataclass(frozen=True, slots=True)
-class TrialRow:
+class Trial(Generic[C, D]):
     """One trial as it stands.
 
     Attributes:
         slot: Position in the study's total, from 0.
         number: Optuna's number of the present attempt.
-        key: Identity of the choice.
+        key: Identity of the candidate.
         state: See the module.
-        choice: The choice in JSON values.
+        candidate: What was chosen.
         values: Objective values in the study's order; ``None`` unless complete.
-        detail: What the problem reported beside them.
+        outcome: What the problem reported beside them.
         reason: Why it was stopped or failed.
         started_at: Unix seconds.
         finished_at: Unix seconds; ``None`` while unfinished.
@@ -54,20 +70,34 @@ class TrialRow:
     number: int
     key: str
     state: TrialState
-    choice: dict[str, Any]
+    candidate: C
     values: tuple[float, ...] | None
-    detail: dict[str, Any] | None
+    outcome: D | None
     reason: str | None
     started_at: float
     finished_at: float | None
 
 
-class Trials:
-    """Gives out the trials of one study; safe for any number of runs at once."""
+NetworkTrial = Trial[Candidate, Outcome]
+"""A trial of a study of networks."""
 
-    def __init__(self, storage: Storage, study_id: int) -> None:
+PlainTrial = Trial[dict[str, Any], dict[str, Any]]
+"""A trial of a problem from Python: candidate and outcome are the JSON values that it gave."""
+
+
+class Trials:
+    """Gives out the trials of one study; safe for any number of runs at once.
+
+    Args:
+        storage: The database.
+        study_id: Optuna's number of the study.
+        of_networks: Whether they are read as :data:`NetworkTrial`, else as :data:`PlainTrial`.
+    """
+
+    def __init__(self, storage: Storage, study_id: int, *, of_networks: bool = False) -> None:
         self.storage = storage
         self.study_id = study_id
+        self._read = _network_trial if of_networks else _plain_trial
         self._mine = trials_table.c.study_id == study_id
 
     def claim(
@@ -159,7 +189,7 @@ class Trials:
             )
         return result.rowcount == 1
 
-    def requeue(self, dead_runs: Sequence[str]) -> list[TrialRow]:
+    def requeue(self, dead_runs: Sequence[str]) -> list[Trial[Any, Any]]:
         """Takes the running trials of dead runs away from them, each exactly once.
 
         Returns:
@@ -187,7 +217,7 @@ class Trials:
         *,
         states: Sequence[TrialState] | None = None,
         runs: Sequence[str] | None = None,
-    ) -> list[TrialRow]:
+    ) -> list[Trial[Any, Any]]:
         """Trials in the order of their numbers.
 
         Args:
@@ -201,9 +231,9 @@ class Trials:
         if runs is not None:
             query = query.where(c.run_id.in_(runs))
         with self.storage.reading() as connection:
-            return [_row(row) for row in connection.execute(query)]
+            return [self._read(row) for row in connection.execute(query)]
 
-    def get(self, number: int) -> TrialRow:
+    def get(self, number: int) -> Trial[Any, Any]:
         """The trial whose present attempt Optuna numbered ``number``.
 
         Raises:
@@ -214,7 +244,7 @@ class Trials:
             row = connection.execute(query).one_or_none()
         if row is None:
             raise StudyError(f"trial {number} does not exist: greenfront front lists those that do")
-        return _row(row)
+        return self._read(row)
 
     def progress(
         self, from_slot: int, also: Collection[int] = ()
@@ -245,15 +275,24 @@ class Trials:
             return Counter(dict(tuple(row) for row in connection.execute(query)))
 
 
-def _row(row: sa.Row[Any]) -> TrialRow:
-    return TrialRow(
+def _network_trial(row: sa.Row[Any]) -> NetworkTrial:
+    outcome = None if row.detail is None else from_json(Outcome, row.detail)
+    return _trial(row, Candidate.from_json(row.choice), outcome)
+
+
+def _plain_trial(row: sa.Row[Any]) -> PlainTrial:
+    return _trial(row, row.choice, row.detail)
+
+
+def _trial(row: sa.Row[Any], candidate: C, outcome: D | None) -> Trial[C, D]:
+    return Trial(
         slot=row.slot,
         number=row.number,
         key=row.key,
         state=row.state,
-        choice=row.choice,
+        candidate=candidate,
         values=None if row.values is None else tuple(row.values),
-        detail=row.detail,
+        outcome=outcome,
         reason=row.reason,
         started_at=row.started_at,
         finished_at=row.finished_at,

@@ -40,7 +40,7 @@ class SamplerContract:
         )
         for row in result.trials:
             expected = {"a": {"dish", "size", "spice"}, "b": {"dish", "heat", "spice"}}
-            assert set(row.choice) == expected[row.choice["dish"]]
+            assert set(row.candidate) == expected[row.candidate["dish"]]
 
     def test_same_seed_same_trials(self) -> None:
         one, other = (
@@ -49,8 +49,8 @@ class SamplerContract:
             )
             for _ in range(2)
         )
-        assert [row.choice for row in one.trials] == [row.choice for row in other.trials]
+        assert [row.candidate for row in one.trials] == [row.candidate for row in other.trials]
         another = optimize_problem(
             ZDT1(), sampler=self.name, trials=12, seed=6, options=SearchOptions(population=8)
         )
-        assert [row.choice for row in one.trials] != [row.choice for row in another.trials]
+        assert [row.candidate for row in one.trials] != [row.candidate for row in another.trials]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.tasks.labels import encode_labels
 from greenfront.objectives.tasks.load import load_task, read_raw
 from greenfront.objectives.tasks.raw import ArrayInputs, Inputs, Raw
@@ -135,4 +136,4 @@ class TaskContract:
         assert task.facts.majority_fraction == pytest.approx(hits / len(task.validation))
 
     def test_facts_survive_json(self, task) -> None:
-        assert TaskFacts.from_json(json.loads(json.dumps(task.facts.to_json()))) == task.facts
+        assert from_json(TaskFacts, json.loads(json.dumps(to_json(task.facts)))) == task.facts

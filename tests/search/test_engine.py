@@ -26,7 +26,7 @@ from greenfront.search.status import Status
 from greenfront.studies.store.ledger import Ledger
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.trials import TrialRow
+from greenfront.studies.store.trials import PlainTrial
 
 
 @pytest.fixture
@@ -66,14 +66,14 @@ def test_first_generation_comes_first_and_in_order() -> None:
         {"dish": "b", "heat": 6, "spice": 1},
     ]
     result = optimize_problem(Menu(first=first), trials=5)
-    assert [row.choice for row in result.trials[:3]] == first
+    assert [row.candidate for row in result.trials[:3]] == first
 
 
 def test_first_generation_goes_on_when_the_budget_is_raised(url: str) -> None:
     points = Menu().points()
     assert len(optimize_problem(Menu(first=points), trials=4, storage=url).trials) == 4
     result = optimize_problem(Menu(first=points), trials=9, storage=url)
-    assert [row.choice for row in result.trials] == points[:9]
+    assert [row.candidate for row in result.trials] == points[:9]
 
 
 def test_a_study_goes_on_where_it_stopped(url: str) -> None:
@@ -114,7 +114,7 @@ def test_failed_trials_count_and_are_told(url: str) -> None:
             raise TrialFailed(next(causes), "as the test wants it")
 
     result = optimize_problem(Menu(before=sometimes), trials=12, storage=url)
-    failed = [row for row in result.trials if row.choice["dish"] == "a"]
+    failed = [row for row in result.trials if row.candidate["dish"] == "a"]
     assert failed
     assert len(result.trials) == 12
     assert all(row.state == "failed" and row.values is None for row in failed)
@@ -159,7 +159,7 @@ def test_values_that_are_not_finite_fail() -> None:
             return super().evaluate(candidate, context)
 
     result = optimize_problem(Endless(), trials=8)
-    states = {row.choice["dish"]: row.state for row in result.trials}
+    states = {row.candidate["dish"]: row.state for row in result.trials}
     assert states == {"a": "failed", "b": "complete"}
     reasons = {row.reason for row in result.trials if row.state == "failed"}
     assert reasons == {"the values (nan, 1.0) are not finite"}
@@ -210,7 +210,7 @@ def test_several_workers_share_the_trials(url: str) -> None:
 def test_an_observer_sees_every_trial_and_the_end(url: str) -> None:
     class Notebook:
         def __init__(self) -> None:
-            self.rows: list[TrialRow] = []
+            self.rows: list[PlainTrial] = []
             self.last: Status | None = None
 
         def changed(self, status: Status) -> None:
@@ -219,7 +219,7 @@ def test_an_observer_sees_every_trial_and_the_end(url: str) -> None:
         def note(self, message: str) -> None:
             raise AssertionError(message)
 
-        def finished(self, row: TrialRow) -> None:
+        def finished(self, row: PlainTrial) -> None:
             self.rows.append(row)
 
     notebook = Notebook()
@@ -369,7 +369,7 @@ def test_what_is_not_real_is_on_no_front_and_samplers_learn_it(url: str) -> None
             return Evaluation((99.0, -1.0), found.spent_kwh, infeasible=("the cost is a claim",))
 
     result = optimize_problem(Boasting(), trials=27, storage=url)
-    states = {row.choice["dish"]: row.state for row in result.trials}
+    states = {row.candidate["dish"]: row.state for row in result.trials}
     assert states == {"a": "complete", "b": "infeasible"}
     boasts = [row for row in result.trials if row.state == "infeasible"]
     assert {(row.values, row.reason) for row in boasts} == {(None, "the cost is a claim")}

@@ -65,7 +65,7 @@ def test_a_crash_costs_one_trial_and_its_energy_is_charged(
     crashed = [
         row
         for row in result.trials
-        if row.choice["precision"]["bits"] == 8 and row.choice["pruning"]["ratio"] > 0
+        if row.candidate.precision.bits == 8 and row.candidate.pruning.ratio > 0
     ]
     assert crashed
     assert len(crashed) < len(result.trials) == 6

@@ -12,6 +12,7 @@ import pytest
 from contracts.hardware import RESOLUTION_SECONDS, LiveMachine, Machine
 from greenfront.cli.tables import forecast_text
 from greenfront.errors import MeterError
+from greenfront.objectives.codec import to_json
 from greenfront.objectives.metering import instruments
 from greenfront.objectives.metering.idle import measure_idle
 from greenfront.objectives.metering.meter import IdlePower
@@ -87,5 +88,5 @@ def test_what_no_instrument_tells_is_unknown_and_not_free(machine: Machine) -> N
     assert found.minutes is not None
     assert any("cannot be told" in r and "counter did not move" in r for r in found.remarks)
     assert not any("energy budget" in remark for remark in found.remarks)
-    assert found.to_json()["kwh"] is None
+    assert to_json(found)["kwh"] is None
     forecast_text(found)

@@ -15,7 +15,8 @@ from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.ledger import Ledger
 from greenfront.studies.store.repeats import Repeats
 from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.trials import TrialRow, Trials
+from greenfront.studies.store.study import Study
+from greenfront.studies.store.trials import NetworkTrial
 
 
 class Watching:
@@ -24,7 +25,7 @@ class Watching:
 
     def changed(self, status: Any) -> None: ...
 
-    def finished(self, row: TrialRow) -> None: ...
+    def finished(self, row: NetworkTrial) -> None: ...
 
     def note(self, message: str) -> None:
         self.notes.append(message)
@@ -89,11 +90,11 @@ def test_front_and_baseline_are_measured_as_often_as_asked(storage: Storage) -> 
     assert Ledger(storage, 1).by("phase")["repeat"].kwh > 0
     assert "search" not in {n for n, s in Ledger(storage, 1).by("trial").items() if s.kwh == 0}
 
-    stored = {row.key: row for row in Trials(storage, 1).all()}
+    stored = {row.key: row for row in Study.open(storage, "again").trials.all()}
     for key, row in members.items():
-        first = stored[key].detail
+        first = stored[key].outcome
         assert first is not None
-        joules = [first["inference"]["joules"], *(r.inference.joules for r in repeats[key])]
+        joules = [first.inference.joules, *(r.inference.joules for r in repeats[key])]
         assert row.outcome.inference.joules == statistics.median(joules)
         assert row.outcome.measurements == 3
         assert row.outcome.batched is not None
@@ -111,7 +112,7 @@ def test_trials_are_judged_on_a_part_and_members_on_all(storage: Storage) -> Non
     found = view(storage, "again")
     sizes = found.facts.task.sizes
     assert sizes["evaluation"] < sizes["validation"]
-    for row in Trials(storage, 1).all():
+    for row in Study.open(storage, "again").trials.all():
         assert row.values is not None
         right = row.values[0] * sizes["evaluation"]
         assert right == pytest.approx(round(right), abs=1e-6)

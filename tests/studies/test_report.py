@@ -36,7 +36,7 @@ from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.report import figures
 from greenfront.studies.report.page import render, write
 from greenfront.studies.store.ledger import Spent
-from greenfront.studies.store.trials import TrialRow
+from greenfront.studies.store.trials import NetworkTrial, Trial
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 NASTY = "<script>alert('x')</script> & \"naïve\" ＣＯ₂ </script> ${y}"
@@ -66,7 +66,7 @@ def study_file(embodied: float = 0.0, grams: float = 56.04) -> StudyFile:
 
 def complete(
     number: int, tried: Candidate, file: StudyFile, kind: ReadingKind = "modelled"
-) -> TrialRow:
+) -> NetworkTrial:
     rng = np.random.default_rng(number)
     share = (1 - tried.pruning.ratio) * tried.precision.bits / 32
     cost = 4e-5 * (0.03 + share) * float(rng.uniform(0.7, 1.5))
@@ -85,16 +85,16 @@ def complete(
         artefact=f"ab/{number}.onnx",
     )
     values = values_of(outcome, file.objectives.predictions, file.carbon.model())
-    return TrialRow(
+    return Trial(
         *(number, number, tried.key, "complete"),
-        *(tried.to_json(), values, outcome.to_json(), None, 100.0 * number, 100.0 * number + 61),
+        *(tried, values, outcome, None, 100.0 * number, 100.0 * number + 61),
     )
 
 
-def unfinished(number: int, state: Any, reason: str | None, family: str = "mlp") -> TrialRow:
+def unfinished(number: int, state: Any, reason: str | None, family: str = "mlp") -> NetworkTrial:
     tried = candidate(number, family)
-    return TrialRow(
-        *(number, number, tried.key, state, tried.to_json(), None, None),
+    return Trial(
+        *(number, number, tried.key, state, tried, None, None),
         *(reason, 100.0 * number, None if state == "running" else 100.0 * number + 12.5),
     )
 
@@ -121,11 +121,12 @@ def study(
     if trials:
         rows.insert(0, complete(0, untouched, file, kind))
     if trials > 1:
-        poor = Outcome.from_json(rows[-1].detail or {})
+        poor = rows[-1].outcome
+        assert poor is not None
         cheap = {"phases": {"train": reading(1.5, kind)}, "inference": reading(4e-7, kind)}
         outcome = replace(poor, accuracy=0.0899, **cheap)
         values = values_of(outcome, file.objectives.predictions, file.carbon.model())
-        rows[-1] = replace(rows[-1], values=values, detail=outcome.to_json())
+        rows[-1] = replace(rows[-1], values=values, outcome=outcome)
     reason = NASTY if nasty else "out of memory: the evaluator was killed at 2.1 GB"
     rows += [
         unfinished(trials, "failed", reason, NASTY if nasty else "mlp"),

@@ -35,7 +35,9 @@ def studies(storage: StorageUrl = DEFAULT_STORAGE, as_json: AsJson = False) -> N
     with _opened(storage) as opened:
         listed = list_studies(opened)
     if as_json:
-        print_json({"storage": storage, "studies": [entry.to_json() for entry in listed]})
+        from greenfront.objectives.codec import to_json
+
+        print_json({"storage": storage, "studies": to_json(listed)})
         return
     from greenfront.cli.tables import studies_table
 

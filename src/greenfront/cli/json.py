@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from greenfront.objectives.codec import to_json
+
 if TYPE_CHECKING:
     from greenfront.search.optimize import SearchResult
     from greenfront.search.session import PeakMemory
@@ -44,7 +46,7 @@ def run_json(view: StudyView, result: SearchResult, peak: PeakMemory) -> dict[st
         "baseline": front["baseline"],
         "break_even_predictions": front["break_even_predictions"],
         "break_even_verdict": front["break_even_verdict"],
-        "peak_memory_bytes": peak.to_json(),
+        "peak_memory_bytes": to_json(peak),
         "front": front,
     }
 

@@ -14,14 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from greenfront.cli.options import console
-from greenfront.spaces.candidate import Candidate
 from greenfront.studies.analysis.quantities import energy, joules, mass, percent, seconds
 from greenfront.studies.store.trials import WITHOUT_RESULT
 
 if TYPE_CHECKING:
     from greenfront.search.status import Observer, Status
     from greenfront.studies.config.study_file import StudyFile
-    from greenfront.studies.store.trials import TrialRow
+    from greenfront.studies.store.trials import NetworkTrial
 
 __all__ = ["LiveScreen", "PlainScreen", "status_line", "trial_line", "watch"]
 
@@ -60,7 +59,7 @@ class PlainScreen:
             told = f"{line} | {status_line(status, self._kind)}"
             self._screen.print(told, markup=False, soft_wrap=True)
 
-    def finished(self, row: TrialRow) -> None:
+    def finished(self, row: NetworkTrial) -> None:
         """Keeps a line until the status behind it is known."""
         with self._lock:
             self._finished.append(trial_line(row))
@@ -82,7 +81,7 @@ class LiveScreen:
         """Draws the table."""
         self._live.update(_drawn(self._study, status, self._kind))
 
-    def finished(self, row: TrialRow) -> None:
+    def finished(self, row: NetworkTrial) -> None:
         """Prints a line above the table."""
         self._live.console.print(Text(trial_line(row), style=_STYLES.get(row.state, "")))
 
@@ -94,16 +93,15 @@ class LiveScreen:
 _STYLES = {"failed": "red", "infeasible": "red", "stopped": "yellow"}
 
 
-def trial_line(row: TrialRow) -> str:
+def trial_line(row: NetworkTrial) -> str:
     """One finished trial."""
-    what = Candidate.from_json(row.choice).describe()
-    if row.values is None or row.detail is None:
+    what = row.candidate.describe()
+    if row.values is None or row.outcome is None:
         return f"trial {row.number:>3} {row.state}: {row.reason or '–'} [{what}]"
     accuracy, kwh, _ = row.values
-    inference: float | None = row.detail["inference"]["joules"]
     return (
         f"trial {row.number:>3} {percent(accuracy):>6} {energy(kwh):>9} "
-        f"{joules(inference):>8}/prediction  {what}"
+        f"{joules(row.outcome.inference.joules):>8}/prediction  {what}"
     )
 
 

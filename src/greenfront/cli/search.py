@@ -55,7 +55,9 @@ def plan(study_file: StudyPath, as_json: AsJson = False) -> None:
     with _status("Trying one epoch of a few candidates …", quiet=as_json):
         found = forecast(file)
     if as_json:
-        print_json(found.to_json())
+        from greenfront.objectives.codec import to_json
+
+        print_json(to_json(found))
     else:
         from greenfront.cli.tables import forecast_text
 

@@ -38,7 +38,7 @@ from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.pauses import Pauses, PauseWriter
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
-from greenfront.studies.store.trials import TrialRow
+from greenfront.studies.store.trials import PlainTrial
 
 UK = CarbonSection(live="uk", region="GBR")
 LIVE_GRAMS = 123
@@ -348,7 +348,7 @@ class Notes:
     def changed(self, status: Status) -> None:
         pass
 
-    def finished(self, row: TrialRow) -> None:
+    def finished(self, row: PlainTrial) -> None:
         self.after_a_trial()
 
     def note(self, message: str) -> None:

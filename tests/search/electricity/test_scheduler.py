@@ -38,7 +38,7 @@ from greenfront.studies.store.ledger import Moment
 from greenfront.studies.store.pauses import Pauses
 from greenfront.studies.store.storage import Storage, runs_table
 from greenfront.studies.store.study import Study
-from greenfront.studies.store.trials import TrialRow
+from greenfront.studies.store.trials import PlainTrial
 
 START = datetime(2026, 3, 1, tzinfo=UTC).timestamp()
 HOUR = 3600.0
@@ -81,7 +81,7 @@ class Watcher:
     def changed(self, status: Status) -> None:
         self.doing += status.doing.values()
 
-    def finished(self, row: TrialRow) -> None:
+    def finished(self, row: PlainTrial) -> None:
         pass
 
     def note(self, message: str) -> None:

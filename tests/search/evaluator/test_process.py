@@ -91,7 +91,9 @@ def test_stays_warm_and_keeps_its_words_in_the_log(
     evaluator: Evaluator, purse: Purse, tmp_path: Path
 ) -> None:
     context = purse
-    assert evaluator.call("say", None, context) == evaluator.call("say", None, context)
+    assert evaluator.call("say", None, context, returns=object) == evaluator.call(
+        "say", None, context, returns=object
+    )
     evaluator.close(purse)
     assert (tmp_path / "logs" / "evaluator.log").read_text() == "users print things\n" * 2
 
@@ -100,7 +102,9 @@ def test_a_window_holds_its_own_work_and_the_ledger_all_of_it(
     evaluator: Evaluator, purse: Purse
 ) -> None:
     seen: list[str] = []
-    answer = evaluator.call("work", 0.4, Scripted(charge=purse.charge, progress=seen.append))
+    answer = evaluator.call(
+        "work", 0.4, Scripted(charge=purse.charge, progress=seen.append), returns=object
+    )
     assert answer["cpu_seconds"] == pytest.approx(0.4, rel=0.1)
     assert answer["joules"] == pytest.approx(WATTS * answer["cpu_seconds"], rel=1e-9)
     assert purse.cpu_seconds("train") == pytest.approx(answer["cpu_seconds"], rel=1e-9)
@@ -111,20 +115,20 @@ def test_a_window_holds_its_own_work_and_the_ledger_all_of_it(
 
 
 def test_short_lived_children_count(evaluator: Evaluator, purse: Purse) -> None:
-    answer = evaluator.call("work_in_children", 0.8, purse)
+    answer = evaluator.call("work_in_children", 0.8, purse, returns=object)
     assert answer["cpu_seconds"] >= 0.8 * 0.97
 
 
 def test_one_that_died_between_two_calls_is_seen_and_charged(
     evaluator: Evaluator, purse: Purse
 ) -> None:
-    evaluator.call("work", 0.2, purse)
+    evaluator.call("work", 0.2, purse, returns=object)
     assert evaluator.alive
     os.kill(evaluator._process.pid, signal.SIGKILL)
     os.waitid(os.P_PID, evaluator._process.pid, os.WEXITED | os.WNOWAIT)
     assert not evaluator.alive
     with pytest.raises(TrialFailed, match="SIGKILL"):
-        evaluator.call("work", 0.2, purse)
+        evaluator.call("work", 0.2, purse, returns=object)
     assert not evaluator.alive
     assert purse.cpu_seconds() > 0.2
 
@@ -132,7 +136,7 @@ def test_one_that_died_between_two_calls_is_seen_and_charged(
 def test_nothing_is_lost_between_start_and_end(tmp_path: Path, purse: Purse) -> None:
     evaluator = start(tmp_path, purse)
     before = os.times()
-    evaluator.call("work", 0.3, purse)
+    evaluator.call("work", 0.3, purse, returns=object)
     evaluator.close(purse)
     after = os.times()
     # The kernel's own account of the reaped child, which counts its start too.
@@ -171,7 +175,7 @@ def test_the_ledger_holds_all_attempts_under_random_kills(
             timer = threading.Timer(delay, os.kill, (evaluator._process.pid, signal.SIGKILL))
             timer.start()
         with contextlib.suppress(TrialFailed):
-            evaluator.call("work", 0.4, context)
+            evaluator.call("work", 0.4, context, returns=object)
         if delay is not None:
             timer.join()
         evaluator.close(context)
@@ -202,7 +206,7 @@ def test_faults_fail_the_call_with_their_cause_and_are_charged(
     evaluator: Evaluator, purse: Purse, name: str, cause: str, words: str
 ) -> None:
     with pytest.raises(TrialFailed, match=words) as failure:
-        evaluator.call(name, None, purse)
+        evaluator.call(name, None, purse, returns=object)
     assert failure.value.cause == cause
     assert evaluator.alive == (name not in {"segfault", "killed"})
     if name == "segfault":
@@ -211,7 +215,7 @@ def test_faults_fail_the_call_with_their_cause_and_are_charged(
 
 def test_a_hang_is_killed_after_its_time(evaluator: Evaluator, purse: Purse) -> None:
     with pytest.raises(TrialFailed, match="trial_minutes") as failure:
-        evaluator.call("hang", None, purse, timeout_seconds=0.5)
+        evaluator.call("hang", None, purse, timeout_seconds=0.5, returns=object)
     assert failure.value.cause == "timed out"
     assert not evaluator.alive
 
@@ -219,7 +223,7 @@ def test_a_hang_is_killed_after_its_time(evaluator: Evaluator, purse: Purse) -> 
 def test_memory_beyond_the_limit_is_killed(tmp_path: Path, purse: Purse) -> None:
     evaluator = start(tmp_path, purse, memory_bytes=400e6)
     with pytest.raises(TrialFailed, match="memory_gb") as failure:
-        evaluator.call("hog", None, purse, timeout_seconds=60)
+        evaluator.call("hog", None, purse, timeout_seconds=60, returns=object)
     assert failure.value.cause == "out of memory"
     assert evaluator.peak_memory_bytes > 400e6
     assert not evaluator.alive
@@ -227,7 +231,9 @@ def test_memory_beyond_the_limit_is_killed(tmp_path: Path, purse: Purse) -> None
 
 def test_the_users_wish_to_stop_ends_a_call(evaluator: Evaluator, purse: Purse) -> None:
     with pytest.raises(Interrupted):
-        evaluator.call("hang", None, Scripted(charge=purse.charge, stopping=lambda: True))
+        evaluator.call(
+            "hang", None, Scripted(charge=purse.charge, stopping=lambda: True), returns=object
+        )
     assert not evaluator.alive
 
 
@@ -235,7 +241,7 @@ def test_stopped_and_refused_are_no_failures(
     evaluator: Evaluator, purse: Purse, tmp_path: Path
 ) -> None:
     with pytest.raises(TrialStopped, match="not worth it"):
-        evaluator.call("give_up", None, purse)
+        evaluator.call("give_up", None, purse, returns=object)
     assert evaluator.alive
     with pytest.raises(UsageError, match="the data are refused"):
         start(tmp_path, purse, refuse=True)
@@ -245,7 +251,7 @@ def test_a_long_window_reaches_the_ledger_piece_by_piece(
     evaluator: Evaluator, purse: Purse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "FLUSH_SECONDS", 0.2)
-    answer = evaluator.call("work", 1.5, purse)
+    answer = evaluator.call("work", 1.5, purse, returns=object)
     pieces = [reading for phase, reading in purse.entries if phase == "train"]
     assert len(pieces) >= 3
     assert sum(r.cpu_seconds for r in pieces) == pytest.approx(answer["cpu_seconds"], rel=1e-9)
@@ -271,7 +277,7 @@ def test_a_pause_is_in_no_window_and_in_no_time_out(
     monkeypatch.setattr(local, "FLUSH_SECONDS", 0.3)
     pauses, seen = Pauses(4.0), list[str]()
     context = Scripted(charge=purse.charge, hold=pauses, progress=seen.append)
-    answer = evaluator.call("epochs", 3, context, timeout_seconds=3.5)
+    answer = evaluator.call("epochs", 3, context, timeout_seconds=3.5, returns=object)
     assert pauses.asked == 3
     assert seen == ["epoch 1", "epoch 2", "epoch 3"]
     assert answer["wall_seconds"] < 3.5
@@ -287,14 +293,14 @@ def test_the_users_wish_to_stop_ends_a_pause(evaluator: Evaluator, purse: Purse)
     pauses = Pauses(3600.0)
     context = Scripted(charge=purse.charge, hold=pauses, stopping=lambda: pauses.asked > 0)
     with pytest.raises(Interrupted):
-        evaluator.call("epochs", 3, context)
+        evaluator.call("epochs", 3, context, returns=object)
     assert not evaluator.alive
 
 
 def test_an_evaluator_that_dies_in_a_pause_fails_the_call(
     evaluator: Evaluator, purse: Purse
 ) -> None:
-    pid = evaluator.call("say", None, purse)
+    pid = evaluator.call("say", None, purse, returns=object)
 
     def hold(rest: Callable[[float], None]) -> None:
         os.kill(pid, signal.SIGKILL)
@@ -302,7 +308,7 @@ def test_an_evaluator_that_dies_in_a_pause_fails_the_call(
             rest(0.05)
 
     with pytest.raises(TrialFailed, match="SIGKILL"):
-        evaluator.call("epochs", 3, Scripted(charge=purse.charge, hold=hold))
+        evaluator.call("epochs", 3, Scripted(charge=purse.charge, hold=hold), returns=object)
     assert not evaluator.alive
 
 
@@ -319,8 +325,8 @@ from greenfront.search.evaluator.process import Evaluator, EvaluatorSettings
 context = TrialContext()
 how = EvaluatorSettings(job="contracts.faulty_job:make", settings={{}}, log=Path("log"))
 evaluator = Evaluator(how, detect(), context)
-print(evaluator.call("say", None, context), flush=True)
-evaluator.call("hang", None, context)
+print(evaluator.call("say", None, context, returns=object), flush=True)
+evaluator.call("hang", None, context, returns=object)
 """
     )
     supervisor = subprocess.Popen(
@@ -361,7 +367,7 @@ def test_trials_side_by_side_lease_the_gpu_and_are_never_charged_twice(
     def use(evaluator: Evaluator) -> None:
         context = Scripted(charge=purse.charge, progress=said.append)
         for _ in range(2):
-            evaluator.call("work", 0.3, context)
+            evaluator.call("work", 0.3, context, returns=object)
 
     threads = [threading.Thread(target=use, args=[evaluator]) for evaluator in evaluators]
     for thread in threads:
@@ -389,7 +395,7 @@ def test_waiting_for_a_gpu_may_be_given_up(
     evaluator = gpu_evaluator(tmp_path, purse, meter, "one")
     context = Scripted(charge=purse.charge, stopping=lambda: True)
     with GpuLease(["GPU-a"]).held(), pytest.raises(Interrupted):
-        evaluator.call("work", 0.3, context)
+        evaluator.call("work", 0.3, context, returns=object)
     assert not evaluator.alive
     assert not [reading for _, reading in purse.entries if "NVML" in reading.source]
 
@@ -409,7 +415,9 @@ def test_evaluators_side_by_side_are_charged_no_more_than_the_machine_counted(
         ]
         evaluators = [Evaluator(one, Instruments((meter,)), context) for one in how]
         threads = [
-            threading.Thread(target=evaluator.call, args=["work", 0.5, context])
+            threading.Thread(
+                target=evaluator.call, args=["work", 0.5, context], kwargs={"returns": object}
+            )
             for evaluator in evaluators
         ]
         for thread in threads:
@@ -428,7 +436,7 @@ def test_evaluators_side_by_side_are_charged_no_more_than_the_machine_counted(
 
 
 def test_windows_nest_and_each_moment_is_charged_once(evaluator: Evaluator, purse: Purse) -> None:
-    answer = evaluator.call("nested", 0.2, purse)
+    answer = evaluator.call("nested", 0.2, purse, returns=object)
     assert answer["inner"] == pytest.approx(WATTS * 0.2, rel=0.1)
     assert answer["outer"] == pytest.approx(WATTS * 0.4, rel=0.1)
     assert purse.cpu_seconds("teacher") == pytest.approx(answer["inner"] / WATTS, rel=1e-9)
@@ -437,7 +445,7 @@ def test_windows_nest_and_each_moment_is_charged_once(evaluator: Evaluator, purs
 
 
 def test_an_inner_failure_leaves_the_outer_window_whole(evaluator: Evaluator, purse: Purse) -> None:
-    answer = evaluator.call("nested_failure", 0.2, purse)
+    answer = evaluator.call("nested_failure", 0.2, purse, returns=object)
     assert answer["outer"] == pytest.approx(WATTS * 0.4, rel=0.1)
     assert purse.cpu_seconds("teacher") == pytest.approx(0.2, rel=0.2)
 
@@ -450,5 +458,6 @@ def test_what_a_killed_evaluators_children_used_is_charged(tmp_path: Path, purse
             "child_that_stays",
             0.4,
             Scripted(charge=purse.charge, stopping=lambda: time.monotonic() - began > 2),
+            returns=object,
         )
     assert purse.cpu_seconds("train") >= 0.4

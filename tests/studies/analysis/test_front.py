@@ -19,7 +19,7 @@ from greenfront.spaces.candidate import ArchitectureChoice, Candidate
 from greenfront.spaces.techniques.precision import Precision
 from greenfront.studies.analysis.front import ScoredTrial, baseline_of, corners, finished, rank
 from greenfront.studies.analysis.volume import Corners
-from greenfront.studies.store.trials import TrialRow, TrialState
+from greenfront.studies.store.trials import NetworkTrial, Trial, TrialState
 
 
 def candidate(number: int) -> Candidate:
@@ -32,17 +32,14 @@ def row(
     outcome: Outcome | None,
     state: TrialState = "complete",
     tried: Candidate | None = None,
-) -> TrialRow:
+) -> NetworkTrial:
     tried = tried or candidate(number)
-    detail = None if outcome is None else outcome.to_json()
-    return TrialRow(
-        number, number, tried.key, state, tried.to_json(), values, detail, None, 1.0, 2.0
-    )
+    return Trial(number, number, tried.key, state, tried, values, outcome, None, 1.0, 2.0)
 
 
 @pytest.fixture
-def rows(make_outcome: Callable[..., Outcome]) -> Callable[..., list[TrialRow]]:
-    def make(*vectors: tuple[float, float, float]) -> list[TrialRow]:
+def rows(make_outcome: Callable[..., Outcome]) -> Callable[..., list[NetworkTrial]]:
+    def make(*vectors: tuple[float, float, float]) -> list[NetworkTrial]:
         return [
             row(number, vector, make_outcome(vector[0], 1e-3, 1e-5))
             for number, vector in enumerate(vectors)
@@ -52,7 +49,7 @@ def rows(make_outcome: Callable[..., Outcome]) -> Callable[..., list[TrialRow]]:
 
 
 def test_ranks_eligible_models_first_and_each_group_by_green_score(
-    rows: Callable[..., list[TrialRow]],
+    rows: Callable[..., list[NetworkTrial]],
 ) -> None:
     front = rank(
         "wine",
@@ -88,14 +85,14 @@ def test_ranks_eligible_models_first_and_each_group_by_green_score(
 
 
 def test_equal_scores_stand_in_the_order_of_their_trials(
-    rows: Callable[..., list[TrialRow]],
+    rows: Callable[..., list[NetworkTrial]],
 ) -> None:
     same = rows((0.9, 1.0, 1.0), (0.9, 1.0, 1.0), (0.9, 1.0, 1.0))
     front = rank("wine", same[::-1], 0.95, 0.1)
     assert [r.trial for r in front.rows] == [0, 1, 2]
 
 
-def test_a_front_of_ineligible_models_has_no_best(rows: Callable[..., list[TrialRow]]) -> None:
+def test_a_front_of_ineligible_models_has_no_best(rows: Callable[..., list[NetworkTrial]]) -> None:
     front = rank("wine", rows((0.4, 1.0, 1.0)), 0.95, 0.4)
     assert [r.eligible for r in front.rows] == [False]
     assert front.best is None
@@ -111,7 +108,7 @@ def test_no_trials_no_front() -> None:
 
 
 def test_trials_without_values_are_passed_over(
-    rows: Callable[..., list[TrialRow]],
+    rows: Callable[..., list[NetworkTrial]],
 ) -> None:
     done = rows((0.9, 1.0, 1.0))
     front = rank("wine", [*done, row(1, None, None, "stopped")], 0.95, 0.1)
@@ -150,7 +147,7 @@ def test_members_are_the_non_dominated_trials(
 
 
 def test_json_has_the_promised_keys(
-    rows: Callable[..., list[TrialRow]], make_outcome: Callable[..., Outcome]
+    rows: Callable[..., list[NetworkTrial]], make_outcome: Callable[..., Outcome]
 ) -> None:
     trials = rows((0.9, 4.0, 3.0), (0.4, 1.0, 0.1))
     data = json.loads(json.dumps(rank("wine", trials, 0.95, 0.1).to_json(), allow_nan=False))
@@ -203,7 +200,7 @@ def test_json_has_the_promised_keys(
 
 
 def test_json_has_no_infinity_for_a_model_that_emits_nothing(
-    rows: Callable[..., list[TrialRow]],
+    rows: Callable[..., list[NetworkTrial]],
 ) -> None:
     front = rank("wine", rows((0.9, 4.0, 0.0), (0.95, 5.0, 1.0)), 0.5, 0.1)
     assert front.rows[0].green_score == math.inf

@@ -4,6 +4,7 @@ import json
 
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.carbon.intensity import Intensity
+from greenfront.objectives.codec import to_json
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading
 from greenfront.studies.analysis.listing import StudyEntry, list_studies
 from greenfront.studies.config.study_file import StudyFile
@@ -56,6 +57,6 @@ def test_each_study_is_one_line(storage: Storage) -> None:
     ]
     assert abs((entries[0].kwh or 0.0) - 0.5) < 1e-12
     assert abs((entries[0].co2_kg or 0.0) - 0.025) < 1e-12
-    assert json.loads(json.dumps(entries[0].to_json(), allow_nan=False))["running_processes"] == 1
+    assert json.loads(json.dumps(to_json(entries[0]), allow_nan=False))["running_processes"] == 1
     run.end()
     assert list_studies(storage)[0].running_processes == 0

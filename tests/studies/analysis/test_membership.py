@@ -16,14 +16,14 @@ from greenfront.objectives.readings import Reading
 from greenfront.objectives.scores import Scoring
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
 from greenfront.studies.analysis.front import Front, rank
+from greenfront.studies.analysis.medians import inferences
 from greenfront.studies.analysis.membership import residuals, with_membership
 from greenfront.studies.analysis.rescore import rescored
-from greenfront.studies.store.repeats import inferences
-from greenfront.studies.store.trials import TrialRow
+from greenfront.studies.store.trials import NetworkTrial, Trial
 
 SCORING = Scoring(3.6e6, CarbonModel(Intensity(100.0, "here", "stated")))
 
-Made = tuple[Front, list[TrialRow], dict[str, tuple[Reading, ...]]]
+Made = tuple[Front, list[NetworkTrial], dict[str, tuple[Reading, ...]]]
 
 
 def reading(joules: float) -> Reading:
@@ -41,16 +41,15 @@ def front_of(make_outcome: Callable[..., Outcome]) -> Callable[..., Made]:
             outcome = make_outcome(accuracy, 1e-6, joules[0])
             outcome = replace(outcome, inference=reading(joules[0]))
             values = SCORING.values(outcome)
-            detail = outcome.to_json()
             rows.append(
-                TrialRow(
+                Trial(
                     number,
                     number,
                     tried.key,
                     "complete",
-                    tried.to_json(),
+                    tried,
                     values,
-                    detail,
+                    outcome,
                     None,
                     0.0,
                     1.0,

@@ -8,11 +8,16 @@ from hypothesis import strategies as st
 
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.carbon.intensity import Intensity
+from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.scores import Scoring, values_of
+from greenfront.spaces.candidate import ArchitectureChoice, Candidate
 from greenfront.studies.analysis.rescore import rescored
-from greenfront.studies.store.trials import TrialRow
+from greenfront.studies.store.trials import Trial
+
+TRIED = Candidate(ArchitectureChoice("mlp", ()))
+
 
 NUMBERS = st.floats(1e-9, 1e9)
 
@@ -54,14 +59,15 @@ def test_the_studys_own_settings_give_its_own_numbers_exactly(
     )
     carbon = CarbonModel(Intensity(g_per_kwh, "here", "stated"), pue, embodied, 8)
     values = values_of(outcome, predictions, carbon)
-    stored = json.loads(json.dumps([values, outcome.to_json()]))
-    row = TrialRow(
-        0, 0, "k", "complete", {}, tuple(stored[0]), stored[1], None, started_at=0, finished_at=1
+    stored = json.loads(json.dumps([values, to_json(outcome)]))
+    kept = from_json(Outcome, stored[1])
+    row = Trial(
+        0, 0, "k", "complete", TRIED, tuple(stored[0]), kept, None, started_at=0, finished_at=1
     )
     assert rescored([row], Scoring(predictions, carbon), {}) == [row]
 
 
 def test_what_has_no_values_passes(make_outcome: Callable[..., Outcome]) -> None:
-    failed = TrialRow(0, 0, "k", "failed", {}, None, None, "it did", 0.0, 1.0)
+    failed = Trial(0, 0, "k", "failed", TRIED, None, None, "it did", 0.0, 1.0)
     scoring = Scoring(1.0, CarbonModel(Intensity(1.0, "here", "stated")))
     assert rescored([failed], scoring, {}) == [failed]

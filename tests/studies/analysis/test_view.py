@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from greenfront.errors import StudyError
+from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading
 from greenfront.objectives.scores import values_of
@@ -43,7 +44,7 @@ def begin(storage: Storage, facts: StudyFacts) -> Study:
         identity="one",
         configuration=FILE.to_json(),
         meters=METERS,
-        facts=facts.to_json(),
+        facts=to_json(facts),
     )
 
 
@@ -51,7 +52,7 @@ def finish(book: Trials, number: int, tried: Candidate, outcome: Outcome) -> Non
     book.claim("run", number, tried.key, tried.to_json(), None)
     values = values_of(outcome, FILE.objectives.predictions, FILE.carbon.model())
     assert values is not None
-    book.finish("run", number, "complete", values=values, detail=outcome.to_json())
+    book.finish("run", number, "complete", values=values, detail=to_json(outcome))
 
 
 def spend(storage: Storage, study_id: int, phase: str, kwh: float) -> None:
@@ -73,8 +74,8 @@ def test_everything_is_read_from_the_storage(
     finish(book, 1, cnn, make_outcome(0.95, 0.002, 5e-3))
     finish(book, 2, pruned, make_outcome(0.94, 0.003, 1e-3))
     finish(book, 3, worse, make_outcome(0.90, 0.004, 9e-3))
-    book.claim("run", 4, "k4", {}, None)
-    book.claim("run", 5, "k5", {}, None)
+    book.claim("run", 4, "k4", mlp.to_json(), None)
+    book.claim("run", 5, "k5", mlp.to_json(), None)
     book.finish("run", 5, "failed", reason="diverged: it did")
     spend(storage, record.study_id, "train", 0.75)
     spend(storage, record.study_id, "prune", 0.25)
@@ -143,7 +144,7 @@ def test_a_search_that_saves_nothing_never_pays(
     baseline = baseline_candidates(FILE.options(image_facts))[0]
     best = replace(baseline, precision=Precision(8))
     for number, (tried, joules, co2) in enumerate([(baseline, usual, 2.0), (best, chosen, 1.0)]):
-        detail = make_outcome(0.9, 0.001, joules).to_json()
+        detail = to_json(make_outcome(0.9, 0.001, joules))
         book.claim("run", number, tried.key, tried.to_json(), None)
         book.finish("run", number, "complete", values=(0.9, co2, co2), detail=detail)
     spend(storage, record.study_id, "train", 1.0)
@@ -172,4 +173,4 @@ def test_a_study_from_python_is_refused(storage: Storage) -> None:
 
 def test_facts_survive_json(image_facts: StudyFacts) -> None:
     facts = replace(image_facts, device="cuda", mixed_precision=True)
-    assert StudyFacts.from_json(json.loads(json.dumps(facts.to_json()))) == facts
+    assert from_json(StudyFacts, json.loads(json.dumps(to_json(facts)))) == facts

@@ -11,6 +11,7 @@ import pytest
 
 from greenfront.errors import DataError, StudyFileError, UsageError
 from greenfront.objectives.carbon.embodied import embodied_default
+from greenfront.objectives.codec import from_json, to_json
 from greenfront.search.session import open_session
 from greenfront.studies.config.carbon import embodied_objection
 from greenfront.studies.config.facts import StudyFacts, TraceFacts
@@ -143,9 +144,9 @@ def test_the_identity_holds_the_traces_content_and_not_its_place(tmp_path: Path)
 
 def test_facts_keep_what_scores_need(image_facts: StudyFacts) -> None:
     trace = TraceFacts(215.0, 120.0, "here", "file (average)", "f00d")
-    assert StudyFacts.from_json(image_facts.to_json()) == image_facts
+    assert from_json(StudyFacts, to_json(image_facts)) == image_facts
     kept = StudyFacts(image_facts.task, "cpu", mixed_precision=False, trace=trace)
-    assert StudyFacts.from_json(kept.to_json()) == kept
+    assert from_json(StudyFacts, to_json(kept)) == kept
 
 
 def test_embodied_by_kind_of_device(tmp_path: Path) -> None:
@@ -157,15 +158,15 @@ def test_a_study_is_scored_by_the_threads_it_began_on(
     tmp_path: Path, image_facts: StudyFacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     section = read(tmp_path, 'embodied = "server"').carbon
-    kept = replace(image_facts, threads=16).to_json()
+    kept = to_json(replace(image_facts, threads=16))
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    elsewhere = StudyFacts.from_json(kept)
+    elsewhere = from_json(StudyFacts, kept)
     assert section.study_model(elsewhere).device_threads == 16
     stated = read(tmp_path, 'embodied = "server"\ndevice_threads = 96').carbon
     assert stated.study_model(elsewhere).device_threads == 96
     # An older study kept none; a new one keeps those of its machine.
     del kept["threads"]
-    assert section.study_model(StudyFacts.from_json(kept)).device_threads == 4
+    assert section.study_model(from_json(StudyFacts, kept)).device_threads == 4
     assert StudyFacts(image_facts.task, "cpu", mixed_precision=False).threads == 4
 
 
@@ -185,7 +186,7 @@ def test_a_study_that_goes_on_elsewhere_keeps_its_threads(tmp_path: Path) -> Non
                 identity=session.problem.identity(),
                 configuration=file.to_json(),
                 meters=session.instruments.pin(),
-                facts=replace(session.problem.facts, threads=999).to_json(),
+                facts=to_json(replace(session.problem.facts, threads=999)),
             )
         with open_session(file, new_in=storage) as session:
             assert session.problem.facts.threads == 999

@@ -25,7 +25,7 @@ from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.presets.compose import compose
 from greenfront.studies.report.tables import front_table
 from greenfront.studies.store.ledger import Spent
-from greenfront.studies.store.trials import TrialRow
+from greenfront.studies.store.trials import Trial
 
 TASK = '[task]\nkind = "digits"\n[space]\n'
 
@@ -115,8 +115,8 @@ def page_table(file: StudyFile, facts: StudyFacts, outcomes: dict[Candidate, Out
     rows = []
     for number, (tried, outcome) in enumerate(outcomes.items()):
         values = values_of(outcome, file.objectives.predictions, file.carbon.model())
-        row = (tried.key, "complete", tried.to_json(), values, outcome.to_json(), None, 0.0, 1.0)
-        rows.append(TrialRow(number, number, *row))
+        row = (tried.key, "complete", tried, values, outcome, None, 0.0, 1.0)
+        rows.append(Trial(number, number, *row))
     front = rank("digits", rows, 0.5, 0.5)
     assert front.floor is not None
     seen = StudyView(

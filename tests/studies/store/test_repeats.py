@@ -5,11 +5,16 @@ from dataclasses import replace
 
 import pytest
 
+from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.outcome import Batched, Outcome, Repeat
 from greenfront.objectives.readings import Reading
-from greenfront.studies.store.repeats import Repeats, inferences, settled
+from greenfront.spaces.candidate import ArchitectureChoice, Candidate
+from greenfront.studies.analysis.medians import inferences, settled
+from greenfront.studies.store.repeats import Repeats
 from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.trials import TrialRow
+from greenfront.studies.store.trials import Trial
+
+TRIED = Candidate(ArchitectureChoice("mlp", ()))
 
 
 def reading(joules: float | None, flags: tuple[str, ...] = ()) -> Reading:
@@ -45,7 +50,7 @@ def test_repeats_are_kept_in_their_order_and_once(storage: Storage) -> None:
 
 def test_a_repeat_goes_through_json() -> None:
     for one in (repeat(1.5), repeat(None)):
-        assert Repeat.from_json(one.to_json()) == one
+        assert from_json(Repeat, to_json(one)) == one
 
 
 def test_medians_of_all_measurements(make_outcome: Callable[..., Outcome]) -> None:
@@ -56,7 +61,7 @@ def test_medians_of_all_measurements(make_outcome: Callable[..., Outcome]) -> No
     inference = merged.inference
     assert (inference.joules, inference.low_joules, inference.high_joules) == (2.0, 1.0, 4.0)
     assert merged.phases == outcome.phases
-    assert Outcome.from_json(merged.to_json()) == merged
+    assert from_json(Outcome, to_json(merged)) == merged
 
 
 def test_batches_are_medians_of_the_repeats_that_measured_them(
@@ -65,12 +70,12 @@ def test_batches_are_medians_of_the_repeats_that_measured_them(
     def batched(joules: float) -> Repeat:
         return replace(repeat(1.0), batched=Batched(32, reading(joules), joules / 10))
 
-    assert Repeat.from_json(batched(0.5).to_json()) == batched(0.5)
+    assert from_json(Repeat, to_json(batched(0.5))) == batched(0.5)
     outcome = make_outcome(0.5, 1e-3, 4.0)
     assert settled(outcome, [repeat(1.0)]).batched is None
     merged = settled(outcome, [batched(0.5), repeat(1.0), batched(0.3), batched(0.4)])
     assert merged.batched == Batched(32, reading(0.4), 0.04)
-    assert Outcome.from_json(merged.to_json()) == merged
+    assert from_json(Outcome, to_json(merged)) == merged
 
 
 def test_without_repeats_nothing_changes(make_outcome: Callable[..., Outcome]) -> None:
@@ -94,7 +99,7 @@ def test_flags_of_any_measurement_stay(make_outcome: Callable[..., Outcome]) -> 
 def test_all_measurements_of_a_file(make_outcome: Callable[..., Outcome], state: str) -> None:
     outcome = make_outcome(0.5, 1e-3, 4.0)
     values = (0.5, 1.0, 1.0) if state == "complete" else None
-    row = TrialRow(0, 0, "k", state, {}, values, outcome.to_json(), None, 0.0, 1.0)  # type: ignore[arg-type]
+    row = Trial(0, 0, "k", state, TRIED, values, outcome, None, 0.0, 1.0)  # type: ignore[arg-type]
     found = inferences([row], {"k": (repeat(1.0), repeat(2.0))})
     if values is None:
         assert found == {}

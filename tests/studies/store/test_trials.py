@@ -9,7 +9,7 @@ import pytest
 from greenfront.errors import StudyError
 from greenfront.studies.store import trials
 from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.trials import FINISHED, Claim, TrialRow, Trials
+from greenfront.studies.store.trials import FINISHED, Claim, Trial, Trials
 
 STUDY = 1
 
@@ -40,7 +40,7 @@ def claim(book: Trials, number: int, key: str, run: str = "a", limit: int | None
 
 def test_a_claim_makes_a_running_trial(book: Trials, clock: list[float]) -> None:
     assert claim(book, 7, "x") == "granted"
-    assert book.all() == [TrialRow(0, 7, "x", "running", {"key": "x"}, None, None, None, 1.0, None)]
+    assert book.all() == [Trial(0, 7, "x", "running", {"key": "x"}, None, None, None, 1.0, None)]
 
 
 def test_slots_count_up_and_numbers_are_optunas(book: Trials) -> None:
@@ -72,10 +72,8 @@ def test_finish_records_the_end(book: Trials, clock: list[float]) -> None:
     assert book.finish("a", 0, "complete", values=(0.5, 2.0), detail={"n": [1, None]})
     assert book.finish("a", 1, "failed", reason="crashed: it fell")
     assert book.all() == [
-        TrialRow(
-            *(0, 0, "x", "complete", {"key": "x"}, (0.5, 2.0), {"n": [1, None]}, None, 1.0, 3.0)
-        ),
-        TrialRow(1, 1, "y", "failed", {"key": "y"}, None, None, "crashed: it fell", 2.0, 4.0),
+        Trial(*(0, 0, "x", "complete", {"key": "x"}, (0.5, 2.0), {"n": [1, None]}, None, 1.0, 3.0)),
+        Trial(1, 1, "y", "failed", {"key": "y"}, None, None, "crashed: it fell", 2.0, 4.0),
     ]
 
 
@@ -109,7 +107,7 @@ def test_a_requeued_choice_is_adopted_in_its_slot(book: Trials, clock: list[floa
     book.requeue(["dead"])
     assert claim(book, 2, "z", limit=2) == "full"
     assert claim(book, 5, "x", run="b", limit=2) == "granted"
-    assert book.get(5) == TrialRow(
+    assert book.get(5) == Trial(
         *(0, 5, "x", "running", {"key": "x"}, None, None, None, clock[-1], None)
     )
     assert claim(book, 6, "x", run="c", limit=2) == "duplicate"
