@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import NoneType
 
@@ -45,7 +45,7 @@ def start_evaluator(
         EvaluatorSettings(
             job=JOB,
             settings={
-                "task": asdict(file.task.settings()),
+                "task": file.to_json()["task"],
                 "cache": str(place),
                 "seed": file.study.seed,
                 "threads": file.study.threads,

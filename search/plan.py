@@ -113,7 +113,7 @@ def forecast(file: StudyFile, say: Callable[[str], None] = lambda _message: None
     """
     trace, outlook = study_outlook(file)
     with tempfile.TemporaryDirectory(prefix="greenfront-plan-") as folder:
-        instruments = open_instruments(file.metering.settings(), say=say)
+        instruments = open_instruments(file.metering, say=say)
         found = explore(file, instruments, Path(folder))
         try:
             facts = replace(found.facts, trace=trace)

@@ -90,7 +90,7 @@ class Session:
             seed=file.study.seed,
             population=file.search.population,
             workers=file.search.workers,
-            budget=file.budget.limits(),
+            budget=file.budget,
             carbon=file.carbon.study_model(self.problem.facts),
             electricity=self._electricity(study),
             instruments=self.instruments.of_a_supervisor(),
@@ -149,7 +149,7 @@ def open_session(
                 known = from_json(StudyFacts, record.facts)
                 _same_trace(file, known.trace, trace)
             pinned = None if record is None else record.meters
-            instruments = open_instruments(file.metering.settings(), pinned, say)
+            instruments = open_instruments(file.metering, pinned, say)
             found = explore(file, instruments, known=known)
             stack.callback(found.evaluator.close, TrialContext())
             facts = replace(found.facts, trace=trace)

@@ -6,14 +6,21 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-__all__ = ["Choices", "Range", "Share", "Table"]
+__all__ = ["CHECKED", "Choices", "Positive", "Range", "Share", "Table"]
 
 V = TypeVar("V")
 N = TypeVar("N", bound=float)
 
 
+CHECKED = ConfigDict(extra="forbid")
+"""For a dataclass that is a table, as its ``__pydantic_config__``: unknown keys are refused.
+
+A strict dataclass would take no dict: its numbers are strict one by one.
+"""
+
+
 class Table(BaseModel):
-    """Base of all tables of a study file: unknown keys and wrong types are refused."""
+    """Base of all other tables of a study file: unknown keys and wrong types are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
 
@@ -49,6 +56,9 @@ Choices = Annotated[tuple[V, ...], BeforeValidator(_as_tuple), AfterValidator(_d
 
 Range = Annotated[tuple[N, N], BeforeValidator(_as_range), AfterValidator(_ordered)]
 """Lowest and highest value to choose; one number is both."""
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+"""A number of something, in no unit that has an end."""
 
 Share = Annotated[float, Field(ge=0, le=0.95)]
 """Of what may be taken away: never all."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from greenfront.objectives.readings import Component
+from greenfront.spaces.table import CHECKED
 
 __all__ = ["IDLE_KEYS", "CpuSource", "DramSource", "GpuSource", "MeteringSettings"]
 
@@ -19,6 +22,9 @@ IDLE_KEYS: dict[Component, str] = {
     "gpu": "gpu_idle_watts",
 }
 """The setting that states the idle power of a component."""
+
+
+IdleWatts = Annotated[float, Field(ge=0, le=10_000, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +42,28 @@ class MeteringSettings:
         idle_watts: Of all CPU packages together while the machine idles; ``None`` measures.
         dram_idle_watts: The same of memory.
         gpu_idle_watts: The same of the GPUs.
+        block_seconds: Length of the blocks in which predictions are measured, at least.
+
+    Raises:
+        ValueError: Watts are stated for a model that is not taken.
     """
+
+    __pydantic_config__ = CHECKED
 
     cpu: CpuSource = "auto"
     dram: DramSource = "auto"
     gpu: GpuSource = "auto"
-    watts_per_thread: float | None = None
-    watts_per_gb: float | None = None
-    idle_watts: float | None = None
-    dram_idle_watts: float | None = None
-    gpu_idle_watts: float | None = None
+    watts_per_thread: Annotated[float, Field(gt=0, le=1000, strict=True)] | None = None
+    watts_per_gb: Annotated[float, Field(gt=0, le=100, strict=True)] | None = None
+    idle_watts: IdleWatts | None = None
+    dram_idle_watts: IdleWatts | None = None
+    gpu_idle_watts: IdleWatts | None = None
+    block_seconds: Annotated[float, Field(gt=0, le=60, strict=True)] = 0.1
+
+    def __post_init__(self) -> None:
+        for key, source, component in (
+            ("watts_per_thread", self.cpu, "cpu"),
+            ("watts_per_gb", self.dram, "dram"),
+        ):
+            if getattr(self, key) is not None and source not in {"auto", "model"}:
+                raise ValueError(f'{key} is for the model: leave it out, or {component} = "model"')

@@ -48,7 +48,8 @@ def decode_all(
     Raises:
         DataError: An image cannot be read.
     """
-    edge, channels, is_deep = settings.image_size, settings.channels, False
+    edge, is_deep = settings.image_size, False
+    channels: int | None = settings.channels
     size = None if edge is None else (edge, edge)
     while True:
         # What the first image suggests holds until another one contradicts it, early as a rule.

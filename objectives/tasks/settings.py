@@ -6,11 +6,16 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from greenfront.errors import DataError
+from greenfront.spaces.table import CHECKED
 
 __all__ = ["TaskSettings", "kinds", "suggest"]
+
+Share = Annotated[float, Field(gt=0, lt=1, strict=True)]
 
 _CUSTOM = "module:function"
 _HUGGINGFACE = "hf-dataset:OWNER/NAME"
@@ -94,18 +99,20 @@ class TaskSettings:
             the path is relative, or if a value is out of range.
     """
 
+    __pydantic_config__ = CHECKED
+
     kind: str
     path: str | None = None
     target: str | None = None
-    validation_fraction: float = 0.2
-    test_fraction: float = 0.2
-    image_size: int | None = None
-    channels: int | None = None
+    validation_fraction: Share = 0.2
+    test_fraction: Share = 0.2
+    image_size: Annotated[int, Field(ge=4, le=1024, strict=True)] | None = None
+    channels: Literal[1, 3] | None = None
     drop_columns: tuple[str, ...] = ()
     text_column: str | None = None
     image_column: str | None = None
     subset: str | None = None
-    eval_fraction: float = 1.0
+    eval_fraction: Annotated[float, Field(gt=0, le=1, strict=True)] = 1.0
 
     def __post_init__(self) -> None:
         self._check_keys()

@@ -7,6 +7,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from greenfront.errors import TrialFailed
 from greenfront.objectives.context import StageContext
 from greenfront.objectives.tasks.settings import TaskSettings
@@ -21,7 +23,7 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
 
     Args:
         context: The supervisor.
-        settings: ``task`` (as :class:`TaskSettings`), ``cache``, ``seed``, ``threads``,
+        settings: ``task`` (JSON of :class:`TaskSettings`), ``cache``, ``seed``, ``threads``,
             ``device`` (``"auto"``, ``"cpu"`` or ``"cuda"``), ``batch``, ``block_seconds`` and
             ``torch_file``.
 
@@ -48,9 +50,8 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
     cache = Path(settings["cache"])
     device = pick_device(settings["device"])
     with context.phase("data"):
-        section = settings["task"]
         task = load_task(
-            TaskSettings(**{**section, "drop_columns": tuple(section["drop_columns"])}),
+            TypeAdapter(TaskSettings).validate_python(settings["task"]),
             cache=cache / "data",
             seed=int(settings["seed"]),
         )

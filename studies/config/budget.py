@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import Field
+
+from greenfront.spaces.table import CHECKED, Positive
 from greenfront.studies.store.ledger import Spent
 
 __all__ = ["Budget"]
@@ -13,6 +17,8 @@ __all__ = ["Budget"]
 class Budget:
     """Limits of a study; ``None`` is no limit. The first to be reached ends the study.
 
+    The ``[budget]`` table of a study file.
+
     Attributes:
         trials: Finished trials: complete, stopped and failed ones.
         kwh: Energy that the search itself spends, also on trials that came to nothing.
@@ -20,10 +26,12 @@ class Budget:
         minutes: Time during which at least one run is at work.
     """
 
-    trials: int | None = None
-    kwh: float | None = None
-    co2_kg: float | None = None
-    minutes: float | None = None
+    __pydantic_config__ = CHECKED
+
+    trials: Annotated[int, Field(ge=1, strict=True)] | None = 40
+    kwh: Positive | None = None
+    co2_kg: Positive | None = None
+    minutes: Positive | None = None
 
     def reached(self, spent: Spent, minutes: float) -> str | None:
         """Which limit besides that of trials is reached, in words; ``None`` while none is."""

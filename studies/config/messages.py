@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 
 from pydantic import BaseModel
@@ -10,9 +11,13 @@ from pydantic_core import ErrorDetails
 
 __all__ = ["explain"]
 
-_NO_TABLE = {"model_type", "model_attributes_type", "dict_type"}
+_NO_TABLE = {"model_type", "model_attributes_type", "dict_type", "dataclass_type"}
+_UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
 
-_RULES = {"string_pattern_mismatch": "letters, digits, '.', '-' and '_' only"}
+_RULES = {
+    "string_pattern_mismatch": "letters, digits, '.', '-' and '_' only",
+    "tuple_type": "give a valid list",
+}
 """Rules whose own words would be those of a programmer."""
 
 
@@ -30,7 +35,7 @@ def explain(detail: ErrorDetails, file: type[BaseModel], where: str) -> str:
     section = f"[{place[0]}]" if place else "the file"
     key = " ".join([section, *place[1:2]])
     given = detail["input"]
-    if detail["type"] == "extra_forbidden":
+    if detail["type"] in _UNKNOWN:
         known = _keys_at(place[:-1], file)
         near = get_close_matches(place[-1], known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
@@ -48,6 +53,6 @@ def _keys_at(place: Sequence[str], file: type[BaseModel]) -> list[str]:
     if not place:
         return list(file.model_fields)
     table = file.model_fields[place[0]].annotation
-    return (
-        list(table.model_fields) if isinstance(table, type) and issubclass(table, BaseModel) else []
-    )
+    if isinstance(table, type) and issubclass(table, BaseModel):
+        return list(table.model_fields)
+    return [field.name for field in fields(table)] if is_dataclass(table) else []

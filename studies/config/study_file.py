@@ -10,7 +10,9 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from greenfront.errors import StudyFileError
+from greenfront.objectives.metering.settings import MeteringSettings
 from greenfront.objectives.scores import Scoring
+from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.spaces.architectures.registry import architecture, architecture_names
 from greenfront.spaces.candidate import Candidate, later_techniques
 from greenfront.spaces.network_space import baseline_candidates
@@ -19,17 +21,15 @@ from greenfront.spaces.space import stable_hash
 from greenfront.spaces.table import Table
 from greenfront.spaces.techniques.registry import techniques
 from greenfront.spaces.techniques.technique import Scope
+from greenfront.studies.config.budget import Budget
 from greenfront.studies.config.carbon import CarbonSection
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.messages import explain
 from greenfront.studies.config.sections import (
-    BudgetSection,
     LimitsSection,
-    MeteringSection,
     ObjectivesSection,
     SearchSection,
     StudySection,
-    TaskSection,
 )
 
 __all__ = ["StudyFile"]
@@ -45,14 +45,14 @@ class StudyFile(Table):
     """A whole study file; every key but ``[task] kind`` has a default that works."""
 
     study: StudySection = StudySection()
-    task: TaskSection
+    task: TaskSettings
     space: SpaceTable = SpaceTable()
     training: TrainingTable = TrainingTable()
     objectives: ObjectivesSection = ObjectivesSection()
     carbon: CarbonSection = CarbonSection()
-    metering: MeteringSection = MeteringSection()
+    metering: MeteringSettings = MeteringSettings()
     search: SearchSection = SearchSection()
-    budget: BudgetSection = BudgetSection()
+    budget: Budget = Budget()
     limits: LimitsSection = LimitsSection()
 
     @classmethod

@@ -126,15 +126,13 @@ def test_sections_become_what_others_take(tmp_path: Path) -> None:
         "[carbon]\ng_per_kwh = 56\npue = 1.5\nembodied_kg_per_device_hour = 0.01\n"
         "[budget]\ntrials = 3\nkwh = 0.5\nco2_kg = 0.25\nminutes = 9\n",
     )
-    assert file.task.settings() == TaskSettings(
-        "csv", "/d.csv", "c", 0.1, 0.3, drop_columns=("id",)
-    )
+    assert file.task == TaskSettings("csv", "/d.csv", "c", 0.1, 0.3, drop_columns=("id",))
     carbon = file.carbon.model()
     assert (carbon.intensity.g_per_kwh, carbon.pue) == (56.0, 1.5)
     assert carbon.embodied_kg_per_device_hour == 0.01
-    assert file.budget.limits() == Budget(3, 0.5, 0.25, 9.0)
+    assert file.budget == Budget(3, 0.5, 0.25, 9.0)
     images = study(task={"kind": "images", "path": "/d", "image_size": 16, "channels": 3})
-    assert images.task.settings() == TaskSettings("images", "/d", image_size=16, channels=3)
+    assert images.task == TaskSettings("images", "/d", image_size=16, channels=3)
 
 
 def test_intensity_is_that_of_the_region_or_of_the_world() -> None:
