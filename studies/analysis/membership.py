@@ -65,9 +65,9 @@ def with_membership(
     fixed = np.array([lines[n][0] for n in contenders])
     slopes = np.array([lines[n][1] for n in contenders])
     vectors = fixed + slopes * factors[:, :, None]
-    shares = _on_front(vectors).mean(axis=0)
     scores = vectors[:, :, 0] / vectors[:, :, 2]
     places = {number: index for index, number in enumerate(contenders)}
+    shares = dict(zip(members, _on_front(vectors, [places[n] for n in members]), strict=True))
     result: list[ScoredTrial] = []
     for row, above in zip(front.rows, (None, *front.rows), strict=False):
         place = places[row.trial]
@@ -76,7 +76,7 @@ def with_membership(
             and above.eligible == row.eligible
             and _tied(scores[:, places[above.trial]], scores[:, place], above, row)
         )
-        result.append(replace(row, probability=float(shares[place]), tied=tied))
+        result.append(replace(row, probability=shares[row.trial], tied=tied))
     return replace(front, rows=tuple(result))
 
 
@@ -125,19 +125,18 @@ def _contenders(
 ) -> list[int]:
     """The members, and the trials that the noise could bring among them."""
 
-    def at(number: int, factor: float) -> NDArray[np.float64]:
-        fixed, slope = lines[number]
-        vector = [start + rise * factor for start, rise in zip(fixed, slope, strict=True)]
-        signed: NDArray[np.float64] = minimised([vector], MAXIMISE)[0]
-        return signed
+    def at(numbers: Sequence[int], factor: float) -> NDArray[np.float64]:
+        fixed, slopes = np.array([lines[number] for number in numbers]).transpose(1, 0, 2)
+        return minimised(fixed + slopes * factor, MAXIMISE)
 
-    dear = [at(number, math.exp(widest)) for number in members]
-    found = list(members)
-    for number in lines.keys() - set(members):
-        cheap = at(number, math.exp(-widest))
-        if not any((member <= cheap).all() and (member < cheap).any() for member in dear):
-            found.append(number)
-    return sorted(found)
+    dear = at(members, math.exp(widest))
+    others = sorted(lines.keys() - set(members))
+    hopeless = np.zeros(len(others), dtype=np.bool_)
+    if others:
+        cheap = at(others, math.exp(-widest))
+        for member in dear:
+            hopeless |= (member <= cheap).all(axis=1) & (member < cheap).any(axis=1)
+    return sorted([*members, *(n for n, lost in zip(others, hopeless, strict=True) if not lost)])
 
 
 def _drawn(pooled: NDArray[np.float64], counts: Sequence[int]) -> NDArray[np.float64]:
@@ -149,14 +148,15 @@ def _drawn(pooled: NDArray[np.float64], counts: Sequence[int]) -> NDArray[np.flo
     return np.stack(columns, axis=1)
 
 
-def _on_front(vectors: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """For each draw, which trials no other dominates: ``[draws, trials]``."""
+def _on_front(vectors: NDArray[np.float64], members: Sequence[int]) -> list[float]:
+    """For each member, the share of draws in which no trial dominates it."""
     signed = vectors * np.where(np.asarray(MAXIMISE), -1.0, 1.0)
-    kept = np.empty(signed.shape[:2], dtype=np.bool_)
-    for index, draw in enumerate(signed):
-        below = (draw[:, None] <= draw[None]).all(-1) & (draw[:, None] < draw[None]).any(-1)
-        kept[index] = ~below.any(axis=0)
-    return kept
+    kept = np.zeros(len(members))
+    for draw in signed:
+        mine = draw[None, members]
+        beaten = (draw[:, None] <= mine).all(-1) & (draw[:, None] < mine).any(-1)
+        kept += ~beaten.any(axis=0)
+    return [float(share) for share in kept / len(signed)]
 
 
 def _tied(

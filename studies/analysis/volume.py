@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from greenfront.objectives.pareto import hypervolume, non_dominated
+from greenfront.objectives.pareto import hypervolume
 
 __all__ = ["Corners", "Frontier", "minimised", "seen_corners"]
 
@@ -56,14 +56,23 @@ class Frontier:
     def __init__(self, maximise: Sequence[bool]) -> None:
         self._maximise = tuple(maximise)
         self._front: NDArray[np.float64] = np.empty((0, len(self._maximise)))
-        self._seen = self._front
+        self._unjudged: list[NDArray[np.float64]] = []
+        self._seen: list[NDArray[np.float64]] = []
+        self._corners: Corners | None = None
+        self._apart = np.zeros((len(self._maximise),) * 2, dtype=np.bool_)
+        self._volume: float | None = None
 
     def add(self, values: Sequence[float]) -> None:
         """Takes one vector in, in the objectives' own units."""
-        vector = minimised([values], self._maximise)
-        self._seen = np.concatenate([self._seen, vector])
-        pool = np.concatenate([self._front, vector])
-        self._front = pool[non_dominated(pool)]
+        vector = minimised([values], self._maximise)[0]
+        self._seen.append(vector)
+        self._unjudged.append(vector)
+        if np.isnan(vector).any():
+            raise ValueError(f"objective values must not be NaN: {values!r}")
+        if not self._beats(vector):
+            beaten = (self._front >= vector).all(axis=1) & (self._front > vector).any(axis=1)
+            self._front = np.vstack([self._front[~beaten], vector])
+            self._volume = None
 
     def __len__(self) -> int:
         """Number of vectors on the front; equal ones count each."""
@@ -71,7 +80,9 @@ class Frontier:
 
     def dominates(self, values: Sequence[float]) -> bool:
         """Whether a vector of the front is nowhere worse than ``values`` and somewhere better."""
-        vector = minimised([values], self._maximise)[0]
+        return self._beats(minimised([values], self._maximise)[0])
+
+    def _beats(self, vector: NDArray[np.float64]) -> bool:
         no_worse = (self._front <= vector).all(axis=1)
         better = (self._front < vector).any(axis=1)
         return bool((no_worse & better).any())
@@ -83,22 +94,49 @@ class Frontier:
         intensity) is left out: it would count the same gain twice. One whose corners agree cannot
         be scaled and is left out as well; in a box without any extent the volume is 0.
         """
+        if corners != self._corners:
+            self._corners, self._volume = corners, None
+            self._unjudged, self._apart[:] = list(self._seen), False
+        if self._judge(corners) or self._volume is None:
+            self._volume = self._measured(corners)
+        return self._volume
+
+    def _judge(self, corners: Corners) -> bool:
+        """Looks at what is new for objectives that differ; whether some do that did not before.
+
+        Judged by everything seen: on a small front, two objectives may agree by chance.
+        """
+        if corners.best is None or not self._unjudged:
+            return False
+        _, best, extent = self._box(corners, corners.best)
+        shares = (np.array(self._unjudged) - best) / extent
+        self._unjudged.clear()
+        apart = ~np.isclose(shares[:, :, None], shares[:, None, :]).all(axis=0)
+        fresh = bool((apart & ~self._apart).any())
+        self._apart |= apart
+        return fresh
+
+    def _measured(self, corners: Corners) -> float:
         if not len(self._front):
             return 0.0
-        worst = minimised([corners.worst], self._maximise)[0]
         if corners.best is None:
-            return hypervolume(self._front, worst)
-        best = minimised([corners.best], self._maximise)[0]
+            return hypervolume(self._front, minimised([corners.worst], self._maximise)[0])
+        scaled, best, extent = self._box(corners, corners.best)
         own: list[int] = []
-        extent = np.where(worst > best, worst - best, 1.0)
-        # Judged by everything seen: on a small front, two objectives may agree by chance.
-        shares = (self._seen - best) / extent
-        for column in np.flatnonzero(worst > best).tolist():
+        for column in np.flatnonzero(scaled).tolist():
             alike = [n for n in own if self._maximise[n] == self._maximise[column]]
-            if not any(np.allclose(shares[:, column], shares[:, n]) for n in alike):
+            if all(self._apart[column, n] for n in alike):
                 own.append(column)
         if not own:
             return 0.0
         # Nothing counts for better than the best corner.
-        scaled = np.clip((self._front - best) / extent, 0.0, None)[:, own]
-        return hypervolume(scaled, np.ones(len(own)))
+        shares = np.clip((self._front - best) / extent, 0.0, None)[:, own]
+        return hypervolume(shares, np.ones(len(own)))
+
+    def _box(
+        self, corners: Corners, best: tuple[float, ...]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
+        """Which objectives can be scaled, the best corner, and the extent."""
+        low = minimised([best], self._maximise)[0]
+        extent = minimised([corners.worst], self._maximise)[0] - low
+        return extent > 0, low, np.where(extent > 0, extent, 1.0)
