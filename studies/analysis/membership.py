@@ -57,7 +57,11 @@ def with_membership(
     pooled = residuals([readings[row.key] for row in complete])
     if len(pooled) < FEWEST_RESIDUALS:
         return front
-    lines = {row.number: _line(details[row.number], scoring) for row in complete}
+    lines = {
+        row.number: _line(details[row.number], row.values, scoring)
+        for row in complete
+        if row.values
+    }
     members = [row.trial for row in front.rows]
     contenders = [n for n in _contenders(lines, members, float(np.abs(pooled).max())) if n in lines]
     counts = [details[number].measurements for number in contenders]
@@ -101,10 +105,12 @@ def residuals(measurements: Sequence[Sequence[Reading]]) -> NDArray[np.float64]:
     return np.array(pooled)
 
 
-def _line(outcome: Outcome, scoring: Scoring) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _line(
+    outcome: Outcome, once: Sequence[float], scoring: Scoring
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Objectives as ``fixed + slope · factor`` of the factor by which inference is dearer."""
-    once, twice = scoring.values(outcome), scoring.values(_dearer(outcome))
-    if once is None or twice is None:
+    twice = scoring.values(_dearer(outcome))
+    if twice is None:
         raise ValueError("an outcome without energy has no objectives")
     slope = tuple(b - a for a, b in zip(once, twice, strict=True))
     return tuple(a - s for a, s in zip(once, slope, strict=True)), slope

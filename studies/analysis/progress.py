@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from greenfront.objectives.readings import JOULES_PER_KWH
 from greenfront.studies.analysis.volume import Corners, Frontier, seen_corners
-from greenfront.studies.store.storage import ledger_table
+from greenfront.studies.store.storage import ledger_table, trials_table
 from greenfront.studies.store.study import Study
 from greenfront.studies.store.trials import FINISHED
 
@@ -45,25 +45,36 @@ def progress(
         maximise: For each objective, whether more is better.
         corners: What hypervolume is measured against; by default the box of everything seen.
     """
-    rows = study.trials.all(states=FINISHED)
-    rows.sort(key=lambda row: row.finished_at or 0.0)
-    corners = corners or seen_corners([r.values for r in rows if r.values is not None], maximise)
-    spending = _spending(study)
-    moments = [moment for moment, _ in spending]
+    rows = _finished(study)
+    vectors = [values for _, values, _ in rows if values is not None]
+    corners = corners or seen_corners(vectors, maximise)
+    moments, totals = _spending(study)
     frontier, volume = Frontier(maximise), 0.0
     steps: list[ProgressPoint] = []
-    for finished, row in enumerate(rows, start=1):
-        if row.values is not None and corners is not None:
-            frontier.add(row.values)
+    for finished, (number, values, finished_at) in enumerate(rows, start=1):
+        if values is not None and corners is not None:
+            frontier.add(values)
             volume = frontier.volume(corners)
-        spent = bisect.bisect_right(moments, row.finished_at or 0.0)
-        kwh = spending[spent - 1][1] if spent else 0.0
-        steps.append(ProgressPoint(finished, row.number, kwh, volume))
+        entries = bisect.bisect_right(moments, finished_at or 0.0)
+        kwh = totals[entries - 1] if entries else 0.0
+        steps.append(ProgressPoint(finished, number, kwh, volume))
     return steps
 
 
-def _spending(study: Study) -> list[tuple[float, float]]:
-    """Moments (Unix seconds) and the kWh spent until then."""
+def _finished(study: Study) -> list[tuple[int, list[float] | None, float | None]]:
+    """Number, values and end of the finished trials by their end, without the rest of a row."""
+    c = trials_table.c
+    query = (
+        sa.select(c.number, c["values"], c.finished_at)
+        .where(c.study_id == study.study_id, c.state.in_(FINISHED))
+        .order_by(c.finished_at, c.number)
+    )
+    with study.storage.reading() as connection:
+        return [(number, values, ended) for number, values, ended in connection.execute(query)]
+
+
+def _spending(study: Study) -> tuple[list[float], list[float]]:
+    """Moments (Unix seconds), and the kWh spent until each."""
     c = ledger_table.c
     query = (
         sa.select(c.ended_at, c.joules)
@@ -72,5 +83,5 @@ def _spending(study: Study) -> list[tuple[float, float]]:
     )
     with study.storage.reading() as connection:
         rows = connection.execute(query).all()
-    totals = np.cumsum([row.joules for row in rows]) / JOULES_PER_KWH
-    return [(row.ended_at, float(kwh)) for row, kwh in zip(rows, totals, strict=True)]
+    totals: list[float] = (np.cumsum([joules for _, joules in rows]) / JOULES_PER_KWH).tolist()
+    return [moment for moment, _ in rows], totals

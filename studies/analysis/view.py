@@ -113,8 +113,9 @@ def _view(study: Study, scoring: Scoring | None) -> StudyView:
         finished(row, front.floor) for row in trials if row.values is not None and front.floor
     )
     keys = file.baseline_keys(facts)
+    untouched = {row.number for row in trials if row.key in keys}
     box = corners(
-        [row.values for row in trials if row.values is not None and row.key in keys],
+        [row.values for row in trials if row.values is not None and row.number in untouched],
         facts.task.majority_fraction,
     )
     return StudyView(
@@ -128,7 +129,7 @@ def _view(study: Study, scoring: Scoring | None) -> StudyView:
         counts=_counts(trials, study.trials.all(states=("running",), runs=study.runs.living())),
         complete=complete,
         front=front,
-        baseline=baseline_of(complete, keys),
+        baseline=baseline_of([row for row in complete if row.trial in untouched], keys),
         steps=tuple(progress(study, MAXIMISE, box)),
         spent=study.ledger.total(),
         spent_by_phase=study.ledger.by("phase"),

@@ -54,7 +54,7 @@ def front_in_space(view: StudyView) -> go.Figure:
             marker=_marker(group, 0.62),
             textposition=_beside(group),
             textfont={"color": group.colour, "size": 13},
-            **_telling(view, group),
+            **_telling(group),
         )
     figure.update_layout(
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
@@ -115,7 +115,7 @@ def green_scores(view: StudyView) -> go.Figure:
                 x=[_tick(row.rank, row.trial) for row in rows],
                 y=[row.green_score if math.isfinite(row.green_score) else None for row in rows],
                 text=[quantities.count(row.green_score) for row in rows],
-                hovertext=[hover(view, row) for row in rows],
+                hovertext=[hover(row, row.rank, view.kind) for row in rows],
                 hovertemplate="%{hovertext}<extra></extra>",
                 marker={
                     "color": colour,
@@ -214,7 +214,7 @@ def _projection(view: StudyView, across: Axis, up: Axis, *, staircase: bool) -> 
             textposition=_beside(group),
             textfont={"color": group.colour, "size": 13, "weight": 600},
             cliponaxis=False,
-            **_telling(view, group),
+            **_telling(group),
         )
     figure.update_layout(xaxis=_flat(across), yaxis=_flat(up), updatemenus=frames(view, across, up))
     return figure
@@ -254,13 +254,13 @@ def _progress(view: StudyView, x: list[float], title: str) -> go.Figure:
     return figure
 
 
-def _telling(view: StudyView, group: Group) -> dict[str, Any]:
+def _telling(group: Group) -> dict[str, Any]:
     """What both the flat and the spatial traces say of their points."""
     return {
         "name": group.name,
         "mode": "markers+text" if any(group.labels) else "markers",
         "text": list(group.labels) or None,
-        "hovertext": [hover(view, row) for row in group.rows],
+        "hovertext": list(group.told),
         "hovertemplate": "%{hovertext}<extra></extra>",
     }
 

@@ -82,6 +82,7 @@ class Group:
         pixels: Its size in a flat plot.
         opacity: 0 to 1.
         labels: Written beside the marks; empty for most.
+        told: What is told of each under the pointer.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Group:
     pixels: int
     opacity: float
     labels: tuple[str, ...]
+    told: tuple[str, ...]
 
 
 def accuracy_axis() -> Axis:
@@ -119,28 +121,39 @@ def groups(view: StudyView) -> list[Group]:
 
     Each trial is in exactly one of the first three groups; the baseline is ringed on top.
     """
-    front = {row.trial for row in view.front.rows}
-    dominated = tuple(row for row in view.complete if row.trial not in front)
+    ranks = {row.trial: row.rank for row in view.front.rows}
+    dominated = tuple(row for row in view.complete if row.trial not in ranks)
     eligible = tuple(row for row in view.front.rows if row.eligible)
     others = tuple(row for row in view.front.rows if not row.eligible)
     baseline = () if view.baseline is None else (view.baseline,)
     best = tuple("best" if row is view.front.best else "" for row in eligible)
+
+    def told(rows: tuple[ScoredTrial, ...]) -> tuple[str, ...]:
+        return tuple(hover(row, ranks.get(row.trial, 0), view.kind) for row in rows)
+
     drawn = [
-        Group("Dominated", dominated, "circle", GREY, 7, 0.5, ()),
-        Group("Front, not eligible", others, "diamond-open", SLATE, 11, 1.0, ()),
-        Group("Front, eligible", eligible, "circle", BLUE, 12, 1.0, best),
-        Group("Baseline", baseline, "square-open", ORANGE, 19, 1.0, ("baseline",)),
+        Group("Dominated", dominated, "circle", GREY, 7, 0.5, (), told(dominated)),
+        Group("Front, not eligible", others, "diamond-open", SLATE, 11, 1.0, (), told(others)),
+        Group("Front, eligible", eligible, "circle", BLUE, 12, 1.0, best, told(eligible)),
+        Group(
+            *("Baseline", baseline, "square-open", ORANGE, 19, 1.0),
+            *(("baseline",), told(baseline)),
+        ),
     ]
     return [group for group in drawn if group.rows]
 
 
-def hover(view: StudyView, row: ScoredTrial) -> str:
-    """What is told of a trial under the pointer, in the few tags that figures understand."""
-    kind = view.kind
-    places = {member.trial: f" · rank {member.rank}" for member in view.front.rows}
+def hover(row: ScoredTrial, rank: int, kind: str) -> str:
+    """What is told of a trial under the pointer, in the few tags that figures understand.
+
+    Args:
+        row: The trial.
+        rank: On the front; 0 for one that is dominated.
+        kind: Of the readings.
+    """
     outcome = row.outcome
     lines = [
-        f"<b>Trial {row.trial}</b>{places.get(row.trial, ' · dominated')}",
+        f"<b>Trial {row.trial}</b>{f' · rank {rank}' if rank else ' · dominated'}",
         *(escape(part, quote=False) for part in row.candidate.describe().split(" · ")),
         f"Accuracy {quantities.percent(row.accuracy)}",
         f"Energy {quantities.energy(row.energy_kwh)} ({kind})",
