@@ -1,4 +1,4 @@
-"""What all runs of a study have tried and found, as one of them knows it."""
+"""The trials of all runs of a study, kept in memory by one of them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ __all__ = ["Archive"]
 
 
 class Archive:
-    """Candidates that were begun, their states, and the values of those that are complete.
-
-    For use by several threads.
+    """Candidates that were begun, their states, and the values of the complete ones; thread-safe.
 
     Args:
-        problem: What is searched.
-        trials: Of the study.
+        problem: The problem that is searched.
+        trials: Those of the study.
     """
 
     def __init__(self, problem: Problem[Any], trials: Trials) -> None:
@@ -35,7 +33,7 @@ class Archive:
         self._frontier = Frontier([objective.maximise for objective in problem.objectives])
 
     def refresh(self) -> None:
-        """Takes in what this and other runs have begun and finished since the last time."""
+        """Reads the trials that were begun or finished since the last call."""
         with self._lock:
             changed = self._trials.progress(len(self._keys), list(self._unfinished))
             for slot, key, state, values in changed:
@@ -63,14 +61,14 @@ class Archive:
         return len(self._keys)
 
     def front(self) -> tuple[int, float | None]:
-        """Members of the front, and its hypervolume; ``None`` where it has no corners yet."""
+        """Size of the front and its hypervolume; ``None`` while it has no reference point."""
         with self._lock:
             corners = self._problem.corners(self._values)
             volume = None if corners is None else self._frontier.volume(corners)
             return len(self._frontier), volume
 
     def dominated(self, optimistic: Sequence[float]) -> str | None:
-        """See :meth:`greenfront.objectives.context.TrialContext.dominated`."""
+        """See ``TrialContext``."""
         with self._lock:
             beaten = self._frontier.dominates(optimistic)
         if not beaten:

@@ -1,9 +1,8 @@
-"""The engine: asks, claims, evaluates, tells, until a budget is reached.
+"""The search loop: asks a sampler, claims, evaluates and tells, until a budget is reached.
 
 Order of a trial's writes, so that ``kill -9`` between any two of them loses nothing: Optuna's
 trial is created; the claim on it is granted; the ledger grows; the claim is finished with values
-and detail; Optuna is told. What a dead run left between two of these steps,
-:mod:`greenfront.search.recovery` brings to the next.
+and detail; Optuna is told. :mod:`greenfront.search.recovery` goes on from any of these steps.
 """
 
 from __future__ import annotations
@@ -40,10 +39,10 @@ __all__ = ["Engine"]
 C = TypeVar("C", bound=Choice)
 
 SAME_FAILURES = 3
-"""So many failures in a row of the same cause end the study: the next would fail as well."""
+"""Failures in a row of one cause that end the search: the next trial would fail as well."""
 
 DUPLICATES_BEFORE_RANDOM = 3
-"""Proposals in a row that were tried already, before an untried point is drawn instead."""
+"""Duplicates in a row after which an untried point is drawn instead."""
 
 RANDOM_DRAWS = 2000
 
@@ -52,7 +51,7 @@ WAIT_SECONDS = 0.5
 
 @dataclass
 class _Shared:
-    """What the workers of one process share, under one lock."""
+    """State that the workers of one process share, under one lock."""
 
     lock: threading.RLock = field(default_factory=threading.RLock)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -66,12 +65,12 @@ class Engine(Generic[C]):
     """Runs one study in this process, with one or several workers.
 
     Args:
-        problem: What to search.
-        study: Where it is kept.
-        run: This process, signed in.
-        ledger: Where this run charges its energy.
-        settings: How to search.
-        moments: Records the waits of this run; ``None`` where nobody waits.
+        problem: The problem to search.
+        study: The study, in an open storage.
+        run: The run of this process.
+        ledger: Charged with the energy of this run.
+        settings: Of the search.
+        moments: Records the pauses of this run; ``None`` if it never pauses.
     """
 
     def __init__(
@@ -120,7 +119,7 @@ class Engine(Generic[C]):
         )
 
     def work(self) -> str:
-        """Searches until a budget is reached, the space is tried out, or the user stops it.
+        """Searches until a budget is reached, the space is exhausted, or the user stops it.
 
         Returns:
             Why it ended, in words.
@@ -144,7 +143,7 @@ class Engine(Generic[C]):
             try:
                 wait(working)
             finally:
-                # Reached early only by an interrupt: let the workers put their trials down.
+                # Reached early only by an interrupt: let the workers stop in order.
                 shared.stop.set()
                 wait(working)
         if shared.failure is not None:
@@ -178,23 +177,20 @@ class Engine(Generic[C]):
                 counts = self._archive.counts()
                 if not counts["running"] and not counts["requeued"]:
                     return f"all {self._budget.trials} trials are finished"
-                # Other runs are at the last trials: if one dies, its trial is taken over here.
+                # Other runs work on the last trials: if one dies, its trial is taken over here.
                 self._say(index, "waiting for trials of other workers")
                 self._shared.stop.wait(WAIT_SECONDS)
                 adopt_dead_runs(self.optuna_study, self._study.trials, self._study.runs)
                 continue
-            if self._tried_out(duplicates):
+            if self._exhausted(duplicates):
                 return "every candidate of the space has been tried"
-            if self._held(index):
-                continue  # much may have changed meanwhile
+            if self._paused(index):
+                continue  # the budget may have been reached meanwhile
             trial = self.optuna_study.ask()
             candidate = self._problem.space.suggest(trial)
+            choice, limit = candidate.to_json(), self._budget.trials
             claim = self._study.trials.claim(
-                self._run.run_id,
-                trial.number,
-                candidate.key,
-                candidate.to_json(),
-                self._budget.trials,
+                self._run.run_id, trial.number, candidate.key, choice, limit
             )
             if claim == "granted":
                 duplicates = 0
@@ -243,25 +239,21 @@ class Engine(Generic[C]):
             reason=reason,
         )
         if not ours:
-            # This run was taken for dead and the trial given to another: that one counts.
+            # This run was taken for dead and its trial given to another run: that one counts.
             self.optuna_study.tell(trial, state=optuna.trial.TrialState.FAIL)
             return
         tell(self.optuna_study, trial.number, state, evaluation.values if evaluation else None)
-        self._finished(index, trial.number, worked())
-        self._watch_failures(cause, reason)
-
-    def _finished(self, index: int, number: int, seconds: float) -> None:
-        self._estimator.finished(seconds)
+        self._estimator.finished(worked())
         if self._settings.observer is not None:
             self._archive.refresh()
-            self._settings.observer.finished(self._study.trials.get(number))
+            self._settings.observer.finished(self._study.trials.get(trial.number))
         self._say(index, "")
+        self._abort_on_repeated_failures(cause, reason)
 
-    def _watch_failures(self, cause: str | None, reason: str | None) -> None:
+    def _abort_on_repeated_failures(self, cause: str | None, reason: str | None) -> None:
         with self._shared.lock:
-            causes = self._shared.last_causes
-            causes.append(cause)
-            last = causes[-SAME_FAILURES:]
+            self._shared.last_causes.append(cause)
+            last = self._shared.last_causes[-SAME_FAILURES:]
         if cause is not None and len(last) == SAME_FAILURES and set(last) == {cause}:
             raise SearchAborted(
                 f"{SAME_FAILURES} trials in a row failed for the same cause. {reason}. Mend that, "
@@ -270,8 +262,8 @@ class Engine(Generic[C]):
 
     # --- when to work ------------------------------------------------------------------------
 
-    def _held(self, index: int) -> bool:
-        """Waits before a trial until it is time to work; whether it did."""
+    def _paused(self, index: int) -> bool:
+        """Waits before a trial until it is time to work; returns whether it did."""
         if self._scheduler is None:
             return False
 
@@ -286,13 +278,14 @@ class Engine(Generic[C]):
     def _queue_first_generation(self) -> None:
         if self._study.queued:
             return
-        known = {
-            self._problem.space.decode(trial.system_attrs.get("fixed_params", {})).key
+        decode = self._problem.space.decode
+        queued = {
+            decode(trial.system_attrs["fixed_params"]).key
             for trial in self.optuna_study.get_trials(deepcopy=False)
             if trial.system_attrs.get("fixed_params")
         }
-        for point in self._problem.first_generation():  # a budget may be raised later
-            if self._problem.space.decode(point).key not in known:
+        for point in self._problem.first_generation():  # all of it: a budget may be raised later
+            if decode(point).key not in queued:
                 self.optuna_study.enqueue_trial(dict(point))
         self._study.mark_queued()
 
@@ -310,8 +303,8 @@ class Engine(Generic[C]):
     def _tried(self, point: Point) -> bool:
         return self._archive.tried(self._problem.space.decode(point).key)
 
-    def _tried_out(self, duplicates: int) -> bool:
-        """Whether nothing untried is left; after several duplicates, queues an untried point."""
+    def _exhausted(self, duplicates: int) -> bool:
+        """Whether every candidate was tried; after several duplicates, queues an untried point."""
         size = self._problem.space.size()
         if size is not None and len(self._archive) >= size:
             return not self._archive.counts()["requeued"]
@@ -327,7 +320,7 @@ class Engine(Generic[C]):
     # --- what is shown -----------------------------------------------------------------------
 
     def _say(self, index: int, message: str) -> None:
-        """Shows what a worker does."""
+        """Shows the current activity of a worker."""
         with self._shared.lock:
             self._shared.doing[index] = message
         self._show()
@@ -338,8 +331,7 @@ class Engine(Generic[C]):
 
     def status(self) -> Status:
         """The search as it stands now."""
-        spent = self._study.ledger.total()
-        counts = self._archive.counts()
+        spent, counts = self._study.ledger.total(), self._archive.counts()
         front_size, hypervolume = self._archive.front()
         with self._shared.lock:
             doing = dict(self._shared.doing)

@@ -1,4 +1,4 @@
-"""The start of a study of networks: an evaluator that loads its data and finds out about them."""
+"""The start of a study of networks: a first evaluator loads its data and describes them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Exploration", "explore", "start_evaluator"]
 
 JOB = "greenfront.search.evaluator.trial_job:trial_job"
 RESOLUTIONS_A_BLOCK = 20
-"""A metered block spans so many steps of its counter at least: five percent of edge error."""
+"""Least length of a metered block in steps of its counter: an error of five percent."""
 
 
 def start_evaluator(
@@ -30,15 +30,15 @@ def start_evaluator(
 
     Args:
         file: The study.
-        instruments: What to meter it with.
+        instruments: Meter the evaluator.
         context: Charged for its start.
-        cache: Where it keeps things; by default where the study file says.
+        cache: Folder of its files; by default the study file's.
 
     Raises:
         UsageError: The data cannot be used.
         TrialFailed: It died.
     """
-    place = Path(file.study.cache) if cache is None else cache
+    cache = cache or Path(file.study.cache)
     resolution = max(m.resolution_seconds for m in instruments.meters if m.component != "gpu")
     memory = file.limits.memory_gb
     return Evaluator(
@@ -46,7 +46,7 @@ def start_evaluator(
             job=JOB,
             settings={
                 "task": file.to_json()["task"],
-                "cache": str(place),
+                "cache": str(cache),
                 "seed": file.study.seed,
                 "threads": file.study.threads,
                 "device": file.training.device,
@@ -54,7 +54,7 @@ def start_evaluator(
                 "torch_file": file.objectives.torch_file,
                 "block_seconds": max(file.metering.block_seconds, RESOLUTIONS_A_BLOCK * resolution),
             },
-            log=place / "logs" / f"{file.study.name}.log",
+            log=cache / "logs" / f"{file.study.name}.log",
             threads=file.study.threads,
             memory_bytes=None if memory is None else memory * 2**30,
         ),
@@ -63,15 +63,15 @@ def start_evaluator(
     )
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Exploration:
-    """What was found out before a study began, and the evaluator that found it.
+    """The facts of a study before its first trial, and the evaluator that found them.
 
     Attributes:
-        evaluator: Still warm.
+        evaluator: Still running.
         facts: Of the data and the machine.
-        instruments: Those that the study needs: a GPU's only where it is used.
-        charged: What finding out has cost.
+        instruments: Those that the study needs: a GPU's only if the GPU is used.
+        charged: Energy of the exploration.
     """
 
     evaluator: Evaluator
@@ -82,16 +82,12 @@ class Exploration:
 
 @dataclass
 class _Prepaid(TrialContext):
-    """Keeps what is charged before there is a study to charge it to."""
+    """Keeps charges until there is a ledger for them."""
 
     entries: list[Charged] = field(default_factory=list)
 
     def charge(
-        self,
-        phase: str,
-        readings: Mapping[Component, Reading],
-        started_at: float,
-        ended_at: float,
+        self, phase: str, readings: Mapping[Component, Reading], started_at: float, ended_at: float
     ) -> None:
         self.entries.append(Charged(phase, readings, started_at, ended_at))
 
@@ -102,28 +98,27 @@ def explore(
     cache: Path | None = None,
     known: StudyFacts | None = None,
 ) -> Exploration:
-    """Loads the data in a first evaluator and finds out what the study needs to know.
+    """Loads the data in a first evaluator and finds the facts of the study.
 
     Args:
         file: The study.
-        instruments: What this machine offers.
-        cache: Where the evaluator keeps things; by default where the study file says.
-        known: What the study found out when it began: its space stays as it was laid out, also
-            on a machine with other kernels.
+        instruments: Those of this machine.
+        cache: Folder of the evaluator's files; by default the study file's.
+        known: Facts of a study that is resumed: its space stays the same on every machine.
 
     Raises:
         UsageError: The data cannot be used.
-        SearchAborted: The evaluator died over them.
+        SearchAborted: The evaluator died.
     """
     context = _Prepaid()
     try:
         evaluator = start_evaluator(file, instruments, context, cache)
-        facts = _described(evaluator, context)
-        if facts.device == "cpu" and any(m.component == "gpu" for m in instruments.meters):
-            evaluator.close(context)
-            instruments = instruments.without("gpu")
-            evaluator = start_evaluator(file, instruments, context, cache)
         try:
+            facts = evaluator.call("describe", None, context, returns=StudyFacts)
+            if facts.device == "cpu" and any(m.component == "gpu" for m in instruments.meters):
+                evaluator.close(context)
+                instruments = instruments.without("gpu")
+                evaluator = start_evaluator(file, instruments, context, cache)
             require_device(instruments, facts.device)
             facts = _with_families(file, facts, evaluator, context, known)
         except BaseException:
@@ -134,14 +129,6 @@ def explore(
     return Exploration(evaluator, facts, instruments, tuple(context.entries))
 
 
-def _described(evaluator: Evaluator, context: TrialContext) -> StudyFacts:
-    try:
-        return evaluator.call("describe", None, context, returns=StudyFacts)
-    except BaseException:
-        evaluator.close(context)
-        raise
-
-
 def _with_families(
     file: StudyFile,
     facts: StudyFacts,
@@ -149,7 +136,7 @@ def _with_families(
     context: TrialContext,
     known: StudyFacts | None,
 ) -> StudyFacts:
-    """Builds each family once, before anything is kept, and sees which gain by int8 kernels."""
+    """Checks that each family can be built, and finds which gain by int8 kernels."""
     families = list(file.families(facts))
     evaluator.call("check", families, context, returns=NoneType)
     if known is not None:

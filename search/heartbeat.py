@@ -1,4 +1,4 @@
-"""The heartbeat of a run: it is alive, and this is what the search itself has cost."""
+"""The heartbeat of a run: a thread that reports it alive and charges the search's own energy."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = ["heartbeat"]
 def heartbeat(
     run: Run, ledger: LedgerWriter, instruments: Instruments | None, beaten: Callable[[], None]
 ) -> Iterator[None]:
-    """Keeps a run alive in the database and charges this process, every few seconds.
+    """Marks a run alive in the database and charges this process, every few seconds.
 
     Args:
-        run: This process, signed in.
+        run: Of this process.
         ledger: Charged with phase ``search``.
         instruments: Meter this process; ``None`` charges nothing.
         beaten: Called after each beat.

@@ -159,12 +159,12 @@ def search_study(
     electricity, moments = settings.electricity, None
     if electricity is not None:
         waited = study.pauses.waited_seconds()
-        moments = RunMoments(electricity.outlook, electricity.clock, waited)
+        moments = RunMoments(electricity.provider, electricity.clock, waited)
     ledger = study.ledger.writer(run.run_id, settings.carbon, moments)
     try:
         for cost in settings.prepaid:
             ledger.settle(cost)
-        with electricity.outlook.running(settings.note) if electricity else nullcontext():
+        with electricity.provider.running(settings.note) if electricity else nullcontext():
             engine = Engine(problem, study, run, ledger, settings, moments)
             reason = engine.work()
             if afterwards is not None:

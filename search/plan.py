@@ -20,7 +20,7 @@ from greenfront.search.electricity.schedule_forecast import ScheduleForecast, sc
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.exploration import explore
 from greenfront.search.network_problem import NetworkProblem
-from greenfront.search.session import study_outlook
+from greenfront.search.session import intensity_provider
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.network_space import baseline_candidates
 from greenfront.studies.analysis.remarks import compression_remarks
@@ -111,7 +111,7 @@ def forecast(file: StudyFile, say: Callable[[str], None] = lambda _message: None
             too busy to tell what it draws while it idles.
         TrialFailed: A candidate could not be tried.
     """
-    trace, outlook = study_outlook(file)
+    trace, provider = intensity_provider(file)
     with tempfile.TemporaryDirectory(prefix="greenfront-plan-") as folder:
         instruments = open_instruments(file.metering, say=say)
         found = explore(file, instruments, Path(folder))
@@ -129,11 +129,13 @@ def forecast(file: StudyFile, say: Callable[[str], None] = lambda _message: None
             ]
         finally:
             found.evaluator.close(TrialContext())
-    return _with_schedule(file, _extrapolate(file, problem, samples), outlook)
+    return _with_schedule(file, _extrapolate(file, problem, samples), provider)
 
 
-def _with_schedule(file: StudyFile, found: Forecast, outlook: IntensityProvider | None) -> Forecast:
-    schedule, remark = schedule_forecast(file.carbon, outlook, found.minutes)
+def _with_schedule(
+    file: StudyFile, found: Forecast, provider: IntensityProvider | None
+) -> Forecast:
+    schedule, remark = schedule_forecast(file.carbon, provider, found.minutes)
     said = found.remarks if remark is None else (*found.remarks, remark)
     return replace(found, schedule=schedule, remarks=said)
 

@@ -1,4 +1,4 @@
-"""How fast a search goes, and how much work is left of it."""
+"""How long trials take, and how much work is left of a search."""
 
 from __future__ import annotations
 
@@ -17,21 +17,19 @@ from greenfront.studies.store.trials import FINISHED
 __all__ = ["ProgressEstimator"]
 
 NEARLY_DONE = 0.9
-"""Share of a usual trial's time beyond which nobody can say how much of a trial is left."""
+"""Largest share of the mean duration that counts as done of a running trial."""
 
 RECENT = 20
-"""Trials that tell what is usual."""
+"""Number of latest trials whose mean duration is used."""
 
 
 class ProgressEstimator:
-    """Times the trials of one run; for use by several threads.
-
-    Seconds are those of the wall's clock, without the waits for cleaner electricity.
+    """Times the trials of one run in wall-clock seconds without pauses; thread-safe.
 
     Args:
-        study: What is searched.
-        settings: How.
-        moments: Knows what workers have waited; ``None`` where nobody waits.
+        study: The study.
+        settings: Of its search.
+        moments: Pauses of the workers; ``None`` where there are none.
     """
 
     def __init__(self, study: Study, settings: SearchSettings, moments: RunMoments | None) -> None:
@@ -45,7 +43,7 @@ class ProgressEstimator:
 
     @contextlib.contextmanager
     def trial(self, worker: int) -> Iterator[Callable[[], float]]:
-        """Times one trial of a worker's; gives what tells the seconds that it has worked on it."""
+        """Times one trial of a worker; yields a function that returns the seconds worked on it."""
         began, waited = time.monotonic(), self._waited(worker)
 
         def worked() -> float:
@@ -60,21 +58,21 @@ class ProgressEstimator:
                 del self._running[worker]
 
     def finished(self, seconds: float) -> None:
-        """Takes in how long a trial took that is told to the study."""
+        """Adds the duration of a finished trial."""
         with self._lock:
             self._durations.append(seconds)
 
     def minutes(self) -> float:
-        """Minutes of the study so far, over all runs."""
+        """Minutes of work on the study so far, over all runs."""
         waited = 0.0 if self._moments is None else self._study.pauses.waited_seconds()
         return self._study.runs.active_minutes() - waited / 60
 
     def seconds_left(self, counts: Mapping[str, int], kwh: float) -> float | None:
-        """Seconds until trials or energy are used up; ``None`` while nothing is known.
+        """Seconds until trials or energy are used up; ``None`` while unknown.
 
         Args:
             counts: Trials by state.
-            kwh: Spent so far.
+            kwh: Energy spent so far.
         """
         over = sum(counts.get(state, 0) for state in FINISHED)
         with self._lock:
@@ -89,12 +87,11 @@ class ProgressEstimator:
         return max(0, min(trials_left)) * usual / self._workers
 
     def work_left(self) -> float | None:
-        """Seconds of work until the first budget is reached; ``None`` while nothing is known."""
+        """Seconds of work until the first budget is reached; ``None`` while unknown."""
         found = []
         left = self.seconds_left(self._study.trials.counts(), self._study.ledger.total().kwh)
         if left is not None:
             with self._lock:
-                # A trial that takes longer than usual still has something left.
                 most = NEARLY_DONE * _mean(self._durations)
                 done = sum(min(worked(), most) for worked in self._running.values())
             found.append(max(left - done / self._workers, 0.0))
@@ -107,16 +104,15 @@ class ProgressEstimator:
 
     def _earlier(self) -> list[float]:
         """Seconds of work of the trials that earlier runs have finished."""
-        rows = [
-            row for row in self._study.trials.all() if row.state in FINISHED and row.finished_at
-        ]
         held: dict[int | None, float] = defaultdict(float)
         for pause in self._study.pauses.all():
             held[pause.number] += pause.ended_at - pause.started_at
-        return [
-            max((row.finished_at or 0.0) - row.started_at - held[row.number], 0.0)
-            for row in sorted(rows, key=lambda row: row.finished_at or 0.0)
-        ]
+        ended = sorted(
+            (row.finished_at, row.started_at, row.number)
+            for row in self._study.trials.all()
+            if row.state in FINISHED and row.finished_at
+        )
+        return [max(end - begin - held[number], 0.0) for end, begin, number in ended]
 
 
 def _mean(durations: Sequence[float]) -> float:

@@ -1,4 +1,4 @@
-"""Bringing to an end, or back into the queue, what runs that died left half done."""
+"""Recovery from dead runs: finishes or queues again what they left half done."""
 
 from __future__ import annotations
 
@@ -17,21 +17,16 @@ SLOT = "greenfront:slot"
 """Attribute of a queued trial: the slot whose interrupted trial it takes up again."""
 
 
-def adopt_dead_runs(study: optuna.Study, book: Trials, runs: Runs) -> None:
-    """Queues interrupted trials again and tells Optuna what it was not told.
+def adopt_dead_runs(study: optuna.Study, trials: Trials, runs: Runs) -> None:
+    """Queues interrupted trials again and tells Optuna of those that it does not know to be over.
 
     Safe to call at any time and by several processes at once: a trial is taken from a dead run
-    once, and what was queued twice is claimed once.
-
-    Args:
-        study: Optuna's.
-        book: The study's trials.
-        runs: Of the study.
+    once, and a trial that is queued twice is claimed once.
     """
-    book.requeue(runs.dead())
+    trials.requeue(runs.dead())
     by_number = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
     queued = {t.user_attrs.get(SLOT) for t in by_number.values() if t.state == TrialState.WAITING}
-    for row in book.all():
+    for row in trials.all():
         trial = by_number.get(row.number)
         if trial is None:
             continue
@@ -43,12 +38,12 @@ def adopt_dead_runs(study: optuna.Study, book: Trials, runs: Runs) -> None:
             tell(study, row.number, row.state, row.values)
 
 
-def drop_unclaimed(study: optuna.Study, book: Trials) -> None:
-    """Ends trials that were asked for and never claimed; what had been queued is queued again.
+def drop_unclaimed(study: optuna.Study, trials: Trials) -> None:
+    """Ends trials that were asked for but never claimed; queued ones are queued again.
 
     Only for the start of a run that is alone: another run may be about to claim one.
     """
-    claimed = {row.number for row in book.all()}
+    claimed = {row.number for row in trials.all()}
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if trial.number not in claimed:
             tell(study, trial.number, "failed")
@@ -58,19 +53,12 @@ def drop_unclaimed(study: optuna.Study, book: Trials) -> None:
 
 
 def tell(
-    study: optuna.Study,
-    number: int,
-    state: GreenfrontState,
-    values: Sequence[float] | None = None,
+    study: optuna.Study, number: int, state: GreenfrontState, values: Sequence[float] | None = None
 ) -> None:
     """Tells Optuna how a trial ended; a trial that Optuna knows to be over stays as it is."""
-    match state:
-        case "complete":
-            study.tell(number, values, skip_if_finished=True)
-        case "infeasible" if values is not None:
-            # Its broken constraint was set before: samplers learn from it, the front leaves it out.
-            study.tell(number, values, skip_if_finished=True)
-        case "stopped":
-            study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
-        case _:
-            study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+    if state == "complete" or (state == "infeasible" and values is not None):
+        # An infeasible one's constraint was set before: samplers learn it, no front holds it.
+        study.tell(number, values, skip_if_finished=True)
+    else:
+        ended = TrialState.PRUNED if state == "stopped" else TrialState.FAIL
+        study.tell(number, state=ended, skip_if_finished=True)

@@ -1,4 +1,4 @@
-"""The engine's side of an evaluation: charges its energy, shows its progress, lets it pause."""
+"""The contexts of trials in a search: they charge energy, show progress and pause evaluations."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class ChargedTrial(TrialContext):
     Attributes:
         ledger: Of the run.
         number: Of the trial.
-        worker: Who evaluates; ``None`` for what is done after the search.
-        charged_kwh: What was charged so far.
+        worker: Number of the worker; ``None`` after the search.
+        charged_kwh: Energy that was charged so far.
     """
 
     ledger: LedgerWriter
@@ -33,11 +33,7 @@ class ChargedTrial(TrialContext):
     charged_kwh: float = 0.0
 
     def charge(
-        self,
-        phase: str,
-        readings: Mapping[Component, Reading],
-        started_at: float,
-        ended_at: float,
+        self, phase: str, readings: Mapping[Component, Reading], started_at: float, ended_at: float
     ) -> None:
         """See :class:`TrialContext`."""
         self.ledger.charge(
@@ -51,9 +47,9 @@ class ChargedTrial(TrialContext):
         self.charged_kwh += sum(reading.kwh or 0.0 for reading in readings.values())
 
     def settle(self, spent_kwh: float) -> None:
-        """Charges what the problem says it spent beyond what it charged as it went."""
+        """Charges what the problem has spent, but not charged yet."""
         rest = (spent_kwh - self.charged_kwh) * JOULES_PER_KWH
-        # A millionth of rounding is not an expense.
+        # Less than a millionth is rounding.
         if rest > 1e-6 * spent_kwh * JOULES_PER_KWH:
             now = time.time()
             reading = Reading(rest, rest, rest, "modelled", "stated by the problem", 0.0, 0.0)
@@ -65,10 +61,10 @@ class RunningTrial(ChargedTrial):
     """The context of a trial that a worker of the engine evaluates.
 
     Attributes:
-        worker: Who evaluates.
-        archive: What the study has found.
-        stop: Set when workers are to put their trials down.
-        say: Shows a line as what the worker does.
+        worker: Number of the worker.
+        archive: The study's finished trials.
+        stop: Set when the workers shall stop.
+        say: Shows a line for the worker.
         scheduler: Pauses it until the electricity is clean; ``None``: never.
         fidelity: See :class:`TrialContext`.
         checkpoint: See :class:`TrialContext`.

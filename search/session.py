@@ -38,7 +38,7 @@ from greenfront.studies.store.ledger import Charged
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study, study_names
 
-__all__ = ["PeakMemory", "Session", "open_session", "study_outlook"]
+__all__ = ["PeakMemory", "Session", "intensity_provider", "open_session"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Session:
     problem: NetworkProblem
     instruments: Instruments
     charged: tuple[Charged, ...]
-    outlook: IntensityProvider | None = None
+    provider: IntensityProvider | None = None
 
     def peak_memory(self) -> PeakMemory:
         """Highest resident memory so far."""
@@ -105,7 +105,7 @@ class Session:
         )
 
     def _electricity(self, study: Study) -> Electricity | None:
-        if self.outlook is None:
+        if self.provider is None:
             return None
         carbon = self.file.carbon
         clock = carbon.clock(study.created_at)
@@ -113,7 +113,7 @@ class Session:
         if carbon.waits and carbon.deadline_hours is not None:
             deadline = clock.at(study.created_at) + SECONDS_PER_HOUR * carbon.deadline_hours
             settings = ScheduleSettings(deadline, carbon.pause_above)
-        return Electricity(self.outlook, clock, settings)
+        return Electricity(self.provider, clock, settings)
 
 
 @contextlib.contextmanager
@@ -135,7 +135,7 @@ def open_session(
         MeterError: A source of energy that the study needs does not work here.
         SearchAborted: The data brought the evaluator down.
     """
-    trace, outlook = study_outlook(file)
+    trace, provider = intensity_provider(file)
     with contextlib.ExitStack() as stack:
         with _nothing_left_of_a_refusal(Path(file.study.cache)):
             record, known = None, None
@@ -160,10 +160,10 @@ def open_session(
             stack.callback(problem.close)
             if record is not None:
                 record.require(problem.identity())
-        yield Session(file, problem, found.instruments, found.charged, outlook)
+        yield Session(file, problem, found.instruments, found.charged, provider)
 
 
-def study_outlook(file: StudyFile) -> tuple[TraceFacts | None, IntensityProvider | None]:
+def intensity_provider(file: StudyFile) -> tuple[TraceFacts | None, IntensityProvider | None]:
     """What is known of the electricity over time, and what the study keeps of it.
 
     Raises:
@@ -176,9 +176,9 @@ def study_outlook(file: StudyFile) -> tuple[TraceFacts | None, IntensityProvider
     live = live_source(file.carbon)
     if live is None:
         return None, None
-    outlook = LiveProvider(live, file.carbon.model().intensity)
-    outlook.refresh()
-    return None, outlook
+    provider = LiveProvider(live, file.carbon.model().intensity)
+    provider.refresh()
+    return None, provider
 
 
 def _same_trace(file: StudyFile, known: TraceFacts | None, trace: TraceFacts | None) -> None:

@@ -1,4 +1,4 @@
-"""How a study is searched, as one object instead of a dozen parameters."""
+"""The settings of a search."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ __all__ = ["SearchSettings"]
 
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
-    """How a study is searched, and what its search itself costs.
+    """How a study is searched.
 
     Attributes:
-        sampler: By name.
+        sampler: Its name; see :data:`~greenfront.search.samplers.named.SamplerName`.
         seed: Of the sampler; resumed studies draw other numbers than they began with.
         population: Trials a generation; ``None``: a quarter of the budget's, from 8 to 50.
         workers: Evaluations at once, each in a thread.
         budget: Of the whole study.
-        carbon: Turns energy into CO₂ in the ledger.
-        electricity: Tells the ledger the intensity of each entry's time, and may pause the search
-            until it is low.
+        carbon: Converts energy into CO₂ in the ledger.
+        electricity: Intensities over time for the ledger, and when to pause.
         instruments: Meter this process; ``None`` leaves the search's own energy out.
-        prepaid: What preparing this run has cost already, charged to the search itself.
-        observer: Watches.
+        prepaid: Energy of preparing this run, charged to the search itself.
+        observer: Is told of all progress.
     """
 
     sampler: str = "nsga2"
@@ -44,6 +43,6 @@ class SearchSettings:
     observer: Observer | None = None
 
     def note(self, message: str) -> None:
-        """Shows the observer, if there is one, what is going on."""
+        """Passes a message to the observer, if there is one."""
         if self.observer is not None:
             self.observer.note(message)

@@ -1,4 +1,4 @@
-"""What is known of the electricity: of a moment that has passed, and of the hours to come."""
+"""Carbon intensity over time, from a file or a live service: known in the past, forecast ahead."""
 
 from __future__ import annotations
 
@@ -31,52 +31,47 @@ __all__ = ["LIVE_URL", "IntensityProvider", "LiveProvider", "TraceProvider", "li
 
 TOKEN = "ELECTRICITYMAPS_TOKEN"
 LIVE_URL = "GREENFRONT_LIVE_URL"
-"""Environment variable: where a live service is instead, such as a mirror or a server on test."""
+"""Environment variable: address that replaces a live service's, such as that of a mirror."""
 
 REFRESH_SECONDS = 600.0
 STALE_SECONDS = 3 * SECONDS_PER_HOUR
-"""What a service said is used for so long after it was last heard."""
-
-PAST_DAYS = 28
+"""Age from which an answer of a live service is no longer used."""
 
 FORESEEN_SECONDS = 24 * SECONDS_PER_HOUR
-"""A service's own forecast of so many hours is taken as it is; a shorter one is continued."""
+"""A service's own forecast is used as it is if it reaches this far; a shorter one is continued."""
 
 Note = Callable[[str], None]
 
 
 class IntensityProvider(Protocol):
-    """Tells intensities by the grid's time, in seconds since 1970; for use by several threads."""
+    """Carbon intensity over time; thread-safe.
 
-    def told(self, first: float, last: float) -> tuple[float, Basis] | None:
-        """Mean g/kWh over a stretch and who tells; ``None`` where nobody does."""
+    All times are seconds since 1970 by the grid's clock.
+    """
+
+    def mean_between(self, first: float, last: float) -> tuple[float, Basis] | None:
+        """Mean g/kWh of an interval and its source; ``None`` where it is not known."""
         ...
 
     def ahead(self, now: float, deadline: float) -> Trace:
-        """Known or forecast intensity from now on.
-
-        A deadline that has passed is no reason to say nothing.
+        """Known or forecast intensity from now on, for an hour at least.
 
         Raises:
-            DataError: Nothing can be said; the message says why.
+            DataError: Too little is known; the message says why.
         """
         ...
 
     def known(self, now: float) -> Trace | None:
-        """What tells the intensity of this moment, whatever follows; ``None``: nothing does."""
+        """A trace that covers this moment, however far it reaches; ``None`` if there is none."""
         ...
 
     def running(self, note: Note) -> AbstractContextManager[None]:
-        """Keeps itself up to date meanwhile.
-
-        Args:
-            note: Takes what people should know.
-        """
+        """Keeps the values up to date while the context is open; ``note`` takes messages."""
         ...
 
 
 def continued(trace: Trace, now: float, deadline: float) -> Trace:
-    """A trace from now on: what it knows, and beyond that a forecast from its past.
+    """A trace from now on, continued by a forecast from its past until the deadline.
 
     It reaches an hour ahead at least, also where the deadline has passed.
 
@@ -91,20 +86,27 @@ def continued(trace: Trace, now: float, deadline: float) -> Trace:
     if known and trace.steps[-1].end_seconds > deadline:
         return trace  # a gap within: no schedule offers it
     hours = min(max(math.ceil((deadline - origin) / SECONDS_PER_HOUR), 1), LONGEST_HOURS)
-    told = [
+    estimated = [
         IntensityStep(max(step.start_seconds, origin), step.end_seconds, step.g_per_kwh, True)
         for step in forecast(trace, as_instant(origin), hours).steps
         if step.end_seconds > origin
     ]
-    return Trace((*known, *told), trace.region, trace.source, trace.kind, trace.basis)
+    return Trace((*known, *estimated), trace.region, trace.source, trace.kind, trace.basis)
 
 
-def _with_present(trace: Trace, now: float) -> Trace | None:
-    return trace if trace.covers(as_instant(now), as_instant(now + 1)) else None
+def _mean(trace: Trace, first: float, last: float) -> float | None:
+    start, end = as_instant(first), as_instant(last)
+    # Less than a microsecond rounds to an empty interval.
+    return trace.mean_between(start, end) if start < end and trace.covers(start, end) else None
+
+
+def _covering(trace: Trace | None, now: float) -> Trace | None:
+    covers = trace is not None and trace.covers(as_instant(now), as_instant(now + 1))
+    return trace if covers else None
 
 
 class TraceProvider:
-    """What a file tells.
+    """Intensities of a trace file.
 
     Args:
         trace: Its content.
@@ -113,38 +115,34 @@ class TraceProvider:
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
 
-    def told(self, first: float, last: float) -> tuple[float, Basis] | None:
-        """See :meth:`IntensityProvider.told`."""
-        start, end = as_instant(first), as_instant(last)
-        # What lasts less than a microsecond has no instants.
-        if not start < end or not self._trace.covers(start, end):
-            return None
-        return self._trace.mean_between(start, end), "trace"
+    def mean_between(self, first: float, last: float) -> tuple[float, Basis] | None:
+        """See :class:`IntensityProvider`."""
+        mean = _mean(self._trace, first, last)
+        return None if mean is None else (mean, "trace")
 
     def ahead(self, now: float, deadline: float) -> Trace:
-        """See :meth:`IntensityProvider.ahead`."""
+        """See :class:`IntensityProvider`."""
         return continued(self._trace, now, deadline)
 
     def known(self, now: float) -> Trace | None:
-        """See :meth:`IntensityProvider.known`."""
-        return _with_present(self._trace, now)
+        """See :class:`IntensityProvider`."""
+        return _covering(self._trace, now)
 
-    @contextlib.contextmanager
-    def running(self, note: Note) -> Iterator[None]:
-        """See :meth:`IntensityProvider.running`."""
+    def running(self, note: Note) -> AbstractContextManager[None]:
+        """See :class:`IntensityProvider`."""
         del note
-        yield
+        return contextlib.nullcontext()
 
 
 class LiveProvider:
-    """What a service tells; asked anew every ten minutes by a thread of its own.
+    """Intensities of a live service, requested every ten minutes by a background thread.
 
-    What it said last is used for three hours after it was heard. Then nobody tells any more, and
-    whoever asks falls back on the study's average.
+    The last answer is used for three hours. After that nothing is known, and callers fall back on
+    the study's average.
 
     Args:
         live: The service.
-        average: What stands in, for messages.
+        average: The fallback, named in messages.
     """
 
     def __init__(self, live: LiveIntensity, average: Intensity) -> None:
@@ -159,10 +157,10 @@ class LiveProvider:
         self._problem: str | None = None
 
     def refresh(self) -> str | None:
-        """Asks the service.
+        """Requests new values.
 
         Returns:
-            What people should know: that it has failed, or that it answers again; else ``None``.
+            A message if the service has begun to fail, or answers again; else ``None``.
 
         Raises:
             UsageError: The token is refused.
@@ -178,19 +176,15 @@ class LiveProvider:
             for trace in traces:
                 self._steps.update({step.start_seconds: step for step in trace.steps})
             last = traces[-1]
-            self._trace = Trace(
-                _without_overlap(self._steps), last.region, last.source, last.kind, last.basis
-            )
+            self._trace = replace(last, steps=_without_overlap(self._steps))
             self._heard_at = now
         again, self._problem = self._problem is not None, None
         return f"{self._live.name} answers again" if again else None
 
     def _forecast(self, now: float) -> list[Trace]:
         """The service's own forecast, where it gives one."""
-        if not self._forecasts:
-            return []
         try:
-            return [self._live.ahead(as_instant(now))]
+            return [self._live.ahead(as_instant(now))] if self._forecasts else []
         except LiveUnavailable:
             return []
         except UsageError:
@@ -212,20 +206,20 @@ class LiveProvider:
         with self._lock:
             return self._trace if time.time() - self._heard_at <= STALE_SECONDS else None
 
-    def told(self, first: float, last: float) -> tuple[float, Basis] | None:
-        """See :meth:`IntensityProvider.told`."""
+    def mean_between(self, first: float, last: float) -> tuple[float, Basis] | None:
+        """See :class:`IntensityProvider`."""
         trace = self._present()
-        start, end = as_instant(first), as_instant(last)
-        if trace is None or not start < end or not trace.covers(start, end):
+        mean = None if trace is None else _mean(trace, first, last)
+        if trace is None or mean is None:
             return None
-        guessed = any(
+        estimated = any(
             step.estimated and step.start_seconds < last and step.end_seconds > first
             for step in trace.steps[-200:]
         )
-        return trace.mean_between(start, end), "estimated" if guessed else "live"
+        return mean, "estimated" if estimated else "live"
 
     def ahead(self, now: float, deadline: float) -> Trace:
-        """See :meth:`IntensityProvider.ahead`."""
+        """See :class:`IntensityProvider`."""
         trace = self._present()
         if trace is None:
             raise DataError(f"{self._live.name}: {self._problem or 'has said nothing lately'}")
@@ -235,19 +229,18 @@ class LiveProvider:
         try:
             return continued(trace, now, deadline)
         except DataError:
-            # Values of the present end within the hour: what reaches farther is a forecast.
+            # Present values end within the hour: a trace that reaches farther holds a forecast.
             if trace.end > as_instant(now + SECONDS_PER_HOUR):
                 return trace
             raise
 
     def known(self, now: float) -> Trace | None:
-        """See :meth:`IntensityProvider.known`."""
-        trace = self._present()
-        return None if trace is None else _with_present(trace, now)
+        """See :class:`IntensityProvider`."""
+        return _covering(self._present(), now)
 
     @contextlib.contextmanager
     def running(self, note: Note) -> Iterator[None]:
-        """See :meth:`IntensityProvider.running`."""
+        """See :class:`IntensityProvider`."""
         over = threading.Event()
         if self._problem is not None:
             note(self._failure())
@@ -255,17 +248,16 @@ class LiveProvider:
         def keep_asking() -> None:
             while not over.wait(REFRESH_SECONDS):
                 try:
-                    said = self.refresh()
+                    message = self.refresh()
                 except UsageError as error:
                     # It was accepted when the run began: the run goes on with the average.
-                    said = f"{self._live.name} tells nothing more: {error}"
+                    message = f"{self._live.name} tells nothing more: {error}"
                     over.set()
-                if said is not None:
-                    note(said)
+                if message is not None:
+                    note(message)
 
         # A daemon: it may be waiting for an answer when the run ends.
-        thread = threading.Thread(target=keep_asking, name="live-intensity", daemon=True)
-        thread.start()
+        threading.Thread(target=keep_asking, name="live-intensity", daemon=True).start()
         try:
             yield
         finally:
@@ -282,7 +274,7 @@ def _without_overlap(steps: dict[float, IntensityStep]) -> tuple[IntensityStep, 
 
 
 def live_source(section: CarbonSection) -> LiveIntensity | None:
-    """The live service of a study; asks it nothing yet.
+    """The live service of a study; sends no request yet.
 
     Raises:
         UsageError: It needs a token and the environment holds none.
@@ -290,19 +282,15 @@ def live_source(section: CarbonSection) -> LiveIntensity | None:
     if section.live is None:
         return None
     url = os.environ.get(LIVE_URL)
+    source: UKCarbonIntensity | ElectricityMaps
     if section.live == "uk":
-        uk = UKCarbonIntensity(past_days=PAST_DAYS)
-        return UKCarbonIntensity(_service(url), PAST_DAYS) if url else uk
-    token = os.environ.get(TOKEN)
-    if not token or section.zone is None:
-        raise UsageError(
-            f'[carbon] live = "electricitymaps" needs a token: put it into the environment '
-            f"variable {TOKEN}, or take another source"
-        )
-    if url:
-        return ElectricityMaps(section.zone, token, _service(url))
-    return ElectricityMaps(section.zone, token)
-
-
-def _service(url: str) -> Service:
-    return Service(url, backoff_seconds=0.1)
+        source = UKCarbonIntensity()
+    else:
+        token = os.environ.get(TOKEN)
+        if not token or section.zone is None:
+            raise UsageError(
+                f'[carbon] live = "electricitymaps" needs a token: put it into the environment '
+                f"variable {TOKEN}, or take another source"
+            )
+        source = ElectricityMaps(section.zone, token)
+    return replace(source, service=Service(url, backoff_seconds=0.1)) if url else source

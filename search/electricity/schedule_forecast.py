@@ -1,12 +1,11 @@
-"""What waiting for clean hours would save a study, told before it begins."""
+"""What waiting for clean hours would save a study, estimated before it begins."""
 
 from __future__ import annotations
 
-import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from greenfront.errors import DataError
 from greenfront.objectives.carbon.schedule import best_hours
@@ -21,17 +20,15 @@ __all__ = ["ScheduleForecast", "schedule_forecast"]
 
 @dataclass(frozen=True, slots=True)
 class ScheduleForecast:
-    """What to expect of waiting, if the study began now.
+    """What waiting saves, if the study began now.
 
     Attributes:
-        kind: ``"modelled"`` where the intensity is known until the deadline, ``"forecast"`` where
-            it is itself a forecast.
-        at_once_g_per_kwh: Mean intensity of the work, begun now and run through; ``None`` where
-            nothing is known of that time.
+        kind: ``"modelled"`` where the intensity is known until the deadline, else ``"forecast"``.
+        at_once_g_per_kwh: Mean intensity of the work without a pause; ``None`` where unknown.
         g_per_kwh: Mean intensity of the same work in its greenest hours until the deadline.
-        start: When that begins, in ISO 8601.
-        end: When it is done.
-        saving: Share of the carbon that waiting saves; ``None`` where it cannot be told.
+        start: Begin of these hours, in ISO 8601.
+        end: Their end.
+        saving: Share of the carbon that waiting saves; ``None`` where unknown.
         replayed: Whether all times are of a replayed clock.
     """
 
@@ -43,26 +40,17 @@ class ScheduleForecast:
     saving: float | None
     replayed: bool
 
-    def to_json(self) -> dict[str, Any]:
-        """Returns plain values that ``json.dumps`` takes."""
-        return asdict(self)
-
 
 def schedule_forecast(
-    section: CarbonSection, outlook: IntensityProvider | None, minutes: float | None
+    section: CarbonSection, provider: IntensityProvider | None, minutes: float | None
 ) -> tuple[ScheduleForecast | None, str | None]:
     """Looks for the greenest hours of work that takes so many minutes.
 
-    Args:
-        section: Of the study.
-        outlook: Its electricity.
-        minutes: How long the study will work; ``None`` if that is unknown.
-
     Returns:
-        The forecast, and one sentence on it, without its stop; both ``None`` for a study that
+        The forecast and a sentence on it, without its full stop; both ``None`` for a study that
         does not wait.
     """
-    if not section.waits or outlook is None or section.deadline_hours is None:
+    if not section.waits or provider is None or section.deadline_hours is None:
         return None, None
     clock = section.clock(time.time())
     now = clock.at(time.time()) if clock.start is None else clock.start
@@ -78,7 +66,7 @@ def schedule_forecast(
     if work <= 0:
         return None, None
     try:
-        trace = outlook.ahead(now, deadline)
+        trace = provider.ahead(now, deadline)
         plan = best_hours(trace, as_instant(now), as_instant(deadline), work)
     except DataError as error:
         return None, f"what waiting saves cannot be told: {error}"
@@ -87,17 +75,15 @@ def schedule_forecast(
         step.estimated and step.end_seconds > now and step.start_seconds < deadline
         for step in trace.steps
     )
-    at_once = None
-    if trace.covers(present, as_instant(now + work)):
-        at_once = trace.mean_between(present, as_instant(now + work))
-    saving = 1 - plan.g_per_kwh / at_once if at_once else None
+    end = as_instant(now + work)
+    at_once = trace.mean_between(present, end) if trace.covers(present, end) else None
     found = ScheduleForecast(
         kind="modelled" if known else "forecast",
         at_once_g_per_kwh=at_once,
         g_per_kwh=plan.g_per_kwh,
         start=plan.start.isoformat(),
         end=plan.end.isoformat(),
-        saving=saving if saving is not None and math.isfinite(saving) else None,
+        saving=1 - plan.g_per_kwh / at_once if at_once else None,
         replayed=clock.replayed,
     )
     return found, _sentence(section, found, clock.label)

@@ -1,4 +1,4 @@
-"""Holds a search until the electricity is clean enough: before trials and between epochs."""
+"""Pauses a search until the electricity is clean: before trials and between epochs."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = ["CarbonScheduler", "Electricity", "RunMoments", "ScheduleSettings", "
 POLL_SECONDS = 0.25
 
 RESERVED_SHARE = 0.25
-"""Share of the time to the deadline that is kept free for work while nobody can say how much there
-is: nothing has finished yet, and no time is budgeted. At least an hour."""
+"""Share of the time to the deadline that is reserved for work, at least an hour, as long as the
+amount of work is unknown: no trial has finished and no time is budgeted."""
 
 MARGIN = 1.25
-"""What is left is overestimated by so much: the deadline comes before the carbon."""
+"""Factor on the work that is left: meeting the deadline comes before saving carbon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +45,22 @@ class ScheduleSettings:
 
 @dataclass(frozen=True, slots=True)
 class Electricity:
-    """What a search knows of its electricity over time.
+    """The electricity of a search, and when to use it.
 
     Attributes:
-        outlook: Past and future intensities.
+        provider: Past and future intensities.
         clock: The grid's time.
         settings: When to work; ``None``: at once.
     """
 
-    outlook: IntensityProvider
+    provider: IntensityProvider
     clock: Clock
     settings: ScheduleSettings | None = None
 
 
 @dataclass
 class _Waits:
-    """What one worker has waited."""
+    """The pauses of one worker; ``since`` is the start of one that is not over yet."""
 
     over: list[tuple[float, float]] = field(default_factory=list)
     since: float | None = None
@@ -70,7 +70,7 @@ class _Waits:
         return sum(max(0.0, min(end, instant) - start) for start, end in self._all())
 
     def within(self, first: float, last: float) -> float:
-        """Seconds waited within a stretch."""
+        """Seconds waited within an interval."""
         return self.before(last) - self.before(first)
 
     def _all(self) -> list[tuple[float, float]]:
@@ -78,30 +78,30 @@ class _Waits:
 
 
 class RunMoments:
-    """Tells the ledger the electricity of each entry; see ``Moments`` there.
+    """The electricity of each ledger entry of a run; implements the ledger's ``Moments``.
 
     Args:
-        outlook: What is known of the electricity.
+        provider: Intensities over time.
         clock: The grid's time.
         earlier_seconds: What the study had waited before this run began.
     """
 
     def __init__(
-        self, outlook: IntensityProvider, clock: Clock, earlier_seconds: float = 0.0
+        self, provider: IntensityProvider, clock: Clock, earlier_seconds: float = 0.0
     ) -> None:
-        self._outlook = outlook
+        self._provider = provider
         self._clock = clock
         self._earlier = earlier_seconds
         self._waits: dict[int, _Waits] = {}
         self._lock = threading.Lock()
 
     def begin(self, worker: int, started_at: float) -> None:
-        """A worker waits."""
+        """Records that a worker begins to wait."""
         with self._lock:
             self._waits.setdefault(worker, _Waits()).since = started_at
 
     def end(self, worker: int, ended_at: float) -> None:
-        """It works again."""
+        """Records that it works again."""
         with self._lock:
             waits = self._waits[worker]
             if waits.since is not None:
@@ -119,45 +119,41 @@ class RunMoments:
         ended_at = max(ended_at, started_at + 1e-3)
         with self._lock:
             before, within = self._shift(started_at, ended_at, worker)
-        told = self._told(started_at, ended_at)
+        g_per_kwh, basis = self._mean(started_at, ended_at)
         moved = self._earlier + before
         share = 1 - within / (ended_at - started_at)
         if moved == within == 0:
-            unpaused = told
+            unpaused = g_per_kwh
         elif share <= 1e-9:
             share, unpaused = 0.0, None
         else:
-            unpaused = self._told(started_at - moved, ended_at - moved - within)
-        return Moment(
-            None if told is None else told[0],
-            "average" if told is None else told[1],
-            None if unpaused is None else unpaused[0],
-            share,
-        )
+            unpaused, _ = self._mean(started_at - moved, ended_at - moved - within)
+        return Moment(g_per_kwh, basis, unpaused, share)
 
-    def _told(self, first: float, last: float) -> tuple[float, Basis] | None:
-        return self._outlook.told(self._clock.at(first), self._clock.at(last))
+    def _mean(self, first: float, last: float) -> tuple[float | None, Basis]:
+        mean = self._provider.mean_between(self._clock.at(first), self._clock.at(last))
+        return mean or (None, "average")
 
     def _shift(self, first: float, last: float, worker: int | None) -> tuple[float, float]:
         """Seconds waited before an entry and within it."""
-        if worker is not None:
-            mine = self._waits.get(worker)
-            return (0.0, 0.0) if mine is None else (mine.before(first), mine.within(first, last))
         # The search's own work goes on while any worker does.
-        parts = [(w.before(first), w.within(first, last)) for w in self._waits.values()]
+        parts = [
+            (waits.before(first), waits.within(first, last))
+            for owner, waits in self._waits.items()
+            if worker in (None, owner)
+        ]
         return min(parts, default=(0.0, 0.0))
 
 
 class CarbonScheduler:
-    """Lets the workers of one run through while it is time to work.
+    """Pauses the workers of one run until it is time to work.
 
     Args:
-        electricity: What is known of it, and when to work.
-        pauses: Where waits are kept.
-        moments: Records the waits, too.
-        remaining: Estimates the seconds of work that are left, by the wall's clock; ``None`` where
-            nothing is known yet.
-        note: Takes what people should know.
+        electricity: Intensities over time, and when to work.
+        pauses: Stores the pauses.
+        moments: Takes them into account in the ledger.
+        remaining: Estimates the wall-clock seconds of work that are left; ``None``: unknown.
+        note: Takes messages for the user.
 
     Raises:
         ValueError: ``electricity`` does not say when to work.
@@ -174,7 +170,7 @@ class CarbonScheduler:
         if electricity.settings is None:
             raise ValueError("electricity: must have settings that say when to work")
         settings = self._settings = electricity.settings
-        self._outlook = electricity.outlook
+        self._provider = electricity.provider
         clock = self._clock = electricity.clock
         self._pauses = pauses
         self._moments = moments
@@ -193,13 +189,13 @@ class CarbonScheduler:
         rest: Callable[[float], None],
         say: Callable[[str], None],
     ) -> bool:
-        """Comes back when it is time to work.
+        """Returns when it is time to work.
 
         Args:
-            worker: Who asks.
-            number: The trial between two epochs; ``None`` before a trial.
-            rest: Sleeps up to so many seconds; what it raises ends the wait.
-            say: Takes a line to show while waiting.
+            worker: Number of the caller.
+            number: The trial, between two epochs; ``None`` before a trial.
+            rest: Sleeps up to so many seconds; an exception of it ends the wait.
+            say: Shows a line while waiting.
 
         Returns:
             Whether it waited.
@@ -236,16 +232,10 @@ class CarbonScheduler:
             try:
                 trace = self._ahead(now)
                 horizon = min(deadline, trace.end.timestamp())
-                planned = self._settings.pause_above is None
-                if planned and now < horizon < deadline and work < deadline - now:
+                limit = self._settings.pause_above
+                if limit is None and now < horizon < deadline and work < deadline - now:
                     work, deadline = foreseen(work, horizon - now, deadline - now), horizon
-                decision = decide(
-                    present,
-                    work,
-                    as_instant(deadline),
-                    trace,
-                    pause_above=self._settings.pause_above,
-                )
+                decision = decide(present, work, as_instant(deadline), trace, pause_above=limit)
             except DataError as error:
                 why = f"run now: no forecast to wait for ({error})"
                 # Ask again soon: a service may answer by then.
@@ -256,18 +246,17 @@ class CarbonScheduler:
         return decision
 
     def _ahead(self, now: float) -> Trace:
-        """What the decision needs: the hours ahead, or this moment where that is all there is."""
+        """The hours ahead; without a forecast this moment, where that is enough to decide."""
         try:
-            return self._outlook.ahead(now, self._settings.deadline)
+            return self._provider.ahead(now, self._settings.deadline)
         except DataError:
-            known = self._outlook.known(now)
-            # Whether it is green enough now needs no forecast.
+            known = self._provider.known(now)
             if self._settings.pause_above is None or known is None:
                 raise
             return known
 
     def _tell(self, decision: Decision) -> None:
-        """Says once that it waits, or why it cannot; that all is well needs no word."""
+        """Reports once that it waits, or why it cannot."""
         if decision.run and decision.g_per_kwh is not None:
             self._noted = ""
             return
@@ -278,14 +267,14 @@ class CarbonScheduler:
 
 
 def foreseen(work: float, ahead: float, left: float) -> float:
-    """How much work belongs to the hours that can be foreseen, where the deadline lies beyond.
+    """Seconds of work to plan within the hours that are forecast, if the deadline lies beyond.
 
-    All of it if it fits well; of more than that its share of the time, but at least half of those
-    hours.
+    All of it if it takes up to half of those hours; else its share of the time, but at least half
+    of those hours.
 
     Args:
         work: Seconds in all, less than ``left``.
-        ahead: Seconds that can be foreseen.
+        ahead: Seconds that are forecast.
         left: Seconds to the deadline.
     """
     return min(work, max(ahead / 2, work * ahead / left))

@@ -19,11 +19,7 @@ SamplerName = Literal["nsga2", "nsga3", "tpe", "gp", "random"]
 
 
 def default_population(trials: int | None) -> int:
-    """Trials a generation: enough generations within the budget, and enough parents in each.
-
-    Args:
-        trials: The study's total; ``None`` without one.
-    """
+    """Trials a generation, from the study's number of trials; ``None``: not limited."""
     return 50 if trials is None else max(8, min(50, trials // 4))
 
 
@@ -39,13 +35,13 @@ def make_sampler(
 
     Args:
         name: One of :data:`SamplerName`.
-        space: What may be chosen.
+        space: The search space.
         population: Trials a generation, for the genetic ones.
         seed: Entropy.
-        tried: Whether a point means something that was tried already.
+        tried: Whether the candidate of a point was tried already.
 
     Raises:
-        UsageError: There is none of this name.
+        UsageError: The name is unknown.
     """
     number = int(np.random.default_rng(list(seed)).integers(2**31))
     match name:

@@ -1,4 +1,4 @@
-"""NSGA-II for conditional spaces that proposes nothing twice."""
+"""NSGA-II for conditional spaces, without duplicates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from greenfront.spaces.space import SearchSpace
 __all__ = ["ConditionalNSGAIISampler"]
 
 PROPOSALS = 50
-"""Children to draw before one that was tried already is let through."""
+"""Draws of a point before one that was tried already is accepted."""
 
 CROSSOVER_PROBABILITY = 0.9
 
@@ -25,16 +25,15 @@ CROSSOVER_PROBABILITY = 0.9
 class ConditionalNSGAIISampler(optuna.samplers.NSGAIISampler):
     """Optuna's NSGA-II with children that respect the conditions of the space.
 
-    Optuna crosses only knobs that every trial has, so that in a conditional space most knobs
-    (a family's own shape, a temperature) would stay random for ever. Here a child takes each knob
-    from either parent where that parent has it, and draws the rest. Generations, survivors and
-    elites are Optuna's own.
+    Optuna crosses only knobs that every trial has: in a conditional space most knobs (a family's
+    own shape, a temperature) would stay random. Here a child takes each knob from a parent that
+    has it, and draws the rest. Generations and survivors are Optuna's own.
 
     Args:
-        space: What may be chosen.
+        space: The search space.
         population_size: Trials a generation.
         seed: Of the random numbers.
-        tried: Whether a point means something that was tried already.
+        tried: Whether the candidate of a point was tried already.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class ConditionalNSGAIISampler(optuna.samplers.NSGAIISampler):
         study: optuna.Study,  # noqa: ARG002 - the space is known beforehand
         trial: optuna.trial.FrozenTrial,  # noqa: ARG002
     ) -> dict[str, BaseDistribution]:
-        """Every knob there is, also those that not every trial is asked."""
+        """All knobs, also the conditional ones."""
         return self._space.distributions()
 
     def sample_relative(
@@ -83,7 +82,7 @@ class ConditionalNSGAIISampler(optuna.samplers.NSGAIISampler):
         mother, father = self._select(parents, fitness), self._select(parents, fitness)
         inherited = dict(mother)
         if self._random.random() < CROSSOVER_PROBABILITY:
-            # The father's family brings its own knobs: what the space does not ask is dropped.
+            # The other parent's family brings its own knobs: complete() drops what is not asked.
             for name, value in father.items():
                 if name not in inherited or self._random.random() < 0.5:
                     inherited[name] = value

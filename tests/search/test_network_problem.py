@@ -119,9 +119,9 @@ def test_a_delivered_file_over_a_hard_limit_is_infeasible(storage: Storage) -> N
 
 def test_other_instruments_are_refused(storage: Storage) -> None:
     search(study(budget={"trials": 1}), storage)
-    record = Study.open(storage, "faults")
-    assert record.meters
-    pinned = [{**record.meters[0], "kind": "measured", "source": "RAPL"}]
+    found = Study.open(storage, "faults")
+    assert found.meters
+    pinned = [{**found.meters[0], "kind": "measured", "source": "RAPL"}]
     with storage.writing() as connection:
         connection.execute(sa.update(studies_table).values(meters=pinned))
     with pytest.raises(MeterError, match=r"measured: RAPL.*modelled"):

@@ -1,4 +1,4 @@
-"""Live intensities in a search, against a server on this host that plays the services."""
+"""Live intensities in a search, against a local server that plays the services."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from greenfront.objectives.carbon.clock import Clock
 from greenfront.objectives.carbon.intensity import region_intensity
 from greenfront.objectives.carbon.schedule import Decision, decide
 from greenfront.objectives.carbon.traces import as_instant
-from greenfront.search.electricity import intensity as outlook
+from greenfront.search.electricity import intensity
 from greenfront.search.electricity.intensity import LIVE_URL, LiveProvider, live_source
 from greenfront.search.electricity.scheduler import (
     CarbonScheduler,
@@ -105,19 +105,19 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     listening.server_close()
 
 
-def uk_outlook() -> LiveProvider:
+def uk_provider() -> LiveProvider:
     source = live_source(UK)
     assert source is not None
     return LiveProvider(source, UK.model().intensity)
 
 
 def test_tells_the_present_and_the_hours_ahead(server: Server) -> None:
-    live = uk_outlook()
+    live = uk_provider()
     assert live.refresh() is None
     now = time.time()
-    assert live.told(now - 7200, now - 7100) == (LIVE_GRAMS, "live")
-    assert live.told(now + 86400, now + 86500) == (99, "estimated")
-    assert live.told(now + 10 * 86400, now + 11 * 86400) is None
+    assert live.mean_between(now - 7200, now - 7100) == (LIVE_GRAMS, "live")
+    assert live.mean_between(now + 86400, now + 86500) == (99, "estimated")
+    assert live.mean_between(now + 10 * 86400, now + 11 * 86400) is None
     assert live.ahead(now, now + 86400).mean_between(
         datetime.fromtimestamp(now + 20 * 3600, UTC), datetime.fromtimestamp(now + 21 * 3600, UTC)
     ) == pytest.approx(99)
@@ -126,7 +126,7 @@ def test_tells_the_present_and_the_hours_ahead(server: Server) -> None:
 def test_a_failure_is_said_once_and_what_was_said_last_grows_stale(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    live = uk_outlook()
+    live = uk_provider()
     live.refresh()
     server.answers = 0
     now = time.time()
@@ -141,9 +141,9 @@ def test_a_failure_is_said_once_and_what_was_said_last_grows_stale(
         assert words in said
     assert "status 503" in said
     assert live.refresh() is None
-    assert live.told(now - 100, now) is not None
-    monkeypatch.setattr(outlook, "STALE_SECONDS", 0.0)
-    assert live.told(now - 100, now) is None
+    assert live.mean_between(now - 100, now) is not None
+    monkeypatch.setattr(intensity, "STALE_SECONDS", 0.0)
+    assert live.mean_between(now - 100, now) is None
     with pytest.raises(DataError, match="status 503"):
         live.ahead(now, now + 3600)
     server.answers = float("inf")
@@ -152,9 +152,9 @@ def test_a_failure_is_said_once_and_what_was_said_last_grows_stale(
 
 def test_a_service_that_never_answers_leaves_the_average(server: Server) -> None:
     server.answers = 0
-    live, notes = uk_outlook(), list[str]()
+    live, notes = uk_provider(), list[str]()
     assert "tells nothing, the average of GBR" in (live.refresh() or "")
-    assert live.told(time.time() - 10, time.time()) is None
+    assert live.mean_between(time.time() - 10, time.time()) is None
     with live.running(notes.append):
         assert "tells nothing, the average of GBR" in notes[0]
 
@@ -163,10 +163,10 @@ def test_a_token_comes_from_the_environment_alone(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     section = CarbonSection(live="electricitymaps", zone="DE")
-    monkeypatch.delenv(outlook.TOKEN, raising=False)
+    monkeypatch.delenv(intensity.TOKEN, raising=False)
     with pytest.raises(UsageError, match="environment variable ELECTRICITYMAPS_TOKEN"):
         live_source(section)
-    monkeypatch.setenv(outlook.TOKEN, "secret")
+    monkeypatch.setenv(intensity.TOKEN, "secret")
     source = live_source(section)
     assert source is not None
     server.answers, server.broken = 0, 401
@@ -179,7 +179,7 @@ def test_a_token_comes_from_the_environment_alone(
 def test_a_token_without_forecasts_is_good_enough(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(outlook.TOKEN, "secret")
+    monkeypatch.setenv(intensity.TOKEN, "secret")
     source = live_source(CarbonSection(live="electricitymaps", zone="DE"))
     assert source is not None
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
@@ -198,13 +198,13 @@ def test_a_token_without_forecasts_is_good_enough(
     live = LiveProvider(source, UK.model().intensity)
     assert live.refresh() is live.refresh() is None
     assert sum("forecast" in path for path in server.asked) == 1
-    assert live.told(time.time() - 1, time.time()) == (77, "live")
+    assert live.mean_between(time.time() - 1, time.time()) == (77, "live")
 
 
 HOUR = 3600.0
 
 
-def maps_outlook(
+def maps_provider(
     server: Server,
     monkeypatch: pytest.MonkeyPatch,
     *,
@@ -215,7 +215,7 @@ def maps_outlook(
 
     Its own forecast says 99. Returns the start of the running hour, too.
     """
-    monkeypatch.setenv(outlook.TOKEN, "secret")
+    monkeypatch.setenv(intensity.TOKEN, "secret")
     source = live_source(CarbonSection(live="electricitymaps", zone="DE"))
     assert source is not None
     hour = time.time() // HOUR * HOUR
@@ -248,9 +248,9 @@ class HeldError(Exception):
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Iterator[PauseWriter]:
+def pauses(tmp_path: Path) -> Iterator[PauseWriter]:
     storage = Storage(f"sqlite:///{tmp_path}/study.db")
-    record = Study.create(
+    study = Study.create(
         storage,
         "study",
         directions=["minimize"],
@@ -259,21 +259,22 @@ def book(tmp_path: Path) -> Iterator[PauseWriter]:
         meters=None,
         facts=None,
     )
-    yield Pauses(storage, record.study_id).writer("run", Clock())
+    yield Pauses(storage, study.study_id).writer("run", Clock())
     storage.close()
 
 
-def held(live: LiveProvider, book: PauseWriter, now: float, pause_above: float) -> str | None:
-    """Why a gate holds a worker with an hour of work and two days for it; ``None``: it does not."""
+def held(live: LiveProvider, pauses: PauseWriter, now: float, pause_above: float) -> str | None:
+    """Why it holds a worker with an hour of work and two days for it; ``None``: it does not."""
     clock, said = Clock(time.time(), now, 1.0), list[str]()
 
     def stop(_seconds: float) -> None:
         raise HeldError
 
     electricity = Electricity(live, clock, ScheduleSettings(now + 48 * HOUR, pause_above))
-    gate = CarbonScheduler(electricity, book, RunMoments(live, clock), lambda: HOUR, said.append)
+    moments = RunMoments(live, clock)
+    scheduler = CarbonScheduler(electricity, pauses, moments, lambda: HOUR, said.append)
     with contextlib.suppress(HeldError):
-        gate.hold(0, None, stop, said.append)
+        scheduler.hold(0, None, stop, said.append)
     return said[0] if said else None
 
 
@@ -282,9 +283,9 @@ def utc(seconds: float) -> str:
 
 
 def test_a_service_without_forecasts_is_continued_from_its_past(
-    server: Server, monkeypatch: pytest.MonkeyPatch, book: PauseWriter
+    server: Server, monkeypatch: pytest.MonkeyPatch, pauses: PauseWriter
 ) -> None:
-    live, hour = maps_outlook(server, monkeypatch, known_hours=28 * 24)
+    live, hour = maps_provider(server, monkeypatch, known_hours=28 * 24)
     now = hour + 600
     decision = planned(live, now, 48, HOUR)
     assert not decision.run
@@ -295,33 +296,33 @@ def test_a_service_without_forecasts_is_continued_from_its_past(
     assert ahead.mean_between(as_instant(now), as_instant(hour + HOUR)) == 400
     # A deadline that has passed stops nobody.
     assert planned(live, now, -5, HOUR).why.endswith("and will be missed by 360 min")
-    why = held(live, book, now, 300)
+    why = held(live, pauses, now, 300)
     assert why is not None
     assert f"wait until {utc(hour + 4 * HOUR)}: 400 g/kWh now is over 300" in why
 
 
 def test_a_short_past_gives_no_forecast_but_the_present(
-    server: Server, monkeypatch: pytest.MonkeyPatch, book: PauseWriter
+    server: Server, monkeypatch: pytest.MonkeyPatch, pauses: PauseWriter
 ) -> None:
-    live, hour = maps_outlook(server, monkeypatch, known_hours=24)
+    live, hour = maps_provider(server, monkeypatch, known_hours=24)
     now = hour + 600
     with pytest.raises(DataError, match="at least 48 known hours"):
         live.ahead(now, now + 48 * HOUR)
     assert live.known(now) is not None
     assert live.known(hour + 2 * HOUR) is None
-    why = held(live, book, now, 300)
+    why = held(live, pauses, now, 300)
     assert why is not None
     # An hour of work with a margin before the deadline, not before the end of what is known.
     latest = utc(now + 48 * HOUR - 1.25 * HOUR)
     assert f"wait until {latest}, the last moment for the deadline: 400 g/kWh now" in why
-    assert held(live, book, now, 500) is None
+    assert held(live, pauses, now, 500) is None
 
 
 @pytest.mark.parametrize("known_hours", [12, 10 * 24])
 def test_a_services_own_forecast_comes_first(
     server: Server, monkeypatch: pytest.MonkeyPatch, known_hours: int
 ) -> None:
-    live, hour = maps_outlook(server, monkeypatch, known_hours=known_hours, forecast_hours=20)
+    live, hour = maps_provider(server, monkeypatch, known_hours=known_hours, forecast_hours=20)
     now = hour + 600
     ahead = live.ahead(now, now + 48 * HOUR)
     covered = as_instant(hour + HOUR), as_instant(hour + 21 * HOUR)
@@ -333,11 +334,11 @@ def test_a_services_own_forecast_comes_first(
 
 
 def test_a_forecast_of_two_days_is_taken_as_it_is(server: Server) -> None:
-    live, now = uk_outlook(), time.time()
+    live, now = uk_provider(), time.time()
     live.refresh()
     ahead = live.ahead(now, now + 100 * HOUR)
     assert 47 * HOUR < ahead.end.timestamp() - now < 49 * HOUR
-    assert live.told(now, now + 1e-7) is None
+    assert live.mean_between(now, now + 1e-7) is None
 
 
 @dataclass
@@ -359,7 +360,7 @@ def test_a_search_goes_on_with_the_average_when_the_service_fails_in_the_middle(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(outlook, "REFRESH_SECONDS", 0.2)
+    monkeypatch.setattr(intensity, "REFRESH_SECONDS", 0.2)
     path = Command(tmp_path).write_study(
         study='name = "live"',
         carbon='live = "uk"\nregion = "GBR"\npause_above = 200\ndeadline_hours = 2',
@@ -370,7 +371,7 @@ def test_a_search_goes_on_with_the_average_when_the_service_fails_in_the_middle(
 
     def fail() -> None:
         server.answers = 0
-        monkeypatch.setattr(outlook, "STALE_SECONDS", 0.0)
+        monkeypatch.setattr(intensity, "STALE_SECONDS", 0.0)
 
     notes = Notes(fail)
     storage = Storage("sqlite:///live.db")

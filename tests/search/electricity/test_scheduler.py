@@ -100,7 +100,7 @@ def search(
     watcher: Watcher | None = None,
 ) -> SearchResult:
     problem = Epochs()
-    record = Study.create(
+    study = Study.create(
         storage,
         "study",
         directions=directions(problem),
@@ -109,7 +109,7 @@ def search(
         meters=None,
         facts=None,
     )
-    clock = Clock(record.created_at, START, SPEED)
+    clock = Clock(study.created_at, START, SPEED)
     settings = ScheduleSettings(START + hours * HOUR, pause_above)
     how = SearchSettings(
         sampler="random",
@@ -119,7 +119,7 @@ def search(
         electricity=Electricity(TraceProvider(known), clock, settings),
         observer=watcher,
     )
-    return search_study(problem, record, how)
+    return search_study(problem, study, how)
 
 
 @pytest.fixture
@@ -154,8 +154,8 @@ def test_several_workers_wait_alike_and_the_run_stays_alive(
     assert len(within) > 1
     assert any("wait until 2026-03-01 06:00 UTC: 100 g/kWh" in note for note in watcher.notes)
     assert any(line.startswith("trial ") and "wait until" in line for line in watcher.doing)
-    record = Study.open(storage, "study")
-    times = timing(record)
+    study = Study.open(storage, "study")
+    times = timing(study)
     assert times.saved_kg is not None
     assert times.saved_kg > 0
     assert times.told_share == 1
@@ -171,8 +171,8 @@ def test_the_deadline_comes_before_the_carbon(storage: Storage) -> None:
     # While nothing is known of the work, a quarter of the ten hours is kept free.
     assert pause.clock_ended_at == pytest.approx(START + 7.5 * HOUR, abs=0.5 * HOUR)
     assert time.time() - began < 10 * HOUR / SPEED + 1.0
-    record = Study.open(storage, "study")
-    assert timing(record).clock == Clock()  # of a study that has no file
+    study = Study.open(storage, "study")
+    assert timing(study).clock == Clock()  # of a study that has no file
 
 
 @pytest.mark.parametrize("pause_above", [None, 100.0])
@@ -190,8 +190,8 @@ def test_a_deadline_that_has_passed_holds_nothing_up(
 
 def test_a_moment_too_short_for_a_clock_has_no_intensity() -> None:
     known = trace(400, 300)
-    assert TraceProvider(known).told(START, START + 1e-7) is None
-    assert TraceProvider(known).told(START, START + 1e-3) == (400.0, "trace")
+    assert TraceProvider(known).mean_between(START, START + 1e-7) is None
+    assert TraceProvider(known).mean_between(START, START + 1e-3) == (400.0, "trace")
 
 
 def test_where_no_hour_is_better_it_does_not_wait(storage: Storage) -> None:
