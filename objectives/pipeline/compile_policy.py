@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from greenfront.objectives.codec import from_json
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.stages.compiling import (
     CompileChoice,
@@ -48,31 +48,27 @@ def compile_choice(runtime: Runtime, family: str) -> CompileChoice:
     Measured on the family's untrained baseline and a usual batch.
     """
 
-    def measure(model: nn.Module, inputs: Tensor, labels: Tensor) -> Mapping[str, Any]:
+    def measure(model: nn.Module, inputs: Tensor, labels: Tensor) -> CompileChoice:
         runtime.context.progress(f"{family}: measuring what compiling is worth")
         choice = measure_compiling(model, inputs, labels)
         runtime.context.progress(f"{family}: {choice}")
-        return asdict(choice)
+        return choice
 
-    return CompileChoice(**_calibrated(runtime, "compile", family, measure))
+    return from_json(CompileChoice, _calibrated(runtime, "compile", family, measure))
 
 
 def step_seconds(runtime: Runtime, family: str) -> float:
     """What a training step of a family takes, measured likewise."""
-
-    def measure(model: nn.Module, inputs: Tensor, labels: Tensor) -> Mapping[str, Any]:
-        return {"seconds": measure_step(model, inputs, labels)}
-
-    return float(_calibrated(runtime, "step", family, measure)["seconds"])
+    return float(_calibrated(runtime, "step", family, measure_step))
 
 
 def _calibrated(
     runtime: Runtime,
     what: str,
     family: str,
-    measure: Callable[[nn.Module, Tensor, Tensor], Mapping[str, Any]],
-) -> Mapping[str, Any]:
-    def measure_baseline(baseline: Candidate, _: Path) -> Mapping[str, Any]:
+    measure: Callable[[nn.Module, Tensor, Tensor], object],
+) -> Any:
+    def measure_baseline(baseline: Candidate, _: Path) -> object:
         train = runtime.models.data(baseline).train
         some = slice(0, baseline.training.batch_size)
         model = runtime.models.build(baseline).train()

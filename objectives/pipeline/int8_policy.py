@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import onnxruntime
 from numpy.typing import NDArray
 
+from greenfront.objectives.codec import from_json
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.stages.export import to_onnx
 from greenfront.objectives.stages.int8 import Int8Choice, Int8Recipe, fastest_int8, has_vnni
@@ -37,7 +36,7 @@ def int8_choice(runtime: Runtime, family: str) -> Int8Choice:
     reduce_range = reduces_range(Precision(8))
     threads, batch = runtime.measuring.threads, runtime.measuring.batch
 
-    def measure(baseline: Candidate, folder: Path) -> Mapping[str, Any]:
+    def measure(baseline: Candidate, folder: Path) -> Int8Choice:
         path = folder / "reference.onnx"
         data = runtime.models.data(baseline)
         to_onnx(runtime.models.untrained(baseline), data.train.inputs[:1], path)
@@ -49,7 +48,7 @@ def int8_choice(runtime: Runtime, family: str) -> Int8Choice:
             batch=batch,
         )
         path.unlink()
-        return asdict(choice)
+        return choice
 
     knobs = {
         "reduce_range": reduce_range,
@@ -57,7 +56,7 @@ def int8_choice(runtime: Runtime, family: str) -> Int8Choice:
         "batch": batch,
         "onnxruntime": onnxruntime.__version__,
     }
-    return Int8Choice(**runtime.calibrated("int8", family, knobs, measure))
+    return from_json(Int8Choice, runtime.calibrated("int8", family, knobs, measure))
 
 
 def int8_recipe(runtime: Runtime, candidate: Candidate) -> Int8Recipe | None:

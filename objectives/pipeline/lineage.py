@@ -11,7 +11,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +44,11 @@ class Made:
 
     Attributes:
         readings: What it cost to make, by phase.
-        facts: What else is known of it, as JSON values.
+        facts: What else is known of it: JSON values, or a dataclass that is stored as such.
     """
 
     readings: Mapping[str, Reading]
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +59,13 @@ class StageOutput:
         key: See :func:`lineage_key`.
         folder: Where its files lie.
         readings: See :class:`Made`.
-        facts: See :class:`Made`.
+        facts: As JSON values.
     """
 
     key: str
     folder: Path
     readings: Mapping[str, Reading]
-    facts: Mapping[str, Any]
+    facts: Any
 
 
 class LineageStore:
@@ -104,9 +104,7 @@ class LineageStore:
     def _make(folder: Path, make: Callable[[Path], Made]) -> None:
         draft = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".draft", dir=folder.parent))
         try:
-            made = make(draft)
-            about = {"readings": to_json(dict(made.readings)), "facts": dict(made.facts)}
-            (draft / "about.json").write_text(json.dumps(about))
+            (draft / "about.json").write_text(json.dumps(to_json(make(draft))))
             draft.replace(folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)

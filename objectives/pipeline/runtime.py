@@ -51,16 +51,19 @@ class Runtime:
         what: str,
         family: str,
         knobs: Mapping[str, Any],
-        measure: Callable[[Candidate, Path], Mapping[str, Any]],
-    ) -> Mapping[str, Any]:
+        measure: Callable[[Candidate, Path], object],
+    ) -> Any:
         """Facts that are measured once for a family on this task and machine, and remembered.
 
         Args:
             what: Name of the measurement, part of its key.
             family: Measured on its untrained baseline.
             knobs: What else the facts depend on.
-            measure: Takes the baseline and a folder for temporary files. Random numbers that it
-                draws do not change those of the stage that asks.
+            measure: Takes the baseline and a folder for temporary files, and returns the facts.
+                Random numbers that it draws do not change those of the stage that asks.
+
+        Returns:
+            The facts as JSON values.
         """
         baseline = self.models.baseline(family)
         inputs = {

@@ -16,6 +16,7 @@ import torch
 from onnxruntime import InferenceSession
 
 from greenfront.errors import TrialStopped
+from greenfront.objectives.codec import from_json
 from greenfront.objectives.memory import peak_memory_bytes, release_memory, reset_peak_memory
 from greenfront.objectives.outcome import Batched, Outcome, Repeat, Sizing
 from greenfront.objectives.pipeline.int8_policy import quantized
@@ -114,7 +115,7 @@ class TrialRunner:
             peak_memory_bytes=peak_memory_bytes(),
             artefact=str(path.relative_to(self.runtime.store.root)),
             inference_spread=cost.spread,
-            **asdict(ExportFacts.from_json(outputs["export"].facts)),
+            **asdict(from_json(ExportFacts, outputs["export"].facts)),
         )
 
     def repeat(self, candidate: Candidate, artefact: str, *, batched: bool) -> Repeat | None:

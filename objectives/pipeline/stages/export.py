@@ -6,9 +6,9 @@ load → export → quantize → compare with the network → hold to what it cl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from torch import nn
 
@@ -48,11 +48,6 @@ class ExportFacts:
     floating_layers: int
     zeros: float
     compressed_bytes: int | None
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Inverse of :func:`dataclasses.asdict`."""
-        return cls(**{**data, "unreal": tuple(data["unreal"])})
 
 
 class Export(Stage):
@@ -121,7 +116,7 @@ class Export(Stage):
         )
         if reference != path:
             reference.unlink()
-        return Made(readings, asdict(facts))
+        return Made(readings, facts)
 
     def _write_torch_file(self, model: nn.Module, examples: Examples, path: Path) -> None:
         try:
