@@ -29,7 +29,7 @@ from greenfront.search.settings import SearchSettings
 from greenfront.search.status import Status
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import Choice
-from greenfront.studies.store.ledger import LedgerWriter
+from greenfront.studies.store.ledger_writer import LedgerWriter
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.study import Study
 from greenfront.studies.store.trials import TrialState
@@ -238,6 +238,7 @@ class Engine(Generic[C]):
             detail=evaluation.detail if evaluation else None,
             reason=reason,
         )
+        self._ledger.merge(trial.number)
         if not ours:
             # This run was taken for dead and its trial given to another run: that one counts.
             self.optuna_study.tell(trial, state=optuna.trial.TrialState.FAIL)

@@ -14,7 +14,7 @@ from greenfront.objectives.readings import Component, Reading
 from greenfront.search.evaluator.process import Evaluator, EvaluatorSettings
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
-from greenfront.studies.store.ledger import Charged
+from greenfront.studies.store.ledger_writer import Charged
 
 __all__ = ["Exploration", "explore", "start_evaluator"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import threading
 import time
@@ -12,10 +13,13 @@ import sqlalchemy as sa
 
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.stopwatch import Stopwatch
-from greenfront.studies.store.ledger import Charged, LedgerWriter
+from greenfront.studies.store.ledger_writer import Charged, LedgerWriter
 from greenfront.studies.store.runs import HEARTBEAT_SECONDS, Run
 
 __all__ = ["heartbeat"]
+
+MERGED_BEATS = 60
+"""So often the ledger's entries of the search itself are merged."""
 
 
 @contextlib.contextmanager
@@ -51,11 +55,15 @@ def heartbeat(
             del owed[0]
 
     def keep_beating() -> None:
-        while not over.wait(HEARTBEAT_SECONDS):
+        for beats in itertools.count(1):
+            if over.wait(HEARTBEAT_SECONDS):
+                return
             # A database that is away for a moment must not end the heartbeat for good.
             with contextlib.suppress(sa.exc.DBAPIError):
                 beat()
                 beaten()
+                if beats % MERGED_BEATS == 0:
+                    ledger.merge(None)
 
     thread = threading.Thread(target=keep_beating, name="heartbeat", daemon=True)
     thread.start()
@@ -65,3 +73,4 @@ def heartbeat(
         over.set()
         thread.join()
         beat()
+        ledger.merge(None)

@@ -19,7 +19,8 @@ from greenfront.search.status import Observer
 from greenfront.spaces.space import Choice
 from greenfront.studies.analysis.progress import ProgressPoint, progress
 from greenfront.studies.config.budget import Budget
-from greenfront.studies.store.ledger import LedgerWriter, Spent
+from greenfront.studies.store.ledger import Spent
+from greenfront.studies.store.ledger_writer import LedgerWriter
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Direction, Study

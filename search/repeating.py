@@ -13,7 +13,7 @@ from greenfront.search.network_problem import NetworkProblem
 from greenfront.search.running_trial import ChargedTrial
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.view import view
-from greenfront.studies.store.ledger import LedgerWriter
+from greenfront.studies.store.ledger_writer import LedgerWriter
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.study import Study
 
@@ -56,6 +56,7 @@ def repeat_front(
                         repeat = worker.repeat(scored.candidate, scored.outcome, context)
                     except TrialFailed:
                         repeat = None
+                    ledger.merge(scored.trial)
                     if repeat is None or repeat.inference.joules is None:
                         lost.add(key)
                     else:

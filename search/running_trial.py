@@ -11,7 +11,7 @@ from greenfront.objectives.context import TrialContext
 from greenfront.objectives.readings import JOULES_PER_KWH, Component, Reading
 from greenfront.search.archive import Archive
 from greenfront.search.electricity.scheduler import CarbonScheduler
-from greenfront.studies.store.ledger import LedgerWriter
+from greenfront.studies.store.ledger_writer import LedgerWriter
 
 __all__ = ["ChargedTrial", "RunningTrial"]
 

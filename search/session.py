@@ -34,7 +34,7 @@ from greenfront.search.status import Observer
 from greenfront.studies.config.carbon import embodied_objection
 from greenfront.studies.config.facts import StudyFacts, TraceFacts
 from greenfront.studies.config.study_file import StudyFile
-from greenfront.studies.store.ledger import Charged
+from greenfront.studies.store.ledger_writer import Charged
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study, study_names
 

@@ -9,7 +9,7 @@ from greenfront.objectives.metering.instruments import Instruments
 from greenfront.search.electricity.scheduler import Electricity
 from greenfront.search.status import Observer
 from greenfront.studies.config.budget import Budget
-from greenfront.studies.store.ledger import Charged
+from greenfront.studies.store.ledger_writer import Charged
 
 __all__ = ["SearchSettings"]
 

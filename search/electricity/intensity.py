@@ -25,7 +25,7 @@ from greenfront.objectives.carbon.live import (
 from greenfront.objectives.carbon.traces import IntensityStep, Trace, as_instant
 from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
 from greenfront.studies.config.carbon import CarbonSection
-from greenfront.studies.store.ledger import Basis
+from greenfront.studies.store.ledger_writer import Basis
 
 __all__ = ["LIVE_URL", "IntensityProvider", "LiveProvider", "TraceProvider", "live_source"]
 

@@ -14,7 +14,7 @@ from greenfront.objectives.carbon.schedule import Decision, decide
 from greenfront.objectives.carbon.traces import Trace, as_instant
 from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
 from greenfront.search.electricity.intensity import IntensityProvider
-from greenfront.studies.store.ledger import Basis, Moment
+from greenfront.studies.store.ledger_writer import Basis, Moment
 from greenfront.studies.store.pauses import PauseWriter
 
 __all__ = ["CarbonScheduler", "Electricity", "RunMoments", "ScheduleSettings", "foreseen"]

@@ -10,7 +10,7 @@ from greenfront.errors import MeterError
 from greenfront.objectives.context import Frames, TrialContext
 from greenfront.objectives.metering.stopwatch import Stopwatch
 from greenfront.objectives.readings import Component, Reading
-from greenfront.studies.store.ledger import WAITING
+from greenfront.studies.store.ledger_writer import WAITING
 
 __all__ = ["PhaseMeter"]
 

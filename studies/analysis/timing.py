@@ -13,7 +13,7 @@ from greenfront.objectives.carbon.traces import as_instant
 from greenfront.studies.analysis.quantities import mass, percent, seconds
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.intervals import Interval, length, minus, union
-from greenfront.studies.store.ledger import WAITING
+from greenfront.studies.store.ledger_writer import WAITING
 from greenfront.studies.store.pauses import Pause
 from greenfront.studies.store.storage import ledger_table, moments_table
 from greenfront.studies.store.study import Study

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import sqlalchemy as sa
 
 from greenfront.objectives.carbon.footprint import CarbonModel
-from greenfront.objectives.codec import to_json
-from greenfront.objectives.readings import JOULES_PER_KWH, Component, Reading
+from greenfront.objectives.readings import JOULES_PER_KWH
+from greenfront.studies.store.ledger_writer import LedgerWriter, Moments
 from greenfront.studies.store.runs import Runs
-from greenfront.studies.store.storage import Storage, ledger_table, moments_table, trials_table
+from greenfront.studies.store.storage import Storage, ledger_table, trials_table
 from greenfront.studies.store.trials import WITHOUT_RESULT
 
-__all__ = [
-    "WAITING",
-    "Basis",
-    "Charged",
-    "Ledger",
-    "LedgerWriter",
-    "Moment",
-    "Moments",
-    "Spent",
-]
-
-WAITING = "waiting"
-"""Phase of what an evaluator draws while the search holds it: no trial's, but the search's."""
-
-Basis = Literal["trace", "live", "estimated", "average"]
-"""Who tells an entry's intensity: the study's trace, a live service, the same service's forecast or
-estimate, or the study's average, where none of them covers the entry's time."""
+__all__ = ["Ledger", "Spent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,55 +55,6 @@ class Spent:
         """Returns plain values that ``json.dumps`` takes; unknown energy is ``None``."""
         kwh, low_kwh, high_kwh = self.shown_kwh
         return {**asdict(self), "kwh": kwh, "low_kwh": low_kwh, "high_kwh": high_kwh}
-
-
-@dataclass(frozen=True, slots=True)
-class Charged:
-    """A window to be charged later: there was no study yet, or its database did not answer.
-
-    Attributes:
-        phase: What was going on.
-        readings: By component.
-        started_at: Unix seconds.
-        ended_at: Unix seconds.
-    """
-
-    phase: str
-    readings: Mapping[Component, Reading]
-    started_at: float
-    ended_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """The electricity of one entry's time.
-
-    Attributes:
-        g_per_kwh: ``None`` where nobody tells and the study's average counts.
-        basis: Who tells.
-        unpaused_g_per_kwh: What it was when the same work would have been done without the pauses
-            before it; ``None`` where nobody tells.
-        worked_share: Share of the time that was no pause, 0 to 1.
-    """
-
-    g_per_kwh: float | None
-    basis: Basis
-    unpaused_g_per_kwh: float | None
-    worked_share: float
-
-
-class Moments(Protocol):
-    """Tells the electricity of a time."""
-
-    def at(self, started_at: float, ended_at: float, worker: int | None) -> Moment:
-        """The electricity of an entry's time, in Unix seconds.
-
-        Args:
-            started_at: Its begin.
-            ended_at: Its end.
-            worker: Whose pauses count; ``None`` for what belongs to no trial.
-        """
-        ...
 
 
 class Ledger:
@@ -200,129 +134,6 @@ class Ledger:
         states = self.by("state")
         lost = (*WITHOUT_RESULT, "interrupted")
         return sum(states[state].kwh for state in lost if state in states)
-
-
-class LedgerWriter:
-    """Writes into the ledger of one study, on behalf of one run.
-
-    Args:
-        storage: The database.
-        study_id: Optuna's number of the study.
-        run_id: The run that spends.
-        carbon: Turns energy into CO₂; ``None`` leaves CO₂ empty.
-        moments: Tells the intensity of each entry's time; without it the carbon model's counts.
-    """
-
-    def __init__(
-        self,
-        storage: Storage,
-        study_id: int,
-        run_id: str,
-        carbon: CarbonModel | None,
-        moments: Moments | None = None,
-    ) -> None:
-        self.storage = storage
-        self.study_id = study_id
-        self.run_id = run_id
-        self.carbon = carbon
-        self.moments = moments
-
-    def charge(
-        self,
-        phase: str,
-        readings: Mapping[Component, Reading],
-        *,
-        number: int | None,
-        started_at: float,
-        ended_at: float,
-        worker: int | None = None,
-    ) -> None:
-        """Writes one window.
-
-        Args:
-            phase: What was going on.
-            readings: By component; none at all leave no trace.
-            number: The trial; ``None`` for the search itself.
-            started_at: Unix seconds.
-            ended_at: Unix seconds.
-            worker: The worker of this run that spent it.
-        """
-        if not readings:
-            return
-        moment = self.moments.at(started_at, ended_at, worker) if self.moments else None
-        rows = [
-            {
-                "study_id": self.study_id,
-                "run_id": self.run_id,
-                "worker": worker,
-                "number": number,
-                "phase": phase,
-                "component": component,
-                **{
-                    name: value
-                    for name, value in to_json(reading).items()
-                    if name in ledger_table.c
-                },
-                **self._carbon(component, reading, moment),
-                "started_at": started_at,
-                "ended_at": ended_at,
-            }
-            for component, reading in readings.items()
-        ]
-        with self.storage.writing() as connection:
-            if moment is None:
-                connection.execute(sa.insert(ledger_table), rows)
-                return
-            entry = ledger_table.c.entry_id
-            for row, (component, reading) in zip(rows, readings.items(), strict=True):
-                made = connection.execute(sa.insert(ledger_table).returning(entry).values(row))
-                connection.execute(
-                    sa.insert(moments_table).values(
-                        entry_id=made.scalar_one(),
-                        study_id=self.study_id,
-                        basis=moment.basis,
-                        unpaused_co2_kg=0.0
-                        if phase == WAITING
-                        else self._unpaused_kg(component, reading, moment),
-                    )
-                )
-
-    def settle(self, cost: Charged) -> None:
-        """Writes a window that was to be charged later, to no trial."""
-        self.charge(
-            cost.phase,
-            cost.readings,
-            number=None,
-            started_at=cost.started_at,
-            ended_at=cost.ended_at,
-        )
-
-    def _carbon(
-        self, component: Component, reading: Reading, moment: Moment | None
-    ) -> dict[str, float | None]:
-        if self.carbon is None or reading.kwh is None:
-            return {"co2_kg": None, "g_per_kwh": None}
-        told = None if moment is None else moment.g_per_kwh
-        grams = self.carbon.intensity.g_per_kwh if told is None else told
-        hours = self.carbon.busy_hours(component, reading)
-        return {
-            "co2_kg": self.carbon.co2_kg(reading.kwh, hours, g_per_kwh=grams),
-            "g_per_kwh": grams,
-        }
-
-    def _unpaused_kg(self, component: Component, reading: Reading, moment: Moment) -> float | None:
-        """What the entry would have emitted without pauses; what a pause itself took is nothing."""
-        if self.carbon is None or reading.kwh is None:
-            return None
-        hours = self.carbon.busy_hours(component, reading)
-        # Where nobody tells, nothing was saved.
-        grams = moment.unpaused_g_per_kwh
-        grams = moment.g_per_kwh if grams is None else grams
-        return moment.worked_share * self.carbon.co2_kg(reading.kwh, hours, g_per_kwh=grams)
-
-
-def _columns(reading: Reading) -> dict[str, Any]:
-    return {name: value for name, value in to_json(reading).items() if name in ledger_table.c}
 
 
 def _sums() -> list[sa.ColumnElement[Any]]:

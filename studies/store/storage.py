@@ -86,6 +86,7 @@ trials_table = sa.Table(
     sa.Column("started_at", sa.Float, nullable=False),
     sa.Column("finished_at", sa.Float),
     sa.UniqueConstraint("study_id", "key"),
+    sa.Index("greenfront_trials_by_number", "study_id", "number"),
 )
 """One row a trial of the study's total: ``slot`` counts them, ``key`` keeps them distinct."""
 
@@ -111,8 +112,10 @@ ledger_table = sa.Table(
     sa.Column("flags", sa.JSON(none_as_null=True), nullable=False),
     sa.Column("started_at", sa.Float, nullable=False),
     sa.Column("ended_at", sa.Float, nullable=False),
+    sa.Index("greenfront_ledger_by_number", "study_id", "number"),
 )
-"""Append only: what was spent, on which trial and phase, by which worker of a run, and when."""
+"""What was spent, on which trial and phase, by which worker of a run, and when: pieces while a
+trial goes on, one row a phase and component when it is over."""
 
 moments_table = sa.Table(
     "greenfront_moments",

@@ -34,7 +34,7 @@ from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import PlainChoice
 from greenfront.studies.analysis.timing import timing, timing_lines
 from greenfront.studies.config.budget import Budget
-from greenfront.studies.store.ledger import Moment
+from greenfront.studies.store.ledger_writer import Moment
 from greenfront.studies.store.pauses import Pauses
 from greenfront.studies.store.storage import Storage, runs_table
 from greenfront.studies.store.study import Study

@@ -13,7 +13,8 @@ from greenfront.objectives.carbon.intensity import Intensity
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading
 from greenfront.studies.analysis.timing import timing, timing_lines
 from greenfront.studies.store.intervals import length, minus, union
-from greenfront.studies.store.ledger import WAITING, Ledger, Moment
+from greenfront.studies.store.ledger import Ledger
+from greenfront.studies.store.ledger_writer import WAITING, Moment
 from greenfront.studies.store.pauses import Pauses
 from greenfront.studies.store.runs import Runs
 from greenfront.studies.store.storage import Storage, moments_table, runs_table

@@ -3,7 +3,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import defaultdict
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -262,3 +262,47 @@ def test_every_division_adds_up_to_the_whole(storage: Storage, entries: list[Any
         for field in asdict(whole):
             total = sum(getattr(part, field) or 0.0 for part in parts.values())
             assert total == pytest.approx(getattr(whole, field) or 0.0, rel=1e-9)
+
+
+def written(storage: Storage) -> list[sa.Row[Any]]:
+    with storage.reading() as connection:
+        query = sa.select(ledger_table).order_by(ledger_table.c.entry_id)
+        return list(connection.execute(query))
+
+
+def test_pieces_of_a_trial_that_is_over_become_one_entry_each(storage: Storage) -> None:
+    ledger = Ledger(storage, 1).writer("run", CARBON)
+    other = Ledger(storage, 1).writer("other", CARBON)
+    for piece in range(5):
+        for phase in ("train", "evaluate"):
+            readings = {"cpu": replace(kwh(0.1, cpu_seconds=1.0), flags=(f"piece {piece % 2}",))}
+            ledger.charge(phase, readings, number=0, started_at=piece, ended_at=piece + 1)
+    ledger.charge("train", {"cpu": unmetered()}, number=0, started_at=9, ended_at=10)
+    other.charge("train", {"cpu": kwh(0.1)}, number=0, started_at=0, ended_at=1)
+    ledger.charge("train", {"cpu": kwh(0.1)}, number=1, started_at=0, ended_at=1)
+    before, trials = Ledger(storage, 1).total(), Ledger(storage, 1).by("trial")
+    ledger.merge(0)
+    after = Ledger(storage, 1).total()
+    assert (before.entries, after.entries) == (13, 5)
+    assert after.kwh == pytest.approx(before.kwh, rel=1e-12)
+    assert after.co2_kg == pytest.approx(before.co2_kg, rel=1e-12)
+    assert (after.cpu_seconds, after.unmetered) == (before.cpu_seconds, 1)
+    assert Ledger(storage, 1).by("trial")["0"].kwh == pytest.approx(trials["0"].kwh, rel=1e-12)
+    first = written(storage)[0]
+    assert (first.phase, first.started_at, first.ended_at) == ("train", 0, 5)
+    assert first.flags == ["piece 0", "piece 1"]
+    ledger.merge(0)
+    assert Ledger(storage, 1).total() == after
+
+
+def test_pieces_of_the_search_itself_are_merged_by_the_minute(storage: Storage) -> None:
+    ledger = Ledger(storage, 1).writer("run", None)
+    for start in range(0, 180, 5):
+        ledger.charge("search", {"cpu": kwh(1)}, number=None, started_at=start, ended_at=start + 5)
+    ledger.merge(None)
+    assert [(r.started_at, r.ended_at) for r in written(storage)] == [
+        (0, 60),
+        (60, 120),
+        (120, 180),
+    ]
+    assert Ledger(storage, 1).total().kwh == pytest.approx(36)
