@@ -15,6 +15,8 @@ import sqlalchemy as sa
 
 from contracts.command import FAST, Command
 
+pytestmark = pytest.mark.slow
+
 TRIALS = 12
 
 

@@ -17,6 +17,8 @@ import sqlalchemy as sa
 
 from contracts.command import Command
 
+pytestmark = pytest.mark.slow
+
 START = datetime(2026, 3, 1, tzinfo=UTC)
 SECONDS_AN_HOUR = 0.7
 CLEAN, DIRTY = 100.0, 500.0

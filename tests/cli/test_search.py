@@ -217,6 +217,7 @@ def test_plan_forecasts_and_writes_nothing(tmp_path: Path) -> None:
     assert "constant multiple" in remarks
 
 
+@pytest.mark.slow
 class TestOwnData:
     """Data that no preset knows, with nothing but a study file."""
 
