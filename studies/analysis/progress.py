@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from greenfront.objectives.readings import JOULES_PER_KWH
 from greenfront.studies.analysis.volume import Corners, Frontier, seen_corners
-from greenfront.studies.store.storage import ledger_table, trials_table
 from greenfront.studies.store.study import Study
+from greenfront.studies.store.tables import ledger_table, trials_table
 from greenfront.studies.store.trials import FINISHED
 
 __all__ = ["ProgressPoint", "progress"]

@@ -15,8 +15,8 @@ from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.intervals import Interval, length, minus, union
 from greenfront.studies.store.ledger_writer import WAITING
 from greenfront.studies.store.pauses import Pause
-from greenfront.studies.store.storage import ledger_table, moments_table
 from greenfront.studies.store.study import Study
+from greenfront.studies.store.tables import ledger_table, moments_table
 
 __all__ = ["Timing", "timing", "timing_lines"]
 

@@ -11,7 +11,8 @@ from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.readings import JOULES_PER_KWH
 from greenfront.studies.store.ledger_writer import LedgerWriter, Moments
 from greenfront.studies.store.runs import Runs
-from greenfront.studies.store.storage import Storage, ledger_table, trials_table
+from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.tables import ledger_table, trials_table
 from greenfront.studies.store.trials import WITHOUT_RESULT
 
 __all__ = ["Ledger", "Spent"]

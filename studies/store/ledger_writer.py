@@ -12,12 +12,8 @@ import sqlalchemy as sa
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.readings import Component, Reading
-from greenfront.studies.store.storage import (
-    Storage,
-    ledger_table,
-    moments_table,
-    pauses_table,
-)
+from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.tables import ledger_table, moments_table, pauses_table
 
 __all__ = ["WAITING", "Basis", "Charged", "LedgerWriter", "Moment", "Moments"]
 

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from greenfront.objectives.carbon.clock import Clock
 from greenfront.studies.store.intervals import Interval, length, union
-from greenfront.studies.store.storage import Storage, pauses_table, runs_table
+from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.tables import pauses_table, runs_table
 
 __all__ = ["Pause", "PauseWriter", "Pauses"]
 

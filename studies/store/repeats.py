@@ -8,7 +8,8 @@ import sqlalchemy as sa
 
 from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.outcome import Repeat
-from greenfront.studies.store.storage import Storage, repeats_table
+from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.tables import repeats_table
 
 __all__ = ["Repeats"]
 

@@ -15,7 +15,8 @@ import psutil
 import sqlalchemy as sa
 
 from greenfront.studies.store.intervals import Interval, length, union
-from greenfront.studies.store.storage import Storage, runs_table
+from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.tables import runs_table
 
 __all__ = [
     "HEARTBEAT_SECONDS",

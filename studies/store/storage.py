@@ -18,17 +18,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from greenfront.errors import StorageError
+from greenfront.studies.store import migrations
+from greenfront.studies.store.tables import metadata, trials_table
 
 __all__ = [
     "DEFAULT_URL",
     "Storage",
-    "ledger_table",
-    "moments_table",
-    "pauses_table",
-    "repeats_table",
-    "runs_table",
-    "studies_table",
-    "trials_table",
 ]
 
 DEFAULT_URL = "sqlite:///greenfront.db"
@@ -39,122 +34,6 @@ RACES = 20
 
 RACE_SECONDS = 0.05
 """Waited after the first lost race; after the second twice as long, and so on."""
-
-_metadata = sa.MetaData()
-
-studies_table = sa.Table(
-    "greenfront_studies",
-    _metadata,
-    sa.Column("study_id", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("name", sa.String(512), nullable=False, unique=True),
-    sa.Column("identity", sa.String(64), nullable=False),
-    sa.Column("configuration", sa.JSON(none_as_null=True), nullable=False),
-    sa.Column("meters", sa.JSON(none_as_null=True)),
-    sa.Column("facts", sa.JSON(none_as_null=True)),
-    sa.Column("queued", sa.Boolean, nullable=False),
-    sa.Column("created_at", sa.Float, nullable=False),
-)
-"""One row a study: ``identity`` hashes what must never change, ``meters`` pins the instruments."""
-
-runs_table = sa.Table(
-    "greenfront_runs",
-    _metadata,
-    sa.Column("run_id", sa.String(32), primary_key=True),
-    sa.Column("study_id", sa.Integer, nullable=False, index=True),
-    sa.Column("host", sa.String(256), nullable=False),
-    sa.Column("pid", sa.Integer, nullable=False),
-    sa.Column("pid_started_at", sa.Float, nullable=False),
-    sa.Column("started_at", sa.Float, nullable=False),
-    sa.Column("heartbeat_at", sa.Float, nullable=False),
-    sa.Column("ended_at", sa.Float),
-)
-"""One row for each process that worked on a study. Times are Unix seconds."""
-
-trials_table = sa.Table(
-    "greenfront_trials",
-    _metadata,
-    sa.Column("study_id", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("slot", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("key", sa.String(64), nullable=False),
-    sa.Column("number", sa.Integer, nullable=False),
-    sa.Column("run_id", sa.String(32), nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("choice", sa.JSON(none_as_null=True), nullable=False),
-    sa.Column("values", sa.JSON(none_as_null=True)),
-    sa.Column("detail", sa.JSON(none_as_null=True)),
-    sa.Column("reason", sa.Text),
-    sa.Column("started_at", sa.Float, nullable=False),
-    sa.Column("finished_at", sa.Float),
-    sa.UniqueConstraint("study_id", "key"),
-    sa.Index("greenfront_trials_by_number", "study_id", "number"),
-)
-"""One row a trial of the study's total: ``slot`` counts them, ``key`` keeps them distinct."""
-
-ledger_table = sa.Table(
-    "greenfront_ledger",
-    _metadata,
-    sa.Column("entry_id", sa.Integer, primary_key=True),
-    sa.Column("study_id", sa.Integer, nullable=False, index=True),
-    sa.Column("run_id", sa.String(32), nullable=False),
-    sa.Column("worker", sa.Integer),
-    sa.Column("number", sa.Integer),
-    sa.Column("phase", sa.String(64), nullable=False),
-    sa.Column("component", sa.String(16), nullable=False),
-    sa.Column("kind", sa.String(16), nullable=False),
-    sa.Column("source", sa.Text, nullable=False),
-    sa.Column("joules", sa.Float),
-    sa.Column("low_joules", sa.Float),
-    sa.Column("high_joules", sa.Float),
-    sa.Column("cpu_seconds", sa.Float, nullable=False),
-    sa.Column("wall_seconds", sa.Float, nullable=False),
-    sa.Column("co2_kg", sa.Float),
-    sa.Column("g_per_kwh", sa.Float),
-    sa.Column("flags", sa.JSON(none_as_null=True), nullable=False),
-    sa.Column("started_at", sa.Float, nullable=False),
-    sa.Column("ended_at", sa.Float, nullable=False),
-    sa.Index("greenfront_ledger_by_number", "study_id", "number"),
-)
-"""What was spent, on which trial and phase, by which worker of a run, and when: pieces while a
-trial goes on, one row a phase and component when it is over."""
-
-moments_table = sa.Table(
-    "greenfront_moments",
-    _metadata,
-    sa.Column("entry_id", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("study_id", sa.Integer, nullable=False, index=True),
-    sa.Column("basis", sa.String(16), nullable=False),
-    sa.Column("unpaused_co2_kg", sa.Float),
-)
-"""Append only, beside the ledger's entries where intensity is known over time: who told that of the
-entry's moment, and what the entry would have emitted without the pauses before it."""
-
-pauses_table = sa.Table(
-    "greenfront_pauses",
-    _metadata,
-    sa.Column("pause_id", sa.Integer, primary_key=True),
-    sa.Column("study_id", sa.Integer, nullable=False, index=True),
-    sa.Column("run_id", sa.String(32), nullable=False),
-    sa.Column("number", sa.Integer),
-    sa.Column("started_at", sa.Float, nullable=False),
-    sa.Column("ended_at", sa.Float),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("clock_started_at", sa.Float, nullable=False),
-    sa.Column("clock_ended_at", sa.Float),
-)
-"""One row for each wait for cleaner electricity; ``number`` is the trial that waited between two
-epochs, if one did. The clock is the grid's: another than the wall's where a past is replayed."""
-
-repeats_table = sa.Table(
-    "greenfront_repeats",
-    _metadata,
-    sa.Column("study_id", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("key", sa.String(64), primary_key=True),
-    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("run_id", sa.String(32), nullable=False),
-    sa.Column("detail", sa.JSON(none_as_null=True), nullable=False),
-    sa.Column("measured_at", sa.Float, nullable=False),
-)
-"""Append only: further measurements of finished trials' files, counted from 1."""
 
 
 class NothingThere(StorageError):  # noqa: N818 - a state of the database, not a fault
@@ -208,35 +87,37 @@ class Storage:
         _tune(self.engine)
         for race in range(1, RACES + 1):
             try:
-                opened = _optuna_storage(url)
-                self._complete()
+                self._upgrade()
+                return _optuna_storage(url)
+            except RuntimeError as error:
+                raise StorageError(
+                    f"storage {self.url!r} holds tables that this version of Optuna cannot read "
+                    f"({error}): install the one that wrote them, or name another storage"
+                ) from error
             except sa.exc.DBAPIError:
                 # Of several processes that make the same table in the same moment, all but one
                 # fail; they find it made when they look again.
                 if race == RACES:
                     raise
                 time.sleep(race * RACE_SECONDS)
-            else:
-                return opened
         raise AssertionError("unreachable")
 
     def _holds_trials(self) -> bool:
         with self.engine.connect() as connection:
             return sa.inspect(connection).has_table(trials_table.name)
 
-    def _complete(self) -> None:
-        """Makes what is missing of our tables: a study of an older version lacks some."""
+    def _upgrade(self) -> None:
+        """Makes our tables, or brings those of an older version to this one's."""
         with self.engine.connect() as connection:
-            present = sa.inspect(connection)
-            tables = set(present.get_table_names())
-            ledger = ledger_table.name
-            columns = {c["name"] for c in present.get_columns(ledger)} if ledger in tables else None
-        if not tables.issuperset(_metadata.tables):
-            with self.writing() as connection:
-                _metadata.create_all(connection)
-        if columns is not None and "worker" not in columns:
-            with self.writing() as connection:
-                connection.execute(sa.text(f"ALTER TABLE {ledger} ADD COLUMN worker INTEGER"))
+            if migrations.is_current(connection):
+                return
+            if not migrations.is_known(connection):
+                raise StorageError(
+                    f"storage {self.url!r} was written by a newer version of greenfront: install "
+                    "that one, or name another storage with --storage"
+                )
+        with self.writing() as connection:
+            migrations.upgrade(connection)
 
     @classmethod
     def existing(cls, url: str) -> Storage | None:
@@ -264,7 +145,7 @@ class Storage:
         _tune(storage.engine)
         storage.optuna = optuna.storages.InMemoryStorage()
         storage._folder = folder  # kept alive with the storage
-        _metadata.create_all(storage.engine)
+        metadata.create_all(storage.engine)
         return storage
 
     _folder: tempfile.TemporaryDirectory[str] | None = None

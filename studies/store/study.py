@@ -18,7 +18,8 @@ from greenfront.studies.store.ledger import Ledger
 from greenfront.studies.store.pauses import Pauses
 from greenfront.studies.store.repeats import Repeats
 from greenfront.studies.store.runs import Runs
-from greenfront.studies.store.storage import Storage, studies_table
+from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.tables import studies_table
 from greenfront.studies.store.trials import Trials
 
 Direction = Literal["minimize", "maximize"]

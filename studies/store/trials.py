@@ -18,7 +18,8 @@ from greenfront.errors import StudyError
 from greenfront.objectives.codec import from_json
 from greenfront.objectives.outcome import Outcome
 from greenfront.spaces.candidate import Candidate
-from greenfront.studies.store.storage import Storage, trials_table
+from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.tables import trials_table
 
 __all__ = [
     "FINISHED",

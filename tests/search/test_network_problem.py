@@ -16,8 +16,9 @@ from greenfront.search.optimize import SearchResult
 from greenfront.search.session import open_session
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.ledger import Ledger
-from greenfront.studies.store.storage import Storage, studies_table
+from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
+from greenfront.studies.store.tables import studies_table
 
 TESTS = Path(__file__).parents[1]
 

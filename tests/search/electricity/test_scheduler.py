@@ -36,8 +36,9 @@ from greenfront.studies.analysis.timing import timing, timing_lines
 from greenfront.studies.config.budget import Budget
 from greenfront.studies.store.ledger_writer import Moment
 from greenfront.studies.store.pauses import Pauses
-from greenfront.studies.store.storage import Storage, runs_table
+from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
+from greenfront.studies.store.tables import runs_table
 from greenfront.studies.store.trials import PlainTrial
 
 START = datetime(2026, 3, 1, tzinfo=UTC).timestamp()

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from greenfront.objectives.readings import JOULES_PER_KWH
 from greenfront.studies.analysis.progress import ProgressPoint, progress
 from greenfront.studies.analysis.volume import Corners
-from greenfront.studies.store.storage import Storage, ledger_table, trials_table
+from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
+from greenfront.studies.store.tables import ledger_table, trials_table
 
 STUDY = 1
 

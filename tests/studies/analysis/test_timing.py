@@ -17,8 +17,9 @@ from greenfront.studies.store.ledger import Ledger
 from greenfront.studies.store.ledger_writer import WAITING, Moment
 from greenfront.studies.store.pauses import Pauses
 from greenfront.studies.store.runs import Runs
-from greenfront.studies.store.storage import Storage, moments_table, runs_table
+from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
+from greenfront.studies.store.tables import moments_table, runs_table
 
 SPANS = st.lists(
     st.tuples(st.integers(0, 50), st.integers(0, 10)).map(lambda s: (float(s[0]), float(sum(s))))

@@ -16,7 +16,8 @@ from greenfront.objectives.carbon.intensity import Intensity
 from greenfront.objectives.readings import JOULES_PER_KWH, Component, Reading, ReadingKind
 from greenfront.studies.store.ledger import Ledger, Spent
 from greenfront.studies.store.runs import Runs
-from greenfront.studies.store.storage import Storage, ledger_table
+from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.tables import ledger_table
 from greenfront.studies.store.trials import Trials
 
 STUDY = 1

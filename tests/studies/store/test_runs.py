@@ -19,7 +19,8 @@ from greenfront.studies.store.runs import (
     SILENCE_SECONDS,
     Runs,
 )
-from greenfront.studies.store.storage import Storage, runs_table
+from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.tables import runs_table
 
 STUDY = 1
 NOW = 1_000_000.0

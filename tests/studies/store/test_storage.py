@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 from greenfront.errors import StorageError
 from greenfront.studies.store.ledger import Ledger
-from greenfront.studies.store.storage import DEFAULT_URL, Storage, studies_table
+from greenfront.studies.store.storage import DEFAULT_URL, Storage
 from greenfront.studies.store.study import Study, study_names
+from greenfront.studies.store.tables import studies_table
 
 
 def begin(storage: Storage, name: str = "wine") -> Study:
@@ -125,6 +126,13 @@ def test_a_ledger_of_an_older_version_gets_what_it_lacks(storage_url: str) -> No
     engine = sa.create_engine(storage_url)
     with engine.begin() as connection:
         connection.execute(sa.text("ALTER TABLE greenfront_ledger DROP COLUMN worker"))
+        # As it was before tables had versions.
+        for index in ("ledger_by_number", "trials_by_number", "trials_by_state"):
+            connection.execute(sa.text(f"DROP INDEX greenfront_{index}"))
+        connection.execute(
+            sa.text("CREATE INDEX ix_greenfront_ledger_study_id ON greenfront_ledger (study_id)")
+        )
+        connection.execute(sa.text("DROP TABLE greenfront_version"))
     engine.dispose()
     opened = Storage(storage_url, create=False)
     with opened.reading() as connection:
