@@ -23,12 +23,13 @@ from greenfront.spaces.network_space import first_generation, network_space
 from greenfront.studies.analysis.front import MAXIMISE, corners
 from greenfront.studies.analysis.volume import Corners
 from greenfront.studies.config.facts import StudyFacts
+from greenfront.studies.config.sections import LimitsSection
 from greenfront.studies.config.study_file import StudyFile
 
-__all__ = ["NetworkProblem"]
+__all__ = ["NetworkProblem", "limited_costs"]
 
 SIZING_MARGIN = 0.9
-"""A sizing is a short measurement: only what is clearly beaten is stopped on its account."""
+"""Factor on a sizing's energy, a short measurement: only clearly dominated trials are stopped."""
 
 
 class NetworkProblem(Problem[Candidate]):
@@ -37,9 +38,8 @@ class NetworkProblem(Problem[Candidate]):
     Args:
         file: The study.
         facts: Of its data and machine.
-        instruments: What to meter with.
-        warm: An evaluator that is running already; the first worker takes it, and :meth:`close`
-            closes it.
+        instruments: Meter the evaluators.
+        warm: A running evaluator for the first worker; :meth:`close` closes it.
     """
 
     def __init__(
@@ -68,23 +68,21 @@ class NetworkProblem(Problem[Candidate]):
 
     def identity(self) -> str:
         """Hash of the study's settings and data."""
-        trace = self.facts.trace
-        return self.file.identity(
-            self.facts.task.fingerprint, None if trace is None else trace.sha256
-        )
+        trace = self.facts.trace and self.facts.trace.sha256
+        return self.file.identity(self.facts.task.fingerprint, trace)
 
     def first_generation(self) -> Sequence[Point]:
         """Baselines, each technique alone, then together."""
         return first_generation(self.options, self.space, self.file.study.seed)
 
     def corners(self, finished: Mapping[str, tuple[float, ...]]) -> Corners | None:
-        """The box from chance level at the dearest baseline's price to a faultless free model."""
+        """See :func:`greenfront.studies.analysis.front.corners`."""
         baselines = [finished[key] for key in self._baseline_keys if key in finished]
         return corners(baselines, self.facts.task.majority_fraction)
 
     @contextlib.contextmanager
     def worker(self) -> Iterator[Self]:
-        """The same problem with an evaluator of its own; the next worker takes that over."""
+        """The same problem with its own evaluator, which the next worker reuses."""
         mine = copy.copy(self)
         mine._evaluator = self._warm.pop() if self._warm else None
         try:
@@ -99,10 +97,9 @@ class NetworkProblem(Problem[Candidate]):
             self._warm.pop().close(TrialContext())
 
     def evaluate(self, candidate: Candidate, context: TrialContext) -> Evaluation:
-        """Runs one trial in this worker's evaluator, replaced by a fresh one where it has died.
+        """Runs one trial in this worker's evaluator; a dead one is replaced.
 
-        Trials run at the one fidelity there is, from the start: the lineage store gives them back
-        whatever an earlier trial has computed.
+        There is one fidelity; the lineage store keeps what earlier trials have computed.
         """
         evaluator = self._ready(context)
         try:
@@ -116,7 +113,7 @@ class NetworkProblem(Problem[Candidate]):
             )
         except TrialFailed as failure:
             if failure.cause == "out of memory" and evaluator.alive:
-                # What it could not get it may have kept half of: begin anew.
+                # It may still hold a part of that memory: begin anew.
                 evaluator.close(context)
             raise
         finally:
@@ -124,11 +121,8 @@ class NetworkProblem(Problem[Candidate]):
         values = values_of(outcome, self.file.objectives.predictions, self._carbon)
         if values is None:
             flags = ", ".join(sorted({f for r in outcome.readings for f in r.flags}))
-            raise TrialFailed(
-                "no reading",
-                "no instrument could tell what a part of it cost"
-                + (f" ({flags})" if flags else ""),
-            )
+            why = f" ({flags})" if flags else ""
+            raise TrialFailed("no reading", "no instrument could tell what a part of it cost" + why)
         over = self._over_limit(outcome)
         return Evaluation(
             values,
@@ -140,26 +134,22 @@ class NetworkProblem(Problem[Candidate]):
     def repeat(
         self, candidate: Candidate, outcome: Outcome, context: TrialContext
     ) -> Repeat | None:
-        """Measures a finished trial's file again, in this worker's evaluator.
+        """Measures a finished trial's file again; ``None`` where it is no longer there.
 
         Args:
             candidate: Of the trial.
             outcome: Of the trial and its repeats so far.
-            context: Charged with it.
-
-        Returns:
-            ``None`` where the file is no longer there.
+            context: Charged with the energy.
 
         Raises:
             TrialFailed: It cannot be run.
         """
-        evaluator = self._ready(context)
         argument = {
             "candidate": candidate.to_json(),
             "artefact": outcome.artefact,
             "batched": outcome.batched is None,
         }
-        measured = evaluator.call(
+        measured = self._ready(context).call(
             "repeat",
             argument,
             context,
@@ -198,13 +188,19 @@ class NetworkProblem(Problem[Candidate]):
         return context.dominated((1.0, least, self._carbon.co2_kg(least)))
 
     def _over_limit(self, measured: Sizing | Outcome) -> str | None:
-        """What a model costs more than ``[limits]`` allow, as sized or as delivered."""
-        limits = self.file.limits
-        for name, value, limit in (
-            ("inference_joules", measured.inference.joules, limits.inference_joules),
-            ("latency_seconds", measured.latency_seconds, limits.latency_seconds),
-            ("artefact_bytes", measured.artefact_bytes, limits.artefact_bytes),
-        ):
+        """Which of ``[limits]`` a model exceeds, as sized or as delivered."""
+        for name, value, limit in limited_costs(self.file.limits, measured):
             if value is not None and limit is not None and value > limit:
                 return f"{name} {value:.4g} is over the limit of {limit:.4g}"
         return None
+
+
+def limited_costs(
+    limits: LimitsSection, measured: Sizing | Outcome
+) -> list[tuple[str, float | None, float | None]]:
+    """Name, value and limit of each cost that ``[limits]`` can bound; ``None`` if there is none."""
+    return [
+        ("inference_joules", measured.inference.joules, limits.inference_joules),
+        ("latency_seconds", measured.latency_seconds, limits.latency_seconds),
+        ("artefact_bytes", measured.artefact_bytes, limits.artefact_bytes),
+    ]

@@ -23,23 +23,23 @@ from greenfront.studies.store.ledger import Spent
 from greenfront.studies.store.ledger_writer import LedgerWriter
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.study import Direction, Study
+from greenfront.studies.store.study import Study
 from greenfront.studies.store.trials import Trial
 
-__all__ = ["SearchOptions", "SearchResult", "directions", "optimize_problem", "search_study"]
+__all__ = ["SearchOptions", "SearchResult", "optimize_problem", "search_study"]
 
 C = TypeVar("C", bound=Choice)
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """What a search has found.
+    """The result of a search.
 
     Attributes:
         study: Optuna's study; its ``best_trials`` are the front.
         trials: Every trial of the total, by number.
         curve: kWh spent and hypervolume after each finished trial.
-        spent: What the search has cost in all.
+        spent: Cost of the search in all.
         reason: Why it ended, in words.
     """
 
@@ -52,7 +52,7 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
-    """What :func:`optimize_problem` is seldom told.
+    """Further options of :func:`optimize_problem`.
 
     Attributes:
         name: Of the study, unique in its storage.
@@ -60,7 +60,7 @@ class SearchOptions:
         workers: Evaluations at once, each in a thread.
         budget_minutes: Time in all.
         instruments: Meter this process, so that the search's own energy is charged too.
-        observer: Watches.
+        observer: Is told of all progress.
     """
 
     name: str = "study"
@@ -99,13 +99,13 @@ def optimize_problem(
         (8, 'all 8 trials are finished')
 
     Args:
-        problem: What to search.
+        problem: The problem to search.
         trials: Finished trials in all, over every call; ``None``: until another budget is reached.
         sampler: ``"nsga2"``, ``"nsga3"``, ``"tpe"``, ``"gp"`` or ``"random"``.
         budget_kwh: Energy of the search in all.
         seed: Of the sampler.
         storage: SQLAlchemy URL; ``None`` keeps the study in this process alone.
-        options: What is seldom needed, such as ``SearchOptions(workers=4)``.
+        options: Further options, such as ``SearchOptions(workers=4)``.
 
     Returns:
         The study, its trials, and the curve of hypervolume over energy. The study of a search
@@ -122,7 +122,7 @@ def optimize_problem(
         study = Study.create(
             opened,
             options.name,
-            directions=directions(problem),
+            directions=problem.directions,
             identity=problem.identity(),
             configuration={"sampler": sampler, "seed": seed},
             meters=None if instruments is None else instruments.pin(),
@@ -151,10 +151,10 @@ def search_study(
     """Searches on within a study that has been begun; see :func:`optimize_problem`.
 
     Args:
-        problem: What to search.
+        problem: The problem to search.
         study: In an open storage, which is left open.
-        settings: How to search.
-        afterwards: What is still to be done, and charged, when the last trial is finished.
+        settings: Of the search.
+        afterwards: Called after the last trial, within the run.
     """
     run = study.runs.begin()
     electricity, moments = settings.electricity, None
@@ -182,8 +182,3 @@ def search_study(
         spent=study.ledger.total(),
         reason=reason,
     )
-
-
-def directions(problem: Problem[Any]) -> list[Direction]:
-    """The objectives' directions in Optuna's words."""
-    return ["maximize" if o.maximise else "minimize" for o in problem.objectives]

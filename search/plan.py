@@ -1,4 +1,4 @@
-"""What a search will cost, told from one epoch of a few candidates."""
+"""What a search will cost, extrapolated from one epoch of a few candidates."""
 
 from __future__ import annotations
 
@@ -10,23 +10,21 @@ from pathlib import Path
 
 import numpy as np
 
-from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import open_instruments
 from greenfront.objectives.outcome import Sizing
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading, total
-from greenfront.search.electricity.intensity import IntensityProvider
 from greenfront.search.electricity.schedule_forecast import ScheduleForecast, schedule_forecast
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.exploration import explore
-from greenfront.search.network_problem import NetworkProblem
+from greenfront.search.network_problem import NetworkProblem, limited_costs
 from greenfront.search.session import intensity_provider
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.network_space import baseline_candidates
 from greenfront.studies.analysis.remarks import compression_remarks
 from greenfront.studies.config.study_file import StudyFile
 
-__all__ = ["Forecast", "Sample", "forecast"]
+__all__ = ["Sample", "StudyPlan", "plan_study"]
 
 RANDOM_CANDIDATES = 4
 """Tried besides the baselines, so that the mean is not that of the baselines alone."""
@@ -37,7 +35,7 @@ MEASURING_SHARE = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One candidate that was tried for a forecast.
+    """One candidate that was tried for a plan.
 
     Attributes:
         candidate: In words.
@@ -45,9 +43,8 @@ class Sample:
         epoch: Energy of one epoch of training.
         epoch_seconds: Wall time of one epoch.
         sizing: Its untrained, compressed graph.
-        trial_kwh: What a whole trial of it will cost at most; ``None`` where no instrument could
-            tell what the epoch cost.
-        trial_seconds: How long that will take at most.
+        trial_kwh: Upper estimate for a whole trial; ``None`` where ``epoch`` is unavailable.
+        trial_seconds: Upper estimate of its duration.
     """
 
     candidate: str
@@ -60,8 +57,8 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
-    """What to expect of a study. All of it is extrapolated from short measurements.
+class StudyPlan:
+    """The expected cost of a study, extrapolated from short measurements.
 
     Attributes:
         study: Name.
@@ -70,16 +67,15 @@ class Forecast:
         knobs: Names of what is searched.
         trials: In all; ``None`` without such a budget.
         kwh: Upper estimate: no early stopping, nothing shared between trials. ``None`` without a
-            number of trials, and where the energy of one that was tried is unavailable.
+            number of trials, and where the energy of a sample is unavailable.
         low_kwh: Lower end of the same, by the readings' own range.
         high_kwh: Upper end of the same.
         co2_kg: Of ``kwh``.
         minutes: With the study's workers.
-        kind: Of the readings of the epochs, the worst one's.
-        samples: What was tried.
-        remarks: Whether budgets and limits can be met, and what else one should know.
-        schedule: What waiting for clean hours saves; ``None`` where the study does not wait, or
-            where that cannot be told.
+        kind: The worst kind of the epochs' readings.
+        samples: The candidates that were tried.
+        remarks: Whether budgets and limits can be met, and other notes.
+        schedule: What waiting for clean hours saves; ``None`` if it does not wait, or if unknown.
     """
 
     study: str
@@ -98,17 +94,17 @@ class Forecast:
     schedule: ScheduleForecast | None = None
 
 
-def forecast(file: StudyFile, say: Callable[[str], None] = lambda _message: None) -> Forecast:
+def plan_study(file: StudyFile, say: Callable[[str], None] = lambda _message: None) -> StudyPlan:
     """Tries one epoch of the baselines and a few random candidates; keeps nothing.
 
     Args:
         file: The study.
-        say: Hears what there is to wait for.
+        say: Takes messages on what is being waited for.
 
     Raises:
         UsageError: The data cannot be used.
-        MeterError: A source of energy that the study needs does not work here, or the machine is
-            too busy to tell what it draws while it idles.
+        MeterError: An instrument that the study needs does not work here, or the machine is too
+            busy to measure its idle power.
         TrialFailed: A candidate could not be tried.
     """
     trace, provider = intensity_provider(file)
@@ -120,32 +116,25 @@ def forecast(file: StudyFile, say: Callable[[str], None] = lambda _message: None
             problem = NetworkProblem(file, facts, found.instruments)
             baselines = baseline_candidates(problem.options)
             rng = np.random.default_rng(file.study.seed)
-            drawn = [
-                problem.space.decode(problem.space.sample(rng)) for _ in range(RANDOM_CANDIDATES)
-            ]
+            points = [problem.space.sample(rng) for _ in range(RANDOM_CANDIDATES)]
             samples = [
                 _sample(found.evaluator, candidate, candidate in baselines)
-                for candidate in [*baselines, *drawn]
+                for candidate in [*baselines, *map(problem.space.decode, points)]
             ]
         finally:
             found.evaluator.close(TrialContext())
-    return _with_schedule(file, _extrapolate(file, problem, samples), provider)
-
-
-def _with_schedule(
-    file: StudyFile, found: Forecast, provider: IntensityProvider | None
-) -> Forecast:
-    schedule, remark = schedule_forecast(file.carbon, provider, found.minutes)
-    said = found.remarks if remark is None else (*found.remarks, remark)
-    return replace(found, schedule=schedule, remarks=said)
+    plan = _extrapolate(problem, samples)
+    schedule, remark = schedule_forecast(file.carbon, provider, plan.minutes)
+    remarks = plan.remarks if remark is None else (*plan.remarks, remark)
+    return replace(plan, schedule=schedule, remarks=remarks)
 
 
 def _sample(evaluator: Evaluator, candidate: Candidate, baseline: bool) -> Sample:
-    unbooked = TrialContext()  # a plan belongs to no study
+    context = TrialContext()  # charges nobody: a plan belongs to no study
     began = time.monotonic()
-    sizing = evaluator.call("size", candidate.to_json(), unbooked, returns=Sizing)
+    sizing = evaluator.call("size", candidate.to_json(), context, returns=Sizing)
     sizing_seconds = time.monotonic() - began
-    epoch = evaluator.call("epoch", candidate.to_json(), unbooked, returns=Reading)
+    epoch = evaluator.call("epoch", candidate.to_json(), context, returns=Reading)
     training = candidate.training
     epochs = training.epochs + (training.fine_tune_epochs if candidate.pruning.ratio else 0)
     measuring = (1 + MEASURING_SHARE) * sizing_seconds
@@ -165,19 +154,24 @@ def _sample(evaluator: Evaluator, candidate: Candidate, baseline: bool) -> Sampl
     )
 
 
-def _extrapolate(file: StudyFile, problem: NetworkProblem, samples: list[Sample]) -> Forecast:
+def _extrapolate(problem: NetworkProblem, samples: list[Sample]) -> StudyPlan:
+    file = problem.file
     trials = file.budget.trials
-    mean_kwh = _mean_kwh(samples)
+    known = [sample.trial_kwh for sample in samples if sample.trial_kwh is not None]
+    # Those with a reading do not stand for those without one.
+    mean_kwh = float(np.mean(known)) if len(known) == len(samples) else None
     mean_seconds = float(np.mean([sample.trial_seconds for sample in samples]))
     epoch = samples[0].epoch
     kwh = None if trials is None or mean_kwh is None else trials * mean_kwh
-    relative = [
+    low_kwh, high_kwh = (
         None if end is None or not epoch.joules or kwh is None else kwh * end / epoch.joules
         for end in (epoch.low_joules, epoch.high_joules)
-    ]
+    )
+    remarks = _budget_remarks(file.budget.kwh, samples, kwh, mean_kwh)
+    remarks += _limit_remarks(file, samples) + _space_remarks(problem)
     task = problem.facts.task
     shape = "×".join(str(edge) for edge in task.input_shape) or "of text"
-    return Forecast(
+    return StudyPlan(
         study=file.study.name,
         task=f"{task.name}: {task.classes} classes, inputs {shape}, "
         + ", ".join(f"{count} {split}" for split, count in task.sizes.items()),
@@ -185,72 +179,57 @@ def _extrapolate(file: StudyFile, problem: NetworkProblem, samples: list[Sample]
         knobs=tuple(knob.name for knob in problem.space.knobs),
         trials=trials,
         kwh=kwh,
-        low_kwh=relative[0],
-        high_kwh=relative[1],
-        co2_kg=None if kwh is None else _carbon(file, problem).training_co2_kg(kwh),
+        low_kwh=low_kwh,
+        high_kwh=high_kwh,
+        co2_kg=None if kwh is None else file.carbon.study_model(problem.facts).training_co2_kg(kwh),
         minutes=None if trials is None else trials * mean_seconds / 60 / file.search.workers,
         kind=total(sample.epoch for sample in samples).kind,
         samples=tuple(samples),
-        remarks=tuple(_remarks(file, problem, samples, kwh, mean_kwh)),
+        remarks=tuple(remarks),
     )
 
 
-def _mean_kwh(samples: list[Sample]) -> float | None:
-    """Of a trial; ``None`` if that of any sample is unknown: the rest is not like it."""
-    known = [sample.trial_kwh for sample in samples if sample.trial_kwh is not None]
-    return float(np.mean(known)) if len(known) == len(samples) else None
-
-
-def _carbon(file: StudyFile, problem: NetworkProblem) -> CarbonModel:
-    return file.carbon.study_model(problem.facts)
-
-
-def _remarks(
-    file: StudyFile,
-    problem: NetworkProblem,
-    samples: list[Sample],
-    kwh: float | None,
-    mean_kwh: float | None,
+def _budget_remarks(
+    budget_kwh: float | None, samples: list[Sample], kwh: float | None, mean_kwh: float | None
 ) -> list[str]:
-    remarks: list[str] = []
-    budget = file.budget.kwh
     if mean_kwh is None:
         why = {flag for s in samples if s.epoch.joules is None for flag in s.epoch.flags}
-        remarks.append(
+        return [
             "what trials cost cannot be told: the energy of an epoch is unavailable "
             f"({'; '.join(sorted(why)) or 'no reason given'})"
-        )
-    elif budget is not None and mean_kwh > 0:
-        remarks.append(
-            f"the energy budget of {budget:g} kWh is enough for some {budget / mean_kwh:.0f} trials"
-            if kwh is None or kwh > budget
-            else f"the energy budget of {budget:g} kWh is enough"
-        )
-    limits = file.limits
-    for name, limit, values in (
-        (
-            "inference_joules",
-            limits.inference_joules,
-            [s.sizing.inference.joules for s in samples if s.sizing.inference.joules is not None],
-        ),
-        ("latency_seconds", limits.latency_seconds, [s.sizing.latency_seconds for s in samples]),
-        ("artefact_bytes", limits.artefact_bytes, [s.sizing.artefact_bytes for s in samples]),
-    ):
+        ]
+    if budget_kwh is None or mean_kwh <= 0:
+        return []
+    enough = f"the energy budget of {budget_kwh:g} kWh is enough"
+    short = kwh is None or kwh > budget_kwh
+    return [enough + f" for some {budget_kwh / mean_kwh:.0f} trials" if short else enough]
+
+
+def _limit_remarks(file: StudyFile, samples: list[Sample]) -> list[str]:
+    remarks = []
+    for costs in zip(*(limited_costs(file.limits, s.sizing) for s in samples), strict=True):
+        name, _, limit = costs[0]
+        values = [value for _, value, _ in costs if value is not None]
         if limit is not None and values:
             within = sum(value <= limit for value in values)
             remarks.append(
                 f"limit {name} {limit:g}: met by {within} of the {len(values)} candidates tried, "
                 f"the best has {min(values):.3g}"
             )
-    remarks += compression_remarks(file, problem.facts)
-    if not problem.facts.mixed_precision and file.training.mixed_precision == "auto":
+    return remarks
+
+
+def _space_remarks(problem: NetworkProblem) -> list[str]:
+    file, facts = problem.file, problem.facts
+    remarks = compression_remarks(file, facts)
+    if not facts.mixed_precision and file.training.mixed_precision == "auto":
         remarks.append("mixed precision is not searched: this device gains nothing by it")
-    if _carbon(file, problem).proportional_to_energy:
+    carbon = file.carbon
+    if carbon.study_model(facts).proportional_to_energy:
         remarks.append(
             "CO₂ is a constant multiple of energy here (one intensity, no embodied share): the "
             "front has two dimensions, though three are reported"
         )
-    carbon = file.carbon
     if carbon.region is None and carbon.g_per_kwh is None and carbon.trace is None:
         remarks.append("no [carbon] region is given: the world's average intensity is used")
     return remarks

@@ -1,11 +1,9 @@
-"""What a search searches: anything that can be chosen, tried and weighed.
+"""The interface of problems: a space, objectives, and the evaluation of one candidate.
 
-The engine knows nothing of neural networks. A metered trial is one problem, a table of published
-trainings or a formula another.
-
-Life of a problem: the engine reads ``space``, ``objectives``, ``fidelities`` and ``reference``
-once. It queues what ``first_generation`` returns. Each of its workers enters ``worker()`` and
-calls ``evaluate`` on what that gives, one candidate after the other, until the budget is spent.
+The engine knows nothing of neural networks: metered trials are one problem, a table of published
+trainings or a formula another. It reads ``space``, ``objectives``, ``fidelities`` and
+``reference`` once and queues the ``first_generation``. Each of its workers enters ``worker()``
+and calls ``evaluate`` on the result, one candidate after the other, until the budget is spent.
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ from greenfront.objectives.context import TrialContext
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import Choice, SearchSpace, stable_hash
 from greenfront.studies.analysis.volume import Corners, seen_corners
+from greenfront.studies.store.study import Direction
 
 __all__ = ["Evaluation", "Objective", "Problem"]
 
@@ -28,7 +27,7 @@ C = TypeVar("C", bound=Choice)
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """One thing to weigh: its name, and whether more of it is better."""
+    """One objective: its name, and whether more of it is better."""
 
     name: str
     maximise: bool = False
@@ -36,16 +35,16 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What came of trying a candidate.
+    """The result of an evaluation.
 
     Attributes:
         values: In the order of the problem's objectives; finite.
         spent_kwh: Energy of this evaluation in all, whether or not it was charged as it went.
         checkpoint: What a later evaluation of the same candidate at a higher fidelity may start
             from; ``None`` if it has to start anew.
-        detail: What else was found, in JSON values.
-        infeasible: Why the candidate does not count, in words: its values are not what they
-            seem. Samplers learn to avoid it, and no front holds it.
+        detail: Further results, in JSON values.
+        infeasible: Why the candidate's values do not count, in words. Samplers learn to avoid it,
+            and no front holds it.
     """
 
     values: tuple[float, ...]
@@ -56,7 +55,7 @@ class Evaluation:
 
 
 class Problem(abc.ABC, Generic[C]):
-    """A space, what to weigh, and how to try one candidate; see :func:`optimize_problem`.
+    """A space, its objectives, and how to evaluate one candidate; see :func:`optimize_problem`.
 
     Example:
         >>> from greenfront import Evaluation, Objective, PlainChoice, Problem, Real, SearchSpace
@@ -71,11 +70,10 @@ class Problem(abc.ABC, Generic[C]):
         (0.25,)
 
     Attributes:
-        space: What may be chosen.
-        objectives: What is weighed.
+        space: The search space.
+        objectives: Their order is that of an evaluation's values.
         fidelities: Rungs of effort, such as epochs, in ascending order; the last is the whole.
-        reference: Reference point of the hypervolume in the objectives' own units, if the problem
-            has a customary one.
+        reference: Customary reference point of the hypervolume, in the objectives' own units.
     """
 
     space: SearchSpace[C]
@@ -85,16 +83,15 @@ class Problem(abc.ABC, Generic[C]):
 
     @abc.abstractmethod
     def evaluate(self, candidate: C, context: TrialContext) -> Evaluation:
-        """Tries one candidate.
+        """Evaluates one candidate.
 
         Args:
             candidate: From the space.
-            context: Takes what the evaluation has to report. Problems with several fidelities
-                find the rung to evaluate at in its ``fidelity``, and what an evaluation of the
-                same candidate at a lower rung has left in its ``checkpoint``.
+            context: Takes reports. Problems with several fidelities find the rung to evaluate at
+                in its ``fidelity``, and the result of a lower rung in its ``checkpoint``.
 
         Raises:
-            TrialFailed: It came to nothing; the search goes on.
+            TrialFailed: There is no result; the search goes on.
             TrialStopped: It was ended early on purpose; the search goes on.
         """
 
@@ -104,18 +101,16 @@ class Problem(abc.ABC, Generic[C]):
 
     @contextlib.contextmanager
     def worker(self) -> Iterator[Self]:
-        """A problem for one worker alone, with whatever process or device it needs."""
+        """The problem of one worker, with a process or device of its own if it needs one."""
         yield self
 
     def corners(self, finished: Mapping[str, tuple[float, ...]]) -> Corners | None:
-        """What hypervolume is measured against.
+        """The box in which hypervolume is measured; ``None`` while it is unknown.
+
+        By default it ends at ``reference``, or spans everything seen where there is none.
 
         Args:
             finished: Values of the finished candidates, by key.
-
-        Returns:
-            By default ``reference`` if there is one, else the box of everything seen; ``None``
-            while there is nothing to measure against.
         """
         if self.reference is not None:
             return Corners(self.reference)
@@ -123,9 +118,10 @@ class Problem(abc.ABC, Generic[C]):
 
     def identity(self) -> str:
         """Hash of what may not change while a study of this problem goes on."""
-        return stable_hash(
-            [
-                {name: str(d) for name, d in self.space.distributions().items()},
-                [[objective.name, objective.maximise] for objective in self.objectives],
-            ]
-        )
+        space = {name: str(knob) for name, knob in self.space.distributions().items()}
+        return stable_hash([space, [[o.name, o.maximise] for o in self.objectives]])
+
+    @property
+    def directions(self) -> list[Direction]:
+        """The objectives' directions in Optuna's words."""
+        return ["maximize" if o.maximise else "minimize" for o in self.objectives]

@@ -1,7 +1,7 @@
-"""After a search: the front's members and the baseline are measured again.
+"""After a search: the members of the front and the baseline are measured again.
 
-One measurement that was lucky would stay on the front for ever, and the search picks the lucky
-ones. Rounds go over all members in turn, so that a machine that gets warmer hits them alike.
+A search selects lucky measurements, and a single one would stay on the front. Rounds go over all
+members in turn, so that a machine that gets warmer affects them alike.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable
 from greenfront.errors import TrialFailed
 from greenfront.search.network_problem import NetworkProblem
 from greenfront.search.running_trial import ChargedTrial
-from greenfront.studies.analysis.front import ScoredTrial
-from greenfront.studies.analysis.view import view
+from greenfront.studies.analysis.front import ScoredTrial, baseline_of, finished, rank
+from greenfront.studies.analysis.rescore import rescored
 from greenfront.studies.store.ledger_writer import LedgerWriter
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.study import Study
@@ -27,27 +27,25 @@ def repeat_front(
     ledger: LedgerWriter,
     note: Callable[[str], None],
 ) -> None:
-    """Measures until each member of the front has been measured as often as the study file says.
+    """Measures each member of the front as often as the study file says.
 
-    Medians can bring other trials onto the front: these are then measured, too. A member whose
-    file is gone, or which cannot be measured, keeps its one measurement.
+    Medians can bring other trials onto the front: these are then measured, too. A member that
+    cannot be measured again, such as one whose file is gone, keeps the measurements it has.
 
     Args:
         problem: Of the study.
-        study: Open.
-        run: This process, signed in.
-        ledger: Where the energy is charged, as phase ``repeat`` of the trial.
-        note: Takes what people should know.
+        study: In an open storage.
+        run: The run of this process.
+        ledger: Charged with the energy, as phase ``repeat`` of the trial.
+        note: Takes messages for the user.
     """
     rounds = problem.file.objectives.repeats
     lost: set[str] = set()
     with problem.worker() as worker:
         for position in range(1, rounds):
-            while lacking := _lacking(study, position, lost):
-                note(
-                    f"measuring the front again, round {position + 1} of {rounds}: "
-                    f"{_models(len(lacking))}"
-                )
+            while lacking := _lacking(problem, study, position, lost):
+                models = f"{len(lacking)} model" + ("s" if len(lacking) > 1 else "")
+                note(f"measuring the front again, round {position + 1} of {rounds}: {models}")
                 for scored, taken in lacking:
                     run.beat()
                     key = scored.candidate.key
@@ -60,23 +58,31 @@ def repeat_front(
                     if repeat is None or repeat.inference.joules is None:
                         lost.add(key)
                     else:
-                        # One that has joined the front late has rounds to make up for.
+                        # A late member of the front makes up for earlier rounds.
                         study.repeats.add(run.run_id, key, taken + 1, repeat)
 
 
-def _lacking(study: Study, position: int, lost: set[str]) -> list[tuple[ScoredTrial, int]]:
+def _lacking(
+    problem: NetworkProblem, study: Study, position: int, lost: set[str]
+) -> list[tuple[ScoredTrial, int]]:
     """Trials with fewer than ``position`` repeats, and how many each has."""
-    found = view(study.storage, study.name)
-    wanted = {scored.trial: scored for scored in found.front.rows}
-    if found.baseline is not None:
-        wanted.setdefault(found.baseline.trial, found.baseline)
-    taken = {key: len(repeats) for key, repeats in study.repeats.all().items()}
-    return [
-        (scored, taken.get(scored.candidate.key, 0))
-        for _, scored in sorted(wanted.items())
-        if scored.candidate.key not in lost and taken.get(scored.candidate.key, 0) < position
+    file, facts = problem.file, problem.facts
+    repeats = study.repeats.all()
+    trials = rescored(study.trials.all(), file.scoring(facts), repeats)
+    front = rank(study.name, trials, file.objectives.floor, facts.task.majority_fraction)
+    wanted = {scored.trial: scored for scored in front.rows}
+    keys = file.baseline_keys(facts)
+    baselines = [
+        finished(trial, front.floor)
+        for trial in trials
+        if front.floor is not None and trial.values is not None and trial.key in keys
     ]
-
-
-def _models(count: int) -> str:
-    return f"{count} model" + ("s" if count > 1 else "")
+    baseline = baseline_of(baselines, keys)
+    if baseline is not None:
+        wanted.setdefault(baseline.trial, baseline)
+    taken = {scored.trial: len(repeats.get(scored.candidate.key, ())) for scored in wanted.values()}
+    return [
+        (scored, taken[number])
+        for number, scored in sorted(wanted.items())
+        if scored.candidate.key not in lost and taken[number] < position
+    ]

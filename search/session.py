@@ -1,4 +1,4 @@
-"""A study of networks from its file to its end: what ``run``, ``resume`` and ``plan`` do."""
+"""A study of networks from its file to its end, as ``run`` and ``resume`` carry it out."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from greenfront.search.electricity.intensity import (
 from greenfront.search.electricity.scheduler import Electricity, ScheduleSettings
 from greenfront.search.exploration import explore
 from greenfront.search.network_problem import NetworkProblem
-from greenfront.search.optimize import SearchResult, directions, search_study
+from greenfront.search.optimize import SearchResult, search_study
 from greenfront.search.repeating import repeat_front
 from greenfront.search.settings import SearchSettings
 from greenfront.search.status import Observer
@@ -76,14 +76,14 @@ class Session:
         study = Study.create(
             storage,
             file.study.name,
-            directions=directions(self.problem),
+            directions=self.problem.directions,
             identity=self.problem.identity(),
             configuration=file.to_json(),
             meters=self.instruments.pin(),
             facts=to_json(self.problem.facts),
         )
         require_pinned(study.meters or [], self.instruments.pin())
-        # Budgets may be raised, and a resumed study shall know the new ones.
+        # Budgets may have been raised.
         study.store_configuration(file.to_json())
         settings = SearchSettings(
             sampler=file.search.sampler,
@@ -128,43 +128,43 @@ def open_session(
     Args:
         file: The study.
         new_in: Where the study will be kept; a study of its name there must be the same one.
-        say: Hears what there is to wait for.
+        say: Takes messages on what is being waited for.
 
     Raises:
         UsageError: The data cannot be used, or the name is taken by another study.
-        MeterError: A source of energy that the study needs does not work here.
-        SearchAborted: The data brought the evaluator down.
+        MeterError: An instrument that the study needs does not work here.
+        SearchAborted: The evaluator died over the data.
     """
     trace, provider = intensity_provider(file)
     with contextlib.ExitStack() as stack:
         with _nothing_left_of_a_refusal(Path(file.study.cache)):
-            record, known = None, None
+            study, known = None, None
             if new_in is not None and file.study.name in study_names(new_in):
-                record = Study.open(new_in, file.study.name)
-                if record.facts is None:
+                study = Study.open(new_in, file.study.name)
+                if study.facts is None:
                     raise StudyError(
                         f"study {file.study.name!r} is not a study of networks: give the new one "
                         "another name under [study] name"
                     )
-                known = from_json(StudyFacts, record.facts)
+                known = from_json(StudyFacts, study.facts)
                 _same_trace(file, known.trace, trace)
-            pinned = None if record is None else record.meters
+            pinned = None if study is None else study.meters
             instruments = open_instruments(file.metering, pinned, say)
             found = explore(file, instruments, known=known)
             stack.callback(found.evaluator.close, TrialContext())
             facts = replace(found.facts, trace=trace)
             objection = embodied_objection(file.carbon.embodied, facts)
-            if record is None and objection is not None:
+            if study is None and objection is not None:
                 raise UsageError(f"[carbon] {objection}")
             problem = NetworkProblem(file, facts, found.instruments, warm=found.evaluator)
             stack.callback(problem.close)
-            if record is not None:
-                record.require(problem.identity())
+            if study is not None:
+                study.require(problem.identity())
         yield Session(file, problem, found.instruments, found.charged, provider)
 
 
 def intensity_provider(file: StudyFile) -> tuple[TraceFacts | None, IntensityProvider | None]:
-    """What is known of the electricity over time, and what the study keeps of it.
+    """The facts that a study keeps of its trace, and its intensities over time, if there are any.
 
     Raises:
         UsageError: A trace cannot be used, or a live service refuses its token.
@@ -192,7 +192,7 @@ def _same_trace(file: StudyFile, known: TraceFacts | None, trace: TraceFacts | N
 
 @contextlib.contextmanager
 def _nothing_left_of_a_refusal(cache: Path) -> Iterator[None]:
-    """Removes a cache folder that was made for input that was then refused, or for nothing."""
+    """Removes a cache folder that was made for input that was then refused."""
     was_there = cache.exists()
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a search looks like while it runs."""
+"""The progress of a search, for those who watch it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["Observer", "Status"]
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A search at one moment.
+    """The state of a search.
 
     Attributes:
         counts: Trials by state.
         front_size: Trials on the front.
-        hypervolume: Of the front; ``None`` while there is nothing to measure it against.
+        hypervolume: Of the front; ``None`` while it has no reference point.
         kwh_spent: By the whole study.
         co2_kg_spent: By the whole study; ``None`` without a carbon model.
         budget: Of the whole study.
@@ -43,7 +43,7 @@ class Status:
 
 
 class Observer(Protocol):
-    """Watches a search; called from its threads, so it must be quick and must not raise."""
+    """Callback interface of a search; called from its threads: it must be quick and not raise."""
 
     def changed(self, status: Status) -> None:
         """Something has changed; also called every few seconds when nothing has."""
@@ -54,5 +54,5 @@ class Observer(Protocol):
         ...
 
     def note(self, message: str) -> None:
-        """Something is going on that is no trial."""
+        """A message that belongs to no trial."""
         ...

@@ -1,4 +1,4 @@
-"""Forecasts on a machine whose counter is a file."""
+"""Plans on a machine whose counter is a file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from contracts.hardware import RESOLUTION_SECONDS, LiveMachine, Machine
-from greenfront.cli.tables import forecast_text
+from greenfront.cli.tables import plan_text
 from greenfront.errors import MeterError
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.metering import instruments
@@ -19,7 +19,7 @@ from greenfront.objectives.metering.meter import IdlePower
 from greenfront.objectives.metering.process_tree import machine_cpu_seconds
 from greenfront.objectives.metering.rapl import RaplMeter
 from greenfront.objectives.readings import Component
-from greenfront.search.plan import forecast
+from greenfront.search.plan import plan_study
 from greenfront.studies.config.study_file import StudyFile
 
 TESTS = Path(__file__).parents[1]
@@ -56,9 +56,9 @@ def study(**metering: Any) -> StudyFile:
     )
 
 
-def test_a_forecast_takes_the_idle_power_off_as_a_search_does(machine: Machine) -> None:
+def test_a_plan_takes_the_idle_power_off_as_a_search_does(machine: Machine) -> None:
     with LiveMachine(machine, machine_cpu_seconds, 20.0):
-        found = forecast(study(idle_watts=0.5))
+        found = plan_study(study(idle_watts=0.5))
     assert {sample.epoch.source for sample in found.samples} == {
         "RAPL counters of 1 CPU package(s) minus those of the idle machine × share of busy CPU time"
     }
@@ -75,13 +75,13 @@ def test_idle_power_that_nobody_stated_is_measured_and_said(
     soon = functools.partial(measure_idle, seconds=0.05, machine_seconds=lambda: next(busy))
     monkeypatch.setattr(instruments, "measure_idle", soon)
     with pytest.raises(MeterError, match=r"others used .* stop what runs beside, or state .*idle"):
-        forecast(study(), said.append)
+        plan_study(study(), said.append)
     assert said == ["measures what the idle machine draws, for 10 s"]
 
 
 def test_what_no_instrument_tells_is_unknown_and_not_free(machine: Machine) -> None:
     # The counter stands still.
-    found = forecast(study(idle_watts=0.5))
+    found = plan_study(study(idle_watts=0.5))
     assert [sample.trial_kwh for sample in found.samples] == [None] * len(found.samples)
     assert (found.kwh, found.low_kwh, found.high_kwh, found.co2_kg) == (None, None, None, None)
     assert found.kind == "unavailable"
@@ -89,4 +89,4 @@ def test_what_no_instrument_tells_is_unknown_and_not_free(machine: Machine) -> N
     assert any("cannot be told" in r and "counter did not move" in r for r in found.remarks)
     assert not any("energy budget" in remark for remark in found.remarks)
     assert to_json(found)["kwh"] is None
-    forecast_text(found)
+    plan_text(found)

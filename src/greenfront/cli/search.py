@@ -48,20 +48,20 @@ Workers = Annotated[
 
 def plan(study_file: StudyPath, as_json: AsJson = False) -> None:
     """Forecast what a search will cost, and whether its limits can be met; writes nothing."""
-    from greenfront.search.plan import forecast
+    from greenfront.search.plan import plan_study
     from greenfront.studies.config.study_file import StudyFile
 
     file = StudyFile.read(study_file)
     with _status("Trying one epoch of a few candidates …", quiet=as_json):
-        found = forecast(file)
+        found = plan_study(file)
     if as_json:
         from greenfront.objectives.codec import to_json
 
         print_json(to_json(found))
     else:
-        from greenfront.cli.tables import forecast_text
+        from greenfront.cli.tables import plan_text
 
-        console().print(forecast_text(found), crop=False)
+        console().print(plan_text(found), crop=False)
 
 
 def run(
@@ -105,12 +105,12 @@ def resume(
 
     opened = Storage(storage, create=False)
     try:
-        record = Study.open(opened, name)
+        study = Study.open(opened, name)
     finally:
         opened.close()
-    if record.facts is None:
+    if study.facts is None:
         raise UsageError(f"study {name!r} was begun from Python: go on there")
-    file = StudyFile.from_stored(record.configuration).changed(
+    file = StudyFile.from_stored(study.configuration).changed(
         trials=trials,
         kwh=budget_kwh,
         minutes=budget_minutes,

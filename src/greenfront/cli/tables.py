@@ -25,7 +25,7 @@ from greenfront.studies.analysis.wording import break_even_sentence
 if TYPE_CHECKING:
     from greenfront.objectives.metering.crosscheck import CrossCheck
     from greenfront.objectives.metering.survey import ComponentStatus
-    from greenfront.search.plan import Forecast
+    from greenfront.search.plan import StudyPlan
     from greenfront.search.session import PeakMemory
     from greenfront.studies.analysis.front import ScoredTrial
     from greenfront.studies.analysis.listing import StudyEntry
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from greenfront.studies.analysis.whatif import Comparison
 
 __all__ = [
-    "forecast_text",
     "front_table",
     "ledger_table",
+    "plan_text",
     "run_summary",
     "studies_table",
     "whatif_table",
@@ -196,10 +196,10 @@ def ledger_table(found: Spending) -> RenderableType:
     return Group(sheet, Text("\n".join(lines)))
 
 
-def forecast_text(found: Forecast) -> RenderableType:
-    """A forecast: what it rests on, what it says, what one should know."""
+def plan_text(plan: StudyPlan) -> RenderableType:
+    """A plan: its samples, its estimates and its remarks."""
     sheet = Sheet(
-        f"Plan of {found.study} ({found.task})",
+        f"Plan of {plan.study} ({plan.task})",
         (
             "candidate",
             "Parameters",
@@ -211,7 +211,7 @@ def forecast_text(found: Forecast) -> RenderableType:
             "Trial",
         ),
     )
-    for sample in found.samples:
+    for sample in plan.samples:
         sizing = sample.sizing
         sheet.add(
             sample.candidate + (" (baseline)" if sample.baseline else ""),
@@ -223,15 +223,15 @@ def forecast_text(found: Forecast) -> RenderableType:
             size(sizing.artefact_bytes),
             seconds(sample.trial_seconds),
         )
-    space = "a continuum" if found.space_size is None else f"{found.space_size:,} candidates"
-    lines = [f"Space: {space} over {len(found.knobs)} knobs."]
-    if found.trials is not None:
+    space = "a continuum" if plan.space_size is None else f"{plan.space_size:,} candidates"
+    lines = [f"Space: {space} over {len(plan.knobs)} knobs."]
+    if plan.trials is not None:
         lines.append(
-            f"{found.trials} trials: at most {energy(found.kwh)} {found.kind} (between "
-            f"{energy(found.low_kwh)} and {energy(found.high_kwh)}), {mass(found.co2_kg)} CO₂, "
-            f"{seconds(60 * (found.minutes or 0))}."
+            f"{plan.trials} trials: at most {energy(plan.kwh)} {plan.kind} (between "
+            f"{energy(plan.low_kwh)} and {energy(plan.high_kwh)}), {mass(plan.co2_kg)} CO₂, "
+            f"{seconds(60 * (plan.minutes or 0))}."
         )
-    lines += [remark[0].upper() + remark[1:] + "." for remark in found.remarks]
+    lines += [remark[0].upper() + remark[1:] + "." for remark in plan.remarks]
     return Group(sheet, Text("\n" + "\n".join(lines)))
 
 

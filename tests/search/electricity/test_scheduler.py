@@ -26,7 +26,7 @@ from greenfront.search.electricity.scheduler import (
     ScheduleSettings,
     foreseen,
 )
-from greenfront.search.optimize import SearchResult, directions, search_study
+from greenfront.search.optimize import SearchResult, search_study
 from greenfront.search.problem import Evaluation
 from greenfront.search.settings import SearchSettings
 from greenfront.search.status import Status
@@ -104,7 +104,7 @@ def search(
     study = Study.create(
         storage,
         "study",
-        directions=directions(problem),
+        directions=problem.directions,
         identity=problem.identity(),
         configuration={},
         meters=None,
