@@ -68,7 +68,7 @@ class NetworkProblem(Problem[Candidate]):
 
     def identity(self) -> str:
         """Hash of the study's settings and data."""
-        trace = self.facts.trace and self.facts.trace.sha256
+        trace = None if self.facts.trace is None else self.facts.trace.sha256
         return self.file.identity(self.facts.task.fingerprint, trace)
 
     def first_generation(self) -> Sequence[Point]:

@@ -14,11 +14,11 @@ from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import open_instruments
 from greenfront.objectives.outcome import Sizing
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading, total
+from greenfront.search.electricity.intensity import intensity_provider
 from greenfront.search.electricity.schedule_forecast import ScheduleForecast, schedule_forecast
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.exploration import explore
 from greenfront.search.network_problem import NetworkProblem, limited_costs
-from greenfront.search.session import intensity_provider
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.network_space import baseline_candidates
 from greenfront.studies.analysis.remarks import compression_remarks
@@ -107,7 +107,7 @@ def plan_study(file: StudyFile, say: Callable[[str], None] = lambda _message: No
             busy to measure its idle power.
         TrialFailed: A candidate could not be tried.
     """
-    trace, provider = intensity_provider(file)
+    trace, provider = intensity_provider(file.carbon)
     with tempfile.TemporaryDirectory(prefix="greenfront-plan-") as folder:
         instruments = open_instruments(file.metering, say=say)
         found = explore(file, instruments, Path(folder))

@@ -18,12 +18,7 @@ from greenfront.objectives.metering.instruments import (
     open_instruments,
     require_pinned,
 )
-from greenfront.search.electricity.intensity import (
-    IntensityProvider,
-    LiveProvider,
-    TraceProvider,
-    live_source,
-)
+from greenfront.search.electricity.intensity import IntensityProvider, intensity_provider
 from greenfront.search.electricity.scheduler import Electricity, ScheduleSettings
 from greenfront.search.exploration import explore
 from greenfront.search.network_problem import NetworkProblem
@@ -38,7 +33,7 @@ from greenfront.studies.store.ledger_writer import Charged
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study, study_names
 
-__all__ = ["PeakMemory", "Session", "intensity_provider", "open_session"]
+__all__ = ["PeakMemory", "Session", "open_session"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,19 +130,10 @@ def open_session(
         MeterError: An instrument that the study needs does not work here.
         SearchAborted: The evaluator died over the data.
     """
-    trace, provider = intensity_provider(file)
+    trace, provider = intensity_provider(file.carbon)
     with contextlib.ExitStack() as stack:
         with _nothing_left_of_a_refusal(Path(file.study.cache)):
-            study, known = None, None
-            if new_in is not None and file.study.name in study_names(new_in):
-                study = Study.open(new_in, file.study.name)
-                if study.facts is None:
-                    raise StudyError(
-                        f"study {file.study.name!r} is not a study of networks: give the new one "
-                        "another name under [study] name"
-                    )
-                known = from_json(StudyFacts, study.facts)
-                _same_trace(file, known.trace, trace)
+            study, known = _begun_study(new_in, file, trace) if new_in else (None, None)
             pinned = None if study is None else study.meters
             instruments = open_instruments(file.metering, pinned, say)
             found = explore(file, instruments, known=known)
@@ -163,31 +149,26 @@ def open_session(
         yield Session(file, problem, found.instruments, found.charged, provider)
 
 
-def intensity_provider(file: StudyFile) -> tuple[TraceFacts | None, IntensityProvider | None]:
-    """The facts that a study keeps of its trace, and its intensities over time, if there are any.
-
-    Raises:
-        UsageError: A trace cannot be used, or a live service refuses its token.
-    """
-    found = file.carbon.read()
-    if found is not None:
-        trace, facts = found
-        return facts, TraceProvider(trace)
-    live = live_source(file.carbon)
-    if live is None:
+def _begun_study(
+    storage: Storage, file: StudyFile, trace: TraceFacts | None
+) -> tuple[Study, StudyFacts] | tuple[None, None]:
+    """The study of this name, with its facts, if the storage holds one."""
+    name = file.study.name
+    if name not in study_names(storage):
         return None, None
-    provider = LiveProvider(live, file.carbon.model().intensity)
-    provider.refresh()
-    return None, provider
-
-
-def _same_trace(file: StudyFile, known: TraceFacts | None, trace: TraceFacts | None) -> None:
-    if known is not None and trace is not None and known.sha256 != trace.sha256:
+    study = Study.open(storage, name)
+    if study.facts is None:
         raise StudyError(
-            f"[carbon] trace: {file.carbon.trace} has another content than when study "
-            f"{file.study.name!r} began: restore it, or give the new study another name under "
+            f"study {name!r} is not a study of networks: give the new one another name under "
             "[study] name"
         )
+    facts = from_json(StudyFacts, study.facts)
+    if facts.trace is not None and trace is not None and facts.trace.sha256 != trace.sha256:
+        raise StudyError(
+            f"[carbon] trace: {file.carbon.trace} has another content than when study {name!r} "
+            "began: restore it, or give the new study another name under [study] name"
+        )
+    return study, facts
 
 
 @contextlib.contextmanager

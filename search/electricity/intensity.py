@@ -25,9 +25,17 @@ from greenfront.objectives.carbon.live import (
 from greenfront.objectives.carbon.traces import IntensityStep, Trace, as_instant
 from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
 from greenfront.studies.config.carbon import CarbonSection
+from greenfront.studies.config.facts import TraceFacts
 from greenfront.studies.store.ledger_writer import Basis
 
-__all__ = ["LIVE_URL", "IntensityProvider", "LiveProvider", "TraceProvider", "live_source"]
+__all__ = [
+    "LIVE_URL",
+    "IntensityProvider",
+    "LiveProvider",
+    "TraceProvider",
+    "intensity_provider",
+    "live_source",
+]
 
 TOKEN = "ELECTRICITYMAPS_TOKEN"
 LIVE_URL = "GREENFRONT_LIVE_URL"
@@ -271,6 +279,26 @@ def _without_overlap(steps: dict[float, IntensityStep]) -> tuple[IntensityStep, 
         for step, after in zip(ordered, [*ordered[1:], None], strict=True)
         if after is None or step.end_seconds <= after.start_seconds
     )
+
+
+def intensity_provider(
+    section: CarbonSection,
+) -> tuple[TraceFacts | None, IntensityProvider | None]:
+    """The facts that a study keeps of its trace, and its intensities over time, if there are any.
+
+    Raises:
+        UsageError: A trace cannot be used, or a live service refuses its token.
+    """
+    found = section.read()
+    if found is not None:
+        trace, facts = found
+        return facts, TraceProvider(trace)
+    live = live_source(section)
+    if live is None:
+        return None, None
+    provider = LiveProvider(live, section.model().intensity)
+    provider.refresh()
+    return None, provider
 
 
 def live_source(section: CarbonSection) -> LiveIntensity | None:

@@ -37,7 +37,7 @@ Job = Callable[[StageContext, dict[str, Any]], Calls]
 
 
 class PipeContext(StageContext):
-    """The supervisor as the stages see it; see :class:`StageContext`."""
+    """The context of stages in an evaluator: passes everything to the supervisor."""
 
     def __init__(self, channel: Channel, inbox: queue.SimpleQueue[Message]) -> None:
         self._channel = channel

@@ -1,4 +1,4 @@
-"""Cuts what an evaluator draws into the phases of its trials."""
+"""Divides the energy of an evaluator among the phases of its trials."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ BETWEEN = "overhead"
 
 @dataclass
 class PhaseMeter:
-    """Cuts the life of one evaluator into phases; every moment is charged to one.
+    """Divides the life of one evaluator into phases; every moment is charged to one.
 
-    A GPU counts whatever runs on it, so it is this evaluator's only while it holds the lease.
+    A GPU's counter includes all that runs on it: it counts only while the evaluator has the lease.
 
     Attributes:
         stopwatch: On the evaluator.

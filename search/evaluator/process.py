@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 POLL_SECONDS = 0.25
 FLUSH_SECONDS = 5.0
-"""A long window is written to the ledger piece by piece: a kill loses less than ten seconds."""
+"""A long window is written to the ledger in pieces: a kill loses less than ten seconds."""
 
 GRACE_SECONDS = 10.0
 
@@ -61,11 +61,11 @@ SizeVerdict = Callable[[Sizing], str | None]
 
 
 class Evaluator:
-    """One evaluator process: started, called, and replaced by a new object when it has died.
+    """One evaluator process; when it has died, another object takes its place.
 
     Args:
         how: How to start it.
-        instruments: What to meter it with.
+        instruments: Meter it.
         context: Charged for its start.
 
     Raises:
@@ -104,11 +104,7 @@ class Evaluator:
         self._held_seconds = 0.0
         self._size_verdict: SizeVerdict = context.size_verdict
         try:
-            try:
-                self._channel.send("begin", settings=how.settings)
-            except OSError:
-                raise self._death(context) from None
-            self._converse(context, None)
+            self._converse(context, "begin", settings=how.settings)
         except BaseException:
             # Nobody will hold this object to close it.
             if self._alive:
@@ -120,7 +116,7 @@ class Evaluator:
         """Whether it can take another call; one that has died by itself is still to be closed."""
         if not self._alive:
             return False
-        # A look that leaves the dead process, and with it its usage, to be reaped.
+        # Leaves a dead process, and with it its usage, to be reaped.
         ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         return ended is None
 
@@ -134,18 +130,15 @@ class Evaluator:
         timeout_seconds: float | None = None,
         size_verdict: SizeVerdict | None = None,
     ) -> T:
-        """Asks for one thing and sees it through.
+        """Carries out one call.
 
         Args:
             name: One of the job's calls.
             argument: JSON value.
-            context: Of the trial that it is done for.
+            context: Of the trial that it belongs to.
             returns: Type of the call's value.
-            timeout_seconds: After so long it is taken for hung and killed.
+            timeout_seconds: Seconds of work after which it is killed.
             size_verdict: Judges a candidate by its size; by default the context does.
-
-        Returns:
-            The call's value.
 
         Raises:
             TrialFailed: It raised, died, hung or took too much memory.
@@ -153,31 +146,17 @@ class Evaluator:
             UsageError: It refused the user's input.
             Interrupted: The user wants to stop; the evaluator is killed.
         """
-        with self._leased(context):
+        with self._lease.held(context.progress, lambda: self._stop_if_asked(context)):
             # What passed since the last call was waiting: nobody's trial.
             self._meter.cut(context)
             self._meter.leased = True
             self._size_verdict = size_verdict or context.size_verdict
+            content = {"name": name, "argument": argument}
             try:
-                self._channel.send("call", name=name, argument=argument)
-            except OSError:
-                raise self._death(context) from None
-            return from_json(returns, self._converse(context, timeout_seconds))
-
-    @contextlib.contextmanager
-    def _leased(self, context: TrialContext) -> Iterator[None]:
-        """Keeps the GPUs, if there are any, for one call."""
-
-        def give_up() -> None:
-            if context.stopping:
-                self._kill(context)
-                raise Interrupted("stopped by the user")
-
-        with self._lease.held(context.progress, give_up):
-            try:
-                yield
+                value = self._converse(context, "call", timeout_seconds, **content)
             finally:
                 self._meter.leased = False
+            return from_json(returns, value)
 
     def close(self, context: TrialContext) -> None:
         """Ends the process and charges what is left."""
@@ -185,7 +164,14 @@ class Evaluator:
             self._channel.close()  # it exits at the end of its pipe
             self._reap(context)
 
-    def _converse(self, context: TrialContext, timeout_seconds: float | None) -> Any:
+    def _converse(
+        self, context: TrialContext, kind: str, timeout_seconds: float | None = None, **content: Any
+    ) -> Any:
+        """Sends a message and serves the evaluator's requests until it answers."""
+        try:
+            self._channel.send(kind, **content)
+        except OSError:
+            raise self._death(context) from None
         began = flushed = time.monotonic()
         self._held_seconds = 0.0
         while True:
@@ -193,10 +179,11 @@ class Evaluator:
                 message = self._channel.receive() if self._channel.poll(POLL_SECONDS) else None
             except (EOFError, OSError):
                 raise self._death(context) from None
-            if message is not None:
-                done, value = self._handle(message, context)
-                if done:
-                    return value
+            if message is not None and not self._serve(message, context):
+                # The call is over, perhaps in the middle of a window.
+                self._check_memory(context)
+                self._meter.end(context, 0)
+                return _result(message)
             now = time.monotonic()
             if message is None or now - flushed > FLUSH_SECONDS:
                 self._check_memory(context)
@@ -204,9 +191,7 @@ class Evaluator:
                 flushed = now
                 with contextlib.suppress(MeterError):  # it has just died: the pipe tells
                     self._meter.cut(context)
-            if context.stopping:
-                self._kill(context)
-                raise Interrupted("stopped by the user")
+            self._stop_if_asked(context)
             worked = now - began - self._held_seconds
             if timeout_seconds is not None and worked > timeout_seconds:
                 self._kill(context)
@@ -216,11 +201,17 @@ class Evaluator:
                     "needs more",
                 )
 
+    def _stop_if_asked(self, context: TrialContext) -> None:
+        if context.stopping:
+            self._kill(context)
+            raise Interrupted("stopped by the user")
+
     def _answer(self, kind: str, **content: Any) -> None:
         with contextlib.suppress(OSError):  # it has just died: the pipe tells
             self._channel.send(kind, **content)
 
-    def _handle(self, message: Message, context: TrialContext) -> tuple[bool, Any]:
+    def _serve(self, message: Message, context: TrialContext) -> bool:
+        """Serves a request of the evaluator; false for what ends the call."""
         match message["kind"]:
             case "open":
                 self._meter.begin(message["phase"], context)
@@ -238,15 +229,12 @@ class Evaluator:
                     self._answer("go")
                 else:
                     self._answer("stop", reason=reason)
-            case kind:
-                # The call is over, perhaps in the middle of a window.
-                self._check_memory(context)
-                self._meter.end(context, 0)
-                return True, self._conclude(kind, message)
-        return False, None
+            case _:
+                return False
+        return True
 
     def _hold(self, context: TrialContext) -> None:
-        """Lets the search keep the evaluator waiting; that time is in no window and no time-out."""
+        """Pauses the evaluator as long as the search wants: in no window, in no time-out."""
         began = time.monotonic()
         flushed: float | None = None
 
@@ -262,8 +250,7 @@ class Evaluator:
                 raise self._death(context)
             if context.stopping:
                 self._meter.set_aside(context)
-                self._kill(context)
-                raise Interrupted("stopped by the user")
+                self._stop_if_asked(context)
             if time.monotonic() - flushed > FLUSH_SECONDS:
                 flushed = time.monotonic()
                 self._meter.set_aside(context)
@@ -272,20 +259,6 @@ class Evaluator:
         if flushed is not None:
             self._meter.set_aside(context)
             self._held_seconds += time.monotonic() - began
-
-    @staticmethod
-    def _conclude(kind: str, message: Message) -> Any:
-        match kind:
-            case "result":
-                return message["value"]
-            case "failed":
-                raise TrialFailed(message["cause"], message["reason"])
-            case "stopped":
-                raise TrialStopped(message["reason"])
-            case "refused":
-                raise UsageError(message["reason"])
-            case _:
-                raise TrialFailed("error", f"the evaluator sent {kind!r}, which means nothing")
 
     def _check_memory(self, context: TrialContext) -> None:
         used = tree_rss_bytes(self._process.pid)
@@ -300,7 +273,7 @@ class Evaluator:
             )
 
     def _kill(self, context: TrialContext) -> None:
-        # The time of children that are killed with it is in nobody's account afterwards.
+        # The time of children that are killed with it cannot be read afterwards.
         with contextlib.suppress(MeterError):
             self._meter.cut(context)
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -325,18 +298,29 @@ class Evaluator:
         return TrialFailed("crashed", f"ended with code {code}; see {self._how.log}")
 
     def _reap(self, context: TrialContext) -> int:
-        """Waits for the end and charges everything up to it, exactly: ``wait4`` knows."""
+        """Waits for the end and charges everything up to it by the exact usage of ``wait4``."""
         self._alive = False
         deadline = time.monotonic() + GRACE_SECONDS
-        pid, status, usage = os.wait4(self._process.pid, os.WNOHANG)
-        while pid == 0:
+        while not (ended := os.wait4(self._process.pid, os.WNOHANG))[0]:
             if time.monotonic() > deadline:
                 os.kill(self._process.pid, signal.SIGKILL)
-                pid, status, usage = os.wait4(self._process.pid, 0)
-                break
             time.sleep(0.005)
-            pid, status, usage = os.wait4(self._process.pid, os.WNOHANG)
+        _, status, usage = ended
         self._process.returncode = os.waitstatus_to_exitcode(status)
         self._channel.close()
         self._meter.cut(context, cpu_seconds=usage.ru_utime + usage.ru_stime)
         return status
+
+
+def _result(message: Message) -> Any:
+    match message["kind"]:
+        case "result":
+            return message["value"]
+        case "failed":
+            raise TrialFailed(message["cause"], message["reason"])
+        case "stopped":
+            raise TrialStopped(message["reason"])
+        case "refused":
+            raise UsageError(message["reason"])
+        case kind:
+            raise TrialFailed("error", f"the evaluator sent {kind!r}, which means nothing")

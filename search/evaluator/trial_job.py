@@ -69,9 +69,6 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
     )
     runner = TrialRunner(runtime)
 
-    def describe(_argument: Any) -> Any:
-        return StudyFacts(task.facts, device, supports_mixed_precision(device))
-
     def check(families: Any) -> None:
         for name in families:
             runner.check(name)
@@ -87,27 +84,18 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
     def teacher(candidate: Any) -> None:
         runtime.teacher = Candidate.from_json(candidate) if candidate else None
 
-    def size(candidate: Any) -> Any:
-        return runner.size(Candidate.from_json(candidate))
-
-    def epoch(candidate: Any) -> Any:
-        return runner.epoch_cost(Candidate.from_json(candidate))
-
-    def trial(candidate: Any) -> Any:
-        return runner.run(Candidate.from_json(candidate))
-
     def repeat(argument: Any) -> Any:
         candidate = Candidate.from_json(argument["candidate"])
         measured = runner.repeat(candidate, argument["artefact"], batched=bool(argument["batched"]))
         return [] if measured is None else [measured]
 
     return {
-        "describe": describe,
+        "describe": lambda _: StudyFacts(task.facts, device, supports_mixed_precision(device)),
         "check": check,
         "int8": int8,
         "teacher": teacher,
-        "size": size,
-        "epoch": epoch,
-        "trial": trial,
+        "size": lambda candidate: runner.size(Candidate.from_json(candidate)),
+        "epoch": lambda candidate: runner.epoch_cost(Candidate.from_json(candidate)),
+        "trial": lambda candidate: runner.run(Candidate.from_json(candidate)),
         "repeat": repeat,
     }
