@@ -46,13 +46,17 @@ class PhaseMeter:
             context.charge(self.frames.innermost(BETWEEN), laps, self.since, now)
         self.since = now
 
+    def flush(self, context: TrialContext) -> None:
+        """Cuts; does nothing if the evaluator has just died, which its channel reports."""
+        with contextlib.suppress(MeterError):
+            self.cut(context)
+
     def set_aside(self, context: TrialContext) -> None:
         """Charges what has passed since the last cut to waiting, and to no open window."""
         frames, self.frames = self.frames, Frames()
         self.frames.begin(WAITING)
         try:
-            with contextlib.suppress(MeterError):  # it has just died: the pipe tells
-                self.cut(context)
+            self.flush(context)
         finally:
             self.frames = frames
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-from greenfront.errors import Interrupted, MeterError, TrialFailed, TrialStopped, UsageError
+from greenfront.errors import Interrupted, TrialFailed, TrialStopped, UsageError
 from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments
@@ -147,7 +147,7 @@ class Evaluator:
             Interrupted: The user wants to stop; the evaluator is killed.
         """
         with self._lease.held(context.progress, lambda: self._stop_if_asked(context)):
-            # What passed since the last call was waiting: nobody's trial.
+            # What passed since the last call was waiting: of no trial.
             self._meter.cut(context)
             self._meter.leased = True
             self._size_verdict = size_verdict or context.size_verdict
@@ -189,8 +189,7 @@ class Evaluator:
                 self._check_memory(context)
             if now - flushed > FLUSH_SECONDS:
                 flushed = now
-                with contextlib.suppress(MeterError):  # it has just died: the pipe tells
-                    self._meter.cut(context)
+                self._meter.flush(context)
             self._stop_if_asked(context)
             worked = now - began - self._held_seconds
             if timeout_seconds is not None and worked > timeout_seconds:
@@ -207,7 +206,7 @@ class Evaluator:
             raise Interrupted("stopped by the user")
 
     def _answer(self, kind: str, **content: Any) -> None:
-        with contextlib.suppress(OSError):  # it has just died: the pipe tells
+        with contextlib.suppress(OSError):  # it has just died: the next receive() fails
             self._channel.send(kind, **content)
 
     def _serve(self, message: Message, context: TrialContext) -> bool:
@@ -243,8 +242,7 @@ class Evaluator:
             now = time.monotonic()
             if flushed is None:
                 flushed = now
-                with contextlib.suppress(MeterError):
-                    self._meter.cut(context)
+                self._meter.flush(context)
             if self._channel.poll(seconds):
                 # It sends nothing while it waits: this is its end.
                 raise self._death(context)
@@ -274,8 +272,7 @@ class Evaluator:
 
     def _kill(self, context: TrialContext) -> None:
         # The time of children that are killed with it cannot be read afterwards.
-        with contextlib.suppress(MeterError):
-            self._meter.cut(context)
+        self._meter.flush(context)
         with contextlib.suppress(psutil.NoSuchProcess):
             for child in psutil.Process(self._process.pid).children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess):
