@@ -197,7 +197,7 @@ def test_whether_it_pays_is_told_by_what_it_is_made_for(seen: StudyView) -> None
         baseline=replace(baseline, outcome=replace(baseline.outcome, inference=usual)),
         front=replace(
             seen.front,
-            rows=(replace(best, outcome=replace(best.outcome, inference=chosen)),),
+            rows=(replace(best, objection=None, outcome=replace(best.outcome, inference=chosen)),),
         ),
     )
     # A prediction saves half a mWh, and 1 kWh was spent.
