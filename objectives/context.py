@@ -100,11 +100,7 @@ class TrialContext:
         return False
 
     def charge(
-        self,
-        phase: str,
-        readings: Mapping[Component, Reading],
-        started_at: float,
-        ended_at: float,
+        self, phase: str, readings: Mapping[Component, Reading], started_at: float, ended_at: float
     ) -> None:
         """Writes spent energy into the ledger at once.
 

@@ -19,13 +19,7 @@ from greenfront.errors import UsageError
 from greenfront.objectives.carbon.shipped import codecarbon_file, codecarbon_version
 from greenfront.objectives.carbon.units import KG_PER_LB
 
-__all__ = [
-    "Intensity",
-    "fuel_intensity",
-    "region_intensity",
-    "regions",
-    "world_average",
-]
+__all__ = ["Intensity", "fuel_intensity", "region_intensity", "regions", "world_average"]
 
 _ALSO_CALLED = {"GBR": ("UK", "Great Britain"), "USA": ("United States of America",)}
 

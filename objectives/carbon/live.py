@@ -18,13 +18,7 @@ from greenfront.objectives.carbon.traces import IntensityStep, Trace, as_instant
 if TYPE_CHECKING:
     import httpx
 
-__all__ = [
-    "ElectricityMaps",
-    "LiveIntensity",
-    "LiveUnavailable",
-    "Service",
-    "UKCarbonIntensity",
-]
+__all__ = ["ElectricityMaps", "LiveIntensity", "LiveUnavailable", "Service", "UKCarbonIntensity"]
 
 _UK_LONGEST_DAYS = 13
 """Days that one request may span; the service refuses more than 14."""

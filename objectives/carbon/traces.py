@@ -121,10 +121,7 @@ class Trace:
         object.__setattr__(self, "_sums", sums)
 
     def _check(
-        self,
-        starts: NDArray[np.float64],
-        ends: NDArray[np.float64],
-        values: NDArray[np.float64],
+        self, starts: NDArray[np.float64], ends: NDArray[np.float64], values: NDArray[np.float64]
     ) -> None:
         if not self.steps:
             raise DataError(f"{self.source}: a trace must have at least one value, got none")

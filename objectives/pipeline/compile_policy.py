@@ -12,11 +12,7 @@ from torch import Tensor, nn
 
 from greenfront.objectives.codec import from_json
 from greenfront.objectives.pipeline.runtime import Runtime
-from greenfront.objectives.stages.compiling import (
-    CompileChoice,
-    measure_compiling,
-    measure_step,
-)
+from greenfront.objectives.stages.compiling import CompileChoice, measure_compiling, measure_step
 from greenfront.spaces.candidate import Candidate
 
 __all__ = ["compile_choice", "is_compiled", "step_seconds"]
@@ -63,10 +59,7 @@ def step_seconds(runtime: Runtime, family: str) -> float:
 
 
 def _calibrated(
-    runtime: Runtime,
-    what: str,
-    family: str,
-    measure: Callable[[nn.Module, Tensor, Tensor], object],
+    runtime: Runtime, what: str, family: str, measure: Callable[[nn.Module, Tensor, Tensor], object]
 ) -> Any:
     def measure_baseline(baseline: Candidate, _: Path) -> object:
         train = runtime.models.data(baseline).train

@@ -157,10 +157,7 @@ def measure_compiling(model: nn.Module, inputs: Tensor, labels: Tensor) -> Compi
         labels: Class indices ``[n]``.
     """
     eager = measure_step(model, inputs, labels)
-    with (
-        Forward(model, compiled=True) as forward,
-        _nothing_cached(),
-    ):
+    with Forward(model, compiled=True) as forward, _nothing_cached():
         try:
             first = _seconds(forward, inputs, labels)
             compiled = _usual_seconds(forward, inputs, labels)

@@ -52,9 +52,7 @@ def rate_shares(
 
 
 def optimizer(
-    training: Training,
-    shares: dict[nn.Parameter, float],
-    extra: Iterable[nn.Parameter] = (),
+    training: Training, shares: dict[nn.Parameter, float], extra: Iterable[nn.Parameter] = ()
 ) -> torch.optim.Optimizer:
     """The optimiser that a training names.
 

@@ -222,11 +222,7 @@ def _prune(
 
 
 def _choices(
-    model: nn.Module,
-    graph: Any,
-    head: nn.Module,
-    importance: Any,
-    original: Mapping[str, int],
+    model: nn.Module, graph: Any, head: nn.Module, importance: Any, original: Mapping[str, int]
 ) -> Iterator[_Choice]:
     names = {module: name for name, module in model.named_modules()}
     attentions = {layer: a for a in _attentions(model) for layer in a.projections}

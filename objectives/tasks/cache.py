@@ -29,9 +29,7 @@ _CHECKSUM_BYTES = 4
 
 
 def cached_arrays(
-    path: Path,
-    names: Sequence[str],
-    build: Callable[[], Iterable[tuple[str, NDArray[Any]]]],
+    path: Path, names: Sequence[str], build: Callable[[], Iterable[tuple[str, NDArray[Any]]]]
 ) -> Arrays:
     """Reads arrays from files, which are made first where they are missing or damaged.
 

