@@ -14,23 +14,15 @@ T = TypeVar("T")
 
 
 def to_json(value: Any) -> Any:
-    """Plain values that ``json.dumps`` takes.
-
-    Args:
-        value: A dataclass, or JSON values with dataclasses in them.
-    """
+    """Plain values that ``json.dumps`` takes, of a dataclass or of what holds dataclasses."""
     return _adapter(type(value)).dump_python(value, mode="json")
 
 
 def from_json(kind: type[T], data: Any) -> T:
-    """Inverse of :func:`to_json`.
+    """Inverse of :func:`to_json`; the kind is such as ``Reading`` or ``list[Reading]``.
 
     Keys that are unknown are passed over, and those that lack take their defaults: other versions
     may have written them.
-
-    Args:
-        kind: Such as ``Reading`` or ``list[Reading]``.
-        data: JSON values.
 
     Raises:
         ValueError: They are not of this kind.

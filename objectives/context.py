@@ -102,14 +102,7 @@ class TrialContext:
     def charge(
         self, phase: str, readings: Mapping[Component, Reading], started_at: float, ended_at: float
     ) -> None:
-        """Writes spent energy into the ledger at once.
-
-        Args:
-            phase: What was going on.
-            readings: By component.
-            started_at: Unix seconds.
-            ended_at: Unix seconds.
-        """
+        """Writes spent energy into the ledger at once; instants are Unix seconds."""
 
     def progress(self, message: str) -> None:
         """Shows a short line, such as ``epoch 3 of 10``; may pause the caller."""
@@ -117,16 +110,11 @@ class TrialContext:
     def hold(self, rest: Callable[[float], None]) -> None:
         """Call where the evaluation can pause: returns when it is time to work.
 
-        Args:
-            rest: Sleeps up to so many seconds; what it raises ends the wait.
+        ``rest`` sleeps up to so many seconds; what it raises ends the wait.
         """
 
     def dominated(self, optimistic: Sequence[float]) -> str | None:
-        """Why even these values would be dominated by a finished trial; ``None`` if they would not.
-
-        Args:
-            optimistic: The best values that are still possible.
-        """
+        """Why a finished trial dominates even these best possible values; else ``None``."""
 
     def size_verdict(self, sizing: Sizing) -> str | None:
         """Why no accuracy could make a candidate of this size worth its training; else ``None``."""
@@ -180,11 +168,7 @@ class Frames:
 
 
 class LocalContext(StageContext):
-    """Meters this very process; stops nothing.
-
-    Args:
-        instruments: What to meter with.
-    """
+    """Meters this very process; stops nothing."""
 
     def __init__(self, instruments: Instruments) -> None:
         self._stopwatch = Stopwatch(instruments, os.getpid())

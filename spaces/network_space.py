@@ -93,11 +93,6 @@ def first_generation(
     Wishes that the space does not contain (a bit-width that is not offered, a technique that is
     switched off) are dropped, and so are points that then decode to the same candidate.
 
-    Args:
-        options: What may be chosen.
-        space: The space of those options.
-        seed: For the knobs that no wish settles.
-
     Returns:
         Whole points of ``space``: all baselines first, then technique by technique.
     """

@@ -21,7 +21,7 @@ _LIBRARIES = frozenset({"site-packages", "dist-packages"})
 
 @functools.cache
 def sources_hash(module: ModuleType) -> str:
-    """Hash of a module's source and, through all imports, of those beside it.
+    """Hash of a module's source and, through all imports, of those beside it; empty without a file.
 
     Beside it is what lies in the folder that it was found in, or in the working directory. What
     is installed counts as a library, and is left out. Imports are read and not run, so that those
@@ -29,12 +29,6 @@ def sources_hash(module: ModuleType) -> str:
 
     Taken once for as long as the process keeps the module: files may change later, but what was
     imported does not. So ask right after the import.
-
-    Args:
-        module: Imported from a file; of another one the hash is empty.
-
-    Returns:
-        A hex digest, or nothing.
     """
     if _file_of(module) is None:
         return ""

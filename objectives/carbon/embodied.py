@@ -94,10 +94,7 @@ DEVICES = {
 
 
 def embodied_default(device: str) -> Embodied:
-    """The default for a kind of device.
-
-    Args:
-        device: ``"laptop"``, ``"workstation"``, ``"server"`` or ``"gpu"`` (a data-centre card).
+    """The default for a ``"laptop"``, ``"workstation"``, ``"server"`` or data-centre ``"gpu"``.
 
     Raises:
         UsageError: There is no default for it.

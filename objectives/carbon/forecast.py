@@ -44,11 +44,7 @@ _Floats = NDArray[np.float64]
 
 
 class Forecaster:
-    """Forecasts from one trace; keeps its regressions.
-
-    Args:
-        trace: Known intensity; may reach beyond the instants of the forecasts.
-    """
+    """Forecasts from one trace, which may reach beyond their instants; keeps its regressions."""
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
@@ -56,13 +52,7 @@ class Forecaster:
         self._coefficients = lru_cache(maxsize=512)(self._fit)
 
     def hours(self, origin_hour: int) -> _Floats:
-        """Forecast of ``LONGEST_HOURS`` hours from the start of an hour.
-
-        Args:
-            origin_hour: The first hour that is unknown, counted in hours since 1970.
-
-        Returns:
-            g/kWh, not negative.
+        """Forecasts ``LONGEST_HOURS`` hours in g/kWh; the first is counted in hours since 1970.
 
         Raises:
             DataError: Fewer than two days are known in the four weeks before.

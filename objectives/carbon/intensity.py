@@ -217,10 +217,7 @@ def region_intensity(region: str) -> Intensity:
 
 
 def fuel_intensity(fuel: str) -> float:
-    """Life-cycle g/kWh of electricity from one source, as CodeCarbon has it.
-
-    Args:
-        fuel: Such as ``"wind"``, ``"solar"`` or ``"coal"``.
+    """Life-cycle g/kWh of electricity from ``"wind"``, ``"coal"`` or others, as CodeCarbon has it.
 
     Raises:
         UsageError: It has no factor for that.

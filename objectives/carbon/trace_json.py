@@ -61,12 +61,7 @@ def utc_seconds(text: object, where: str, *, heading_is_utc: bool = False) -> fl
 
 
 def checked_intensity(value: object, where: str, unit: str = "g/kWh") -> float:
-    """Parses an intensity to g/kWh.
-
-    Args:
-        value: A number, or text of one.
-        where: Place for messages.
-        unit: Its unit, a key of ``units.INTENSITY_UNITS``.
+    """Parses a number, or text of one, in a unit of ``units.INTENSITY_UNITS`` to g/kWh.
 
     Raises:
         DataError: It is no number, negative, infinite, or larger than any grid's.
@@ -110,10 +105,7 @@ def _field(row: dict[str, Any], key: str, where: str) -> Any:
 
 
 def check_rising(instants: Mapping[str, float]) -> None:
-    """Refuses instants out of order.
-
-    Args:
-        instants: Seconds since 1970 by place for messages, in the order of the source.
+    """Refuses instants, in seconds since 1970 by place for messages, that are out of order.
 
     Raises:
         DataError: One repeats, or lies before the one above.

@@ -33,11 +33,7 @@ FILLED_GAP_HOURS = 6.0
 
 
 def instant_seconds(name: str, instant: datetime) -> float:
-    """Seconds since 1970 of an instant.
-
-    Args:
-        name: For messages.
-        instant: With a time zone.
+    """Seconds since 1970 of an instant with a time zone; ``name`` is for messages.
 
     Raises:
         UsageError: It has no time zone.
@@ -205,11 +201,7 @@ class Trace:
     def pieces(
         self, first: float, last: float
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """The steps within a stretch, short gaps filled, long ones left out.
-
-        Args:
-            first: Start of the stretch in seconds since 1970.
-            last: Its end.
+        """The steps between two instants, short gaps filled, long ones left out.
 
         Returns:
             Starts and ends in seconds since 1970, cut to the stretch, and g/kWh.
@@ -243,15 +235,8 @@ class Trace:
     ) -> Trace:
         """A trace from instants alone: each value holds until the next instant.
 
-        The commonest distance between instants is the length of a step; a longer one is a gap.
-
-        Args:
-            rows: In order of time.
-            region: See :class:`Trace`.
-            source: See :class:`Trace`.
-            kind: See :class:`Trace`.
-            basis: See :class:`Trace`.
-            step_seconds: Length of a step where the source states it.
+        The commonest distance between instants is the length of a step; a longer one is a gap. Rows
+        are in order of time; the other arguments are those of :class:`Trace`.
 
         Raises:
             DataError: Fewer than two rows and no stated step, or what :class:`Trace` refuses.

@@ -16,11 +16,7 @@ INTENSITY_UNITS = {"g/kWh": 1.0, "kg/kWh": 1000.0, "kg/MWh": 1.0, "lbs/MWh": KG_
 
 
 def to_g_per_kwh(value: float, unit: str) -> float:
-    """Converts a carbon intensity to grams per kWh.
-
-    Args:
-        value: The number in its unit.
-        unit: A key of :data:`INTENSITY_UNITS`.
+    """Converts an intensity in one of :data:`INTENSITY_UNITS` to grams per kWh.
 
     Raises:
         UsageError: The unit is unknown.

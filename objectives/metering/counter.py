@@ -27,12 +27,7 @@ class Throttle(Protocol):
 
 
 class CounterMeter(Meter):
-    """A meter of hardware, whose counter may fail to answer at any time.
-
-    Args:
-        throttle: Of the component.
-        clock_seconds: Monotonic clock.
-    """
+    """A meter of hardware, whose counter may fail to answer at any time."""
 
     def __init__(
         self, throttle: Throttle, clock_seconds: Callable[[], float] = time.monotonic

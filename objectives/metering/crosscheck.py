@@ -44,11 +44,7 @@ class CrossCheck:
 
 
 def cross_check(meter: Meter, work: Callable[[], None]) -> CrossCheck:
-    """Meters one piece of work both ways at once.
-
-    Args:
-        meter: The CPU instrument of the study.
-        work: Runs in this process or its children, for seconds rather than less.
+    """Meters one piece of work, of seconds rather than less, both ways at once.
 
     Raises:
         MeterError: CodeCarbon does not start.

@@ -83,10 +83,6 @@ class Instruments:
     def snapshot(self, pid: int, *, cpu_seconds: float | None = None) -> tuple[Snapshot, ...]:
         """Reads all counters now; the process tree is walked once.
 
-        Args:
-            pid: The root of the process tree.
-            cpu_seconds: CPU time of the tree where the caller knows it already.
-
         Returns:
             One snapshot for each meter, in their order.
 
@@ -135,10 +131,6 @@ def choose(settings: MeteringSettings, idle: IdlePowers | None = None) -> Instru
     the whole host's), else CPU time × watts. Memory: its RAPL counter where the CPU has one, else
     nothing. GPU: the NVML counter, else NVML's power, integrated, else nothing.
 
-    Args:
-        settings: What the user says.
-        idle: Idle power, for counters.
-
     Raises:
         MeterError: A source that the user names does not work here.
         UsageError: A number of the user's is impossible.
@@ -163,11 +155,7 @@ def open_instruments(
     """The instruments of a study, with an idle baseline for every counter.
 
     The baseline is the one that the study began with, else the user's, else it is measured now.
-
-    Args:
-        settings: What the user says.
-        pinned: What :meth:`Instruments.pin` gave when the study began, if it has.
-        say: Called with what is being waited for.
+    ``pinned`` is what :meth:`Instruments.pin` gave then; ``say`` hears what is being waited for.
 
     Raises:
         MeterError: A named source does not work here, or the machine is too busy for an idle
@@ -254,11 +242,7 @@ def nvml(idle: IdlePower | None = None) -> tuple[CardMeter | None, str]:
 
 
 def require_device(instruments: Instruments, device: str) -> None:
-    """Refuses work on a device without a meter.
-
-    Args:
-        instruments: The meters.
-        device: ``"cpu"`` or ``"cuda"``.
+    """Refuses work on a device, ``"cpu"`` or ``"cuda"``, without a meter.
 
     Raises:
         MeterError: The device has no meter.
@@ -274,11 +258,7 @@ def require_device(instruments: Instruments, device: str) -> None:
 
 
 def require_pinned(pinned: Sequence[Mapping[str, str]], here: Sequence[Mapping[str, str]]) -> None:
-    """Refuses to go on with other instruments than the study began with.
-
-    Args:
-        pinned: What :meth:`Instruments.pin` said at the study's start.
-        here: What it says now.
+    """Refuses other instruments than :meth:`Instruments.pin` told at the study's start.
 
     Raises:
         MeterError: A component has another kind or source, appeared, or is gone; the message

@@ -120,9 +120,4 @@ class Meter(abc.ABC):
 
     @abc.abstractmethod
     def reading(self, before: Snapshot, after: Snapshot) -> Reading:
-        """The energy between two snapshots; pure.
-
-        Args:
-            before: Taken first.
-            after: Taken later, of the same process.
-        """
+        """The energy between two snapshots of one process, the earlier one first; pure."""

@@ -172,10 +172,6 @@ class CardThrottle:
 
     Counted times where the driver has them; else events: whether heat throttles a card at a
     snapshot, which misses what happens in between.
-
-    Args:
-        nvml: The library.
-        cards: The GPUs.
     """
 
     def __init__(self, nvml: Nvml, cards: Sequence[Card]) -> None:

@@ -16,12 +16,7 @@ MOVES = 5
 
 
 def poll(method: Callable[[], None], every_seconds: float) -> None:
-    """Calls a bound method from a thread until its object is garbage-collected.
-
-    Args:
-        method: Must not raise.
-        every_seconds: Pause between two calls.
-    """
+    """Calls a bound method, which must not raise, from a thread while its object is alive."""
     assert isinstance(method, MethodType)
     reference = weakref.WeakMethod(method)
     over = threading.Event()

@@ -32,10 +32,6 @@ def cooldown_seconds(readings: Iterable[Reading], repeats: int) -> float | None:
 
     A power limit is no reason: it holds after a pause as well.
 
-    Args:
-        readings: Of the window, by whatever component.
-        repeats: How often it has been repeated already.
-
     Returns:
         How long to let the machine cool down before the repeat; ``None`` where the window is good,
         or has been repeated often enough.

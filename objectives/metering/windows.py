@@ -173,11 +173,6 @@ def active_joules(meter: Meter, span: Span, counted_joules: float) -> Active:
 
     Each edge of the window may be as old as the counter's resolution: the energy of that time, at
     the window's mean power, is missing or too much at either end.
-
-    Args:
-        meter: With the counter's resolution, and the idle power, if known.
-        span: The window.
-        counted_joules: The counter's growth.
     """
     wall_seconds, idle = span.wall_seconds, meter.idle
     edges = min(1.0, meter.resolution_seconds / wall_seconds) if wall_seconds > 0 else 1.0

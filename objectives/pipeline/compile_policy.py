@@ -23,13 +23,7 @@ has nothing to gain, and compiling, which takes minutes for large networks, is n
 
 
 def is_compiled(runtime: Runtime, candidate: Candidate, epochs: int) -> bool:
-    """Whether a training of a candidate is compiled.
-
-    Args:
-        runtime: Measures it, where that has not been done.
-        candidate: Whose family, batch and setting count.
-        epochs: At most so many; that a training may end before is not foreseen.
-    """
+    """Whether a training of so many epochs at most is compiled; measures what it takes, once."""
     training, family = candidate.training, candidate.architecture.family
     if training.compile != "auto":
         return training.compile == "always"

@@ -69,25 +69,17 @@ class StageOutput:
 
 
 class LineageStore:
-    """Stage outputs in folders; safe for several processes at once.
-
-    Args:
-        root: Created where it is missing.
-    """
+    """Stage outputs in folders below a root; safe for several processes at once."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def output(self, key: str, make: Callable[[Path], Made]) -> StageOutput:
-        """Loads an output, or makes and stores it.
+        """Loads the output of a :func:`lineage_key`, or has ``make`` write it to a folder.
 
         A second process that wants the same output waits for the first. An output that was not
         finished, because the process was killed or ``make`` raised, leaves nothing behind that
         would be taken for one.
-
-        Args:
-            key: See :func:`lineage_key`.
-            make: Writes files into the folder it is given.
         """
         folder = self.root / key[:2] / key
         about = folder / "about.json"

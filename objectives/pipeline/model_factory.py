@@ -34,12 +34,7 @@ def family_of(candidate: Candidate) -> Architecture:
 
 
 class ModelFactory:
-    """Makes networks for one task on one device.
-
-    Args:
-        task: The data.
-        device: Where to train.
-    """
+    """Makes networks for one task on one device."""
 
     def __init__(self, task: Task, device: str) -> None:
         self.task = task

@@ -57,9 +57,6 @@ class Stage(ABC):
         name: Unique, part of the lineage key.
         order: Stages run from the lowest to the highest: ``teach`` 10, ``train`` 20, ``prune`` 30,
             ``sparsify`` 40, ``round`` 50, ``export`` 90.
-
-    Args:
-        runtime: What it shares with the others.
     """
 
     name: ClassVar[str]
@@ -91,12 +88,7 @@ class Stage(ABC):
         """
 
     def output(self, candidate: Candidate, earlier: Mapping[str, StageOutput]) -> StageOutput:
-        """Makes the stage's output for a candidate, or finds it in the store.
-
-        Args:
-            candidate: One to which the stage applies.
-            earlier: See :class:`StageJob`.
-        """
+        """Makes the stage's output for a candidate, or finds it in the store."""
         parents = [self.runtime.models.task.facts.fingerprint]
         parents += [output.key for output in earlier.values()]
         key = lineage_key(self.name, parents[-1], self.inputs(candidate))

@@ -26,10 +26,6 @@ class Trainer:
 
     What this needs besides the network is measured and loaded at once: make it before a metered
     phase is opened, in which that would count.
-
-    Args:
-        runtime: Of the stage.
-        job: Of the stage.
     """
 
     def __init__(self, runtime: Runtime, job: StageJob) -> None:
@@ -52,12 +48,7 @@ class Trainer:
         save_network(model, self._job.folder / WEIGHTS)
 
     def fit(self, model: nn.Module, what: str, epochs: int) -> int:
-        """Trains a network of the candidate in place.
-
-        Args:
-            model: Pruned or not.
-            what: Begins the progress messages.
-            epochs: At most so many.
+        """Trains in place, for ``epochs`` at most; ``what`` begins the progress messages.
 
         Returns:
             The epoch whose weights were kept, from 1.

@@ -45,11 +45,7 @@ BATCH = 32
 
 
 class TrialRunner:
-    """Runs trials of one task, one after the other, in one process.
-
-    Args:
-        runtime: Task, store, context and settings of the study.
-    """
+    """Runs trials of one task, one after the other, in one process."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
@@ -119,16 +115,7 @@ class TrialRunner:
         )
 
     def repeat(self, candidate: Candidate, artefact: str, *, batched: bool) -> Repeat | None:
-        """Measures a model again that a trial has left; nothing is trained.
-
-        Args:
-            candidate: What it was made of.
-            artefact: See :class:`Outcome`.
-            batched: Whether to measure it in batches of another size, too.
-
-        Returns:
-            ``None`` where the file is no longer there.
-        """
+        """Measures a trial's file again, without training; ``None`` where it is no longer there."""
         path = self.runtime.store.root / artefact
         if not path.is_file():
             return None

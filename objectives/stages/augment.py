@@ -58,13 +58,9 @@ def draw_moves(
 
 
 def move_images(images: Tensor, moves: Tensor) -> Tensor:
-    """Flips and then shifts images; what comes in from outside is zero.
+    """Flips and then shifts images as :func:`draw_moves` says; what comes in from outside is zero.
 
     Channels are standardised, so zero is their mean.
-
-    Args:
-        images: ``[n, channels, height, width]``.
-        moves: ``[n, 3]``; see :func:`draw_moves`.
     """
     count, channels, height, width = images.shape
     device = images.device

@@ -73,11 +73,6 @@ class Forward(AbstractContextManager["Forward"]):
 
     The network itself stays as it is: its state dictionary has the names it had. On leaving, what
     was compiled is forgotten; code and guards would pile up from network to network.
-
-    Args:
-        model: The network.
-        compiled: Whether to compile it, when it is first called.
-        say: Hears when that fails.
     """
 
     def __init__(
@@ -115,14 +110,7 @@ class Forward(AbstractContextManager["Forward"]):
         return answers
 
     def gives_up(self, error: BaseException) -> bool:
-        """Goes on without compiling, if compiling may be to blame for an error.
-
-        Args:
-            error: Of a step, forward or backward.
-
-        Returns:
-            Whether it makes sense to try the step again.
-        """
+        """Gives up compiling if that may have failed a step; whether to try the step again."""
         if not self._compiles or not _is_of_compiling(error):
             return False
         self._compiles, self._compiled = False, None
@@ -132,13 +120,7 @@ class Forward(AbstractContextManager["Forward"]):
 
 
 def measure_step(model: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-    """Seconds of a training step as it is; see :class:`CompileChoice`.
-
-    Args:
-        model: In training mode.
-        inputs: One batch.
-        labels: Class indices ``[n]``.
-    """
+    """Seconds of a training step on one batch as it is; see :class:`CompileChoice`."""
     with Forward(model, compiled=False) as forward:
         seconds = _usual_seconds(forward, inputs, labels)
     model.zero_grad(set_to_none=True)
@@ -146,15 +128,10 @@ def measure_step(model: nn.Module, inputs: Tensor, labels: Tensor) -> float:
 
 
 def measure_compiling(model: nn.Module, inputs: Tensor, labels: Tensor) -> CompileChoice:
-    """Times training steps of a network as it is and compiled, and the compiling.
+    """Times training steps on one batch as it is and compiled, and the compiling.
 
     What an earlier study on this machine has compiled is not used: networks of other shapes, for
     which this one stands, would not find their code there either.
-
-    Args:
-        model: In training mode.
-        inputs: One batch.
-        labels: Class indices ``[n]``.
     """
     eager = measure_step(model, inputs, labels)
     with Forward(model, compiled=True) as forward, _nothing_cached():

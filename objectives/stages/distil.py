@@ -55,16 +55,10 @@ class TeacherOutputs:
 def distillation_loss(
     student: Tensor, teacher: Tensor, labels: Tensor, distillation: Distillation
 ) -> Tensor:
-    """Soft and hard loss together.
+    """Soft and hard loss together, of logits ``[n, classes]`` and class indices ``[n]``.
 
     ``w·T²·KL(teacher/T ‖ student/T) + (1 − w)·cross-entropy``; the T² keeps the gradients of the
     soft part independent of the temperature (Hinton, Vinyals and Dean, arXiv 1503.02531).
-
-    Args:
-        student: Logits ``[n, classes]``.
-        teacher: Logits ``[n, classes]``, without gradient.
-        labels: Class indices ``[n]``.
-        distillation: Temperature and weight.
     """
     heat = distillation.temperature
     soft = functional.kl_div(
@@ -78,15 +72,10 @@ def distillation_loss(
 
 
 class Projection(nn.Module):
-    """From a student's features to a teacher's: networks of any two widths can be compared.
+    """From a student's features to a teacher's, whatever the widths; seeded by itself.
 
     It is trained with the student and thrown away after (Romero et al., FitNets, arXiv 1412.6550,
     there for a layer in the middle).
-
-    Args:
-        student: Width of the student's features.
-        teacher: Width of the teacher's.
-        seed: Of its weights; torch's global generator is left alone.
     """
 
     def __init__(self, student: int, teacher: int, seed: int) -> None:
@@ -96,25 +85,12 @@ class Projection(nn.Module):
         self.bias = nn.Parameter(torch.zeros(teacher))
 
     def loss(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Mean squared error between projected and wanted features.
-
-        Args:
-            student: ``[n, student]``.
-            teacher: ``[n, teacher]``.
-        """
+        """Mean squared error between projected and wanted features, one row an example."""
         return functional.mse_loss(functional.linear(student, self.weight, self.bias), teacher)
 
 
 class Criterion:
-    """The loss of training examples: by their labels, and by a teacher's lessons where given.
-
-    Args:
-        labels: Of all examples, ``[n]``.
-        distillation: How much of which lesson.
-        lessons: On all examples.
-        projection: Where features are learnt.
-        seen: Holds the features of the latest forward pass.
-    """
+    """The loss of training examples: by their labels, and by a teacher's lessons where given."""
 
     def __init__(
         self,
@@ -136,12 +112,7 @@ class Criterion:
         return list(self._projection.parameters()) if self._projection is not None else []
 
     def __call__(self, logits: Tensor, chosen: Tensor) -> Tensor:
-        """Scalar loss of some examples, right after the forward pass that gave their logits.
-
-        Args:
-            logits: ``[n, classes]``.
-            chosen: Their places among all examples, ``[n]``.
-        """
+        """Loss of the chosen examples, right after the forward pass that gave their logits."""
         labels = self._labels[chosen]
         if self._distillation is None or self._lessons is None:
             return functional.cross_entropy(logits, labels)
@@ -164,14 +135,6 @@ def criterion(
 ) -> Iterator[Criterion]:
     """What a network is trained by; its head is watched while inside, where features are learnt.
 
-    Args:
-        model: Pruned or not: features are compared at the width that they have now.
-        examples: Of the training split.
-        head: The layer whose inputs are the features.
-        distillation: How much of which lesson.
-        lessons: On the examples.
-        seed: For the projection.
-
     Raises:
         UsageError: Features are to be learnt, and the teacher's or the head are not given.
     """
@@ -191,13 +154,7 @@ def criterion(
 
 
 def teach(model: nn.Module, examples: Examples, head: nn.Module | None = None) -> TeacherOutputs:
-    """A teacher's lessons on the training examples as they are.
-
-    Args:
-        model: The teacher.
-        examples: Encoded for it.
-        head: The layer that gives its logits, where students shall learn what that reads, too.
-    """
+    """A teacher's lessons on the training examples, with what its head reads if given."""
     if head is None:
         return TeacherOutputs(predict(model, examples.inputs, examples.padding))
     logits, features = [], []

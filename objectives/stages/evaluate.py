@@ -82,13 +82,7 @@ def open_artefact(path: Path, threads: int) -> onnxruntime.InferenceSession:
 def accuracy(
     session: onnxruntime.InferenceSession, examples: Labelled, padding: int | None = None
 ) -> float:
-    """Share of ``examples`` whose highest logit is that of their label, 0 to 1.
-
-    Args:
-        session: The exported file.
-        examples: Encoded for it.
-        padding: What fills short inputs up; see :func:`trimmed`.
-    """
+    """Share of ``examples`` whose highest logit is that of their label, 0 to 1."""
     right = 0
     for start in range(0, len(examples), ACCURACY_BATCH):
         part = slice(start, start + ACCURACY_BATCH)

@@ -63,13 +63,9 @@ def grid(weight: Tensor, steps: int, axis: int = 0) -> Tensor:
 def fake_quantized(model: nn.Module, bits: int, *, reduce_range: bool = False) -> Iterator[None]:
     """Rounds the weights of convolutions, linear layers and embeddings while inside.
 
-    The rounded weights are used, the unrounded ones are trained (straight-through gradients,
-    Bengio et al., arXiv 1308.3432). On leaving, the rounded ones are baked into the layers.
-
-    Args:
-        model: Changed in place; its state dictionary has other names while inside.
-        bits: 2 to 8.
-        reduce_range: See :func:`grid_steps`.
+    The rounded weights are used, the unrounded ones are trained (straight-through gradients, Bengio
+    et al., arXiv 1308.3432). On leaving, the rounded ones are baked into the layers. The state
+    dictionary has other names while inside.
     """
     steps = grid_steps(bits, reduce_range=reduce_range)
     layers = [

@@ -74,14 +74,11 @@ def load_importance(name: str) -> None:
 
 
 class LayerScores:
-    """Scores that are known for the output channels of single layers.
+    """Known scores, the higher the better, for the output channels of single layers.
 
     What leaves together is judged together: each layer's scores count in units of their mean size,
     so that wide layers do not outvote narrow ones, and are averaged over the layers of a group. A
     group of which no layer has scores is judged by the magnitude of its weights.
-
-    Args:
-        scores: Layer → one number for each output channel; higher is kept.
     """
 
     def __init__(self, scores: Mapping[nn.Module, Tensor]) -> None:

@@ -34,12 +34,7 @@ def parts_of_batch(model: nn.Module, inputs: Tensor, batch_size: int) -> int:
 
 
 def kept_bytes(model: nn.Module, inputs: Tensor) -> int:
-    """Bytes that a forward pass keeps for the backward pass, besides weights and buffers.
-
-    Args:
-        model: In training mode; its weights and its running statistics stay as they are.
-        inputs: Encoded examples ``[n, …]``.
-    """
+    """Bytes that a forward pass keeps for the backward pass, besides weights and buffers."""
     own = {tensor.untyped_storage().data_ptr() for tensor in model.state_dict().values()}
     kept: dict[int, int] = {}
 

@@ -54,12 +54,7 @@ def rate_shares(
 def optimizer(
     training: Training, shares: dict[nn.Parameter, float], extra: Iterable[nn.Parameter] = ()
 ) -> torch.optim.Optimizer:
-    """The optimiser that a training names.
-
-    Args:
-        training: Name and learning rate.
-        shares: See :func:`rate_shares`.
-        extra: Weights besides those of the network, at the full rate.
+    """The optimiser that a training names; ``extra`` weights learn at the full rate.
 
     Raises:
         TrialFailed: There is none of that name (cause ``"error"``).
@@ -81,11 +76,7 @@ def optimizer(
 
 
 def warm_cosine(steps: int) -> Callable[[int], float]:
-    """A short linear warm-up to 1, then a cosine to 0, by the number of the step.
-
-    Args:
-        steps: Of the whole training.
-    """
+    """A short linear warm-up to 1, then a cosine to 0, by the number of the step."""
     warm = max(1, round(WARM_UP_SHARE * steps))
 
     def factor(step: int) -> float:

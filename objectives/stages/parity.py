@@ -32,12 +32,7 @@ class Parity:
 
 @torch.no_grad()
 def parity(model: nn.Module, session: onnxruntime.InferenceSession, examples: Examples) -> Parity:
-    """Compares a module with a file of it.
-
-    Args:
-        model: It is left in evaluation mode.
-        session: The file.
-        examples: At least one.
+    """Compares a module, left in evaluation mode, with a file of it.
 
     Raises:
         TrialFailed: One of the two answers NaN or infinity (cause ``"not finite"``): there is

@@ -32,11 +32,5 @@ def in_chunks(model: nn.Module, inputs: Tensor, padding: int | None = None) -> I
 
 
 def predict(model: nn.Module, inputs: Tensor, padding: int | None = None) -> Tensor:
-    """Logits ``[n, classes]`` of all inputs; see :func:`in_chunks`.
-
-    Args:
-        model: On the device of ``inputs``.
-        inputs: Encoded examples.
-        padding: What fills short ones up.
-    """
+    """Logits ``[n, classes]`` of all inputs; see :func:`in_chunks`."""
     return torch.cat(list(in_chunks(model, inputs, padding)))

@@ -57,11 +57,7 @@ def cumulative_ratio(ratio: float, step: int, steps: int) -> float:
 
 
 def widths(model: nn.Module) -> dict[str, int]:
-    """Channels and heads of a network by the layer's name: what ratios of gradual steps refer to.
-
-    Args:
-        model: Before its first pruning.
-    """
+    """Channels and heads by layer, before any pruning: what ratios of gradual steps refer to."""
     found = {}
     attentions = {attention.projections[0]: attention for attention in _attentions(model)}
     for name, layer in model.named_modules():

@@ -118,12 +118,7 @@ def unreal(claim: Claim, reference: Path, artefact: Path, example: NDArray[Any])
 
 
 def executed_operators(path: Path, example: NDArray[Any]) -> Counter[str]:
-    """Kernels that the runtime executes for one call, by name, from its own profile.
-
-    Args:
-        path: A file of the export or quantize stage.
-        example: Inputs ``[n, …]``.
-    """
+    """Kernels that the runtime executes for one call, by name, from its own profile."""
     with tempfile.TemporaryDirectory() as folder:
         options = session_options()
         options.enable_profiling = True

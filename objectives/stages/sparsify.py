@@ -30,12 +30,7 @@ CHUNK_BYTES = 2**20
 
 @torch.no_grad()
 def zero_weakest(model: nn.Module, share: float) -> None:
-    """Sets the smallest weights of the whole network to zero, in place.
-
-    Args:
-        model: The weights of its convolutions, linear layers and embeddings are ranked together.
-        share: Of these weights, 0 to 1.
-    """
+    """Zeros the smallest weights of all convolutions, linear layers and embeddings, in place."""
     layers = list(_layers(model))
     sizes = [layer.weight.abs().flatten() for layer in layers]
     if not sizes or share == 0:
@@ -51,10 +46,7 @@ def zeros_kept(model: nn.Module) -> Iterator[None]:
     """Keeps weights that are zero now at zero while inside, whatever trains the network.
 
     May be entered around :func:`~greenfront.objectives.stages.fake_quant.fake_quantized`, which
-    then rounds what is left.
-
-    Args:
-        model: Changed in place; its state dictionary has other names while inside.
+    then rounds what is left. The state dictionary has other names while inside.
     """
     layers = list(_layers(model))
     for layer in layers:

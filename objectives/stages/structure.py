@@ -19,12 +19,7 @@ STRUCTURE = "structure"
 
 
 def save_network(model: nn.Module, path: Path) -> None:
-    """Stores weights and structure in one safetensors file.
-
-    Args:
-        model: Pruned or not.
-        path: Written.
-    """
+    """Stores weights and structure in one safetensors file."""
     weights = {name: weight.contiguous().cpu() for name, weight in model.state_dict().items()}
     seen: set[int] = set()
     for name, weight in weights.items():
@@ -35,11 +30,7 @@ def save_network(model: nn.Module, path: Path) -> None:
 
 
 def load_network(model: nn.Module, path: Path) -> None:
-    """Makes a freshly built module the one that was stored, in place.
-
-    Args:
-        model: As built from the same architecture, unpruned.
-        path: A file of :func:`save_network`.
+    """Makes a freshly built, unpruned module the one that was stored, in place.
 
     Raises:
         KeyError: The file holds another network.
@@ -74,12 +65,7 @@ def structure_of(model: nn.Module) -> dict[str, Any]:
 def restructure(
     model: nn.Module, structure: Mapping[str, Any], weights: Mapping[str, Tensor]
 ) -> None:
-    """Makes a freshly built module the pruned one that was stored, in place.
-
-    Args:
-        model: As built from the same architecture, unpruned.
-        structure: What :func:`structure_of` said of the pruned one.
-        weights: State dictionary of the pruned one.
+    """Makes a freshly built, unpruned module the pruned one that was stored, in place.
 
     Raises:
         KeyError: The structure is that of another network.

@@ -43,12 +43,7 @@ def write_torch_file(model: nn.Module, examples: Examples, path: Path) -> None:
 
 @torch.no_grad()
 def torch_error(model: nn.Module, path: Path, examples: Examples) -> float:
-    """Largest difference of a logit between a network and its file, loaded anew.
-
-    Args:
-        model: It is left in evaluation mode.
-        path: Of :func:`write_torch_file`.
-        examples: At least one.
+    """Largest difference of a logit between a network and its file of :func:`write_torch_file`.
 
     Raises:
         TrialFailed: The file answers NaN or infinity (cause ``"not finite"``).

@@ -60,14 +60,7 @@ def load_task(settings: TaskSettings, *, cache: Path, seed: int) -> Task:
 
 
 def read_raw(settings: TaskSettings, *, cache: Path) -> Raw:
-    """Reads a task's data without splitting them.
-
-    Args:
-        settings: Which data.
-        cache: Folder for decoded data; made when needed.
-
-    Returns:
-        Checked inputs and labels.
+    """Reads and checks a task's data without splitting them; see :func:`load_task`.
 
     Raises:
         DataError: If the data cannot be read, or the inputs cannot be used.

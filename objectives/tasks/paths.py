@@ -26,11 +26,7 @@ def existing_file(settings: TaskSettings) -> Path:
 
 
 def existing_folder(settings: TaskSettings, holding: str = "one sub-folder a class") -> Path:
-    """The task's folder.
-
-    Args:
-        settings: With its path.
-        holding: What messages say must be in it.
+    """The task's folder; ``holding`` is what messages say must be in it.
 
     Raises:
         DataError: If it does not exist, or is not a folder.

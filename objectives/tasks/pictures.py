@@ -139,11 +139,6 @@ def opened_image(
 ) -> Iterator[Image.Image]:
     """Opens an image; errors, also those of decoding it, become :class:`DataError`.
 
-    Args:
-        file: Its file or content.
-        name: For messages.
-        settings: Whose kind messages name.
-
     Raises:
         DataError: It cannot be read, its range of values is unknown, or Pillow is missing.
     """

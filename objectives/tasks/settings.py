@@ -51,15 +51,7 @@ def kinds() -> tuple[str, ...]:
 
 
 def suggest(wanted: str, known: Iterable[str]) -> str:
-    """Suggests names in place of a misspelt one.
-
-    Args:
-        wanted: The name that was given.
-        known: The names that exist.
-
-    Returns:
-        The nearest names, where any is near, and then all of them, or the first 20.
-    """
+    """The known names nearest to a misspelt one, and then all of them, or the first 20."""
     names = list(known)
     near = difflib.get_close_matches(wanted, names)
     question = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""

@@ -25,15 +25,7 @@ def in_words(counts: dict[str, int]) -> str:
 
 
 def counts_of_unusable(values: NDArray[Any], names: Sequence[str]) -> str:
-    """Counts NaN and infinite values.
-
-    Args:
-        values: ``[n, features]`` or ``[n, channels, height, width]``.
-        names: One name a feature or channel.
-
-    Returns:
-        The counts in words, ``""`` where all values are finite.
-    """
+    """Counts NaN and infinite values by feature or channel, in words; ``""`` for none."""
     if values.dtype.kind in "biu":
         return ""
     counts = {

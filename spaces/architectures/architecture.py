@@ -91,9 +91,6 @@ class Architecture(abc.ABC):
     def blocks(self, module: nn.Module) -> Sequence[nn.Module]:
         """The body in parts from the input to the output, embeddings or stem first.
 
-        Args:
-            module: What :meth:`build` returned, pruned or not.
-
         Returns:
             Modules that may be views: only their parameters and modes matter. The head, and what
             is between it and the last block, is in none of them. Empty by default.
@@ -118,13 +115,7 @@ class Architecture(abc.ABC):
         return inputs
 
     def save_encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any], folder: Path) -> None:
-        """Writes, beside an exported file, what its users need to encode inputs.
-
-        Args:
-            shape: Settings of the knobs.
-            corpus: Inputs of the training split, from which a vocabulary may be learnt.
-            folder: Of the exported file. Nothing is written where inputs are taken as they are.
-        """
+        """Writes what users of an exported file need to encode inputs, if anything."""
         del shape, corpus, folder
 
     def fingerprint(self) -> str:

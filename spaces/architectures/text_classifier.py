@@ -36,12 +36,7 @@ _DISTILBERT = (
 
 
 class TextClassifier(nn.Module):
-    """A network of transformers, from token numbers alone to logits.
-
-    Args:
-        network: For sequence classification.
-        padding: Number of the token that attention ignores.
-    """
+    """A network of transformers, from token numbers alone to logits; ignores padding."""
 
     def __init__(self, network: nn.Module, padding: int) -> None:
         super().__init__()
@@ -119,14 +114,9 @@ def keep_layers(model: TextClassifier, kept: int) -> None:
 
 
 def slim(model: TextClassifier, heads: int, ffn: float) -> None:
-    """Keeps the strongest attention heads and feed-forward neurons of each layer, in place.
+    """Keeps so many attention heads and a share of the neurons of each layer, the strongest.
 
     Strength is the product of the norms of the weights in and out.
-
-    Args:
-        model: Of a family with known parts.
-        heads: Heads to keep in each layer.
-        ffn: Share of the neurons to keep, above 0.
     """
     for layer in model.layers:
         inputs, output, (up, down), (attention, count) = (
@@ -142,14 +132,10 @@ def slim(model: TextClassifier, heads: int, ffn: float) -> None:
 
 
 def freeze(model: TextClassifier, share: float) -> None:
-    """Freezes the embeddings and the lowest layers in training; nothing where the share is 0.
+    """Freezes the embeddings and a share of the layers, from below; nothing where that is 0.
 
     Their weights still require gradients, and get them in evaluation mode: pruning needs these to
     trace how layers depend on each other.
-
-    Args:
-        model: Gradients end in it, so that no optimiser changes what is below.
-        share: Of its layers, below 1.
     """
     if share:
         lowest_moving = model.layers[round(len(model.layers) * share)]

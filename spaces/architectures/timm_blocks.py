@@ -13,9 +13,6 @@ __all__ = ["PartlyFrozen", "blocks_of"]
 def blocks_of(network: nn.Module) -> tuple[nn.Module, ...]:
     """Views of the network's parts from the stem to the last block, by timm's own grouping.
 
-    Args:
-        network: Of a family that groups its weights, pruned or not.
-
     Returns:
         Modules that hold the network's own layers and single parameters, under other names. The
         last group of timm's, which holds the head, is left out.

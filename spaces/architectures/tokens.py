@@ -38,11 +38,7 @@ def stored_tokenizer(file: Path) -> Tokenizer:
 
 @functools.lru_cache(maxsize=2)
 def learnt_tokenizer(corpus: tuple[str, ...]) -> Tokenizer:
-    """Learns word pieces from texts; the same texts give the same tokens in every process.
-
-    Args:
-        corpus: The training texts.
-    """
+    """Learns word pieces from texts; the same texts give the same tokens in every process."""
     from tokenizers import Tokenizer, models, trainers
 
     _one_thread()
@@ -67,13 +63,7 @@ def learnt_tokenizer(corpus: tuple[str, ...]) -> Tokenizer:
 def numbered(
     tokenizer: Tokenizer, texts: Sequence[str], *, length: int, padding: int
 ) -> NDArray[np.int64]:
-    """Numbers the tokens of texts.
-
-    Args:
-        tokenizer: Adds the tokens that begin and end a text.
-        texts: At least one.
-        length: Most tokens a text may have; what is longer loses its end.
-        padding: Number of the token that pads short texts.
+    """Numbers the tokens of texts, of which those longer than ``length`` lose their end.
 
     Returns:
         int64 ``[n, tokens]``, as wide as the longest text has tokens.
@@ -92,12 +82,6 @@ def save(tokenizer: Tokenizer, folder: Path, *, length: int, padding: int) -> No
     """Writes ``tokenizer.json`` with the length and the padding that a network was made for.
 
     ``Tokenizer.from_file(…).encode_batch(texts)`` then gives what :func:`numbered` gave.
-
-    Args:
-        tokenizer: Is left without padding and truncation.
-        folder: Where to write.
-        length: Most tokens a text may have.
-        padding: Number of the token that pads short texts.
     """
     tokenizer.enable_truncation(length)
     tokenizer.enable_padding(pad_id=padding, pad_token=tokenizer.id_to_token(padding))

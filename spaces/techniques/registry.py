@@ -28,12 +28,7 @@ def techniques() -> tuple[Technique[Any, Any], ...]:
 
 
 def table_of_options(table: Literal["space", "training"], *others: type[Table]) -> type[Table]:
-    """One table with the keys of all techniques that add to it: each finds its own options there.
-
-    Args:
-        table: Which one.
-        others: Keys that belong to no technique; they come first.
-    """
+    """One table with ``others`` and the keys of all techniques that add to it."""
     parts = [*others, *(t.options for t in techniques() if t.table == table)]
     # Fields are inherited from the last base to the first.
     return create_model(f"{table.title()}Table", __base__=tuple(reversed(parts)))

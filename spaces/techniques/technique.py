@@ -75,14 +75,7 @@ class Scope:
     inputs: str = "images"
 
     def asked_for(self, fits: Callable[[Architecture], bool]) -> tuple[When, ...] | None:
-        """The condition of a knob that means something to some families alone.
-
-        Args:
-            fits: Whether a family is one of them.
-
-        Returns:
-            Empty where all are, ``None`` where none is.
-        """
+        """Condition of a knob for families that fit; empty where all do, ``None`` if none."""
         fitting = tuple(name for name in self.families if fits(architecture(name)))
         if not fitting:
             return None
@@ -148,12 +141,6 @@ class Technique(abc.ABC, Generic[S, O]):
     def decode(self, point: Point, family: str, options: O, scope: Scope) -> S | None:
         """The settings that a point means: equal networks must get equal settings.
 
-        Args:
-            point: Settings of all knobs of the study, those included that are fixed.
-            family: The architecture.
-            options: What the study file says.
-            scope: The study around it.
-
         Returns:
             ``None`` where the technique is left out and has no settings for that.
         """
@@ -163,12 +150,7 @@ class Technique(abc.ABC, Generic[S, O]):
         """Settings of its knobs that leave a network untouched, on offer or not."""
 
     def opening(self, options: O, knobs: Mapping[str, Knob]) -> Opening:
-        """What of it a first generation tries.
-
-        Args:
-            options: What the study file says.
-            knobs: Those that are asked, of all techniques, by name.
-        """
+        """What of it a first generation tries, with the knobs that are asked, by name."""
         return Opening()
 
     def missing(self, options: O) -> str | None:
