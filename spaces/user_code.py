@@ -50,12 +50,7 @@ def working_directory_first() -> Iterator[None]:
 
 
 def import_module(name: str, source: str, refusal: type[UsageError]) -> ModuleType:
-    """Imports a module of the user's.
-
-    Args:
-        name: Of the module.
-        source: What messages call that which names it.
-        refusal: Raised where it fails.
+    """Imports a module of the user's; messages call ``source`` what names it.
 
     Raises:
         UsageError: As ``refusal``: it cannot be imported.

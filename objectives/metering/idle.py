@@ -43,13 +43,7 @@ def measure_idle(
     machine_seconds: Callable[[], float | None] = machine_cpu_seconds,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[Component, IdlePower]:
-    """Measures the power of counters while the machine idles.
-
-    Args:
-        meters: Counters without a baseline of their own.
-        seconds: How long.
-        machine_seconds: Busy CPU seconds of the machine since boot.
-        sleep: Sleeps.
+    """Measures the power of counters, without a baseline of their own, while the machine idles.
 
     Returns:
         The mean power of each; the band is that of the lowest and the highest fifth of the time.

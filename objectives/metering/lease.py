@@ -21,11 +21,8 @@ class GpuLease:
     """The right to use some GPUs, held through files in the system's temporary folder.
 
     The energy counter is that of the whole card: two trials on it at once would each be charged
-    both. The lease ends with its holder's process.
-
-    Args:
-        uuids: The GPUs.
-        folder: Where the files are; all searches of a machine must agree on it.
+    both. The lease ends with its holder's process. All searches of a machine must agree on the
+    folder.
     """
 
     def __init__(self, uuids: Sequence[str], folder: Path | None = None) -> None:
@@ -39,11 +36,7 @@ class GpuLease:
         say: Callable[[str], None] = lambda _message: None,
         check: Callable[[], None] = lambda: None,
     ) -> Iterator[None]:
-        """Waits for the GPUs and keeps them.
-
-        Args:
-            say: Called once, if there is something to wait for.
-            check: Called while waiting; may raise to give up.
+        """Keeps the GPUs once they are free; ``say`` hears of a wait, ``check`` may end it.
 
         Raises:
             MeterError: A lock file cannot be used.

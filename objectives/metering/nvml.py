@@ -119,10 +119,7 @@ class NvmlMeter(CardMeter):
     in which no card refreshed its counter is unavailable (``None``, never 0).
 
     Args:
-        nvml: See :class:`CardMeter`.
-        idle: See :class:`CardMeter`.
         resolution_seconds: How often the counters are refreshed; ``None`` measures it.
-        clock_seconds: Monotonic clock.
 
     Raises:
         MeterError: No driver, no visible GPU, one without the counter (older than Volta), one whose
@@ -177,10 +174,7 @@ class NvmlPowerMeter(CardMeter):
     source says which. A window in which sampling paused for more than a second is unavailable.
 
     Args:
-        nvml: See :class:`CardMeter`.
-        idle: See :class:`CardMeter`.
         every_seconds: Pause between two samples; ``None`` samples at snapshots only.
-        clock_seconds: Monotonic clock.
 
     Raises:
         MeterError: No driver, no visible GPU, one that reports no power, or one split by MIG.

@@ -81,11 +81,7 @@ def load_nvml() -> Nvml:
 
 
 def visible_cards(nvml: Nvml, environ: Mapping[str, str] | None = None) -> list[Card]:
-    """The GPUs that CUDA would see, in its order.
-
-    Args:
-        nvml: The library.
-        environ: Holds ``CUDA_VISIBLE_DEVICES``, if anything does; by default the process's own.
+    """The GPUs that CUDA would see by ``CUDA_VISIBLE_DEVICES``, in its order.
 
     Raises:
         MeterError: No driver, no visible GPU, one named in a way that leaves doubt, or one that is

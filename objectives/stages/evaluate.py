@@ -124,15 +124,8 @@ def inference_cost(
     Sessions are warmed up before the first block; inputs are real examples.
 
     Nothing is free: where the CPU's median block is not above the idle machine, longer ones are
-    taken, and where these are not either, the cost is unavailable. So it is where one block's is.
-
-    Args:
-        session: The exported file.
-        inputs: Real examples ``[n, …]``.
-        context: Meters the blocks.
-        phase: Name of the metered windows.
-        measuring: How. A call takes at most all examples; the result is per example.
-        padding: What fills short inputs up; see :func:`trimmed`.
+    taken, and where these are not either, the cost is unavailable. So it is where one block's is. A
+    call takes at most all examples; the result is per example.
     """
     batch = min(measuring.batch, len(inputs))
     calls = [

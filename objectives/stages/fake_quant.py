@@ -42,11 +42,6 @@ def grid(weight: Tensor, steps: int, axis: int = 0) -> Tensor:
     everything to zero: there the step is the mean of the weights that are not small (Li et al.,
     Ternary Weight Networks, arXiv 1605.04711). A tensor that lies on its grid gives the same grid
     again.
-
-    Args:
-        weight: float32, of two and more axes.
-        steps: See :func:`grid_steps`.
-        axis: That of the output channels.
     """
     others = tuple(other for other in range(weight.ndim) if other != axis)
     size = weight.detach().abs()

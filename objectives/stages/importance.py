@@ -28,12 +28,6 @@ def importance_of(
 ) -> Importance:
     """The importance that a candidate's pruning names, ready to be asked for groups.
 
-    Args:
-        pruning: Names it; one of NNI's may depend on the ratio.
-        model: Before its pruning, in evaluation mode; ``"taylor"`` leaves gradients in it.
-        head: Its channels are outputs, which are not scored.
-        loss: For those that train or weigh by gradients.
-
     Raises:
         TrialFailed: NNI cannot score the network (cause ``"cannot prune"``).
         UsageError: It is unknown, lacks its loss, or its package is not installed.

@@ -123,12 +123,7 @@ def fastest_int8(
 ) -> Int8Choice:
     """Makes each int8 form that may pay, and times them and the 32-bit file in turns.
 
-    Args:
-        source: A file at 32 bits.
-        calibration: Inputs ``[n, …]``.
-        reduce_range: See :func:`quantize`.
-        threads: Of the runtime.
-        batch: Examples a call.
+    The arguments are those of :func:`compute_int8` and :class:`Measuring`.
 
     Returns:
         The fastest of those that answer nearly as at 32 bits, of nearly equal ones that with the

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from greenfront.errors import TrialFailed, first_line
 from greenfront.spaces.architectures.nni_import import importing_nni
 
-__all__ = ["SCORED", "load_nni", "nni_scores"]
+__all__ = ["BREAKAGES", "SCORED", "load_nni", "nni_scores"]
 
 SCORED = (nn.Conv1d, nn.Conv2d, nn.Linear)
 """Layers that are scored, by their output channels."""
@@ -38,7 +38,7 @@ BREAKAGES = (
     TypeError,
     ValueError,
 )
-"""What NNI's wrappers raise for networks that they cannot take."""
+"""What libraries raise for networks that they cannot take or follow."""
 
 
 def load_nni() -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from greenfront.errors import TrialFailed, UsageError, first_line
 from greenfront.objectives.stages.importance import Loss, importance_of
+from greenfront.objectives.stages.nni_importance import BREAKAGES
 from greenfront.spaces.techniques.pruning import Pruning
 
 __all__ = ["cumulative_ratio", "parameter_count", "prune", "widths"]
@@ -26,16 +27,6 @@ PROJECTIONS = (("qkv",), ("query", "key", "value"), ("q_lin", "k_lin", "v_lin"))
 HEADS = ("num_heads", "num_attention_heads", "n_heads")
 HEAD_WIDTHS = ("attn_dim", "all_head_size")
 """What they call the number of heads, and the width of all heads together."""
-BREAKAGES = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-"""What Torch-Pruning raises for networks whose dependencies it cannot follow."""
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -21,12 +21,7 @@ def write_torch_file(model: nn.Module, examples: Examples, path: Path) -> None:
     """Writes a network with its graph: ``torch.export.load(path).module()`` runs it.
 
     No class of ours is needed to load it. Weights are in single precision: few bits are what the
-    ONNX file has.
-
-    Args:
-        model: It is left in evaluation mode.
-        examples: At least two; the batch, and the length of texts, stay free.
-        path: Like ``model.pt2``.
+    ONNX file has. Of two examples or more, the batch and the length of texts stay free.
 
     Raises:
         RuntimeError: Torch cannot follow the network's Python code; subclasses of it say why.

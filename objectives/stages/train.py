@@ -109,14 +109,8 @@ def train(
     A short linear warm-up to the peak rate, then a cosine to zero: a pruned network has lost enough
     to need the full rate again. Images of training batches are augmented, those of the validation
     split never. A batch that would take too much memory is computed in parts, and in halves of
-    these where they do not fit, either.
-
-    Args:
-        model: On the device of ``data``. Weights without gradient stay as they are.
-        data: Training and validation examples.
-        training: Knobs.
-        seed: For the order of the examples, and for how images are moved.
-        options: What else it may depend on.
+    these where they do not fit, either. The seed is for the order of examples and for how images
+    are moved.
 
     Returns:
         The epoch whose weights were kept, from 1.

@@ -19,11 +19,7 @@ _FEW_EXAMPLES = 10
 
 
 def encode_labels(values: NDArray[Any], source: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Numbers the classes in sorted order.
-
-    Args:
-        values: One label an example, ``[n]``: strings, integers, booleans or numbers.
-        source: Name of the data, for messages.
+    """Numbers the classes of labels of any type, one an example, in sorted order.
 
     Returns:
         The class indices, int64 ``[n]`` in ``0 … classes − 1``, and one name a class.

@@ -26,12 +26,7 @@ _SMALLEST_REST = 2
 def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None = None) -> Task:
     """Splits raw data and encodes them with the statistics of the training split.
 
-    Args:
-        raw: Inputs and labels as read.
-        settings: The fractions of the splits, and the task's name.
-        seed: Of the split, 0 or more.
-        cache: Folder for encoded inputs that are large, so that processes share them. Absent:
-            they stay in memory.
+    Large encoded inputs are kept in ``cache``, if given, so that processes share them.
 
     Returns:
         The task. The same data, settings and seed give the same task.
@@ -125,10 +120,6 @@ def evaluation_rows(labels: NDArray[np.int64], fraction: float) -> NDArray[np.in
 
     Each class gives its fraction, rounded, and at least one example: its first ones, so that a
     smaller part lies within a larger one.
-
-    Args:
-        labels: Class indices of the split ``[n]``, shuffled.
-        fraction: Above 0, at most 1.
 
     Returns:
         Their places in the split, ascending, int64.

@@ -40,13 +40,7 @@ def standardise(
 ) -> NDArray[np.float32]:
     """Scales each feature or channel to mean 0 and standard deviation 1 over some examples.
 
-    A feature that is constant over them becomes 0.
-
-    Args:
-        values: Finite numbers, ``[n, features]`` or ``[n, channels, height, width]``.
-        train: Indices of the examples whose mean and deviation count.
-        names: One name a feature or channel, for messages.
-        source: Name of the data, for messages.
+    A feature that is constant over them becomes 0. Names and source are for messages.
 
     Returns:
         All examples, in the same shape; no NaN.

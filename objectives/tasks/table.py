@@ -58,14 +58,8 @@ class Table:
 
         A text that no training example has becomes 0 in all of its column's places.
 
-        Args:
-            train: Indices of the training examples, the only ones learnt from.
-
         Returns:
             ``[n, features]``: the numbers first, then the text columns; no NaN.
-
-        Raises:
-            DataError: If a standardised value is too large for float32.
         """
         numbers = standardise(self.numbers, train, names=self.number_names, source=self.source)
         indicators = [codes[:, None] == np.unique(codes[train]) for codes in self.codes.T]

@@ -44,15 +44,7 @@ class InvertedResidual(nn.Module):
 def block(
     kind: str, inputs: int, outputs: int, kernel: int, stride: int, expansion: int
 ) -> nn.Module:
-    """One block of the named kind.
-
-    Args:
-        kind: ``"standard"``, ``"separable"`` or ``"inverted"``.
-        inputs: Channels in.
-        outputs: Channels out.
-        kernel: Edge of the spatial filter, odd.
-        stride: Step of the spatial filter.
-        expansion: Hidden channels over channels in; inverted blocks only.
+    """A ``"standard"``, ``"separable"`` or ``"inverted"`` block; only the last one expands.
 
     Raises:
         UsageError: The kind is unknown.
