@@ -201,11 +201,7 @@ class Trace:
     def pieces(
         self, first: float, last: float
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """The steps between two instants, short gaps filled, long ones left out.
-
-        Returns:
-            Starts and ends in seconds since 1970, cut to the stretch, and g/kWh.
-        """
+        """Starts, ends and g/kWh of the steps between two instants; only short gaps are filled."""
         low = max(int(np.searchsorted(self._edges, first, side="right")) - 1, 0)
         high = max(int(np.searchsorted(self._edges, last, side="left")), low)
         starts = np.maximum(self._edges[:-1][low:high], first)

@@ -81,14 +81,7 @@ class Instruments:
         )
 
     def snapshot(self, pid: int, *, cpu_seconds: float | None = None) -> tuple[Snapshot, ...]:
-        """Reads all counters now; the process tree is walked once.
-
-        Returns:
-            One snapshot for each meter, in their order.
-
-        Raises:
-            MeterError: See :meth:`Meter.snapshot`.
-        """
+        """One :meth:`Meter.snapshot` of each meter, in their order; the tree is walked once."""
         if cpu_seconds is None:
             cpu_seconds = tree_cpu_seconds(pid)
         return tuple(meter.snapshot(pid, cpu_seconds=cpu_seconds) for meter in self.meters)

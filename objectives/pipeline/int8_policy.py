@@ -69,11 +69,7 @@ def int8_recipe(runtime: Runtime, candidate: Candidate) -> Int8Recipe | None:
 def quantized(
     runtime: Runtime, candidate: Candidate, source: Path, target: Path, *, trained: bool = True
 ) -> int:
-    """Writes ``target`` with a candidate's bits, which are fewer than 32.
-
-    Returns:
-        How many layers of int8 kernels stay at 32 bits.
-    """
+    """Writes a candidate's fewer bits; returns how many layers of int8 kernels stay at 32."""
     return quantize(
         source,
         target,

@@ -48,11 +48,7 @@ class Trainer:
         save_network(model, self._job.folder / WEIGHTS)
 
     def fit(self, model: nn.Module, what: str, epochs: int) -> int:
-        """Trains in place, for ``epochs`` at most; ``what`` begins the progress messages.
-
-        Returns:
-            The epoch whose weights were kept, from 1.
-        """
+        """Trains in place, ``epochs`` at most; returns the one whose weights were kept, from 1."""
         candidate, runtime = self._job.candidate, self._runtime
         family, training = family_of(candidate), replace(candidate.training, epochs=epochs)
         options = FitOptions(

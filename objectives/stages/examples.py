@@ -20,15 +20,7 @@ Batch = TypeVar("Batch", NDArray[np.generic], Tensor)
 
 
 def trimmed(batch: Batch, padding: int | None) -> Batch:
-    """Drops the columns on the right in which every example holds padding.
-
-    Args:
-        batch: ``[n, tokens]``; anything where ``padding`` is ``None``.
-        padding: What fills short examples up.
-
-    Returns:
-        ``[n, longest]``, at least one column wide.
-    """
+    """Drops columns on the right in which every example holds padding; one at least stays."""
     if padding is None:
         return batch
     used = (batch != padding).any(0)

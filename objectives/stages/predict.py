@@ -16,13 +16,7 @@ CHUNK_NUMBERS, FEWEST_AT_ONCE, MOST_AT_ONCE = 2**20, 16, 32
 
 
 def in_chunks(model: nn.Module, inputs: Tensor, padding: int | None = None) -> Iterator[Tensor]:
-    """Logits of inputs ``[n, …]``, some at a time, in evaluation mode and without gradients.
-
-    Args:
-        model: On the device of ``inputs``.
-        inputs: Encoded examples.
-        padding: What fills short ones up; see :func:`trimmed`.
-    """
+    """Logits of inputs ``[n, …]``, some at a time, in evaluation mode and without gradients."""
     model.eval()
     at_once = max(FEWEST_AT_ONCE, min(MOST_AT_ONCE, CHUNK_NUMBERS // max(1, inputs[0].numel())))
     for part in torch.split(inputs, at_once):

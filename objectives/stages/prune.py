@@ -38,11 +38,6 @@ def cumulative_ratio(ratio: float, step: int, steps: int) -> float:
     """Ratio to have reached after ``step`` of ``steps`` on the way to ``ratio``.
 
     Cubic: fast while much is redundant, slow towards the end (Zhu and Gupta, arXiv 1710.01878).
-
-    Args:
-        ratio: The last step's.
-        step: From 0, which is no pruning, to ``steps``.
-        steps: At least 1.
     """
     return ratio * (1 - (1 - step / steps) ** 3)
 

@@ -77,11 +77,7 @@ class Claim:
 def unreal(claim: Claim, reference: Path, artefact: Path, example: NDArray[Any]) -> tuple[str, ...]:
     """Finds savings that exist only in name.
 
-    Args:
-        claim: What is to be credited.
-        reference: The same network at 32 bits.
-        artefact: The file to credit; at 32 bits ``reference`` itself.
-        example: Inputs ``[n, …]`` of one call.
+    A file at 32 bits is its own reference.
 
     Returns:
         A sentence for each claim that the file does not bear out; none if all is real.

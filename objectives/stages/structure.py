@@ -48,9 +48,6 @@ def structure_of(model: nn.Module) -> dict[str, Any]:
     Whichever of them a library changes when it prunes a layer is among them, so that no layer
     type has to be known here.
 
-    Args:
-        model: Pruned or not.
-
     Returns:
         JSON values: module name → attribute → number, or list of numbers.
     """

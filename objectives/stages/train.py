@@ -189,11 +189,7 @@ def _accumulated(
     parts: int,
     forward: Forward,
 ) -> tuple[float, int]:
-    """Leaves the gradient of a batch, computed in as many parts as memory demands.
-
-    Returns:
-        The mean loss, and the number of parts that it took.
-    """
+    """Leaves a batch's gradient; returns its mean loss and how many parts memory demanded."""
     while True:
         optimizer.zero_grad(set_to_none=True)
         total = 0.0

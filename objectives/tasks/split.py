@@ -116,13 +116,10 @@ def split_indices(
 
 
 def evaluation_rows(labels: NDArray[np.int64], fraction: float) -> NDArray[np.int64]:
-    """Chooses a part of a split, stratified by class.
+    """Places of a part of a split, ascending, stratified by class.
 
     Each class gives its fraction, rounded, and at least one example: its first ones, so that a
     smaller part lies within a larger one.
-
-    Returns:
-        Their places in the split, ascending, int64.
     """
     chosen = [
         members[: _share(fraction, len(members), most=len(members))]

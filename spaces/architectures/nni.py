@@ -47,11 +47,7 @@ class NNI(Architecture):
         self.cannot_prune = self._space.cannot_prune
 
     def objection(self, input_shape: tuple[int, ...]) -> str | None:
-        """Takes images of at least 4 pixels an edge; AutoFormer square ones.
-
-        Raises:
-            UsageError: NNI is not installed.
-        """
+        """Takes images of at least 4 pixels an edge; AutoFormer square ones."""
         for package in ("nni", "pytorch_lightning"):
             if importlib.util.find_spec(package) is None:
                 raise UsageError(
@@ -74,11 +70,7 @@ class NNI(Architecture):
     def build(
         self, shape: Mapping[str, Value], input_shape: tuple[int, ...], classes: int
     ) -> nn.Module:
-        """See :meth:`Architecture.build`.
-
-        Raises:
-            UsageError: NNI is not installed.
-        """
+        """See :meth:`Architecture.build`."""
         hub, model_context = _imported(self.name)
         from greenfront.spaces.architectures.nni_modules import PLAIN, patch_edge
 

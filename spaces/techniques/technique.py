@@ -139,11 +139,7 @@ class Technique(abc.ABC, Generic[S, O]):
 
     @abc.abstractmethod
     def decode(self, point: Point, family: str, options: O, scope: Scope) -> S | None:
-        """The settings that a point means: equal networks must get equal settings.
-
-        Returns:
-            ``None`` where the technique is left out and has no settings for that.
-        """
+        """What a point means, the same for equal networks; ``None`` where it is left out."""
 
     @abc.abstractmethod
     def baseline(self, options: O) -> Mapping[str, Value]:
