@@ -38,10 +38,6 @@ def offline_tracker(
     from one in the working folder and from the environment. An empty token overrides a forgotten
     one that would send it to the network.
 
-    Args:
-        tracking_mode: ``"machine"``, or ``"process"``, which loses short-lived children.
-        output_handlers: Called with every measurement.
-
     Raises:
         MeterError: CodeCarbon did not start.
     """
@@ -144,10 +140,6 @@ class CodeCarbonMeter(CounterMeter):
     CodeCarbon measures the whole machine, because its process mode loses short-lived children.
     Its numbers may come from a counter, a listed design power or a constant, so they are called
     modelled, with a band from a third to three times. Idle power is included.
-
-    Args:
-        throttle: Of the CPU; ``None`` detects it.
-        machine_seconds: Busy CPU seconds of the machine since boot.
 
     Raises:
         MeterError: CodeCarbon does not start, or the machine's busy time is unknown.

@@ -105,8 +105,7 @@ def _missing(pid: int) -> MeterError:
 def tree_cpu_seconds(pid: int) -> float:
     """CPU time of a process and of all its descendants, live or waited for.
 
-    Args:
-        pid: The root of the tree. A process that has ended but was not waited for still counts.
+    One that has ended but was not waited for still counts.
 
     Returns:
         User and system time in seconds since the root began. When a live descendant is waited

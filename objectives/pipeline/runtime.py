@@ -55,12 +55,7 @@ class Runtime:
     ) -> Any:
         """Facts that are measured once for a family on this task and machine, and remembered.
 
-        Args:
-            what: Name of the measurement, part of its key.
-            family: Measured on its untrained baseline.
-            knobs: What else the facts depend on.
-            measure: Takes the baseline and a folder for temporary files, and returns the facts.
-                Random numbers that it draws do not change those of the stage that asks.
+        Random numbers that ``measure`` draws do not change those of the stage that asks.
 
         Returns:
             The facts as JSON values.

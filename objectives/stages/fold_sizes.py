@@ -47,10 +47,7 @@ def size_arithmetic(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
 def fold_sizes(path: Path, feeds: Sequence[Mapping[str, NDArray[Any]]]) -> None:
     """Replaces, in a file, what is computed from sizes and is the same for inputs of any size.
 
-    Args:
-        path: A file; it is overwritten.
-        feeds: Inputs that differ in all axes that are free: what is equal for all of them is
-            taken for constant.
+    What is equal for all feeds, which differ in every free axis, is taken for constant.
     """
     model = onnx.load(path)
     names = [name for node in size_arithmetic(model.graph) for name in node.output if name]

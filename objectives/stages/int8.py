@@ -70,15 +70,8 @@ def compute_int8(
 
     Errors grow on the way from the input, and the first layers make the largest: where calibrated
     ranges move the logits by more than a tenth of their spread, more and more of these stay
-    floating. If that does not help enough, the file that errs least is taken.
-
-    Args:
-        source: A file at 32 bits.
-        target: Written.
-        recipe: Where the ranges come from.
-        calibration: Inputs ``[n, …]`` for static ranges.
-        reduce_range: Use 7 of the 8 bits for weights.
-        trained: Whether the answers mean something; if not, all layers compute in 8 bits.
+    floating. If that does not help enough, the file that errs least is taken. Answers of an
+    untrained network mean nothing: all of its layers compute in 8 bits.
 
     Returns:
         How many layers stay at 32 bits.
@@ -123,7 +116,7 @@ def fastest_int8(
 ) -> Int8Choice:
     """Makes each int8 form that may pay, and times them and the 32-bit file in turns.
 
-    The arguments are those of :func:`compute_int8` and :class:`Measuring`.
+    Threads and batch are those of :class:`~greenfront.objectives.stages.evaluate.Measuring`.
 
     Returns:
         The fastest of those that answer nearly as at 32 bits, of nearly equal ones that with the

@@ -28,15 +28,9 @@ def rate_shares(
 
     The head gets all of it, the body its share, which shrinks by ``layer_decay`` with each block
     that lies between a weight and the head: what is near the input is the most general (Howard and
-    Ruder, arXiv 1801.06146; the geometric form is that of Clark et al., ELECTRA, arXiv
-    2003.10555). What belongs to no block counts as lying between the last block and the head.
-
-    Args:
-        model: Weights without gradient are left out.
-        head: The layer that gives the logits.
-        blocks: From the input to the output.
-        body_rate: Of all layers but the head.
-        layer_decay: Above 0, at most 1, which is one rate for the whole body.
+    Ruder, arXiv 1801.06146; the geometric form is that of Clark et al., ELECTRA, arXiv 2003.10555).
+    What belongs to no block counts as lying between the last block and the head. Weights without
+    gradient are left out.
     """
     distances = {
         weight: len(blocks) - index

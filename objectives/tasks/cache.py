@@ -31,7 +31,7 @@ _CHECKSUM_BYTES = 4
 def cached_arrays(
     path: Path, names: Sequence[str], build: Callable[[], Iterable[tuple[str, NDArray[Any]]]]
 ) -> Arrays:
-    """Reads arrays from files, which are made first where they are missing or damaged.
+    """Reads arrays, by name, from files, which are made where they are missing or damaged.
 
     Each file appears whole or not at all. Of several processes that need the same arrays one
     makes them, while the others wait. A large array is mapped copy-on-write: what a process
@@ -42,9 +42,6 @@ def cached_arrays(
             ``folder/key.a.npy``. The folder is made where it is missing.
         names: Of the arrays.
         build: Makes them, one after the other; always the same for the same path.
-
-    Returns:
-        The arrays by name.
 
     Raises:
         DataError: If the files cannot be written.

@@ -37,11 +37,6 @@ def decode_all(
     one channel where all images are grey, else three. Of 16 bits the upper 8 are kept. Grey values
     of 32 bits are taken for 8 where none of all images' is above 255, else for 16.
 
-    Args:
-        count: Number of images, at least 1.
-        image: Opens an image.
-        settings: ``image_size`` and ``channels``.
-
     Returns:
         ``[count, channels, height, width]`` in 0 … 255.
 
