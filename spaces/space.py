@@ -116,11 +116,7 @@ class SearchSpace(Generic[C]):
         return {knob.name: knob.distribution() for knob in self.knobs}
 
     def knob(self, name: str) -> Knob:
-        """The knob of this name.
-
-        Raises:
-            KeyError: There is none.
-        """
+        """The knob of this name; ``KeyError`` where there is none."""
         return self._by_name[name]
 
     def complete(self, partial: Point, rng: np.random.Generator) -> dict[str, Value]:

@@ -21,11 +21,7 @@ TERNARY_THRESHOLD = 0.7
 
 
 def grid_steps(bits: int, *, reduce_range: bool = False) -> int:
-    """Steps of a symmetric grid on either side of zero.
-
-    Args:
-        bits: 2 to 8.
-        reduce_range: Whether int8 kernels are given 7 bits, as where their products saturate.
+    """Steps of a symmetric grid on either side of zero, of one bit less with ``reduce_range``.
 
     Raises:
         UsageError: There is no such grid.

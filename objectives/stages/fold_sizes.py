@@ -26,9 +26,7 @@ MEASURES = ("Shape", "Size")
 def size_arithmetic(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     """The nodes that compute from constants and from the sizes of tensors alone.
 
-    Args:
-        graph: Its nodes in an order in which they can be computed, as the format demands. Branches
-            and loops count as what they use from outside.
+    Branches and loops count as what they use from outside.
     """
     constants = {tensor.name for tensor in graph.initializer} | {""}
     sizes: set[str] = set()

@@ -18,11 +18,6 @@ FEWEST_AT_ONCE = 8
 def parts_of_batch(model: nn.Module, inputs: Tensor, batch_size: int) -> int:
     """In how many parts to compute a batch, so that what is kept of each fits the budget.
 
-    Args:
-        model: In training mode; its weights and its running statistics stay as they are.
-        inputs: Two encoded examples or more, the first two of which are tried.
-        batch_size: Examples of the smallest batch.
-
     Returns:
         So many that none has fewer than eight examples, though it may keep more then; 1 on a GPU,
         whose memory is at nobody else's disposal: it is tried out there.

@@ -42,11 +42,7 @@ BREAKAGES = (
 
 
 def load_nni() -> None:
-    """Imports NNI, which takes seconds.
-
-    Raises:
-        UsageError: It is not installed.
-    """
+    """Imports NNI, which takes seconds; see :func:`importing_nni`."""
     _nni()
 
 

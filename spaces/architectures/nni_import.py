@@ -19,8 +19,7 @@ INSTALL = "pip install 'greenfront[nni]' && pip install --no-deps nni==3.0"
 def importing_nni(needs: str) -> Iterator[None]:
     """Context for ``import nni`` and its parts; restores the state of Python's random numbers.
 
-    Args:
-        needs: Who needs it, for messages, such as ``"architecture 'nni:autoformer' needs"``.
+    ``needs`` begins the message, such as ``"architecture 'nni:autoformer' needs"``.
 
     Raises:
         UsageError: NNI, or what it imports, is not installed.

@@ -40,10 +40,6 @@ class PartlyFrozen(nn.Sequential):
     Their weights get no gradients then, and their normalisation keeps its statistics. In evaluation
     mode they require gradients: pruning needs these to trace how layers depend on each other.
     Blocks are looked up each time, because pruning may replace them.
-
-    Args:
-        layers: One of them called ``network``.
-        share: Of the blocks above the stem, below 1.
     """
 
     def __init__(self, layers: Mapping[str, nn.Module], share: float) -> None:
