@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ from greenfront.cli.options import (
     StorageUrl,
     StudyName,
     console,
+    grouped_options,
     print_json,
 )
 from greenfront.errors import UsageError
@@ -83,31 +85,39 @@ def ledger(
     console().print(ledger_table(found), crop=False)
 
 
-def whatif(
-    name: StudyName,
-    region: Annotated[str | None, typer.Option(help="Of the electricity, such as SE3.")] = None,
+@dataclass(frozen=True)
+class ScenarioOptions:
+    """The options of ``whatif``: see :class:`~greenfront.studies.analysis.whatif.Scenario`."""
+
+    region: Annotated[str | None, typer.Option(help="Of the electricity, such as SE3.")] = None
     g_per_kwh: Annotated[
         float | None, typer.Option(help="Carbon intensity of the electricity.", metavar="G")
-    ] = None,
+    ] = None
     trace: Annotated[
         Path | None, typer.Option(help="File with intensities; their mean.", metavar="FILE")
-    ] = None,
+    ] = None
     renewable_share: Annotated[
         float | None,
         typer.Option(help="Share that wind and sun replace, 0 to 1: a scenario.", metavar="SHARE"),
-    ] = None,
+    ] = None
     pue: Annotated[
         float | None, typer.Option(help="Power usage effectiveness of the building.")
-    ] = None,
+    ] = None
     predictions: Annotated[
         float | None, typer.Option(help="How often the model will be used.", metavar="N")
-    ] = None,
+    ] = None
     embodied: Annotated[
         str | None, typer.Option(help="Kind of device: laptop, workstation, server, gpu.")
-    ] = None,
+    ] = None
     embodied_kg_per_device_hour: Annotated[
         float | None, typer.Option(help="Of making the device, per busy hour.", metavar="KG")
-    ] = None,
+    ] = None
+
+
+@grouped_options
+def whatif(
+    name: StudyName,
+    options: ScenarioOptions,
     storage: StorageUrl = DEFAULT_STORAGE,
     as_json: AsJson = False,
 ) -> None:
@@ -116,26 +126,18 @@ def whatif(
     from greenfront.studies.analysis.view import view
     from greenfront.studies.analysis.whatif import Comparison, Scenario
 
-    if embodied is not None and embodied not in DEVICES:
+    if options.embodied is not None and options.embodied not in DEVICES:
         raise UsageError(
-            f"--embodied must be one of {', '.join(DEVICES)}, not {embodied!r}; or state the "
-            "emissions yourself by --embodied-kg-per-device-hour"
+            f"--embodied must be one of {', '.join(DEVICES)}, not {options.embodied!r}; or state "
+            "the emissions yourself by --embodied-kg-per-device-hour"
         )
-    if g_per_kwh is not None and not 0 <= g_per_kwh < math.inf:
+    grams = options.g_per_kwh
+    if grams is not None and not 0 <= grams < math.inf:
         raise UsageError(
-            f"--g-per-kwh must be a finite number of 0 or more, not {g_per_kwh:g}: in France it "
+            f"--g-per-kwh must be a finite number of 0 or more, not {grams:g}: in France it "
             "is about 56"
         )
-    scenario = Scenario(
-        region,
-        g_per_kwh,
-        trace,
-        renewable_share,
-        pue,
-        predictions,
-        embodied,
-        embodied_kg_per_device_hour,
-    )
+    scenario = Scenario(**vars(options))
     with _opened(storage) as opened:
         before = view(opened, name)
         found = Comparison(before, view(opened, name, scenario.applied(before)))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import json
 import shlex
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -19,6 +22,7 @@ __all__ = [
     "StudyName",
     "console",
     "follow_up",
+    "grouped_options",
     "print_json",
 ]
 
@@ -51,6 +55,43 @@ def follow_up(command: str, name: str, storage: str, rest: str = "") -> str:
     """
     where = "" if storage == DEFAULT_STORAGE else f" --storage {shlex.quote(storage)}"
     return f"greenfront {command} {shlex.quote(name)}{where}{rest}"
+
+
+def grouped_options(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose parameter of a dataclass type stands for that class's fields, as options.
+
+    Typer makes one option of each parameter; a command with many would have as many parameters.
+    """
+    own = inspect.signature(command, eval_str=True).parameters.values()
+    parameters: list[inspect.Parameter] = []
+    groups: dict[str, Any] = {}
+    for parameter in own:
+        group = parameter.annotation
+        if not dataclasses.is_dataclass(group):
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        groups[parameter.name] = group
+        hints = get_type_hints(group, include_extras=True)
+        parameters += [
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=field.default,
+                annotation=hints[field.name],
+            )
+            for field in dataclasses.fields(group)
+        ]
+
+    def adapted(**given: Any) -> None:
+        for name, group in groups.items():
+            names = [field.name for field in dataclasses.fields(group)]
+            given[name] = group(**{field: given.pop(field) for field in names})
+        command(**given)
+
+    adapted.__name__, adapted.__doc__ = command.__name__, command.__doc__
+    adapted.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    adapted.__annotations__ = {p.name: p.annotation for p in parameters}
+    return adapted
 
 
 def print_json(data: Any) -> None:
