@@ -110,7 +110,7 @@ def test_the_picture_shows_the_folders_and_their_arrows() -> None:
     assert rooms == set(re.findall(r"^\s*([\w/]+)\[", picture, flags=re.MULTILINE)) - set(FLOORS)
 
 
-@pytest.mark.parametrize("folder", [*FLOORS, "benchmarks"])
+@pytest.mark.parametrize("folder", [*FLOORS, "tests", "benchmarks"])
 def test_no_file_is_long(folder: str) -> None:
     place = PLACES.get(folder, ROOT / folder)
     long = {
@@ -132,6 +132,15 @@ def test_only_the_store_knows_studies_by_storage_and_number() -> None:
         and {"storage", "study_id"} <= {arg.arg for arg in [*node.args.args, *node.args.kwonlyargs]}
     ]
     assert found == []
+
+
+def test_an_outcome_is_read_from_the_database_in_one_place() -> None:
+    found = [
+        name
+        for name, path in FILES.items()
+        if re.search(r"from_json\(\s*Outcome\b|Outcome\.from_json", path.read_text())
+    ]
+    assert found == ["greenfront.studies.store.trials"]
 
 
 def test_a_knob_of_a_technique_has_one_home() -> None:

@@ -70,14 +70,11 @@ class ListeningContext(LocalContext):
         return "no accuracy could save it" if self.hopeless else None
 
     def stages(self) -> list[str]:
-        """The stages that were run and not loaded, in their order."""
         measured = {"size", "setup", "calibrate", "evaluate", "inference"}
         return [window.phase for window in self.windows if window.phase not in measured]
 
 
 class Bench:
-    """A runner whose context can be asked."""
-
     def __init__(self, task: Task, root: Path, *, seed: int = 1, teacher: Candidate | None = None):
         self.context = ListeningContext()
         self.store = LineageStore(root)
@@ -396,7 +393,7 @@ def test_a_file_for_torch_beside_the_credited_one(task: Task, tmp_path: Path) ->
     files = Bench(task, tmp_path)
     files.runtime.torch_file = True
     outcome = files.run(CNN)
-    names = {file.name for file in (tmp_path / outcome.artefact).parent.iterdir()}
-    assert {"model.onnx", "model.pt2"} <= names
+    folder = (tmp_path / outcome.artefact).parent
+    assert {"model.onnx", "model.pt2"} <= {file.name for file in folder.iterdir()}
     assert outcome.torch_file_error is not None
     assert outcome.torch_file_error < 1e-4
