@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from greenfront.studies.analysis.break_even import BreakEven, Verdict
 from greenfront.studies.analysis.quantities import count
+
+if TYPE_CHECKING:  # a list of studies has use for one word alone
+    from greenfront.studies.analysis.break_even import BreakEven, Verdict
 
 __all__ = ["break_even_sentence", "kind_of_readings"]
 
