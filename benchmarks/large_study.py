@@ -307,6 +307,7 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="greenfront-large-") as name:
         folder = Path(name) if arguments.keep is None else arguments.keep
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "study.toml").write_text(STUDY)
         ended([sys.executable, "-m", "greenfront", "run", "study.toml"], folder)
         shutil.copy(folder / "large.db", folder / "begun.db")
