@@ -76,6 +76,7 @@ class StudyPlan:
         samples: The candidates that were tried.
         remarks: Whether budgets and limits can be met, and other notes.
         schedule: What waiting for clean hours saves; ``None`` if it does not wait, or if unknown.
+        notes: What was done to the data, or is odd about them.
     """
 
     study: str
@@ -92,6 +93,7 @@ class StudyPlan:
     samples: tuple[Sample, ...]
     remarks: tuple[str, ...]
     schedule: ScheduleForecast | None = None
+    notes: tuple[str, ...] = ()
 
 
 def plan_study(file: StudyFile, say: Callable[[str], None] = lambda _message: None) -> StudyPlan:
@@ -186,6 +188,7 @@ def _extrapolate(problem: NetworkProblem, samples: list[Sample]) -> StudyPlan:
         kind=total(sample.epoch for sample in samples).kind,
         samples=tuple(samples),
         remarks=tuple(remarks),
+        notes=task.notes,
     )
 
 

@@ -16,6 +16,7 @@ from greenfront.objectives.tasks.cache import cache_key, cached_arrays, file_sta
 from greenfront.objectives.tasks.columns import check_column, check_text_column
 from greenfront.objectives.tasks.hf_labels import has_labels, read_labels
 from greenfront.objectives.tasks.hf_source import HubSplits, find_splits
+from greenfront.objectives.tasks.own_splits import OwnSplits
 from greenfront.objectives.tasks.pictures import DECODING, decode_all, opened_image
 from greenfront.objectives.tasks.raw import Raw, array_inputs
 from greenfront.objectives.tasks.settings import TaskSettings
@@ -60,7 +61,7 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
         inputs = array_inputs(pixels, found.source)
     labels = read_labels(splits, target, found.source)
     is_test = np.arange(len(labels)) >= len(found.train) if "test" in splits else None
-    return Raw(found.source, inputs, labels, is_test)
+    return Raw(found.source, inputs, labels, OwnSplits(is_test))
 
 
 def _image_column(settings: TaskSettings, target: str, found: HubSplits) -> str | None:

@@ -10,13 +10,13 @@ from greenfront.objectives.tasks.settings import TaskSettings
 __all__ = ["existing_file", "existing_folder"]
 
 
-def existing_file(settings: TaskSettings) -> Path:
-    """The task's file.
+def existing_file(settings: TaskSettings, key: str = "path") -> Path:
+    """The task's file, or the one that another key names.
 
     Raises:
         DataError: If it does not exist, or is not a file.
     """
-    path = _existing(settings, "file")
+    path = _existing(getattr(settings, key), "file", key)
     if not path.is_file():
         raise DataError(
             f"{path}: task kind {settings.kind!r} needs a file, but this is a folder: "
@@ -31,7 +31,7 @@ def existing_folder(settings: TaskSettings, holding: str = "one sub-folder a cla
     Raises:
         DataError: If it does not exist, or is not a folder.
     """
-    path = _existing(settings, "folder")
+    path = _existing(settings.path, "folder", "path")
     if not path.is_dir():
         raise DataError(
             f"{path}: task kind {settings.kind!r} needs a folder, but this is a file: "
@@ -40,8 +40,8 @@ def existing_folder(settings: TaskSettings, holding: str = "one sub-folder a cla
     return path
 
 
-def _existing(settings: TaskSettings, what: str) -> Path:
-    path = Path(settings.path or "")
+def _existing(given: str | None, what: str, key: str) -> Path:
+    path = Path(given or "")
     if not path.exists():
-        raise DataError(f"{path}: this {what} must exist, but does not: correct the task's path")
+        raise DataError(f"{path}: this {what} must exist, but does not: correct the task's {key}")
     return path

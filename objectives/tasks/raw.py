@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.errors import DataError
+from greenfront.objectives.tasks.own_splits import NO_SPLITS, OwnSplits
 from greenfront.objectives.tasks.standardise import counts_of_unusable, standardise
 
 __all__ = ["ArrayInputs", "Inputs", "Raw", "array_inputs", "buffer"]
@@ -54,13 +55,15 @@ class Raw:
         source: A path or name for messages.
         inputs: The examples.
         labels: One class name or number an example, ``[n]``, of any type that sorts.
-        is_test: Which examples are the data's own test split, bool ``[n]``; ``None`` without one.
+        own: The splits that the data bring along.
+        notes: What was done to the data; see :attr:`TaskFacts.notes`.
     """
 
     source: str
     inputs: Inputs
     labels: NDArray[Any]
-    is_test: NDArray[np.bool_] | None = None
+    own: OwnSplits = NO_SPLITS
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

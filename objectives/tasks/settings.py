@@ -29,7 +29,7 @@ _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "digits": ((), ()),
     "mnist5k": ((), ()),
     "csv": (("path", "target"), ("drop_columns",)),
-    "text": (("path", "target"), ("text_column",)),
+    "text": (("path", "target"), ("text_column", "test_path", "split_column")),
     "images": (("path",), ("image_size", "channels")),
     "arrays": (("path",), ()),
     _HUGGINGFACE: (
@@ -42,7 +42,7 @@ _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 _ALL_KEYS = tuple(dict.fromkeys(key for keys in _KEYS.values() for key in (*keys[0], *keys[1])))
 
 # Later keys: where they are absent, fingerprints are those of before.
-_LATER = ("image_column", "subset")
+_LATER = ("image_column", "subset", "test_path", "split_column")
 
 
 def kinds() -> tuple[str, ...]:
@@ -85,6 +85,10 @@ class TaskSettings:
         subset: Which of a data set's configurations (``hf-dataset``, where it is downloaded).
         eval_fraction: Share of the validation examples on which trials are judged while
             searching, above 0; 1 for all.
+        test_path: Absolute path of a file like ``path`` whose rows are the test split (``csv``,
+            ``text``).
+        split_column: The column that says of each row whether it is ``train``, ``validation``
+            or ``test`` (``csv``, ``text``).
 
     Raises:
         DataError: If the kind is unknown, if a key is missing or means nothing to this kind, if
@@ -105,6 +109,8 @@ class TaskSettings:
     image_column: str | None = None
     subset: str | None = None
     eval_fraction: Annotated[float, Field(gt=0, le=1, strict=True)] = 1.0
+    test_path: str | None = None
+    split_column: str | None = None
 
     def __post_init__(self) -> None:
         self._check_keys()
@@ -134,7 +140,7 @@ class TaskSettings:
         Not the path: data that were moved are the same. Not ``eval_fraction``, which does not
         change the splits.
         """
-        told = {**asdict(self), "path": None}
+        told = {**asdict(self), "path": None, "test_path": None}
         del told["eval_fraction"]
         return {key: told[key] for key in told if key not in _LATER or told[key] is not None}
 
@@ -156,7 +162,11 @@ class TaskSettings:
                     f"task kind {self.kind!r} has no use for {key!r}, which is "
                     f"{getattr(self, key)!r}: remove it"
                 )
-        for one, other in (("subset", "path"), ("text_column", "image_column")):
+        for one, other in (
+            ("subset", "path"),
+            ("text_column", "image_column"),
+            ("test_path", "split_column"),
+        ):
             if {one, other} <= given:
                 raise DataError(
                     f"task kind {self.kind!r} takes one of {one!r} and {other!r}, but both are "
@@ -164,11 +174,13 @@ class TaskSettings:
                 )
 
     def _check_values(self) -> None:
-        if self.path is not None and not Path(self.path).is_absolute():
-            raise DataError(
-                f"task path {self.path!r} must be absolute: start it at the root, "
-                f"for example {str(Path.cwd() / self.path)!r}"
-            )
+        for key in ("path", "test_path"):
+            path = getattr(self, key)
+            if path is not None and not Path(path).is_absolute():
+                raise DataError(
+                    f"task {key} {path!r} must be absolute: start it at the root, "
+                    f"for example {str(Path.cwd() / path)!r}"
+                )
         for key in ("validation_fraction", "test_fraction"):
             value = getattr(self, key)
             if not 0 < value < 1:

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.cache import MAPPED_BYTES, cached_arrays
 from greenfront.objectives.tasks.labels import encode_labels, small_classes
+from greenfront.objectives.tasks.own_splits import NO_SPLITS, OwnSplits
 from greenfront.objectives.tasks.raw import Inputs, Raw, buffer
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.task import Labelled, Split, Task, TaskFacts
 
 __all__ = ["assemble", "evaluation_rows", "split_indices"]
 
-_SMALLEST_REST = 2
+_VERBS = {"test": "test", "validation": "validate"}
 
 
 def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None = None) -> Task:
@@ -41,14 +42,13 @@ def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None 
             f"and {len(raw.labels)} labels: check what wrote them"
         )
     labels, class_names = encode_labels(raw.labels, raw.source)
-    if raw.is_test is not None:
-        _check_trainable(labels, class_names, raw.is_test, raw.source)
+    _check_trainable(labels, class_names, raw.own, raw.source)
     indices = split_indices(
         labels,
         validation_fraction=settings.validation_fraction,
         test_fraction=settings.test_fraction,
         seed=seed,
-        is_test=raw.is_test,
+        own=raw.own,
     )
     fingerprint = _hash(_parts(raw, labels, class_names, indices, settings))
     inputs = _encoded(raw.inputs, indices, fingerprint, cache)
@@ -67,6 +67,7 @@ def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None 
         sizes=sizes,
         majority_fraction=_majority_fraction(splits["train"], judged),
         fingerprint=fingerprint,
+        notes=raw.notes,
     )
     return Task(facts, splits["train"], judged, splits["test"], None if judged is whole else whole)
 
@@ -77,7 +78,7 @@ def split_indices(
     validation_fraction: float,
     test_fraction: float,
     seed: int,
-    is_test: NDArray[np.bool_] | None = None,
+    own: OwnSplits = NO_SPLITS,
 ) -> dict[Split, NDArray[np.int64]]:
     """Splits the examples, stratified by class.
 
@@ -88,8 +89,8 @@ def split_indices(
         validation_fraction: Above 0; with ``test_fraction`` below 1.
         test_fraction: Above 0.
         seed: Of the shuffle, 0 or more.
-        is_test: Which examples are the test split, whatever ``test_fraction`` says; each class
-            then has to have 2 others.
+        own: Which examples are the test and the validation split, whatever the fractions say;
+            each class then has to have enough others for what is left to choose.
 
     Returns:
         Disjoint indices of each split, shuffled, int64; together they cover all examples.
@@ -98,20 +99,24 @@ def split_indices(
     dealt: dict[Split, list[NDArray[np.int64]]] = {"train": [], "validation": [], "test": []}
     for index in range(int(labels.max()) + 1):
         is_member = labels == index
-        if is_test is None:
-            members = rng.permutation(np.flatnonzero(is_member))
-            whole = len(members)
-            test = _share(test_fraction, whole, most=whole - 2)
-        else:
-            # The data's own test examples first, where chosen ones stand above.
-            held_out = np.flatnonzero(is_member & is_test)
-            others = rng.permutation(np.flatnonzero(is_member & ~is_test))
-            members, test = np.concatenate([held_out, others]), len(held_out)
-            whole = len(others)
-        validation = _share(validation_fraction, whole, most=len(members) - test - 1)
-        dealt["test"].append(members[:test])
-        dealt["validation"].append(members[test : test + validation])
-        dealt["train"].append(members[test + validation :])
+        test, validation = (
+            None if given is None else np.flatnonzero(is_member & given)
+            for given in (own.is_test, own.is_validation)
+        )
+        for given in (own.is_test, own.is_validation):
+            if given is not None:
+                is_member &= ~given
+        others = rng.permutation(np.flatnonzero(is_member))
+        whole = len(others)
+        if test is None:
+            chosen = _share(test_fraction, whole, most=whole - (2 if validation is None else 1))
+            test, others = others[:chosen], others[chosen:]
+        if validation is None:
+            chosen = _share(validation_fraction, whole, most=len(others) - 1)
+            validation, others = others[:chosen], others[chosen:]
+        dealt["test"].append(test)
+        dealt["validation"].append(validation)
+        dealt["train"].append(others)
     return {split: rng.permutation(np.concatenate(parts)) for split, parts in dealt.items()}
 
 
@@ -129,15 +134,23 @@ def evaluation_rows(labels: NDArray[np.int64], fraction: float) -> NDArray[np.in
 
 
 def _check_trainable(
-    labels: NDArray[np.int64], class_names: tuple[str, ...], is_test: NDArray[np.bool_], source: str
+    labels: NDArray[np.int64], class_names: tuple[str, ...], own: OwnSplits, source: str
 ) -> None:
-    others = np.bincount(labels[~is_test], minlength=len(class_names))
-    small = small_classes(class_names, others, _SMALLEST_REST)
+    given = {"test": own.is_test, "validation": own.is_validation}
+    brought = {name: rows for name, rows in given.items() if rows is not None}
+    if not brought:
+        return
+    wanted = ["train", *(verb for name, verb in _VERBS.items() if name not in brought)]
+    others = np.bincount(
+        labels[~np.any(list(brought.values()), axis=0)], minlength=len(class_names)
+    )
+    small = small_classes(class_names, others, len(wanted))
     if small:
+        named = " and ".join(brought)
         raise DataError(
-            f"{source}: a class needs at least {_SMALLEST_REST} examples besides those of the "
-            f"test split, one each to train and validate, but there are only {small}: "
-            "add examples, or remove the class from the test split"
+            f"{source}: a class needs at least {len(wanted)} examples besides those of the "
+            f"{named} split, one each to {' and '.join(wanted)}, but there are only {small}: "
+            f"add examples, or remove the class from the {named} split"
         )
 
 

@@ -45,6 +45,8 @@ class TaskFacts:
         majority_fraction: Share of the most frequent training class among the examples that
             trials are judged on: the accuracy of a model that has learnt nothing.
         fingerprint: Hash of data and split; equal fingerprints mean the same examples.
+        notes: What was done to the data, or is odd about them, one sentence each without its
+            capital and full stop: shown by ``plan`` and ``run``.
     """
 
     name: str
@@ -53,6 +55,7 @@ class TaskFacts:
     sizes: Mapping[str, int]
     majority_fraction: float
     fingerprint: str
+    notes: tuple[str, ...] = ()
 
     @property
     def classes(self) -> int:

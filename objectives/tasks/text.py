@@ -19,6 +19,7 @@ from greenfront.objectives.tasks.columns import (
     check_widths,
     separator,
 )
+from greenfront.objectives.tasks.own_splits import NO_SPLITS, OwnSplits, own_splits
 from greenfront.objectives.tasks.paths import existing_file
 from greenfront.objectives.tasks.raw import Raw
 from greenfront.objectives.tasks.settings import TaskSettings
@@ -63,11 +64,13 @@ class _Rows:
         columns: Names, in order of appearance.
         cells: Each row by column; what is missing is absent or ``None``.
         places: Of each row, for messages.
+        is_json: Whether cells have types of their own.
     """
 
     columns: list[str]
     cells: list[dict[str, Any]]
     places: list[str]
+    is_json: bool
 
 
 def read(settings: TaskSettings) -> Raw:
@@ -81,17 +84,38 @@ def read(settings: TaskSettings) -> Raw:
             no text or no label.
     """
     path = existing_file(settings)
-    content = _content(path)
-    is_json = content.lstrip()[:1] in ("{", "[")
-    rows = _objects(content, path) if is_json else _table(content, path)
+    rows, own = _rows(path), NO_SPLITS
+    if settings.test_path is not None:
+        added = _rows(existing_file(settings, "test_path"))
+        own = OwnSplits(np.arange(len(rows.cells) + len(added.cells)) >= len(rows.cells))
+        rows = _Rows(
+            rows.columns,
+            rows.cells + added.cells,
+            [
+                *(f"{path}, {place}" for place in rows.places),
+                *(f"{settings.test_path}, {place}" for place in added.places),
+            ],
+            rows.is_json,
+        )
     text, target = _names(settings, rows.columns, path)
     labels = _labels(rows, target, path)
     found = [row.get(text) for row in rows.cells]
+    if settings.split_column is not None:
+        check_column("split_column", settings.split_column, rows.columns, str(path))
+        cells = [row.get(settings.split_column) for row in rows.cells]
+        own = own_splits(cells, rows.places, settings.split_column, str(path))
     return Raw(
         str(path),
         checked_texts(found, rows.places, text, str(path)),
-        np.asarray(labels) if is_json else _as_numbers(np.asarray(labels, dtype=str)),
+        np.asarray(labels) if rows.is_json else _as_numbers(np.asarray(labels, dtype=str)),
+        own,
     )
+
+
+def _rows(path: Path) -> _Rows:
+    content = _content(path)
+    is_json = content.lstrip()[:1] in ("{", "[")
+    return _objects(content, path) if is_json else _table(content, path)
 
 
 def _content(path: Path) -> str:
@@ -105,7 +129,7 @@ def _content(path: Path) -> str:
 
 
 def _objects(content: str, path: Path) -> _Rows:
-    rows = _Rows([], [], [])
+    rows = _Rows([], [], [], is_json=True)
     # Not splitlines, which splits at characters, too, that may stand inside a JSON string.
     for number, line in enumerate(content.split("\n"), start=1):
         if not line.strip():
@@ -151,7 +175,9 @@ def _table(content: str, path: Path) -> _Rows:
         }
         for row in frame.itertuples(index=False, name=None)
     ]
-    return _Rows(columns, cells, [f"row {number}" for number in range(1, len(cells) + 1)])
+    return _Rows(
+        columns, cells, [f"row {number}" for number in range(1, len(cells) + 1)], is_json=False
+    )
 
 
 def _names(settings: TaskSettings, columns: Sequence[str], path: Path) -> tuple[str, str]:

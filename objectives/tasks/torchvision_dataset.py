@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.cache import cache_key, cached_arrays, file_stamps
+from greenfront.objectives.tasks.own_splits import OwnSplits
 from greenfront.objectives.tasks.paths import existing_folder
 from greenfront.objectives.tasks.pictures import decode_all
 from greenfront.objectives.tasks.raw import Raw, array_inputs
@@ -84,7 +85,7 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
         source,
         array_inputs(kept["pixels"], source),
         kept["labels"],
-        is_test if is_test.any() else None,
+        OwnSplits(is_test if is_test.any() else None),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,6 +37,9 @@ __all__ = ["StudyFile"]
 
 CANDIDATE_FORMAT = 3
 """Raised when candidates get other keys: an older study would never find its trials again."""
+
+ADDED_KEYS: tuple[tuple[str, str], ...] = (("task", "split_column"),)
+"""Keys that came later: a study that leaves one at its default has the identity of before."""
 
 INT8_PAYS = 0.9
 """Int8 kernels are used where they take at most this share of the time of single precision."""
@@ -75,7 +79,7 @@ class StudyFile(Table):
             ) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise StudyFileError(f"study file {str(path)!r} is not TOML: {error}") from error
-        for name, key in (("task", "path"), ("carbon", "trace")):
+        for name, key in (("task", "path"), ("task", "test_path"), ("carbon", "trace")):
             section = data.get(name)
             if isinstance(section, dict) and isinstance(section.get(key), str):
                 section[key] = str((path.absolute().parent / section[key]).resolve())
@@ -149,10 +153,13 @@ class StudyFile(Table):
         del data["budget"], data["limits"]["trial_minutes"], data["limits"]["memory_gb"]
         del data["objectives"]["repeats"], data["metering"]["block_seconds"]
         # The same data in another place are the same data.
-        del data["task"]["path"]
+        del data["task"]["path"], data["task"]["test_path"]
         data["carbon"]["trace"] = trace_sha256
         # Scores do not depend on it, only when the search runs does.
         del data["carbon"]["pause_above"]
+        for section, key in ADDED_KEYS:
+            if data[section][key] == _default(getattr(self, section), key):
+                del data[section][key]
         # A study that leaves a technique out is what it was before there was one.
         for technique in later_techniques():
             left_out = technique.options().model_dump(mode="json")
@@ -230,3 +237,10 @@ class StudyFile(Table):
     def baseline_keys(self, facts: StudyFacts) -> list[str]:
         """Keys of the families' untouched baselines."""
         return [candidate.key for candidate in baseline_candidates(self.options(facts))]
+
+
+def _default(section: Any, key: str) -> Any:
+    """The default of a key of a section, which is a model or a dataclass."""
+    if isinstance(section, Table):
+        return type(section).model_fields[key].get_default(call_default_factory=True)
+    return next(field.default for field in fields(section) if field.name == key)

@@ -25,20 +25,20 @@ class OwnTestSplitContract(TaskContract):
             validation_fraction=settings.validation_fraction,
             test_fraction=settings.test_fraction,
             seed=SEED,
-            is_test=raw.is_test,
+            own=raw.own,
         )
 
     def test_every_class_has_its_fraction_of_every_split(self, raw, task, settings) -> None:
         """Those of the test split are given, so the others' are a fraction of what it leaves."""
         labels, names = encode_labels(raw.labels, raw.source)
-        others = np.bincount(labels[~raw.is_test], minlength=len(names))
+        others = np.bincount(labels[~raw.own.is_test], minlength=len(names))
         dealt = np.bincount(task.validation.labels, minlength=len(names))
         assert np.all(np.abs(dealt - settings.validation_fraction * others) <= 1)
         assert np.all(dealt >= 1)
         assert np.all(np.bincount(task.train.labels, minlength=len(names)) >= 1)
 
     def test_the_test_split_is_the_datas_own(self, raw, indices, settings) -> None:
-        expected = np.flatnonzero(raw.is_test)
+        expected = np.flatnonzero(raw.own.is_test)
         assert 0 < len(expected) < len(raw.inputs)
         np.testing.assert_array_equal(np.sort(indices["test"]), expected)
         other = assemble(raw, settings, seed=SEED + 1)

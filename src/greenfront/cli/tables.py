@@ -231,7 +231,7 @@ def plan_text(plan: StudyPlan) -> RenderableType:
             f"{energy(plan.low_kwh)} and {energy(plan.high_kwh)}), {mass(plan.co2_kg)} CO₂, "
             f"{seconds(60 * (plan.minutes or 0))}."
         )
-    lines += [remark[0].upper() + remark[1:] + "." for remark in plan.remarks]
+    lines += [said[0].upper() + said[1:] + "." for said in (*plan.notes, *plan.remarks)]
     return Group(sheet, Text("\n" + "\n".join(lines)))
 
 

@@ -99,7 +99,7 @@ class TestSavedImages(TaskContract):
         expected = np.array(pixels(18)).transpose(0, 3, 1, 2)
         np.testing.assert_array_equal(raw.inputs.values, expected)
         assert raw.labels.tolist() == NAMES * 6
-        assert raw.is_test is None
+        assert raw.own.is_test is None
 
 
 class TestParquetImages(OwnTestSplitContract):
@@ -116,7 +116,7 @@ class TestParquetImages(OwnTestSplitContract):
     def test_other_splits_are_left_alone(self, raw):
         expected = np.array([*pixels(12), *pixels(6, seed=1), *pixels(9, seed=2)])
         np.testing.assert_array_equal(raw.inputs.values, expected.transpose(0, 3, 1, 2))
-        np.testing.assert_array_equal(np.flatnonzero(raw.is_test), np.arange(18, 27))
+        np.testing.assert_array_equal(np.flatnonzero(raw.own.is_test), np.arange(18, 27))
 
 
 def test_saved_files_and_lines_are_the_same_data(tmp_path):
@@ -234,7 +234,7 @@ def test_test_splits_without_labels_are_not_used(tmp_path, secret):
         test = test.remove_columns("label")
     data = DatasetDict(train=texts(slice(21)), validation=texts(slice(3)), test=test)
     raw = read(saved(tmp_path / "notes", data), tmp_path)
-    assert raw.is_test is None
+    assert raw.own.is_test is None
     assert raw.inputs.values.tolist() == TEXTS["text"][:21]
 
 

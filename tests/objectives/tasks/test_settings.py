@@ -40,7 +40,8 @@ def test_name_is_the_file_or_the_kind():
 
 def test_later_keys_are_no_part_of_what_tasks_were_without_them():
     plain = TaskSettings(kind="hf-dataset:a/b")
-    assert {"eval_fraction", "image_column", "subset"}.isdisjoint(plain.identity())
+    later = {"eval_fraction", "image_column", "subset", "test_path", "split_column"}
+    assert later.isdisjoint(plain.identity())
     assert dataclasses.replace(plain, eval_fraction=0.5).identity() == plain.identity()
     assert dataclasses.replace(plain, subset="s").identity()["subset"] == "s"
     assert dataclasses.replace(plain, path="/a").identity() == plain.identity()

@@ -191,3 +191,25 @@ def test_missing_files_and_folders_are_refused(tmp_path):
 def test_nothing_is_written(tmp_path):
     load_task(written_lines(tmp_path), cache=tmp_path / "cache", seed=SEED)
     assert [item.name for item in tmp_path.iterdir()] == ["notes.jsonl"]
+
+
+@pytest.mark.parametrize("write", [written_table, written_lines])
+def test_a_file_with_a_test_split(tmp_path, write):
+    (tmp_path / "more").mkdir()
+    apart = write(tmp_path / "more", ROWS[60:]).path
+    task = load_task(write(tmp_path, ROWS[:60], test_path=apart), cache=tmp_path, seed=0)
+    assert task.facts.sizes == {"train": 48, "validation": 12, "test": 30}
+    assert sorted(task.test.inputs) == sorted(row["text"] for row in ROWS[60:])
+
+
+@pytest.mark.parametrize("write", [written_table, written_lines])
+def test_a_column_with_splits(tmp_path, write):
+    part = ("train", "train", "dev", "test")
+    rows = [{**row, "part": part[index // 3 % 4]} for index, row in enumerate(ROWS)]
+    task = load_task(write(tmp_path, rows, split_column="part"), cache=tmp_path, seed=0)
+    for name, split in (("dev", task.validation), ("test", task.test)):
+        assert sorted(split.inputs) == sorted(r["text"] for r in rows if r["part"] == name)
+    with pytest.raises(DataError, match=r"split_column must name a column, .* Did you mean .part"):
+        load_task(write(tmp_path, rows, split_column="Part"), cache=tmp_path, seed=0)
+    with pytest.raises(DataError, match="one of 'test_path' and 'split_column', but both are set"):
+        write(tmp_path, rows, split_column="part", test_path="/x")

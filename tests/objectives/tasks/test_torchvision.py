@@ -90,7 +90,7 @@ class TestMnist(OwnTestSplitContract):
         pixels, labels = digits
         np.testing.assert_array_equal(raw.inputs.values, pixels[:1300])
         assert [int(name[0]) for name in raw.labels] == labels[:1300].tolist()
-        np.testing.assert_array_equal(np.flatnonzero(raw.is_test), np.arange(1000, 1300))
+        np.testing.assert_array_equal(np.flatnonzero(raw.own.is_test), np.arange(1000, 1300))
 
 
 class TestEuroSat(TaskContract):
@@ -100,7 +100,7 @@ class TestEuroSat(TaskContract):
         return write_eurosat(tmp_path_factory.mktemp("root"))
 
     def test_facts(self, task, raw):
-        assert raw.is_test is None
+        assert raw.own.is_test is None
         assert task.facts.input_shape == (3, 9, 9)
         assert task.facts.class_names == ("AnnualCrop", "Forest", "SeaLake")
 

@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from contracts.command import Command
+from greenfront.objectives.codec import from_json
+from greenfront.studies.config.facts import StudyFacts
+from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 
@@ -65,6 +68,17 @@ def test_keys_are_those_of_the_parsed_candidates(command: Command) -> None:
     for trial in trials:
         assert trial.candidate.key == trial.key
         assert trial.outcome is None or trial.outcome.inference.reserved_joules is None
+
+
+def test_its_identity_is_that_of_before(command: Command) -> None:
+    """Keys that came later do not make another study of it."""
+    storage = Storage(f"sqlite:///{command.folder}/greenfront.db", create=False)
+    study = Study.open(storage, "before")
+    storage.close()
+    facts = from_json(StudyFacts, study.facts)
+    trace = facts.trace and facts.trace.sha256
+    file = StudyFile.from_stored(study.configuration)
+    assert file.identity(facts.task.fingerprint, trace) == study.identity
 
 
 @pytest.mark.slow
