@@ -30,6 +30,8 @@ _PLAIN_UNITS = {
     "lbs_per_mwh": "lbs/MWh",
 }
 
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
+
 _MAPS_HEADING = re.compile(
     r"carbon intensity gco2eq/kwh \((?P<factors>direct|lca|life ?-?cycle)\)", re.IGNORECASE
 )
@@ -40,7 +42,8 @@ def read_trace(path: Path, *, factors: Factors = "life-cycle") -> Trace:
 
     Known are CSV with the columns ``timestamp_utc`` and ``g_per_kwh`` (or ``kg_per_mwh``,
     ``lbs_per_mwh``), exports of Electricity Maps with their current and older headings, and stored
-    JSON answers of the UK Carbon Intensity API, WattTime version 3 and Electricity Maps.
+    JSON answers of the UK Carbon Intensity API, WattTime version 3 and Electricity Maps. Where
+    semicolons or tabs separate cells a number may have a decimal comma.
 
     Args:
         path: The file, in UTF-8.
@@ -56,17 +59,19 @@ def read_trace(path: Path, *, factors: Factors = "life-cycle") -> Trace:
     """
     if factors not in ("life-cycle", "direct"):
         raise UsageError(f"factors: must be 'life-cycle' or 'direct', got {factors!r}")
+    rule = f"{path}: a carbon trace must be a CSV or JSON file in UTF-8, but"
+    if path.exists() and not path.is_file():  # reading a pipe could wait for ever
+        raise DataError(f"{rule} is no ordinary file: correct the path")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
-            f"{path}: a carbon trace must be a CSV or JSON file in UTF-8, but cannot be read "
-            f"({error}): correct the path, or write the file again"
+            f"{rule} cannot be read ({error}): correct the path, or write the file again"
         ) from error
     if text.lstrip()[:1] in ("{", "["):
         try:
             answer = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(
                 f"{path}: begins like JSON but is none ({error}); store the API's answer unchanged"
             ) from error
@@ -75,12 +80,20 @@ def read_trace(path: Path, *, factors: Factors = "life-cycle") -> Trace:
 
 
 def _csv(text: str, path: Path, factors: Factors) -> Trace:
-    reader = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=text.partition("\n")[0].count))
-    headings = [heading.strip() for heading in next(reader, [])]
-    rows = _numbered(reader, len(headings), path)
-    if any(_MAPS_HEADING.fullmatch(_ascii(heading)) for heading in headings):
-        return _maps(headings, rows, path, factors)
-    return _plain(headings, rows, path)
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
+    try:
+        headings = [heading.strip() for heading in next(reader, [])]
+        lines = ((reader.line_num, row) for row in reader)
+        rows = _numbered(lines, len(headings), path, has_comma=delimiter != ",")
+        if any(_MAPS_HEADING.fullmatch(_ascii(heading)) for heading in headings):
+            return _maps(headings, rows, path, factors)
+        return _plain(headings, rows, path)
+    except csv.Error as error:
+        raise DataError(
+            f"{path}, line {reader.line_num}: this must be CSV, but cannot be read ({error}); "
+            "write the file again"
+        ) from error
 
 
 def _ascii(heading: str) -> str:
@@ -88,10 +101,13 @@ def _ascii(heading: str) -> str:
 
 
 def _numbered(
-    reader: Iterator[list[str]], width: int, path: Path
+    lines: Iterator[tuple[int, list[str]]], width: int, path: Path, *, has_comma: bool
 ) -> Iterator[tuple[str, list[str]]]:
-    """Rows that are not empty, each with its place for messages."""
-    for number, row in enumerate(reader, start=2):
+    """Rows that are not empty, each with its place for messages.
+
+    ``has_comma``: a comma within a number is that of decimals, since cells are separated otherwise.
+    """
+    for number, row in lines:
         if not any(cell.strip() for cell in row):
             continue
         where = f"{path}, line {number}"
@@ -100,7 +116,10 @@ def _numbered(
                 f"{where}: must have {width} cells as the heading has, got {len(row)}; a decimal "
                 "comma needs semicolons between cells"
             )
-        yield where, [cell.strip() for cell in row]
+        cells = [cell.strip() for cell in row]
+        if has_comma:
+            cells = [c.replace(",", ".") if _DECIMAL_COMMA.fullmatch(c) else c for c in cells]
+        yield where, cells
 
 
 def _plain(headings: list[str], rows: Iterator[tuple[str, list[str]]], path: Path) -> Trace:

@@ -29,6 +29,11 @@ __all__ = [
 HIGHEST_G_PER_KWH = 5000.0
 """More than any grid emits, so that a larger number has another unit."""
 
+_EARLIEST, _LATEST = 1900, 2200
+"""Years in which instants of a trace lie; others are misread numbers."""
+
+_LONGEST_PERIOD_SECONDS = 366 * 24 * SECONDS_PER_HOUR
+
 _WATTTIME_KINDS: dict[str, IntensityKind] = {"co2_moer": "marginal", "co2_aoer": "average"}
 
 
@@ -50,6 +55,11 @@ def utc_seconds(text: object, where: str, *, heading_is_utc: bool = False) -> fl
             f"{where}: the instant must be in ISO 8601, got {text!r}; write it as in "
             "2026-11-21T09:00:00Z"
         ) from None
+    if not _EARLIEST <= instant.year < _LATEST:
+        raise DataError(
+            f"{where}: the instant must lie in the years {_EARLIEST} to {_LATEST}, got {text!r}; "
+            "write it as in 2026-11-21T09:00:00Z"
+        )
     if instant.tzinfo is None and heading_is_utc:
         instant = datetime.fromisoformat(f"{instant.isoformat()}+00:00")
     if instant.tzinfo is None:
@@ -202,7 +212,7 @@ def read_watttime(answer: Any, source: str) -> Trace:
             "for the signal co2_moer"
         )
     signal = meta.get("signal_type", "co2_moer")
-    if signal not in _WATTTIME_KINDS:
+    if not isinstance(signal, str) or signal not in _WATTTIME_KINDS:
         raise DataError(
             f"{source}: 'meta.signal_type' must be one of {', '.join(_WATTTIME_KINDS)}, got "
             f"{signal!r}; ask for the signal co2_moer"
@@ -216,13 +226,14 @@ def read_watttime(answer: Any, source: str) -> Trace:
     check_rising({where: row[0] for where, row in rows.items()})
     kind = _WATTTIME_KINDS[signal]
     period = meta.get("data_point_period_seconds")
+    is_known = isinstance(period, int | float) and 0 < period <= _LONGEST_PERIOD_SECONDS
     return Trace.of_rows(
         rows.values(),
         region=str(meta.get("region", "unknown region")),
         source=source,
         kind=kind,
         basis=f"location-based, direct, {kind}",
-        step_seconds=float(period) if isinstance(period, int | float) and period > 0 else None,
+        step_seconds=float(period) if is_known else None,
     )
 
 

@@ -28,6 +28,9 @@ IntensityKind = Literal["average", "marginal"]
 IntensityRow = tuple[float, float | None, bool]
 """Seconds since 1970, g/kWh (``None``: unknown), and whether it is estimated."""
 
+REGULAR_ROWS = 3
+"""So many equal distances in a row are a resolution, not rows that are missing."""
+
 FILLED_GAP_HOURS = 6.0
 """Longest gap that is interpolated; a longer one hides too much of a day's shape."""
 
@@ -231,8 +234,11 @@ class Trace:
     ) -> Trace:
         """A trace from instants alone: each value holds until the next instant.
 
-        The commonest distance between instants is the length of a step; a longer one is a gap. Rows
-        are in order of time; the other arguments are those of :class:`Trace`.
+        A row holds for no longer than the resolution that its rows are given in: the commonest
+        distance between instants, or one that repeats :data:`REGULAR_ROWS` times in a row where
+        the resolution changes within the trace. What lies beyond is a gap. Rows are in order of
+        time, ``step_seconds`` is the resolution where it is known, and the other arguments are
+        those of :class:`Trace`.
 
         Raises:
             DataError: Fewer than two rows and no stated step, or what :class:`Trace` refuses.
@@ -245,9 +251,9 @@ class Trace:
                     f"{source}: must have at least two rows, so that their distance tells how "
                     f"long a value holds, got {len(listed)}; add rows"
                 )
-            distances, counts = np.unique(np.diff(starts), return_counts=True)
-            step_seconds = float(distances[np.argmax(counts)])
-        ends = starts + step_seconds
+            ends = starts + _spans(np.diff(starts))
+        else:
+            ends = starts + step_seconds
         ends[:-1] = np.minimum(ends[:-1], starts[1:])
         steps = tuple(
             IntensityStep(start, float(end), value, estimated)
@@ -255,6 +261,26 @@ class Trace:
             if value is not None
         )
         return cls(steps, region, source, kind, basis)
+
+
+def _spans(distances: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How long each row holds at most: as long as the last resolution before it.
+
+    One more than there are distances between rows.
+    """
+    found, counts = np.unique(distances, return_counts=True)
+    commonest = float(found[np.argmax(counts)])
+    runs = np.split(distances, np.flatnonzero(np.diff(distances)) + 1)
+    regular = [float(run[0]) for run in runs if len(run) >= REGULAR_ROWS] or [commonest]
+    spans = []
+    resolution = regular[0]
+    for run in runs:
+        if len(run) >= REGULAR_ROWS:
+            resolution = float(run[0])
+        spans.append(np.full(len(run), resolution))
+    # The last row has no next one. A month may be longer than the last; an hour is no quarter.
+    last = distances[-1] if distances[-1] < resolution / 2 else resolution
+    return np.concatenate([*spans, [last]])
 
 
 def _filled(

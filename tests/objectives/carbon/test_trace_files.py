@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -271,3 +272,35 @@ def test_a_missing_file_and_a_binary_one(tmp_path: Path) -> None:
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match="cannot be read"):
         read_trace(tmp_path / "bytes")
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_decimal_comma_where_cells_are_separated_otherwise(
+    tmp_path: Path, separator: str
+) -> None:
+    rows = [("timestamp_utc", "g_per_kwh"), ("2025-09-01T00:00Z", "100,5"), ("", "")]
+    rows += [("2025-09-01T01:00Z", ",5"), ("2025-09-01T02:00Z", "1")]
+    text = "\n".join(separator.join(row) for row in rows)
+    assert [step.g_per_kwh for step in read_trace(write(tmp_path, text)).steps] == [100.5, 0.5, 1]
+
+
+def test_a_comma_among_commas_is_no_decimal_comma(tmp_path: Path) -> None:
+    text = 'timestamp_utc,g_per_kwh\n2025-09-01T00:00Z,"1,500"\n2025-09-01T01:00Z,1\n'
+    with pytest.raises(DataError, match=r"line 2: the intensity must be .* got '1,500'"):
+        read_trace(write(tmp_path, text))
+    path = write(tmp_path, "timestamp_utc;g_per_kwh\n2025-09-01T00:00Z;1.500,5\n")
+    with pytest.raises(DataError, match=r"line 2: the intensity must be .* got '1.500,5'"):
+        read_trace(path)
+
+
+def test_a_pipe_is_refused_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(DataError, match=r"pipe\.csv: a carbon trace .* no ordinary file"):
+        read_trace(tmp_path / "pipe.csv")
+
+
+@pytest.mark.parametrize("instant", ["0001-01-01T00:00Z", "9999-12-31T23:59Z"])
+def test_instants_of_other_ages_are_refused(tmp_path: Path, instant: str) -> None:
+    path = write(tmp_path, f"timestamp_utc,g_per_kwh\n{instant},1\n")
+    with pytest.raises(DataError, match=r"line 2: the instant must lie in the years 1900 to 2200"):
+        read_trace(path)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta, timezone
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -125,3 +126,38 @@ def test_what_is_estimated_stays_marked() -> None:
 def test_one_row_alone_does_not_say_how_long_it_holds() -> None:
     with pytest.raises(DataError, match="at least two rows"):
         Trace.of_rows([(0.0, 1.0, False)], region="HERE", source="test")
+
+
+def of_instants(minutes: list[float], values: list[float]) -> Trace:
+    rows = [(60.0 * at, value, False) for at, value in zip(minutes, values, strict=True)]
+    return Trace.of_rows(rows, region="HERE", source="test")
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_each_row_counts_for_its_own_span_where_the_resolution_changes(reverse: bool) -> None:
+    """Ten days of hours and ten days of quarters, whichever come first: their plain mean."""
+    coarse, fine = 60.0 * np.arange(240), 15.0 * np.arange(960)
+    first, second = (fine, coarse) if reverse else (coarse, fine)
+    values = [100.0 + 400.0 * (reverse == (at is first)) for at in (first, second) for _ in at]
+    trace = of_instants([*first, *(second + 14_400)], values)
+    assert trace.mean() == pytest.approx(300.0, rel=1e-12)
+    assert trace.end - trace.start == timedelta(days=20)
+    assert trace.filled_share(trace.start, trace.end) == 0
+
+
+def test_a_missing_row_is_a_gap_in_either_resolution() -> None:
+    hours = [60.0 * at for at in range(12) if at != 5]
+    quarters = [720 + 15.0 * at for at in range(60) if at != 30]
+    trace = of_instants(hours + quarters, [1.0] * 70)
+    share = trace.filled_share(trace.start, trace.end)
+    assert share == pytest.approx((60 + 15) / (720 + 900))
+
+
+def test_months_and_years_are_resolutions_though_they_differ_in_length() -> None:
+    starts = [datetime(2025, month, 1, tzinfo=UTC).timestamp() for month in range(1, 13)]
+    rows = [(start, float(month), False) for month, start in enumerate(starts, start=1)]
+    trace = Trace.of_rows(rows, region="HERE", source="test")
+    days = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+    expected = sum(month * length for month, length in enumerate(days, start=1)) / 365
+    assert trace.mean() == pytest.approx(expected, rel=1e-12)
+    assert trace.end == datetime(2026, 1, 1, tzinfo=UTC)
