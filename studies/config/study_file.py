@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import tomllib
 from collections.abc import Sequence
 from dataclasses import fields
@@ -67,8 +68,10 @@ class StudyFile(Table):
             StudyFileError: It cannot be read, keys break rules, or an importance needs a package
                 that is not installed; the message names each.
         """
+        if path.exists() and not path.is_file():  # reading a pipe could wait for ever
+            raise StudyFileError(f"study file {str(path)!r} cannot be read: it is no ordinary file")
         try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
+            data = tomllib.loads(path.read_text(encoding=_encoding(path)))
         except FileNotFoundError as error:
             raise StudyFileError(
                 f"study file {str(path)!r} does not exist: make one with greenfront init"
@@ -77,7 +80,7 @@ class StudyFile(Table):
             raise StudyFileError(
                 f"study file {str(path)!r} cannot be read: {error.strerror}"
             ) from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (tomllib.TOMLDecodeError, UnicodeError, RecursionError) as error:
             raise StudyFileError(f"study file {str(path)!r} is not TOML: {error}") from error
         for name, key in (("task", "path"), ("task", "test_path"), ("carbon", "trace")):
             section = data.get(name)
@@ -237,6 +240,13 @@ class StudyFile(Table):
     def baseline_keys(self, facts: StudyFacts) -> list[str]:
         """Keys of the families' untouched baselines."""
         return [candidate.key for candidate in baseline_candidates(self.options(facts))]
+
+
+def _encoding(path: Path) -> str:
+    """UTF-8, as TOML is written, or what a byte-order mark says: editors on Windows put them."""
+    with path.open("rb") as file:
+        begin = file.read(len(codecs.BOM_UTF8))
+    return "utf-16" if begin.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
 
 
 def _default(section: Any, key: str) -> Any:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -319,7 +320,7 @@ def test_every_broken_rule_is_told(tmp_path: Path) -> None:
     [
         (b"[task\nkind = 1", r"study.toml' is not TOML: .*line 1"),
         (b"[task]\nkind = 'a'\nkind = 'b'", r"study.toml' is not TOML: .*overwrite"),
-        (b"\xff\xfe", r"study.toml' is not TOML: .*decode"),
+        (b"\xff\xfd", r"study.toml' is not TOML: .*decode"),
         (None, r"study.toml' does not exist: make one with greenfront init"),
     ],
 )
@@ -334,3 +335,19 @@ def test_files_that_cannot_be_read(tmp_path: Path, content: bytes | None, messag
 def test_a_folder_is_no_study_file(tmp_path: Path) -> None:
     with pytest.raises(StudyFileError, match=r"cannot be read: Is a directory"):
         StudyFile.read(tmp_path)
+
+
+def test_a_pipe_is_no_study_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "study.toml")
+    with pytest.raises(StudyFileError, match=r"cannot be read: it is no ordinary file"):
+        StudyFile.read(tmp_path / "study.toml")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_says_the_encoding(tmp_path: Path, encoding: str) -> None:
+    """As editors on Windows put it at the begin of a file, with their ends of lines."""
+    text = '[study]\r\nname = "wine"\r\n[task]\r\nkind = "csv"\r\npath = "käse.csv"\r\n'
+    path = tmp_path / "study.toml"
+    path.write_bytes((text + 'target = "y"\r\n').encode(encoding))
+    file = StudyFile.read(path)
+    assert (file.study.name, Path(file.task.path or "").name) == ("wine", "käse.csv")
