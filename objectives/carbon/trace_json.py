@@ -226,14 +226,15 @@ def read_watttime(answer: Any, source: str) -> Trace:
     check_rising({where: row[0] for where, row in rows.items()})
     kind = _WATTTIME_KINDS[signal]
     period = meta.get("data_point_period_seconds")
-    is_known = isinstance(period, int | float) and 0 < period <= _LONGEST_PERIOD_SECONDS
     return Trace.of_rows(
         rows.values(),
         region=str(meta.get("region", "unknown region")),
         source=source,
         kind=kind,
         basis=f"location-based, direct, {kind}",
-        step_seconds=float(period) if is_known else None,
+        step_seconds=float(period)
+        if isinstance(period, int | float) and 0 < period <= _LONGEST_PERIOD_SECONDS
+        else None,
     )
 
 

@@ -68,8 +68,8 @@ class StudyFile(Table):
             StudyFileError: It cannot be read, keys break rules, or an importance needs a package
                 that is not installed; the message names each.
         """
-        if path.exists() and not path.is_file():  # reading a pipe could wait for ever
-            raise StudyFileError(f"study file {str(path)!r} cannot be read: it is no ordinary file")
+        if path.is_fifo():  # reading it could wait for ever
+            raise StudyFileError(f"study file {str(path)!r} cannot be read: it is a pipe")
         try:
             data = tomllib.loads(path.read_text(encoding=_encoding(path)))
         except FileNotFoundError as error:

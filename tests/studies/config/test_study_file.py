@@ -339,7 +339,7 @@ def test_a_folder_is_no_study_file(tmp_path: Path) -> None:
 
 def test_a_pipe_is_no_study_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "study.toml")
-    with pytest.raises(StudyFileError, match=r"cannot be read: it is no ordinary file"):
+    with pytest.raises(StudyFileError, match=r"cannot be read: it is a pipe"):
         StudyFile.read(tmp_path / "study.toml")
 
 
