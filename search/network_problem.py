@@ -20,6 +20,7 @@ from greenfront.search.problem import Evaluation, Objective, Problem
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.network_space import first_generation, network_space
+from greenfront.spaces.techniques.training import epoch_range
 from greenfront.studies.analysis.front import MAXIMISE, corners
 from greenfront.studies.analysis.volume import Corners
 from greenfront.studies.config.facts import StudyFacts
@@ -56,7 +57,7 @@ class NetworkProblem(Problem[Candidate]):
         )
         self.options = file.options(facts)
         self.space = network_space(self.options)
-        self.fidelities = (file.training.epochs,)
+        self.fidelities = (epoch_range(file.training, self.options.scope)[1],)
         self._instruments = instruments
         self._carbon = file.carbon.study_model(facts)
         self._baseline_keys = file.baseline_keys(facts)

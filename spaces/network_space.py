@@ -66,7 +66,7 @@ def _baseline_points(options: NetworkOptions) -> dict[str, Point]:
     """Each family's usual shape with usual training and no technique, by family."""
     usual: dict[str, Value] = {}
     for technique in techniques():
-        usual |= technique.baseline(options.of(technique))
+        usual |= technique.baseline(options.of(technique), options.scope)
     return {
         family: {"architecture": family, **_shape(family, architecture(family).baseline()), **usual}
         for family in options.scope.families

@@ -55,6 +55,8 @@ class Trainer:
             head=family.head(model),
             blocks=tuple(family.blocks(model)) if training.layer_decay < 1 else (),
             body_rate=family.body_rate,
+            weight_decay=family.weight_decay,
+            warm_up=family.warm_up,
             distillation=candidate.distillation,
             lessons=self._lessons,
             compiled=is_compiled(runtime, candidate, epochs),

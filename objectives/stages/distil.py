@@ -53,7 +53,11 @@ class TeacherOutputs:
 
 
 def distillation_loss(
-    student: Tensor, teacher: Tensor, labels: Tensor, distillation: Distillation
+    student: Tensor,
+    teacher: Tensor,
+    labels: Tensor,
+    distillation: Distillation,
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     """Soft and hard loss together, of logits ``[n, classes]`` and class indices ``[n]``.
 
@@ -67,7 +71,7 @@ def distillation_loss(
         reduction="batchmean",
         log_target=True,
     )
-    hard = functional.cross_entropy(student, labels)
+    hard = functional.cross_entropy(student, labels, label_smoothing=label_smoothing)
     return distillation.weight * heat**2 * soft + (1 - distillation.weight) * hard
 
 
@@ -99,8 +103,10 @@ class Criterion:
         lessons: TeacherOutputs | None = None,
         projection: Projection | None = None,
         seen: list[Tensor] | None = None,
+        label_smoothing: float = 0.0,
     ) -> None:
         self._labels = labels
+        self._smoothing = label_smoothing
         self._distillation = distillation
         self._lessons = lessons
         self._projection = projection
@@ -115,9 +121,9 @@ class Criterion:
         """Loss of the chosen examples, right after the forward pass that gave their logits."""
         labels = self._labels[chosen]
         if self._distillation is None or self._lessons is None:
-            return functional.cross_entropy(logits, labels)
+            return functional.cross_entropy(logits, labels, label_smoothing=self._smoothing)
         teacher = self._lessons.logits[chosen]
-        loss = distillation_loss(logits, teacher, labels, self._distillation)
+        loss = distillation_loss(logits, teacher, labels, self._distillation, self._smoothing)
         if self._projection is None or self._lessons.features is None:
             return loss
         features = self._projection.loss(self._seen[0].float(), self._lessons.features[chosen])
@@ -132,6 +138,7 @@ def criterion(
     distillation: Distillation | None,
     lessons: TeacherOutputs | None,
     seed: int,
+    label_smoothing: float = 0.0,
 ) -> Iterator[Criterion]:
     """What a network is trained by; its head is watched while inside, where features are learnt.
 
@@ -139,7 +146,7 @@ def criterion(
         UsageError: Features are to be learnt, and the teacher's or the head are not given.
     """
     if distillation is None or lessons is None or not distillation.hidden_weight:
-        yield Criterion(examples.labels, distillation, lessons)
+        yield Criterion(examples.labels, distillation, lessons, label_smoothing=label_smoothing)
         return
     if head is None or lessons.features is None:
         raise UsageError(
@@ -150,7 +157,7 @@ def criterion(
         predict(model, examples.inputs[:2], examples.padding)
         widths = seen[0].shape[1], lessons.features.shape[1]
         projection = Projection(*widths, seed).to(examples.inputs.device)
-        yield Criterion(examples.labels, distillation, lessons, projection, seen)
+        yield Criterion(examples.labels, distillation, lessons, projection, seen, label_smoothing)
 
 
 def teach(model: nn.Module, examples: Examples, head: nn.Module | None = None) -> TeacherOutputs:

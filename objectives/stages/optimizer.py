@@ -13,8 +13,6 @@ from greenfront.spaces.techniques.training import Training
 
 __all__ = ["optimizer", "rate_shares", "warm_cosine"]
 
-WARM_UP_SHARE = 0.05
-
 
 def rate_shares(
     model: nn.Module,
@@ -46,9 +44,14 @@ def rate_shares(
 
 
 def optimizer(
-    training: Training, shares: dict[nn.Parameter, float], extra: Iterable[nn.Parameter] = ()
+    training: Training,
+    shares: dict[nn.Parameter, float],
+    extra: Iterable[nn.Parameter] = (),
+    weight_decay: float = 1e-2,
 ) -> torch.optim.Optimizer:
     """The optimiser that a training names; ``extra`` weights learn at the full rate.
+
+    The decay is AdamW's, which is apart from the gradient; that of SGD is in it, and far smaller.
 
     Raises:
         TrialFailed: There is none of that name (cause ``"error"``).
@@ -62,16 +65,16 @@ def optimizer(
     ]
     match training.optimizer:
         case "adamw":
-            return torch.optim.AdamW(groups, weight_decay=1e-2)
+            return torch.optim.AdamW(groups, weight_decay=weight_decay)
         case "sgd":
             return torch.optim.SGD(groups, momentum=0.9, nesterov=True, weight_decay=5e-4)
         case name:
             raise TrialFailed("error", f"optimizer {name!r} is unknown: take 'adamw' or 'sgd'")
 
 
-def warm_cosine(steps: int) -> Callable[[int], float]:
-    """A short linear warm-up to 1, then a cosine to 0, by the number of the step."""
-    warm = max(1, round(WARM_UP_SHARE * steps))
+def warm_cosine(steps: int, warm_up: float = 0.05) -> Callable[[int], float]:
+    """A linear warm-up to 1 over a share of the steps, then a cosine to 0, by a step's number."""
+    warm = max(1, round(warm_up * steps))
 
     def factor(step: int) -> float:
         if step < warm:

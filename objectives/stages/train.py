@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +15,8 @@ from torch.nn import functional
 
 from greenfront.errors import TrialFailed, UsageError
 from greenfront.objectives.memory import is_out_of_memory
-from greenfront.objectives.stages.augment import draw_moves, move_images
+from greenfront.objectives.stages.augment import Mixture, draw_mixtures, draw_moves, move_images
+from greenfront.objectives.stages.averaging import RunningMean
 from greenfront.objectives.stages.compiling import Forward
 from greenfront.objectives.stages.distil import TeacherOutputs, criterion
 from greenfront.objectives.stages.examples import TrainingData
@@ -41,6 +44,8 @@ class FitOptions:
         head: The layer that gives the logits and gets the full learning rate.
         blocks: From the input to the output, for rates that decay; see :func:`rate_shares`.
         body_rate: Share of the learning rate for all other layers.
+        weight_decay: Of AdamW.
+        warm_up: Share of the steps over which the rate rises.
         distillation: How much of which lesson.
         lessons: Of a teacher, on the training examples.
         compiled: Whether steps are compiled; the weights keep their names.
@@ -51,6 +56,8 @@ class FitOptions:
     head: nn.Module | None = None
     blocks: Sequence[nn.Module] = ()
     body_rate: float = 1.0
+    weight_decay: float = 1e-2
+    warm_up: float = 0.05
     distillation: Distillation | None = None
     lessons: TeacherOutputs | None = None
     compiled: bool = False
@@ -107,7 +114,7 @@ def train(
     """Trains ``model`` in place and leaves in it the weights of the best validation loss.
 
     A short linear warm-up to the peak rate, then a cosine to zero: a pruned network has lost enough
-    to need the full rate again. Images of training batches are augmented, those of the validation
+    to need the full rate again. Training batches are augmented, mixed and smoothed, the validation
     split never. A batch that would take too much memory is computed in parts, and in halves of
     these where they do not fit, either. The seed is for the order of examples and for how images
     are moved.
@@ -128,7 +135,13 @@ def train(
     best_loss, best_epoch, best_weights = math.inf, 0, copy.deepcopy(model.state_dict())
     with (
         criterion(
-            model, examples, options.head, options.distillation, options.lessons, seed
+            model,
+            examples,
+            options.head,
+            options.distillation,
+            options.lessons,
+            seed,
+            training.label_smoothing,
         ) as loss_of,
         Forward(model, compiled=options.compiled, say=options.say) as forward,
     ):
@@ -140,28 +153,45 @@ def train(
             layer_decay=training.layer_decay,
         )
         parts = parts_of_batch(model, examples.inputs[:2], len(examples) // batches)
-        mover = optimizer(training, shares, loss_of.weights)
-        schedule = torch.optim.lr_scheduler.LambdaLR(mover, warm_cosine(epochs * batches))
+        mover = optimizer(training, shares, loss_of.weights, options.weight_decay)
+        rates = warm_cosine(epochs * batches, options.warm_up)
+        schedule = torch.optim.lr_scheduler.LambdaLR(mover, rates)
+        mean = RunningMean(model, epochs * batches) if training.average_weights else None
 
-        def part_loss(chosen: Tensor) -> Tensor:
+        def seen(chosen: Tensor) -> Tensor:
             inputs = examples.batch(chosen)
-            if moves is not None:
-                inputs = move_images(inputs, moves[chosen])
+            return inputs if moves is None else move_images(inputs, moves[chosen])
+
+        def part_loss(chosen: Tensor, mixture: Mixture | None) -> Tensor:
+            inputs = seen(chosen)
+            if mixture is not None:
+                inputs = mixture.of(inputs, seen(mixture.partners[chosen]))
             with torch.autocast(device.type, torch.bfloat16, enabled=training.mixed_precision):
-                logits = forward(inputs)
-            return loss_of(logits.float(), chosen)
+                logits = forward(inputs).float()
+            loss = loss_of(logits, chosen)
+            if mixture is None:
+                return loss
+            return mixture.of(loss, loss_of(logits, mixture.partners[chosen]))
 
         for epoch in range(1, epochs + 1):
             model.train()
             shuffled = torch.randperm(len(examples), generator=order).to(device)
             moves = draw_moves(kind, len(examples), examples.inputs.shape[1:], motion)
             moves = None if moves is None else moves.to(device)
-            for chosen in shuffled.tensor_split(batches):
-                loss, parts = _accumulated(mover, part_loss, chosen, parts, forward)
+            mixtures = draw_mixtures(training.mixup, shuffled, batches, motion)
+            for chosen, mixture in zip(shuffled.tensor_split(batches), mixtures, strict=True):
+                mixed_loss = partial(part_loss, mixture=mixture)
+                loss, parts = _accumulated(mover, mixed_loss, chosen, parts, forward)
                 mover.step()
                 schedule.step()
-            logits = predict(model, data.validation.inputs, data.validation.padding)
-            validation_loss = float(functional.cross_entropy(logits, data.validation.labels))
+                if mean is not None:
+                    mean.update()
+            with nullcontext() if mean is None else mean.shown():
+                logits = predict(model, data.validation.inputs, data.validation.padding)
+                validation_loss = float(functional.cross_entropy(logits, data.validation.labels))
+                if validation_loss < best_loss:
+                    best_loss, best_epoch = validation_loss, epoch
+                    best_weights = copy.deepcopy(model.state_dict())
             if not (math.isfinite(loss) and math.isfinite(validation_loss)):
                 raise TrialFailed(
                     "diverged",
@@ -173,10 +203,7 @@ def train(
             if options.on_epoch is not None:
                 at_once = math.ceil(training.batch_size / parts)
                 options.on_epoch(EpochReport(epoch, epochs, accuracy, at_once))
-            if validation_loss < best_loss:
-                best_loss, best_epoch = validation_loss, epoch
-                best_weights = copy.deepcopy(model.state_dict())
-            elif training.patience and epoch - best_epoch >= training.patience:
+            if training.patience and epoch - best_epoch >= training.patience:
                 break
     model.load_state_dict(best_weights)
     return best_epoch

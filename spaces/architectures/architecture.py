@@ -29,6 +29,10 @@ class Architecture(abc.ABC):
         name: As written in the study file.
         cannot_prune: Why channels cannot be removed from this family; ``None`` where they can.
         body_rate: Factor on the learning rate of all layers but the head, for pretrained weights.
+        weight_decay: Of AdamW.
+        warm_up: Share of a training's steps over which the rate rises to its peak.
+        effort: Passes that it needs, as a share of what a network of random weights takes: where a
+            study leaves epochs to us.
         layered: Whether the weights are pretrained and :meth:`blocks` are known, so that the
             learning rate may differ from block to block.
         padding: Number that pads short inputs, so that a batch may drop columns without others;
@@ -38,6 +42,9 @@ class Architecture(abc.ABC):
     name: str
     cannot_prune: str | None = None
     body_rate: float = 1.0
+    weight_decay: float = 1e-2
+    warm_up: float = 0.05
+    effort: float = 1.0
     layered: bool = False
     padding: int | None = None
 

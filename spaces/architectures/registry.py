@@ -16,12 +16,17 @@ __all__ = ["architecture", "architecture_names"]
 _FAMILIES: dict[str, type[Architecture]] = {
     family.name: family for family in (MLP, CNN, DistilBert, Bert)
 }
+_FIRST = ("mlp", "cnn", "distilbert", "bert")
 _FORMS = ("timm:NAME", "hf:NAME-OR-PATH", "nni:SPACE", "module:function")
 
 
-def architecture_names() -> tuple[str, ...]:
-    """The families that need nothing but their name: a study without a choice searches these."""
-    return tuple(_FAMILIES)
+def architecture_names(defaults: int = 2) -> tuple[str, ...]:
+    """The families that need nothing but their name: a study without a choice searches these.
+
+    Args:
+        defaults: 1 for those of the first release alone, from the simplest to the most capable.
+    """
+    return _FIRST if defaults == 1 else tuple(_FAMILIES)
 
 
 @functools.cache

@@ -103,7 +103,7 @@ class DistillationTechnique(Technique[Distillation, DistillationOptions]):
             float(point["hidden_weight"]),
         )
 
-    def baseline(self, options: DistillationOptions) -> Mapping[str, Value]:
+    def baseline(self, options: DistillationOptions, scope: Scope) -> Mapping[str, Value]:
         """No teacher."""
         return {"distillation": False}
 

@@ -79,7 +79,7 @@ class PrecisionTechnique(Technique[Precision, PrecisionOptions]):
             quantization_aware=bits <= MOST_BITS_TUNED and bool(point["quantization_aware"]),
         )
 
-    def baseline(self, options: PrecisionOptions) -> Mapping[str, Value]:
+    def baseline(self, options: PrecisionOptions, scope: Scope) -> Mapping[str, Value]:
         """Single precision."""
         return {"bits": 32, "quantization_aware": min(options.quantization_aware)}
 

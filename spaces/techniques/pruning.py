@@ -124,7 +124,7 @@ class PruningTechnique(Technique[Pruning, PruningOptions]):
         at_once = pruning.steps(scope.fine_tune_epochs) == 1
         return Pruning(pruning.ratio, *way) if at_once else pruning
 
-    def baseline(self, options: PruningOptions) -> Mapping[str, Value]:
+    def baseline(self, options: PruningOptions, scope: Scope) -> Mapping[str, Value]:
         """Nothing leaves."""
         return {
             "pruning": 0.0,

@@ -70,7 +70,7 @@ class SparsityTechnique(Technique[Sparsity, SparsityOptions]):
         """The share, of any family."""
         return Sparsity(float(point["sparsity"]))
 
-    def baseline(self, options: SparsityOptions) -> Mapping[str, Value]:
+    def baseline(self, options: SparsityOptions, scope: Scope) -> Mapping[str, Value]:
         """No zeros."""
         return {"sparsity": 0.0}
 

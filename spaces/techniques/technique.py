@@ -64,6 +64,8 @@ class Scope:
         fine_tune_epochs: Passes over the training split after a technique.
         task: Name of the data.
         inputs: What they are made of: ``"images"``, ``"texts"`` or ``"tables"``.
+        examples: In the training split.
+        defaults: Which defaults stand for what a study file leaves out; see ``[study] defaults``.
     """
 
     families: tuple[str, ...]
@@ -73,6 +75,8 @@ class Scope:
     fine_tune_epochs: int = 5
     task: str = ""
     inputs: str = "images"
+    examples: int = 3000
+    defaults: int = 2
 
     def asked_for(self, fits: Callable[[Architecture], bool]) -> tuple[When, ...] | None:
         """Condition of a knob for families that fit; empty where all do, ``None`` if none."""
@@ -125,6 +129,8 @@ class Technique(abc.ABC, Generic[S, O]):
         table: Which table of the study file they stand in.
         order: Place among the techniques, lowest first: of its knobs and of its words.
         turn: Place among those that a first generation tries alone; ``order`` by default.
+        later_keys: Those of its keys that the first release did not have: left at their defaults
+            they are no part of a study's identity.
     """
 
     settings: type[S]
@@ -132,6 +138,7 @@ class Technique(abc.ABC, Generic[S, O]):
     table: Literal["space", "training"] = "space"
     order: int
     turn: int | None = None
+    later_keys: tuple[str, ...] = ()
 
     @abc.abstractmethod
     def knobs(self, options: O, scope: Scope) -> Iterable[Knob]:
@@ -142,7 +149,7 @@ class Technique(abc.ABC, Generic[S, O]):
         """What a point means, the same for equal networks; ``None`` where it is left out."""
 
     @abc.abstractmethod
-    def baseline(self, options: O) -> Mapping[str, Value]:
+    def baseline(self, options: O, scope: Scope) -> Mapping[str, Value]:
         """Settings of its knobs that leave a network untouched, on offer or not."""
 
     def opening(self, options: O, knobs: Mapping[str, Knob]) -> Opening:

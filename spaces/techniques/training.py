@@ -4,22 +4,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from dataclasses import asdict, dataclass, fields
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_serializer
 
 from greenfront.spaces.architectures.registry import architecture
-from greenfront.spaces.knobs import Categorical, Knob, Point, Real, Value
+from greenfront.spaces.knobs import Categorical, Integer, Knob, Point, Real, Value, When
 from greenfront.spaces.table import Choices, Range, Table
 from greenfront.spaces.techniques.technique import Scope, Settings, Technique
 
-__all__ = ["TECHNIQUE", "Training", "TrainingOptions"]
+__all__ = ["TECHNIQUE", "Training", "TrainingOptions", "epoch_range", "tuning_epochs"]
 
-USUAL_RATE = 3e-3
+USUAL_RATES = {"adamw": 3e-3, "sgd": 0.05}
+"""Where none is given and these lie in the range."""
+
+RATES = {"adamw": (1e-3, 1e-2), "sgd": (0.02, 0.2)}
+"""Momentum and a plain step want rates some ten times those of AdamW."""
+
 USUAL_BATCH = 64
+VISITS = 30_000
+"""Examples seen in the shortest training, each pass counted: few rows want many passes."""
+
+FEWEST_EPOCHS, MOST_EPOCHS = 4, 50
+"""Of the shortest training; the longest is four times as long."""
+
+USUAL_SHARE = 0.75
+"""Of the longest training: that of a baseline."""
+
+PATIENCE_SHARE = 0.2
+LEAST_PATIENCE = 3
 
 Epochs = Annotated[int, Field(ge=1, le=10_000, strict=True)]
+Rate = Annotated[float, Field(gt=0, le=10)]
+Augmentation = Literal["none", "shift", "flip", "shift+flip", "affine", "affine+flip"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +52,24 @@ class Training(Settings):
         epochs: At most so many passes over the training split.
         patience: Stop after so many epochs without a better validation loss; 0 means never.
         fine_tune_epochs: Passes after pruning.
-        augmentation: How images are moved in training: ``"none"``, ``"shift"``, ``"flip"`` or
-            ``"shift+flip"``.
+        augmentation: How images are moved in training: ``"none"``, ``"shift"``, ``"flip"``,
+            ``"shift+flip"``, ``"affine"`` (shifted, turned, scaled) or ``"affine+flip"``.
         layer_decay: What the learning rate of a pretrained network is multiplied by from one block
             to the one before it, so that it shrinks from the head to the input; 1 leaves it alone.
         compile: Whether training steps are compiled: ``"never"``, ``"always"``, or ``"auto"``
             where a training is so long that it pays.
+        label_smoothing: Share of each label that is spread over all classes (Szegedy et al.,
+            arXiv 1512.00567).
+        mixup: Examples are mixed in pairs, in shares from Beta(mixup, mixup) (Zhang et al., arXiv
+            1710.09412); 0 leaves them alone.
+        average_weights: Whether a running mean of the weights is judged and kept, and not the
+            weights of the last step.
     """
 
     section: ClassVar[str] = "training"
 
     optimizer: str = "adamw"
-    learning_rate: float = USUAL_RATE
+    learning_rate: float = USUAL_RATES["adamw"]
     batch_size: int = USUAL_BATCH
     mixed_precision: bool = False
     epochs: int = 10
@@ -54,29 +78,85 @@ class Training(Settings):
     augmentation: str = "none"
     layer_decay: float = 1.0
     compile: str = "never"
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    average_weights: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Later settings are left out where they change nothing: keys stay what they were."""
+        told = asdict(self)
+        for each in fields(self):
+            if each.name in _LATER and told[each.name] == each.default:
+                del told[each.name]
+        return told
+
+
+_LATER = ("label_smoothing", "mixup", "average_weights")
 
 
 class TrainingOptions(Table):
     """What of training may be searched, and what is fixed: see :class:`Training`.
 
+    What is ``None`` follows from the data and the families.
+
     Attributes:
         device: Where trials are trained; ``"auto"`` takes a GPU where there is one.
+        epochs: A range; ``None``: the fewer examples, the more, and fewer for pretrained weights.
+        fine_tune_epochs: ``None``: as many as the shortest training.
+        patience: ``None``: a fifth of the epochs.
+        learning_rate: ``None``: for each optimiser its own range.
+        sgd_learning_rate: Of SGD alone; ``None``: that of ``learning_rate`` where this is given.
         mixed_precision: ``"auto"`` tries it where the device gains by it.
-        augmentation: The first is the baselines'.
+        augmentation: The first is the baselines'; ``None``: images are shifted, turned and scaled.
         layer_decay: Asked for families whose blocks are known. The first is the baselines'.
+        label_smoothing: The first is the baselines'.
+        mixup: The first is the baselines'.
+        average_weights: The first is the baselines'.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    epochs: Epochs = 10
-    fine_tune_epochs: Epochs = 5
-    patience: Choices[Annotated[int, Field(ge=0, strict=True)]] = (3,)
+    epochs: Range[Epochs] | None = None
+    fine_tune_epochs: Epochs | None = None
+    patience: Choices[Annotated[int, Field(ge=0, strict=True)]] | None = None
     optimizer: Choices[Literal["adamw", "sgd"]] = ("adamw", "sgd")
-    learning_rate: Range[Annotated[float, Field(gt=0, le=10)]] = (1e-3, 3e-2)
+    learning_rate: Range[Rate] | None = None
+    sgd_learning_rate: Range[Rate] | None = None
     batch_size: Choices[Annotated[int, Field(ge=2, strict=True)]] = (32, 64, 128)
     mixed_precision: Literal["auto"] | Choices[bool] = "auto"
-    augmentation: Choices[Literal["none", "shift", "flip", "shift+flip"]] = ("none",)
+    augmentation: Choices[Augmentation] | None = None
     layer_decay: Choices[Annotated[float, Field(gt=0, le=1)]] = (1.0,)
     compile: Literal["never", "auto", "always"] = "never"
+    label_smoothing: Choices[Annotated[float, Field(ge=0, lt=1)]] = (0.0,)
+    mixup: Choices[Annotated[float, Field(ge=0, le=10)]] = (0.0,)
+    average_weights: Choices[bool] = (False,)
+
+    @field_serializer("epochs")
+    def _one_number(self, epochs: tuple[int, int] | None) -> Any:
+        # As studies have kept it that knew no ranges.
+        return epochs[0] if epochs is not None and epochs[0] == epochs[1] else epochs
+
+    def rates(self, optimizer: str) -> tuple[float, float]:
+        """Lowest and highest learning rate of an optimiser."""
+        own = self.sgd_learning_rate if optimizer == "sgd" else None
+        return own or self.learning_rate or RATES[optimizer]
+
+    @property
+    def one_rate(self) -> bool:
+        """Whether all optimisers share one range of rates."""
+        return len({self.rates(each) for each in self.optimizer}) == 1
+
+
+def epoch_range(options: TrainingOptions, scope: Scope) -> tuple[int, int]:
+    """Fewest and most passes over the training split, of networks with random weights."""
+    if options.epochs is not None:
+        return options.epochs
+    fewest = min(max(round(VISITS / max(scope.examples, 1)), FEWEST_EPOCHS), MOST_EPOCHS)
+    return fewest, 4 * fewest
+
+
+def tuning_epochs(options: TrainingOptions, scope: Scope) -> int:
+    """Passes after a technique has changed a network."""
+    return options.fine_tune_epochs or epoch_range(options, scope)[0]
 
 
 class TrainingTechnique(Technique[Training, TrainingOptions]):
@@ -86,61 +166,117 @@ class TrainingTechnique(Technique[Training, TrainingOptions]):
     options = TrainingOptions
     table = "training"
     order = 50
+    later_keys = ("sgd_learning_rate", *_LATER)
 
     def knobs(self, options: TrainingOptions, scope: Scope) -> Iterator[Knob]:
         """All that is searched of a training."""
         mixed = options.mixed_precision
         if mixed == "auto":
             mixed = (False, True) if scope.mixed_precision else (False,)
+        yield _epochs_knob(options, scope)
         yield Categorical("optimizer", options.optimizer)
-        yield Real("learning_rate", *options.learning_rate, log=True)
+        for optimizer in options.optimizer[:1] if options.one_rate else options.optimizer:
+            when = () if options.one_rate else (When("optimizer", (optimizer,)),)
+            name, rates = _rate_name(optimizer, options), options.rates(optimizer)
+            yield Real(name, *rates, log=True, when=when)
         yield Categorical("batch_size", options.batch_size)
         yield Categorical("mixed_precision", mixed)
-        yield Categorical("patience", options.patience)
-        yield Categorical("augmentation", options.augmentation)
+        yield Categorical("patience", options.patience or (0,))
+        yield Categorical("augmentation", _augmentations(options, scope))
+        yield Categorical("label_smoothing", options.label_smoothing)
+        yield Categorical("mixup", options.mixup)
+        yield Categorical("average_weights", options.average_weights)
         layered = scope.asked_for(lambda family: family.layered)
         if layered is not None:
             yield Categorical("layer_decay", options.layer_decay, layered)
 
     def decode(self, point: Point, family: str, options: TrainingOptions, scope: Scope) -> Training:
-        """A family without known blocks has one learning rate."""
+        """A family without known blocks has one learning rate; a pretrained one is soon done."""
+        built = architecture(family)
+        optimizer = str(point["optimizer"])
+        epochs, tuning = int(point["epochs"]), tuning_epochs(options, scope)
+        if options.epochs is None:
+            epochs = max(1, math.ceil(epochs * built.effort))
+        if options.fine_tune_epochs is None:
+            tuning = max(1, math.ceil(tuning * built.effort))
+        patience = max(LEAST_PATIENCE, round(PATIENCE_SHARE * epochs))
         return Training(
-            optimizer=str(point["optimizer"]),
-            learning_rate=float(point["learning_rate"]),
+            optimizer=optimizer,
+            learning_rate=float(point[_rate_name(optimizer, options)]),
             batch_size=int(point["batch_size"]),
             mixed_precision=bool(point["mixed_precision"]),
-            epochs=options.epochs,
-            patience=int(point["patience"]),
-            fine_tune_epochs=options.fine_tune_epochs,
+            epochs=epochs,
+            patience=patience if options.patience is None else int(point["patience"]),
+            fine_tune_epochs=tuning,
             augmentation=str(point["augmentation"]),
-            layer_decay=float(point["layer_decay"]) if architecture(family).layered else 1.0,
+            layer_decay=float(point["layer_decay"]) if built.layered else 1.0,
             compile=options.compile,
+            label_smoothing=float(point["label_smoothing"]),
+            mixup=float(point["mixup"]),
+            average_weights=bool(point["average_weights"]),
         )
 
-    def baseline(self, options: TrainingOptions) -> Mapping[str, Value]:
+    def baseline(self, options: TrainingOptions, scope: Scope) -> Mapping[str, Value]:
         """What is usual, as far as it is on offer."""
-        low, high = options.learning_rate
-        # The square root may lie a rounding error outside a range of one value.
-        middle = min(max(math.sqrt(low * high), low), high)
         mixed = options.mixed_precision
+        wished = USUAL_SHARE * epoch_range(options, scope)[1]
+        epochs = _epochs_knob(options, scope).values()
         return {
+            "epochs": min(epochs, key=lambda number: abs(float(number) - wished)),
             "optimizer": options.optimizer[0],
-            "learning_rate": USUAL_RATE if low <= USUAL_RATE <= high else middle,
+            # Where they share one rate, it is that of the first.
+            **{
+                _rate_name(each, options): _usual_rate(each, options)
+                for each in reversed(options.optimizer)
+            },
             "batch_size": min(options.batch_size, key=lambda size: abs(size - USUAL_BATCH)),
             "mixed_precision": False if mixed == "auto" else min(mixed),
-            "patience": options.patience[0],
-            "augmentation": options.augmentation[0],
+            "patience": options.patience[0] if options.patience else 0,
+            "augmentation": _augmentations(options, scope)[0],
+            "label_smoothing": options.label_smoothing[0],
+            "mixup": options.mixup[0],
+            "average_weights": options.average_weights[0],
             "layer_decay": options.layer_decay[0],
         }
 
     def objection(self, options: TrainingOptions, scope: Scope) -> str | None:
-        """Only images are augmented."""
-        if options.augmentation == ("none",) or scope.inputs == "images":
-            return None
-        return (
-            f"augmentation: {', '.join(map(repr, options.augmentation))} moves images, but task "
-            f"{scope.task!r} has {scope.inputs}: leave the key out"
-        )
+        """Only images are augmented, and texts are not mixed."""
+        asked = options.augmentation or ("none",)
+        if asked != ("none",) and scope.inputs != "images":
+            return (
+                f"augmentation: {', '.join(map(repr, asked))} moves images, but task "
+                f"{scope.task!r} has {scope.inputs}: leave the key out"
+            )
+        if any(options.mixup) and scope.inputs == "texts":
+            return f"mixup: texts cannot be mixed, and task {scope.task!r} has such: leave it out"
+        return None
+
+
+def _epochs_knob(options: TrainingOptions, scope: Scope) -> Integer:
+    """In four steps or a few more: equal trainings are shared, those of nearly one length not."""
+    low, high = epoch_range(options, scope)
+    span = high - low
+    step = next((size for size in range(max(1, span // 3), 1, -1) if span % size == 0), 1)
+    return Integer("epochs", low, high, step)
+
+
+def _rate_name(optimizer: str, options: TrainingOptions) -> str:
+    own = optimizer == "sgd" and not options.one_rate
+    return "sgd_learning_rate" if own else "learning_rate"
+
+
+def _usual_rate(optimizer: str, options: TrainingOptions) -> float:
+    low, high = options.rates(optimizer)
+    shared = options.learning_rate is not None and options.sgd_learning_rate is None
+    usual = USUAL_RATES["adamw" if shared else optimizer]
+    # The square root may lie a rounding error outside a range of one value.
+    return usual if low <= usual <= high else min(max(math.sqrt(low * high), low), high)
+
+
+def _augmentations(options: TrainingOptions, scope: Scope) -> tuple[str, ...]:
+    if options.augmentation is not None:
+        return options.augmentation
+    return ("affine",) if scope.inputs == "images" else ("none",)
 
 
 TECHNIQUE = TrainingTechnique()

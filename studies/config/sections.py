@@ -21,13 +21,19 @@ Count = Annotated[int, Field(ge=1, strict=True)]
 
 
 class StudySection(Table):
-    """``[study]``: what it is called and where it is kept."""
+    """``[study]``: what it is called and where it is kept.
+
+    Attributes:
+        defaults: Which defaults stand for what the file leaves out: 1 are those of the first
+            release, before there were families for tables, texts and small images.
+    """
 
     name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\w.-]+$")] = "study"
     storage: str = DEFAULT_URL
     cache: str = ".greenfront"
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
     threads: Count = 1
+    defaults: Literal[1, 2] = 2
 
 
 class ObjectivesSection(Table):

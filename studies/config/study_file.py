@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import tomllib
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,6 +23,7 @@ from greenfront.spaces.space import stable_hash
 from greenfront.spaces.table import Table
 from greenfront.spaces.techniques.registry import techniques
 from greenfront.spaces.techniques.technique import Scope
+from greenfront.spaces.techniques.training import tuning_epochs
 from greenfront.studies.config.budget import Budget
 from greenfront.studies.config.carbon import CarbonSection
 from greenfront.studies.config.facts import StudyFacts
@@ -100,6 +101,9 @@ class StudyFile(Table):
         Raises:
             StudyFileError: It was kept by a version whose keys are unknown here.
         """
+        whole = "cache" in data.get("study", ())  # as studies keep it; the oldest know no defaults
+        if whole:
+            data = {**data, "study": {"defaults": 1, **data["study"]}}
         return cls._checked(data, "the stored configuration")
 
     @classmethod
@@ -163,12 +167,19 @@ class StudyFile(Table):
         for section, key in ADDED_KEYS:
             if data[section][key] == _default(getattr(self, section), key):
                 del data[section][key]
-        # A study that leaves a technique out is what it was before there was one.
+        # A study that leaves a technique or a key out is what it was before there was one.
         for technique in later_techniques():
             left_out = technique.options().model_dump(mode="json")
             if left_out.items() <= data[technique.table].items():
                 for key in left_out:
                     del data[technique.table][key]
+        for technique in techniques():
+            left_out = technique.options().model_dump(mode="json")
+            for key in technique.later_keys:
+                if data[technique.table].get(key) == left_out[key]:
+                    del data[technique.table][key]
+        if self.study.defaults == 1:
+            del data["study"]["defaults"]
         return stable_hash([CANDIDATE_FORMAT, data, fingerprint])
 
     def options(self, facts: StudyFacts) -> NetworkOptions:
@@ -187,15 +198,17 @@ class StudyFile(Table):
 
     def _scope(self, facts: StudyFacts) -> Scope:
         task = facts.task
-        return Scope(
+        scope = Scope(
             families=tuple(self.families(facts)),
             device=facts.device,
             mixed_precision=facts.mixed_precision,
             int8_pays=frozenset(n for n, ratio in facts.int8.items() if ratio <= INT8_PAYS),
-            fine_tune_epochs=self.training.fine_tune_epochs,
             task=task.name,
             inputs="images" if task.is_image else "texts" if task.is_text else "tables",
+            examples=task.sizes["train"],
+            defaults=self.study.defaults,
         )
+        return replace(scope, fine_tune_epochs=tuning_epochs(self.training, scope))
 
     def scoring(self, facts: StudyFacts) -> Scoring:
         """What turns this study's readings into its objectives."""
@@ -209,7 +222,8 @@ class StudyFile(Table):
         """
         shape = facts.task.input_shape
         if self.space.architectures is None:
-            return [n for n in architecture_names() if architecture(n).objection(shape) is None]
+            names = architecture_names(self.study.defaults)
+            return [name for name in names if architecture(name).objection(shape) is None]
         inputs = "texts" if facts.task.is_text else f"inputs of shape {list(shape)}"
         for name in self.space.architectures:
             objection = architecture(name).objection(shape)

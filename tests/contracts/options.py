@@ -8,6 +8,7 @@ from typing import Any
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.options import NetworkOptions, SpaceTable, TrainingTable
 from greenfront.spaces.techniques.technique import Scope
+from greenfront.spaces.techniques.training import tuning_epochs
 
 __all__ = ["changed_options", "network_options", "untouched"]
 
@@ -26,7 +27,7 @@ def changed_options(options: NetworkOptions, **keys: Any) -> NetworkOptions:
     training = TrainingTable(**{**dict(options.training), **told(TrainingTable.model_fields)})
     space = SpaceTable(**{**dict(options.space), **told(SpaceTable.model_fields)})
     scope = replace(options.scope, **told(_SCOPE - set(TrainingTable.model_fields) | {"device"}))
-    scope = replace(scope, fine_tune_epochs=training.fine_tune_epochs)
+    scope = replace(scope, fine_tune_epochs=tuning_epochs(training, scope))
     return NetworkOptions(scope, space, training)
 
 

@@ -34,6 +34,7 @@ FIXED = network_options(
     temperature=None,
     optimizer=("sgd",),
     learning_rate=(7e-3, 7e-3),
+    augmentation=("none",),
     batch_size=(32,),
     mixed_precision=(True,),
     patience=(5,),
@@ -99,8 +100,11 @@ def test_every_setting_reaches_the_candidate(seed: int) -> None:
         if point["distillation"]
         else None
     )
-    for name in ("optimizer", "learning_rate", "batch_size", "mixed_precision", "patience"):
+    for name in ("optimizer", "batch_size", "mixed_precision", "patience"):
         assert getattr(training, name) == point[name]
+    rate = "learning_rate" if training.optimizer == "adamw" else "sgd_learning_rate"
+    assert training.learning_rate == point[rate]
+    assert ("learning_rate" in point) != ("sgd_learning_rate" in point)
     assert (training.epochs, training.fine_tune_epochs) == (17, 6)
     assert candidate.placement.device == "cpu"
 

@@ -36,15 +36,80 @@ def drawn(options: NetworkOptions, count: int = 200) -> list[tuple[dict, Candida
 
 def test_training_stays_plain_unless_asked() -> None:
     names = {knob.name for knob in network_space(OPTIONS).knobs}
-    assert names.isdisjoint({"augmentation", "layer_decay", "hidden_weight"})
+    assert names.isdisjoint(
+        {"augmentation", "layer_decay", "hidden_weight", "label_smoothing", "mixup", "patience"}
+    )
     for _, candidate in drawn(OPTIONS, 40):
         training = candidate.training
-        assert (training.augmentation, training.layer_decay, training.compile) == (
-            "none",
-            1.0,
-            "never",
-        )
+        assert (training.layer_decay, training.compile) == (1.0, "never")
+        assert (training.label_smoothing, training.mixup) == (0.0, 0.0)
+        assert not training.average_weights
         assert candidate.distillation is None or candidate.distillation.hidden_weight == 0
+
+
+def test_images_alone_are_moved_by_default() -> None:
+    kinds = {
+        inputs: {c.training.augmentation for _, c in drawn(changed_options(OPTIONS, inputs=inputs))}
+        for inputs in ("images", "tables", "texts")
+    }
+    assert kinds == {"images": {"affine"}, "tables": {"none"}, "texts": {"none"}}
+
+
+@pytest.mark.parametrize(
+    ("examples", "wanted"),
+    [(3000, {10, 20, 30, 40}), (60_000, {4, 8, 12, 16}), (80, {50, 100, 150, 200})],
+)
+def test_the_fewer_examples_the_more_epochs(examples: int, wanted: set[int]) -> None:
+    options = changed_options(OPTIONS, examples=examples)
+    assert {c.training.epochs for _, c in drawn(options)} == wanted
+    usual = sorted(wanted)[2]
+    for candidate in baseline_candidates(options):
+        training = candidate.training
+        assert (training.epochs, training.fine_tune_epochs) == (usual, min(wanted))
+        assert training.patience == max(3, round(usual / 5))
+
+
+@pytest.mark.parametrize(
+    ("written", "wanted"),
+    [((5, 5), {5}), ((1, 3), {1, 2, 3}), ((10, 40), {10, 20, 30, 40}), ((3, 20), {*range(3, 21)})],
+)
+def test_epochs_are_as_the_file_says(written: tuple[int, int], wanted: set[int]) -> None:
+    options = changed_options(OPTIONS, epochs=written)
+    assert {c.training.epochs for _, c in drawn(options)} == wanted
+    assert all(c.training.epochs in wanted for c in baseline_candidates(options))
+
+
+def test_each_optimiser_has_its_own_rates() -> None:
+    ranges: dict[str, list[float]] = {"adamw": [], "sgd": []}
+    for _, candidate in drawn(OPTIONS):
+        ranges[candidate.training.optimizer].append(candidate.training.learning_rate)
+    assert max(ranges["adamw"]) <= 1e-2 < 2e-2 <= min(ranges["sgd"])
+    assert {c.training.learning_rate for c in baseline_candidates(OPTIONS)} == {3e-3}
+
+
+def test_one_range_that_is_given_is_for_both() -> None:
+    options = changed_options(OPTIONS, learning_rate=(1e-3, 3e-2))
+    names = [knob.name for knob in network_space(options).knobs]
+    assert "learning_rate" in names
+    assert "sgd_learning_rate" not in names
+    optimizers = {c.training.optimizer for p, c in drawn(options) if "learning_rate" in p}
+    assert optimizers == {"adamw", "sgd"}
+    sgd = changed_options(options, optimizer=("sgd",))
+    assert {c.training.learning_rate for c in baseline_candidates(sgd)} == {3e-3}
+
+
+def test_a_range_of_sgd_is_of_sgd_alone() -> None:
+    options = changed_options(OPTIONS, learning_rate=(1e-3, 2e-3), sgd_learning_rate=(0.1, 0.1))
+    for point, candidate in drawn(options, 60):
+        assert "sgd_learning_rate" not in point
+        sgd = candidate.training.optimizer == "sgd"
+        assert (
+            candidate.training.learning_rate == 0.1
+            if sgd
+            else 1e-3 <= point["learning_rate"] <= 2e-3
+        )
+    alone = changed_options(options, optimizer=("sgd",))
+    assert {c.training.learning_rate for c in baseline_candidates(alone)} == {0.1}
 
 
 def test_several_augmentations_are_searched_and_the_first_is_the_baselines() -> None:
@@ -113,7 +178,15 @@ def test_a_search_begins_with_whole_points_of_such_a_space(pretrained: str) -> N
 
 
 @pytest.mark.parametrize(
-    "change", [{"augmentation": "flip"}, {"layer_decay": 0.5}, {"compile": "auto"}]
+    "change",
+    [
+        {"augmentation": "flip"},
+        {"layer_decay": 0.5},
+        {"compile": "auto"},
+        {"label_smoothing": 0.1},
+        {"mixup": 0.2},
+        {"average_weights": True},
+    ],
 )
 def test_each_setting_makes_another_candidate(change: dict) -> None:
     plain = baseline_candidates(OPTIONS)[0]

@@ -42,7 +42,7 @@ class ToyTechnique(Technique[Toy, ToyOptions]):
     def decode(self, point: Point, family: str, options: ToyOptions, scope: Scope) -> Toy:
         return Toy(int(point["toy"]))
 
-    def baseline(self, options: ToyOptions) -> Mapping[str, Value]:
+    def baseline(self, options: ToyOptions, scope: Scope) -> Mapping[str, Value]:
         return {"toy": 0}
 
     def opening(self, options: ToyOptions, knobs: Mapping[str, Knob]) -> Opening:

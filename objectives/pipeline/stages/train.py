@@ -10,6 +10,7 @@ from greenfront.objectives.pipeline.model_factory import family_of
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.stage import Stage, StageJob
 from greenfront.objectives.pipeline.trainer import Trainer
+from greenfront.spaces.architectures.architecture import Architecture
 from greenfront.spaces.candidate import Candidate
 
 __all__ = ["STAGE", "Train"]
@@ -35,9 +36,16 @@ class Train(Stage):
         knobs = candidate.to_json()
         del knobs["training"]["fine_tune_epochs"]
         kept = ("architecture", "training", "distillation", "placement")
-        weights = family_of(candidate).fingerprint()
-        return {name: knobs[name] for name in kept} | {
-            "weights": weights,
+        family = family_of(candidate)
+        return {
+            **{name: knobs[name] for name in kept},
+            # Where a family has a way of its own.
+            **{
+                name: getattr(family, name)
+                for name in ("weight_decay", "warm_up")
+                if getattr(family, name) != getattr(Architecture, name)
+            },
+            "weights": family.fingerprint(),
             "seed": self.runtime.seed,
         }
 

@@ -273,8 +273,13 @@ def test_the_seed_decides_how_images_move(data: TrainingData) -> None:
         assert not torch.equal(trained[0], weights(plain))
 
 
-def test_a_batch_in_parts_is_moved_like_a_whole_one(data: TrainingData) -> None:
-    training = replace(QUICK, epochs=1, augmentation="shift+flip")
+@pytest.mark.parametrize(
+    "change", [{"augmentation": "shift+flip"}, {"augmentation": "affine"}, {"mixup": 0.5}]
+)
+def test_a_batch_in_parts_is_augmented_like_a_whole_one(
+    data: TrainingData, change: dict[str, Any]
+) -> None:
+    training = replace(QUICK, epochs=1, **change)
     tight, ample = Small(20), Small(1000)
     for model in (tight, ample):
         train(model, data, training, seed=0)

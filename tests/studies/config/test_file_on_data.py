@@ -34,7 +34,7 @@ def test_options_carry_every_setting_over(image_facts: StudyFacts) -> None:
     assert (space.temperature, space.distillation_weight) == ((2.0, 3.0), (0.6, 0.7))
     assert (training.optimizer, training.learning_rate) == (("sgd",), (0.01, 0.02))
     assert (training.batch_size, training.patience) == ((16,), (1, 2))
-    assert (training.epochs, training.fine_tune_epochs) == (3, 4)
+    assert (training.epochs, training.fine_tune_epochs) == ((3, 3), 4)
     assert (options.scope.fine_tune_epochs, options.scope.device) == (4, "cuda")
 
 

@@ -32,7 +32,7 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
     assert read(tmp_path, TASK).to_json() == {
         "study": {
             **{"name": "study", "storage": "sqlite:///greenfront.db", "cache": ".greenfront"},
-            **{"seed": 0, "threads": 1},
+            **{"seed": 0, "threads": 1, "defaults": 2},
         },
         "task": {
             **{"kind": "digits", "path": None, "target": None, "drop_columns": []},
@@ -49,10 +49,11 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
             "hidden_weight": [0.0, 0.0],
         },
         "training": {
-            **{"device": "auto", "epochs": 10, "fine_tune_epochs": 5, "patience": [3]},
-            **{"optimizer": ["adamw", "sgd"], "learning_rate": [0.001, 0.03]},
+            **{"device": "auto", "epochs": None, "fine_tune_epochs": None, "patience": None},
+            **{"optimizer": ["adamw", "sgd"], "learning_rate": None, "sgd_learning_rate": None},
             **{"batch_size": [32, 64, 128], "mixed_precision": "auto"},
-            **{"augmentation": ["none"], "layer_decay": [1.0], "compile": "never"},
+            **{"augmentation": None, "layer_decay": [1.0], "compile": "never"},
+            **{"label_smoothing": [0.0], "mixup": [0.0], "average_weights": [False]},
         },
         "objectives": {
             "predictions": 1_000_000.0,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from greenfront.errors import StudyFileError
+from greenfront.spaces.network_space import baseline_candidates
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
 
@@ -15,9 +16,14 @@ def study(**sections: dict[str, object]) -> StudyFile:
     return StudyFile.from_stored({"task": {"kind": "digits"}, **sections})
 
 
-def test_by_default_nothing_of_it_is_done(image_facts: StudyFacts) -> None:
+def test_by_default_images_are_moved_and_nothing_else_of_it_is_done(
+    image_facts: StudyFacts, table_facts: StudyFacts
+) -> None:
     options = study().options(image_facts)
-    assert (options.training.augmentation, options.training.layer_decay) == (("none",), (1.0,))
+    assert {c.training.augmentation for c in baseline_candidates(options)} == {"affine"}
+    on_a_table = baseline_candidates(study().options(table_facts))
+    assert {c.training.augmentation for c in on_a_table} == {"none"}
+    assert options.training.layer_decay == (1.0,)
     assert (options.space.hidden_weight, options.training.compile) == ((0.0, 0.0), "never")
 
 

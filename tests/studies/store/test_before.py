@@ -87,3 +87,16 @@ def test_it_goes_on(command: Command) -> None:
     assert found["reason"] == "all 10 trials are finished"
     (study,) = command.read_json("studies")["studies"]
     assert study["finished"] == 10
+
+
+def test_a_study_stays_what_it_was_though_keys_are_added(command: Command) -> None:
+    storage = Storage(f"sqlite:///{command.folder}/greenfront.db", create=False)
+    study = Study.open(storage, "before")
+    keys = {trial.key for trial in study.trials.all()}
+    storage.close()
+    file = StudyFile.from_stored(study.configuration)
+    assert study.facts is not None
+    facts = from_json(StudyFacts, study.facts)
+    trace = None if facts.trace is None else facts.trace.sha256
+    assert file.identity(facts.task.fingerprint, trace) == study.identity
+    assert set(file.baseline_keys(facts)) <= keys
