@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from greenfront.spaces.architectures.registry import architecture
+from greenfront.spaces.architectures.registry import architecture, is_fitted
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate, Placement
 from greenfront.spaces.knobs import Categorical, Knob, Point, Value, When
 from greenfront.spaces.options import NetworkOptions
@@ -36,8 +36,13 @@ def _family_knobs(families: tuple[str, ...]) -> Iterator[Knob]:
 
 
 def _technique_knobs(options: NetworkOptions) -> Iterator[Knob]:
+    networks = options.scope.networks
+    if not networks:
+        return
+    trained = () if networks == options.scope.families else (When("architecture", networks),)
     for technique in techniques():
-        yield from technique.knobs(options.of(technique), options.scope)
+        for knob in technique.knobs(options.of(technique), options.scope):
+            yield replace(knob, when=(*trained, *knob.when)) if trained else knob
 
 
 def _decoder(options: NetworkOptions) -> Callable[[Point], Candidate]:
@@ -50,13 +55,15 @@ def _decoder(options: NetworkOptions) -> Callable[[Point], Candidate]:
         family = str(whole["architecture"])
         prefix = f"{family}."
         shape = {k.removeprefix(prefix): v for k, v in point.items() if k.startswith(prefix)}
+        choice = ArchitectureChoice(family, tuple(sorted(shape.items())))
+        if is_fitted(family):
+            return Candidate(choice)
         settings = {
             technique.settings.section: technique.decode(
                 whole, family, options.of(technique), options.scope
             )
             for technique in techniques()
         }
-        choice = ArchitectureChoice(family, tuple(sorted(shape.items())))
         return Candidate.made(choice, Placement(options.scope.device), settings)
 
     return decode

@@ -15,12 +15,12 @@ from greenfront.objectives.stages.examples import TrainingData, encoded
 from greenfront.objectives.stages.prune import prune
 from greenfront.objectives.stages.structure import load_network
 from greenfront.objectives.tasks.task import Labelled, Task
-from greenfront.spaces.architectures.architecture import Architecture
-from greenfront.spaces.architectures.registry import architecture
+from greenfront.spaces.architectures.architecture import Architecture, ModelFamily
+from greenfront.spaces.architectures.registry import architecture, network
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate, Placement
 from greenfront.spaces.techniques.pruning import Pruning
 
-__all__ = ["ModelFactory", "family_of"]
+__all__ = ["ModelFactory", "family_of", "network_of"]
 
 GRADIENT_BATCH = 64
 """Examples at once for importances that ask how the loss changes."""
@@ -28,9 +28,14 @@ GRADIENT_BATCH = 64
 ENCODINGS_KEPT = 3
 
 
-def family_of(candidate: Candidate) -> Architecture:
+def family_of(candidate: Candidate) -> ModelFamily:
     """The family of a candidate's architecture."""
     return architecture(candidate.architecture.family)
+
+
+def network_of(candidate: Candidate) -> Architecture:
+    """The same, of a candidate that is a network."""
+    return network(candidate.architecture.family)
 
 
 class ModelFactory:
@@ -70,7 +75,7 @@ class ModelFactory:
         """
         facts = self.task.facts
         shape = dict(candidate.architecture.shape)
-        module = family_of(candidate).build(shape, facts.input_shape, facts.classes)
+        module = network_of(candidate).build(shape, facts.input_shape, facts.classes)
         return module.to(self.device)
 
     def untrained(self, candidate: Candidate) -> nn.Module:
@@ -108,7 +113,7 @@ class ModelFactory:
             logits = network(data.train.batch(some))
             return functional.cross_entropy(logits, data.train.labels[some])
 
-        head = family_of(candidate).head(model)
+        head = network_of(candidate).head(model)
         example = data.train.inputs[:2]
         return prune(model, example, pruning, head, loss=loss, original=original)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from torch import nn
 
 from greenfront.objectives.pipeline.compile_policy import is_compiled
-from greenfront.objectives.pipeline.model_factory import family_of
+from greenfront.objectives.pipeline.model_factory import network_of
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.stage import WEIGHTS, StageJob
 from greenfront.objectives.stages.distil import TeacherOutputs, load_teacher_outputs
@@ -50,7 +50,7 @@ class Trainer:
     def fit(self, model: nn.Module, what: str, epochs: int) -> int:
         """Trains in place, ``epochs`` at most; returns the one whose weights were kept, from 1."""
         candidate, runtime = self._job.candidate, self._runtime
-        family, training = family_of(candidate), replace(candidate.training, epochs=epochs)
+        family, training = network_of(candidate), replace(candidate.training, epochs=epochs)
         options = FitOptions(
             head=family.head(model),
             blocks=tuple(family.blocks(model)) if training.layer_decay < 1 else (),

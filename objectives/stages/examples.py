@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from greenfront.objectives.tasks.task import Labelled, Task
-from greenfront.spaces.architectures.architecture import Architecture
+from greenfront.spaces.architectures.architecture import ModelFamily
 from greenfront.spaces.candidate import ArchitectureChoice
 
 __all__ = ["Examples", "TrainingData", "encoded", "trimmed"]
@@ -70,8 +70,8 @@ class TrainingData:
         )
 
 
-def encoded(task: Task, family: Architecture, choice: ArchitectureChoice) -> Task:
-    """The task with the inputs that a family's networks take; the test split stays as it is."""
+def encoded(task: Task, family: ModelFamily, choice: ArchitectureChoice) -> Task:
+    """The task with the inputs that a family's models take; the test split stays as it is."""
     shape, corpus = dict(choice.shape), task.train.inputs
 
     def encode(split: Labelled) -> Labelled:

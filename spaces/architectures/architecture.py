@@ -1,8 +1,9 @@
-"""The interface of all model families.
+"""The interface of all model families: of networks, which are trained, and of fitted models.
 
 A search calls ``objection`` once a task, then ``knobs`` and ``baseline`` for the space; all three
-are cheap and import no torch. An evaluator calls ``encode`` once for the data and ``build`` for
-each trial, and prunes everything but the ``head``.
+are cheap and import no torch. An evaluator calls ``encode`` once for the data. For each trial of a
+network it calls ``build``, and prunes everything but the ``head``; fitted models are
+:class:`~greenfront.spaces.architectures.estimator.Estimator`.
 """
 
 from __future__ import annotations
@@ -19,33 +20,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-__all__ = ["Architecture"]
+__all__ = ["Architecture", "ModelFamily"]
 
 
-class Architecture(abc.ABC):
-    """A family of networks.
+class ModelFamily(abc.ABC):
+    """What a study file names as an architecture.
 
     Attributes:
         name: As written in the study file.
-        cannot_prune: Why channels cannot be removed from this family; ``None`` where they can.
-        body_rate: Factor on the learning rate of all layers but the head, for pretrained weights.
-        weight_decay: Of AdamW.
-        warm_up: Share of a training's steps over which the rate rises to its peak.
-        effort: Passes that it needs, as a share of what a network of random weights takes: where a
-            study leaves epochs to us.
-        layered: Whether the weights are pretrained and :meth:`blocks` are known, so that the
-            learning rate may differ from block to block.
         padding: Number that pads short inputs, so that a batch may drop columns without others;
             ``None`` where all inputs have one length.
     """
 
     name: str
-    cannot_prune: str | None = None
-    body_rate: float = 1.0
-    weight_decay: float = 1e-2
-    warm_up: float = 0.05
-    effort: float = 1.0
-    layered: bool = False
     padding: int | None = None
 
     @abc.abstractmethod
@@ -76,6 +63,52 @@ class Architecture(abc.ABC):
         """
         return {}
 
+    def encode(
+        self, shape: Mapping[str, Value], inputs: NDArray[Any], corpus: NDArray[Any]
+    ) -> NDArray[Any]:
+        """Encodes a task's inputs for the model: texts as token numbers.
+
+        Args:
+            shape: Settings of the knobs.
+            inputs: As the task holds them, ``[n, …]``.
+            corpus: Inputs of the training split, from which a vocabulary may be learnt.
+
+        Returns:
+            float32 ``[n, *input_shape]`` as they are, or int64 ``[n, tokens]`` for texts.
+        """
+        del shape, corpus
+        return inputs
+
+    def save_encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any], folder: Path) -> None:
+        """Writes what users of an exported file need to encode inputs, if anything."""
+        del shape, corpus, folder
+
+    def fingerprint(self) -> str:
+        """Identity of the pretrained weights; empty where all weights are random."""
+        return ""
+
+
+class Architecture(ModelFamily):
+    """A family of networks.
+
+    Attributes:
+        cannot_prune: Why channels cannot be removed from this family; ``None`` where they can.
+        body_rate: Factor on the learning rate of all layers but the head, for pretrained weights.
+        weight_decay: Of AdamW.
+        warm_up: Share of a training's steps over which the rate rises to its peak.
+        effort: Passes that it needs, as a share of what a network of random weights takes: where a
+            study leaves epochs to us.
+        layered: Whether the weights are pretrained and :meth:`blocks` are known, so that the
+            learning rate may differ from block to block.
+    """
+
+    cannot_prune: str | None = None
+    body_rate: float = 1.0
+    weight_decay: float = 1e-2
+    warm_up: float = 0.05
+    effort: float = 1.0
+    layered: bool = False
+
     @abc.abstractmethod
     def build(
         self, shape: Mapping[str, Value], input_shape: tuple[int, ...], classes: int
@@ -104,27 +137,3 @@ class Architecture(abc.ABC):
         """
         del module
         return ()
-
-    def encode(
-        self, shape: Mapping[str, Value], inputs: NDArray[Any], corpus: NDArray[Any]
-    ) -> NDArray[Any]:
-        """Encodes a task's inputs for the network: texts as token numbers.
-
-        Args:
-            shape: Settings of the knobs.
-            inputs: As the task holds them, ``[n, …]``.
-            corpus: Inputs of the training split, from which a vocabulary may be learnt.
-
-        Returns:
-            float32 ``[n, *input_shape]`` as they are, or int64 ``[n, tokens]`` for texts.
-        """
-        del shape, corpus
-        return inputs
-
-    def save_encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any], folder: Path) -> None:
-        """Writes what users of an exported file need to encode inputs, if anything."""
-        del shape, corpus, folder
-
-    def fingerprint(self) -> str:
-        """Identity of the pretrained weights; empty where all weights are random."""
-        return ""

@@ -6,18 +6,20 @@ import functools
 from difflib import get_close_matches
 
 from greenfront.errors import UsageError
-from greenfront.spaces.architectures.architecture import Architecture
+from greenfront.spaces.architectures.architecture import Architecture, ModelFamily
 from greenfront.spaces.architectures.cnn import CNN
+from greenfront.spaces.architectures.estimator import Estimator
 from greenfront.spaces.architectures.mlp import MLP
+from greenfront.spaces.architectures.sklearn import ESTIMATORS
 from greenfront.spaces.architectures.transformers import Bert, DistilBert
 
-__all__ = ["architecture", "architecture_names"]
+__all__ = ["architecture", "architecture_names", "estimator", "is_fitted", "network"]
 
 _FAMILIES: dict[str, type[Architecture]] = {
     family.name: family for family in (MLP, CNN, DistilBert, Bert)
 }
 _FIRST = ("mlp", "cnn", "distilbert", "bert")
-_FORMS = ("timm:NAME", "hf:NAME-OR-PATH", "nni:SPACE", "module:function")
+_FORMS = ("sklearn:NAME", "timm:NAME", "hf:NAME-OR-PATH", "nni:SPACE", "module:function")
 
 
 def architecture_names(defaults: int = 2) -> tuple[str, ...]:
@@ -30,12 +32,12 @@ def architecture_names(defaults: int = 2) -> tuple[str, ...]:
 
 
 @functools.cache
-def architecture(name: str) -> Architecture:
+def architecture(name: str) -> ModelFamily:
     """The family of this name.
 
     Args:
         name: One of :func:`architecture_names`, ``timm:NAME``, ``hf:NAME-OR-PATH``,
-            ``nni:SPACE``, or ``module:function`` for the user's own.
+            ``nni:SPACE``, ``sklearn:NAME``, or ``module:function`` for the user's own.
 
     Raises:
         UsageError: There is none; the message lists the nearest names.
@@ -53,9 +55,32 @@ def architecture(name: str) -> Architecture:
     return _FAMILIES[name]()
 
 
-def _of_library(prefix: str, name: str) -> Architecture:
+def network(name: str) -> Architecture:
+    """The same, where it is known to be a family of networks; else ``TypeError``."""
+    family = architecture(name)
+    if not isinstance(family, Architecture):
+        raise TypeError(f"{name} is no family of networks")
+    return family
+
+
+def estimator(name: str) -> Estimator:
+    """The same, where it is known to be a family of fitted models; else ``TypeError``."""
+    family = architecture(name)
+    if not isinstance(family, Estimator):
+        raise TypeError(f"{name} is no family of fitted models")
+    return family
+
+
+def is_fitted(name: str) -> bool:
+    """Whether a family's models are fitted, not trained; see :class:`Estimator`."""
+    return isinstance(architecture(name), Estimator)
+
+
+def _of_library(prefix: str, name: str) -> ModelFamily:
     # Each is imported only where it is asked for: the libraries are optional, and slow to load.
     match prefix:
+        case "sklearn":
+            return _of_sklearn(name)
         case "timm":
             from greenfront.spaces.architectures.timm import Timm
 
@@ -72,3 +97,13 @@ def _of_library(prefix: str, name: str) -> Architecture:
             from greenfront.spaces.architectures.user_model import UserModel
 
             return UserModel(name)
+
+
+def _of_sklearn(name: str) -> Estimator:
+    if name not in ESTIMATORS:
+        near = get_close_matches(name, ESTIMATORS, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise UsageError(
+            f"architecture {name!r} is unknown{hint}: take one of {', '.join(ESTIMATORS)}"
+        )
+    return ESTIMATORS[name]()

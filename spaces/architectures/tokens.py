@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["PADDING", "VOCABULARY", "learnt_tokenizer", "numbered", "save", "stored_tokenizer"]
+__all__ = [
+    "PADDING",
+    "SPECIAL",
+    "VOCABULARY",
+    "learnt_tokenizer",
+    "numbered",
+    "save",
+    "stored_tokenizer",
+]
 
 VOCABULARY = 8192
 """Size of a learnt vocabulary, at most, and rows of the embedding of networks that use it."""
@@ -24,6 +32,9 @@ PADDING = 0
 """Number of the padding token in a learnt vocabulary."""
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+SPECIAL = len(_SPECIAL)
+"""Tokens of a learnt vocabulary, the lowest numbers, that stand for no piece of a word."""
+
 _MOST_LETTERS = 1000
 """Rarer letters are unknown: each takes two tokens of the vocabulary."""
 

@@ -15,7 +15,7 @@ from enum import Enum, auto
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from greenfront.spaces.architectures.architecture import Architecture
-from greenfront.spaces.architectures.registry import architecture
+from greenfront.spaces.architectures.registry import is_fitted, network
 from greenfront.spaces.knobs import Knob, Point, Value, When
 from greenfront.spaces.table import Table
 
@@ -78,12 +78,17 @@ class Scope:
     examples: int = 3000
     defaults: int = 2
 
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The families whose models are trained: techniques are for these alone."""
+        return tuple(name for name in self.families if not is_fitted(name))
+
     def asked_for(self, fits: Callable[[Architecture], bool]) -> tuple[When, ...] | None:
-        """Condition of a knob for families that fit; empty where all do, ``None`` if none."""
-        fitting = tuple(name for name in self.families if fits(architecture(name)))
+        """Condition of a knob for networks that fit; empty where all do, ``None`` if none."""
+        fitting = tuple(name for name in self.networks if fits(network(name)))
         if not fitting:
             return None
-        return () if fitting == self.families else (When("architecture", fitting),)
+        return () if fitting == self.networks else (When("architecture", fitting),)
 
 
 class Together(Enum):

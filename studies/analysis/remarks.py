@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from greenfront.spaces.architectures.registry import architecture
+from greenfront.spaces.architectures.registry import is_fitted, network
 from greenfront.spaces.techniques.registry import techniques
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import INT8_PAYS, StudyFile
@@ -20,7 +20,7 @@ def compression_remarks(file: StudyFile, facts: StudyFacts) -> list[str]:
     remarks = [
         f"{name} is not pruned: {reason}"
         for name in file.families(facts)
-        if (reason := architecture(name).cannot_prune)
+        if not is_fitted(name) and (reason := network(name).cannot_prune)
     ]
     for name, ratio in facts.int8.items():
         taken = f"{name}: int8 kernels take {ratio:.2f} of the CPU time of 32 bits here"

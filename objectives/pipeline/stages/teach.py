@@ -7,7 +7,7 @@ from typing import Any
 
 from greenfront.errors import TrialFailed
 from greenfront.objectives.pipeline.lineage import Made
-from greenfront.objectives.pipeline.model_factory import family_of
+from greenfront.objectives.pipeline.model_factory import network_of
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.stage import WEIGHTS, Stage, StageJob
 from greenfront.objectives.pipeline.stages.train import Train
@@ -50,7 +50,7 @@ class Teach(Stage):
         train_split = models.data(teacher).train
         with self.runtime.context.phase("teacher") as window:
             model = models.load(teacher, trained.folder / WEIGHTS)
-            head = family_of(teacher).head(model) if _learns_features(job.candidate) else None
+            head = network_of(teacher).head(model) if _learns_features(job.candidate) else None
             save_teacher_outputs(teach(model, train_split, head), job.folder / TEACHER_OUTPUTS)
         return Made({"teacher": total([*trained.readings.values(), window.total])})
 
