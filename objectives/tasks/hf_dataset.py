@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from greenfront.errors import DataError
-from greenfront.objectives.tasks.cache import cache_key, cached_arrays, file_stamps
+from greenfront.objectives.tasks.cache import Arrays, cache_key, cached_arrays, file_stamps
 from greenfront.objectives.tasks.columns import check_column, check_text_column
 from greenfront.objectives.tasks.hf_labels import has_labels, read_labels
 from greenfront.objectives.tasks.hf_source import HubSplits, find_splits
 from greenfront.objectives.tasks.own_splits import OwnSplits
-from greenfront.objectives.tasks.pictures import DECODING, decode_all, opened_image
+from greenfront.objectives.tasks.pictures import decoded, decoding, opened_image
 from greenfront.objectives.tasks.raw import Raw, array_inputs
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.text import Texts, checked_texts
@@ -54,14 +53,15 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
     if found.test is not None and has_labels(found.test, target):
         splits["test"] = found.test
     image = _image_column(settings, target, found)
+    notes: list[str] = []
     if image is None:
         inputs: Any = _texts(settings, target, splits, found.source)
     else:
-        pixels = _pixels(settings, image, splits, found.source, cache)
-        inputs = array_inputs(pixels, found.source)
+        kept = _pixels(settings, image, splits, found.source, cache)
+        inputs, notes = array_inputs(kept["pixels"], found.source), kept["notes"].tolist()
     labels = read_labels(splits, target, found.source)
     is_test = np.arange(len(labels)) >= len(found.train) if "test" in splits else None
-    return Raw(found.source, inputs, labels, OwnSplits(is_test))
+    return Raw(found.source, inputs, labels, OwnSplits(is_test), tuple(notes))
 
 
 def _image_column(settings: TaskSettings, target: str, found: HubSplits) -> str | None:
@@ -130,7 +130,7 @@ def _texts(settings: TaskSettings, target: str, splits: dict[str, Dataset], sour
 
 def _pixels(
     settings: TaskSettings, column: str, splits: dict[str, Dataset], source: str, cache: Path
-) -> NDArray[Any]:
+) -> Arrays:
     from datasets import Image as Images
 
     for split in splits.values():
@@ -146,12 +146,11 @@ def _pixels(
         place = f"{source}, row {row + 1} of split {name!r}"
         return opened_image(_file(parts[name][row][column], place), place, settings)
 
-    (pixels,) = cached_arrays(
+    return cached_arrays(
         cache / f"hf-{_key(list(splits.values()), column, settings)}",
-        ("pixels",),
-        lambda: [("pixels", decode_all(len(places), image, settings))],
-    ).values()
-    return pixels
+        ("pixels", "notes"),
+        lambda: decoded(len(places), image, settings),
+    )
 
 
 def _file(cell: dict[str, Any] | None, place: str) -> Path | io.BytesIO:
@@ -170,10 +169,8 @@ def _file(cell: dict[str, Any] | None, place: str) -> Path | io.BytesIO:
 def _key(splits: Sequence[Dataset], column: str, settings: TaskSettings) -> str:
     files = [[Path(file["filename"]).absolute() for file in split.cache_files] for split in splits]
     sources = [
-        DECODING,
+        *decoding(settings),
         column,
-        settings.image_size,
-        settings.channels,
         [(len(split), split.num_columns) for split in splits],
         [file_stamps(Path("/"), held) for held in files],
     ]

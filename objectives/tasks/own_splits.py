@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.task import Split
 
-__all__ = ["NO_SPLITS", "OwnSplits", "own_splits", "split_word"]
+__all__ = ["NO_SPLITS", "OwnSplits", "of_words", "own_splits", "split_word"]
 
 _WORDS: dict[str, Split] = {
     **dict.fromkeys(("train", "training", "trn"), "train"),
@@ -32,6 +32,14 @@ class OwnSplits:
 
     is_test: NDArray[np.bool_] | None = None
     is_validation: NDArray[np.bool_] | None = None
+
+    def given(self) -> dict[Split, NDArray[np.bool_]]:
+        """The splits that the data name."""
+        named: dict[Split, NDArray[np.bool_] | None] = {
+            "test": self.is_test,
+            "validation": self.is_validation,
+        }
+        return {split: rows for split, rows in named.items() if rows is not None}
 
 
 NO_SPLITS = OwnSplits()
@@ -64,13 +72,18 @@ def own_splits(cells: Sequence[Any], places: Sequence[str], column: str, source:
                 f"'test' in every row, but says {cell!r}: correct it, or name another column"
             )
         splits.append(split)
-    found = np.array(splits, dtype=str)
     if "train" not in splits or set(splits) == {"train"}:
         raise DataError(
             f"{source}: split_column {column!r} must name rows to train on and others to test or "
             f"validate on, but says {', '.join(map(repr, sorted(set(splits)))) or 'nothing'} in "
             "all rows: correct it, or leave split_column out"
         )
+    return of_words(splits)
+
+
+def of_words(words: Sequence[str]) -> OwnSplits:
+    """The splits of examples by a known word for each."""
+    found = np.array([split_word(word) for word in words], dtype=str)
     is_test, is_validation = found == "test", found == "validation"
     return OwnSplits(
         is_test if is_test.any() else None, is_validation if is_validation.any() else None

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import struct
+import warnings
+import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -17,86 +21,138 @@ from greenfront.objectives.tasks.settings import TaskSettings
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["DECODING", "decode_all", "opened_image"]
+__all__ = ["decoded", "decoding", "opened_image"]
 
-DECODING = 2
-"""Version of the decoder in the names of caches: raised where the same files give other pixels."""
+_VERSION = 3
+"""Of the decoder: raised where the same files give other pixels."""
 
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})
 _DEFAULT_EDGE = 32
+_DEFAULT_BACKGROUND = "#ffffff"
 _HIGHEST_OF_8_BITS = 2**8 - 1
 _HIGHEST_OF_16_BITS = 2**16 - 1
 
+# What Pillow raises for files that are damaged or of a kind that it cannot read.
+_DAMAGED = (
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    OSError,
+    OverflowError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
 
-def decode_all(
-    count: int, image: Callable[[int], AbstractContextManager[Image.Image]], settings: TaskSettings
-) -> NDArray[np.uint8]:
-    """Decodes images to one size and one number of channels.
-
-    Where the settings leave them open, it is the size that all images have, else 32 × 32, and
-    one channel where all images are grey, else three. Of 16 bits the upper 8 are kept. Grey values
-    of 32 bits are taken for 8 where none of all images' is above 255, else for 16.
-
-    Returns:
-        ``[count, channels, height, width]`` in 0 … 255.
-
-    Raises:
-        DataError: An image cannot be read.
-    """
-    edge, is_deep = settings.image_size, False
-    channels: int | None = settings.channels
-    size = None if edge is None else (edge, edge)
-    while True:
-        # What the first image suggests holds until another one contradicts it, early as a rule.
-        pixels = _decode_alike(count, image, size, channels, is_deep)
-        if not isinstance(pixels, _Contradiction):
-            return pixels
-        size = pixels.size or size
-        channels = pixels.channels or channels
-        is_deep = pixels.is_deep or is_deep
+OpenImage = Callable[[int], AbstractContextManager["Image.Image"]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Contradiction:
-    """What is to be assumed instead of what the first image suggested."""
+class _Form:
+    """What all images are made to.
+
+    Attributes:
+        size: Width and height; ``None``: those of the first image.
+        channels: 1 or 3; ``None``: those of the first image.
+        background: What shows through transparent pixels.
+        deep: Lowest and highest value of all images of 16 bits; ``None`` where there are none.
+    """
 
     size: tuple[int, int] | None
     channels: int | None
-    is_deep: bool
+    background: str
+    deep: tuple[int, int] | None = None
+
+
+@dataclass(slots=True)
+class _Seen:
+    """How many images needed something that people have to know."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def notes(self, form: _Form, pixels: NDArray[np.uint8], settings: TaskSettings) -> list[str]:
+        """What was seen and done, in words."""
+        notes, total = [], len(pixels)
+        if settings.image_size is None and form.size is not None:
+            notes.append(
+                f"images have several sizes: all are resized to {form.size[0]} × {form.size[1]}, "
+                "which image_size changes"
+            )
+        for told, count in sorted(self.counts.items()):
+            of = f"all {total}" if count == total else f"{count} of the {total}"
+            notes.append(f"{of} images {told}")
+        if form.deep is not None:
+            low, high = form.deep
+            notes.append(f"grey values of 16 bits, {low} to {high} in all, are scaled to 0 … 255")
+        if pixels.min() == pixels.max():
+            notes.append(f"all pixels of all images are {pixels.min()}: there is nothing to learn")
+        return notes
+
+
+def decoding(settings: TaskSettings) -> list[Any]:
+    """What decoded images follow from besides their files, for the name of a cache."""
+    return [_VERSION, settings.image_size, settings.channels, settings.background]
+
+
+def decoded(
+    count: int, image: OpenImage, settings: TaskSettings
+) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Decodes images to one size and one number of channels.
+
+    Where the settings leave them open, it is the size that all images have, else 32 × 32, and
+    one channel where all images are grey, else three. Transparent pixels show the background, white
+    if none is stated. Grey values of 16 bits are scaled by their range over all images. Those of 32
+    bits are taken for 8 where none of all images' is above 255, else for 16.
+
+    Yields:
+        ``pixels``, uint8 ``[count, channels, height, width]``, and ``notes``, str ``[notes]``.
+
+    Raises:
+        DataError: An image cannot be read, or all images are one and the same plane.
+    """
+    edge = settings.image_size
+    size = None if edge is None else (edge, edge)
+    form = _Form(size, settings.channels, settings.background or _DEFAULT_BACKGROUND)
+    while True:
+        # What the first image suggests holds until another one contradicts it, early as a rule.
+        seen = _Seen()
+        found = _decode_alike(count, image, form, seen)
+        if not isinstance(found, _Form):
+            break
+        form = found
+    yield "pixels", found
+    yield "notes", np.array(seen.notes(form, found, settings), dtype=str)
 
 
 def _decode_alike(
-    count: int,
-    image: Callable[[int], AbstractContextManager[Image.Image]],
-    size: tuple[int, int] | None,
-    channels: int | None,
-    is_deep: bool,
-) -> NDArray[np.uint8] | _Contradiction:
+    count: int, image: OpenImage, form: _Form, seen: _Seen
+) -> NDArray[np.uint8] | _Form:
+    """The pixels, or the form that is to be assumed instead of this one."""
     pixels: NDArray[np.uint8] | None = None
-    has_shallow = False
     for index in range(count):
         with image(index) as found:
-            upright = _upright(found)
+            if form.deep is None and _is_deep(found):
+                return replace(form, deep=_range(count, image))
+            _look(found, seen)
+            upright = _flat(_upright(found), form.background, seen)
             is_grey = found.mode in _GREY_MODES or found.mode.startswith("I;16")
             if pixels is None:
-                width, height = size or upright.size
-                depth = channels or (1 if is_grey else 3)
+                width, height = form.size or upright.size
+                depth = form.channels or (1 if is_grey else 3)
                 pixels = np.empty((count, depth, height, width), dtype=np.uint8)
-            other_size = size is None and upright.size != (width, height)
-            other_depth = channels is None and depth == 1 and not is_grey
-            of_32_bits = _is_of_32_bits(found)
-            if of_32_bits and not is_deep:
-                is_deep = int(np.asarray(found).max()) > _HIGHEST_OF_8_BITS
-                has_shallow |= not is_deep
-            other_bits = is_deep and has_shallow
-            if other_size or other_depth or other_bits:
-                return _Contradiction(
-                    (_DEFAULT_EDGE, _DEFAULT_EDGE) if other_size else None,
-                    3 if other_depth else None,
-                    is_deep,
+            other_size = form.size is None and upright.size != (width, height)
+            other_depth = form.channels is None and depth == 1 and not is_grey
+            if other_size or other_depth:
+                return replace(
+                    form,
+                    size=(_DEFAULT_EDGE, _DEFAULT_EDGE) if other_size else form.size,
+                    channels=3 if other_depth else form.channels,
                 )
-            shift = 0 if of_32_bits and not is_deep else 8
-            pixels[index] = _values(upright, (width, height), depth, shift)
+            pixels[index] = _values(upright, (width, height), depth, form.deep)
     if pixels is None:
         raise ValueError("there are no images")
     return pixels
@@ -108,19 +164,67 @@ def _upright(image: Image.Image) -> Image.Image:
     return ImageOps.exif_transpose(image)
 
 
-def _is_of_32_bits(image: Image.Image) -> bool:
-    # Pillow gives 16 bits of this one format as 32.
-    return image.mode == "I" and image.format != "PPM"
+def _is_deep(image: Image.Image) -> bool:
+    """Whether grey values have 16 bits."""
+    # Pillow gives 16 bits of one format as 32.
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
+        return True
+    return image.mode == "I" and int(np.asarray(image).max()) > _HIGHEST_OF_8_BITS
 
 
-def _values(image: Image.Image, size: tuple[int, int], channels: int, shift: int) -> NDArray[Any]:
-    """One image as uint8 ``[channels, height, width]``, without the ``shift`` lowest bits."""
+def _range(count: int, image: OpenImage) -> tuple[int, int]:
+    """Lowest and highest of all grey values of more than 8 bits."""
+    low, high = _HIGHEST_OF_16_BITS, 0
+    for index in range(count):
+        with image(index) as found:
+            if found.mode.startswith("I"):
+                values = np.asarray(found)
+                low, high = min(low, int(values.min())), max(high, int(values.max()))
+    return low, high
+
+
+def _look(image: Image.Image, seen: _Seen) -> None:
+    """Notes what is lost of an image."""
+    if getattr(image, "n_frames", 1) > 1:
+        seen.counts["have several frames or pages, of which the first is read"] += 1
+    if not image.mode.startswith("I") and any(";16" in str(tile) for tile in _tiles(image)):
+        seen.counts["have colours of 16 bits, of which the upper 8 are read"] += 1
+
+
+def _tiles(image: Image.Image) -> list[Any]:
+    """How the file stores its pixels; empty for an image that is in no file."""
+    return list(getattr(image, "tile", ()))
+
+
+def _flat(image: Image.Image, background: str, seen: _Seen) -> Image.Image:
+    """An image without transparency: the background shows where there was some."""
+    from PIL import Image
+
+    if image.mode.startswith("I") or not image.has_transparency_data:
+        return image
+    rgba = image.convert("RGBA")
+    if int(np.asarray(rgba.getchannel("A")).min()) == _HIGHEST_OF_8_BITS:
+        return image
+    seen.counts[f"have transparent pixels, which show the background {background}"] += 1
+    canvas = Image.new("RGBA", rgba.size, background)
+    canvas.alpha_composite(rgba)
+    return canvas.convert("RGB")
+
+
+def _values(
+    image: Image.Image, size: tuple[int, int], channels: int, deep: tuple[int, int] | None
+) -> NDArray[Any]:
+    """One image as uint8 ``[channels, height, width]``; ``deep``: see :class:`_Form`."""
     from PIL import Image
 
     if image.mode == "P":
-        image = image.convert("RGBA")  # a palette's transparency survives no other way
+        image = image.convert("RGBA")  # a palette with an opaque channel converts no other way
     if image.mode.startswith("I"):
-        image = Image.fromarray((np.asarray(image) >> shift).astype(np.uint8))
+        values = np.asarray(image)
+        if deep is not None:
+            low, high = deep if deep[0] < deep[1] else (0, _HIGHEST_OF_16_BITS)
+            values = (values.astype(np.float64) - low) * _HIGHEST_OF_8_BITS / (high - low)
+        image = Image.fromarray(values.round().astype(np.uint8))
     plain = image.convert("L" if channels == 1 else "RGB")
     if plain.size != size:
         plain = plain.resize(size, Image.Resampling.BILINEAR)
@@ -145,10 +249,12 @@ def opened_image(
             'pip install "greenfront[images]"'
         ) from error
     try:
-        with Image.open(file) as image:
-            _check_range(image, name)
-            yield image
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd tags, and of large images before they are read
+            with Image.open(file) as image:
+                _check_range(image, name)
+                yield image
+    except (*_DAMAGED, Image.DecompressionBombError) as error:
         raise DataError(
             f"{name}: every image must be readable, but this one is not ({error}): "
             "replace or remove it"

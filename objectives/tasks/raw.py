@@ -57,6 +57,8 @@ class Raw:
         labels: One class name or number an example, ``[n]``, of any type that sorts.
         own: The splits that the data bring along.
         notes: What was done to the data; see :attr:`TaskFacts.notes`.
+        first: Of each example the first one that it is a copy of, int64 ``[n]``; ``None`` where
+            copies may part, as rows of a table may be alike by chance.
     """
 
     source: str
@@ -64,6 +66,7 @@ class Raw:
     labels: NDArray[Any]
     own: OwnSplits = NO_SPLITS
     notes: tuple[str, ...] = ()
+    first: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,25 +25,28 @@ _EXAMPLES = {_HUGGINGFACE: "hf-dataset:ylecun/mnist", _TORCHVISION: "torchvision
 _NAMED = {kind.partition(":")[0]: kind for kind in _EXAMPLES}
 _LISTED = 20
 
+_PICTURES = ("image_size", "channels", "background")
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+
 # The keys that a kind needs, and those that it may have besides.
 _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "digits": ((), ()),
     "mnist5k": ((), ()),
     "csv": (("path", "target"), ("drop_columns",)),
     "text": (("path", "target"), ("text_column", "test_path", "split_column")),
-    "images": (("path",), ("image_size", "channels")),
+    "images": (("path",), _PICTURES),
     "arrays": (("path",), ()),
     _HUGGINGFACE: (
         (),
-        ("path", "subset", "target", "text_column", "image_column", "image_size", "channels"),
+        ("path", "subset", "target", "text_column", "image_column", *_PICTURES),
     ),
-    _TORCHVISION: ((), ("path", "image_size", "channels")),
+    _TORCHVISION: ((), ("path", *_PICTURES)),
     _CUSTOM: ((), ()),
 }
 _ALL_KEYS = tuple(dict.fromkeys(key for keys in _KEYS.values() for key in (*keys[0], *keys[1])))
 
 # Later keys: where they are absent, fingerprints are those of before.
-_LATER = ("image_column", "subset", "test_path", "split_column")
+_LATER = ("image_column", "subset", "test_path", "split_column", "background")
 
 
 def kinds() -> tuple[str, ...]:
@@ -89,6 +93,7 @@ class TaskSettings:
             ``text``).
         split_column: The column that says of each row whether it is ``train``, ``validation``
             or ``test`` (``csv``, ``text``).
+        background: The colour behind transparent pixels of images, as ``#rrggbb``. Absent: white.
 
     Raises:
         DataError: If the kind is unknown, if a key is missing or means nothing to this kind, if
@@ -111,6 +116,7 @@ class TaskSettings:
     eval_fraction: Annotated[float, Field(gt=0, le=1, strict=True)] = 1.0
     test_path: str | None = None
     split_column: str | None = None
+    background: str | None = None
 
     def __post_init__(self) -> None:
         self._check_keys()
@@ -206,4 +212,9 @@ class TaskSettings:
             raise DataError(
                 f"task channels must be 1 (grey) or 3 (colour), but is {self.channels}: "
                 "choose one, or leave it out"
+            )
+        if self.background is not None and not _COLOUR.fullmatch(self.background):
+            raise DataError(
+                f"task background must be a colour as #rrggbb, but is {self.background!r}: "
+                "'#ffffff' is white"
             )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.cache import MAPPED_BYTES, cached_arrays
+from greenfront.objectives.tasks.copies import copy_notes, cut, together
 from greenfront.objectives.tasks.labels import encode_labels, small_classes
 from greenfront.objectives.tasks.own_splits import NO_SPLITS, OwnSplits
 from greenfront.objectives.tasks.raw import Inputs, Raw, buffer
@@ -21,7 +22,7 @@ from greenfront.objectives.tasks.task import Labelled, Split, Task, TaskFacts
 
 __all__ = ["assemble", "evaluation_rows", "split_indices"]
 
-_VERBS = {"test": "test", "validation": "validate"}
+_VERBS: dict[Split, str] = {"test": "test", "validation": "validate"}
 
 
 def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None = None) -> Task:
@@ -49,6 +50,7 @@ def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None 
         test_fraction=settings.test_fraction,
         seed=seed,
         own=raw.own,
+        first=raw.first,
     )
     fingerprint = _hash(_parts(raw, labels, class_names, indices, settings))
     inputs = _encoded(raw.inputs, indices, fingerprint, cache)
@@ -67,7 +69,7 @@ def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None 
         sizes=sizes,
         majority_fraction=_majority_fraction(splits["train"], judged),
         fingerprint=fingerprint,
-        notes=raw.notes,
+        notes=(*raw.notes, *copy_notes(raw.first, labels, indices)),
     )
     return Task(facts, splits["train"], judged, splits["test"], None if judged is whole else whole)
 
@@ -79,6 +81,7 @@ def split_indices(
     test_fraction: float,
     seed: int,
     own: OwnSplits = NO_SPLITS,
+    first: NDArray[np.int64] | None = None,
 ) -> dict[Split, NDArray[np.int64]]:
     """Splits the examples, stratified by class.
 
@@ -91,33 +94,45 @@ def split_indices(
         seed: Of the shuffle, 0 or more.
         own: Which examples are the test and the validation split, whatever the fractions say;
             each class then has to have enough others for what is left to choose.
+        first: Of each example the first one that it is a copy of; copies stay within one split
+            where a class has enough that are none. ``None``: there are no copies.
 
     Returns:
         Disjoint indices of each split, shuffled, int64; together they cover all examples.
     """
     rng = np.random.default_rng(seed)
     dealt: dict[Split, list[NDArray[np.int64]]] = {"train": [], "validation": [], "test": []}
+    shares: dict[Split, float] = {"test": test_fraction, "validation": validation_fraction}
+    given = own.given()
+    is_free = ~np.any([np.zeros(len(labels), dtype=bool), *given.values()], axis=0)
     for index in range(int(labels.max()) + 1):
         is_member = labels == index
-        test, validation = (
-            None if given is None else np.flatnonzero(is_member & given)
-            for given in (own.is_test, own.is_validation)
-        )
-        for given in (own.is_test, own.is_validation):
-            if given is not None:
-                is_member &= ~given
-        others = rng.permutation(np.flatnonzero(is_member))
-        whole = len(others)
-        if test is None:
-            chosen = _share(test_fraction, whole, most=whole - (2 if validation is None else 1))
-            test, others = others[:chosen], others[chosen:]
-        if validation is None:
-            chosen = _share(validation_fraction, whole, most=len(others) - 1)
-            validation, others = others[:chosen], others[chosen:]
-        dealt["test"].append(test)
-        dealt["validation"].append(validation)
-        dealt["train"].append(others)
+        parts = {split: np.flatnonzero(is_member & rows) for split, rows in given.items()}
+        others = rng.permutation(np.flatnonzero(is_member & is_free))
+        fractions = {split: share for split, share in shares.items() if split not in given}
+        for split, rows in {**parts, **_deal(others, fractions, first)}.items():
+            dealt[split].append(rows)
     return {split: rng.permutation(np.concatenate(parts)) for split, parts in dealt.items()}
+
+
+def _deal(
+    rows: NDArray[np.int64],
+    fractions: Mapping[Split, float],
+    first: NDArray[np.int64] | None,
+) -> dict[Split, NDArray[np.int64]]:
+    """Deals one class's rows out in their order, the training split last."""
+    most = min(
+        (_share(share, len(rows), most=len(rows)) for share in fractions.values()), default=0
+    )
+    rows, ends = together(rows, first, most=most)
+    parts, begin = dict[Split, NDArray[np.int64]](), 0
+    for place, (split, share) in enumerate(fractions.items()):
+        behind = len(fractions) - place
+        wanted = _share(share, len(rows), most=len(rows) - begin - behind)
+        end = begin + cut(ends[ends > begin] - begin, wanted, behind=behind)
+        parts[split], begin = rows[begin:end], end
+    parts["train"] = rows[begin:]
+    return parts
 
 
 def evaluation_rows(labels: NDArray[np.int64], fraction: float) -> NDArray[np.int64]:
@@ -136,8 +151,7 @@ def evaluation_rows(labels: NDArray[np.int64], fraction: float) -> NDArray[np.in
 def _check_trainable(
     labels: NDArray[np.int64], class_names: tuple[str, ...], own: OwnSplits, source: str
 ) -> None:
-    given = {"test": own.is_test, "validation": own.is_validation}
-    brought = {name: rows for name, rows in given.items() if rows is not None}
+    brought = own.given()
     if not brought:
         return
     wanted = ["train", *(verb for name, verb in _VERBS.items() if name not in brought)]

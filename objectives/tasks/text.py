@@ -19,6 +19,7 @@ from greenfront.objectives.tasks.columns import (
     check_widths,
     separator,
 )
+from greenfront.objectives.tasks.copies import first_copies
 from greenfront.objectives.tasks.own_splits import NO_SPLITS, OwnSplits, own_splits
 from greenfront.objectives.tasks.paths import existing_file
 from greenfront.objectives.tasks.raw import Raw
@@ -104,11 +105,13 @@ def read(settings: TaskSettings) -> Raw:
         check_column("split_column", settings.split_column, rows.columns, str(path))
         cells = [row.get(settings.split_column) for row in rows.cells]
         own = own_splits(cells, rows.places, settings.split_column, str(path))
+    texts = checked_texts(found, rows.places, text, str(path))
     return Raw(
         str(path),
-        checked_texts(found, rows.places, text, str(path)),
+        texts,
         np.asarray(labels) if rows.is_json else _as_numbers(np.asarray(labels, dtype=str)),
         own,
+        first=first_copies(text.strip() for text in texts.values),
     )
 
 

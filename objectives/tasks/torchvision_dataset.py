@@ -17,7 +17,7 @@ from greenfront.errors import DataError
 from greenfront.objectives.tasks.cache import cache_key, cached_arrays, file_stamps
 from greenfront.objectives.tasks.own_splits import OwnSplits
 from greenfront.objectives.tasks.paths import existing_folder
-from greenfront.objectives.tasks.pictures import decode_all
+from greenfront.objectives.tasks.pictures import decoded, decoding
 from greenfront.objectives.tasks.raw import Raw, array_inputs
 from greenfront.objectives.tasks.settings import TaskSettings, suggest
 from greenfront.objectives.tasks.torchvision_classes import DATASETS, Keys
@@ -64,7 +64,7 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
             f"task kind {settings.kind!r} must name a class of torchvision.datasets that holds "
             f"images with one class each. {suggest(name, DATASETS)}"
         )
-    sources: list[Any] = [name, settings.image_size, settings.channels]
+    sources: list[Any] = [name, *decoding(settings)]
     if settings.path is None:
         root = cache / "torchvision"
         source = f"data set {name!r}"
@@ -78,7 +78,7 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
         yield from _arrays(settings, parts, has_test=DATASETS[name].test is not None, source=source)
 
     kept = cached_arrays(
-        cache / f"torchvision-{cache_key(sources)}", ("pixels", "labels", "is_test"), build
+        cache / f"torchvision-{cache_key(sources)}", ("pixels", "notes", "labels", "is_test"), build
     )
     is_test = kept["is_test"]
     return Raw(
@@ -86,6 +86,7 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
         array_inputs(kept["pixels"], source),
         kept["labels"],
         OwnSplits(is_test if is_test.any() else None),
+        tuple(kept["notes"].tolist()),
     )
 
 
@@ -163,7 +164,7 @@ def _arrays(
         indices[index] = label
         yield found
 
-    yield "pixels", decode_all(len(places), image, settings)
+    yield from decoded(len(places), image, settings)
     yield "labels", _named(indices, parts[0])
     held_out = len(parts[-1]) if has_test else 0
     yield "is_test", np.arange(len(places)) >= len(places) - held_out

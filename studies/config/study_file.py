@@ -40,7 +40,10 @@ __all__ = ["StudyFile"]
 CANDIDATE_FORMAT = 3
 """Raised when candidates get other keys: an older study would never find its trials again."""
 
-ADDED_KEYS: tuple[tuple[str, str], ...] = (("task", "split_column"),)
+ADDED_KEYS: tuple[tuple[str, str], ...] = (
+    ("task", "split_column"),
+    ("task", "background"),
+)
 """Keys that came later: a study that leaves one at its default has the identity of before."""
 
 INT8_PAYS = 0.9

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -133,15 +134,96 @@ def test_grey_values_of_8_bits_may_be_stored_in_32(tmp_path):
 def test_one_image_of_16_bits_makes_all_of_32_bits_so(tmp_path):
     """Else a dark image would shine brighter than a light one."""
     dark, light = (200, np.int32, "tif"), (0x80FF, np.int32, "tif")
-    assert grey_pixels(tmp_path, a=dark, b=light, c=dark) == [0, 0x80, 0]
+    assert grey_pixels(tmp_path, a=dark, b=light, c=dark) == [0, 255, 0]
     (tmp_path / "pets" / "dog" / "a.tif").unlink()
-    assert grey_pixels(tmp_path) == [0x80, 0]
+    assert grey_pixels(tmp_path) == [255, 0]
 
 
 @pytest.mark.parametrize("ending", ["png", "tif", "pgm"])
-def test_dark_images_of_16_bits_stay_dark(tmp_path, ending):
-    seen = grey_pixels(tmp_path, a=(255, np.uint16, ending), b=(0x1FF, np.uint16, ending))
-    assert seen == [0, 1]
+def test_16_bits_are_scaled_by_the_range_of_all_images(tmp_path, ending):
+    """A camera of 12 bits, or a scan with values up to 200, fills a small part of 16 bits."""
+    seen = grey_pixels(
+        tmp_path, **{str(value): (value, np.uint16, ending) for value in (10, 110, 210)}
+    )
+    assert seen == [0, 128, 255]
+    settings = TaskSettings(kind="images", path=str(tmp_path / "pets"))
+    for _ in range(2):  # decoded, and from the cache
+        (note,) = [
+            note for note in read_raw(settings, cache=tmp_path / "cache").notes if "16" in note
+        ]
+        assert note == "grey values of 16 bits, 10 to 210 in all, are scaled to 0 … 255"
+
+
+@pytest.mark.parametrize(
+    ("mode", "see_through", "ink"),
+    [
+        ("RGBA", (0, 0, 0, 0), (0, 0, 0, 255)),
+        ("LA", (0, 0), (0, 255)),
+        ("P", 0, 1),
+    ],
+)
+@pytest.mark.parametrize("background", [None, "#0000ff"])
+def test_transparent_pixels_show_the_background(tmp_path, mode, see_through, ink, background):
+    """A black drawing on nothing, as icons are: without the background all of it would be black."""
+    settings = write_folder(tmp_path / "pets", each=1)
+    settings = dataclasses.replace(settings, background=background, channels=3)
+    drawn = Image.new(mode, (5, 6), see_through)
+    keys = {}
+    if mode == "P":
+        drawn.putpalette([0, 0, 0] * 2)
+        keys["transparency"] = b"\x00\xff"
+    drawn.putpixel((1, 2), ink)
+    drawn.save(tmp_path / "pets" / "cat" / "drawn.png", **keys)
+    raw = read_raw(settings, cache=tmp_path / "cache")
+    pixels = raw.inputs.values[1]
+    behind = [255, 255, 255] if background is None else [0, 0, 255]
+    assert pixels[:, 0, 0].tolist() == behind
+    assert pixels[:, 2, 1].tolist() == [0, 0, 0]
+    shown = background or "#ffffff"
+    assert raw.notes == (
+        f"1 of the 3 images have transparent pixels, which show the background {shown}",
+    )
+
+
+def test_half_transparent_pixels_are_mixed_and_opaque_ones_stay(tmp_path):
+    settings = write_folder(tmp_path / "pets", shape=(6, 5, 4), each=1)
+    for name, alpha in (("cat", 51), ("dog", 255)):
+        Image.new("RGBA", (5, 6), (100, 0, 0, alpha)).save(tmp_path / "pets" / name / "0.png")
+    raw = read_raw(settings, cache=tmp_path / "cache")
+    assert raw.inputs.values[:, :, 0, 0].tolist() == [[224, 204, 204], [100, 0, 0]]
+    assert raw.notes[0].startswith("1 of the 2 images have transparent pixels")
+
+
+def test_what_is_lost_of_images_is_said(tmp_path):
+    settings = write_folder(tmp_path / "pets", shape=(2, 2), each=0)
+    frames = [Image.new("L", (2, 2), value) for value in (7, 8)]
+    frames[0].save(tmp_path / "pets" / "cat" / "a.tif", save_all=True, append_images=frames[1:])
+    Image.new("L", (3, 3), 7).save(tmp_path / "pets" / "dog" / "a.png")
+    raw = read_raw(settings, cache=tmp_path / "cache")
+    assert raw.inputs.values[:, 0, 0, 0].tolist() == [7, 7]
+    assert raw.notes == (
+        "images have several sizes: all are resized to 32 × 32, which image_size changes",
+        "1 of the 2 images have several frames or pages, of which the first is read",
+        "all pixels of all images are 7: there is nothing to learn",
+    )
+
+
+def test_colours_of_16_bits_are_told(tmp_path):
+    settings = write_folder(tmp_path / "pets", each=1)
+    deep = b"".join(
+        len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+        for kind, data in (
+            (b"IHDR", (5).to_bytes(4, "big") + (6).to_bytes(4, "big") + b"\x10\x02\0\0\0"),
+            (b"IDAT", zlib.compress((b"\0" + b"\x12\x34" * 15) * 6)),
+            (b"IEND", b""),
+        )
+    )
+    (tmp_path / "pets" / "cat" / "deep.png").write_bytes(b"\x89PNG\r\n\x1a\n" + deep)
+    raw = read_raw(settings, cache=tmp_path / "cache")
+    assert raw.inputs.values[1].min() == raw.inputs.values[1].max() == 0x12
+    assert raw.notes == (
+        "1 of the 3 images have colours of 16 bits, of which the upper 8 are read",
+    )
 
 
 @pytest.mark.parametrize(
@@ -195,7 +277,6 @@ def test_without_pillow_it_says_what_to_install(tmp_path, monkeypatch):
     ("folders", "message"),
     [
         ([], "pets: there must be one sub-folder a class, but there is none: make one"),
-        (["train", "test"], r"pets: .* but are splits \(test, train\): give the folder"),
         (["cat"], r"pets/cat: the folder of a class must hold images \(.bmp.* holds none: add"),
     ],
 )

@@ -1,0 +1,93 @@
+"""Examples that are copies of each other: they must not stand on both sides of a split."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenfront.objectives.tasks.task import Split
+
+_HELD_OUT: tuple[Split, ...] = ("validation", "test")
+
+__all__ = ["copy_notes", "cut", "first_copies", "together"]
+
+
+def first_copies(examples: Iterable[Hashable]) -> NDArray[np.int64]:
+    """The index of the first example that each is a copy of: its own where there is none."""
+    seen: dict[Hashable, int] = {}
+    return np.array([seen.setdefault(key, index) for index, key in enumerate(examples)], np.int64)
+
+
+def together(
+    rows: NDArray[np.int64], first: NDArray[np.int64] | None, *, most: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Puts copies behind each other.
+
+    Args:
+        rows: Indices of examples, in any order.
+        first: What :func:`first_copies` gives for all examples; ``None``: there are no copies.
+        most: Examples with more copies than this come last, where the training split is cut.
+
+    Returns:
+        The same rows, where each is followed by its copies, otherwise in their order; and the
+        places at which they may be cut without parting copies, ascending, in ``1 … len(rows)``.
+    """
+    if first is None or not len(rows):
+        return rows, np.arange(1, len(rows) + 1)
+    _, appearance, group, sizes = np.unique(
+        first[rows], return_index=True, return_inverse=True, return_counts=True
+    )
+    order = np.lexsort((appearance[group], sizes[group] > most))
+    return rows[order], np.flatnonzero(np.append(np.diff(appearance[group][order]), 1)) + 1
+
+
+def cut(ends: NDArray[np.int64], wanted: int, *, behind: int) -> int:
+    """The place nearest to ``wanted`` at which rows may be cut, with enough groups on both sides.
+
+    Args:
+        ends: Where they may be cut, as :func:`together` gives them.
+        wanted: Number of rows before the cut, were there no copies.
+        behind: Groups that have to be left behind it.
+
+    Returns:
+        Rows before the cut; ``wanted`` where there are too few groups to choose from.
+    """
+    possible = ends[: len(ends) - behind] if behind else ends
+    if not len(possible):
+        return wanted
+    return int(possible[np.argmin(np.abs(possible - wanted))])
+
+
+def copy_notes(
+    first: NDArray[np.int64] | None,
+    labels: NDArray[np.int64],
+    indices: Mapping[Split, NDArray[np.int64]],
+) -> list[str]:
+    """What is to be known of copies, in words.
+
+    Args:
+        first: What :func:`first_copies` gives; ``None``: copies were not looked for.
+        labels: Class of each example.
+        indices: Of each split.
+    """
+    if first is None:
+        return []
+    copies = int(np.count_nonzero(first != np.arange(len(first))))
+    if not copies:
+        return []
+    trained = np.isin(first, first[indices["train"]])
+    torn = {split: int(np.count_nonzero(trained[indices[split]])) for split in _HELD_OUT}
+    told = f"{copies} of the {len(first)} examples are copies of others"
+    notes = [told if any(torn.values()) else f"{told}, which are kept within one split"]
+    notes += [
+        f"{count} of the {len(indices[split])} examples of the {split} split are copies of ones to "
+        "train on: what is measured there flatters"
+        for split, count in torn.items()
+        if count
+    ]
+    contradicting = len(np.unique(first[labels != labels[first]]))
+    if contradicting:
+        notes.append(f"of {contradicting} of them the copies are of different classes")
+    return notes
