@@ -75,7 +75,7 @@ class ModelFactory:
         """
         facts = self.task.facts
         shape = dict(candidate.architecture.shape)
-        module = network_of(candidate).build(shape, facts.input_shape, facts.classes)
+        module = network_of(candidate).build(shape, facts.input_shape, facts.outputs)
         return module.to(self.device)
 
     def untrained(self, candidate: Candidate) -> nn.Module:

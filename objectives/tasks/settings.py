@@ -14,7 +14,10 @@ from pydantic import Field
 from greenfront.errors import DataError
 from greenfront.spaces.table import CHECKED
 
-__all__ = ["TaskSettings", "kinds", "suggest"]
+__all__ = ["TargetKind", "TaskSettings", "kinds", "suggest"]
+
+TargetKind = Literal["class", "number"]
+"""What is to be predicted."""
 
 Share = Annotated[float, Field(gt=0, lt=1, strict=True)]
 
@@ -46,7 +49,11 @@ _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 _ALL_KEYS = tuple(dict.fromkeys(key for keys in _KEYS.values() for key in (*keys[0], *keys[1])))
 
 # Later keys: where they are absent, fingerprints are those of before.
+<<<<<<< HEAD
 _LATER = ("image_column", "subset", "test_path", "split_column", "background")
+=======
+_LATER = ("image_column", "subset", "test_path", "split_column", "target_kind")
+>>>>>>> 89055ac (A target may be a number: labels, splits, the scale of the target and the metrics that judge it)
 
 
 def kinds() -> tuple[str, ...]:
@@ -73,8 +80,8 @@ class TaskSettings:
         path: Absolute path of the file (``csv``, ``text``, ``arrays``) or folder (``images``).
             For ``hf-dataset`` and ``torchvision`` a folder with a copy of the data. Absent: they
             are downloaded.
-        target: The column that holds the class (``csv``, ``text``, ``hf-dataset``). Absent for
-            the last: ``label``.
+        target: The column that holds the class or the number (``csv``, ``text``, ``hf-dataset``).
+            Absent for the last: ``label``.
         validation_fraction: Share of the examples that judge a trial, above 0. Of data with a
             test split of their own: of their training split.
         test_fraction: Share of the examples kept for the final verification, above 0. Not used
@@ -87,6 +94,8 @@ class TaskSettings:
         image_column: The column that holds the images (``hf-dataset``). Absent: the only one
             that does.
         subset: Which of a data set's configurations (``hf-dataset``, where it is downloaded).
+        target_kind: ``"class"`` or ``"number"``: what the target is. Absent: numbers with many
+            values are numbers, everything else is classes.
         eval_fraction: Share of the validation examples on which trials are judged while
             searching, above 0; 1 for all.
         test_path: Absolute path of a file like ``path`` whose rows are the test split (``csv``,
@@ -116,7 +125,11 @@ class TaskSettings:
     eval_fraction: Annotated[float, Field(gt=0, le=1, strict=True)] = 1.0
     test_path: str | None = None
     split_column: str | None = None
+<<<<<<< HEAD
     background: str | None = None
+=======
+    target_kind: TargetKind | None = None
+>>>>>>> 89055ac (A target may be a number: labels, splits, the scale of the target and the metrics that judge it)
 
     def __post_init__(self) -> None:
         self._check_keys()

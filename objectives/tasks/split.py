@@ -18,7 +18,8 @@ from greenfront.objectives.tasks.labels import encode_labels, small_classes
 from greenfront.objectives.tasks.own_splits import NO_SPLITS, OwnSplits
 from greenfront.objectives.tasks.raw import Inputs, Raw, buffer
 from greenfront.objectives.tasks.settings import TaskSettings
-from greenfront.objectives.tasks.task import Labelled, Split, Task, TaskFacts
+from greenfront.objectives.tasks.target_scale import target_scale
+from greenfront.objectives.tasks.task import Labelled, Split, TargetScale, Task, TaskFacts
 
 __all__ = ["assemble", "evaluation_rows", "split_indices"]
 
@@ -42,10 +43,12 @@ def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None 
             f"{raw.source}: every input needs one label, but there are {len(raw.inputs)} inputs "
             f"and {len(raw.labels)} labels: check what wrote them"
         )
-    labels, class_names = encode_labels(raw.labels, raw.source)
-    _check_trainable(labels, class_names, raw.own, raw.source)
+    labels, class_names = encode_labels(raw.labels, raw.source, settings.target_kind)
+    # Numbers are split as if they were of one class.
+    groups = labels if class_names else np.zeros(len(labels), dtype=np.int64)
+    _check_trainable(groups, class_names or ("any number",), raw.own, raw.source)
     indices = split_indices(
-        labels,
+        groups,
         validation_fraction=settings.validation_fraction,
         test_fraction=settings.test_fraction,
         seed=seed,
@@ -54,11 +57,16 @@ def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None 
     )
     fingerprint = _hash(_parts(raw, labels, class_names, indices, settings))
     inputs = _encoded(raw.inputs, indices, fingerprint, cache)
+    chosen = evaluation_rows(groups[indices["validation"]], settings.eval_fraction)
+    scale: TargetScale | None = None
+    if not class_names:
+        judged_rows = indices["validation"][chosen]
+        scale = target_scale(labels, indices, judged_rows, settings.target or "", raw.source)
+        labels = scale.standardised(labels)
     splits = {split: Labelled(inputs[split], labels[rows]) for split, rows in indices.items()}
     sizes: dict[str, int] = {split: len(part) for split, part in splits.items()}
     whole = judged = splits["validation"]
     if settings.eval_fraction < 1:
-        chosen = evaluation_rows(whole.labels, settings.eval_fraction)
         judged = Labelled(_chosen(whole.inputs, chosen, fingerprint, cache), whole.labels[chosen])
         sizes["evaluation"] = len(judged)
         fingerprint = _hash([fingerprint.encode(), buffer(chosen)])
@@ -67,9 +75,15 @@ def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None 
         input_shape=splits["train"].inputs.shape[1:],
         class_names=class_names,
         sizes=sizes,
-        majority_fraction=_majority_fraction(splits["train"], judged),
+        majority_fraction=_majority_fraction(splits["train"], judged) if class_names else 0.0,
         fingerprint=fingerprint,
+<<<<<<< HEAD
         notes=(*raw.notes, *copy_notes(raw.first, labels, indices)),
+=======
+        notes=raw.notes,
+        class_counts=_counts([*splits.items(), ("evaluation", judged)], class_names),
+        target=scale,
+>>>>>>> 89055ac (A target may be a number: labels, splits, the scale of the target and the metrics that judge it)
     )
     return Task(facts, splits["train"], judged, splits["test"], None if judged is whole else whole)
 
@@ -209,9 +223,19 @@ def _majority_fraction(train: Labelled, validation: Labelled) -> float:
     return float(np.mean(validation.labels == majority))
 
 
+def _counts(
+    splits: Iterable[tuple[str, Labelled]], class_names: tuple[str, ...]
+) -> dict[str, tuple[int, ...]]:
+    return {
+        name: tuple(np.bincount(split.labels, minlength=len(class_names)).tolist())
+        for name, split in splits
+        if class_names
+    }
+
+
 def _parts(
     raw: Raw,
-    labels: NDArray[np.int64],
+    labels: NDArray[Any],
     class_names: tuple[str, ...],
     indices: dict[Split, NDArray[np.int64]],
     settings: TaskSettings,

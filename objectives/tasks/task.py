@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Labelled", "Split", "Task", "TaskFacts"]
+__all__ = ["Labelled", "Split", "TargetScale", "Task", "TaskFacts"]
 
 Split = Literal["train", "validation", "test"]
 
@@ -22,14 +22,48 @@ class Labelled:
         inputs: float32, ``[n, features]`` for tables and ``[n, channels, height, width]`` for
             images, standardised with the statistics of the training split; no NaN. For texts an
             array of ``str`` objects ``[n]``: each network has its own way to number tokens.
-        labels: int64 class indices ``[n]`` in ``0 … classes − 1``.
+        labels: int64 class indices ``[n]`` in ``0 … classes − 1``; for regression float32 ``[n]``,
+            standardised by :class:`TargetScale`.
     """
 
     inputs: NDArray[Any]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetScale:
+    """How the numbers of a regression are standardised; networks learn the standardised ones.
+
+    Attributes:
+        mean: Of the training split, in the target's unit.
+        deviation: Standard deviation of the training split, in the target's unit; above 0.
+        constant_rmse: Root mean squared error of always answering the training split's mean, on
+            the examples that trials are judged on, in the target's unit.
+        constant_mae: Mean absolute error of always answering the training split's median, there.
+        name: The target's name, such as its column; empty where it has none.
+    """
+
+    mean: float
+    deviation: float
+    constant_rmse: float
+    constant_mae: float
+    name: str = ""
+
+    @property
+    def unit(self) -> str:
+        """The unit of errors, in words, as far as it is known."""
+        return f"in units of {self.name!r}" if self.name else "in units of the target"
+
+    def standardised(self, numbers: NDArray[Any]) -> NDArray[np.float32]:
+        """From the target's unit to what networks learn, float32."""
+        return ((numbers.astype(np.float64) - self.mean) / self.deviation).astype(np.float32)
+
+    def original(self, standardised: NDArray[Any]) -> NDArray[np.float64]:
+        """Inverse of :meth:`standardised`, float64."""
+        return np.asarray(self.mean + self.deviation * standardised.astype(np.float64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +73,18 @@ class TaskFacts:
     Attributes:
         name: The task's name in the study file.
         input_shape: Shape of one input, without the batch axis; ``()`` for a text.
-        class_names: One name a class, in index order.
+        class_names: One name a class, in index order; none where the target is a number.
         sizes: Examples in each split, and as ``evaluation`` those of the validation split that
             trials are judged on, where these are not all.
         majority_fraction: Share of the most frequent training class among the examples that
-            trials are judged on: the accuracy of a model that has learnt nothing.
+            trials are judged on: the accuracy of a model that has learnt nothing. 0 for numbers,
+            which have none.
         fingerprint: Hash of data and split; equal fingerprints mean the same examples.
         notes: What was done to the data, or is odd about them, one sentence each without its
             capital and full stop: shown by ``plan`` and ``run``.
+        class_counts: Examples of each class, by split, and as ``evaluation`` those that trials are
+            judged on; none for numbers, and in studies of before.
+        target: How numbers are standardised; ``None`` for classes.
     """
 
     name: str
@@ -56,6 +94,18 @@ class TaskFacts:
     majority_fraction: float
     fingerprint: str
     notes: tuple[str, ...] = ()
+    class_counts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    target: TargetScale | None = None
+
+    @property
+    def regression(self) -> bool:
+        """Whether the target is a number, not a class."""
+        return not self.class_names
+
+    @property
+    def outputs(self) -> int:
+        """Columns of a network's answer: one a class, or 1 for a number."""
+        return len(self.class_names) or 1
 
     @property
     def classes(self) -> int:

@@ -43,6 +43,7 @@ CANDIDATE_FORMAT = 3
 ADDED_KEYS: tuple[tuple[str, str], ...] = (
     ("task", "split_column"),
     ("task", "background"),
+    ("task", "target_kind"),
 )
 """Keys that came later: a study that leaves one at its default has the identity of before."""
 

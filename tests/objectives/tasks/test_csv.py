@@ -168,10 +168,12 @@ def test_texts_may_have_numbers_among_them(tmp_path, cells):
     assert read_raw(settings, cache=tmp_path).inputs.text_names == ("mass",)
 
 
-def test_regression_targets_are_refused(tmp_path):
+def test_a_target_may_be_a_number(tmp_path):
     frame = pd.concat([wine()] * 2).assign(**{"class": np.linspace(0, 1, 180)})
-    with pytest.raises(DataError, match=r"wine.csv: .* 180 distinct .* regression.*classification"):
-        load_task(written(tmp_path, frame), cache=tmp_path, seed=0)
+    task = load_task(written(tmp_path, frame), cache=tmp_path, seed=0)
+    assert task.facts.regression
+    assert task.facts.target is not None
+    assert task.facts.target.unit == "in units of 'class'"
 
 
 def test_a_table_needs_features(tmp_path):
