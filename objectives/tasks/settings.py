@@ -49,11 +49,7 @@ _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 _ALL_KEYS = tuple(dict.fromkeys(key for keys in _KEYS.values() for key in (*keys[0], *keys[1])))
 
 # Later keys: where they are absent, fingerprints are those of before.
-<<<<<<< HEAD
-_LATER = ("image_column", "subset", "test_path", "split_column", "background")
-=======
-_LATER = ("image_column", "subset", "test_path", "split_column", "target_kind")
->>>>>>> 89055ac (A target may be a number: labels, splits, the scale of the target and the metrics that judge it)
+_LATER = ("image_column", "subset", "test_path", "split_column", "background", "target_kind")
 
 
 def kinds() -> tuple[str, ...]:
@@ -125,11 +121,8 @@ class TaskSettings:
     eval_fraction: Annotated[float, Field(gt=0, le=1, strict=True)] = 1.0
     test_path: str | None = None
     split_column: str | None = None
-<<<<<<< HEAD
     background: str | None = None
-=======
     target_kind: TargetKind | None = None
->>>>>>> 89055ac (A target may be a number: labels, splits, the scale of the target and the metrics that judge it)
 
     def __post_init__(self) -> None:
         self._check_keys()

@@ -77,13 +77,9 @@ def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None 
         sizes=sizes,
         majority_fraction=_majority_fraction(splits["train"], judged) if class_names else 0.0,
         fingerprint=fingerprint,
-<<<<<<< HEAD
-        notes=(*raw.notes, *copy_notes(raw.first, labels, indices)),
-=======
-        notes=raw.notes,
+        notes=(*raw.notes, *copy_notes(raw.first, groups, indices)),
         class_counts=_counts([*splits.items(), ("evaluation", judged)], class_names),
         target=scale,
->>>>>>> 89055ac (A target may be a number: labels, splits, the scale of the target and the metrics that judge it)
     )
     return Task(facts, splits["train"], judged, splits["test"], None if judged is whole else whole)
 
