@@ -27,11 +27,18 @@ class ConditionalNSGAIISampler(optuna.samplers.NSGAIISampler):
 
     Optuna crosses only knobs that every trial has: in a conditional space most knobs (a family's
     own shape, a temperature) would stay random. Here a child takes each knob from a parent that
-    has it, and draws the rest. Generations and survivors are Optuna's own.
+    has it, and draws the rest.
+
+    Optuna also breeds only from trials that it proposed itself, a whole generation later. Here the
+    population is in a steady state: whatever has finished, proposed or queued, joins it at once,
+    and Optuna's elitist selection (rank, then crowding distance) keeps the best. Source: Durillo
+    et al., "On the effect of the steady-state selection scheme in multi-objective genetic
+    algorithms", 2009.
 
     Args:
         space: The search space.
-        population_size: Trials a generation.
+        population_size: Parents that are kept; until so many trials have finished, points are
+            random.
         seed: Of the random numbers.
         tried: Whether the candidate of a point was tried already.
     """
@@ -48,6 +55,8 @@ class ConditionalNSGAIISampler(optuna.samplers.NSGAIISampler):
         super().__init__(population_size=population_size, seed=int(self._random.integers(2**31)))
         self._space = space
         self._tried = tried
+        self._joined: set[int] = set()
+        self._parents: list[optuna.trial.FrozenTrial] = []
 
     def infer_relative_search_space(
         self,
@@ -60,14 +69,17 @@ class ConditionalNSGAIISampler(optuna.samplers.NSGAIISampler):
     def sample_relative(
         self,
         study: optuna.Study,
-        trial: optuna.trial.FrozenTrial,
+        trial: optuna.trial.FrozenTrial,  # noqa: ARG002 - no trial is of a generation
         search_space: dict[str, BaseDistribution],  # noqa: ARG002
     ) -> dict[str, Any]:
-        """A whole point: random in the first generation, a child of two parents afterwards."""
-        generation = self.get_trial_generation(study, trial)
-        parents = self.get_parent_population(study, generation)
-        signs = [1 if d == optuna.study.StudyDirection.MINIMIZE else -1 for d in study.directions]
-        fitness = ranks([np.multiply(p.values, signs) for p in parents]) if parents else None
+        """A whole point: a child of two parents, or random while there are too few of them."""
+        parents = self._population(study)
+        fitness = None
+        if len(self._joined) >= self.population_size:
+            signs = [
+                1 if d == optuna.study.StudyDirection.MINIMIZE else -1 for d in study.directions
+            ]
+            fitness = ranks([np.multiply(parent.values, signs) for parent in parents])
         point: dict[str, Value] = {}
         for _ in range(PROPOSALS):
             if fitness is None:
@@ -77,6 +89,16 @@ class ConditionalNSGAIISampler(optuna.samplers.NSGAIISampler):
             if not self._tried(point):
                 break
         return point
+
+    def _population(self, study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+        """The survivors of all finished trials; new ones join a population's worth at a time."""
+        finished = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+        new = [trial for trial in finished if trial.number not in self._joined]
+        for some in range(0, len(new), self.population_size):
+            pool = self._parents + new[some : some + self.population_size]
+            self._parents = self._elite_population_selection_strategy(study, pool)
+        self._joined |= {trial.number for trial in new}
+        return self._parents
 
     def _child(self, parents: Sequence[Point], fitness: NDArray[np.int64]) -> dict[str, Value]:
         mother, father = self._select(parents, fitness), self._select(parents, fitness)

@@ -10,6 +10,7 @@ from greenfront import optimize_problem
 from greenfront.errors import UsageError
 from greenfront.search.optimize import SearchOptions
 from greenfront.search.samplers.named import SamplerName, default_population, make_sampler
+from greenfront.spaces.knobs import Point
 
 
 class TestNSGA2(SamplerContract):
@@ -26,6 +27,21 @@ class TestNSGA2(SamplerContract):
         drawn = sum(volume("random", seed) for seed in range(3))
         assert evolved > 1.15 * drawn
         assert evolved <= 3 * ZDT1.best_hypervolume
+
+
+    def test_queued_optima_become_parents(self) -> None:
+        class Scripted(ZDT1):
+            def first_generation(self) -> list[Point]:
+                return [{"x0": i / 9, "x1": 0.0, "x2": 0.0, "x3": 0.0} for i in range(10)]
+
+        result = optimize_problem(
+            Scripted(), sampler="nsga2", trials=30, seed=1, options=SearchOptions(population=8)
+        )
+        proposed = [row.candidate for row in result.trials if row.number >= 10]
+        inherited = [sum(point[f"x{i}"] == 0.0 for i in (1, 2, 3)) for point in proposed]
+        # Of three inherited knobs one mutates at most now and then; random points inherit none.
+        assert len(proposed) == 20
+        assert sum(count >= 2 for count in inherited) >= 15
 
 
 class TestNSGA3(SamplerContract):
