@@ -56,7 +56,7 @@ class SearchOptions:
 
     Attributes:
         name: Of the study, unique in its storage.
-        population: Parents kept by a genetic sampler; by default a quarter of the trials, from 8 to 50.
+        population: Parents kept by a genetic sampler; by default a quarter of the trials, 8 to 50.
         workers: Evaluations at once, each in a thread.
         budget_minutes: Time in all.
         instruments: Meter this process, so that the search's own energy is charged too.

@@ -21,7 +21,8 @@ class SearchSettings:
     Attributes:
         sampler: Its name; see :data:`~greenfront.search.samplers.named.SamplerName`.
         seed: Of the sampler; resumed studies draw other numbers than they began with.
-        population: Parents kept by a genetic sampler; ``None``: a quarter of the budget's trials, 8 to 50.
+        population: Parents kept by a genetic sampler; ``None``: a quarter of the budget's trials,
+            8 to 50.
         workers: Evaluations at once, each in a thread.
         budget: Of the whole study.
         carbon: Converts energy into CO₂ in the ledger.

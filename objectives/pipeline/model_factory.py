@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from greenfront.objectives.stages.examples import TrainingData, encoded
+from greenfront.objectives.stages.loss import Loss
 from greenfront.objectives.stages.prune import prune
 from greenfront.objectives.stages.structure import load_network
 from greenfront.objectives.tasks.task import Labelled, Task
@@ -78,6 +78,11 @@ class ModelFactory:
         module = network_of(candidate).build(shape, facts.input_shape, facts.outputs)
         return module.to(self.device)
 
+    def loss(self, candidate: Candidate) -> Loss:
+        """What a candidate's training minimises."""
+        labels = self.data(candidate).train.labels
+        return Loss.of(candidate.training, labels, self.task.facts.outputs)
+
     def untrained(self, candidate: Candidate) -> nn.Module:
         """A network to measure: blocks that begin as identities would be optimised away."""
         model = self.build(candidate)
@@ -106,12 +111,13 @@ class ModelFactory:
         data = self.data(candidate)
         # A split may be sorted, and a batch larger than all of it.
         order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))
+        judge = self.loss(candidate).judge
 
         def loss(network: nn.Module, number: int) -> Tensor:
             places = torch.arange(GRADIENT_BATCH * number, GRADIENT_BATCH * (number + 1))
             some = order[places % len(order)].to(self.device)
             logits = network(data.train.batch(some))
-            return functional.cross_entropy(logits, data.train.labels[some])
+            return judge(logits, data.train.labels[some])
 
         head = network_of(candidate).head(model)
         example = data.train.inputs[:2]

@@ -57,6 +57,7 @@ class Trainer:
             body_rate=family.body_rate,
             weight_decay=family.weight_decay,
             warm_up=family.warm_up,
+            loss=runtime.models.loss(candidate),
             distillation=candidate.distillation,
             lessons=self._lessons,
             compiled=is_compiled(runtime, candidate, epochs),
@@ -67,11 +68,13 @@ class Trainer:
 
     def _report(self, what: str) -> Callable[[EpochReport], None]:
         batch = self._job.candidate.training.batch_size
+        numbers = self._runtime.models.task.facts.regression
 
         def report(epoch: EpochReport) -> None:
             short = f", {epoch.at_once} at once to spare memory" if epoch.at_once < batch else ""
+            reached = f"R² {epoch.quality:.3f}" if numbers else f"{epoch.quality:.1%}"
             self._runtime.context.progress(
-                f"{what}, epoch {epoch.epoch} of {epoch.epochs}: {epoch.accuracy:.1%}{short}"
+                f"{what}, epoch {epoch.epoch} of {epoch.epochs}: {reached}{short}"
             )
 
         return report

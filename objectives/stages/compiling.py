@@ -15,10 +15,10 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from greenfront.errors import first_line
 from greenfront.objectives.memory import is_out_of_memory
+from greenfront.objectives.stages.loss import PLAIN
 
 __all__ = ["CompileChoice", "Forward", "measure_compiling", "measure_step"]
 
@@ -180,7 +180,7 @@ def _usual_seconds(forward: Forward, inputs: Tensor, labels: Tensor) -> float:
 def _seconds(forward: Forward, inputs: Tensor, labels: Tensor) -> float:
     now = _cpu_seconds if inputs.device.type == "cpu" else time.perf_counter
     start = now()
-    loss = functional.cross_entropy(forward(inputs.clone()).float(), labels)
+    loss = PLAIN(forward(inputs.clone()).float(), labels)
     loss.backward()  # type: ignore[no-untyped-call]
     float(loss.detach())  # waits for a GPU
     return now() - start

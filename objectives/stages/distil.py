@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from greenfront.errors import UsageError
 from greenfront.objectives.stages.examples import Examples
+from greenfront.objectives.stages.loss import PLAIN, Loss
 from greenfront.objectives.stages.predict import in_chunks, predict
 from greenfront.spaces.techniques.distillation import Distillation
 
@@ -28,7 +29,6 @@ __all__ = [
     "Projection",
     "TeacherOutputs",
     "criterion",
-    "distillation_loss",
     "load_teacher_outputs",
     "save_teacher_outputs",
     "teach",
@@ -43,36 +43,13 @@ class TeacherOutputs:
     """What a teacher says of the training examples, in their order.
 
     Attributes:
-        logits: ``[n, classes]``, without gradient.
+        logits: ``[n, classes]``, or standardised numbers ``[n, 1]``; without gradient.
         features: What its last layer reads, standardised, ``[n, width]``; ``None`` where students
             learn from the logits alone.
     """
 
     logits: Tensor
     features: Tensor | None = None
-
-
-def distillation_loss(
-    student: Tensor,
-    teacher: Tensor,
-    labels: Tensor,
-    distillation: Distillation,
-    label_smoothing: float = 0.0,
-) -> Tensor:
-    """Soft and hard loss together, of logits ``[n, classes]`` and class indices ``[n]``.
-
-    ``w·T²·KL(teacher/T ‖ student/T) + (1 − w)·cross-entropy``; the T² keeps the gradients of the
-    soft part independent of the temperature (Hinton, Vinyals and Dean, arXiv 1503.02531).
-    """
-    heat = distillation.temperature
-    soft = functional.kl_div(
-        functional.log_softmax(student / heat, dim=-1),
-        functional.log_softmax(teacher / heat, dim=-1),
-        reduction="batchmean",
-        log_target=True,
-    )
-    hard = functional.cross_entropy(student, labels, label_smoothing=label_smoothing)
-    return distillation.weight * heat**2 * soft + (1 - distillation.weight) * hard
 
 
 class Projection(nn.Module):
@@ -103,10 +80,10 @@ class Criterion:
         lessons: TeacherOutputs | None = None,
         projection: Projection | None = None,
         seen: list[Tensor] | None = None,
-        label_smoothing: float = 0.0,
+        loss: Loss = PLAIN,
     ) -> None:
         self._labels = labels
-        self._smoothing = label_smoothing
+        self._loss = loss
         self._distillation = distillation
         self._lessons = lessons
         self._projection = projection
@@ -121,9 +98,9 @@ class Criterion:
         """Loss of the chosen examples, right after the forward pass that gave their logits."""
         labels = self._labels[chosen]
         if self._distillation is None or self._lessons is None:
-            return functional.cross_entropy(logits, labels, label_smoothing=self._smoothing)
+            return self._loss(logits, labels)
         teacher = self._lessons.logits[chosen]
-        loss = distillation_loss(logits, teacher, labels, self._distillation, self._smoothing)
+        loss = self._loss.taught(logits, teacher, labels, self._distillation)
         if self._projection is None or self._lessons.features is None:
             return loss
         features = self._projection.loss(self._seen[0].float(), self._lessons.features[chosen])
@@ -138,7 +115,7 @@ def criterion(
     distillation: Distillation | None,
     lessons: TeacherOutputs | None,
     seed: int,
-    label_smoothing: float = 0.0,
+    loss: Loss = PLAIN,
 ) -> Iterator[Criterion]:
     """What a network is trained by; its head is watched while inside, where features are learnt.
 
@@ -146,7 +123,7 @@ def criterion(
         UsageError: Features are to be learnt, and the teacher's or the head are not given.
     """
     if distillation is None or lessons is None or not distillation.hidden_weight:
-        yield Criterion(examples.labels, distillation, lessons, label_smoothing=label_smoothing)
+        yield Criterion(examples.labels, distillation, lessons, loss=loss)
         return
     if head is None or lessons.features is None:
         raise UsageError(
@@ -157,7 +134,7 @@ def criterion(
         predict(model, examples.inputs[:2], examples.padding)
         widths = seen[0].shape[1], lessons.features.shape[1]
         projection = Projection(*widths, seed).to(examples.inputs.device)
-        yield Criterion(examples.labels, distillation, lessons, projection, seen, label_smoothing)
+        yield Criterion(examples.labels, distillation, lessons, projection, seen, loss)
 
 
 def teach(model: nn.Module, examples: Examples, head: nn.Module | None = None) -> TeacherOutputs:

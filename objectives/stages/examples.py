@@ -33,7 +33,7 @@ class Examples:
 
     Attributes:
         inputs: float32 ``[n, …]``, or int64 token numbers ``[n, tokens]``.
-        labels: int64 ``[n]``.
+        labels: int64 ``[n]``, or float32 ``[n]`` where they are numbers.
         padding: What fills short inputs up; ``None`` where all have one length.
     """
 

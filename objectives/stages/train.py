@@ -11,7 +11,6 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from greenfront.errors import TrialFailed, UsageError
 from greenfront.objectives.memory import is_out_of_memory
@@ -20,6 +19,7 @@ from greenfront.objectives.stages.averaging import RunningMean
 from greenfront.objectives.stages.compiling import Forward
 from greenfront.objectives.stages.distil import TeacherOutputs, criterion
 from greenfront.objectives.stages.examples import TrainingData
+from greenfront.objectives.stages.loss import PLAIN, Loss, quality
 from greenfront.objectives.stages.microbatch import parts_of_batch
 from greenfront.objectives.stages.optimizer import optimizer, rate_shares, warm_cosine
 from greenfront.objectives.stages.predict import predict
@@ -46,6 +46,7 @@ class FitOptions:
         body_rate: Share of the learning rate for all other layers.
         weight_decay: Of AdamW.
         warm_up: Share of the steps over which the rate rises.
+        loss: By the labels.
         distillation: How much of which lesson.
         lessons: Of a teacher, on the training examples.
         compiled: Whether steps are compiled; the weights keep their names.
@@ -58,6 +59,7 @@ class FitOptions:
     body_rate: float = 1.0
     weight_decay: float = 1e-2
     warm_up: float = 0.05
+    loss: Loss = PLAIN
     distillation: Distillation | None = None
     lessons: TeacherOutputs | None = None
     compiled: bool = False
@@ -72,13 +74,13 @@ class EpochReport:
     Attributes:
         epoch: From 1.
         epochs: At most.
-        accuracy: On the validation split, 0 to 1.
+        quality: On the validation split: the share that is right, 0 to 1, or R² of numbers.
         at_once: Examples in memory at once: less than a batch where that would take too much.
     """
 
     epoch: int
     epochs: int
-    accuracy: float
+    quality: float
     at_once: int
 
 
@@ -141,7 +143,7 @@ def train(
             options.distillation,
             options.lessons,
             seed,
-            training.label_smoothing,
+            options.loss,
         ) as loss_of,
         Forward(model, compiled=options.compiled, say=options.say) as forward,
     ):
@@ -188,7 +190,7 @@ def train(
                     mean.update()
             with nullcontext() if mean is None else mean.shown():
                 logits = predict(model, data.validation.inputs, data.validation.padding)
-                validation_loss = float(functional.cross_entropy(logits, data.validation.labels))
+                validation_loss = float(options.loss.judge(logits, data.validation.labels))
                 if validation_loss < best_loss:
                     best_loss, best_epoch = validation_loss, epoch
                     best_weights = copy.deepcopy(model.state_dict())
@@ -199,10 +201,10 @@ def train(
                     f"after epoch {epoch} with {training.optimizer} at learning rate "
                     f"{training.learning_rate:g}",
                 )
-            accuracy = float((logits.argmax(-1) == data.validation.labels).float().mean())
             if options.on_epoch is not None:
                 at_once = math.ceil(training.batch_size / parts)
-                options.on_epoch(EpochReport(epoch, epochs, accuracy, at_once))
+                reached = quality(logits, data.validation.labels)
+                options.on_epoch(EpochReport(epoch, epochs, reached, at_once))
             if training.patience and epoch - best_epoch >= training.patience:
                 break
     model.load_state_dict(best_weights)

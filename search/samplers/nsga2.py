@@ -53,6 +53,7 @@ class ConditionalNSGAIISampler(optuna.samplers.NSGAIISampler):
     ) -> None:
         self._random = np.random.default_rng(seed)
         super().__init__(population_size=population_size, seed=int(self._random.integers(2**31)))
+        self._size = population_size
         self._space = space
         self._tried = tried
         self._joined: set[int] = set()
@@ -75,7 +76,7 @@ class ConditionalNSGAIISampler(optuna.samplers.NSGAIISampler):
         """A whole point: a child of two parents, or random while there are too few of them."""
         parents = self._population(study)
         fitness = None
-        if len(self._joined) >= self.population_size:
+        if len(self._joined) >= self._size:
             signs = [
                 1 if d == optuna.study.StudyDirection.MINIMIZE else -1 for d in study.directions
             ]
@@ -94,8 +95,8 @@ class ConditionalNSGAIISampler(optuna.samplers.NSGAIISampler):
         """The survivors of all finished trials; new ones join a population's worth at a time."""
         finished = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
         new = [trial for trial in finished if trial.number not in self._joined]
-        for some in range(0, len(new), self.population_size):
-            pool = self._parents + new[some : some + self.population_size]
+        for some in range(0, len(new), self._size):
+            pool = self._parents + new[some : some + self._size]
             self._parents = self._elite_population_selection_strategy(study, pool)
         self._joined |= {trial.number for trial in new}
         return self._parents

@@ -28,8 +28,8 @@ class Distillation(Settings):
     """Learning from a teacher's softened outputs (Hinton, Vinyals and Dean, arXiv 1503.02531).
 
     Attributes:
-        temperature: Divides both sets of logits; at least 1.
-        weight: Share of the soft loss, 0 to 1; the rest is cross-entropy with the labels.
+        temperature: Divides both sets of logits; at least 1. Numbers have none: 1.
+        weight: Share of the soft loss, 0 to 1; the rest is the loss by the labels.
         hidden_weight: Of the squared difference between what the last layers of student and
             teacher read (Romero et al., FitNets, arXiv 1412.6550), added to both; 0 leaves it out.
     """
@@ -47,14 +47,14 @@ class Distillation(Settings):
 
     def describe(self) -> str:
         """How soft the teacher's outputs are."""
-        return f"distilled T={self.temperature:g}"
+        return f"distilled T={self.temperature:g}" if self.temperature > 1 else "distilled"
 
 
 class DistillationOptions(Table):
     """What of distillation may be searched: see :class:`Distillation`.
 
     Attributes:
-        temperature: Absent: never distil.
+        temperature: Absent: never distil. For numbers it says so much and nothing else.
         distillation_weight: Share of the soft loss.
         hidden_weight: Of a teacher's hidden states.
         teacher: The family whose untouched baseline teaches; the last of the study by default.
@@ -87,7 +87,8 @@ class DistillationTechnique(Technique[Distillation, DistillationOptions]):
             return
         when = (When("distillation", (True,)),)
         yield Categorical("distillation", (False, True))
-        yield Real("temperature", *options.temperature, step=0.5, when=when)
+        if not scope.regression:
+            yield Real("temperature", *options.temperature, step=0.5, when=when)
         yield Real("distillation_weight", *options.distillation_weight, step=0.1, when=when)
         yield Real("hidden_weight", *options.hidden_weight, step=0.1, when=when)
 
@@ -98,7 +99,7 @@ class DistillationTechnique(Technique[Distillation, DistillationOptions]):
         if not point.get("distillation"):
             return None
         return Distillation(
-            float(point["temperature"]),
+            float(point.get("temperature", 1.0)),
             float(point["distillation_weight"]),
             float(point["hidden_weight"]),
         )

@@ -66,6 +66,7 @@ class Scope:
         inputs: What they are made of: ``"images"``, ``"texts"`` or ``"tables"``.
         examples: In the training split.
         defaults: Which defaults stand for what a study file leaves out; see ``[study] defaults``.
+        regression: Whether numbers are to be predicted, not classes.
     """
 
     families: tuple[str, ...]
@@ -77,6 +78,7 @@ class Scope:
     inputs: str = "images"
     examples: int = 3000
     defaults: int = 2
+    regression: bool = False
 
     @property
     def networks(self) -> tuple[str, ...]:

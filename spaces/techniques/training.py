@@ -64,6 +64,9 @@ class Training(Settings):
             1710.09412); 0 leaves them alone.
         average_weights: Whether a running mean of the weights is judged and kept, and not the
             weights of the last step.
+        class_weights: ``"balanced"``: an example counts in inverse proportion to how frequent its
+            class is; ``"none"``: all count alike.
+        loss: Of numbers: ``"mse"``, or ``"huber"`` where some are far off the others.
     """
 
     section: ClassVar[str] = "training"
@@ -81,6 +84,8 @@ class Training(Settings):
     label_smoothing: float = 0.0
     mixup: float = 0.0
     average_weights: bool = False
+    class_weights: str = "none"
+    loss: str = "mse"
 
     def to_json(self) -> dict[str, Any]:
         """Later settings are left out where they change nothing: keys stay what they were."""
@@ -91,7 +96,7 @@ class Training(Settings):
         return told
 
 
-_LATER = ("label_smoothing", "mixup", "average_weights")
+_LATER = ("label_smoothing", "mixup", "average_weights", "class_weights", "loss")
 
 
 class TrainingOptions(Table):
@@ -112,6 +117,8 @@ class TrainingOptions(Table):
         label_smoothing: The first is the baselines'.
         mixup: The first is the baselines'.
         average_weights: The first is the baselines'.
+        class_weights: The first is the baselines'.
+        loss: Of numbers. The first is the baselines'.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -129,6 +136,8 @@ class TrainingOptions(Table):
     label_smoothing: Choices[Annotated[float, Field(ge=0, lt=1)]] = (0.0,)
     mixup: Choices[Annotated[float, Field(ge=0, le=10)]] = (0.0,)
     average_weights: Choices[bool] = (False,)
+    class_weights: Choices[Literal["none", "balanced"]] = ("none",)
+    loss: Choices[Literal["mse", "huber"]] = ("mse",)
 
     @field_serializer("epochs")
     def _one_number(self, epochs: tuple[int, int] | None) -> Any:
@@ -186,6 +195,8 @@ class TrainingTechnique(Technique[Training, TrainingOptions]):
         yield Categorical("label_smoothing", options.label_smoothing)
         yield Categorical("mixup", options.mixup)
         yield Categorical("average_weights", options.average_weights)
+        yield Categorical("class_weights", options.class_weights)
+        yield Categorical("loss", options.loss)
         layered = scope.asked_for(lambda family: family.layered)
         if layered is not None:
             yield Categorical("layer_decay", options.layer_decay, layered)
@@ -214,6 +225,8 @@ class TrainingTechnique(Technique[Training, TrainingOptions]):
             label_smoothing=float(point["label_smoothing"]),
             mixup=float(point["mixup"]),
             average_weights=bool(point["average_weights"]),
+            class_weights=str(point["class_weights"]),
+            loss=str(point["loss"]),
         )
 
     def baseline(self, options: TrainingOptions, scope: Scope) -> Mapping[str, Value]:
@@ -236,11 +249,13 @@ class TrainingTechnique(Technique[Training, TrainingOptions]):
             "label_smoothing": options.label_smoothing[0],
             "mixup": options.mixup[0],
             "average_weights": options.average_weights[0],
+            "class_weights": options.class_weights[0],
+            "loss": options.loss[0],
             "layer_decay": options.layer_decay[0],
         }
 
     def objection(self, options: TrainingOptions, scope: Scope) -> str | None:
-        """Only images are augmented, and texts are not mixed."""
+        """Only images are augmented, texts are not mixed, and classes are no numbers."""
         asked = options.augmentation or ("none",)
         if asked != ("none",) and scope.inputs != "images":
             return (
@@ -249,7 +264,21 @@ class TrainingTechnique(Technique[Training, TrainingOptions]):
             )
         if any(options.mixup) and scope.inputs == "texts":
             return f"mixup: texts cannot be mixed, and task {scope.task!r} has such: leave it out"
+        return _target_objection(options, scope)
+
+
+def _target_objection(options: TrainingOptions, scope: Scope) -> str | None:
+    """Some keys are of classes, one is of numbers."""
+    of_classes = {
+        "class_weights": options.class_weights != ("none",),
+        "label_smoothing": any(options.label_smoothing),
+    }
+    given = of_classes if scope.regression else {"loss": options.loss != ("mse",)}
+    key = next((key for key, is_given in given.items() if is_given), None)
+    if key is None:
         return None
+    other, target = ("classes", "a number") if scope.regression else ("numbers", "classes")
+    return f"{key}: it is for {other}, but the target of {scope.task!r} is {target}: leave it out"
 
 
 def _epochs_knob(options: TrainingOptions, scope: Scope) -> Integer:

@@ -211,6 +211,7 @@ class StudyFile(Table):
             inputs="images" if task.is_image else "texts" if task.is_text else "tables",
             examples=task.sizes["train"],
             defaults=self.study.defaults,
+            regression=task.regression,
         )
         return replace(scope, fine_tune_epochs=tuning_epochs(self.training, scope))
 

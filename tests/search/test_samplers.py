@@ -28,7 +28,6 @@ class TestNSGA2(SamplerContract):
         assert evolved > 1.15 * drawn
         assert evolved <= 3 * ZDT1.best_hypervolume
 
-
     def test_queued_optima_become_parents(self) -> None:
         class Scripted(ZDT1):
             def first_generation(self) -> list[Point]:

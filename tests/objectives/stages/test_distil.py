@@ -13,12 +13,12 @@ from greenfront.objectives.stages.distil import (
     Projection,
     TeacherOutputs,
     criterion,
-    distillation_loss,
     load_teacher_outputs,
     save_teacher_outputs,
     teach,
 )
 from greenfront.objectives.stages.examples import Examples, TrainingData
+from greenfront.objectives.stages.loss import PLAIN
 from greenfront.objectives.stages.predict import predict
 from greenfront.objectives.stages.prune import prune
 from greenfront.objectives.stages.train import FitOptions, train
@@ -82,7 +82,7 @@ def test_distillation_loss(
     hard = -np.log(softmax(student)[np.arange(7), labels]).mean()
     p, q = softmax(teacher / heat), softmax(student / heat)
     soft = (p * np.log(p / q)).sum(-1).mean()
-    given = distillation_loss(
+    given = PLAIN.taught(
         torch.from_numpy(student),
         torch.from_numpy(teacher),
         torch.from_numpy(labels),
@@ -97,7 +97,7 @@ def test_the_soft_gradient_does_not_fade_with_the_temperature(
     # For high temperatures the gradient tends to that of matching centred logits: (s − t) / (n C).
     student, teacher, labels = (torch.from_numpy(part) for part in logits)
     student = student.clone().requires_grad_()
-    distillation_loss(student, teacher, labels, Distillation(1e3, 1.0)).backward()  # type: ignore[no-untyped-call]
+    PLAIN.taught(student, teacher, labels, Distillation(1e3, 1.0)).backward()  # type: ignore[no-untyped-call]
     centred = student - student.mean(-1, keepdim=True) - (teacher - teacher.mean(-1, keepdim=True))
     torch.testing.assert_close(student.grad, centred.detach() / (7 * 4), rtol=0.02, atol=1e-3)
 
@@ -169,7 +169,7 @@ def test_the_whole_loss_by_hand(examples: Examples) -> None:
     features = features_of(student, examples.inputs[chosen]).double().numpy()
     assert lessons.features is not None
     difference = features @ weight.T + bias - lessons.features[chosen].double().numpy()
-    with_labels = distillation_loss(logits, lessons.logits[chosen], examples.labels[chosen], how)
+    with_labels = PLAIN.taught(logits, lessons.logits[chosen], examples.labels[chosen], how)
     assert loss == pytest.approx(
         float(with_labels.detach()) + 0.25 * np.mean(difference**2), rel=1e-5
     )
@@ -257,7 +257,7 @@ def test_without_a_weight_features_make_no_difference(examples: Examples) -> Non
     logits = model(examples.inputs[chosen])
     with criterion(model, examples, None, how, lessons, seed=0) as loss_of:
         assert loss_of.weights == []
-        plain = distillation_loss(logits, lessons.logits[chosen], examples.labels[chosen], how)
+        plain = PLAIN.taught(logits, lessons.logits[chosen], examples.labels[chosen], how)
         assert torch.equal(loss_of(logits, chosen), plain)
     with criterion(model, examples, None, None, None, seed=0) as loss_of:
         hard = functional.cross_entropy(logits, examples.labels[chosen])
