@@ -16,6 +16,7 @@ __all__ = [
     "OBJECTIVES",
     "Floor",
     "Scoring",
+    "Tolerance",
     "break_even_predictions",
     "co2_kg",
     "energy_kwh",
@@ -26,6 +27,9 @@ __all__ = [
 
 OBJECTIVES = ("accuracy", "energy_kwh", "co2_kg")
 """What a study optimises: the first is maximised, the others are minimised."""
+
+ROUNDING = 1e-9
+"""0.97 − 0.01 is a little more than 0.96: what is a drop of 0.01 must not depend on that."""
 
 
 def energy_kwh(outcome: Outcome, predictions: float) -> float | None:
@@ -110,23 +114,42 @@ def break_even_predictions(
 
 
 @dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How much less accurate than the best model one may be. One of the two is set.
+
+    Attributes:
+        max_drop: As a difference of accuracies: 0.01 is one point.
+        share: Of the best accuracy that must be kept, 0 to 1; the rule of older studies.
+    """
+
+    max_drop: float | None = None
+    share: float | None = None
+
+    def least(self, best_accuracy: float) -> float:
+        """The lowest accuracy that is enough."""
+        if self.max_drop is not None:
+            return best_accuracy - self.max_drop
+        return (self.share or 0.0) * best_accuracy
+
+
+@dataclass(frozen=True, slots=True)
 class Floor:
     """Least accuracy of models that are ranked by cost.
 
     Attributes:
-        share: Of the best accuracy in the study, 0 to 1.
+        tolerance: How it follows from the best accuracy.
         best_accuracy: Best accuracy in the study.
         majority_fraction: Accuracy of always answering the most frequent class.
     """
 
-    share: float
+    tolerance: Tolerance
     best_accuracy: float
     majority_fraction: float
 
     @property
     def accuracy(self) -> float:
         """The lowest accuracy that is enough."""
-        return self.share * self.best_accuracy
+        return self.tolerance.least(self.best_accuracy)
 
     def objection(self, accuracy: float) -> str | None:
         """Why a model is not eligible; ``None`` if it is."""
@@ -135,6 +158,12 @@ class Floor:
                 f"no better than always answering the most frequent class "
                 f"({self.majority_fraction:.1%})"
             )
-        if accuracy < self.accuracy:
+        if accuracy >= self.accuracy - ROUNDING:
+            return None
+        allowed = self.tolerance.max_drop
+        if allowed is None:
             return f"below the floor of {self.accuracy:.1%}"
-        return None
+        return (
+            f"{100 * (self.best_accuracy - accuracy):.3g} points below the most accurate model, "
+            f"of {100 * allowed:.3g} allowed"
+        )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from greenfront.errors import TrialFailed
 from greenfront.search.network_problem import NetworkProblem
 from greenfront.search.running_trial import ChargedTrial
-from greenfront.studies.analysis.front import ScoredTrial, baseline_of, finished, rank
+from greenfront.studies.analysis.front import ScoredTrial, baseline_of, rank, scored
 from greenfront.studies.analysis.rescore import rescored
 from greenfront.studies.store.ledger_writer import LedgerWriter
 from greenfront.studies.store.runs import Run
@@ -46,15 +46,15 @@ def repeat_front(
             while lacking := _lacking(problem, study, position, lost):
                 models = f"{len(lacking)} model" + ("s" if len(lacking) > 1 else "")
                 note(f"measuring the front again, round {position + 1} of {rounds}: {models}")
-                for scored, taken in lacking:
+                for row, taken in lacking:
                     run.beat()
-                    key = scored.candidate.key
-                    context = ChargedTrial(ledger, scored.trial)
+                    key = row.candidate.key
+                    context = ChargedTrial(ledger, row.trial)
                     try:
-                        repeat = worker.repeat(scored.candidate, scored.outcome, context)
+                        repeat = worker.repeat(row.candidate, row.outcome, context)
                     except TrialFailed:
                         repeat = None
-                    ledger.merge(scored.trial)
+                    ledger.merge(row.trial)
                     if repeat is None or repeat.inference.joules is None:
                         lost.add(key)
                     else:
@@ -69,20 +69,14 @@ def _lacking(
     file, facts = problem.file, problem.facts
     repeats = study.repeats.all()
     trials = rescored(study.trials.all(), file.scoring(facts), repeats)
-    front = rank(study.name, trials, file.objectives.floor, facts.task.majority_fraction)
-    wanted = {scored.trial: scored for scored in front.rows}
-    keys = file.baseline_keys(facts)
-    baselines = [
-        finished(trial, front.floor)
-        for trial in trials
-        if front.floor is not None and trial.values is not None and trial.key in keys
-    ]
-    baseline = baseline_of(baselines, keys)
+    front = rank(study.name, trials, file.objectives.tolerance, facts.task.majority_fraction)
+    wanted = {row.trial: row for row in front.rows}
+    baseline = baseline_of(scored(trials, front.floor), file.baseline_keys(facts))
     if baseline is not None:
         wanted.setdefault(baseline.trial, baseline)
-    taken = {scored.trial: len(repeats.get(scored.candidate.key, ())) for scored in wanted.values()}
+    taken = {row.trial: len(repeats.get(row.candidate.key, ())) for row in wanted.values()}
     return [
-        (scored, taken[number])
-        for number, scored in sorted(wanted.items())
-        if scored.candidate.key not in lost and taken[number] < position
+        (row, taken[number])
+        for number, row in sorted(wanted.items())
+        if row.candidate.key not in lost and taken[number] < position
     ]

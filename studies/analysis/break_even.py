@@ -24,11 +24,11 @@ Verdict = Literal[
 
 @dataclass(frozen=True, slots=True)
 class BreakEven:
-    """When the best model has saved, against the baseline, what the search has spent.
+    """When the greenest model has saved, against the baseline, what the search has spent.
 
     Attributes:
         verdict: ``"paid back"`` after ``predictions``; otherwise why there is no such number.
-        predictions: Of the best model; ``None`` for every other verdict.
+        predictions: Of the greenest model; ``None`` for every other verdict.
     """
 
     verdict: Verdict
@@ -36,10 +36,10 @@ class BreakEven:
 
 
 def break_even(best: ScoredTrial | None, baseline: ScoredTrial | None, spent: Spent) -> BreakEven:
-    """Compares the best model with the untouched baseline.
+    """Compares the greenest model with the untouched baseline.
 
     Args:
-        best: First eligible model of the front.
+        best: The greenest model that is accurate enough.
         baseline: What would have been used without the search.
         spent: By the whole search.
     """

@@ -1,4 +1,4 @@
-"""The Pareto front of a study of networks, ranked by Green Score above the accuracy floor."""
+"""The Pareto front of a study of networks, ranked by Green Score within the allowed drop."""
 
 from __future__ import annotations
 
@@ -9,15 +9,29 @@ from typing import Any
 
 from greenfront.objectives.outcome import Batched, Outcome
 from greenfront.objectives.pareto import non_dominated
-from greenfront.objectives.scores import OBJECTIVES, Floor, green_score
+from greenfront.objectives.scores import OBJECTIVES, Floor, Tolerance, green_score
 from greenfront.spaces.candidate import Candidate
+from greenfront.studies.analysis.knee import knee_of
 from greenfront.studies.analysis.volume import Corners, minimised
 from greenfront.studies.store.trials import NetworkTrial
 
-__all__ = ["MAXIMISE", "Front", "ScoredTrial", "baseline_of", "corners", "finished", "rank"]
+__all__ = [
+    "MAXIMISE",
+    "NAMES",
+    "Front",
+    "ScoredTrial",
+    "baseline_of",
+    "corners",
+    "finished",
+    "rank",
+    "scored",
+]
 
 MAXIMISE = (True, False, False)
 """For each of :data:`~greenfront.objectives.scores.OBJECTIVES`, whether more is better."""
+
+NAMES = ("greenest", "most accurate", "knee")
+"""Of the models of a front that are worth a look, the greenest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +68,11 @@ class ScoredTrial:
     def eligible(self) -> bool:
         """Whether it is accurate enough to be ranked."""
         return self.objection is None
+
+    @property
+    def values(self) -> tuple[float, float, float]:
+        """Those of :data:`~greenfront.objectives.scores.OBJECTIVES`."""
+        return self.accuracy, self.energy_kwh, self.co2_kg
 
     @property
     def theoretical_bytes(self) -> float:
@@ -109,20 +128,48 @@ class Front:
 
     Attributes:
         study: Name.
-        share: Of the best accuracy, below which a model is not eligible.
+        tolerance: How much less accurate than the best model an eligible one may be.
         floor: That in numbers; ``None`` while no trial is complete.
         rows: By rank.
     """
 
     study: str
-    share: float
+    tolerance: Tolerance
     floor: Floor | None
     rows: tuple[ScoredTrial, ...]
 
     @property
-    def best(self) -> ScoredTrial | None:
-        """The first eligible row."""
+    def greenest(self) -> ScoredTrial | None:
+        """The first eligible row: of the models that are accurate enough, the highest score."""
         return next((row for row in self.rows if row.eligible), None)
+
+    @property
+    def most_accurate(self) -> ScoredTrial | None:
+        """The row with the highest accuracy; of several, the one of least energy."""
+        return max(self.rows, key=lambda row: (row.accuracy, -row.energy_kwh), default=None)
+
+    @property
+    def knee(self) -> ScoredTrial | None:
+        """Where more accuracy begins to cost much more energy, see :func:`knee_of`.
+
+        Looked for among all rows that have learnt something, eligible or not.
+        """
+        if self.floor is None:
+            return None
+        learnt = [row for row in self.rows if row.accuracy > self.floor.majority_fraction]
+        found = knee_of([row.accuracy for row in learnt], [row.energy_kwh for row in learnt])
+        return None if found is None else learnt[found]
+
+    @property
+    def named(self) -> dict[str, ScoredTrial | None]:
+        """The rows that :data:`NAMES` stand for."""
+        return dict(zip(NAMES, (self.greenest, self.most_accurate, self.knee), strict=True))
+
+    def names(self, row: ScoredTrial) -> tuple[str, ...]:
+        """What a row is called, such as ``("greenest", "knee")``; empty for most."""
+        return tuple(
+            name for name, found in self.named.items() if found and found.trial == row.trial
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``greenfront front --json``."""
@@ -130,31 +177,42 @@ class Front:
             "study": self.study,
             "objectives": list(OBJECTIVES),
             "rank_by": "green_score",
-            "floor": self.share,
+            "max_drop": self.tolerance.max_drop,
+            "floor": self.tolerance.share,
             "floor_accuracy": None if self.floor is None else self.floor.accuracy,
+            "greenest": _number(self.greenest),
+            "most_accurate": _number(self.most_accurate),
+            "knee": _number(self.knee),
             "rows": [row.to_json() for row in self.rows],
         }
 
 
-def rank(study: str, rows: Sequence[NetworkTrial], share: float, majority_fraction: float) -> Front:
+def rank(
+    study: str, rows: Sequence[NetworkTrial], tolerance: Tolerance, majority_fraction: float
+) -> Front:
     """Ranks the front: eligible models first, each group by Green Score.
 
     Args:
         study: Name.
         rows: Trials of a study of networks; those without values are passed over.
-        share: Of the best accuracy, below which a model is not eligible.
+        tolerance: How much less accurate than the best model an eligible one may be.
         majority_fraction: Accuracy of always answering the most frequent class.
     """
     complete = [row for row in rows if row.values is not None]
     if not complete:
-        return Front(study, share, None, ())
+        return Front(study, tolerance, None, ())
     vectors = [row.values for row in complete if row.values is not None]
-    floor = Floor(share, max(vector[0] for vector in vectors), majority_fraction)
+    floor = Floor(tolerance, max(vector[0] for vector in vectors), majority_fraction)
     keep = non_dominated(minimised(vectors, MAXIMISE))
     members = [finished(row, floor) for row, kept in zip(complete, keep, strict=True) if kept]
     members.sort(key=lambda row: (not row.eligible, -row.green_score, row.trial))
     ranked = tuple(_at(row, position) for position, row in enumerate(members, start=1))
-    return Front(study, share, floor, ranked)
+    return Front(study, tolerance, floor, ranked)
+
+
+def scored(rows: Sequence[NetworkTrial], floor: Floor | None) -> tuple[ScoredTrial, ...]:
+    """Every complete trial with its scores, in the order given; ranks are 0."""
+    return tuple(finished(row, floor) for row in rows if floor and row.values is not None)
 
 
 def finished(row: NetworkTrial, floor: Floor) -> ScoredTrial:
@@ -218,6 +276,10 @@ def _batched(batched: Batched) -> dict[str, Any]:
         "inference_joules": batched.inference.joules,
         "latency_seconds": batched.latency_seconds,
     }
+
+
+def _number(row: ScoredTrial | None) -> int | None:
+    return None if row is None else row.trial
 
 
 def _at(row: ScoredTrial, position: int) -> ScoredTrial:

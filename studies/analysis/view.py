@@ -8,16 +8,17 @@ from dataclasses import dataclass
 
 from greenfront.errors import StudyError
 from greenfront.objectives.codec import from_json
-from greenfront.objectives.scores import Scoring
+from greenfront.objectives.scores import Scoring, Tolerance
 from greenfront.studies.analysis.break_even import BreakEven, break_even
+from greenfront.studies.analysis.choice import beats
 from greenfront.studies.analysis.front import (
     MAXIMISE,
     Front,
     ScoredTrial,
     baseline_of,
     corners,
-    finished,
     rank,
+    scored,
 )
 from greenfront.studies.analysis.medians import inferences
 from greenfront.studies.analysis.membership import with_membership
@@ -74,27 +75,41 @@ class StudyView:
     times: Timing | None = None
 
     @property
+    def best(self) -> ScoredTrial | None:
+        """The greenest model, unless a baseline is there that it does not beat anywhere."""
+        greenest = self.front.greenest
+        if greenest is None or self.baseline is None or beats(greenest, self.baseline):
+            return greenest
+        return None
+
+    @property
     def break_even(self) -> BreakEven:
-        """After how many predictions of the best model the search is paid back, or why never."""
-        return break_even(self.front.best, self.baseline, self.spent)
+        """After how many predictions of the greenest model the search is paid back, or why not."""
+        return break_even(self.front.greenest, self.baseline, self.spent)
 
 
-def view(storage: Storage, name: str, scoring: Scoring | None = None) -> StudyView:
+def view(
+    storage: Storage,
+    name: str,
+    scoring: Scoring | None = None,
+    tolerance: Tolerance | None = None,
+) -> StudyView:
     """Reads a study.
 
     Args:
         storage: The database.
         name: Of the study.
         scoring: Turns its readings into scores; by default the study's own.
+        tolerance: Says which models are accurate enough; by default the study's own.
 
     Raises:
         StudyError: There is no such study, it is not a study of networks, or it is damaged.
     """
     with readable(storage, name):
-        return _view(Study.open(storage, name), scoring)
+        return _view(Study.open(storage, name), scoring, tolerance)
 
 
-def _view(study: Study, scoring: Scoring | None) -> StudyView:
+def _view(study: Study, scoring: Scoring | None, tolerance: Tolerance | None) -> StudyView:
     name = study.name
     if study.facts is None:
         raise StudyError(
@@ -107,17 +122,12 @@ def _view(study: Study, scoring: Scoring | None) -> StudyView:
     scoring = scoring or file.scoring(facts)
     readings = inferences(trials, repeats)
     trials = rescored(trials, scoring, repeats)
-    front = rank(name, trials, file.objectives.floor, facts.task.majority_fraction)
+    majority = facts.task.majority_fraction
+    front = rank(name, trials, tolerance or file.objectives.tolerance, majority)
     front = with_membership(front, trials, scoring, readings)
-    complete = tuple(
-        finished(row, front.floor) for row in trials if row.values is not None and front.floor
-    )
+    complete = scored(trials, front.floor)
     keys = file.baseline_keys(facts)
-    untouched = {row.number for row in trials if row.key in keys}
-    box = corners(
-        [row.values for row in trials if row.values is not None and row.number in untouched],
-        facts.task.majority_fraction,
-    )
+    box = corners([row.values for row in complete if row.candidate.key in keys], majority)
     return StudyView(
         name=name,
         file=file,
@@ -129,7 +139,7 @@ def _view(study: Study, scoring: Scoring | None) -> StudyView:
         counts=_counts(trials, study.trials.all(states=("running",), runs=study.runs.living())),
         complete=complete,
         front=front,
-        baseline=baseline_of([row for row in complete if row.trial in untouched], keys),
+        baseline=baseline_of(complete, keys),
         steps=tuple(progress(study, MAXIMISE, box)),
         spent=study.ledger.total(),
         spent_by_phase=study.ledger.by("phase"),

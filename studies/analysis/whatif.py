@@ -12,8 +12,8 @@ from greenfront.objectives.carbon.embodied import embodied_default
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.carbon.intensity import Intensity, fuel_intensity, region_intensity
 from greenfront.objectives.carbon.trace_files import Factors, read_trace
-from greenfront.objectives.scores import Scoring
-from greenfront.studies.analysis.front import ScoredTrial
+from greenfront.objectives.scores import Scoring, Tolerance
+from greenfront.studies.analysis.front import NAMES, ScoredTrial
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.config.carbon import embodied_objection
 
@@ -34,6 +34,7 @@ class Scenario:
         predictions: How often the model will be used.
         embodied: Kind of device, whose making is spread over its life.
         embodied_kg_per_device_hour: The same as a number.
+        max_drop: How much less accurate than the best model one may be.
 
     Raises:
         UsageError: A value is out of its range, or two say the same thing.
@@ -47,6 +48,7 @@ class Scenario:
     predictions: float | None = None
     embodied: str | None = None
     embodied_kg_per_device_hour: float | None = None
+    max_drop: float | None = None
 
     def __post_init__(self) -> None:
         for names in (
@@ -59,10 +61,19 @@ class Scenario:
         share = self.renewable_share
         if share is not None and not 0 <= share <= 1:
             raise UsageError(f"renewable_share: must be from 0 to 1, got {share:g}; 0.5 is half")
+        if self.max_drop is not None and not 0 <= self.max_drop < 1:
+            raise UsageError(
+                f"max_drop: must be a difference of accuracies from 0 to below 1, got "
+                f"{self.max_drop:g}; 0.01 is one point"
+            )
         if self.predictions is not None and not 0 <= self.predictions < 1e18:
             raise UsageError(
                 f"predictions: must be a number of 0 or more, got {self.predictions:g}"
             )
+
+    def tolerance(self, study: StudyView) -> Tolerance:
+        """How much less accurate than the best model one may be, under these settings."""
+        return study.front.tolerance if self.max_drop is None else Tolerance(self.max_drop)
 
     def applied(self, study: StudyView) -> Scoring:
         """A study's scoring with these settings instead.
@@ -140,8 +151,10 @@ class Comparison:
 
     def _flips(self) -> Iterator[str]:
         old, new = self.before.front, self.after.front
-        if old.best and new.best and old.best.trial != new.best.trial:
-            yield f"the best model is trial {new.best.trial} instead of trial {old.best.trial}"
+        for name in NAMES:
+            was, now = old.named[name], new.named[name]
+            if was and now and was.trial != now.trial:
+                yield f"the {name} model is trial {now.trial} instead of trial {was.trial}"
         ranks = {row.trial: row for row in old.rows}
         later = {row.trial: row for row in new.rows}
         joined, left = sorted(later.keys() - ranks.keys()), sorted(ranks.keys() - later.keys())
@@ -171,6 +184,7 @@ class Comparison:
                 "source": carbon.intensity.source,
                 "pue": carbon.pue,
                 "embodied_kg_per_device_hour": carbon.embodied_kg_per_device_hour,
+                "max_drop": self.after.front.tolerance.max_drop,
             },
             "flips": self.flips(),
             "break_even_predictions": self.after.break_even.predictions,

@@ -13,12 +13,12 @@ if TYPE_CHECKING:  # a list of studies has use for one word alone
 __all__ = ["break_even_sentence", "kind_of_readings"]
 
 _WITHOUT_NUMBER: Mapping[Verdict, str] = {
-    "never": "Never pays for itself: the best model needs no less energy than the baseline",
-    "best is baseline": "Does not pay for itself: the best model is the baseline itself",
+    "never": "Never pays for itself: the greenest model needs no less energy than the baseline",
+    "best is baseline": "Does not pay for itself: the greenest model is the baseline itself",
     "spending unknown": "Cannot be told: what the search has spent is unknown",
     "inference unknown": (
-        "Cannot be told: the energy of a prediction is not known for both the best model and the "
-        "baseline"
+        "Cannot be told: the energy of a prediction is not known for both the greenest model and "
+        "the baseline"
     ),
     "no eligible model": "Cannot be told: no eligible model yet",
     "no baseline": "Cannot be told: the untouched baseline has not finished",

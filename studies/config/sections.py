@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from greenfront.objectives.scores import Tolerance
 from greenfront.spaces.table import Positive, Table
 from greenfront.studies.store.storage import DEFAULT_URL
 
@@ -16,6 +17,9 @@ __all__ = [
     "StudySection",
 ]
 
+
+MAX_DROP = 0.01
+"""How much less accurate than the best a model may be by default: one point."""
 
 Count = Annotated[int, Field(ge=1, strict=True)]
 
@@ -40,10 +44,28 @@ class ObjectivesSection(Table):
     """``[objectives]``: what the model will be used for, and what is good enough."""
 
     predictions: Annotated[float, Field(ge=0, le=1e15)] = 1_000_000
-    floor: Annotated[float, Field(ge=0, le=1)] = 0.95
+    max_drop: Annotated[float, Field(ge=0, lt=1)] | None = None
+    floor: Annotated[float, Field(ge=0, le=1)] | None = None
     batch: Count = 1
     repeats: Annotated[int, Field(ge=1, le=100, strict=True)] = 3
     torch_file: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_rule(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("floor") is None:
+            return {"max_drop": MAX_DROP} | data if isinstance(data, dict) else data
+        if data.get("max_drop") is not None:
+            raise ValueError(
+                "max_drop and floor say the same thing: give one of them, max_drop as a "
+                "difference of accuracies, or floor as a share of the best"
+            )
+        return data
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """How much less accurate than the best model one may be."""
+        return Tolerance(self.max_drop, self.floor)
 
 
 class SearchSection(Table):

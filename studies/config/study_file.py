@@ -47,6 +47,9 @@ ADDED_KEYS: tuple[tuple[str, str], ...] = (
 )
 """Keys that came later: a study that leaves one at its default has the identity of before."""
 
+FORMER_FLOOR = 0.95
+"""Default of ``floor`` when there was no ``max_drop``: studies of then know themselves by it."""
+
 INT8_PAYS = 0.9
 """Int8 kernels are used where they take at most this share of the time of single precision."""
 
@@ -163,6 +166,10 @@ class StudyFile(Table):
             del data[section][key]
         del data["budget"], data["limits"]["trial_minutes"], data["limits"]["memory_gb"]
         del data["objectives"]["repeats"], data["metering"]["block_seconds"]
+        # How accurate is enough changes no trial. A floor did belong to it, and still does.
+        del data["objectives"]["max_drop"]
+        if self.objectives.floor is None:
+            data["objectives"]["floor"] = FORMER_FLOOR
         # The same data in another place are the same data.
         del data["task"]["path"], data["task"]["test_path"]
         data["carbon"]["trace"] = trace_sha256

@@ -8,6 +8,7 @@ from html import escape
 
 from greenfront.objectives.carbon.intensity import Intensity
 from greenfront.studies.analysis import quantities
+from greenfront.studies.analysis.choice import allowed
 from greenfront.studies.analysis.remarks import compression_remarks
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.report.tables import meter_table
@@ -135,9 +136,8 @@ def _training(intensity: Intensity) -> str:
 def _scores(view: StudyView) -> list[tuple[str, str]]:
     floor = view.front.floor
     rule = (
-        f"{quantities.percent(view.front.share)} of the best accuracy in the study, and more than "
-        f"always answering the most frequent class "
-        f"({quantities.percent(view.facts.task.majority_fraction)})"
+        f"{allowed(view.front.tolerance).capitalize()}, and more accurate than always answering "
+        f"the most frequent class ({quantities.percent(view.facts.task.majority_fraction)})"
     )
     reached = (
         "" if floor is None else f": {quantities.percent(floor.accuracy)} with the present trials"
@@ -151,10 +151,17 @@ def _scores(view: StudyView) -> list[tuple[str, str]]:
         (
             "Green Score",
             "<code>green_score = 100 × accuracy / co2_kg</code>, higher is better. It ranks the "
-            "front, but only above the floor: alone it prefers a model that has learnt nothing at "
-            "almost no cost.",
+            "front, but only what is accurate enough: alone it prefers a model that has learnt "
+            "nothing at almost no cost.",
         ),
-        ("Floor", f"{rule}{reached}. What is below it is listed last."),
+        ("Accurate enough", f"{rule}{reached}. What is not is listed last."),
+        (
+            "Greenest, most accurate, knee",
+            "The greenest model has the highest Green Score of those that are accurate enough. At "
+            "the knee more accuracy begins to cost much more energy: it lies furthest above the "
+            "line between the cheapest and the most accurate model of the front that have learnt "
+            "something, with both axes scaled to that line and energy in the logarithm (Das 1999).",
+        ),
         (
             "Baseline",
             "The most accurate finished model without pruning, quantisation or distillation: what "
@@ -162,8 +169,8 @@ def _scores(view: StudyView) -> list[tuple[str, str]]:
         ),
         (
             "Break-even",
-            "<code>search_kwh / (baseline_inference_kwh − best_inference_kwh)</code>: after so "
-            "many predictions of the best model the search has paid for itself.",
+            "<code>search_kwh / (baseline_inference_kwh − greenest_inference_kwh)</code>: after "
+            "so many predictions of the greenest model the search has paid for itself.",
         ),
     ]
 

@@ -126,15 +126,29 @@ def groups(view: StudyView) -> list[Group]:
     eligible = tuple(row for row in view.front.rows if row.eligible)
     others = tuple(row for row in view.front.rows if not row.eligible)
     baseline = () if view.baseline is None else (view.baseline,)
-    best = tuple("best" if row is view.front.best else "" for row in eligible)
+
+    def named(rows: tuple[ScoredTrial, ...]) -> tuple[str, ...]:
+        return tuple("<br>".join(view.front.names(row)) for row in rows)
 
     def told(rows: tuple[ScoredTrial, ...]) -> tuple[str, ...]:
         return tuple(hover(row, ranks.get(row.trial, 0), view.kind) for row in rows)
 
     drawn = [
         Group("Dominated", dominated, "circle", GREY, 7, 0.5, (), told(dominated)),
-        Group("Front, not eligible", others, "diamond-open", SLATE, 11, 1.0, (), told(others)),
-        Group("Front, eligible", eligible, "circle", BLUE, 12, 1.0, best, told(eligible)),
+        Group(
+            "Front, not eligible",
+            others,
+            "diamond-open",
+            SLATE,
+            11,
+            1.0,
+            named(others),
+            told(others),
+        ),
+        Group(
+            *("Front, eligible", eligible, "circle", BLUE, 12, 1.0),
+            *(named(eligible), told(eligible)),
+        ),
         Group(
             *("Baseline", baseline, "square-open", ORANGE, 19, 1.0),
             *(("baseline",), told(baseline)),

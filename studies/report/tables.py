@@ -92,7 +92,7 @@ def _front_row(view: StudyView, row: ScoredTrial) -> str:
     outcome = row.outcome
     baseline = view.baseline is not None and row.trial == view.baseline.trial
     marks = [
-        *(["<span class='mark best'>best</span>"] if row is view.front.best else []),
+        *(f"<span class='mark best'>{name}</span>" for name in view.front.names(row)),
         *(["<span class='mark base'>baseline</span>"] if baseline else []),
         *(["<span class='mark'>dominated</span>"] if row.rank == 0 else []),
     ]

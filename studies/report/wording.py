@@ -37,29 +37,31 @@ def summary(view: StudyView) -> str:
     """The outcome in one plain sentence, or what is missing for it."""
     if not view.complete:
         return "No trial has finished with a result yet, so there is nothing to compare."
-    best, baseline = view.front.best, view.baseline
-    if best is None:
+    greenest, baseline = view.front.greenest, view.baseline
+    if greenest is None:
         first = view.front.rows[0]
         return (
-            f"No model is eligible yet: the first of the front, {describe(first)}, is "
+            f"No model is accurate enough yet: the first of the front, {describe(first)}, is "
             f"{first.objection}."
         )
     if baseline is None:
         return (
-            f"The best eligible model so far is {describe(best)} with an accuracy of "
-            f"{quantities.percent(best.accuracy)}; the untouched baseline has not finished, so "
-            "there is nothing to compare it with."
+            f"The greenest model that is accurate enough so far is {describe(greenest)} with an "
+            f"accuracy of {quantities.percent(greenest.accuracy)}; the untouched baseline has not "
+            "finished, so there is nothing to compare it with."
         )
-    if best.trial == baseline.trial:
+    if greenest.trial == baseline.trial:
         return (
-            f"The best eligible model is the untouched baseline itself, {describe(best)}, with an "
-            f"accuracy of {quantities.percent(best.accuracy)}: nothing that was tried ranks above "
-            "it."
+            "The greenest model that is accurate enough is the untouched baseline itself, "
+            f"{describe(greenest)}, with an accuracy of {quantities.percent(greenest.accuracy)}: "
+            "nothing that was tried ranks above it."
         )
+    beaten = "" if view.best else " It beats that baseline nowhere."
     return (
-        f"The best eligible model, {describe(best)}, {_accuracy(best, baseline)} the untouched "
-        f"baseline, {describe(baseline)}; {_inference(best, baseline, view.kind)}, "
-        f"and its file is {_size(best, baseline)}."
+        f"The greenest model that is accurate enough, {describe(greenest)}, "
+        f"{_accuracy(greenest, baseline)} the untouched baseline, {describe(baseline)}; "
+        f"{_inference(greenest, baseline, view.kind)}, and its file is "
+        f"{_size(greenest, baseline)}.{beaten}"
     )
 
 

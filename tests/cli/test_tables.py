@@ -212,8 +212,8 @@ def test_whether_it_pays_is_told_by_what_it_is_made_for(seen: StudyView) -> None
 
 
 EVERY_VERDICT = [
-    ("never", "Never pays for itself: the best model needs no less energy than the baseline."),
-    ("best is baseline", "Does not pay for itself: the best model is the baseline itself."),
+    ("never", "Never pays for itself: the greenest model needs no less energy than the baseline."),
+    ("best is baseline", "Does not pay for itself: the greenest model is the baseline itself."),
     ("spending unknown", "Cannot be told: what the search has spent is unknown."),
     ("inference unknown", "Cannot be told: the energy of a prediction is not known for both"),
     ("no eligible model", "Cannot be told: no eligible model yet."),

@@ -19,7 +19,7 @@ from greenfront.spaces.candidate import ArchitectureChoice, Candidate
 from greenfront.spaces.techniques.distillation import Distillation
 from greenfront.spaces.techniques.precision import Precision
 from greenfront.spaces.techniques.pruning import Pruning
-from greenfront.studies.analysis.front import finished, rank
+from greenfront.studies.analysis.front import rank, scored
 from greenfront.studies.analysis.progress import ProgressPoint
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.config.facts import StudyFacts
@@ -122,8 +122,8 @@ def study(
         unfinished(trials + 1, "stopped", "dominated already at the accuracy ceiling"),
         unfinished(trials + 2, "running", None),
     ]
-    front = rank(name, rows, file.objectives.floor, 0.1011)
-    done = tuple(finished(r, front.floor) for r in rows if r.values is not None and front.floor)
+    front = rank(name, rows, file.objectives.tolerance, 0.1011)
+    done = scored(rows, front.floor)
     parts = {"train": 0.0021, "fine-tune": 0.0007, "inference": 0.0003, "search": 0.00004}
     if nasty:
         parts[NASTY] = 0.00001

@@ -14,6 +14,7 @@ from greenfront.objectives.readings import Reading
 from greenfront.objectives.scores import (
     OBJECTIVES,
     Floor,
+    Tolerance,
     break_even_predictions,
     co2_kg,
     energy_kwh,
@@ -104,8 +105,18 @@ def test_at_break_even_both_ways_cost_the_same(spent: float, new: float, old: fl
         assert spent + predictions * new == pytest.approx(predictions * old, rel=1e-6)
 
 
+def test_an_allowed_drop_is_a_difference() -> None:
+    floor = Floor(Tolerance(max_drop=0.01), best_accuracy=0.97, majority_fraction=0.1)
+    assert floor.accuracy == pytest.approx(0.96)
+    assert floor.objection(0.96) is None  # 0.97 - 0.01 is a little more
+    assert floor.objection(0.9599) == ("1.01 points below the most accurate model, of 1 allowed")
+    exact = Floor(Tolerance(max_drop=0.0), best_accuracy=0.97, majority_fraction=0.1)
+    assert exact.objection(0.97) is None
+    assert exact.objection(0.969) is not None
+
+
 def test_floor() -> None:
-    floor = Floor(share=0.95, best_accuracy=0.8, majority_fraction=0.1)
+    floor = Floor(Tolerance(share=0.95), best_accuracy=0.8, majority_fraction=0.1)
     assert floor.accuracy == pytest.approx(0.76)
     assert floor.objection(0.8) is None
     assert floor.objection(floor.accuracy) is None
@@ -113,7 +124,7 @@ def test_floor() -> None:
 
 
 def test_the_floor_is_also_the_majority_class() -> None:
-    floor = Floor(share=0.5, best_accuracy=0.8, majority_fraction=0.6)
+    floor = Floor(Tolerance(share=0.5), best_accuracy=0.8, majority_fraction=0.6)
     assert floor.objection(0.61) is None
     assert floor.objection(0.6) == (
         "no better than always answering the most frequent class (60.0%)"

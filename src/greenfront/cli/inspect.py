@@ -47,7 +47,7 @@ def studies(storage: StorageUrl = DEFAULT_STORAGE, as_json: AsJson = False) -> N
 
 
 def front(name: StudyName, storage: StorageUrl = DEFAULT_STORAGE, as_json: AsJson = False) -> None:
-    """Show the Pareto front, ranked by Green Score above the accuracy floor."""
+    """Show the Pareto front, ranked by Green Score, and which model to take."""
     from greenfront.studies.analysis.view import view
 
     with _opened(storage) as opened:
@@ -112,6 +112,10 @@ class ScenarioOptions:
     embodied_kg_per_device_hour: Annotated[
         float | None, typer.Option(help="Of making the device, per busy hour.", metavar="KG")
     ] = None
+    max_drop: Annotated[
+        float | None,
+        typer.Option(help="Accuracy that may be lost, such as 0.01: one point.", metavar="DROP"),
+    ] = None
 
 
 @grouped_options
@@ -140,7 +144,8 @@ def whatif(
     scenario = Scenario(**vars(options))
     with _opened(storage) as opened:
         before = view(opened, name)
-        found = Comparison(before, view(opened, name, scenario.applied(before)))
+        after = view(opened, name, scenario.applied(before), scenario.tolerance(before))
+        found = Comparison(before, after)
     if as_json:
         from greenfront.cli.json import whatif_json
 

@@ -42,7 +42,7 @@ def run_json(view: StudyView, result: SearchResult, peak: PeakMemory) -> dict[st
         "spent_high_kwh": high_kwh,
         "spent_co2_kg": result.spent.co2_kg,
         "predictions": front["predictions"],
-        "best": None if view.front.best is None else view.front.best.trial,
+        "best": None if view.best is None else view.best.trial,
         "baseline": front["baseline"],
         "break_even_predictions": front["break_even_predictions"],
         "break_even_verdict": front["break_even_verdict"],

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from greenfront.cli.table import Sheet
+from greenfront.studies.analysis.choice import choices, comparison
 from greenfront.studies.analysis.quantities import (
     count,
     energy,
@@ -62,12 +63,27 @@ def front_table(view: StudyView) -> RenderableType:
         outcome = row.outcome
         sure = "–" if row.probability is None else f"{row.probability:.0%}"
         cells = (seconds(outcome.latency_seconds), size(outcome.artefact_bytes), sure)
-        _add(sheet, row, _rank(row), *_cells(row), *cells)
+        _add(sheet, row, _rank(row), *_cells(row, view.front.names(row)), *cells)
     if view.baseline is not None:
         outcome = view.baseline.outcome
         cells = (seconds(outcome.latency_seconds), size(outcome.artefact_bytes), "")
         sheet.add("base", *_cells(view.baseline), *cells, style="cyan")
-    return _with_ties(sheet, view)
+    return Group(_with_ties(sheet, view), _choices(view))
+
+
+def _choices(view: StudyView) -> RenderableType:
+    """The named models beside the baseline, or that none is accurate enough."""
+    lines = []
+    if view.front.greenest is None:
+        lines.append("No model is accurate enough yet.")
+    for choice in choices(view.front):
+        row, told = choice.row, ""
+        if view.baseline is not None:
+            told = f", {comparison(row, view.baseline, view.kind)}"
+        lines.append(f"{choice.title}: trial {row.trial}{told}.")
+    if view.front.greenest is not None and view.best is None:
+        lines.append("Nothing that is accurate enough beats the untouched baseline anywhere.")
+    return Text("\n".join(lines))
 
 
 def _pays(view: StudyView) -> str:
@@ -82,10 +98,10 @@ def _rank(row: ScoredTrial) -> str:
     return f"≈{row.rank}" if row.tied else str(row.rank)
 
 
-def _cells(row: ScoredTrial) -> tuple[str, ...]:
+def _cells(row: ScoredTrial, names: tuple[str, ...] = ()) -> tuple[str, ...]:
     return (
         str(row.trial),
-        row.candidate.describe(),
+        row.candidate.describe() + (f" ← {', '.join(names)}" if names else ""),
         percent(row.accuracy),
         energy(row.energy_kwh),
         mass(row.co2_kg),
@@ -116,16 +132,6 @@ def run_summary(view: StudyView, reason: str, peak: PeakMemory) -> RenderableTyp
         f"Spent {energy(kwh)} ({kind}, between {energy(low)} and {energy(high)}), "
         f"{mass(spent.co2_kg)} CO₂; {memory}.",
     ]
-    best, baseline = view.front.best, view.baseline
-    if best and baseline:
-        points = 100 * (best.accuracy - baseline.accuracy)
-        mine, usual = best.outcome.inference.joules, baseline.outcome.inference.joules
-        ratio = f"{mine / usual:.0%}" if mine is not None and usual else "an unknown share"
-        lines.append(
-            f"Best: trial {best.trial}, {points:+.1f} points of accuracy against the untouched "
-            f"baseline (trial {baseline.trial}) at {ratio} of its inference energy and "
-            f"{best.outcome.artefact_bytes / baseline.outcome.artefact_bytes:.0%} of its size."
-        )
     lines.append(_pays(view))
     return Text("\n".join(lines))
 
@@ -142,7 +148,8 @@ def whatif_table(found: Comparison) -> RenderableType:
     )
     for row in view.front.rows:
         before = found.rank_before(row)
-        _add(sheet, row, _rank(row), "–" if before is None else str(before), *_cells(row)[:-1])
+        was = ("–" if before is None else str(before),)
+        _add(sheet, row, _rank(row), *was, *_cells(row, view.front.names(row))[:-1])
     flips = found.flips()
     lines = [f"Electricity: {carbon.intensity.region}, {carbon.intensity.source}."]
     lines += [flip[0].upper() + flip[1:] + "." for flip in flips]

@@ -14,12 +14,21 @@ from hypothesis import strategies as st
 
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading
-from greenfront.objectives.scores import Floor
+from greenfront.objectives.scores import Floor, Tolerance
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
 from greenfront.spaces.techniques.precision import Precision
-from greenfront.studies.analysis.front import ScoredTrial, baseline_of, corners, finished, rank
+from greenfront.studies.analysis.front import (
+    NAMES,
+    ScoredTrial,
+    baseline_of,
+    corners,
+    finished,
+    rank,
+)
 from greenfront.studies.analysis.volume import Corners
 from greenfront.studies.store.trials import NetworkTrial, Trial, TrialState
+
+SHARE = Tolerance(share=0.95)
 
 
 def candidate(number: int) -> Candidate:
@@ -62,7 +71,7 @@ def test_ranks_eligible_models_first_and_each_group_by_green_score(
             (0.20, 0.1, 0.01),  # 2000, but the majority class is as good
             (0.60, 1.0, 0.2),  # 300, but below
         ),
-        share=0.9,
+        Tolerance(share=0.9),
         majority_fraction=0.2,
     )
     assert [(r.rank, r.trial, r.eligible) for r in front.rows] == [
@@ -75,8 +84,8 @@ def test_ranks_eligible_models_first_and_each_group_by_green_score(
     ]
     scores = [100 * r.accuracy / r.co2_kg for r in front.rows]
     assert [r.green_score for r in front.rows] == pytest.approx(scores)
-    assert front.best == front.rows[0]
-    assert front.floor == Floor(0.9, 0.96, 0.2)
+    assert front.greenest == front.rows[0]
+    assert front.floor == Floor(Tolerance(share=0.9), 0.96, 0.2)
     assert [r.objection for r in front.rows] == [
         *(None, None, None),
         "no better than always answering the most frequent class (20.0%)",
@@ -88,21 +97,21 @@ def test_equal_scores_stand_in_the_order_of_their_trials(
     rows: Callable[..., list[NetworkTrial]],
 ) -> None:
     same = rows((0.9, 1.0, 1.0), (0.9, 1.0, 1.0), (0.9, 1.0, 1.0))
-    front = rank("wine", same[::-1], 0.95, 0.1)
+    front = rank("wine", same[::-1], SHARE, 0.1)
     assert [r.trial for r in front.rows] == [0, 1, 2]
 
 
 def test_a_front_of_ineligible_models_has_no_best(rows: Callable[..., list[NetworkTrial]]) -> None:
-    front = rank("wine", rows((0.4, 1.0, 1.0)), 0.95, 0.4)
+    front = rank("wine", rows((0.4, 1.0, 1.0)), SHARE, 0.4)
     assert [r.eligible for r in front.rows] == [False]
-    assert front.best is None
+    assert front.greenest is None
 
 
 def test_no_trials_no_front() -> None:
     running = row(0, None, None, "running")
     for rows_ in ([], [running, row(1, None, None, "failed")]):
-        front = rank("wine", rows_, 0.95, 0.1)
-        assert (front.rows, front.floor, front.best) == ((), None, None)
+        front = rank("wine", rows_, SHARE, 0.1)
+        assert (front.rows, front.floor, front.named) == ((), None, dict.fromkeys(NAMES))
         assert front.to_json()["rows"] == []
         assert front.to_json()["floor_accuracy"] is None
 
@@ -111,10 +120,10 @@ def test_trials_without_values_are_passed_over(
     rows: Callable[..., list[NetworkTrial]],
 ) -> None:
     done = rows((0.9, 1.0, 1.0))
-    front = rank("wine", [*done, row(1, None, None, "stopped")], 0.95, 0.1)
+    front = rank("wine", [*done, row(1, None, None, "stopped")], SHARE, 0.1)
     assert [r.trial for r in front.rows] == [0]
     with pytest.raises(ValueError, match="trial 1 is stopped: it has no values to score"):
-        finished(row(1, None, None, "stopped"), Floor(0.95, 0.9, 0.1))
+        finished(row(1, None, None, "stopped"), Floor(SHARE, 0.9, 0.1))
 
 
 coarse = st.integers(0, 4).map(lambda number: number / 4)
@@ -132,7 +141,10 @@ def test_members_are_the_non_dominated_trials(
     reading = Reading(1.0, 1.0, 1.0, "modelled", "model", 0.0, 0.0)
     outcome = Outcome(0.5, {"train": reading}, reading, 0.1, 1, 1, 1, 0.0, 1, None, "a")
     front = rank(
-        "any", [row(n, vector, outcome) for n, vector in enumerate(vectors)], share, majority
+        "any",
+        [row(n, vector, outcome) for n, vector in enumerate(vectors)],
+        Tolerance(share=share),
+        majority,
     )
     losses = np.array(vectors) * [-1, 1, 1]
     expected = set(np.flatnonzero(moocore.is_nondominated(losses, keep_weakly=True)))
@@ -150,13 +162,17 @@ def test_json_has_the_promised_keys(
     rows: Callable[..., list[NetworkTrial]], make_outcome: Callable[..., Outcome]
 ) -> None:
     trials = rows((0.9, 4.0, 3.0), (0.4, 1.0, 0.1))
-    data = json.loads(json.dumps(rank("wine", trials, 0.95, 0.1).to_json(), allow_nan=False))
+    data = json.loads(json.dumps(rank("wine", trials, SHARE, 0.1).to_json(), allow_nan=False))
     assert {key: value for key, value in data.items() if key != "rows"} == {
         "study": "wine",
         "objectives": ["accuracy", "energy_kwh", "co2_kg"],
         "rank_by": "green_score",
+        "max_drop": None,
         "floor": 0.95,
         "floor_accuracy": pytest.approx(0.855),
+        "greenest": 0,
+        "most_accurate": 0,
+        "knee": None,
     }
     best, poor = data["rows"]
     assert best == {
@@ -202,14 +218,14 @@ def test_json_has_the_promised_keys(
 def test_json_has_no_infinity_for_a_model_that_emits_nothing(
     rows: Callable[..., list[NetworkTrial]],
 ) -> None:
-    front = rank("wine", rows((0.9, 4.0, 0.0), (0.95, 5.0, 1.0)), 0.5, 0.1)
+    front = rank("wine", rows((0.9, 4.0, 0.0), (0.95, 5.0, 1.0)), Tolerance(share=0.5), 0.1)
     assert front.rows[0].green_score == math.inf
     told = json.loads(json.dumps(front.to_json(), allow_nan=False))["rows"]
     assert [r["green_score"] for r in told] == [None, pytest.approx(95.0)]
 
 
 def test_unmetered_inference_is_told_as_unknown(make_outcome: Callable[..., Outcome]) -> None:
-    told = rank("wine", [row(0, (0.9, 1.0, 1.0), make_outcome(0.9, 1.0, None))], 0.95, 0.1)
+    told = rank("wine", [row(0, (0.9, 1.0, 1.0), make_outcome(0.9, 1.0, None))], SHARE, 0.1)
     phases: dict[str, Any] = told.to_json()["rows"][0]["phases"]
     assert (phases["inference_joules"], phases["kind"]) == (None, "unavailable")
     assert phases["training_kwh"] == pytest.approx(1.0)
@@ -219,7 +235,7 @@ def test_training_is_the_sum_of_its_phases(make_outcome: Callable[..., Outcome])
     outcome = make_outcome(0.9, 1.0, 1e-5)
     prune = replace(outcome.phases["train"], joules=0.5 * JOULES_PER_KWH)
     outcome = replace(outcome, phases={**outcome.phases, "prune": prune})
-    told = rank("wine", [row(0, (0.9, 1.0, 1.0), outcome)], 0.95, 0.1).to_json()
+    told = rank("wine", [row(0, (0.9, 1.0, 1.0), outcome)], SHARE, 0.1).to_json()
     phases = told["rows"][0]["phases"]
     assert phases["training_kwh"] == pytest.approx(1.5)
     assert phases["making_kwh"] == pytest.approx({"train": 1.0, "prune": 0.5})
@@ -231,7 +247,7 @@ def test_baseline_is_the_most_accurate_untouched_one(
     def done(number: int, accuracy: float, energy: float, tried: Candidate) -> ScoredTrial:
         outcome = make_outcome(accuracy, 1e-3, 1e-5)
         trial = row(number, (accuracy, energy, 1.0), outcome, tried=tried)
-        return finished(trial, Floor(0.95, 1.0, 0.1))
+        return finished(trial, Floor(SHARE, 1.0, 0.1))
 
     one, two, three = candidate(1), candidate(2), candidate(3)
     keys = [one.key, two.key, three.key]

@@ -13,7 +13,7 @@ from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.carbon.intensity import Intensity
 from greenfront.objectives.outcome import Outcome, Repeat
 from greenfront.objectives.readings import Reading
-from greenfront.objectives.scores import Scoring
+from greenfront.objectives.scores import Scoring, Tolerance
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
 from greenfront.studies.analysis.front import Front, rank
 from greenfront.studies.analysis.medians import inferences
@@ -61,7 +61,7 @@ def front_of(make_outcome: Callable[..., Outcome]) -> Callable[..., Made]:
                 )
         readings = inferences(rows, repeats)
         merged = rescored(rows, SCORING, repeats)
-        return rank("study", merged, 0.5, 0.1), merged, readings
+        return rank("study", merged, Tolerance(share=0.5), 0.1), merged, readings
 
     return make
 

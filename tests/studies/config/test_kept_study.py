@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from greenfront.errors import StudyFileError
+from greenfront.objectives.scores import Tolerance
 from greenfront.studies.config.study_file import StudyFile
 
 
@@ -54,6 +55,7 @@ def changed(section: str, key: str, value: Any) -> StudyFile:
         ("study", "storage", "sqlite:///other.db"),
         ("study", "cache", "elsewhere"),
         ("task", "path", "/moved/wine.csv"),
+        ("objectives", "max_drop", 0.02),
         ("metering", "block_seconds", 0.02),
         ("search", "workers", 4),
         ("budget", "trials", 99),
@@ -85,7 +87,7 @@ def test_identity_survives_what_may_change(section: str, key: str, value: Any) -
         ("training", "epochs", 11),
         ("training", "device", "cpu"),
         ("objectives", "predictions", 5.0),
-        ("objectives", "floor", 0.5),
+        ("objectives", "predictions", 6.0),
         ("carbon", "region", "DEU"),
         ("carbon", "pue", 1.3),
         ("metering", "watts_per_thread", 4.0),
@@ -99,6 +101,25 @@ def test_identity_changes_with_what_decides_results(section: str, key: str, valu
     assert changed(section, key, value).identity("f00d") != StudyFile.from_stored(RICH).identity(
         "f00d"
     )
+
+
+def test_a_study_with_a_floor_is_what_it_was() -> None:
+    """Before there was ``max_drop``, every study had a floor, by default .95."""
+    usual = study().to_json()["objectives"]
+    del usual["max_drop"]
+    former = study(objectives={**usual, "floor": 0.95})
+    assert former.objectives.tolerance == Tolerance(share=0.95)
+    assert former.identity("f00d") == study().identity("f00d")
+    stated = study(objectives={"floor": 0.9})
+    assert stated.identity("f00d") != study().identity("f00d")
+    assert StudyFile.from_stored(stated.to_json()) == stated
+
+
+def test_one_rule_says_what_is_accurate_enough() -> None:
+    assert study().objectives.tolerance == Tolerance(max_drop=0.01)
+    assert study(objectives={"max_drop": 0.0}).objectives.tolerance == Tolerance(max_drop=0.0)
+    with pytest.raises(StudyFileError, match=r"\[objectives\]: max_drop and floor say the same"):
+        study(objectives={"max_drop": 0.01, "floor": 0.95})
 
 
 def test_identity_changes_with_the_data() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from greenfront.errors import StudyFileError
 from greenfront.objectives.outcome import Outcome
-from greenfront.objectives.scores import values_of
+from greenfront.objectives.scores import Tolerance, values_of
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
 from greenfront.spaces.techniques.pruning import IMPORTANCES
 from greenfront.spaces.techniques.sparsity import Sparsity
@@ -117,7 +117,7 @@ def page_table(file: StudyFile, facts: StudyFacts, outcomes: dict[Candidate, Out
         values = values_of(outcome, file.objectives.predictions, file.carbon.model())
         row = (tried.key, "complete", tried, values, outcome, None, 0.0, 1.0)
         rows.append(Trial(number, number, *row))
-    front = rank("digits", rows, 0.5, 0.5)
+    front = rank("digits", rows, Tolerance(share=0.5), 0.5)
     assert front.floor is not None
     seen = StudyView(
         name="digits",

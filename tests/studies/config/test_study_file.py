@@ -57,7 +57,8 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
         },
         "objectives": {
             "predictions": 1_000_000.0,
-            "floor": 0.95,
+            "max_drop": 0.01,
+            "floor": None,
             "batch": 1,
             "repeats": 3,
             "torch_file": False,
@@ -238,6 +239,8 @@ TWICE, LOW_HIGH = "the same value stands in it twice", "give one number, or a lo
         ("training", "batch_size = [64, 1]", f"{LEAST} 2", "1"),
         ("objectives", "predictions = -1.0", f"{LEAST} 0", "-1.0"),
         ("objectives", "floor = 1.5", f"{MOST} 1", "1.5"),
+        ("objectives", "max_drop = 1", "less than 1", "1"),
+        ("objectives", "max_drop = -0.01", f"{LEAST} 0", "-0.01"),
         ("objectives", "batch = 0", f"{LEAST} 1", "0"),
         ("carbon", "g_per_kwh = -1.0", f"{LEAST} 0", "-1.0"),
         ("carbon", "pue = 0.9", f"{LEAST} 1", "0.9"),

@@ -15,7 +15,6 @@ import pytest
 from contracts.reports import NASTY, NOW, VIEWS, Page, every_view
 from greenfront.errors import UsageError
 from greenfront.studies.analysis import quantities
-from greenfront.studies.analysis.front import Front
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.report import figures
 from greenfront.studies.report.page import render, write
@@ -147,7 +146,7 @@ def test_a_wide_range_is_drawn_logarithmically() -> None:
     view = VIEWS["usual"]
     energies = [row.energy_kwh for row in view.complete]
     near = tuple(r for r in view.complete if r.energy_kwh > 0.5 * max(energies))
-    narrow = replace(view, complete=near, front=Front("digits", 0.95, view.front.floor, near[:1]))
+    narrow = replace(view, complete=near, front=replace(view.front, rows=near[:1]))
     assert figures.co2_over_energy(narrow).layout.xaxis.type == "linear"
     assert figures.front_in_space(narrow).layout.scene.xaxis.type == "linear"
     far = replace(near[0], energy_kwh=max(energies) / 30)
@@ -193,11 +192,14 @@ def test_progress_scores_and_phases_hold_the_stored_values() -> None:
         ("usual", "between 1.88 Wh and 5.34 Wh"),
         ("usual", "out of memory: the evaluator was killed at 2.1 GB"),
         ("usual", "56.04 g per kWh (as stated)"),
-        ("one trial", "The best eligible model is the untouched baseline itself"),
+        (
+            "one trial",
+            "The greenest model that is accurate enough is the untouched baseline itself",
+        ),
         ("no baseline", "the untouched baseline has not finished"),
         ("nothing finished", "No trial has finished with a result yet"),
         ("nothing at all", "No instrument metered this study"),
-        ("one trial", "the best model is the baseline itself"),
+        ("one trial", "the greenest model is the baseline itself"),
         ("no emissions", "<td class='number'>∞</td>"),
     ],
 )

@@ -12,6 +12,7 @@ import pytest
 
 from contracts.command import Command
 from greenfront.objectives.codec import from_json
+from greenfront.objectives.scores import Tolerance
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.storage import Storage
@@ -79,6 +80,7 @@ def test_its_identity_is_that_of_before(command: Command) -> None:
     trace = facts.trace and facts.trace.sha256
     file = StudyFile.from_stored(study.configuration)
     assert file.identity(facts.task.fingerprint, trace) == study.identity
+    assert file.objectives.tolerance == Tolerance(share=0.95)
 
 
 @pytest.mark.slow

@@ -1,0 +1,85 @@
+"""Which model to take: three of a front have names, and each is told beside the baseline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from greenfront.objectives.scores import Tolerance
+from greenfront.studies.analysis.front import NAMES, Front, ScoredTrial
+from greenfront.studies.analysis.quantities import percent
+
+__all__ = ["Choice", "allowed", "beats", "choices", "comparison"]
+
+EQUAL_POINTS = 0.005
+"""Accuracies that differ by less are told as equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A model that has one name or more.
+
+    Attributes:
+        names: Such as ``("greenest", "knee")``.
+        row: The model.
+    """
+
+    names: tuple[str, ...]
+    row: ScoredTrial
+
+    @property
+    def title(self) -> str:
+        """Its names as they begin a sentence, such as ``"Greenest and knee"``."""
+        return " and ".join(self.names).capitalize()
+
+
+def choices(front: Front) -> list[Choice]:
+    """The named models of a front, the greenest first; each once, with all of its names."""
+    rows = {row.trial: row for row in front.rows}
+    named: dict[int, list[str]] = {}
+    for name in NAMES:
+        row = front.named[name]
+        if row is not None:
+            named.setdefault(row.trial, []).append(name)
+    return [Choice(tuple(names), rows[trial]) for trial, names in named.items()]
+
+
+def beats(row: ScoredTrial, baseline: ScoredTrial) -> bool:
+    """Whether a model is better than the baseline in any objective."""
+    return (
+        row.accuracy > baseline.accuracy
+        or row.energy_kwh < baseline.energy_kwh
+        or row.co2_kg < baseline.co2_kg
+    )
+
+
+def comparison(row: ScoredTrial, baseline: ScoredTrial, kind: str) -> str:
+    """A model beside the untouched baseline, as the end of a sentence.
+
+    Args:
+        row: The model.
+        baseline: What would have been used without a search.
+        kind: How joules were come by, in a word.
+    """
+    if row.trial == baseline.trial:
+        return "the untouched baseline itself"
+    points = 100 * (row.accuracy - baseline.accuracy)
+    accuracy = (
+        "as accurate as the untouched baseline"
+        if abs(points) < EQUAL_POINTS
+        else f"{points:+.3g} points of accuracy against the untouched baseline".replace("-", "−")
+    )
+    mine, usual = row.outcome.inference.joules, baseline.outcome.inference.joules
+    energy = f"{percent(mine / usual)} of" if mine is not None and usual else "an unknown share of"
+    size = row.outcome.artefact_bytes / baseline.outcome.artefact_bytes
+    return (
+        f"{accuracy} (trial {baseline.trial}) at {energy} its energy a prediction ({kind}) and "
+        f"{percent(size)} of its size"
+    )
+
+
+def allowed(tolerance: Tolerance) -> str:
+    """What is accurate enough, in words."""
+    if tolerance.max_drop is None:
+        return f"at least {percent(tolerance.share)} of the best accuracy in the study"
+    points = 100 * tolerance.max_drop
+    return f"at most {points:.3g} {'point' if points == 1 else 'points'} below the most accurate"
