@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from greenfront.objectives.scores import Tolerance
-from greenfront.studies.analysis.front import NAMES, Front, ScoredTrial
 from greenfront.studies.analysis.quantities import percent
+
+if TYPE_CHECKING:  # what draws a front has it; what lists studies needs none
+    from greenfront.objectives.scores import Tolerance
+    from greenfront.studies.analysis.front import Front, ScoredTrial
 
 __all__ = ["Choice", "allowed", "beats", "choices", "comparison"]
 
@@ -36,8 +39,7 @@ def choices(front: Front) -> list[Choice]:
     """The named models of a front, the greenest first; each once, with all of its names."""
     rows = {row.trial: row for row in front.rows}
     named: dict[int, list[str]] = {}
-    for name in NAMES:
-        row = front.named[name]
+    for name, row in front.named.items():
         if row is not None:
             named.setdefault(row.trial, []).append(name)
     return [Choice(tuple(names), rows[trial]) for trial, names in named.items()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +36,10 @@ class ProgressPoint:
 
 
 def progress(
-    study: Study, maximise: Sequence[bool], corners: Corners | None = None
+    study: Study,
+    maximise: Sequence[bool],
+    corners: Corners | None = None,
+    values: Mapping[int, Sequence[float]] | None = None,
 ) -> list[ProgressPoint]:
     """The curve of hypervolume over trials and over energy.
 
@@ -44,16 +47,20 @@ def progress(
         study: Any study.
         maximise: For each objective, whether more is better.
         corners: What hypervolume is measured against; by default the box of everything seen.
+        values: Of trials by number, instead of those that were stored when they finished, so that
+            all of a study is shown by one kind of values: medians where it was measured again.
     """
     rows = _finished(study)
-    vectors = [values for _, values, _ in rows if values is not None]
+    if values is not None:
+        rows = [(number, values.get(number, stored), ended) for number, stored, ended in rows]
+    vectors = [vector for _, vector, _ in rows if vector is not None]
     corners = corners or seen_corners(vectors, maximise)
     moments, totals = _spending(study)
     frontier, volume = Frontier(maximise), 0.0
     steps: list[ProgressPoint] = []
-    for finished, (number, values, finished_at) in enumerate(rows, start=1):
-        if values is not None and corners is not None:
-            frontier.add(values)
+    for finished, (number, vector, finished_at) in enumerate(rows, start=1):
+        if vector is not None and corners is not None:
+            frontier.add(vector)
             volume = frontier.volume(corners)
         entries = bisect.bisect_right(moments, finished_at or 0.0)
         kwh = totals[entries - 1] if entries else 0.0
@@ -61,7 +68,7 @@ def progress(
     return steps
 
 
-def _finished(study: Study) -> list[tuple[int, list[float] | None, float | None]]:
+def _finished(study: Study) -> list[tuple[int, Sequence[float] | None, float | None]]:
     """Number, values and end of the finished trials by their end, without the rest of a row."""
     c = trials_table.c
     query = (

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from greenfront.errors import StudyError
 from greenfront.objectives.codec import from_json
@@ -20,6 +20,7 @@ from greenfront.studies.analysis.front import (
     rank,
     scored,
 )
+from greenfront.studies.analysis.labels import labels
 from greenfront.studies.analysis.medians import inferences
 from greenfront.studies.analysis.membership import with_membership
 from greenfront.studies.analysis.progress import ProgressPoint, progress
@@ -56,6 +57,7 @@ class StudyView:
         spent: In all.
         spent_by_phase: The same in parts.
         times: When it ran and waited; ``None`` where that was not looked up.
+        labels: Of trials by number, see :meth:`label`.
     """
 
     name: str
@@ -73,6 +75,16 @@ class StudyView:
     spent: Spent
     spent_by_phase: dict[str, Spent]
     times: Timing | None = None
+    labels: Mapping[int, str] = field(default_factory=dict)
+
+    def label(self, row: ScoredTrial) -> str:
+        """What was tried, in a line that no other model of the front has."""
+        return self.labels.get(row.trial, row.candidate.describe())
+
+    @property
+    def hypervolume(self) -> float | None:
+        """Of the front as it is shown; ``None`` before any trial has finished."""
+        return self.steps[-1].hypervolume if self.steps else None
 
     @property
     def best(self) -> ScoredTrial | None:
@@ -127,7 +139,9 @@ def _view(study: Study, scoring: Scoring | None, tolerance: Tolerance | None) ->
     front = with_membership(front, trials, scoring, readings)
     complete = scored(trials, front.floor)
     keys = file.baseline_keys(facts)
+    baseline = baseline_of(complete, keys)
     box = corners([row.values for row in complete if row.candidate.key in keys], majority)
+    shown = [*front.rows, *([baseline] if baseline else [])]
     return StudyView(
         name=name,
         file=file,
@@ -139,11 +153,12 @@ def _view(study: Study, scoring: Scoring | None, tolerance: Tolerance | None) ->
         counts=_counts(trials, study.trials.all(states=("running",), runs=study.runs.living())),
         complete=complete,
         front=front,
-        baseline=baseline_of(complete, keys),
-        steps=tuple(progress(study, MAXIMISE, box)),
+        baseline=baseline,
+        steps=tuple(progress(study, MAXIMISE, box, {row.trial: row.values for row in complete})),
         spent=study.ledger.total(),
         spent_by_phase=study.ledger.by("phase"),
         times=timing(study),
+        labels=labels(complete) | labels(shown),
     )
 
 

@@ -21,7 +21,6 @@ from greenfront.studies.report.points import (
     accuracy_axis,
     co2_axis,
     energy_axis,
-    groups,
     hover,
 )
 
@@ -42,11 +41,11 @@ FRONT_HEIGHT = 425
 FEWEST_BARS = 5
 
 
-def front_in_space(view: StudyView) -> go.Figure:
-    """Every finished trial by energy, CO₂ and accuracy."""
+def front_in_space(view: StudyView, drawn: Sequence[Group]) -> go.Figure:
+    """Every finished trial, in groups, by energy, CO₂ and accuracy."""
     across, along, up = energy_axis(view), co2_axis(view), accuracy_axis()
     figure = go.Figure(layout=_layout(FRONT_HEIGHT))
-    for group in groups(view):
+    for group in drawn:
         figure.add_scatter3d(
             x=across.of(group.rows),
             y=along.of(group.rows),
@@ -72,19 +71,19 @@ def front_in_space(view: StudyView) -> go.Figure:
     return figure
 
 
-def accuracy_over_energy(view: StudyView) -> go.Figure:
+def accuracy_over_energy(view: StudyView, drawn: Sequence[Group]) -> go.Figure:
     """Projection on energy and accuracy, with the staircase that nothing lies above."""
-    return _projection(view, energy_axis(view), accuracy_axis(), staircase=True)
+    return _projection(view, drawn, energy_axis(view), accuracy_axis(), staircase=True)
 
 
-def accuracy_over_co2(view: StudyView) -> go.Figure:
+def accuracy_over_co2(view: StudyView, drawn: Sequence[Group]) -> go.Figure:
     """Projection on CO₂ and accuracy, with the staircase that nothing lies above."""
-    return _projection(view, co2_axis(view), accuracy_axis(), staircase=True)
+    return _projection(view, drawn, co2_axis(view), accuracy_axis(), staircase=True)
 
 
-def co2_over_energy(view: StudyView) -> go.Figure:
+def co2_over_energy(view: StudyView, drawn: Sequence[Group]) -> go.Figure:
     """Projection on energy and CO₂."""
-    return _projection(view, energy_axis(view), co2_axis(view), staircase=False)
+    return _projection(view, drawn, energy_axis(view), co2_axis(view), staircase=False)
 
 
 def hypervolume_over_trials(view: StudyView) -> go.Figure:
@@ -115,7 +114,7 @@ def green_scores(view: StudyView) -> go.Figure:
                 x=[_tick(row.rank, row.trial) for row in rows],
                 y=[row.green_score if math.isfinite(row.green_score) else None for row in rows],
                 text=[quantities.count(row.green_score) for row in rows],
-                hovertext=[hover(row, row.rank, view.kind) for row in rows],
+                hovertext=[hover(view, row, row.rank) for row in rows],
                 hovertemplate="%{hovertext}<extra></extra>",
                 marker={
                     "color": colour,
@@ -192,9 +191,10 @@ def energy_by_phase(view: StudyView) -> go.Figure:
     return figure
 
 
-def _projection(view: StudyView, across: Axis, up: Axis, *, staircase: bool) -> go.Figure:
+def _projection(
+    view: StudyView, drawn: Sequence[Group], across: Axis, up: Axis, *, staircase: bool
+) -> go.Figure:
     figure = go.Figure(layout=_layout(FRONT_HEIGHT))
-    drawn = groups(view)
     if staircase:
         x, y = _upper_left([(across.of([r])[0], up.of([r])[0]) for r in view.complete])
         figure.add_scatter(

@@ -20,6 +20,7 @@ from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.analysis.wording import break_even_sentence
 from greenfront.studies.report import figures
 from greenfront.studies.report.method import method
+from greenfront.studies.report.points import groups
 from greenfront.studies.report.tables import front_table, phase_table, unfinished_table
 from greenfront.studies.report.wording import (
     instruments,
@@ -164,30 +165,30 @@ def _cards(view: StudyView) -> str:
 def _front(view: StudyView) -> str:
     if not view.complete:
         return NOTHING_FINISHED
-    coincide = proportionality(view)
+    coincide, marked = proportionality(view), groups(view)
     kind = view.kind
     spread = f"Energy and CO₂ of making each model and of its predictions, {kind}."
     drawn = [
         _figure(
             "front-space",
-            figures.front_in_space(view),
+            figures.front_in_space(view, marked),
             f"Accuracy, energy and CO₂ of every finished trial. {spread} Drag to turn.",
         ),
         _figure(
             "accuracy-energy",
-            figures.accuracy_over_energy(view),
+            figures.accuracy_over_energy(view, marked),
             "Accuracy over energy. Better is up and to the left; the dotted line joins the most "
             "accurate models for their energy.",
         ),
         _figure(
             "accuracy-co2",
-            figures.accuracy_over_co2(view),
+            figures.accuracy_over_co2(view, marked),
             "Accuracy over CO₂. Better is up and to the left; the dotted line joins the most "
             "accurate models for their CO₂.",
         ),
         _figure(
             "co2-energy",
-            figures.co2_over_energy(view),
+            figures.co2_over_energy(view, marked),
             "CO₂ over energy. Better is down and to the left.",
         ),
     ]

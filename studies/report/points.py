@@ -131,7 +131,7 @@ def groups(view: StudyView) -> list[Group]:
         return tuple("<br>".join(view.front.names(row)) for row in rows)
 
     def told(rows: tuple[ScoredTrial, ...]) -> tuple[str, ...]:
-        return tuple(hover(row, ranks.get(row.trial, 0), view.kind) for row in rows)
+        return tuple(hover(view, row, ranks.get(row.trial, 0)) for row in rows)
 
     drawn = [
         Group("Dominated", dominated, "circle", GREY, 7, 0.5, (), told(dominated)),
@@ -157,18 +157,18 @@ def groups(view: StudyView) -> list[Group]:
     return [group for group in drawn if group.rows]
 
 
-def hover(row: ScoredTrial, rank: int, kind: str) -> str:
+def hover(view: StudyView, row: ScoredTrial, rank: int) -> str:
     """What is told of a trial under the pointer, in the few tags that figures understand.
 
     Args:
+        view: The study.
         row: The trial.
         rank: On the front; 0 for one that is dominated.
-        kind: Of the readings.
     """
-    outcome = row.outcome
+    outcome, kind = row.outcome, view.kind
     lines = [
         f"<b>Trial {row.trial}</b>{f' · rank {rank}' if rank else ' · dominated'}",
-        *(escape(part, quote=False) for part in row.candidate.describe().split(" · ")),
+        *(escape(part, quote=False) for part in view.label(row).split(" · ")),
         f"Accuracy {quantities.percent(row.accuracy)}",
         f"Energy {quantities.energy(row.energy_kwh)} ({kind})",
         f"CO₂ {quantities.mass(row.co2_kg)} ({kind})",

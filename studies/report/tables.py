@@ -97,7 +97,7 @@ def _front_row(view: StudyView, row: ScoredTrial) -> str:
         *(["<span class='mark'>dominated</span>"] if row.rank == 0 else []),
     ]
     verdict = "yes" if row.objection is None else f"no: {escape(row.objection)}"
-    model = " ".join([escape(row.candidate.describe()), *marks])
+    model = " ".join([escape(view.label(row)), *marks])
     return (
         f"<tr class='{'eligible' if row.eligible else 'ineligible'}' data-trial='{row.trial}'>"
         + _number(("≈" if row.tied else "") + str(row.rank) if row.rank else quantities.UNAVAILABLE)

@@ -15,9 +15,9 @@ def instruments(view: StudyView) -> str:
     return ", ".join(told) or "no instrument"
 
 
-def describe(row: ScoredTrial) -> str:
+def describe(view: StudyView, row: ScoredTrial) -> str:
     """A trial with what it tried, for people."""
-    return f"trial {row.trial} ({row.candidate.describe()})"
+    return f"trial {row.trial} ({view.label(row)})"
 
 
 def proportionality(view: StudyView) -> str | None:
@@ -41,25 +41,25 @@ def summary(view: StudyView) -> str:
     if greenest is None:
         first = view.front.rows[0]
         return (
-            f"No model is accurate enough yet: the first of the front, {describe(first)}, is "
+            f"No model is accurate enough yet: the first of the front, {describe(view, first)}, is "
             f"{first.objection}."
         )
     if baseline is None:
         return (
-            f"The greenest model that is accurate enough so far is {describe(greenest)} with an "
-            f"accuracy of {quantities.percent(greenest.accuracy)}; the untouched baseline has not "
-            "finished, so there is nothing to compare it with."
+            f"The greenest model that is accurate enough so far is {describe(view, greenest)} with "
+            f"an accuracy of {quantities.percent(greenest.accuracy)}; the untouched baseline has "
+            "not finished, so there is nothing to compare it with."
         )
     if greenest.trial == baseline.trial:
         return (
             "The greenest model that is accurate enough is the untouched baseline itself, "
-            f"{describe(greenest)}, with an accuracy of {quantities.percent(greenest.accuracy)}: "
-            "nothing that was tried ranks above it."
+            f"{describe(view, greenest)}, with an accuracy of "
+            f"{quantities.percent(greenest.accuracy)}: nothing that was tried ranks above it."
         )
     beaten = "" if view.best else " It beats that baseline nowhere."
     return (
-        f"The greenest model that is accurate enough, {describe(greenest)}, "
-        f"{_accuracy(greenest, baseline)} the untouched baseline, {describe(baseline)}; "
+        f"The greenest model that is accurate enough, {describe(view, greenest)}, "
+        f"{_accuracy(greenest, baseline)} the untouched baseline, {describe(view, baseline)}; "
         f"{_inference(greenest, baseline, view.kind)}, and its file is "
         f"{_size(greenest, baseline)}.{beaten}"
     )

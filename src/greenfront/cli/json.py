@@ -23,6 +23,7 @@ def front_json(view: StudyView) -> dict[str, Any]:
         **told,
         "predictions": view.scoring.predictions,
         "kind": view.kind,
+        "hypervolume": view.hypervolume,
         "break_even_predictions": view.break_even.predictions,
         "break_even_verdict": view.break_even.verdict,
         "baseline": None if view.baseline is None else view.baseline.to_json(),

@@ -63,11 +63,11 @@ def front_table(view: StudyView) -> RenderableType:
         outcome = row.outcome
         sure = "–" if row.probability is None else f"{row.probability:.0%}"
         cells = (seconds(outcome.latency_seconds), size(outcome.artefact_bytes), sure)
-        _add(sheet, row, _rank(row), *_cells(row, view.front.names(row)), *cells)
+        _add(sheet, row, _rank(row), *_cells(view, row), *cells)
     if view.baseline is not None:
         outcome = view.baseline.outcome
         cells = (seconds(outcome.latency_seconds), size(outcome.artefact_bytes), "")
-        sheet.add("base", *_cells(view.baseline), *cells, style="cyan")
+        sheet.add("base", *_cells(view, view.baseline), *cells, style="cyan")
     return Group(_with_ties(sheet, view), _choices(view))
 
 
@@ -98,10 +98,11 @@ def _rank(row: ScoredTrial) -> str:
     return f"≈{row.rank}" if row.tied else str(row.rank)
 
 
-def _cells(row: ScoredTrial, names: tuple[str, ...] = ()) -> tuple[str, ...]:
+def _cells(view: StudyView, row: ScoredTrial) -> tuple[str, ...]:
+    names = ", ".join(view.front.names(row)) if row.rank else ""
     return (
         str(row.trial),
-        row.candidate.describe() + (f" ← {', '.join(names)}" if names else ""),
+        view.label(row) + (f" ← {names}" if names else ""),
         percent(row.accuracy),
         energy(row.energy_kwh),
         mass(row.co2_kg),
@@ -132,6 +133,10 @@ def run_summary(view: StudyView, reason: str, peak: PeakMemory) -> RenderableTyp
         f"Spent {energy(kwh)} ({kind}, between {energy(low)} and {energy(high)}), "
         f"{mass(spent.co2_kg)} CO₂; {memory}.",
     ]
+    if view.hypervolume is not None:
+        often = max(row.outcome.measurements for row in view.front.rows)
+        by = f" (medians of up to {often} measurements)" if often > 1 else ""
+        lines.append(f"Hypervolume of the front: {view.hypervolume:.4f}{by}.")
     lines.append(_pays(view))
     return Text("\n".join(lines))
 
@@ -149,7 +154,7 @@ def whatif_table(found: Comparison) -> RenderableType:
     for row in view.front.rows:
         before = found.rank_before(row)
         was = ("–" if before is None else str(before),)
-        _add(sheet, row, _rank(row), *was, *_cells(row, view.front.names(row))[:-1])
+        _add(sheet, row, _rank(row), *was, *_cells(view, row)[:-1])
     flips = found.flips()
     lines = [f"Electricity: {carbon.intensity.region}, {carbon.intensity.source}."]
     lines += [flip[0].upper() + flip[1:] + "." for flip in flips]

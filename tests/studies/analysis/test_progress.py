@@ -88,6 +88,18 @@ def test_staircase_in_a_box_that_is_given(storage: Storage) -> None:
     assert [step.hypervolume for step in steps] == pytest.approx([1 / 4, 9 / 16, 9 / 16 + 1 / 8])
 
 
+def test_other_values_may_stand_for_the_stored_ones(storage: Storage) -> None:
+    trial(storage, 0, 1.0, (0.5, 50))
+    trial(storage, 1, 2.0, (0.75, 25))
+    trial(storage, 2, 3.0, state="failed")
+    box = Corners(worst=(0, 100), best=(1, 0))
+    medians = {0: (0.25, 50.0), 1: (0.5, 25.0)}
+    steps = progress(study(storage), (True, False), box, medians)
+    assert [s.hypervolume for s in steps] == pytest.approx([1 / 8, 3 / 8, 3 / 8])
+    once = progress(study(storage), (True, False), box, {1: (0.5, 25.0)})
+    assert [s.hypervolume for s in once] == pytest.approx([1 / 4, 3 / 8, 3 / 8])
+
+
 def test_steps_come_in_the_order_of_finishing(storage: Storage) -> None:
     trial(storage, 0, 30.0, (3.0,))
     trial(storage, 1, 10.0, (5.0,))

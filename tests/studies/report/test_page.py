@@ -16,7 +16,7 @@ from contracts.reports import NASTY, NOW, VIEWS, Page, every_view
 from greenfront.errors import UsageError
 from greenfront.studies.analysis import quantities
 from greenfront.studies.analysis.view import StudyView
-from greenfront.studies.report import figures
+from greenfront.studies.report import figures, points
 from greenfront.studies.report.page import render, write
 
 
@@ -114,11 +114,11 @@ def test_the_front_figures_hold_the_stored_values(name: str) -> None:
         "Dominated": [row for row in view.complete if row.trial not in members],
         "Baseline": [view.baseline] if view.baseline else [],
     }
-    space = {trace.name: trace for trace in figures.front_in_space(view).data}
+    space = {trace.name: trace for trace in figures.front_in_space(view, points.groups(view)).data}
     flat = [
-        (figures.accuracy_over_energy(view), "energy", "accuracy"),
-        (figures.accuracy_over_co2(view), "co2", "accuracy"),
-        (figures.co2_over_energy(view), "energy", "co2"),
+        (figures.accuracy_over_energy(view, points.groups(view)), "energy", "accuracy"),
+        (figures.accuracy_over_co2(view, points.groups(view)), "co2", "accuracy"),
+        (figures.co2_over_energy(view, points.groups(view)), "energy", "co2"),
     ]
     assert set(space) == {group for group, rows in groups.items() if rows}
     for group, trace in space.items():
@@ -147,17 +147,17 @@ def test_a_wide_range_is_drawn_logarithmically() -> None:
     energies = [row.energy_kwh for row in view.complete]
     near = tuple(r for r in view.complete if r.energy_kwh > 0.5 * max(energies))
     narrow = replace(view, complete=near, front=replace(view.front, rows=near[:1]))
-    assert figures.co2_over_energy(narrow).layout.xaxis.type == "linear"
-    assert figures.front_in_space(narrow).layout.scene.xaxis.type == "linear"
+    assert figures.co2_over_energy(narrow, points.groups(narrow)).layout.xaxis.type == "linear"
+    assert figures.front_in_space(narrow, points.groups(narrow)).layout.scene.xaxis.type == "linear"
     far = replace(near[0], energy_kwh=max(energies) / 30)
     wide = replace(narrow, complete=(*near, far))
-    assert figures.co2_over_energy(wide).layout.xaxis.type == "log"
-    assert figures.accuracy_over_energy(wide).layout.yaxis.type == "linear"
+    assert figures.co2_over_energy(wide, points.groups(wide)).layout.xaxis.type == "log"
+    assert figures.accuracy_over_energy(wide, points.groups(wide)).layout.yaxis.type == "linear"
 
 
 def test_a_close_up_frames_what_is_eligible() -> None:
     view = VIEWS["usual"]
-    figure = figures.accuracy_over_energy(view)
+    figure = figures.accuracy_over_energy(view, points.groups(view))
     _, close = figure.layout.updatemenus[0].buttons
     (low, high), (bottom, top) = close.args[0].values()
     (eligible,) = [t for t in figure.data if t.name == "Front, eligible"]
@@ -165,7 +165,9 @@ def test_a_close_up_frames_what_is_eligible() -> None:
     assert all(low < math.log10(x) < high for x in eligible.x)
     assert all(bottom < y < top for y in eligible.y)
     assert top - bottom < 20
-    assert not figures.accuracy_over_energy(VIEWS["one trial"]).layout.updatemenus
+    assert not figures.accuracy_over_energy(
+        VIEWS["one trial"], points.groups(VIEWS["one trial"])
+    ).layout.updatemenus
 
 
 def test_progress_scores_and_phases_hold_the_stored_values() -> None:
