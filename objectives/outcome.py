@@ -54,12 +54,14 @@ class Repeat:
         latency_seconds: Median wall time of one prediction.
         batched: The same in batches, or of single examples where the study's are batches; ``None``
             where it was not measured.
+        resampled: See :class:`Outcome`; of the whole validation split.
     """
 
     accuracy: float
     inference: Reading
     latency_seconds: float
     batched: Batched | None = None
+    resampled: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,8 @@ class Outcome:
         zeros: Share of zeros among the exported file's weights: achieved, not asked for.
         compressed_bytes: Size of the file when it is sent compressed; only where weights were set
             to zero, which saves nothing else.
+        resampled: Accuracies on resamples of the examples that it was judged on, packed by
+            :mod:`greenfront.objectives.resampling`; ``None`` in older studies.
     """
 
     accuracy: float
@@ -118,6 +122,7 @@ class Outcome:
     zeros: float = 0.0
     compressed_bytes: int | None = None
     floating_layers: int = 0
+    resampled: str | None = None
 
     @property
     def readings(self) -> tuple[Reading, ...]:

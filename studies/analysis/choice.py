@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from greenfront.studies.analysis.quantities import percent
+from greenfront.studies.analysis.quantities import chance, percent
 
 if TYPE_CHECKING:  # what draws a front has it; what lists studies needs none
     from greenfront.objectives.scores import Tolerance
     from greenfront.studies.analysis.front import Front, ScoredTrial
 
-__all__ = ["Choice", "allowed", "beats", "choices", "comparison"]
+__all__ = ["Choice", "allowed", "beats", "choices", "comparison", "warnings"]
 
+LIKELY, COIN = 0.8, 0.6
+"""A model that is accurate enough in fewer resamples may owe it to the examples at hand."""
+
+SURE = 0.95
 EQUAL_POINTS = 0.005
 """Accuracies that differ by less are told as equal."""
 
@@ -46,12 +50,47 @@ def choices(front: Front) -> list[Choice]:
 
 
 def beats(row: ScoredTrial, baseline: ScoredTrial) -> bool:
-    """Whether a model is better than the baseline in any objective."""
+    """Whether a model is better than the baseline in any objective, by more than luck.
+
+    Where a study was measured more than once, it has to be so in :data:`SURE` of the draws of
+    :func:`~greenfront.studies.analysis.membership.with_membership`.
+    """
+    if row.beats_baseline is not None:
+        return row.beats_baseline >= SURE
     return (
         row.accuracy > baseline.accuracy
         or row.energy_kwh < baseline.energy_kwh
         or row.co2_kg < baseline.co2_kg
     )
+
+
+def warnings(front: Front, *, beaten: bool) -> list[str]:
+    """Sentences on what is not sure of the greenest model; none where all is.
+
+    Args:
+        front: The front.
+        beaten: Whether the greenest model beats the baseline somewhere.
+    """
+    greenest = front.greenest
+    if greenest is None:
+        return []
+    told = []
+    sure = greenest.within_drop
+    if sure is not None and sure < LIKELY:
+        safer = next((r for r in front.rows if r.eligible and (r.within_drop or 0) >= LIKELY), None)
+        instead = (
+            "" if safer is None else f"; trial {safer.trial} is in {chance(safer.within_drop)}"
+        )
+        toss = ", little more than a coin toss" if sure < COIN else ""
+        told.append(
+            f"Trial {greenest.trial} is {allowed(front.tolerance)} in only {chance(sure)} of "
+            f"resamples of the validation examples{toss}{instead}."
+        )
+    if not beaten:
+        told.append(
+            f"Trial {greenest.trial} does not beat the untouched baseline anywhere for sure."
+        )
+    return told
 
 
 def comparison(row: ScoredTrial, baseline: ScoredTrial, kind: str) -> str:

@@ -11,6 +11,7 @@ from greenfront.objectives.outcome import Batched, Outcome
 from greenfront.objectives.pareto import non_dominated
 from greenfront.objectives.scores import OBJECTIVES, Floor, Tolerance, green_score
 from greenfront.spaces.candidate import Candidate
+from greenfront.studies.analysis.eligibility import unlikely, within_drop_probability
 from greenfront.studies.analysis.knee import knee_of
 from greenfront.studies.analysis.volume import Corners, minimised
 from greenfront.studies.store.trials import NetworkTrial
@@ -48,8 +49,13 @@ class ScoredTrial:
         co2_kg: The same in CO₂ equivalent.
         green_score: Accuracy in percent per kg of CO₂, infinite for none emitted.
         objection: Why it is not eligible; ``None`` if it is.
-        probability: That it is on the front, given how measurements scatter; ``None`` if unknown.
+        probability: That it is on the front, given how measurements scatter and on which examples
+            it happened to be judged; ``None`` if unknown.
         tied: Whether its Green Score cannot be told from that of the row above.
+        within_drop: Probability that it is accurate enough, see :func:`within_drop_probability`;
+            ``None`` if unknown.
+        beats_baseline: Probability that it is better than the untouched baseline in the objective
+            in which that is likeliest; ``None`` if unknown.
     """
 
     rank: int
@@ -63,6 +69,8 @@ class ScoredTrial:
     objection: str | None
     probability: float | None = None
     tied: bool = False
+    within_drop: float | None = None
+    beats_baseline: float | None = None
 
     @property
     def eligible(self) -> bool:
@@ -93,6 +101,8 @@ class ScoredTrial:
             "eligible": self.eligible,
             "reason": self.objection,
             "front_probability": self.probability,
+            "within_drop_probability": self.within_drop,
+            "beats_baseline_probability": self.beats_baseline,
             "tied_with_the_row_above": self.tied,
             "measurements": outcome.measurements,
             "candidate": self.candidate.to_json(),
@@ -205,6 +215,8 @@ def rank(
     floor = Floor(tolerance, max(vector[0] for vector in vectors), majority_fraction)
     keep = non_dominated(minimised(vectors, MAXIMISE))
     members = [finished(row, floor) for row, kept in zip(complete, keep, strict=True) if kept]
+    best = max(members, key=lambda row: (row.accuracy, -row.energy_kwh)).outcome
+    members = [_judged(row, best, tolerance) for row in members]
     members.sort(key=lambda row: (not row.eligible, -row.green_score, row.trial))
     ranked = tuple(_at(row, position) for position, row in enumerate(members, start=1))
     return Front(study, tolerance, floor, ranked)
@@ -235,6 +247,13 @@ def finished(row: NetworkTrial, floor: Floor) -> ScoredTrial:
         green_score=green_score(accuracy, co2),
         objection=floor.objection(accuracy),
     )
+
+
+def _judged(row: ScoredTrial, best: Outcome, tolerance: Tolerance) -> ScoredTrial:
+    """With how sure it is that it is accurate enough, which speaks against it where it is not."""
+    probability = within_drop_probability(row.outcome, best, tolerance)
+    objection = row.objection or unlikely(probability)
+    return replace(row, within_drop=probability, objection=objection)
 
 
 def baseline_of(rows: Sequence[ScoredTrial], baseline_keys: Sequence[str]) -> ScoredTrial | None:

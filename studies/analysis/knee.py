@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-import numpy as np
-
 __all__ = ["knee_of"]
+
+STRAIGHT = 1e-9
 
 
 def knee_of(scores: Sequence[float], costs: Sequence[float]) -> int | None:
@@ -24,17 +25,21 @@ def knee_of(scores: Sequence[float], costs: Sequence[float]) -> int | None:
     Returns:
         Index of the knee; ``None`` where no point lies above the line, as with fewer than three.
     """
-    above, priced = np.asarray(scores, dtype=float), np.asarray(costs, dtype=float)
-    known = np.flatnonzero(priced > 0)
-    if len(known) < 3:
+    points = [
+        (score, math.log(cost), index)
+        for index, (score, cost) in enumerate(zip(scores, costs, strict=True))
+        if cost > 0
+    ]
+    if len(points) < 3:
         return None
-    y, x = above[known], np.log(priced[known])
-    # Of equals the first counts: the best for the least, the cheapest with the highest score.
-    best = min(range(len(known)), key=lambda i: (-y[i], x[i]))
-    cheapest = min(range(len(known)), key=lambda i: (x[i], -y[i]))
-    rise, run = y[best] - y[cheapest], x[best] - x[cheapest]
-    if rise <= 0 or run <= 0:
+    # Of equals: the cheapest of the best, and the best of the cheapest.
+    high, dear, _ = max(points, key=lambda point: (point[0], -point[1]))
+    low, cheap, _ = min(points, key=lambda point: (point[1], -point[0]))
+    if high <= low or dear <= cheap:
         return None
-    bulge = (y - y[cheapest]) / rise - (x - x[cheapest]) / run
-    furthest = int(bulge.argmax())
-    return int(known[furthest]) if bulge[furthest] > 1e-9 else None
+
+    def above(point: tuple[float, float, int]) -> float:
+        return (point[0] - low) / (high - low) - (point[1] - cheap) / (dear - cheap)
+
+    knee = max(points, key=above)
+    return knee[2] if above(knee) > STRAIGHT else None

@@ -1,4 +1,4 @@
-"""How sure the front is: which members owe their place to the noise of a measurement."""
+"""How sure the front is: which members owe their place to noise, or to the examples at hand."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import Reading
+from greenfront.objectives.resampling import DRAWS, unpacked
 from greenfront.objectives.scores import Scoring
 from greenfront.studies.analysis.front import MAXIMISE, Front, ScoredTrial
-from greenfront.studies.analysis.volume import minimised
 from greenfront.studies.store.trials import NetworkTrial
 
 __all__ = ["residuals", "with_membership"]
 
-DRAWS = 500
 FEWEST_RESIDUALS = 6
 """Of fewer nothing can be said."""
 
@@ -31,26 +30,27 @@ def with_membership(
     rows: Sequence[NetworkTrial],
     scoring: Scoring,
     readings: Mapping[str, Sequence[Reading]],
+    baseline: int | None = None,
 ) -> Front:
     """Says of each member how probable it is, and whether it can be told from the one above.
 
     A bootstrap of residuals (Efron and Tibshirani, An Introduction to the Bootstrap, 9.4): the
     energies of each file's measurements, as ratios to their median, are pooled over the study,
     since three of one file say little of their spread. In each draw every trial's median is made
-    anew of as many pooled ratios as it has measurements, and the front is found again.
-
-    Accuracy is taken as it is: it has no noise on the examples at hand. How it would differ on
-    other examples is not in the probability.
+    anew of as many pooled ratios as it has measurements, its accuracy is that on a resample of the
+    validation examples (see :mod:`greenfront.objectives.resampling`), the same for all trials, and
+    the front is found again. Trials that were stored without resamples keep their accuracy.
 
     Args:
         front: Of the trials.
         rows: The same trials, rescored.
         scoring: As they were.
         readings: All measurements of an inference, by candidate.
+        baseline: Number of the untouched baseline; ``None`` while there is none.
 
     Returns:
-        The front; its rows' ``probability`` and ``tied`` stay unknown where too little was
-        measured more than once.
+        The front; its rows' ``probability``, ``tied`` and ``beats_baseline`` stay unknown where
+        too little was measured more than once.
     """
     details = {row.number: row.outcome for row in rows if row.outcome}
     complete = [row for row in rows if row.values is not None]
@@ -62,13 +62,17 @@ def with_membership(
         for row in complete
         if row.values
     }
+    accuracies = {number: _accuracies(details[number]) for number in lines}
     members = [row.trial for row in front.rows]
-    contenders = [n for n in _contenders(lines, members, float(np.abs(pooled).max())) if n in lines]
+    contenders = _contenders(lines, accuracies, members, float(np.abs(pooled).max()))
+    if baseline in lines:
+        contenders = sorted({*contenders, baseline})
     counts = [details[number].measurements for number in contenders]
     factors = _drawn(pooled, counts)
     fixed = np.array([lines[n][0] for n in contenders])
     slopes = np.array([lines[n][1] for n in contenders])
     vectors = fixed + slopes * factors[:, :, None]
+    vectors[:, :, 0] = np.stack([accuracies[n] for n in contenders], axis=1)
     scores = vectors[:, :, 0] / vectors[:, :, 2]
     places = {number: index for index, number in enumerate(contenders)}
     shares = dict(zip(members, _on_front(vectors, [places[n] for n in members]), strict=True))
@@ -80,7 +84,10 @@ def with_membership(
             and above.eligible == row.eligible
             and _tied(scores[:, places[above.trial]], scores[:, place], above, row)
         )
-        result.append(replace(row, probability=shares[row.trial], tied=tied))
+        beats = None
+        if baseline in places:
+            beats = _better(vectors[:, place], vectors[:, places[baseline]])
+        result.append(replace(row, probability=shares[row.trial], tied=tied, beats_baseline=beats))
     return replace(front, rows=tuple(result))
 
 
@@ -124,25 +131,41 @@ def _dearer(outcome: Outcome) -> Outcome:
     )
 
 
+def _accuracies(outcome: Outcome) -> NDArray[np.float64]:
+    """On each draw, ``[DRAWS]``: on a resample of the examples, or always the same."""
+    if outcome.resampled is not None:
+        return unpacked(outcome.resampled)
+    always: NDArray[np.float64] = np.full(DRAWS, outcome.accuracy)
+    return always
+
+
+def _better(row: NDArray[np.float64], baseline: NDArray[np.float64]) -> float:
+    """Share of draws ``[draws, objectives]`` that are better, in the likeliest objective."""
+    gains = (row - baseline) * np.where(np.asarray(MAXIMISE), 1.0, -1.0)
+    return float((gains > 0).mean(axis=0).max())
+
+
 def _contenders(
     lines: Mapping[int, tuple[tuple[float, ...], tuple[float, ...]]],
+    accuracies: Mapping[int, NDArray[np.float64]],
     members: Sequence[int],
     widest: float,
 ) -> list[int]:
-    """The members, and the trials that the noise could bring among them."""
-
-    def at(numbers: Sequence[int], factor: float) -> NDArray[np.float64]:
-        fixed, slopes = np.array([lines[number] for number in numbers]).transpose(1, 0, 2)
-        return minimised(fixed + slopes * factor, MAXIMISE)
-
-    dear = at(members, math.exp(widest))
+    """The members, and the trials that could dominate one of them on some draw."""
     others = sorted(lines.keys() - set(members))
-    hopeless = np.zeros(len(others), dtype=np.bool_)
-    if others:
-        cheap = at(others, math.exp(-widest))
-        for member in dear:
-            hopeless |= (member <= cheap).all(axis=1) & (member < cheap).any(axis=1)
-    return sorted([*members, *(n for n, lost in zip(others, hopeless, strict=True) if not lost)])
+    if not others:
+        return sorted(members)
+
+    def costs(numbers: Sequence[int], factor: float) -> NDArray[np.float64]:
+        fixed, slopes = np.array([lines[number] for number in numbers])[:, :, 1:].swapaxes(0, 1)
+        dear: NDArray[np.float64] = fixed + slopes * factor
+        return dear
+
+    cheap, scores = costs(others, math.exp(-widest)), np.stack([accuracies[n] for n in others])
+    hopeful = np.zeros(len(others), dtype=np.bool_)
+    for number, cost in zip(members, costs(members, math.exp(widest)), strict=True):
+        hopeful |= (cheap <= cost).all(axis=1) & (scores >= accuracies[number]).any(axis=1)
+    return sorted([*members, *(n for n, kept in zip(others, hopeful, strict=True) if kept)])
 
 
 def _drawn(pooled: NDArray[np.float64], counts: Sequence[int]) -> NDArray[np.float64]:

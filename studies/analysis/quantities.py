@@ -13,6 +13,7 @@ from dataclasses import dataclass
 __all__ = [
     "UNAVAILABLE",
     "Scale",
+    "chance",
     "count",
     "energy",
     "energy_scale",
@@ -108,6 +109,11 @@ def percent(share: float | None) -> str:
             return "<100%"
         digits += 1
     return text + "%"
+
+
+def chance(probability: float | None) -> str:
+    """A probability in whole percent, which is as well as it is known."""
+    return UNAVAILABLE if probability is None else f"{probability:.0%}"
 
 
 def energy_scale(kwh: Sequence[float]) -> Scale:

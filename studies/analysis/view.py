@@ -136,10 +136,11 @@ def _view(study: Study, scoring: Scoring | None, tolerance: Tolerance | None) ->
     trials = rescored(trials, scoring, repeats)
     majority = facts.task.majority_fraction
     front = rank(name, trials, tolerance or file.objectives.tolerance, majority)
-    front = with_membership(front, trials, scoring, readings)
     complete = scored(trials, front.floor)
     keys = file.baseline_keys(facts)
     baseline = baseline_of(complete, keys)
+    untouched = None if baseline is None else baseline.trial
+    front = with_membership(front, trials, scoring, readings, untouched)
     box = corners([row.values for row in complete if row.candidate.key in keys], majority)
     shown = [*front.rows, *([baseline] if baseline else [])]
     return StudyView(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from html import escape
 
 from greenfront.objectives.carbon.intensity import Intensity
+from greenfront.objectives.resampling import DRAWS
 from greenfront.studies.analysis import quantities
 from greenfront.studies.analysis.choice import allowed
 from greenfront.studies.analysis.remarks import compression_remarks
@@ -86,10 +87,11 @@ def _repeats(view: StudyView) -> str:
     return (
         f"The front and the baseline were measured {max(counts)} times in all, at different "
         "moments; shown are medians. The probability of a place on the front is the share of "
-        "draws, from the pooled scatter of all files measured more than once (bootstrap of "
-        "residuals), in which nothing dominates the model; accuracy is taken as it is. Ranks "
-        "marked ≈ are ties: their Green Score differs from that of the row above by less than two "
-        "standard deviations of the difference."
+        f"{DRAWS} draws in which nothing dominates the model: energies from the pooled scatter of "
+        "all files measured more than once (bootstrap of residuals), accuracies on resamples of "
+        "the validation examples, the same for all models. Ranks marked ≈ are ties: their Green "
+        "Score differs from that of the row above by less than two standard deviations of the "
+        "difference."
     )
 
 
@@ -154,7 +156,12 @@ def _scores(view: StudyView) -> list[tuple[str, str]]:
             "front, but only what is accurate enough: alone it prefers a model that has learnt "
             "nothing at almost no cost.",
         ),
-        ("Accurate enough", f"{rule}{reached}. What is not is listed last."),
+        (
+            "Accurate enough",
+            f"{rule}{reached}. What is not is listed last. How sure that is: the share of "
+            f"{DRAWS} resamples of the validation examples (bootstrap within each class, the same "
+            "examples for both models) in which the model is so beside the most accurate one.",
+        ),
         (
             "Greenest, most accurate, knee",
             "The greenest model has the highest Green Score of those that are accurate enough. At "

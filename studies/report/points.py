@@ -182,6 +182,8 @@ def hover(view: StudyView, row: ScoredTrial, rank: int) -> str:
             f"In batches of {outcome.batched.batch}: "
             f"{quantities.joules(outcome.batched.inference.joules)} a prediction ({kind})"
         )
+    if row.within_drop is not None:
+        lines.append(f"Within the drop in {quantities.chance(row.within_drop)} of resamples")
     if row.objection:
         lines.append(f"Not eligible: {escape(row.objection, quote=False)}")
     return "<br>".join(lines)

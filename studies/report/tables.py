@@ -32,6 +32,7 @@ def front_table(view: StudyView) -> str:
         ("Size <small>of the file</small>", True),
         *([("Zipped <small>saves no energy</small>", True)] if _has_zeros(view) else []),
         ("Parameters", True),
+        ("Within drop <small>probability</small>", True),
         ("On front <small>probability</small>", True),
         ("Eligible", False),
     ]
@@ -113,7 +114,8 @@ def _front_row(view: StudyView, row: ScoredTrial) -> str:
         + _number(quantities.size(outcome.artefact_bytes))
         + (_zipped(outcome) if _has_zeros(view) else "")
         + _number(quantities.count(outcome.parameters))
-        + _number(quantities.UNAVAILABLE if row.probability is None else f"{row.probability:.0%}")
+        + _number(quantities.chance(row.within_drop))
+        + _number(quantities.chance(row.probability))
         + f"<td class='verdict'>{verdict}</td></tr>"
     )
 

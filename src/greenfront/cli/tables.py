@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from greenfront.cli.table import Sheet
-from greenfront.studies.analysis.choice import choices, comparison
+from greenfront.studies.analysis.choice import choices, comparison, warnings
 from greenfront.studies.analysis.quantities import (
+    chance,
     count,
     energy,
     joules,
@@ -56,17 +57,17 @@ def front_table(view: StudyView) -> RenderableType:
     sheet = Sheet(
         f"Pareto front of {view.name}, ranked by Green Score (accuracy in % per kg CO₂); "
         f"energy {view.kind}, for {view.scoring.predictions:,.0f} predictions",
-        ("#", "Trial", "model", *FRONT, "Latency", "Size", "On Front"),
-        spare=("Latency", "Size", "On Front"),
+        ("#", "Trial", "model", *FRONT, "Latency", "Size", "In Drop", "On Front"),
+        spare=("Latency", "Size", "In Drop", "On Front"),
     )
     for row in view.front.rows:
         outcome = row.outcome
-        sure = "–" if row.probability is None else f"{row.probability:.0%}"
-        cells = (seconds(outcome.latency_seconds), size(outcome.artefact_bytes), sure)
+        sure = (chance(row.within_drop), chance(row.probability))
+        cells = (seconds(outcome.latency_seconds), size(outcome.artefact_bytes), *sure)
         _add(sheet, row, _rank(row), *_cells(view, row), *cells)
     if view.baseline is not None:
         outcome = view.baseline.outcome
-        cells = (seconds(outcome.latency_seconds), size(outcome.artefact_bytes), "")
+        cells = (seconds(outcome.latency_seconds), size(outcome.artefact_bytes), "", "")
         sheet.add("base", *_cells(view, view.baseline), *cells, style="cyan")
     return Group(_with_ties(sheet, view), _choices(view))
 
@@ -81,8 +82,7 @@ def _choices(view: StudyView) -> RenderableType:
         if view.baseline is not None:
             told = f", {comparison(row, view.baseline, view.kind)}"
         lines.append(f"{choice.title}: trial {row.trial}{told}.")
-    if view.front.greenest is not None and view.best is None:
-        lines.append("Nothing that is accurate enough beats the untouched baseline anywhere.")
+    lines += warnings(view.front, beaten=view.best is not None)
     return Text("\n".join(lines))
 
 

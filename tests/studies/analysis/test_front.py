@@ -185,6 +185,8 @@ def test_json_has_the_promised_keys(
         "eligible": True,
         "reason": None,
         "front_probability": None,
+        "within_drop_probability": None,
+        "beats_baseline_probability": None,
         "tied_with_the_row_above": False,
         "measurements": 1,
         "candidate": candidate(0).to_json(),

@@ -13,9 +13,10 @@ from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.carbon.intensity import Intensity
 from greenfront.objectives.outcome import Outcome, Repeat
 from greenfront.objectives.readings import Reading
+from greenfront.objectives.resampling import packed, resampled_scores
 from greenfront.objectives.scores import Scoring, Tolerance
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
-from greenfront.studies.analysis.front import Front, rank
+from greenfront.studies.analysis.front import Front, ScoredTrial, rank
 from greenfront.studies.analysis.medians import inferences
 from greenfront.studies.analysis.membership import residuals, with_membership
 from greenfront.studies.analysis.rescore import rescored
@@ -109,6 +110,54 @@ def test_a_trial_measured_once_borrows_the_spread_of_the_others(
     probability, _ = judged(made)[0]
     assert probability is not None
     assert 0.4 < probability < 0.95
+
+
+def test_examples_count_as_well_as_readings(front_of: Callable[..., Made]) -> None:
+    """Two files of one accuracy, of which each is right where the other is wrong."""
+    front, rows, readings = front_of((0.9, [1.0, 1.01, 0.99]), (0.9, [2.0, 2.01, 1.99]))
+    strata, wrong = np.zeros(200, dtype=np.int64), np.arange(200) < 20
+    assert [row.trial for row in front.rows] == [0]
+
+    def with_examples(second: np.ndarray) -> list[NetworkTrial]:
+        found = []
+        for row, mistakes in zip(rows, (wrong, second), strict=True):
+            scores = resampled_scores(
+                lambda chosen, m=mistakes: 1 - float(m[chosen].mean()), strata
+            )
+            assert row.outcome is not None
+            found.append(replace(row, outcome=replace(row.outcome, resampled=packed(scores))))
+        return found
+
+    def first(second: np.ndarray) -> ScoredTrial:
+        trials = with_examples(second)
+        found = with_membership(front, trials, SCORING, readings, baseline=1)
+        return found.rows[0]
+
+    # Dearer and on the same examples as accurate: it never takes the place.
+    same = first(wrong)
+    assert (same.probability, same.beats_baseline) == (1.0, 1.0)
+    # On others it is the more accurate one in about half of the draws, but never cheaper.
+    assert first(wrong[::-1]).probability == 1.0
+
+
+def test_a_trial_that_other_examples_would_favour_is_a_contender(
+    front_of: Callable[..., Made],
+) -> None:
+    # The second costs the same and has one mistake more, among others.
+    front, rows, readings = front_of((0.9, [1.0, 1.01, 0.99]), (0.895, [1.0, 1.01, 0.99]))
+    strata = np.zeros(200, dtype=np.int64)
+    trials = []
+    for row, mistakes in zip(rows, (range(20), range(100, 121)), strict=True):
+        wrong = np.zeros(200)
+        wrong[mistakes] = 1
+        scores = resampled_scores(lambda chosen, w=wrong: 1 - float(w[chosen].mean()), strata)
+        assert row.outcome is not None
+        trials.append(replace(row, outcome=replace(row.outcome, resampled=packed(scores))))
+    (member,) = with_membership(front, trials, SCORING, readings).rows
+    assert member.probability is not None
+    assert 0.6 < member.probability < 0.95
+    (known,) = with_membership(front, rows, SCORING, readings).rows
+    assert known.probability == 1.0
 
 
 def test_it_says_the_same_twice(front_of: Callable[..., Made]) -> None:
