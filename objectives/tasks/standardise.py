@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.errors import DataError
 
-__all__ = ["counts_of_unusable", "in_words", "standardise"]
+__all__ = ["Scale", "check_scaled", "counts_of_unusable", "in_words", "standardise"]
 
 _NAMED = 8
 _ROWS = 4096
@@ -35,6 +36,41 @@ def counts_of_unusable(values: NDArray[Any], names: Sequence[str]) -> str:
     return in_words({name: count for name, count in counts.items() if count})
 
 
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What a feature or channel is standardised with.
+
+    Attributes:
+        mean: Over the training examples.
+        deviation: Standard deviation over them; 0 for a constant, which becomes 0.
+    """
+
+    mean: float
+    deviation: float
+
+    @classmethod
+    def of(cls, fitted: NDArray[Any]) -> Self:
+        """The scale of some examples' values, of any shape."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            deviation = float(fitted.std(dtype=np.float64))
+            # Rounding in the mean gives constants a tiny deviation; their range is exact.
+            if not deviation > 0 or fitted.min() == fitted.max():
+                return cls(0.0, 0.0)
+            return cls(float(fitted.mean(dtype=np.float64)), deviation)
+
+    def into(self, result: NDArray[np.float32], values: NDArray[Any]) -> None:
+        """Writes scaled values; infinite ones where they are too large for float32."""
+        if self.deviation == 0:
+            result[:] = 0
+            return
+        # As NumPy's scalars, with which float32 values are computed in float64.
+        mean, deviation = np.float64(self.mean), np.float64(self.deviation)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for first in range(0, len(values), _ROWS):
+                rows = slice(first, first + _ROWS)
+                result[rows] = (values[rows] - mean) / deviation
+
+
 def standardise(
     values: NDArray[Any], train: NDArray[np.int64], *, names: Sequence[str], source: str
 ) -> NDArray[np.float32]:
@@ -48,22 +84,22 @@ def standardise(
     Raises:
         DataError: If a standardised value is too large for float32.
     """
-    result = np.zeros(values.shape, dtype=np.float32)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for index in range(values.shape[1]):
-            column = values[:, index]
-            fitted = column[train]
-            deviation = fitted.std(dtype=np.float64)
-            # Rounding in the mean gives constant features a tiny deviation; their range is exact.
-            if deviation > 0 and fitted.min() != fitted.max():
-                mean = fitted.mean(dtype=np.float64)
-                for first in range(0, len(column), _ROWS):
-                    rows = slice(first, first + _ROWS)
-                    result[rows, index] = (column[rows] - mean) / deviation
-    unusable = counts_of_unusable(result, names)
+    result = np.empty(values.shape, dtype=np.float32)
+    for index in range(values.shape[1]):
+        Scale.of(values[train, index]).into(result[:, index], values[:, index])
+    check_scaled(result, names, source)
+    return result
+
+
+def check_scaled(scaled: NDArray[np.float32], names: Sequence[str], source: str) -> None:
+    """Refuses values that are too large for float32.
+
+    Raises:
+        DataError: There are some.
+    """
+    unusable = counts_of_unusable(scaled, names)
     if unusable:
         raise DataError(
             f"{source}: standardised values must stay within float32, but too large are "
             f"{unusable}: rescale or clip these values, or leave the feature out"
         )
-    return result

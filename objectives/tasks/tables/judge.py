@@ -1,0 +1,267 @@
+"""What a column is taken for, and why."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenfront.errors import DataError
+from greenfront.objectives.tasks.tables.cells import MISSING, Column
+from greenfront.objectives.tasks.tables.dates import PARTS, date_format, parse_dates
+from greenfront.objectives.tasks.tables.numbers import MARKERS, number_style, parse_numbers
+from greenfront.objectives.tasks.tables.preprocessing import MOST_LEVELS
+from greenfront.objectives.tasks.tables.schema import ColumnReport
+from greenfront.objectives.tasks.tables.values import Reading, Values, as_levels, as_numbers
+
+__all__ = ["Judged", "Wanted", "are_codes", "judge", "strays_as_missing"]
+
+Wanted = Literal["number", "category", "date"]
+"""What the study file may say that a column is."""
+
+_MOSTLY = 0.9
+"""Share of numbers, or of dates, from which a column was meant to hold nothing else."""
+_A_HANDFUL = 5
+_SHOWN = 3
+_LARGEST_EXACT = 2**53
+_LEAST_ROWS_OF_IDS = 10
+_MANY_TEXTS = 100
+_WORDS = 2.5
+_TRUTHS = {"true", "false"}
+_NAMED_AS_ID = re.compile(
+    r"(^|[\s_.-])(id|ids|uuid|guid|key|index|idx|nr|no|row|rowid|rownum|rownames)$|[a-z]I[dD]$",
+    re.IGNORECASE,
+)
+_SAVED_INDEX = re.compile(r"(Unnamed: \d+|Unnamed|index|level_\d+|\.\.\.1|X\.?1?|V1)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A column that was looked at.
+
+    Attributes:
+        report: What it was taken for.
+        values: What it holds; ``None`` where it is left out.
+    """
+
+    report: ColumnReport
+    values: Values | None
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What a judgement may depend on besides the column.
+
+    Attributes:
+        source: Name of the table, for messages.
+        wanted: What the study file says that it is.
+        kept: Whether the study file says that it is not to be left out.
+        comma_decimals: See :class:`Cells`.
+        unnamed: Whether the file has no name for it.
+    """
+
+    source: str
+    wanted: Wanted | None = None
+    kept: bool = False
+    comma_decimals: bool = False
+    unnamed: bool = False
+
+
+def judge(column: Column, doubt: Doubt) -> Judged:
+    """Decides what a column is: what the study file says, else what its cells look like.
+
+    Raises:
+        DataError: Its cells are numbers or dates with a few others among them, or are not what
+            the study file says.
+    """
+    if not column.texts:
+        why = "it has no values at all"
+        return _left_out(column, "empty", why)
+    if len(column.texts) == 1 and not column.missing and not doubt.kept and not doubt.wanted:
+        return _left_out(column, "constant", f"it is {column.texts[0]!r} in every row")
+    if doubt.wanted != "category":
+        found = _numbers(column, doubt) or _dates(column, doubt) or _truths(column, doubt)
+        if found is not None:
+            return found
+    return _texts(column, doubt)
+
+
+def are_codes(texts: tuple[str, ...]) -> bool:
+    """Whether texts are digits that name things: leading zeros, or too long to compute with."""
+    if not all(re.fullmatch(r"[+-]?\d+", text, re.ASCII) for text in texts):
+        return False
+    if any(abs(int(text)) >= _LARGEST_EXACT for text in texts if len(text) < 4000):
+        return True
+    padded = any(len(text) > 1 and text[0] == "0" for text in texts)
+    return padded and len({len(text) for text in texts}) == 1
+
+
+def strays_as_missing(column: Column, known: NDArray[np.bool_]) -> Column:
+    """The column with the texts that are not known as empty cells."""
+    places = np.append(np.where(known, np.cumsum(known) - 1, MISSING), MISSING)
+    texts = tuple(text for text, keep in zip(column.texts, known, strict=True) if keep)
+    return Column(column.name, texts, places[column.codes], column.padded)
+
+
+def _numbers(column: Column, doubt: Doubt) -> Judged | None:
+    told = doubt.wanted == "number"
+    if doubt.wanted == "date":
+        return None
+    values = tuple(text for text in column.texts if text.lower() not in MARKERS)
+    if not told and (not values or are_codes(values)):
+        return None
+    style = number_style(column.texts, comma_decimals=doubt.comma_decimals)
+    known = np.isfinite(parse_numbers(column.texts, style))
+    held = _held(column, known, doubt, "numbers")
+    if held is None:
+        return None
+    reason = None if doubt.kept or told else _identifier(held, doubt, style)
+    if reason is not None:
+        return _left_out(held, "identifier", reason)
+    how = "standardised"
+    if any("," in text for text in held.texts):
+        how += ", decimal comma" if style == "comma" else ", commas between thousands"
+    return _used(held, as_numbers(held, Reading("number", style)), "number", how, "the median")
+
+
+def _dates(column: Column, doubt: Doubt) -> Judged | None:
+    if doubt.wanted == "number":
+        return None
+    texts = tuple(text for text in column.texts if text.lower() not in MARKERS)
+    form = date_format(texts) if texts else None
+    if form is None:
+        if doubt.wanted == "date":
+            raise _not_as_told(column, doubt, "a date in a usual form, such as 2026-01-31")
+        return None
+    parsed = parse_dates(column.texts, form)
+    held = _held(column, np.isfinite(parsed[:, 0]), doubt, "dates")
+    if held is None:
+        return None
+    parsed = parsed[np.isfinite(parsed[:, 0])]
+    parts = tuple(part for part, of in zip(PARTS, parsed.T, strict=True) if np.ptp(of) > 0)
+    reading = Reading("date", form=form, parts=parts or PARTS[:1])
+    named = form.replace("%", "").replace("%", "")
+    how = f"{', '.join(reading.parts)} as numbers, read as {named}"
+    return _used(held, as_numbers(held, reading), "date", how, "medians", _either_way(form, parsed))
+
+
+def _either_way(form: str, parsed: NDArray[np.float64]) -> str | None:
+    """Day and month can be told from each other only where a day is above 12."""
+    ambiguous = form.startswith(("%m/%d", "%d/%m", "%m-%d", "%d-%m")) and parsed[:, 2].max() <= 12
+    return "day and month could be the other way round: no day is above 12" if ambiguous else None
+
+
+def _truths(column: Column, doubt: Doubt) -> Judged | None:
+    lower = np.array([text.lower() in _TRUTHS for text in column.texts])
+    markers = np.array([text.lower() in MARKERS for text in column.texts])
+    if doubt.wanted is not None or not lower.any() or not (lower | markers).all():
+        return None
+    held = strays_as_missing(column, lower)
+    values = as_numbers(held, Reading("boolean"))
+    return _used(held, values, "boolean", "1 for true and 0 for false, standardised", "the median")
+
+
+def _texts(column: Column, doubt: Doubt) -> Judged:
+    texts, rows = len(column.texts), len(column) - column.missing
+    keep = doubt.kept or doubt.wanted is not None
+    many = texts > _MOSTLY * rows or (texts > rows / 2 and texts > _MANY_TEXTS)
+    if many and texts > 2 and not keep:
+        words = sum(len(text.split()) for text in column.texts) / texts
+        if words >= _WORDS:
+            return _left_out(
+                column,
+                "text",
+                f'it looks like free text, which kind = "text" with text_column = {column.name!r} '
+                "learns from",
+            )
+        reason = f"{texts:,} distinct texts in {rows:,} rows, as names or identifiers have"
+        return _left_out(column, "identifier", reason)
+    places = f"{min(texts, MOST_LEVELS):,} places of 0 and 1"
+    warning = None
+    if texts > MOST_LEVELS:
+        warning = f"only the {MOST_LEVELS:,} most frequent of its {texts:,} texts have a place"
+    return _used(column, as_levels(column), "category", places, "the most frequent", warning)
+
+
+def _held(
+    column: Column, known: NDArray[np.bool_], doubt: Doubt, what: str
+) -> Column | None:
+    """The column without what stands for missing values; ``None`` where it is something else.
+
+    Raises:
+        DataError: Nearly all of its cells are numbers or dates, but some are texts.
+    """
+    counts = column.counts()
+    markers = np.array([text.lower() in MARKERS for text in column.texts]) & ~known
+    fitting, strays = int(counts[known].sum()), int(counts[~known & ~markers].sum())
+    if doubt.wanted is not None:
+        if not fitting:
+            raise _not_as_told(column, doubt, what[:-1])
+        return strays_as_missing(column, known)
+    if strays == 0:
+        return strays_as_missing(column, known) if fitting else None
+    if fitting <= _A_HANDFUL or fitting < _MOSTLY * (fitting + strays):
+        return None
+    others = np.flatnonzero((~known & ~markers)[column.codes] & (column.codes != MISSING))
+    shown = ", ".join(
+        f"{column.texts[column.codes[row]]!r} in row {row + 1}" for row in others[:_SHOWN]
+    )
+    wanted = what[:-1]
+    raise DataError(
+        f"{doubt.source}: a column must hold {what} or texts, but {fitting} of the {len(column)} "
+        f"cells of {column.name!r} are {what} and {strays} are not ({shown}"
+        f"{', …' if strays > _SHOWN else ''}; the first row below the header is row 1): correct "
+        f"these cells, or say in [task] columns = {{ {column.name!r} = {wanted!r} }} that they are "
+        "missing values; 'category' takes all for names"
+    )
+
+
+def _identifier(column: Column, doubt: Doubt, style: str) -> str | None:
+    """Why a column of numbers looks like one that only numbers the rows; ``None`` if it doesn't."""
+    rows = len(column)
+    if column.missing or len(column.texts) < rows or rows < _LEAST_ROWS_OF_IDS:
+        return None
+    values = parse_numbers(column.texts, style)  # type: ignore[arg-type]
+    if np.any(values != np.floor(values)) or any("." in text for text in column.texts):
+        return None
+    if doubt.unnamed or _SAVED_INDEX.fullmatch(column.name):
+        return "it numbers the rows: a saved index"
+    if np.ptp(values) == rows - 1:
+        return f"it numbers the rows, from {values.min():.0f} to {values.max():.0f}"
+    if _NAMED_AS_ID.search(column.name):
+        return "it is called like an identifier and is different in every row"
+    return None
+
+
+def _left_out(
+    column: Column, kind: Literal["empty", "constant", "identifier", "text"], reason: str
+) -> Judged:
+    remedy = "" if kind == "empty" else "; keep_columns overrules"
+    warning = f"left out: {reason}{remedy}"
+    report = ColumnReport(column.name, kind, "left out", column.missing, warning, used=False)
+    return Judged(report, None)
+
+
+def _used(
+    column: Column,
+    values: Values,
+    kind: Literal["number", "boolean", "category", "date"],
+    how: str,
+    fill: str,
+    warning: str | None = None,
+) -> Judged:
+    if column.missing:
+        how += f"; missing: {fill}, and an input that says so"
+    return Judged(ColumnReport(column.name, kind, how, column.missing, warning), values)
+
+
+def _not_as_told(column: Column, doubt: Doubt, wanted: str) -> DataError:
+    return DataError(
+        f"{doubt.source}: [task] columns says that {column.name!r} is a {doubt.wanted}, but no "
+        f"cell of it is {wanted} (the first is {column.texts[0]!r}): correct the study file"
+    )
+
+

@@ -1,0 +1,63 @@
+"""What the columns of a table were taken for, and what is done with each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["ColumnKind", "ColumnReport", "Schema"]
+
+ColumnKind = Literal[
+    "target",
+    "split",
+    "number",
+    "boolean",
+    "category",
+    "date",
+    "identifier",
+    "text",
+    "constant",
+    "empty",
+    "dropped",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnReport:
+    """One column of the file.
+
+    Attributes:
+        name: As the header has it.
+        kind: What it was taken for.
+        treatment: What is done with it, in words.
+        missing: Cells without a value.
+        warning: What may be wrong with it, or why it is left out; ``None`` if nothing is.
+        used: Whether it is a feature.
+    """
+
+    name: str
+    kind: ColumnKind
+    treatment: str
+    missing: int = 0
+    warning: str | None = None
+    used: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """All columns of a table.
+
+    Attributes:
+        rows: In the file or files.
+        columns: In the file's order.
+    """
+
+    rows: int
+    columns: tuple[ColumnReport, ...]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Every column's warning, with its name."""
+        return tuple(
+            f"{column.name!r}: {column.warning}" for column in self.columns if column.warning
+        )
