@@ -14,6 +14,7 @@ from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import open_instruments
 from greenfront.objectives.outcome import Sizing
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading, total
+from greenfront.objectives.tasks.tables.schema import Schema
 from greenfront.search.electricity.intensity import intensity_provider
 from greenfront.search.electricity.schedule_forecast import ScheduleForecast, schedule_forecast
 from greenfront.search.evaluator.process import Evaluator
@@ -77,6 +78,7 @@ class StudyPlan:
         remarks: Whether budgets and limits can be met, and other notes.
         schedule: What waiting for clean hours saves; ``None`` if it does not wait, or if unknown.
         notes: What was done to the data, or is odd about them.
+        schema: What the columns of a table were taken for; ``None`` for other data.
     """
 
     study: str
@@ -94,6 +96,7 @@ class StudyPlan:
     remarks: tuple[str, ...]
     schedule: ScheduleForecast | None = None
     notes: tuple[str, ...] = ()
+    schema: Schema | None = None
 
 
 def plan_study(file: StudyFile, say: Callable[[str], None] = lambda _message: None) -> StudyPlan:
@@ -189,6 +192,7 @@ def _extrapolate(problem: NetworkProblem, samples: list[Sample]) -> StudyPlan:
         samples=tuple(samples),
         remarks=tuple(remarks),
         notes=task.notes,
+        schema=task.schema,
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.own_splits import NO_SPLITS, OwnSplits
 from greenfront.objectives.tasks.standardise import counts_of_unusable, standardise
+from greenfront.objectives.tasks.tables.schema import Schema
 
 __all__ = ["ArrayInputs", "Inputs", "Raw", "array_inputs", "buffer"]
 
@@ -59,6 +60,7 @@ class Raw:
         notes: What was done to the data; see :attr:`TaskFacts.notes`.
         first: Of each example the first one that it is a copy of, int64 ``[n]``; ``None`` where
             copies may part, as rows of a table may be alike by chance.
+        schema: What the columns of a table were taken for; ``None`` for other data.
     """
 
     source: str
@@ -67,6 +69,7 @@ class Raw:
     own: OwnSplits = NO_SPLITS
     notes: tuple[str, ...] = ()
     first: NDArray[np.int64] | None = None
+    schema: Schema | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,13 @@ _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "digits": ((), ()),
     "mnist5k": ((), ()),
-    "csv": (("path", "target"), ("drop_columns",)),
+    "csv": (
+        ("path", "target"),
+        (
+            *("drop_columns", "keep_columns", "columns", "encoding"),
+            *("test_path", "split_column"),
+        ),
+    ),
     "text": (("path", "target"), ("text_column", "test_path", "split_column")),
     "images": (("path",), _PICTURES),
     "arrays": (("path",), ()),
@@ -49,7 +55,12 @@ _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 _ALL_KEYS = tuple(dict.fromkeys(key for keys in _KEYS.values() for key in (*keys[0], *keys[1])))
 
 # Later keys: where they are absent, fingerprints are those of before.
-_LATER = ("image_column", "subset", "test_path", "split_column", "background", "target_kind")
+_LATER = (
+    *("image_column", "subset", "test_path", "split_column"),
+    *("background", "target_kind", "keep_columns", "columns", "encoding"),
+)
+_ABSENT: tuple[Any, ...] = (None, (), {})
+_PACKED = (".gz", ".bz2", ".xz", ".zip")
 
 
 def kinds() -> tuple[str, ...]:
@@ -99,6 +110,11 @@ class TaskSettings:
         split_column: The column that says of each row whether it is ``train``, ``validation``
             or ``test`` (``csv``, ``text``).
         background: The colour behind transparent pixels of images, as ``#rrggbb``. Absent: white.
+        keep_columns: Columns that are features though they look like identifiers, constants or
+            free text (``csv``).
+        columns: What columns are, by name, where a guess would be wrong (``csv``).
+        encoding: Of the file, as Python calls it (``csv``). Absent: by its byte-order mark, else
+            UTF-8, else guessed.
 
     Raises:
         DataError: If the kind is unknown, if a key is missing or means nothing to this kind, if
@@ -123,6 +139,9 @@ class TaskSettings:
     split_column: str | None = None
     background: str | None = None
     target_kind: TargetKind | None = None
+    keep_columns: tuple[str, ...] = ()
+    columns: dict[str, Literal["number", "category", "date"]] | None = None
+    encoding: str | None = None
 
     def __post_init__(self) -> None:
         self._check_keys()
@@ -133,7 +152,10 @@ class TaskSettings:
         """For people: the data set's name, that of its file, else the kind."""
         if self.family in (_HUGGINGFACE, _TORCHVISION):
             return self.dataset.rpartition("/")[2]
-        return self.kind if self.path is None else Path(self.path).stem
+        if self.path is None:
+            return self.kind
+        path = Path(self.path)
+        return (path.with_suffix("") if path.suffix in _PACKED else path).stem
 
     @property
     def family(self) -> str:
@@ -154,7 +176,7 @@ class TaskSettings:
         """
         told = {**asdict(self), "path": None, "test_path": None}
         del told["eval_fraction"]
-        return {key: told[key] for key in told if key not in _LATER or told[key] is not None}
+        return {key: told[key] for key in told if key not in _LATER or told[key] not in _ABSENT}
 
     def _check_keys(self) -> None:
         if self.family not in _KEYS:
@@ -165,7 +187,7 @@ class TaskSettings:
                 f"{_EXAMPLES[self.family]!r}: add its name"
             )
         required, optional = _KEYS[self.family]
-        given = {key for key in _ALL_KEYS if getattr(self, key) not in (None, ())}
+        given = {key for key in _ALL_KEYS if getattr(self, key) not in _ABSENT}
         for key in _ALL_KEYS:
             if key in required and key not in given:
                 raise DataError(f"task kind {self.kind!r} needs {key!r}, which is not set: set it")

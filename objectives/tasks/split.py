@@ -80,6 +80,7 @@ def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None 
         notes=(*raw.notes, *copy_notes(raw.first, groups, indices)),
         class_counts=_counts([*splits.items(), ("evaluation", judged)], class_names),
         target=scale,
+        schema=raw.schema,
     )
     return Task(facts, splits["train"], judged, splits["test"], None if judged is whole else whole)
 

@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from greenfront.objectives.tasks.tables.schema import Schema
+
 __all__ = ["Labelled", "Split", "TargetScale", "Task", "TaskFacts"]
 
 Split = Literal["train", "validation", "test"]
@@ -85,6 +87,7 @@ class TaskFacts:
         class_counts: Examples of each class, by split, and as ``evaluation`` those that trials are
             judged on; none for numbers, and in studies of before.
         target: How numbers are standardised; ``None`` for classes.
+        schema: What the columns of a table were taken for; ``None`` for other data.
     """
 
     name: str
@@ -96,6 +99,7 @@ class TaskFacts:
     notes: tuple[str, ...] = ()
     class_counts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     target: TargetScale | None = None
+    schema: Schema | None = None
 
     @property
     def regression(self) -> bool:

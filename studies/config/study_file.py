@@ -44,6 +44,9 @@ ADDED_KEYS: tuple[tuple[str, str], ...] = (
     ("task", "split_column"),
     ("task", "background"),
     ("task", "target_kind"),
+    ("task", "keep_columns"),
+    ("task", "columns"),
+    ("task", "encoding"),
 )
 """Keys that came later: a study that leaves one at its default has the identity of before."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MISSING", "Cells", "Column", "ColumnBuilder"]
+__all__ = ["MISSING", "Cells", "Column", "ColumnBuilder", "joined"]
 
 MISSING = -1
 """Code of an empty cell."""
@@ -79,15 +80,6 @@ class Cells:
         """The column of this name."""
         return next(column for column in self.columns if column.name == name)
 
-    def rows(self, chosen: NDArray[np.int64]) -> Cells:
-        """The same table with only these rows."""
-        columns = (
-            Column(each.name, each.texts, each.codes[chosen], each.padded) for each in self.columns
-        )
-        return Cells(
-            self.source, tuple(columns), self.notes, self.comma_decimals, self.unnamed
-        )
-
     @classmethod
     def of_columns(cls, columns: dict[str, Sequence[str | None]], source: str = "rows") -> Cells:
         """A table of new rows, a list of cells by the name of its column."""
@@ -122,3 +114,22 @@ class ColumnBuilder:
             mapping[place] = stripped.setdefault(bare, len(stripped)) if bare else MISSING
         codes = np.frombuffer(self._codes, dtype=np.int64)
         return Column(name, tuple(stripped), mapping[codes] if len(codes) else codes.copy(), padded)
+
+
+def joined(first: Cells, second: Cells, dropped: Sequence[str] = ()) -> Cells:
+    """The rows of two tables one after the other, with the columns of the first.
+
+    Args:
+        first: Whose notes stay.
+        second: Has these columns, too.
+        dropped: Columns that the second need not have.
+    """
+    columns = []
+    for column in first.columns:
+        if column.name in dropped:
+            continue
+        builder = ColumnBuilder()
+        for cells in (column.cells(), second.column(column.name).cells()):
+            builder.extend("" if cell is None else cell for cell in cells)
+        columns.append(builder.column(column.name))
+    return dataclasses.replace(first, columns=tuple(columns))

@@ -72,7 +72,7 @@ def _parser(form: str) -> Callable[[str], datetime | None]:
         try:
             if form == ISO:
                 return datetime.fromisoformat(text)
-            return datetime.strptime(text, form)  # noqa: DTZ007 - the time as it is written
+            return datetime.strptime(text, form)
         except (ValueError, OverflowError):
             return None
 

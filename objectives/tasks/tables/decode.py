@@ -109,7 +109,7 @@ def _guessed(content: bytes, path: Path) -> Decoded:
     from charset_normalizer import from_bytes
 
     found = from_bytes(content[:_SAMPLE_BYTES]).best()
-    if found is None or b"\x00" in content and not found.encoding.startswith("utf"):
+    if found is None or (b"\x00" in content and not found.encoding.startswith("utf")):
         raise _unreadable(path, "it is not UTF-8 and looks like no other text")
     name = found.encoding
     text = _by(content, name, path)

@@ -65,7 +65,7 @@ class _Rows:
             except StopIteration:
                 return
             except csv.Error as error:
-                raise _WrongQuotes(first, reader.line_num, str(error)) from error
+                raise _QuoteError(first, reader.line_num, str(error)) from error
             line = reader.line_num
             if not any(map(str.strip, record)):
                 self.empty += len(record) > 1
@@ -101,7 +101,7 @@ class _Rows:
             builder.extend(cells)
 
 
-class _WrongQuotes(Exception):
+class _QuoteError(Exception):
     """A record that cannot be read.
 
     Attributes:
@@ -154,12 +154,12 @@ def read_delimited(text: str, source: str, *, target: str | None = None) -> Cell
 def _read(text: str, source: str, layout: Layout) -> _Rows:
     """Reads quotes as spreadsheets write them, doubled, else behind backslashes."""
     escapes = (None, "\\") if '\\"' in text else (None,)
-    wrong: _WrongQuotes | None = None
+    wrong: _QuoteError | None = None
     for escape in escapes:
         rows = _Rows(source, layout, [ColumnBuilder() for _ in range(layout.width)])
         try:
             rows.read(text, escape)
-        except _WrongQuotes as error:
+        except _QuoteError as error:
             wrong = wrong or error
         else:
             return rows

@@ -44,11 +44,15 @@ class Judged:
 
     Attributes:
         report: What it was taken for.
-        values: What it holds; ``None`` where it is left out.
+        reading: How its texts become numbers; ``None`` where they are names, or left out.
     """
 
     report: ColumnReport
-    values: Values | None
+    reading: Reading | None = None
+
+    def values(self, column: Column) -> Values:
+        """What a column holds that is like the one that was looked at."""
+        return as_levels(column) if self.reading is None else as_numbers(column, self.reading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,7 @@ def _numbers(column: Column, doubt: Doubt) -> Judged | None:
     how = "standardised"
     if any("," in text for text in held.texts):
         how += ", decimal comma" if style == "comma" else ", commas between thousands"
-    return _used(held, as_numbers(held, Reading("number", style)), "number", how, "the median")
+    return _used(held, Reading("number", style), "number", how, "the median")
 
 
 def _dates(column: Column, doubt: Doubt) -> Judged | None:
@@ -143,9 +147,8 @@ def _dates(column: Column, doubt: Doubt) -> Judged | None:
     parsed = parsed[np.isfinite(parsed[:, 0])]
     parts = tuple(part for part, of in zip(PARTS, parsed.T, strict=True) if np.ptp(of) > 0)
     reading = Reading("date", form=form, parts=parts or PARTS[:1])
-    named = form.replace("%", "").replace("%", "")
-    how = f"{', '.join(reading.parts)} as numbers, read as {named}"
-    return _used(held, as_numbers(held, reading), "date", how, "medians", _either_way(form, parsed))
+    how = f"{', '.join(reading.parts)} as numbers, read as {form}"
+    return _used(held, reading, "date", how, "medians", _either_way(form, parsed))
 
 
 def _either_way(form: str, parsed: NDArray[np.float64]) -> str | None:
@@ -160,8 +163,8 @@ def _truths(column: Column, doubt: Doubt) -> Judged | None:
     if doubt.wanted is not None or not lower.any() or not (lower | markers).all():
         return None
     held = strays_as_missing(column, lower)
-    values = as_numbers(held, Reading("boolean"))
-    return _used(held, values, "boolean", "1 for true and 0 for false, standardised", "the median")
+    how = "1 for true and 0 for false, standardised"
+    return _used(held, Reading("boolean"), "boolean", how, "the median")
 
 
 def _texts(column: Column, doubt: Doubt) -> Judged:
@@ -183,12 +186,10 @@ def _texts(column: Column, doubt: Doubt) -> Judged:
     warning = None
     if texts > MOST_LEVELS:
         warning = f"only the {MOST_LEVELS:,} most frequent of its {texts:,} texts have a place"
-    return _used(column, as_levels(column), "category", places, "the most frequent", warning)
+    return _used(column, None, "category", places, "the most frequent", warning)
 
 
-def _held(
-    column: Column, known: NDArray[np.bool_], doubt: Doubt, what: str
-) -> Column | None:
+def _held(column: Column, known: NDArray[np.bool_], doubt: Doubt, what: str) -> Column | None:
     """The column without what stands for missing values; ``None`` where it is something else.
 
     Raises:
@@ -242,12 +243,12 @@ def _left_out(
     remedy = "" if kind == "empty" else "; keep_columns overrules"
     warning = f"left out: {reason}{remedy}"
     report = ColumnReport(column.name, kind, "left out", column.missing, warning, used=False)
-    return Judged(report, None)
+    return Judged(report)
 
 
 def _used(
     column: Column,
-    values: Values,
+    reading: Reading | None,
     kind: Literal["number", "boolean", "category", "date"],
     how: str,
     fill: str,
@@ -255,7 +256,7 @@ def _used(
 ) -> Judged:
     if column.missing:
         how += f"; missing: {fill}, and an input that says so"
-    return Judged(ColumnReport(column.name, kind, how, column.missing, warning), values)
+    return Judged(ColumnReport(column.name, kind, how, column.missing, warning), reading)
 
 
 def _not_as_told(column: Column, doubt: Doubt, wanted: str) -> DataError:
@@ -263,5 +264,3 @@ def _not_as_told(column: Column, doubt: Doubt, wanted: str) -> DataError:
         f"{doubt.source}: [task] columns says that {column.name!r} is a {doubt.wanted}, but no "
         f"cell of it is {wanted} (the first is {column.texts[0]!r}): correct the study file"
     )
-
-

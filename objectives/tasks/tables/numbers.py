@@ -15,8 +15,11 @@ NumberStyle = Literal["point", "comma"]
 """Which of the two marks stands before the decimals; the other one may group thousands."""
 
 MARKERS = frozenset(
-    "? na n/a n.a. nan null none nil nat - -- – — . #n/a #na <na> <nan> missing unknown "
-    "#div/0! #value! #num! #ref! inf -inf +inf infinity -infinity".split()
+    (
+        *("?", "-", "--", "–", "—", ".", "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "nat"),
+        *("null", "none", "nil", "missing", "unknown", "#div/0!", "#value!", "#num!", "#ref!"),
+        *("inf", "-inf", "+inf", "infinity", "-infinity"),
+    )
 )
 """What stands for a missing value among numbers and dates, in lower case."""
 

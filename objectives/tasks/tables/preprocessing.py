@@ -176,9 +176,7 @@ def _fit_numbers(column: Numbers, train: NDArray[np.int64]) -> NumberStep:
         fill = float(np.median(known)) if len(known) else 0.0
         fills.append(fill)
         scales.append(Scale.of(np.where(missing, fill, values[train])))
-    return NumberStep(
-        column.name, column.reading, tuple(fills), tuple(scales), bool(missing.any())
-    )
+    return NumberStep(column.name, column.reading, tuple(fills), tuple(scales), bool(missing.any()))
 
 
 def _fit_levels(column: Levels, train: NDArray[np.int64]) -> CategoryStep:

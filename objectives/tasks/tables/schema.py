@@ -22,6 +22,9 @@ ColumnKind = Literal[
 ]
 
 
+_NAMED = 4
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnReport:
     """One column of the file.
@@ -61,3 +64,20 @@ class Schema:
         return tuple(
             f"{column.name!r}: {column.warning}" for column in self.columns if column.warning
         )
+
+    def grouped(self) -> tuple[tuple[str, ColumnReport], ...]:
+        """Names of columns, and what they are: columns of which nothing else is to be said, and
+        that are taken for the same, stand together.
+        """
+        groups: dict[tuple[object, ...], list[ColumnReport]] = {}
+        for place, column in enumerate(self.columns):
+            alone = column.warning or column.missing or not column.used
+            key = (place,) if alone else (column.kind, column.treatment)
+            groups.setdefault(key, []).append(column)
+        return tuple((_names([each.name for each in group]), group[0]) for group in groups.values())
+
+
+def _names(names: list[str]) -> str:
+    if len(names) <= _NAMED:
+        return ", ".join(names)
+    return f"{', '.join(names[: _NAMED - 1])}, … {names[-1]} ({len(names)} columns)"

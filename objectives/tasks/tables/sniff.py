@@ -132,8 +132,7 @@ def _holds_values(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     if not rows or list(header) == [str(index) for index in range(len(header))]:
         return False
     return any(
-        _VALUE.fullmatch(name)
-        and sum(_is_value(row, index) for row in rows) >= _MOSTLY * len(rows)
+        _VALUE.fullmatch(name) and sum(_is_value(row, index) for row in rows) >= _MOSTLY * len(rows)
         for index, name in enumerate(header)
     )
 

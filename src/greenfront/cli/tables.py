@@ -27,6 +27,7 @@ from greenfront.studies.analysis.wording import break_even_sentence
 if TYPE_CHECKING:
     from greenfront.objectives.metering.crosscheck import CrossCheck
     from greenfront.objectives.metering.survey import ComponentStatus
+    from greenfront.objectives.tasks.tables.schema import Schema
     from greenfront.search.plan import StudyPlan
     from greenfront.search.session import PeakMemory
     from greenfront.studies.analysis.front import ScoredTrial
@@ -244,7 +245,24 @@ def plan_text(plan: StudyPlan) -> RenderableType:
             f"{seconds(60 * (plan.minutes or 0))}."
         )
     lines += [said[0].upper() + said[1:] + "." for said in (*plan.notes, *plan.remarks)]
-    return Group(sheet, Text("\n" + "\n".join(lines)))
+    columns = [] if plan.schema is None else [columns_table(plan.schema), Text()]
+    return Group(*columns, sheet, Text("\n" + "\n".join(lines)))
+
+
+def columns_table(schema: Schema) -> RenderableType:
+    """What the columns of a table were taken for, and what is done with each."""
+    used = sum(column.used for column in schema.columns)
+    sheet = Sheet(
+        f"{schema.rows:,} rows, {len(schema.columns)} columns, of which {used} are features",
+        ("column", "taken for", "Missing", "what is done with it"),
+    )
+    for names, column in schema.grouped():
+        missing = f"{column.missing:,}" if column.missing else ""
+        style = "" if column.used or column.kind == "target" else "dim"
+        sheet.add(
+            names, column.kind, missing, column.treatment, remark=column.warning, style=style
+        )
+    return sheet
 
 
 _STYLES = {"measured": "green", "modelled": "yellow"}
