@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.own_splits import NO_SPLITS, OwnSplits
+from greenfront.objectives.tasks.settings import TargetKind
 from greenfront.objectives.tasks.standardise import counts_of_unusable, standardise
 from greenfront.objectives.tasks.tables.schema import Schema
 
@@ -59,8 +60,11 @@ class Raw:
         own: The splits that the data bring along.
         notes: What was done to the data; see :attr:`TaskFacts.notes`.
         first: Of each example the first one that it is a copy of, int64 ``[n]``; ``None`` where
-            copies may part, as rows of a table may be alike by chance.
+            nobody looked.
+        together: Whether copies have to stay within one split; rows of a table may be alike by
+            chance.
         schema: What the columns of a table were taken for; ``None`` for other data.
+        target_kind: What the labels are; ``None``: what they look like.
     """
 
     source: str
@@ -69,7 +73,9 @@ class Raw:
     own: OwnSplits = NO_SPLITS
     notes: tuple[str, ...] = ()
     first: NDArray[np.int64] | None = None
+    together: bool = True
     schema: Schema | None = None
+    target_kind: TargetKind | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,8 @@ def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None 
             f"{raw.source}: every input needs one label, but there are {len(raw.inputs)} inputs "
             f"and {len(raw.labels)} labels: check what wrote them"
         )
-    labels, class_names = encode_labels(raw.labels, raw.source, settings.target_kind)
+    kind = settings.target_kind or raw.target_kind
+    labels, class_names = encode_labels(raw.labels, raw.source, kind)
     # Numbers are split as if they were of one class.
     groups = labels if class_names else np.zeros(len(labels), dtype=np.int64)
     _check_trainable(groups, class_names or ("any number",), raw.own, raw.source)
@@ -53,7 +54,7 @@ def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None 
         test_fraction=settings.test_fraction,
         seed=seed,
         own=raw.own,
-        first=raw.first,
+        first=raw.first if raw.together else None,
     )
     fingerprint = _hash(_parts(raw, labels, class_names, indices, settings))
     inputs = _encoded(raw.inputs, indices, fingerprint, cache)

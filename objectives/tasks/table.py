@@ -9,6 +9,7 @@ import numpy as np
 
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.columns import check_column
+from greenfront.objectives.tasks.copies import first_copies
 from greenfront.objectives.tasks.own_splits import NO_SPLITS, OwnSplits, own_splits
 from greenfront.objectives.tasks.paths import existing_file
 from greenfront.objectives.tasks.raw import Raw
@@ -45,15 +46,9 @@ def read(settings: TaskSettings) -> Raw:
     answer = read_target(
         everything.column(target),
         cells.source,
-        kind=None,
+        kind=settings.target_kind,
         comma_decimals=cells.comma_decimals,
     )
-    if answer.kind == "number":
-        raise DataError(
-            f"{cells.source}: labels must be classes, but those of {target!r} are "
-            f"{answer.report.treatment}, while greenfront needs classification: choose another "
-            "target, or sort the values into a few named ranges"
-        )
     learnt = cells if own.is_test is None or settings.test_path else everything
     judged = {
         column.name: judge(column, _doubt(settings, learnt, column.name))
@@ -70,13 +65,17 @@ def read(settings: TaskSettings) -> Raw:
         raise _no_features(cells, schema, target)
     # The order of before: numbers, then names.
     ordered = sorted(features.values(), key=lambda values: not isinstance(values, Numbers))
+    inputs = TableInputs(cells.source, tuple(ordered), len(everything))
     return Raw(
         cells.source,
-        TableInputs(cells.source, tuple(ordered), len(everything)),
+        inputs,
         answer.labels,
         own,
         notes=cells.notes,
+        first=first_copies(inputs.examples()),
+        together=False,
         schema=schema,
+        target_kind=answer.kind,
     )
 
 
@@ -90,7 +89,12 @@ def _check_names(settings: TaskSettings, cells: Cells) -> None:
     }
     for key, names in named.items():
         for name in names:
-            check_column(key, name, cells.names, cells.source)
+            try:
+                check_column(key, name, cells.names, cells.source)
+            except DataError as error:
+                raise DataError("; ".join([str(error), *cells.notes])) from error
+    if not len(cells):
+        raise DataError(f"{cells.source}: there are no rows below the header: add some")
     if settings.target in (settings.columns or {}):
         raise DataError(
             f"{cells.source}: columns says what features are, but {settings.target!r} is the "

@@ -67,11 +67,12 @@ def test_the_study_file(command: Command, sections: dict[str, str], words: list[
     ("rows", "task", "words"),
     [
         (GOOD_ROWS, CSV.replace("class", "klass"), ["klass", "class"]),
-        ([f"{i},1,yes" for i in range(40)], CSV, ["at least 2 classes", "'yes'"]),
-        ([*GOOD_ROWS, "nan,,no"], CSV, ["a", "data.csv"]),
+        ([f"{i % 9},{i % 7},yes" for i in range(40)], CSV, ["at least 2 classes", "'yes'"]),
+        ([*GOOD_ROWS, "1,a few,no"], CSV, ["a few", "row 41", "'b'", "data.csv"]),
+        ([*GOOD_ROWS, "1,no"], CSV, ["line 42", "data.csv"]),
         ([*GOOD_ROWS, "1,2,perhaps"], CSV, ["perhaps"]),
     ],
-    ids=["no target", "one class", "NaN", "too rare"],
+    ids=["no target", "one class", "a text", "a short row", "too rare"],
 )
 def test_a_table(command: Command, rows: list[str], task: str, words: list[str]) -> None:
     write_csv(command.folder, rows)

@@ -7,6 +7,7 @@ import codecs
 import gzip
 import io
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -32,8 +33,11 @@ _MARKS = (  # the longer first: that of UTF-16 begins that of UTF-32
 )
 _DAMAGED = (EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
 _SAMPLE_BYTES = 2**20
-_USUAL = "cp1252"
-"""What a guess is called where it reads the same in another single-byte encoding."""
+_WESTERN = "cp1252"
+"""Of most files that are not UTF-8; of single words the library often guesses another."""
+_MOSTLY_ACCENTED = 0.7
+_ACCENTED_WORD = re.compile(r"[^\W\d_]*[^\W\d_\x00-\x7f][^\W\d_]*")
+_SIGN_IN_WORD = re.compile(r"[a-zà-ÿ][^\w\x00-\x7f’][a-zà-ÿ]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,20 +110,31 @@ def _by(content: bytes, encoding: str, path: Path) -> str:
 
 
 def _guessed(content: bytes, path: Path) -> Decoded:
-    from charset_normalizer import from_bytes
+    name = _WESTERN
+    if not _is_western(content):
+        from charset_normalizer import from_bytes
 
-    found = from_bytes(content[:_SAMPLE_BYTES]).best()
-    if found is None or (b"\x00" in content and not found.encoding.startswith("utf")):
-        raise _unreadable(path, "it is not UTF-8 and looks like no other text")
-    name = found.encoding
-    text = _by(content, name, path)
-    try:
-        if content.decode(_USUAL) == text:
-            name = _USUAL
-    except UnicodeDecodeError:
-        pass
+        found = from_bytes(content[:_SAMPLE_BYTES]).best()
+        if found is None:
+            raise _unreadable(path, "it is not UTF-8 and looks like no other text")
+        name = found.encoding
     note = f"the file is not UTF-8: it is read as {name}, a guess that [task] encoding overrules"
-    return Decoded(text, (note,))
+    return Decoded(_by(content, name, path), (note,))
+
+
+def _is_western(content: bytes) -> bool:
+    """Whether words of Latin letters, a few of them accented, come out of it, and no signs in them.
+
+    Cyrillic or Greek words would be accented from end to end.
+    """
+    try:
+        text = content.decode(_WESTERN)
+    except UnicodeDecodeError:
+        return False
+    words = _ACCENTED_WORD.findall(text)
+    accented = sum(not letter.isascii() for word in words for letter in word)
+    letters = sum(map(len, words))
+    return accented <= _MOSTLY_ACCENTED * letters and not _SIGN_IN_WORD.search(text)
 
 
 def _checked(found: Decoded, path: Path) -> Decoded:

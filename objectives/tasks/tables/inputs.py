@@ -65,22 +65,32 @@ class TableInputs:
         """Four bytes a value, with every name of a column among the training rows."""
         numbers = sum(column.values.shape[1] for column in self.numbers)
         places = sum(min(len(column.levels), MOST_LEVELS) for column in self.levels)
-        return 4 * self.rows * (numbers + places + len(self.columns))
+        return 4 * self.rows * int(numbers + places + len(self.columns))
+
+    def examples(self) -> Iterator[bytes]:
+        """Each row's content, to find those that are alike."""
+        numbers, codes = self._content()
+        for row in np.concatenate([numbers, codes], axis=1, dtype=np.float64):
+            yield row.tobytes()
 
     def parts(self) -> Iterator[bytes | memoryview]:
         """Yields names, levels and values; of what tables seldom have, only where they have it."""
-        numbers = self.numbers
-        values = [np.empty((self.rows, 0)), *(column.values for column in numbers)]
-        codes = [np.empty((self.rows, 0), np.int64), *(c.codes[:, None] for c in self.levels)]
+        numbers, codes = self._content()
         yield json.dumps(
             [
-                [name for column in numbers for name in column.reading.names(column.name)],
+                [name for each in self.numbers for name in each.reading.names(each.name)],
                 [column.name for column in self.levels],
                 [column.levels for column in self.levels],
             ]
         ).encode()
-        yield buffer(np.concatenate(values, axis=1))
-        yield buffer(np.concatenate(codes, axis=1))
-        unusual = [to_json(c.reading) for c in numbers if c.reading.kind not in _PLAIN]
+        yield buffer(numbers)
+        yield buffer(codes)
+        unusual = [to_json(c.reading) for c in self.numbers if c.reading.kind not in _PLAIN]
         if unusual:
             yield json.dumps(unusual).encode()
+
+    def _content(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """All numbers, and all codes of names, ``[rows, …]``."""
+        numbers = [np.empty((self.rows, 0)), *(column.values for column in self.numbers)]
+        codes = [np.empty((self.rows, 0), np.int64), *(c.codes[:, None] for c in self.levels)]
+        return np.concatenate(numbers, axis=1), np.concatenate(codes, axis=1)

@@ -200,7 +200,7 @@ def _held(column: Column, known: NDArray[np.bool_], doubt: Doubt, what: str) -> 
     fitting, strays = int(counts[known].sum()), int(counts[~known & ~markers].sum())
     if doubt.wanted is not None:
         if not fitting:
-            raise _not_as_told(column, doubt, what[:-1])
+            raise _not_as_told(column, doubt, f"a {what[:-1]}")
         return strays_as_missing(column, known)
     if strays == 0:
         return strays_as_missing(column, known) if fitting else None

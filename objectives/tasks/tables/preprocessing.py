@@ -90,12 +90,12 @@ class CategoryStep:
         places = {level: place for place, level in enumerate(self.levels)}
         known = [places.get(level, MISSING) for level in values.levels]
         codes = np.array([*known, places.get(self.fill, MISSING)], dtype=np.int64)[values.codes]
-        return (codes[:, None] == np.arange(len(self.levels))).astype(np.float32)
+        return np.asarray(codes[:, None] == np.arange(len(self.levels)), dtype=np.float32)
 
     def missing(self, values: Values) -> NDArray[np.float32]:
         """1 where there is no text, ``[n, 1]``."""
         assert isinstance(values, Levels)
-        return (values.codes == MISSING)[:, None].astype(np.float32)
+        return np.asarray(values.codes == MISSING, dtype=np.float32)[:, None]
 
 
 @dataclass(frozen=True, slots=True)

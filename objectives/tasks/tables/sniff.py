@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from _csv import _reader
+    from _csv import Reader
 
 __all__ = ["Layout", "records", "sniff"]
 
@@ -70,7 +70,7 @@ def sniff(text: str, target: str | None) -> Layout | None:
     return max(scored, key=lambda found: found[0])[1] if scored else None
 
 
-def records(text: str, delimiter: str, *, escape: str | None = None, strict: bool) -> _reader:
+def records(text: str, delimiter: str, *, escape: str | None = None, strict: bool) -> Reader:
     """A reader of a delimited text's records; blank lines are empty records."""
     csv.field_size_limit(_LONGEST_CELL)
     return csv.reader(

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.errors import DataError
+from greenfront.objectives.tasks.labels import target_kind
+from greenfront.objectives.tasks.settings import TargetKind
 from greenfront.objectives.tasks.tables.cells import Column
 from greenfront.objectives.tasks.tables.numbers import MARKERS, number_style, parse_numbers
 from greenfront.objectives.tasks.tables.schema import ColumnReport
-
-TargetKind = Literal["class", "number"]
 
 __all__ = ["Target", "read_target", "string_labels"]
 
@@ -103,7 +103,9 @@ def _is_quantity(column: Column, numbers: NDArray[np.float64]) -> bool:
     distinct = len(np.unique(numbers))
     if not all(_INTEGER.fullmatch(text) for text in column.texts):
         return distinct > 2 and any(mark in text for text in column.texts for mark in ".,eE")
-    return distinct > _MANY_WHOLE and len(column) < _FEW_EXAMPLES * distinct
+    if distinct > _MANY_WHOLE and len(column) < _FEW_EXAMPLES * distinct:
+        return True
+    return target_kind(numbers[column.codes]) == "number"
 
 
 def _quantity(column: Column, numbers: NDArray[np.float64], style: str) -> ColumnReport:
