@@ -19,6 +19,7 @@ from greenfront.studies.analysis.timing import timing_lines
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.analysis.wording import break_even_sentence
 from greenfront.studies.report import figures
+from greenfront.studies.report.data import data
 from greenfront.studies.report.method import method
 from greenfront.studies.report.points import groups
 from greenfront.studies.report.tables import front_table, phase_table, unfinished_table
@@ -60,6 +61,7 @@ def render(view: StudyView, now: datetime | None = None) -> str:
         phases=_phases(view),
         table=front_table(view) if view.front.rows else NOTHING_FINISHED,
         unfinished=_unfinished(view),
+        data=data(view),
         method=method(view),
         style=_packaged("style.css"),
         plotly=get_plotlyjs(),

@@ -12,7 +12,7 @@ from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.store.trials import WITHOUT_RESULT, NetworkTrial
 
-__all__ = ["front_table", "meter_table", "phase_table", "unfinished_table"]
+__all__ = ["front_table", "meter_table", "phase_table", "table", "unfinished_table"]
 
 
 def front_table(view: StudyView) -> str:
@@ -41,7 +41,7 @@ def front_table(view: StudyView) -> str:
     below = ""
     if view.baseline is not None and view.baseline.trial not in ranked:
         below = f"<tfoot>{_front_row(view, view.baseline)}</tfoot>"
-    return _table("front", "The front, ranked by Green Score", columns, body, below)
+    return table("front", "The front, ranked by Green Score", columns, body, below)
 
 
 def unfinished_table(view: StudyView) -> str:
@@ -54,7 +54,7 @@ def unfinished_table(view: StudyView) -> str:
         ("After", True),
     ]
     body = [_unfinished_row(row) for row in view.trials if row.state in WITHOUT_RESULT]
-    return _table("unfinished", "Trials without a result", columns, body)
+    return table("unfinished", "Trials without a result", columns, body)
 
 
 def phase_table(view: StudyView) -> str:
@@ -76,7 +76,7 @@ def phase_table(view: StudyView) -> str:
         + "</tr>"
         for phase, spent in [*view.spent_by_phase.items(), ("in all", view.spent)]
     ]
-    return _table("phases", "Energy of the search by phase", columns, body)
+    return table("phases", "Energy of the search by phase", columns, body)
 
 
 def meter_table(view: StudyView) -> str:
@@ -86,7 +86,7 @@ def meter_table(view: StudyView) -> str:
         f"<tr>{_head(meter['component'])}{_cell(meter['kind'])}{_cell(meter['source'])}</tr>"
         for meter in view.meters
     ]
-    return _table("meters", "Instruments of this study", columns, body)
+    return table("meters", "Instruments of this study", columns, body)
 
 
 def _front_row(view: StudyView, row: ScoredTrial) -> str:
@@ -155,7 +155,7 @@ def _unfinished_row(row: NetworkTrial) -> str:
     )
 
 
-def _table(
+def table(
     name: str,
     caption: str,
     columns: Sequence[tuple[str, bool]],

@@ -66,8 +66,10 @@ class Schema:
         )
 
     def grouped(self) -> tuple[tuple[str, ColumnReport], ...]:
-        """Names of columns, and what they are: columns of which nothing else is to be said, and
-        that are taken for the same, stand together.
+        """The columns; those that are taken for the same stand together if no more is to be said.
+
+        Returns:
+            Names, and what each of the columns so named is.
         """
         groups: dict[tuple[object, ...], list[ColumnReport]] = {}
         for place, column in enumerate(self.columns):

@@ -259,9 +259,7 @@ def columns_table(schema: Schema) -> RenderableType:
     for names, column in schema.grouped():
         missing = f"{column.missing:,}" if column.missing else ""
         style = "" if column.used or column.kind == "target" else "dim"
-        sheet.add(
-            names, column.kind, missing, column.treatment, remark=column.warning, style=style
-        )
+        sheet.add(names, column.kind, missing, column.treatment, remark=column.warning, style=style)
     return sheet
 
 

@@ -40,7 +40,7 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
             **{"image_column": None, "subset": None, "eval_fraction": 1.0},
             **{"validation_fraction": 0.2, "test_fraction": 0.2},
             **{"test_path": None, "split_column": None, "background": None},
-            **{"keep_columns": [], "columns": None, "encoding": None},
+            **{"keep_columns": [], "columns": None, "encoding": None, "target_kind": None},
         },
         "space": {
             **{"architectures": None, "pruning": [0.0, 0.8], "bits": [32, 16, 8]},
