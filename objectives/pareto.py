@@ -33,11 +33,17 @@ def non_dominated(values: ArrayLike) -> NDArray[np.bool_]:
     matrix = _matrix(values)
     if matrix.size == 0:
         return np.zeros(0, dtype=np.bool_)
-    keep = np.ones(len(matrix), dtype=np.bool_)
-    for index, row in enumerate(matrix):
-        others = matrix[keep]
-        beaten = (others <= row).all(axis=1) & (others < row).any(axis=1)
-        keep[index] = not beaten.any()
+    # Each row in turn strikes out what it dominates, so that few are left to take a turn; in this
+    # order what dominates a row comes before it.
+    left = np.lexsort(matrix.T)
+    turn = 0
+    while turn < len(left):
+        row, others = matrix[left[turn]], matrix[left]
+        beaten = (row <= others).all(axis=1) & (row < others).any(axis=1)
+        left = left[~beaten]
+        turn += 1
+    keep = np.zeros(len(matrix), dtype=np.bool_)
+    keep[left] = True
     return keep
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.outcome import Outcome, Sizing
-from greenfront.objectives.readings import JOULES_PER_KWH
+from greenfront.objectives.readings import JOULES_PER_KWH, Reading
 
 __all__ = [
     "OBJECTIVES",
@@ -34,10 +34,13 @@ ROUNDING = 1e-9
 
 def energy_kwh(outcome: Outcome, predictions: float) -> float | None:
     """Energy of training the model and of its predictions, in kWh; ``None`` if unmetered."""
-    training, inference = outcome.training.kwh, outcome.inference.kwh
-    if training is None or inference is None:
+    return _energy_kwh(outcome.training, outcome.inference, predictions)
+
+
+def _energy_kwh(training: Reading, inference: Reading, predictions: float) -> float | None:
+    if training.kwh is None or inference.kwh is None:
         return None
-    return training + predictions * inference
+    return training.kwh + predictions * inference.kwh
 
 
 def least_energy_kwh(sizing: Sizing, predictions: float) -> float | None:
@@ -57,7 +60,12 @@ def co2_kg(outcome: Outcome, predictions: float, carbon: CarbonModel) -> float |
     Training and predictions each at their own intensity, which is never that of the moment at which
     the trial happened to run.
     """
-    training, inference = outcome.training, outcome.inference
+    return _co2_kg(outcome.training, outcome.inference, predictions, carbon)
+
+
+def _co2_kg(
+    training: Reading, inference: Reading, predictions: float, carbon: CarbonModel
+) -> float | None:
     if training.kwh is None or inference.kwh is None:
         return None
     used = carbon.busy_hours("cpu", training) + carbon.busy_hours("gpu", training)
@@ -70,7 +78,9 @@ def values_of(
     outcome: Outcome, predictions: float, carbon: CarbonModel
 ) -> tuple[float, float, float] | None:
     """The values of :data:`OBJECTIVES`; ``None`` where energy was not metered."""
-    energy, co2 = energy_kwh(outcome, predictions), co2_kg(outcome, predictions, carbon)
+    training, inference = outcome.training, outcome.inference
+    energy = _energy_kwh(training, inference, predictions)
+    co2 = _co2_kg(training, inference, predictions, carbon)
     return None if energy is None or co2 is None else (outcome.accuracy, energy, co2)
 
 

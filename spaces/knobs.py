@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+if TYPE_CHECKING:  # what is stored is read without either
+    import numpy as np
+    from optuna.distributions import BaseDistribution
 
 __all__ = ["Categorical", "Integer", "Knob", "Point", "Real", "Value", "When"]
 
@@ -45,6 +42,8 @@ class Categorical:
 
     def distribution(self) -> BaseDistribution:
         """The knob in Optuna's terms."""
+        from optuna.distributions import CategoricalDistribution
+
         return CategoricalDistribution(self.choices)
 
     def count(self) -> int | None:
@@ -81,6 +80,8 @@ class Integer:
 
     def distribution(self) -> BaseDistribution:
         """The knob in Optuna's terms."""
+        from optuna.distributions import IntDistribution
+
         return IntDistribution(self.low, self.low + self.step * self._last(), step=self.step)
 
     def count(self) -> int | None:
@@ -126,6 +127,8 @@ class Real:
 
     def distribution(self) -> BaseDistribution:
         """The knob in Optuna's terms."""
+        from optuna.distributions import FloatDistribution
+
         return FloatDistribution(self.low, self._top(), log=self.log, step=self.step)
 
     def count(self) -> int | None:

@@ -6,14 +6,15 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
-
-import numpy as np
-import optuna
-from optuna.distributions import BaseDistribution
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from greenfront.errors import UsageError
 from greenfront.spaces.knobs import Knob, Point, Value
+
+if TYPE_CHECKING:
+    import numpy as np
+    import optuna
+    from optuna.distributions import BaseDistribution
 
 __all__ = ["Choice", "PlainChoice", "SearchSpace", "stable_hash"]
 
@@ -161,6 +162,8 @@ class SearchSpace(Generic[C]):
 
 
 def _suggest(trial: optuna.Trial, knob: Knob) -> Value:
+    import optuna
+
     distribution = knob.distribution()
     value: Value
     match distribution:

@@ -116,19 +116,11 @@ def _line(
     outcome: Outcome, once: Sequence[float], scoring: Scoring
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Objectives as ``fixed + slope · factor`` of the factor by which inference is dearer."""
-    twice = scoring.values(_dearer(outcome))
-    if twice is None:
+    of_predictions = scoring.values(replace(outcome, phases={}))
+    if of_predictions is None:
         raise ValueError("an outcome without energy has no objectives")
-    slope = tuple(b - a for a, b in zip(once, twice, strict=True))
+    slope = (0.0, *of_predictions[1:])
     return tuple(a - s for a, s in zip(once, slope, strict=True)), slope
-
-
-def _dearer(outcome: Outcome) -> Outcome:
-    reading = outcome.inference
-    joules = None if reading.joules is None else 2 * reading.joules
-    return replace(
-        outcome, inference=replace(reading, joules=joules, cpu_seconds=2 * reading.cpu_seconds)
-    )
 
 
 def _accuracies(outcome: Outcome) -> NDArray[np.float64]:

@@ -67,6 +67,7 @@ def spending(storage: Storage, name: str, by: str = "phase") -> Spending:
     """
     study = Study.open(storage, name)
     ledger = study.ledger
+    shown = None if study.facts is None else view(storage, name)
     return Spending(
         study=name,
         by=by,
@@ -74,6 +75,6 @@ def spending(storage: Storage, name: str, by: str = "phase") -> Spending:
         parts=ledger.by(by),
         without_result_kwh=ledger.wasted_kwh(),
         kind=kind_of_readings(study.meters, ledger.by("kind")),
-        times=timing(study),
-        view=None if study.facts is None else view(storage, name),
+        times=(shown and shown.times) or timing(study),
+        view=shown,
     )

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.readings import JOULES_PER_KWH
-from greenfront.studies.store.ledger_writer import LedgerWriter, Moments
 from greenfront.studies.store.runs import Runs
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.tables import ledger_table, trials_table
 from greenfront.studies.store.trials import WITHOUT_RESULT
+
+if TYPE_CHECKING:
+    from greenfront.objectives.carbon.footprint import CarbonModel
+    from greenfront.studies.store.ledger_writer import LedgerWriter, Moments
 
 __all__ = ["Ledger", "Spent"]
 
@@ -74,6 +76,8 @@ class Ledger:
         self, run_id: str, carbon: CarbonModel | None, moments: Moments | None = None
     ) -> LedgerWriter:
         """What charges energy on behalf of one run; see :class:`LedgerWriter`."""
+        from greenfront.studies.store.ledger_writer import LedgerWriter
+
         return LedgerWriter(self.storage, self.study_id, run_id, carbon, moments)
 
     def total(self) -> Spent:

@@ -9,17 +9,20 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import optuna
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from greenfront.errors import StorageError
 from greenfront.studies.store import migrations
 from greenfront.studies.store.tables import metadata, trials_table
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage, RDBStorage
 
 __all__ = [
     "DEFAULT_URL",
@@ -29,11 +32,18 @@ __all__ = [
 DEFAULT_URL = "sqlite:///greenfront.db"
 LOCK_TIMEOUT_SECONDS = 60
 
+OPTUNA_TABLES = "v3.2.0.a"
+"""Version of Optuna's tables that its release of today makes: who finds it and only looks at ours
+has no need of Optuna, which takes a quarter of a second to import."""
+
 RACES = 20
 """Lost races for making a table before giving up: each means that another process got on."""
 
 RACE_SECONDS = 0.05
 """Waited after the first lost race; after the second twice as long, and so on."""
+
+
+T = TypeVar("T")
 
 
 class NothingThere(StorageError):  # noqa: N818 - a state of the database, not a fault
@@ -57,13 +67,38 @@ class Storage:
         # Messages name it, so the password stays out.
         self.url = url if parsed.password is None else parsed.render_as_string(hide_password=True)
         self._check_file(parsed, create)
-        try:
+        with self._explained():
             self.engine = _engine(parsed)
             try:
-                self.optuna: optuna.storages.BaseStorage = self._tables(url, create)
+                self._make_tables(create)
+                if create or not self._is_current_optuna():
+                    # It makes its tables, or judges whether it can read those of another version.
+                    _ = self.optuna
             except BaseException:
                 self.engine.dispose()
                 raise
+
+    @cached_property
+    def optuna(self) -> BaseStorage:
+        """Optuna's tables; what only looks at ours never imports it.
+
+        Raises:
+            StorageError: This version of Optuna cannot read them.
+        """
+        with self._explained():
+            try:
+                return _racing(lambda: _optuna_storage(self.engine.url))
+            except RuntimeError as error:
+                raise StorageError(
+                    f"storage {self.url!r} holds tables that this version of Optuna cannot read "
+                    f"({error}): install the one that wrote them, or name another storage"
+                ) from error
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Says of a database that cannot be opened why, and what to do."""
+        try:
+            yield
         except (sa.exc.NoSuchModuleError, ImportError) as error:
             raise StorageError(
                 f"storage {self.url!r} cannot be opened, its driver is missing ({error}): for "
@@ -75,8 +110,8 @@ class Storage:
                 "server"
             ) from error
 
-    def _tables(self, url: str, create: bool) -> optuna.storages.RDBStorage:
-        """Finds Optuna's tables and ours, or makes them."""
+    def _make_tables(self, create: bool) -> None:
+        """Finds our tables, brings them to this version, or makes them."""
         # Outside of the races below: what cannot be read at all is none.
         if not self._holds_trials() and not create:
             raise NothingThere(
@@ -85,26 +120,18 @@ class Storage:
         # Before the first table: changing the journal of a file that others read already is the
         # one moment at which SQLite's processes can disagree about where the data are.
         _tune(self.engine)
-        for race in range(1, RACES + 1):
-            try:
-                self._upgrade()
-                return _optuna_storage(url)
-            except RuntimeError as error:
-                raise StorageError(
-                    f"storage {self.url!r} holds tables that this version of Optuna cannot read "
-                    f"({error}): install the one that wrote them, or name another storage"
-                ) from error
-            except sa.exc.DBAPIError:
-                # Of several processes that make the same table in the same moment, all but one
-                # fail; they find it made when they look again.
-                if race == RACES:
-                    raise
-                time.sleep(race * RACE_SECONDS)
-        raise AssertionError("unreachable")
+        _racing(self._upgrade)
 
     def _holds_trials(self) -> bool:
         with self.engine.connect() as connection:
             return sa.inspect(connection).has_table(trials_table.name)
+
+    def _is_current_optuna(self) -> bool:
+        with self.engine.connect() as connection:
+            if not sa.inspect(connection).has_table("alembic_version"):
+                return False
+            found = connection.exec_driver_sql("SELECT version_num FROM alembic_version")
+            return found.scalars().all() == [OPTUNA_TABLES]
 
     def _upgrade(self) -> None:
         """Makes our tables, or brings those of an older version to this one's."""
@@ -138,12 +165,14 @@ class Storage:
     @classmethod
     def temporary(cls) -> Storage:
         """A database of this process alone: Optuna's part in memory, ours in a file that goes."""
+        from optuna.storages import InMemoryStorage
+
         folder = tempfile.TemporaryDirectory(prefix="greenfront-")
         storage = cls.__new__(cls)
         storage.url = f"sqlite:///{folder.name}/study.db"
         storage.engine = _engine(sa.make_url(storage.url))
         _tune(storage.engine)
-        storage.optuna = optuna.storages.InMemoryStorage()
+        storage.optuna = InMemoryStorage()
         storage._folder = folder  # kept alive with the storage
         metadata.create_all(storage.engine)
         return storage
@@ -173,8 +202,9 @@ class Storage:
     def close(self) -> None:
         """Gives connections and temporary files back."""
         self.engine.dispose()
-        if isinstance(self.optuna, optuna.storages.RDBStorage):
-            self.optuna.engine.dispose()
+        opened: BaseStorage | None = vars(self).get("optuna")
+        if opened is not None and self._folder is None:
+            cast("RDBStorage", opened).engine.dispose()
         if self._folder is not None:
             self._folder.cleanup()
 
@@ -236,11 +266,23 @@ def _tune_sqlite(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-def _optuna_storage(url: str) -> optuna.storages.RDBStorage:
-    if _url(url).get_backend_name() != "sqlite":
-        return optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
-    storage = optuna.storages.RDBStorage(
-        url, engine_kwargs={"connect_args": {"timeout": LOCK_TIMEOUT_SECONDS}}
-    )
+def _racing(make: Callable[[], T]) -> T:
+    for race in range(1, RACES):
+        try:
+            return make()
+        except sa.exc.DBAPIError:
+            # Of several processes that make the same table in the same moment, all but one fail;
+            # they find it made when they look again.
+            time.sleep(race * RACE_SECONDS)
+    return make()
+
+
+def _optuna_storage(url: sa.URL) -> RDBStorage:
+    from optuna.storages import RDBStorage
+
+    text = url.render_as_string(hide_password=False)
+    if url.get_backend_name() != "sqlite":
+        return RDBStorage(text, engine_kwargs={"pool_pre_ping": True})
+    storage = RDBStorage(text, engine_kwargs={"connect_args": {"timeout": LOCK_TIMEOUT_SECONDS}})
     _tune(storage.engine)
     return storage

@@ -10,7 +10,6 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, Literal, Self
 
-import optuna
 import sqlalchemy as sa
 
 from greenfront.errors import StudyError
@@ -155,6 +154,8 @@ class Study:
         Raises:
             StudyError: The name is taken by a study of another identity.
         """
+        import optuna
+
         optuna.create_study(
             storage=storage.optuna,
             study_name=name,

@@ -10,16 +10,17 @@ import time
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 
 from greenfront.errors import StudyError
-from greenfront.objectives.codec import from_json
-from greenfront.objectives.outcome import Outcome
-from greenfront.spaces.candidate import Candidate
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.tables import trials_table
+
+if TYPE_CHECKING:  # who only counts trials reads none
+    from greenfront.objectives.outcome import Outcome
+    from greenfront.spaces.candidate import Candidate
 
 __all__ = [
     "FINISHED",
@@ -79,7 +80,7 @@ class Trial(Generic[C, D]):
     finished_at: float | None
 
 
-NetworkTrial = Trial[Candidate, Outcome]
+NetworkTrial: TypeAlias = "Trial[Candidate, Outcome]"
 """A trial of a study of networks."""
 
 PlainTrial = Trial[dict[str, Any], dict[str, Any]]
@@ -277,6 +278,10 @@ class Trials:
 
 
 def _network_trial(row: sa.Row[Any]) -> NetworkTrial:
+    from greenfront.objectives.codec import from_json
+    from greenfront.objectives.outcome import Outcome
+    from greenfront.spaces.candidate import Candidate
+
     outcome = None if row.detail is None else from_json(Outcome, row.detail)
     return _trial(row, Candidate.from_json(row.choice), outcome)
 

@@ -19,6 +19,19 @@ import pytest
 
 from greenfront.cli.app import main
 
+HEAVY = {
+    "alembic",
+    "numpy",
+    "onnxruntime",
+    "optuna",
+    "pandas",
+    "plotly",
+    "sklearn",
+    "sqlalchemy",
+    "torch",
+}
+"""What takes long to import."""
+
 TESTS = Path(__file__).parents[1]
 
 
@@ -44,6 +57,26 @@ class Command:
             # A test run in the background ignores Ctrl-C, and its children would inherit that.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
+
+    def loaded(self, *words: str) -> set[str]:
+        """The packages that a process which carries it out well has imported at its end."""
+        code = (
+            "import atexit, sys\n"
+            "loaded = lambda: {name.partition('.')[0] for name in sys.modules}\n"
+            "atexit.register(lambda: print('loaded:', *loaded()))\n"
+            f"sys.argv = ['greenfront', *{words!r}]\n"
+            "from greenfront.cli.app import main\n"
+            "main()\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code],
+            cwd=self.folder,
+            env=_environment({}),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return set(done.stdout.rpartition("loaded: ")[2].split())
 
     def run(self, *words: str, code: int = 0, **environment: str) -> str:
         """Runs it to its end and gives what it printed; checks the exit code."""

@@ -91,7 +91,10 @@ def _database_errors() -> tuple[type[Exception], ...]:
     """What a database that goes away raises; asked for only when something was raised."""
     if "sqlalchemy" not in sys.modules:
         return ()
-    from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import DBAPIError
+
+    if "optuna" not in sys.modules:
+        return (DBAPIError,)
+    from optuna.exceptions import StorageInternalError
 
     return (DBAPIError, StorageInternalError)

@@ -21,7 +21,6 @@ from greenfront.studies.analysis.quantities import (
     seconds,
     size,
 )
-from greenfront.studies.analysis.timing import timing_lines
 from greenfront.studies.analysis.wording import break_even_sentence
 
 if TYPE_CHECKING:
@@ -184,6 +183,8 @@ def studies_table(entries: Sequence[StudyEntry]) -> RenderableType:
 
 def ledger_table(found: Spending) -> RenderableType:
     """What a search has spent, in parts and in all, whether it is worth it, and when it ran."""
+    from greenfront.studies.analysis.timing import timing_lines
+
     total, lost_kwh = found.total, found.without_result_kwh
     sheet = Sheet(
         f"What the search {found.study} has spent, by {found.by}; energy {found.kind}",

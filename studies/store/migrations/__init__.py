@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from alembic.operations import Operations
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-__all__ = ["VERSION_TABLE", "is_current", "is_known", "upgrade"]
+__all__ = ["VERSIONS", "VERSION_TABLE", "is_current", "is_known", "upgrade"]
 
 VERSION_TABLE = "greenfront_version"
+
+VERSIONS = ("1", "2")
+"""The oldest first. Stated here because alembic, which finds them, takes long to import."""
 
 
 def is_current(connection: Connection) -> bool:
     """Whether the tables are those of this release."""
-    return _version(connection) == _scripts().get_current_head()
+    return _version(connection) == VERSIONS[-1]
 
 
 def is_known(connection: Connection) -> bool:
     """Whether they are of this or an earlier release."""
     version = _version(connection)
-    return version is None or version in {script.revision for script in _scripts().walk_revisions()}
+    return version is None or version in VERSIONS
 
 
 def upgrade(connection: Connection) -> None:
     """Brings the tables to this release, within the connection's transaction."""
+    from alembic.operations import Operations
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
 
-    def steps(version: Any, _context: MigrationContext) -> Any:
-        return _scripts()._upgrade_revs("head", version)
+    scripts = ScriptDirectory(str(Path(__file__).parent))
+
+    def steps(version: Any, _context: Any) -> Any:
+        return scripts._upgrade_revs("head", version)
 
     context = MigrationContext.configure(
         connection, opts={"version_table": VERSION_TABLE, "fn": steps}
@@ -41,10 +46,7 @@ def upgrade(connection: Connection) -> None:
 
 
 def _version(connection: Connection) -> str | None:
-    options = {"version_table": VERSION_TABLE}
-    return MigrationContext.configure(connection, opts=options).get_current_revision()
-
-
-@cache
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory(str(Path(__file__).parent))
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
+        return None
+    query = sa.select(sa.column("version_num", sa.String)).select_from(sa.table(VERSION_TABLE))
+    return connection.scalar(query)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from contracts.command import Command
+from contracts.command import HEAVY, Command
 from greenfront.objectives.codec import from_json
 from greenfront.objectives.scores import Tolerance
 from greenfront.studies.config.facts import StudyFacts
@@ -59,6 +59,15 @@ def agrees(found: Any, before: Any, place: str = "") -> None:
 def test_what_is_printed_stays(command: Command, printed: str, words: tuple[str, ...]) -> None:
     before = json.loads((BEFORE / f"{printed}.json").read_text())
     agrees(command.read_json(*words), before)
+
+
+@pytest.mark.parametrize(
+    ("words", "heavy"),
+    [(("studies",), {"sqlalchemy"}), (("front", "before"), {"sqlalchemy", "numpy"})],
+)
+def test_looking_imports_little(command: Command, words: tuple[str, ...], heavy: set[str]) -> None:
+    command.read("studies")  # brings the tables to this version, which takes alembic
+    assert command.loaded(*words) & HEAVY == heavy
 
 
 def test_keys_are_those_of_the_parsed_candidates(command: Command) -> None:

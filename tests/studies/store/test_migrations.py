@@ -6,10 +6,13 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from optuna.storages import RDBStorage
 
 from greenfront.errors import StorageError
+from greenfront.studies.store import migrations
 from greenfront.studies.store import storage as storage_module
-from greenfront.studies.store.migrations import VERSION_TABLE, is_current
+from greenfront.studies.store.migrations import VERSION_TABLE, VERSIONS, is_current
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.tables import metadata
 
@@ -19,6 +22,14 @@ def change(url: str, statement: str) -> None:
     with engine.begin() as connection:
         connection.execute(sa.text(statement))
     engine.dispose()
+
+
+def seen(url: str, query: str) -> object:
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        found = connection.scalar(sa.text(query))
+    engine.dispose()
+    return found
 
 
 def test_migrations_end_at_the_tables_of_today(storage: Storage) -> None:
@@ -61,5 +72,28 @@ def test_tables_that_optuna_cannot_read_are_refused(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/study.db"
     Storage(url).close()
     change(url, "UPDATE alembic_version SET version_num = 'v99.0.0.a'")
+    for way in (Storage, Storage.existing, lambda url: Storage(url, create=False)):
+        with pytest.raises(
+            StorageError, match=r"Optuna cannot read .*: install the one that wrote"
+        ):
+            way(url)
+
+
+def test_versions_are_those_that_alembic_finds() -> None:
+    scripts = ScriptDirectory(str(Path(migrations.__file__).parent))
+    assert tuple(script.revision for script in scripts.walk_revisions())[::-1] == VERSIONS
+
+
+def test_the_version_of_optunas_tables_is_the_one_that_it_makes(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/study.db"
+    RDBStorage(url).engine.dispose()
+    assert seen(url, "SELECT version_num FROM alembic_version") == storage_module.OPTUNA_TABLES
+
+
+def test_tables_that_optuna_reads_are_opened_when_they_are_asked_for(storage_url: str) -> None:
+    Storage(storage_url).close()
+    opened = Storage(storage_url, create=False)
+    change(storage_url, "UPDATE alembic_version SET version_num = 'v99.0.0.a'")
     with pytest.raises(StorageError, match=r"Optuna cannot read .*: install the one that wrote"):
-        Storage(url, create=False)
+        _ = opened.optuna
+    opened.close()
