@@ -90,10 +90,11 @@ def test_the_version_of_optunas_tables_is_the_one_that_it_makes(tmp_path: Path) 
     assert seen(url, "SELECT version_num FROM alembic_version") == storage_module.OPTUNA_TABLES
 
 
-def test_tables_that_optuna_reads_are_opened_when_they_are_asked_for(storage_url: str) -> None:
-    Storage(storage_url).close()
-    opened = Storage(storage_url, create=False)
-    change(storage_url, "UPDATE alembic_version SET version_num = 'v99.0.0.a'")
+def test_optunas_tables_are_judged_again_when_they_are_asked_for(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/study.db"
+    Storage(url).close()
+    opened = Storage(url, create=False)
+    change(url, "UPDATE alembic_version SET version_num = 'v99.0.0.a'")
     with pytest.raises(StorageError, match=r"Optuna cannot read .*: install the one that wrote"):
         _ = opened.optuna
     opened.close()
