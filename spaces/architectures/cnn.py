@@ -36,6 +36,7 @@ class CNN(Architecture):
     """
 
     name = "cnn"
+    effort = 0.5  # each of its epochs is dear
 
     def objection(self, input_shape: tuple[int, ...]) -> str | None:
         """Takes images of at least 4 pixels an edge."""

@@ -7,8 +7,10 @@ from difflib import get_close_matches
 
 from greenfront.errors import UsageError
 from greenfront.spaces.architectures.architecture import Architecture, ModelFamily
+from greenfront.spaces.architectures.bag import Bag
 from greenfront.spaces.architectures.cnn import CNN
 from greenfront.spaces.architectures.estimator import Estimator
+from greenfront.spaces.architectures.lenet import LeNet
 from greenfront.spaces.architectures.mlp import MLP
 from greenfront.spaces.architectures.sklearn import ESTIMATORS
 from greenfront.spaces.architectures.transformers import Bert, DistilBert
@@ -16,7 +18,7 @@ from greenfront.spaces.architectures.transformers import Bert, DistilBert
 __all__ = ["architecture", "architecture_names", "estimator", "is_fitted", "network"]
 
 _FAMILIES: dict[str, type[Architecture]] = {
-    family.name: family for family in (MLP, CNN, DistilBert, Bert)
+    family.name: family for family in (MLP, CNN, LeNet, Bag, DistilBert, Bert)
 }
 _FIRST = ("mlp", "cnn", "distilbert", "bert")
 _FORMS = ("sklearn:NAME", "timm:NAME", "hf:NAME-OR-PATH", "nni:SPACE", "module:function")

@@ -34,6 +34,7 @@ PRETRAINED_BASELINE_EDGE = 96
 """Filters learnt on large photographs need larger images."""
 
 PRETRAINED_BODY_RATE = 0.1
+PRETRAINED_EFFORT = 0.2
 DROP_PATH = (0.0, 0.1, 0.2)
 FROZEN = (0.0, 0.5)
 FRACTIONS = (0.25, 0.5, 0.75, 1.0)
@@ -73,6 +74,7 @@ class Timm(Architecture):
             )
         if self._source:
             self.body_rate = PRETRAINED_BODY_RATE
+            self.effort, self.warm_up = PRETRAINED_EFFORT, 0.1
         if importlib.util.find_spec("timm") is not None:
             found = self._network()
             self.cannot_prune = found.cannot_prune

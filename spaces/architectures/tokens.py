@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from greenfront.errors import UsageError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -21,6 +24,7 @@ __all__ = [
     "VOCABULARY",
     "learnt_tokenizer",
     "numbered",
+    "require_tokenizers",
     "save",
     "stored_tokenizer",
 ]
@@ -37,6 +41,19 @@ SPECIAL = len(_SPECIAL)
 
 _MOST_LETTERS = 1000
 """Rarer letters are unknown: each takes two tokens of the vocabulary."""
+
+
+def require_tokenizers(name: str) -> None:
+    """Checks that a family for texts can number tokens here.
+
+    Raises:
+        UsageError: The package for it is missing.
+    """
+    if importlib.util.find_spec("tokenizers") is None:
+        raise UsageError(
+            f"architecture {name!r} needs the package tokenizers, which is not installed: "
+            'pip install "greenfront[text]"'
+        )
 
 
 @functools.lru_cache(maxsize=4)

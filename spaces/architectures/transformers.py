@@ -89,6 +89,8 @@ class Transformer(_TextFamily):
     """
 
     body_rate = PRETRAINED_RATE
+    warm_up = 0.1
+    effort = 0.1
     layered = True
 
     def __init__(self, name: str) -> None:
@@ -191,6 +193,7 @@ class _FreshFamily(_TextFamily):
 
     # Attention diverges at rates that suit convolutions, which the default range is for.
     body_rate = 0.3
+    effort = 0.25
 
     def knobs(self) -> tuple[Knob, ...]:
         """Depth, width, attention heads, and length of texts."""

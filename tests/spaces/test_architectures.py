@@ -13,6 +13,7 @@ from greenfront.errors import UsageError
 from greenfront.spaces.architectures.architecture import Architecture
 from greenfront.spaces.architectures.blocks import block
 from greenfront.spaces.architectures.cnn import CNN
+from greenfront.spaces.architectures.lenet import LeNet
 from greenfront.spaces.architectures.mlp import MLP
 from greenfront.spaces.architectures.registry import architecture, architecture_names
 
@@ -104,6 +105,28 @@ class TestInvertedCnn(CnnContract):
         convolutions = [m for m in self.build().modules() if isinstance(m, nn.Conv2d)]
         assert [m.out_channels for m in convolutions] == [16, 32, 32, 32, 64, 64, 64]
         assert [m.groups for m in convolutions] == [1, 1, 32, 1, 1, 64, 1]
+
+
+class TestLeNet(ArchitectureContract):
+    family: ClassVar[Architecture] = LeNet()
+    input_shape: ClassVar[tuple[int, ...]] = IMAGES
+    refused: ClassVar[tuple[tuple[int, ...], ...]] = ((64,), (8, 8), (1, 3, 8), (1, 8, 3))
+
+    def test_on_mnist_it_has_the_shape_of_lenet_5(self) -> None:
+        shape = {"channels": 6, "kernel": 5, "hidden": 84}
+        sizes = [
+            tuple(w.shape) for w in LeNet().build(shape, (1, 28, 28), 10).parameters() if w.ndim > 1
+        ]
+        assert sizes == [(6, 1, 5, 5), (12, 6, 5, 5), (84, 12 * 4 * 4), (10, 84)]
+
+    @pytest.mark.parametrize("edges", [(4, 4), (5, 9), (28, 28), (32, 20), (64, 4), (224, 224)])
+    def test_the_hidden_layer_reads_small_maps_of_any_image(self, edges: tuple[int, int]) -> None:
+        for kernel in (3, 5):
+            shape = {"channels": 4, "kernel": kernel, "hidden": 32}
+            model = LeNet().build(shape, (3, *edges), CLASSES).eval()
+            assert model(torch.randn(2, 3, *edges)).shape == (2, CLASSES)
+            hidden = next(layer for layer in model.modules() if isinstance(layer, nn.Linear))
+            assert hidden.in_features <= 16 * 7 * 7
 
 
 def test_an_inverted_block_skips_where_shapes_agree() -> None:

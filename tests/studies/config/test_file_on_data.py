@@ -41,7 +41,9 @@ def test_options_carry_every_setting_over(image_facts: StudyFacts) -> None:
 def test_all_families_that_fit_the_data_by_default(
     image_facts: StudyFacts, table_facts: StudyFacts
 ) -> None:
-    assert study().options(image_facts).scope.families == ("mlp", "cnn")
+    assert study().options(image_facts).scope.families == ("mlp", "cnn", "lenet")
+    before = {"name": "a", "cache": "kept"}  # by the first release
+    assert study(study=before).options(image_facts).scope.families == ("mlp", "cnn")
     assert study().options(table_facts).scope.families == ("mlp",)
 
 

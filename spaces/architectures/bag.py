@@ -1,0 +1,88 @@
+"""Bags of words and word pairs, for texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from greenfront.spaces.architectures.architecture import Architecture
+from greenfront.spaces.architectures.tokens import (
+    PADDING,
+    VOCABULARY,
+    learnt_tokenizer,
+    numbered,
+    require_tokenizers,
+    save,
+)
+from greenfront.spaces.knobs import Categorical, Knob, Value
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import nn
+
+__all__ = ["Bag"]
+
+LENGTHS = (64, 128, 256, 512)
+USUAL_LENGTH = 512
+
+
+class Bag(Architecture):
+    """Embeddings of words and hashed word pairs, added up, then a linear classifier.
+
+    fastText's idea (Joulin et al., arXiv 1607.01759). Words are the pieces of a vocabulary that is
+    learnt from the training texts; pairs are hashed by the network itself, so that what they cost
+    is measured with it.
+    """
+
+    name = "bag"
+    padding = PADDING
+    effort = 0.2
+    cannot_prune = "it has no channels but those of its embedding, whose width is a knob"
+
+    def objection(self, input_shape: tuple[int, ...]) -> str | None:
+        """Takes texts."""
+        if input_shape != ():
+            return "it needs texts"
+        require_tokenizers(self.name)
+        return None
+
+    def knobs(self) -> tuple[Knob, ...]:
+        """Width of the embedding, rows for pairs (0: words alone), and length of texts."""
+        return (
+            Categorical("width", (8, 16, 32, 64)),
+            Categorical("pairs", (0, 4096, 16384)),
+            Categorical("length", LENGTHS),
+        )
+
+    def baseline(self) -> Mapping[str, Value]:
+        """32 wide, words and pairs of the first 512 pieces."""
+        return {"width": 32, "pairs": 16384, "length": USUAL_LENGTH}
+
+    def smaller(self) -> Mapping[str, Value]:
+        """Words alone, half as wide."""
+        return {"width": 16, "pairs": 0}
+
+    def build(
+        self,
+        shape: Mapping[str, Value],
+        input_shape: tuple[int, ...],  # noqa: ARG002
+        classes: int,
+    ) -> nn.Module:
+        """See :meth:`Architecture.build`."""
+        from greenfront.spaces.architectures.bag_module import BagModule
+
+        return BagModule(VOCABULARY, int(shape["pairs"]), int(shape["width"]), classes, PADDING)
+
+    def encode(
+        self, shape: Mapping[str, Value], inputs: NDArray[Any], corpus: NDArray[Any]
+    ) -> NDArray[Any]:
+        """Numbers tokens; see :meth:`Architecture.encode`."""
+        tokenizer = learnt_tokenizer(tuple(corpus.tolist()))
+        return numbered(tokenizer, inputs.tolist(), length=int(shape["length"]), padding=PADDING)
+
+    def save_encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any], folder: Path) -> None:
+        """Writes ``tokenizer.json``; see :meth:`Architecture.save_encoder`."""
+        tokenizer = learnt_tokenizer(tuple(corpus.tolist()))
+        save(tokenizer, folder, length=int(shape["length"]), padding=PADDING)
