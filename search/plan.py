@@ -118,6 +118,7 @@ def plan_study(file: StudyFile, say: Callable[[str], None] = lambda _message: No
         found = explore(file, instruments, Path(folder))
         try:
             facts = replace(found.facts, trace=trace)
+            file.carbon.require(facts)
             problem = NetworkProblem(file, facts, found.instruments)
             baselines = baseline_candidates(problem.options)
             rng = np.random.default_rng(file.study.seed)

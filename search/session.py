@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from greenfront.errors import StudyError, UsageError
 from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
@@ -26,12 +27,12 @@ from greenfront.search.optimize import SearchResult, search_study
 from greenfront.search.repeating import repeat_front
 from greenfront.search.settings import SearchSettings
 from greenfront.search.status import Observer
-from greenfront.studies.config.carbon import embodied_objection
 from greenfront.studies.config.facts import StudyFacts, TraceFacts
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.ledger_writer import Charged
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study, study_names
+from greenfront.studies.store.urls import shown_url
 
 __all__ = ["PeakMemory", "Session", "open_session"]
 
@@ -73,13 +74,13 @@ class Session:
             file.study.name,
             directions=self.problem.directions,
             identity=self.problem.identity(),
-            configuration=file.to_json(),
+            configuration=_kept(file),
             meters=self.instruments.pin(),
             facts=to_json(self.problem.facts),
         )
         require_pinned(study.meters or [], self.instruments.pin())
         # Budgets may have been raised.
-        study.store_configuration(file.to_json())
+        study.store_configuration(_kept(file))
         settings = SearchSettings(
             sampler=file.search.sampler,
             seed=file.study.seed,
@@ -139,9 +140,8 @@ def open_session(
             found = explore(file, instruments, known=known)
             stack.callback(found.evaluator.close, TrialContext())
             facts = replace(found.facts, trace=trace)
-            objection = embodied_objection(file.carbon.embodied, facts)
-            if study is None and objection is not None:
-                raise UsageError(f"[carbon] {objection}")
+            if study is None:
+                file.carbon.require(facts)
             problem = NetworkProblem(file, facts, found.instruments, warm=found.evaluator)
             stack.callback(problem.close)
             if study is not None:
@@ -169,6 +169,11 @@ def _begun_study(
             "began: restore it, or give the new study another name under [study] name"
         )
     return study, facts
+
+
+def _kept(file: StudyFile) -> dict[str, Any]:
+    """What the study keeps of its file; passwords do not belong there."""
+    return file.changed(storage=shown_url(file.study.storage)).to_json()
 
 
 @contextlib.contextmanager

@@ -200,7 +200,7 @@ class Front:
 def rank(
     study: str, rows: Sequence[NetworkTrial], tolerance: Tolerance, majority_fraction: float
 ) -> Front:
-    """Ranks the front: eligible models first, each group by Green Score.
+    """Ranks the front: eligible models first, each group by Green Score, equal ones by energy.
 
     Args:
         study: Name.
@@ -217,7 +217,7 @@ def rank(
     members = [finished(row, floor) for row, kept in zip(complete, keep, strict=True) if kept]
     best = max(members, key=lambda row: (row.accuracy, -row.energy_kwh)).outcome
     members = [_judged(row, best, tolerance) for row in members]
-    members.sort(key=lambda row: (not row.eligible, -row.green_score, row.trial))
+    members.sort(key=lambda row: (not row.eligible, -row.green_score, row.energy_kwh, row.trial))
     ranked = tuple(_at(row, position) for position, row in enumerate(members, start=1))
     return Front(study, tolerance, floor, ranked)
 

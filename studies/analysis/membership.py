@@ -73,7 +73,8 @@ def with_membership(
     slopes = np.array([lines[n][1] for n in contenders])
     vectors = fixed + slopes * factors[:, :, None]
     vectors[:, :, 0] = np.stack([accuracies[n] for n in contenders], axis=1)
-    scores = vectors[:, :, 0] / vectors[:, :, 2]
+    with np.errstate(divide="ignore"):  # what emits nothing has an infinite score
+        scores = vectors[:, :, 0] / vectors[:, :, 2]
     places = {number: index for index, number in enumerate(contenders)}
     shares = dict(zip(members, _on_front(vectors, [places[n] for n in members]), strict=True))
     result: list[ScoredTrial] = []
@@ -187,6 +188,8 @@ def _tied(
     row: ScoredTrial,
 ) -> bool:
     """Whether two scores differ by less than two standard deviations of their difference."""
+    if above.green_score == row.green_score:
+        return True
     if row.co2_kg <= 0 or row.accuracy <= 0:
         return False
     spread = float(np.std(np.log(scores_above) - np.log(scores)))

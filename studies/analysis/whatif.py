@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 from greenfront.errors import UsageError
 from greenfront.objectives.carbon.embodied import embodied_default
 from greenfront.objectives.carbon.footprint import CarbonModel
@@ -15,7 +17,8 @@ from greenfront.objectives.carbon.trace_files import Factors, read_trace
 from greenfront.objectives.scores import Scoring, Tolerance
 from greenfront.studies.analysis.front import NAMES, ScoredTrial
 from greenfront.studies.analysis.view import StudyView
-from greenfront.studies.config.carbon import embodied_objection
+from greenfront.studies.config.carbon import CarbonSection, embodied_objection
+from greenfront.studies.config.sections import ObjectivesSection
 
 __all__ = ["Comparison", "Scenario"]
 
@@ -66,10 +69,9 @@ class Scenario:
                 f"max_drop: must be a difference of accuracies from 0 to below 1, got "
                 f"{self.max_drop:g}; 0.01 is one point"
             )
-        if self.predictions is not None and not 0 <= self.predictions < 1e18:
-            raise UsageError(
-                f"predictions: must be a number of 0 or more, got {self.predictions:g}"
-            )
+        for key in ("g_per_kwh", "pue", "embodied_kg_per_device_hour"):
+            _check(CarbonSection, key, getattr(self, key))
+        _check(ObjectivesSection, "predictions", self.predictions)
 
     def tolerance(self, study: StudyView) -> Tolerance:
         """How much less accurate than the best model one may be, under these settings."""
@@ -190,6 +192,19 @@ class Comparison:
             "break_even_predictions": self.after.break_even.predictions,
             "break_even_verdict": self.after.break_even.verdict,
         }
+
+
+def _check(table: type[BaseModel], key: str, value: float | None) -> None:
+    """Raises ``UsageError`` where a number breaks the rule that it has in a study file."""
+    if value is None:
+        return
+    try:
+        table.model_validate({key: value})
+    except ValidationError as error:
+        rule = error.errors()[0]["msg"].replace("Input should", "must")
+        raise UsageError(
+            f"{key}: {rule}, as in a study file, got {value:g}; correct it, or leave it out"
+        ) from error
 
 
 def _trials(numbers: list[int]) -> str:

@@ -212,6 +212,16 @@ class CarbonSection(Table):
             device.component if device else "cpu",
         )
 
+    def require(self, facts: StudyFacts) -> None:
+        """Checks that a new study with these facts can be charged as the section says.
+
+        Raises:
+            UsageError: It cannot.
+        """
+        objection = embodied_objection(self.embodied, facts)
+        if objection is not None:
+            raise UsageError(f"[carbon] {objection}")
+
     def study_model(self, facts: StudyFacts) -> CarbonModel:
         """The same for one study, wherever it is looked at.
 

@@ -34,7 +34,8 @@ def explain(detail: ErrorDetails, file: type[BaseModel], where: str) -> str:
     ]
     section = f"[{place[0]}]" if place else "the file"
     key = " ".join([section, *place[1:2]])
-    given = detail["input"]
+    # A storage may hold a password.
+    given = "***" if place[:2] == ["study", "storage"] else detail["input"]
     if detail["type"] in _UNKNOWN:
         known = _keys_at(place[:-1], file)
         near = get_close_matches(place[-1], known, n=1)

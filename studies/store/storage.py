@@ -19,7 +19,9 @@ from sqlalchemy.engine import Connection, Engine
 
 from greenfront.errors import StorageError
 from greenfront.studies.store import migrations
+from greenfront.studies.store.optuna_tables import refuse_foreign
 from greenfront.studies.store.tables import metadata, trials_table
+from greenfront.studies.store.urls import DEFAULT_URL, parsed_url, shown_url
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage, RDBStorage
@@ -29,7 +31,6 @@ __all__ = [
     "Storage",
 ]
 
-DEFAULT_URL = "sqlite:///greenfront.db"
 LOCK_TIMEOUT_SECONDS = 60
 
 OPTUNA_TABLES = "v3.2.0.a"
@@ -63,11 +64,10 @@ class Storage:
     """
 
     def __init__(self, url: str = DEFAULT_URL, *, create: bool = True) -> None:
-        parsed = _url(url)
-        # Messages name it, so the password stays out.
-        self.url = url if parsed.password is None else parsed.render_as_string(hide_password=True)
+        parsed = parsed_url(url)
+        self.url = shown_url(url)
         self._check_file(parsed, create)
-        with self._explained():
+        with _told(self.url):
             self.engine = _engine(parsed)
             try:
                 self._make_tables(create)
@@ -85,7 +85,7 @@ class Storage:
         Raises:
             StorageError: This version of Optuna cannot read them.
         """
-        with self._explained():
+        with _told(self.url):
             try:
                 return _racing(lambda: _optuna_storage(self.engine.url))
             except RuntimeError as error:
@@ -93,22 +93,6 @@ class Storage:
                     f"storage {self.url!r} holds tables that this version of Optuna cannot read "
                     f"({error}): install the one that wrote them, or name another storage"
                 ) from error
-
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Says of a database that cannot be opened why, and what to do."""
-        try:
-            yield
-        except (sa.exc.NoSuchModuleError, ImportError) as error:
-            raise StorageError(
-                f"storage {self.url!r} cannot be opened, its driver is missing ({error}): for "
-                "PostgreSQL, pip install 'greenfront[postgres]'"
-            ) from error
-        except sa.exc.DBAPIError as error:
-            raise StorageError(
-                f"storage {self.url!r} cannot be opened ({error.orig}): check path, rights and "
-                "server"
-            ) from error
 
     def _make_tables(self, create: bool) -> None:
         """Finds our tables, brings them to this version, or makes them."""
@@ -153,7 +137,7 @@ class Storage:
         Raises:
             StorageError: It cannot be opened.
         """
-        parsed = _url(url)
+        parsed = parsed_url(url)
         cls._check_file(parsed, create=True)
         if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists():
             return None
@@ -161,6 +145,26 @@ class Storage:
             return cls(url, create=False)
         except NothingThere:
             return None
+
+    @classmethod
+    def refuse_foreign(cls, url: str, name: str) -> None:
+        """Refuses a name under which another program keeps trials there; makes nothing.
+
+        Raises:
+            StorageError: The storage cannot be opened.
+            StudyError: There is such a study.
+        """
+        parsed = parsed_url(url)
+        cls._check_file(parsed, create=True)
+        if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists():
+            return
+        with _told(shown_url(url)):
+            engine = _engine(parsed)
+            try:
+                with engine.connect() as connection:
+                    refuse_foreign(connection, name, shown_url(url))
+            finally:
+                engine.dispose()
 
     @classmethod
     def temporary(cls) -> Storage:
@@ -229,12 +233,19 @@ class Storage:
             )
 
 
-def _url(url: str) -> sa.URL:
+@contextlib.contextmanager
+def _told(url: str) -> Iterator[None]:
+    """Turns what goes wrong while a database is opened into one message."""
     try:
-        return sa.make_url(url)
-    except (sa.exc.ArgumentError, ValueError) as error:  # the latter for a port that is no number
+        yield
+    except (sa.exc.NoSuchModuleError, ImportError) as error:
         raise StorageError(
-            f"storage {url!r} is no SQLAlchemy URL: give one such as {DEFAULT_URL}"
+            f"storage {url!r} cannot be opened, its driver is missing ({error}): for "
+            "PostgreSQL, pip install 'greenfront[postgres]'"
+        ) from error
+    except sa.exc.DBAPIError as error:
+        raise StorageError(
+            f"storage {url!r} cannot be opened ({error.orig}): check path, rights and server"
         ) from error
 
 

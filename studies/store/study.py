@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from greenfront.errors import StudyError
 from greenfront.studies.store.ledger import Ledger
+from greenfront.studies.store.optuna_tables import deleted_studies, forget, refuse_foreign
 from greenfront.studies.store.pauses import Pauses
 from greenfront.studies.store.repeats import Repeats
 from greenfront.studies.store.runs import Runs
@@ -23,14 +24,27 @@ from greenfront.studies.store.trials import Trials
 
 Direction = Literal["minimize", "maximize"]
 
-__all__ = ["Direction", "Study", "readable", "study_names"]
+__all__ = ["Direction", "Study", "forget_deleted", "readable", "study_names"]
 
 
 def study_names(storage: Storage) -> list[str]:
-    """Every study in the storage, the oldest first."""
-    query = sa.select(studies_table.c.name).order_by(studies_table.c.created_at)
+    """Every study in the storage, the oldest first, but those that were deleted through Optuna."""
+    query = sa.select(studies_table.c.study_id, studies_table.c.name)
     with storage.reading() as connection:
-        return [str(name) for name in connection.scalars(query)]
+        deleted = deleted_studies(connection)
+        rows = connection.execute(query.order_by(studies_table.c.created_at)).all()
+    return [str(name) for study_id, name in rows if study_id not in deleted]
+
+
+def forget_deleted(storage: Storage) -> list[str]:
+    """Removes what is kept of studies that were deleted through Optuna; gives their names."""
+    with storage.reading() as connection:
+        if not deleted_studies(connection):
+            return []
+    with storage.writing() as connection:
+        deleted = deleted_studies(connection)
+        forget(connection, list(deleted))
+    return list(deleted.values())
 
 
 @contextlib.contextmanager
@@ -116,6 +130,12 @@ class Study:
             row = connection.execute(
                 sa.select(studies_table).where(studies_table.c.name == name)
             ).one_or_none()
+            is_deleted = row is not None and row.study_id in deleted_studies(connection)
+        if is_deleted:
+            raise StudyError(
+                f"study {name!r} was deleted from {storage.url} through Optuna, such as by its "
+                "dashboard: greenfront run with its study file begins it anew"
+            )
         if row is None:
             names = study_names(storage)
             near = get_close_matches(name, names, n=3) or names[:3]
@@ -152,16 +172,27 @@ class Study:
         Several processes may call this at once: one creates, the others join.
 
         Raises:
-            StudyError: The name is taken by a study of another identity.
+            StudyError: The name is taken by a study of another identity, or by one that another
+                program made.
         """
         import optuna
 
-        optuna.create_study(
+        forget_deleted(storage)
+        with storage.reading() as connection:
+            refuse_foreign(connection, name, storage.url)
+        made = optuna.create_study(
             storage=storage.optuna,
             study_name=name,
             directions=list(directions),
             load_if_exists=True,
         )
+        held = [direction.name.lower() for direction in made.directions]
+        if held != list(directions) and name not in study_names(storage):
+            raise StudyError(
+                f"study {name!r} in {storage.url} was not made by greenfront and has other "
+                f"objectives ({', '.join(held)}): give the new study another name under "
+                "[study] name, or another storage"
+            )
         try:
             with storage.writing() as connection:
                 connection.execute(

@@ -34,6 +34,18 @@ def test_the_own_settings_change_nothing(study: Command) -> None:
     assert again["after"] == found["before"]
 
 
+def test_nothing_emitted_is_told_in_words(study: Command) -> None:
+    """And not by a warning about a division: warnings are errors in tests."""
+    said = " ".join(study.read("whatif", "small", "--g-per-kwh", "0").split())
+    assert "Nothing is emitted: every Green Score is infinite, and models stand" in said
+    rows = study.read_json("whatif", "small", "--g-per-kwh", "0")["after"]["rows"]
+    assert {row["co2_kg"] for row in rows} == {0}
+    assert {row["green_score"] for row in rows} == {None}
+    energies = [row["energy_kwh"] for row in rows if row["eligible"]]
+    assert energies == sorted(energies)
+    assert "Nothing is emitted" not in study.read("whatif", "small", "--g-per-kwh", "1")
+
+
 def test_half_the_intensity_is_half_the_carbon(study: Command) -> None:
     found = study.read_json("whatif", "small", "--g-per-kwh", "200")
     for before, after in zip(found["before"]["rows"], found["after"]["rows"], strict=True):
@@ -97,10 +109,17 @@ def test_choices_that_change_are_said(study: Command) -> None:
         (["--region", "Atlantis"], "Atlantis"),
         (["--region", "SE3", "--g-per-kwh", "3"], "region and g_per_kwh: give one of them"),
         (["--renewable-share", "1.5"], "renewable_share: must be from 0 to 1, got 1.5"),
-        (["--pue", "0.5"], "pue: must be a finite number of 1 or more"),
-        (["--predictions", "-1"], "predictions: must be a number of 0 or more"),
+        (["--pue", "0.5"], "pue: must be greater than or equal to 1, as in a study file, got 0.5"),
+        (["--predictions", "-1"], "predictions: must be greater than or equal to 0, as in a study"),
         (["--embodied", "toaster"], "--embodied must be one of laptop, workstation, server, gpu,"),
-        (["--g-per-kwh", "-3"], "--g-per-kwh must be a finite number of 0 or more, not -3"),
+        (
+            ["--g-per-kwh", "-3"],
+            "g_per_kwh: must be greater than or equal to 0, as in a study file",
+        ),
+        (["--g-per-kwh", "475000"], "g_per_kwh: must be less than or equal to 5000, as in a study"),
+        (["--g-per-kwh", "nan"], "g_per_kwh: must be"),
+        (["--predictions", "1e16"], "predictions: must be less than or equal to 1000000000000000"),
+        (["--embodied-kg-per-device-hour", "11"], "embodied_kg_per_device_hour: must be less than"),
         (["--embodied", "gpu"], "this study trains on the CPU"),
         (["--trace", "missing.csv"], "missing.csv"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -52,6 +53,10 @@ def application() -> typer.Typer:
 
 def main() -> None:
     """Runs the command line; errors of ours become one clear message."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Names of files may hold bytes that are no text.
+            stream.reconfigure(errors="backslashreplace")
     try:
         application()()
     except KeyboardInterrupt:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,12 +133,6 @@ def whatif(
         raise UsageError(
             f"--embodied must be one of {', '.join(DEVICES)}, not {options.embodied!r}; or state "
             "the emissions yourself by --embodied-kg-per-device-hour"
-        )
-    grams = options.g_per_kwh
-    if grams is not None and not 0 <= grams < math.inf:
-        raise UsageError(
-            f"--g-per-kwh must be a finite number of 0 or more, not {grams:g}: in France it "
-            "is about 56"
         )
     scenario = Scenario(**vars(options))
     with _opened(storage) as opened:

@@ -50,10 +50,13 @@ def follow_up(command: str, name: str, storage: str, rest: str = "") -> str:
     Args:
         command: Such as ``"resume"``.
         name: Of the study.
-        storage: Where it is kept; named only where it is not the default.
+        storage: Where it is kept; named, without its password, only where it is not the default.
         rest: Further words.
     """
-    where = "" if storage == DEFAULT_STORAGE else f" --storage {shlex.quote(storage)}"
+    from greenfront.studies.store.urls import shown_url
+
+    named = shlex.quote(shown_url(storage))
+    where = "" if storage == DEFAULT_STORAGE else f" --storage {named}"
     return f"greenfront {command} {shlex.quote(name)}{where}{rest}"
 
 

@@ -128,13 +128,22 @@ def _search(file: StudyFile, trials: int | None, as_json: bool) -> None:
     from greenfront.studies.analysis.view import view
     from greenfront.studies.analysis.wording import kind_of_readings
     from greenfront.studies.store.storage import Storage
+    from greenfront.studies.store.study import forget_deleted
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     name, url = file.study.name, file.study.storage
+    Storage.refuse_foreign(url, name)
     known = Storage.existing(url)
     with contextlib.ExitStack() as stack:
         if known is not None:
             stack.callback(known.close)
+            for deleted in forget_deleted(known):
+                console(stderr=True).print(
+                    f"Study {deleted} was deleted through Optuna: what was kept of it beside "
+                    "Optuna's trials is removed, too.",
+                    markup=False,
+                    soft_wrap=True,
+                )
             _require_enough(known, name, trials)
         with _status("Loading the data …", quiet=as_json):
             session = stack.enter_context(open_session(file, new_in=known))

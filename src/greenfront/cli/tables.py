@@ -47,6 +47,10 @@ __all__ = [
 
 FRONT = ("Accuracy", "Energy", "CO₂", "Green Score", "J/Prediction")
 
+NOTHING_EMITTED = (
+    "Nothing is emitted: every Green Score is infinite, and models stand in the order of their "
+    "energy."
+)
 TIE = "≈: its Green Score cannot be told from that of the row above."
 
 
@@ -118,8 +122,12 @@ def _add(sheet: Sheet, row: ScoredTrial, *cells: str) -> None:
 
 
 def _with_ties(sheet: Sheet, view: StudyView) -> RenderableType:
-    tied = any(row.tied for row in view.front.rows)
-    return Group(sheet, Text(TIE)) if tied else Group(sheet)
+    told = []
+    if not any(row.co2_kg for row in view.front.rows):
+        told.append(NOTHING_EMITTED)
+    elif any(row.tied for row in view.front.rows):
+        told.append(TIE)
+    return Group(sheet, *map(Text, told))
 
 
 def run_summary(view: StudyView, reason: str, peak: PeakMemory) -> RenderableType:

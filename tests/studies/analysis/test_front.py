@@ -101,6 +101,14 @@ def test_equal_scores_stand_in_the_order_of_their_trials(
     assert [r.trial for r in front.rows] == [0, 1, 2]
 
 
+def test_models_that_emit_nothing_stand_in_the_order_of_their_energy(
+    rows: Callable[..., list[NetworkTrial]],
+) -> None:
+    front = rank("wine", rows((0.99, 3.0, 0.0), (0.98, 2.0, 0.0), (0.97, 1.0, 0.0)), 0.95, 0.1)
+    assert [r.trial for r in front.rows] == [2, 1, 0]
+    assert [r["green_score"] for r in front.to_json()["rows"]] == [None] * 3
+
+
 def test_a_front_of_ineligible_models_has_no_best(rows: Callable[..., list[NetworkTrial]]) -> None:
     front = rank("wine", rows((0.4, 1.0, 1.0)), SHARE, 0.4)
     assert [r.eligible for r in front.rows] == [False]
@@ -151,7 +159,7 @@ def test_members_are_the_non_dominated_trials(
     assert {r.trial for r in front.rows} == expected
     assert [r.rank for r in front.rows] == list(range(1, len(expected) + 1))
     enough = share * max(accuracy for accuracy, _, _ in vectors)
-    order = [(not r.eligible, -r.green_score, r.trial) for r in front.rows]
+    order = [(not r.eligible, -r.green_score, r.energy_kwh, r.trial) for r in front.rows]
     assert order == sorted(order)
     for r in front.rows:
         assert r.eligible == (r.accuracy > majority and r.accuracy >= enough)

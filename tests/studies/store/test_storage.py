@@ -37,7 +37,7 @@ def begin(storage: Storage, name: str = "wine") -> Study:
         ("", r"storage '' is no SQLAlchemy URL: give one such as sqlite:///greenfront.db"),
         ("study.db", r"storage 'study.db' is no SQLAlchemy URL: give one such as sqlite:"),
         ("sqlite:/study.db", r"storage 'sqlite:/study.db' is no SQLAlchemy URL"),
-        ("postgresql://host:port/name", r"'postgresql://host:port/name' is no SQLAlchemy URL"),
+        ("postgresql://host:port/name", r"'postgresql://host:\*\*\*' is no SQLAlchemy URL"),
         ("greendb://host/name", r"storage 'greendb://host/name' .* driver is missing .*greendb"),
         ("sqlite://", r"'sqlite:///' is in memory .*: give a file, such as sqlite:///green"),
         ("sqlite:///:memory:", r"storage 'sqlite:///:memory:' is in memory .*: give a file"),
