@@ -99,6 +99,8 @@ class Outcome:
             to zero, which saves nothing else.
         resampled: Accuracies on resamples of the examples that it was judged on, packed by
             :mod:`greenfront.objectives.resampling`; ``None`` in older studies.
+        preprocessing: Energy of making one raw example into the inputs of the file; ``None`` where
+            it was not metered, as in older studies, or where there is none.
     """
 
     accuracy: float
@@ -123,11 +125,21 @@ class Outcome:
     compressed_bytes: int | None = None
     floating_layers: int = 0
     resampled: str | None = None
+    preprocessing: Reading | None = None
 
     @property
     def readings(self) -> tuple[Reading, ...]:
         """Of the phases and of one prediction."""
-        return (*self.phases.values(), self.inference)
+        return (*self.phases.values(), self.inference, *self._preprocessed)
+
+    @property
+    def answer(self) -> Reading:
+        """Energy of one prediction with its preprocessing, as far as that was metered."""
+        return total([self.inference, *self._preprocessed])
+
+    @property
+    def _preprocessed(self) -> tuple[Reading, ...]:
+        return () if self.preprocessing is None else (self.preprocessing,)
 
     @property
     def training(self) -> Reading:

@@ -33,14 +33,17 @@ ROUNDING = 1e-9
 
 
 def energy_kwh(outcome: Outcome, predictions: float) -> float | None:
-    """Energy of training the model and of its predictions, in kWh; ``None`` if unmetered."""
-    return _energy_kwh(outcome.training, outcome.inference, predictions)
+    """Energy of training the model and of its predictions, in kWh; ``None`` if unmetered.
+
+    Predictions count with their preprocessing.
+    """
+    return _energy_kwh(outcome.training, outcome.answer, predictions)
 
 
-def _energy_kwh(training: Reading, inference: Reading, predictions: float) -> float | None:
-    if training.kwh is None or inference.kwh is None:
+def _energy_kwh(training: Reading, answer: Reading, predictions: float) -> float | None:
+    if training.kwh is None or answer.kwh is None:
         return None
-    return training.kwh + predictions * inference.kwh
+    return training.kwh + predictions * answer.kwh
 
 
 def least_energy_kwh(sizing: Sizing, predictions: float) -> float | None:
@@ -60,27 +63,27 @@ def co2_kg(outcome: Outcome, predictions: float, carbon: CarbonModel) -> float |
     Training and predictions each at their own intensity, which is never that of the moment at which
     the trial happened to run.
     """
-    return _co2_kg(outcome.training, outcome.inference, predictions, carbon)
+    return _co2_kg(outcome.training, outcome.answer, predictions, carbon)
 
 
 def _co2_kg(
-    training: Reading, inference: Reading, predictions: float, carbon: CarbonModel
+    training: Reading, answer: Reading, predictions: float, carbon: CarbonModel
 ) -> float | None:
-    if training.kwh is None or inference.kwh is None:
+    if training.kwh is None or answer.kwh is None:
         return None
     used = carbon.busy_hours("cpu", training) + carbon.busy_hours("gpu", training)
     trained = carbon.training_co2_kg(training.kwh, used)
-    hours = predictions * carbon.busy_hours("cpu", inference)
-    return trained + carbon.co2_kg(predictions * inference.kwh, hours)
+    hours = predictions * carbon.busy_hours("cpu", answer)
+    return trained + carbon.co2_kg(predictions * answer.kwh, hours)
 
 
 def values_of(
     outcome: Outcome, predictions: float, carbon: CarbonModel
 ) -> tuple[float, float, float] | None:
     """The values of :data:`OBJECTIVES`; ``None`` where energy was not metered."""
-    training, inference = outcome.training, outcome.inference
-    energy = _energy_kwh(training, inference, predictions)
-    co2 = _co2_kg(training, inference, predictions, carbon)
+    training, answer = outcome.training, outcome.answer
+    energy = _energy_kwh(training, answer, predictions)
+    co2 = _co2_kg(training, answer, predictions, carbon)
     return None if energy is None or co2 is None else (outcome.accuracy, energy, co2)
 
 

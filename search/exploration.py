@@ -140,7 +140,9 @@ def _with_families(
     families = list(file.families(facts))
     evaluator.call("check", families, context, returns=NoneType)
     if known is not None:
-        return replace(facts, int8=known.int8, threads=known.threads)
+        return replace(
+            facts, int8=known.int8, threads=known.threads, preprocessing=known.preprocessing
+        )
     if 8 in file.space.bits:
         ratios = evaluator.call("int8", families, context, returns=dict[str, float])
         return replace(facts, int8=ratios)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import NoneType
 from typing import Self
 
@@ -119,6 +120,8 @@ class NetworkProblem(Problem[Candidate]):
             raise
         finally:
             self._peaks.append(evaluator.peak_memory_bytes)
+        if not self.facts.preprocessing:
+            outcome = replace(outcome, preprocessing=None)
         values = values_of(outcome, self.file.objectives.predictions, self._carbon)
         if values is None:
             flags = ", ".join(sorted({f for r in outcome.readings for f in r.flags}))

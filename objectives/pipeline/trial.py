@@ -21,6 +21,7 @@ from greenfront.objectives.memory import peak_memory_bytes, release_memory, rese
 from greenfront.objectives.outcome import Batched, Outcome, Repeat, Sizing
 from greenfront.objectives.pipeline.int8_policy import quantized
 from greenfront.objectives.pipeline.lineage import StageOutput
+from greenfront.objectives.pipeline.preprocessing import preprocessing_cost
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.stage import load_stages
 from greenfront.objectives.pipeline.stages.export import MODEL, ExportFacts
@@ -100,6 +101,7 @@ class TrialRunner:
         session = open_artefact(path, self.runtime.measuring.threads)
         score = self._accuracy(session, candidate, "evaluate")
         cost = self._cost(session, candidate, "inference", self.runtime.measuring)
+        preprocessing = preprocessing_cost(self.runtime, candidate)
         return Outcome(
             accuracy=score,
             phases={name: r for each in outputs.values() for name, r in each.readings.items()},
@@ -111,6 +113,7 @@ class TrialRunner:
             peak_memory_bytes=peak_memory_bytes(),
             artefact=str(path.relative_to(self.runtime.store.root)),
             inference_spread=cost.spread,
+            preprocessing=preprocessing,
             **asdict(from_json(ExportFacts, outputs["export"].facts)),
         )
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import onnxruntime
 from numpy.typing import NDArray
@@ -26,10 +26,12 @@ from greenfront.objectives.tasks.task import Labelled
 __all__ = [
     "InferenceCost",
     "Measuring",
+    "Work",
     "accuracy",
     "inference_cost",
     "median_spread",
     "open_artefact",
+    "repeated_cost",
 ]
 
 ACCURACY_BATCH = 64
@@ -127,25 +129,69 @@ def inference_cost(
     taken, and where these are not either, the cost is unavailable. So it is where one block's is. A
     call takes at most all examples; the result is per example.
     """
-    batch = min(measuring.batch, len(inputs))
-    calls = [
-        {INPUT: trimmed(inputs[start : start + batch], padding)}
-        for start in range(0, len(inputs) - batch + 1, batch)
-    ]
+
+    def answer(rows: slice) -> Callable[[], object]:
+        feed = {INPUT: trimmed(inputs[rows], padding)}
+        return functools.partial(session.run, [OUTPUT], feed)
+
+    work = Work.over(len(inputs), measuring.batch, answer, texts=padding is not None)
+    return repeated_cost(work, context, phase=phase, measuring=measuring)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is done over and over while it is metered.
+
+    Attributes:
+        calls: Taken in turn.
+        examples: That each call works on.
+        least: Calls a block at least.
+    """
+
+    calls: Sequence[Callable[[], object]]
+    examples: int
+    least: int = 1
+
+    @classmethod
+    def over(
+        cls,
+        examples: int,
+        batch: int,
+        call: Callable[[slice], Callable[[], object]],
+        *,
+        texts: bool,
+    ) -> Self:
+        """Work on whole batches of some examples, or on all at once where these are fewer.
+
+        Args:
+            examples: How many there are.
+            batch: Examples a call.
+            call: Makes the call for the examples in some places.
+            texts: Whether they differ in length.
+        """
+        size = min(batch, examples)
+        starts = range(0, examples - size + 1, size)
+        calls = [call(slice(start, start + size)) for start in starts]
+        return cls(calls, size, FEWEST_TEXTS if texts else 1)
+
+
+def repeated_cost(
+    work: Work, context: StageContext, *, phase: str, measuring: Measuring
+) -> InferenceCost:
+    """The cost of any work on one example, measured as :func:`inference_cost` says."""
 
     def run(count: int) -> float:
         # Every block, of every candidate, begins with the same examples: texts differ in length.
         began = time.perf_counter()
-        for feed in itertools.islice(itertools.cycle(calls), count):
-            session.run([OUTPUT], feed)
+        for call in itertools.islice(itertools.cycle(work.calls), count):
+            call()
         return time.perf_counter() - began
 
-    least = 1 if padding is None else FEWEST_TEXTS
-    count = max(least, _calls_for(run, measuring.block_seconds))
+    count = max(work.least, _calls_for(run, measuring.block_seconds))
     for length in LENGTHS:
         calls_a_block = length * count
-        work = functools.partial(run, calls_a_block)
-        cost = _settled(context, phase, work, calls_a_block * batch, measuring)
+        block = functools.partial(run, calls_a_block)
+        cost = _settled(context, phase, block, calls_a_block * work.examples, measuring)
         if NOT_ABOVE_IDLE not in cost.reading.flags:
             break
     return cost

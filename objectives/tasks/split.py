@@ -16,6 +16,7 @@ from greenfront.objectives.tasks.cache import MAPPED_BYTES, cached_arrays
 from greenfront.objectives.tasks.copies import copy_notes, cut, together
 from greenfront.objectives.tasks.labels import encode_labels, small_classes
 from greenfront.objectives.tasks.own_splits import NO_SPLITS, OwnSplits
+from greenfront.objectives.tasks.preparation import MOST_EXAMPLES, Preparable
 from greenfront.objectives.tasks.raw import Inputs, Raw, buffer
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.target_scale import target_scale
@@ -83,7 +84,15 @@ def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None 
         target=scale,
         schema=raw.schema,
     )
-    return Task(facts, splits["train"], judged, splits["test"], None if judged is whole else whole)
+    preparation = None
+    if isinstance(raw.inputs, Preparable):
+        some = indices["validation"][chosen][:MOST_EXAMPLES]
+        preparation = raw.inputs.preparation(indices["train"], some)
+    return Task(
+        *(facts, splits["train"], judged, splits["test"]),
+        None if judged is whole else whole,
+        preparation,
+    )
 
 
 def split_indices(

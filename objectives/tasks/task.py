@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from greenfront.objectives.tasks.preparation import Preparation
 from greenfront.objectives.tasks.tables.schema import Schema
 
 __all__ = ["Labelled", "Split", "TargetScale", "Task", "TaskFacts"]
@@ -140,6 +141,8 @@ class Task:
         validation: What trials are judged on: the validation split, or a part of it.
         test: What nothing but the final verification reads.
         whole_validation: The validation split, where ``validation`` is only a part of it.
+        preparation: What makes inputs of raw examples, with a few of the validation split;
+            ``None`` where they are held as they are, such as texts.
     """
 
     facts: TaskFacts
@@ -147,3 +150,4 @@ class Task:
     validation: Labelled
     test: Labelled
     whole_validation: Labelled | None = None
+    preparation: Preparation | None = None

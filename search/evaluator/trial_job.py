@@ -90,7 +90,9 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
         return [] if measured is None else [measured]
 
     return {
-        "describe": lambda _: StudyFacts(task.facts, device, supports_mixed_precision(device)),
+        "describe": lambda _: StudyFacts(
+            task.facts, device, supports_mixed_precision(device), preprocessing=True
+        ),
         "check": check,
         "int8": int8,
         "teacher": teacher,

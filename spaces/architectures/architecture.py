@@ -9,7 +9,7 @@ network it calls ``build``, and prunes everything but the ``head``; fitted model
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from greenfront.spaces.knobs import Knob, Value
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-__all__ = ["Architecture", "ModelFamily"]
+__all__ = ["Architecture", "Encoder", "ModelFamily"]
+
+Encoder = Callable[["NDArray[Any]"], "NDArray[Any]"]
+"""Encodes the inputs of some examples."""
 
 
 class ModelFamily(abc.ABC):
@@ -30,10 +33,12 @@ class ModelFamily(abc.ABC):
         name: As written in the study file.
         padding: Number that pads short inputs, so that a batch may drop columns without others;
             ``None`` where all inputs have one length.
+        encoding_knobs: Knobs on which :meth:`encoder` depends.
     """
 
     name: str
     padding: int | None = None
+    encoding_knobs: tuple[str, ...] = ()
 
     @abc.abstractmethod
     def objection(self, input_shape: tuple[int, ...]) -> str | None:
@@ -63,21 +68,28 @@ class ModelFamily(abc.ABC):
         """
         return {}
 
-    def encode(
-        self, shape: Mapping[str, Value], inputs: NDArray[Any], corpus: NDArray[Any]
-    ) -> NDArray[Any]:
-        """Encodes a task's inputs for the model: texts as token numbers.
+    def encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any]) -> Encoder | None:
+        """What encodes a task's inputs for the model: texts as token numbers.
+
+        It is called for each prediction, so that what can be made before is made here.
 
         Args:
             shape: Settings of the knobs.
-            inputs: As the task holds them, ``[n, …]``.
             corpus: Inputs of the training split, from which a vocabulary may be learnt.
 
         Returns:
-            float32 ``[n, *input_shape]`` as they are, or int64 ``[n, tokens]`` for texts.
+            From inputs as the task holds them, ``[n, …]``, to int64 ``[n, tokens]`` for texts;
+            ``None`` where the model takes them as they are.
         """
         del shape, corpus
-        return inputs
+        return None
+
+    def encode(
+        self, shape: Mapping[str, Value], inputs: NDArray[Any], corpus: NDArray[Any]
+    ) -> NDArray[Any]:
+        """Encodes inputs ``[n, …]``; see :meth:`encoder`."""
+        encoder = self.encoder(shape, corpus)
+        return inputs if encoder is None else encoder(inputs)
 
     def save_encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any], folder: Path) -> None:
         """Writes what users of an exported file need to encode inputs, if anything."""

@@ -12,12 +12,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from greenfront.spaces.architectures.architecture import Encoder
 from greenfront.spaces.architectures.estimator import Estimator, Target
 from greenfront.spaces.architectures.tokens import (
     PADDING,
     SPECIAL,
     learnt_tokenizer,
-    numbered,
+    numbering,
     save,
 )
 from greenfront.spaces.knobs import Categorical, Integer, Knob, Real, Value
@@ -153,6 +154,7 @@ class _Tfidf(Estimator):
     """
 
     padding = PADDING
+    encoding_knobs = ("length",)
 
     def objection(self, input_shape: tuple[int, ...]) -> str | None:
         """Takes texts alone."""
@@ -166,12 +168,10 @@ class _Tfidf(Estimator):
         """Half of the terms."""
         return {"terms": 5000}
 
-    def encode(
-        self, shape: Mapping[str, Value], inputs: NDArray[Any], corpus: NDArray[Any]
-    ) -> NDArray[Any]:
-        """Numbers tokens; see :meth:`ModelFamily.encode`."""
-        tokenizer, length = learnt_tokenizer(tuple(corpus.tolist())), int(shape["length"])
-        return numbered(tokenizer, inputs.tolist(), length=length, padding=PADDING)
+    def encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any]) -> Encoder:
+        """Numbers tokens; see :meth:`ModelFamily.encoder`."""
+        tokenizer = learnt_tokenizer(tuple(corpus.tolist()))
+        return numbering(tokenizer, int(shape["length"]), PADDING)
 
     def save_encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any], folder: Path) -> None:
         """Writes ``tokenizer.json``; see :meth:`ModelFamily.save_encoder`."""

@@ -6,9 +6,9 @@ import functools
 import importlib.util
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,6 +104,17 @@ def numbered(
     for row, ids in zip(result, rows, strict=True):
         row[: len(ids)] = ids
     return result
+
+
+def numbering(
+    tokenizer: Tokenizer, length: int, padding: int
+) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """:func:`numbered`, ready for texts as a task holds them, an array of ``str`` ``[n]``."""
+
+    def encode(texts: NDArray[Any]) -> NDArray[Any]:
+        return numbered(tokenizer, texts.tolist(), length=length, padding=padding)
+
+    return encode
 
 
 def save(tokenizer: Tokenizer, folder: Path, *, length: int, padding: int) -> None:

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from greenfront.errors import UsageError
-from greenfront.spaces.architectures.architecture import Architecture
+from greenfront.spaces.architectures.architecture import Architecture, Encoder
 from greenfront.spaces.architectures.checkpoint import Checkpoint, find_checkpoint
 from greenfront.spaces.architectures.tokens import (
     PADDING,
     VOCABULARY,
     learnt_tokenizer,
-    numbered,
+    numbering,
     save,
     stored_tokenizer,
 )
@@ -42,6 +42,7 @@ class _TextFamily(Architecture):
     """What pretrained and fresh transformers have in common."""
 
     padding: int = PADDING
+    encoding_knobs = ("length",)
 
     @abc.abstractmethod
     def _tokenizer(self, corpus: NDArray[Any]) -> Tokenizer:
@@ -64,12 +65,9 @@ class _TextFamily(Architecture):
 
         return [layer for layer in module.modules() if isinstance(layer, nn.Linear)][-1]
 
-    def encode(
-        self, shape: Mapping[str, Value], inputs: NDArray[Any], corpus: NDArray[Any]
-    ) -> NDArray[Any]:
-        """Numbers tokens; see :meth:`Architecture.encode`."""
-        tokenizer, length = self._tokenizer(corpus), int(shape["length"])
-        return numbered(tokenizer, inputs.tolist(), length=length, padding=self.padding)
+    def encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any]) -> Encoder:
+        """Numbers tokens; see :meth:`Architecture.encoder`."""
+        return numbering(self._tokenizer(corpus), int(shape["length"]), self.padding)
 
     def save_encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any], folder: Path) -> None:
         """Writes ``tokenizer.json``; see :meth:`Architecture.save_encoder`."""

@@ -51,7 +51,7 @@ def break_even(best: ScoredTrial | None, baseline: ScoredTrial | None, spent: Sp
         return BreakEven("best is baseline")
     if spent.unknown:
         return BreakEven("spending unknown")
-    chosen, usual = best.outcome.inference.kwh, baseline.outcome.inference.kwh
+    chosen, usual = best.outcome.answer.kwh, baseline.outcome.answer.kwh
     if chosen is None or usual is None:
         return BreakEven("inference unknown")
     after = break_even_predictions(spent.kwh, chosen, usual)

@@ -5,13 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from greenfront.studies.analysis.quantities import chance, percent
+from greenfront.studies.analysis.quantities import chance, joules, percent
 
 if TYPE_CHECKING:  # what draws a front has it; what lists studies needs none
+    from greenfront.objectives.outcome import Outcome
     from greenfront.objectives.scores import Tolerance
     from greenfront.studies.analysis.front import Front, ScoredTrial
 
-__all__ = ["Choice", "allowed", "beats", "choices", "comparison", "warnings"]
+__all__ = [
+    "Choice",
+    "allowed",
+    "beats",
+    "choices",
+    "comparison",
+    "prediction_sentence",
+    "warnings",
+]
 
 LIKELY, COIN = 0.8, 0.6
 """A model that is accurate enough in fewer resamples may owe it to the examples at hand."""
@@ -116,6 +125,20 @@ def comparison(row: ScoredTrial, baseline: ScoredTrial, kind: str) -> str:
         f"{accuracy} (trial {baseline.trial}) at {energy} its energy a prediction ({kind}) and "
         f"{percent(size)} of its size"
     )
+
+
+def prediction_sentence(outcome: Outcome, kind: str) -> str:
+    """What one prediction of a model takes, in the file and before it.
+
+    Args:
+        outcome: Of the model.
+        kind: How joules were come by, in a word.
+    """
+    model = f"model {joules(outcome.inference.joules)}"
+    if outcome.preprocessing is None:
+        return f"A prediction of it: {model} ({kind}); its preprocessing was not metered."
+    preprocessing = joules(outcome.preprocessing.joules)
+    return f"A prediction of it: {model}, preprocessing {preprocessing} ({kind})."
 
 
 def allowed(tolerance: Tolerance) -> str:

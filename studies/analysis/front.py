@@ -112,6 +112,7 @@ class ScoredTrial:
                 "inference_low_joules": outcome.inference.low_joules,
                 "inference_high_joules": outcome.inference.high_joules,
                 "inference_spread": outcome.inference_spread,
+                "preprocessing_joules": outcome.preprocessing and outcome.preprocessing.joules,
                 "kind": outcome.inference.kind,
                 "source": outcome.inference.source,
                 "latency_seconds": outcome.latency_seconds,

@@ -117,7 +117,7 @@ def _line(
     outcome: Outcome, once: Sequence[float], scoring: Scoring
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Objectives as ``fixed + slope · factor`` of the factor by which inference is dearer."""
-    of_predictions = scoring.values(replace(outcome, phases={}))
+    of_predictions = scoring.values(replace(outcome, phases={}, preprocessing=None))
     if of_predictions is None:
         raise ValueError("an outcome without energy has no objectives")
     slope = (0.0, *of_predictions[1:])

@@ -48,6 +48,8 @@ class StudyFacts:
         trace: Of the carbon intensity over time; ``None`` where the study has no trace.
         threads: Hardware threads of the machine that the study began on: CPU time is so small a
             share of a machine. Older studies kept none and take those of this machine.
+        preprocessing: Whether predictions count with their preprocessing; in older studies, all of
+            whose trials are to be comparable, they do not.
     """
 
     task: TaskFacts
@@ -56,3 +58,4 @@ class StudyFacts:
     int8: Mapping[str, float] = field(default_factory=dict)
     trace: TraceFacts | None = None
     threads: int = field(default_factory=_threads_here)
+    preprocessing: bool = False

@@ -38,8 +38,10 @@ def _energy(view: StudyView) -> list[tuple[str, str]]:
         ),
         (
             "Energy",
-            "<code>energy_kwh = making_kwh + predictions × inference_kwh</code>, with "
+            "<code>energy_kwh = making_kwh + predictions × (inference_kwh + preprocessing_kwh)"
+            "</code>, with "
             f"{objectives.predictions:,.0f} predictions, metered in batches of {objectives.batch}. "
+            f"{_preprocessing(view)} "
             "Making counts the whole chain that leads to the model (training, pruning, "
             "fine-tuning, quantising, export), also the parts that another trial had paid for.",
         ),
@@ -59,6 +61,16 @@ def _energy(view: StudyView) -> list[tuple[str, str]]:
         told = "; ".join(f"{escape(flag)} ({n} trials)" for flag, n in sorted(flags.items()))
         notes.append(("Notes of the instruments on predictions", told))
     return notes
+
+
+def _preprocessing(view: StudyView) -> str:
+    if any(row.outcome.preprocessing is not None for row in view.complete):
+        return (
+            "Preprocessing is what makes a raw example into the inputs of the file: imputing, "
+            "standardising, tokenising. It is metered apart, on validation examples in memory; "
+            "reading and decoding files is not in it."
+        )
+    return "Preprocessing was not metered and counts nowhere."
 
 
 def _judged(sizes: Mapping[str, int]) -> str:

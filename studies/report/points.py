@@ -177,6 +177,11 @@ def hover(view: StudyView, row: ScoredTrial, rank: int) -> str:
         "of the parameters pruned",
         f"File {quantities.size(outcome.artefact_bytes)}",
     ]
+    if outcome.preprocessing is not None:
+        lines.append(
+            f"A prediction: model {quantities.joules(outcome.inference.joules)}, preprocessing "
+            f"{quantities.joules(outcome.preprocessing.joules)} ({kind})"
+        )
     if outcome.batched is not None:
         lines.append(
             f"In batches of {outcome.batched.batch}: "

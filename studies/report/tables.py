@@ -27,6 +27,7 @@ def front_table(view: StudyView) -> str:
         (f"CO₂ <small>{kind}</small>", True),
         ("Green Score <small>%/kg</small>", True),
         (f"Inference <small>per prediction, {kind}</small>", True),
+        (f"Preprocessing <small>per prediction, {kind}</small>", True),
         ("Latency <small>median</small>", True),
         ("Bits <small>a weight</small>", True),
         ("Size <small>of the file</small>", True),
@@ -109,6 +110,7 @@ def _front_row(view: StudyView, row: ScoredTrial) -> str:
         + _number(quantities.mass(row.co2_kg))
         + _number(quantities.count(row.green_score))
         + f"<td class='number'>{_reading(outcome.inference)}</td>"
+        + f"<td class='number'>{_reading(outcome.preprocessing)}</td>"
         + _number(quantities.seconds(outcome.latency_seconds))
         + _bits(row)
         + _number(quantities.size(outcome.artefact_bytes))
@@ -138,8 +140,8 @@ def _zipped(outcome: Outcome) -> str:
     return f"<td class='number'>{size} <small>{zeros} zeros</small></td>"
 
 
-def _reading(reading: Reading) -> str:
-    if reading.joules is None or reading.low_joules is None or reading.high_joules is None:
+def _reading(reading: Reading | None) -> str:
+    if reading is None or reading.low_joules is None or reading.high_joules is None:
         return quantities.UNAVAILABLE
     low, high = quantities.joules(reading.low_joules), quantities.joules(reading.high_joules)
     return f"{quantities.joules(reading.joules)} <small>{low} to {high}</small>"

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from greenfront.cli.table import Sheet
-from greenfront.studies.analysis.choice import choices, comparison, warnings
+from greenfront.studies.analysis.choice import choices, comparison, prediction_sentence, warnings
 from greenfront.studies.analysis.quantities import (
     chance,
     count,
@@ -26,6 +26,7 @@ from greenfront.studies.analysis.wording import break_even_sentence
 if TYPE_CHECKING:
     from greenfront.objectives.metering.crosscheck import CrossCheck
     from greenfront.objectives.metering.survey import ComponentStatus
+    from greenfront.objectives.outcome import Outcome
     from greenfront.objectives.tasks.tables.schema import Schema
     from greenfront.search.plan import StudyPlan
     from greenfront.search.session import PeakMemory
@@ -51,6 +52,10 @@ NOTHING_EMITTED = (
     "Nothing is emitted: every Green Score is infinite, and models stand in the order of their "
     "energy."
 )
+
+DETAILS = ("J/Preprocessing", "Latency", "Size", "In Drop", "On Front")
+"""What a narrow terminal does without."""
+
 TIE = "≈: its Green Score cannot be told from that of the row above."
 
 
@@ -61,19 +66,26 @@ def front_table(view: StudyView) -> RenderableType:
     sheet = Sheet(
         f"Pareto front of {view.name}, ranked by Green Score (accuracy in % per kg CO₂); "
         f"energy {view.kind}, for {view.scoring.predictions:,.0f} predictions",
-        ("#", "Trial", "model", *FRONT, "Latency", "Size", "In Drop", "On Front"),
-        spare=("Latency", "Size", "In Drop", "On Front"),
+        ("#", "Trial", "model", *FRONT, *DETAILS),
+        spare=DETAILS,
     )
     for row in view.front.rows:
-        outcome = row.outcome
         sure = (chance(row.within_drop), chance(row.probability))
-        cells = (seconds(outcome.latency_seconds), size(outcome.artefact_bytes), *sure)
-        _add(sheet, row, _rank(row), *_cells(view, row), *cells)
+        _add(sheet, row, _rank(row), *_cells(view, row), *_details(row.outcome), *sure)
     if view.baseline is not None:
-        outcome = view.baseline.outcome
-        cells = (seconds(outcome.latency_seconds), size(outcome.artefact_bytes), "", "")
-        sheet.add("base", *_cells(view, view.baseline), *cells, style="cyan")
+        row = view.baseline
+        sheet.add("base", *_cells(view, row), *_details(row.outcome), "", "", style="cyan")
     return Group(_with_ties(sheet, view), _choices(view))
+
+
+def _details(outcome: Outcome) -> tuple[str, ...]:
+    """Preprocessing, latency and size."""
+    preprocessing = None if outcome.preprocessing is None else outcome.preprocessing.joules
+    return (
+        joules(preprocessing),
+        seconds(outcome.latency_seconds),
+        size(outcome.artefact_bytes),
+    )
 
 
 def _choices(view: StudyView) -> RenderableType:
@@ -87,6 +99,9 @@ def _choices(view: StudyView) -> RenderableType:
             told = f", {comparison(row, view.baseline, view.kind)}"
         lines.append(f"{choice.title}: trial {row.trial}{told}.")
     lines += warnings(view.front, beaten=view.best is not None)
+    greenest = view.front.greenest
+    if greenest is not None:
+        lines.append(prediction_sentence(greenest.outcome, view.kind))
     return Text("\n".join(lines))
 
 

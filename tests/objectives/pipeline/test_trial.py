@@ -70,7 +70,7 @@ class ListeningContext(LocalContext):
         return "no accuracy could save it" if self.hopeless else None
 
     def stages(self) -> list[str]:
-        measured = {"size", "setup", "calibrate", "evaluate", "inference"}
+        measured = {"size", "setup", "calibrate", "evaluate", "inference", "preprocess"}
         return [window.phase for window in self.windows if window.phase not in measured]
 
 

@@ -206,6 +206,7 @@ def test_json_has_the_promised_keys(
             "inference_low_joules": 0.5e-5,
             "inference_high_joules": 2e-5,
             "inference_spread": None,
+            "preprocessing_joules": None,
             "kind": "modelled",
             "source": "model",
             "latency_seconds": 0.002,
