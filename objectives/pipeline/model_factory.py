@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -126,5 +128,15 @@ class ModelFactory:
     def flops(self, model: nn.Module, candidate: Candidate) -> int:
         """Floating-point operations of one prediction, two a multiply-add."""
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            _stays_eager(type(counter.mode).__torch_dispatch__)
             model.eval()(self.data(candidate).validation.batch(slice(0, 1)))
         return int(counter.get_total_flops())
+
+
+def _stays_eager(hook: Callable[..., Any]) -> None:
+    """Tells torch that its compiler need not be kept out of ``hook``: nothing is compiled here.
+
+    Else the first call imports the whole compiler, only to ask that of it: 1.2 CPU-seconds.
+    """
+    plain = inspect.unwrap(hook)
+    plain.__dynamo_disable = plain  # type: ignore[attr-defined]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import copy
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -85,3 +87,34 @@ def test_the_rate_warms_up_and_falls_like_a_cosine() -> None:
     assert factor(5 + 19) == pytest.approx((1 + math.cos(math.pi / 5)) / 2)
     assert factor(100) == pytest.approx(0)
     assert warm_cosine(1)(0) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "published", "settings"),
+    [
+        ("adamw", torch.optim.AdamW, {"weight_decay": 1e-2}),
+        ("sgd", torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}),
+    ],
+)
+def test_steps_are_those_of_torch_to_the_last_bit(
+    name: str, published: type[torch.optim.Optimizer], settings: dict[str, Any]
+) -> None:
+    ours = Network()
+    theirs = copy.deepcopy(ours)
+    training = Training(optimizer=name, learning_rate=0.05)
+    movers = {
+        ours: optimizer(training, rate_shares(ours)),
+        theirs: published(theirs.parameters(), lr=0.05, **settings),
+    }
+    for network, mover in movers.items():
+        schedule = torch.optim.lr_scheduler.LambdaLR(mover, warm_cosine(5))
+        for step in range(5):
+            mover.zero_grad(set_to_none=True)
+            inputs = torch.full((2, 4), float(step))
+            loss = network.head(network.norm(network.first(network.stem(inputs)))).square().mean()
+            loss.backward()  # type: ignore[no-untyped-call]
+            mover.step()
+            schedule.step()
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert mine.requires_grad
+        assert torch.equal(mine, other)

