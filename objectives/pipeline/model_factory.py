@@ -139,4 +139,4 @@ def _stays_eager(hook: Callable[..., Any]) -> None:
     Else the first call imports the whole compiler, only to ask that of it: 1.2 CPU-seconds.
     """
     plain = inspect.unwrap(hook)
-    plain.__dynamo_disable = plain  # type: ignore[attr-defined]
+    plain.__dynamo_disable = plain
