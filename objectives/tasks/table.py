@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from greenfront.objectives.tasks.tables.schema import ColumnReport, Schema
 from greenfront.objectives.tasks.tables.target import Target, read_target
 from greenfront.objectives.tasks.tables.values import Numbers, Values
 
-__all__ = ["read"]
+__all__ = ["read", "schema_of"]
 
 _GIVES_AWAY = "it alone predicts the target: is it known before the answer is?"
 
@@ -38,6 +39,55 @@ def read(settings: TaskSettings) -> Raw:
         DataError: If the file is missing or cannot be read, lacks a named column, has rows without
             a target, no features, or a column of numbers with a few other texts among them.
     """
+    found = _understood(settings)
+    cells, features = found.cells, found.features
+    if not features:
+        raise _no_features(cells, found.schema, str(settings.target))
+    # The order of before: numbers, then names.
+    ordered = sorted(features.values(), key=lambda values: not isinstance(values, Numbers))
+    inputs = TableInputs(cells.source, tuple(ordered), found.schema.rows)
+    return Raw(
+        cells.source,
+        inputs,
+        found.answer.labels,
+        found.own,
+        notes=cells.notes,
+        first=first_copies(inputs.examples()),
+        together=False,
+        schema=found.schema,
+        target_kind=found.answer.kind,
+    )
+
+
+def schema_of(settings: TaskSettings) -> Schema:
+    """What the columns of a table are taken for, also where none is left as a feature.
+
+    Raises:
+        DataError: As :func:`read` does for other reasons.
+    """
+    return _understood(settings).schema
+
+
+@dataclass(frozen=True, slots=True)
+class _Understood:
+    """A table whose columns were looked at.
+
+    Attributes:
+        cells: As they stand in the file.
+        own: Which rows belong to which split; those of a test file come last.
+        answer: The target.
+        features: What is learnt from, by column; the rows of a test file come last.
+        schema: Of all columns.
+    """
+
+    cells: Cells
+    own: OwnSplits
+    answer: Target
+    features: dict[str, Values]
+    schema: Schema
+
+
+def _understood(settings: TaskSettings) -> _Understood:
     path = existing_file(settings)
     target = str(settings.target)
     cells = read_cells(path, target=target, encoding=settings.encoding)
@@ -61,22 +111,7 @@ def read(settings: TaskSettings) -> Raw:
         if found.report.used
     }
     schema = Schema(len(everything), tuple(_reports(settings, cells, judged, features, answer)))
-    if not features:
-        raise _no_features(cells, schema, target)
-    # The order of before: numbers, then names.
-    ordered = sorted(features.values(), key=lambda values: not isinstance(values, Numbers))
-    inputs = TableInputs(cells.source, tuple(ordered), len(everything))
-    return Raw(
-        cells.source,
-        inputs,
-        answer.labels,
-        own,
-        notes=cells.notes,
-        first=first_copies(inputs.examples()),
-        together=False,
-        schema=schema,
-        target_kind=answer.kind,
-    )
+    return _Understood(cells, own, answer, features, schema)
 
 
 def _check_names(settings: TaskSettings, cells: Cells) -> None:
@@ -155,9 +190,9 @@ def _reports(
 
 
 def _no_features(cells: Cells, schema: Schema, target: str) -> DataError:
-    left_out = "; ".join(schema.warnings)
+    left_out = f" (left out: {'; '.join(schema.warnings)})" if schema.warnings else ""
     return DataError(
         f"{cells.source}: there must be at least one feature besides the target {target!r}, but "
-        f"the columns are {', '.join(cells.names)}{f' ({left_out})' if left_out else ''}: add "
-        "columns, drop fewer in drop_columns, or name some in keep_columns"
+        f"the columns are {', '.join(cells.names)}{left_out}: add columns, drop fewer in "
+        "drop_columns, or name some in keep_columns"
     )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from importlib.resources import files
+from pathlib import PurePath
 
 from greenfront.errors import UsageError
+from greenfront.objectives.tasks.tables.schema import Schema
 
-__all__ = ["TASKS", "compose"]
+__all__ = ["TASKS", "compose", "compose_table"]
 
 TASKS = ("digits", "mnist5k", "csv", "images", "text", "arrays", "custom")
 
@@ -26,3 +30,34 @@ def compose(task: str) -> str:
     )
     named, _, data = head.partition("\n\n")
     return f"{named}\n{study}\n{data}{common}"
+
+
+def compose_table(path: str, target: str, schema: Schema) -> str:
+    """The commented study file for a table, or for texts where a table holds nothing else.
+
+    Args:
+        path: Of the table, from the study file's folder.
+        target: The column to predict.
+        schema: What its columns were taken for.
+    """
+    texts = [column.name for column in schema.columns if column.kind == "text"]
+    is_text = len(texts) == 1 and not any(column.used for column in schema.columns)
+    values = {
+        "name": PurePath(path).name.partition(".")[0] or "table",
+        "path": path,
+        "target": target,
+    }
+    if is_text:
+        values["text_column"] = texts[0]
+    text = compose("text" if is_text else "csv")
+    for key, value in values.items():
+        # JSON's strings are TOML's, too.
+        before, _, after = re.split(rf"^(# )?{key} = .*$", text, maxsplit=1, flags=re.MULTILINE)
+        text = f"{before}{key} = {json.dumps(value)}{after}"
+    left_out = [c.name for c in schema.columns if c.warning and not c.used and c.name not in texts]
+    if left_out and not is_text:
+        told = "".join(f"#   {json.dumps(name)}\n" for name in left_out)
+        text = text.replace(
+            "# keep_columns", f"#   left out, as greenfront plan says why:\n{told}# keep_columns", 1
+        )
+    return text

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from contracts.command import HEAVY, Command
+from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.presets.compose import TASKS
 
 
@@ -48,6 +49,57 @@ def test_init_overwrites_only_when_forced(command: Command) -> None:
 def test_init_knows_its_tasks(command: Command) -> None:
     assert "digits, mnist5k" in command.read("init", "--task", "cifar", code=2)
     assert command.contents() == set()
+
+
+def table(folder: Path, *rows: str) -> None:
+    (folder / "data").mkdir()
+    (folder / "data" / 'bees "1".csv').write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+BEES = ["id,Länge,kind", *(f"{i},{i * i % 17}.5,{'ab'[i % 2]}" for i in range(30))]
+NOTES = ["note,kind", *(f"she saw {i} of them,{'ab'[i % 2]}" for i in range(30))]
+
+
+def test_init_writes_the_study_file_for_a_table(command: Command) -> None:
+    table(command.folder, *BEES)
+    (command.folder / "studies").mkdir()
+    words = ("init", 'data/bees "1".csv', "--target", "kind", "-o", "studies/bees.toml")
+    said = command.read(*words)
+    assert "30 rows; 1 of 3 columns are features" in said
+    assert "it numbers the rows, from 0 to 29; keep_columns overrules" in said
+    file = StudyFile.read(command.folder / "studies" / "bees.toml")
+    assert (file.study.name, file.task.kind, file.task.target) == ("bees-1", "csv", "kind")
+    assert Path(str(file.task.path)) == command.folder / "data" / 'bees "1".csv'
+    assert '#   "id"\n' in (command.folder / "studies" / "bees.toml").read_text()
+    found = command.json(*words, "--force")
+    assert [column["kind"] for column in found["schema"]["columns"]] == [
+        *("identifier", "number", "target")
+    ]
+
+
+def test_init_takes_a_table_of_nothing_but_texts_for_texts(command: Command) -> None:
+    table(command.folder, *NOTES)
+    command.read("init", 'data/bees "1".csv', "--target", "kind")
+    file = StudyFile.read(command.folder / "study.toml")
+    assert (file.task.kind, file.task.text_column) == ("text", "note")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (['data/bees "1".csv'], "--target must name the column to predict, one of 'id', 'Länge'"),
+        (['data/bees "1".csv', "--target", "kin"], "no column 'kin'. Did you mean 'kind'?"),
+        (['data/bees "1".csv', "--task", "csv"], "give a table or --task, not both"),
+        (["--target", "kind"], "--target names a column of a table: give the table, too"),
+        (["none.csv", "--target", "kind"], "none.csv: this file must exist"),
+        (["none.csv"], "none.csv: this file cannot be read"),
+    ],
+)
+def test_init_says_what_it_lacks(command: Command, words: list[str], told: str) -> None:
+    table(command.folder, *BEES)
+    before = command.contents()
+    assert told in command.read("init", *words, code=2)
+    assert command.contents() == before
 
 
 def test_doctor_names_every_instrument_and_the_way_out(command: Command) -> None:

@@ -241,7 +241,7 @@ def _left_out(
     column: Column, kind: Literal["empty", "constant", "identifier", "text"], reason: str
 ) -> Judged:
     remedy = "" if kind == "empty" else "; keep_columns overrules"
-    warning = f"left out: {reason}{remedy}"
+    warning = f"{reason}{remedy}"
     report = ColumnReport(column.name, kind, "left out", column.missing, warning, used=False)
     return Judged(report)
 

@@ -22,6 +22,7 @@ from greenfront.cli.options import (
 from greenfront.errors import UsageError
 
 if TYPE_CHECKING:
+    from greenfront.objectives.tasks.task import TaskFacts
     from greenfront.search.optimize import SearchResult
     from greenfront.search.session import PeakMemory
     from greenfront.studies.analysis.view import StudyView
@@ -150,6 +151,8 @@ def _search(file: StudyFile, trials: int | None, as_json: bool) -> None:
         storage = known or Storage(url)
         if storage is not known:
             stack.callback(storage.close)
+        if not as_json:
+            _tell(session.problem.facts.task)
         stack.enter_context(_termination_as_interrupt())
         kind = kind_of_readings(session.instruments.pin())
         try:
@@ -165,6 +168,14 @@ def _search(file: StudyFile, trials: int | None, as_json: bool) -> None:
                 soft_wrap=True,
             )
             raise typer.Exit(1) from None
+
+
+def _tell(task: TaskFacts) -> None:
+    """Says what is odd about the data; a plan says more."""
+    warnings = () if task.schema is None else task.schema.warnings
+    screen = console(stderr=True)
+    for said in (*task.notes, *(f"column {warning}" for warning in warnings)):
+        screen.print(said[0].upper() + said[1:] + ".", style="dim", markup=False, soft_wrap=True)
 
 
 def _show(

@@ -2,32 +2,55 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from greenfront.cli.options import AsJson, console, print_json
 from greenfront.errors import UsageError
 
+if TYPE_CHECKING:
+    from greenfront.objectives.tasks.tables.schema import Schema
+
 __all__ = ["doctor", "init"]
 
 
 def init(
+    table: Annotated[
+        Path | None,
+        typer.Argument(help="A table (CSV or Parquet) to write it for.", metavar="[TABLE]"),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option("--target", help="The table's column to predict.", metavar="COLUMN"),
+    ] = None,
     task: Annotated[
-        str, typer.Option("--task", help="digits, mnist5k, csv, images, text, arrays or custom.")
-    ] = "digits",
+        str | None,
+        typer.Option("--task", help="digits, mnist5k, csv, images, text, arrays or custom."),
+    ] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Where to write it.", metavar="FILE")
     ] = Path("study.toml"),
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a commented study file to start from."""
-    from greenfront.studies.presets.compose import compose
+    """Write a commented study file to start from, or the one for a table."""
+    from greenfront.studies.presets.compose import compose, compose_table
 
-    text = compose(task)
+    schema = None
+    if table is None:
+        if target is not None:
+            raise UsageError("--target names a column of a table: give the table, too")
+        text = compose(task or "digits")
+    elif task is not None:
+        raise UsageError(f"give a table or --task, not both: {str(table)!r} and {task!r}")
+    else:
+        schema = _schema(table, target)
+        path = Path(os.path.relpath(table.absolute(), output.absolute().parent)).as_posix()
+        text = compose_table(path, str(target), schema)
     if output.exists() and not force:
         raise UsageError(f"{str(output)!r} exists: give another name with -o, or --force")
     try:
@@ -35,14 +58,33 @@ def init(
     except OSError as error:
         raise UsageError(f"{str(output)!r} cannot be written: {error.strerror}") from error
     if as_json:
-        print_json({"study_file": str(output), "task": task})
-    else:
-        quoted = shlex.quote(str(output))
-        console().print(
-            f"Wrote {output}. Next: greenfront plan {quoted}, then greenfront run {quoted}",
-            markup=False,
-            soft_wrap=True,
-        )
+        from greenfront.objectives.codec import to_json
+
+        told = {"task": task or "digits"} if schema is None else {"schema": to_json(schema)}
+        print_json({"study_file": str(output), **told})
+        return
+    screen = console()
+    if schema is not None:
+        from greenfront.cli.tables import columns_table
+
+        screen.print(columns_table(schema), crop=False)
+    quoted = shlex.quote(str(output))
+    screen.print(
+        f"Wrote {output}. Next: greenfront plan {quoted}, then greenfront run {quoted}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _schema(table: Path, target: str | None) -> Schema:
+    from greenfront.objectives.tasks.settings import TaskSettings
+    from greenfront.objectives.tasks.table import schema_of
+    from greenfront.objectives.tasks.tables.files import read_cells
+
+    if target is None:
+        names = ", ".join(map(repr, read_cells(table).names))
+        raise UsageError(f"--target must name the column to predict, one of {names}")
+    return schema_of(TaskSettings(kind="csv", path=str(table.absolute()), target=target))
 
 
 def doctor(

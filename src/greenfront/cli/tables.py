@@ -277,13 +277,14 @@ def columns_table(schema: Schema) -> RenderableType:
     """What the columns of a table were taken for, and what is done with each."""
     used = sum(column.used for column in schema.columns)
     sheet = Sheet(
-        f"{schema.rows:,} rows, {len(schema.columns)} columns, of which {used} are features",
+        f"{schema.rows:,} rows; {used} of {len(schema.columns)} columns are features",
         ("column", "taken for", "Missing", "what is done with it"),
     )
     for names, column in schema.grouped():
         missing = f"{column.missing:,}" if column.missing else ""
-        style = "" if column.used or column.kind == "target" else "dim"
-        sheet.add(names, column.kind, missing, column.treatment, remark=column.warning, style=style)
+        done = f"{column.treatment}: {column.warning}" if column.warning else column.treatment
+        style = "yellow" if column.warning else ""
+        sheet.add(names, column.kind, missing, done, style=style)
     return sheet
 
 
