@@ -42,11 +42,8 @@ def compose_table(path: str, target: str, schema: Schema) -> str:
     """
     texts = [column.name for column in schema.columns if column.kind == "text"]
     is_text = len(texts) == 1 and not any(column.used for column in schema.columns)
-    values = {
-        "name": PurePath(path).name.partition(".")[0] or "table",
-        "path": path,
-        "target": target,
-    }
+    name = "-".join(re.findall(r"\w+", PurePath(path).name.partition(".")[0])) or "table"
+    values = {"name": name, "path": path, "target": target}
     if is_text:
         values["text_column"] = texts[0]
     text = compose("text" if is_text else "csv")
