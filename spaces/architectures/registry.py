@@ -13,12 +13,13 @@ from greenfront.spaces.architectures.estimator import Estimator
 from greenfront.spaces.architectures.lenet import LeNet
 from greenfront.spaces.architectures.mlp import MLP
 from greenfront.spaces.architectures.sklearn import ESTIMATORS
+from greenfront.spaces.architectures.tabular import Tabular
 from greenfront.spaces.architectures.transformers import Bert, DistilBert
 
 __all__ = ["architecture", "architecture_names", "estimator", "is_fitted", "network"]
 
 _FAMILIES: dict[str, type[Architecture]] = {
-    family.name: family for family in (MLP, CNN, LeNet, Bag, DistilBert, Bert)
+    family.name: family for family in (MLP, Tabular, CNN, LeNet, Bag, DistilBert, Bert)
 }
 _FIRST = ("mlp", "cnn", "distilbert", "bert")
 _FORMS = ("sklearn:NAME", "timm:NAME", "hf:NAME-OR-PATH", "nni:SPACE", "module:function")

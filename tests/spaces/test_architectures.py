@@ -13,9 +13,11 @@ from greenfront.errors import UsageError
 from greenfront.spaces.architectures.architecture import Architecture
 from greenfront.spaces.architectures.blocks import block
 from greenfront.spaces.architectures.cnn import CNN
+from greenfront.spaces.architectures.hinges import Hinges
 from greenfront.spaces.architectures.lenet import LeNet
 from greenfront.spaces.architectures.mlp import MLP
 from greenfront.spaces.architectures.registry import architecture, architecture_names
+from greenfront.spaces.architectures.tabular import Tabular
 
 IMAGES = (1, 8, 8)
 
@@ -43,6 +45,32 @@ class TestMlpOnImages(ArchitectureContract):
     family: ClassVar[Architecture] = MLP()
     input_shape: ClassVar[tuple[int, ...]] = IMAGES
     shape: ClassVar[Shape | None] = {"depth": 1, "width_1": 16}
+
+
+class TestTabular(ArchitectureContract):
+    family: ClassVar[Architecture] = Tabular()
+    input_shape: ClassVar[tuple[int, ...]] = (12,)
+    refused: ClassVar[tuple[tuple[int, ...], ...]] = ((), (8, 8), (1, 8, 8))
+    shape: ClassVar[Shape | None] = {"hinges": 4, "depth": 1, "width_1": 64, "dropout": 0.1}
+
+    def test_numbers_come_with_how_far_they_are_above_places(self) -> None:
+        hinges = Hinges(2, 2)
+        low, high = -0.6745, 0.6745  # the quartiles of the normal distribution
+        torch.testing.assert_close(
+            hinges(torch.tensor([[0.0, 1.0]])),
+            torch.tensor([[0.0, 1.0, -low, 1 - low, 0.0, 1 - high]]),
+            rtol=1e-4,
+            atol=1e-4,
+        )
+
+    def test_one_layer_is_piecewise_linear_in_each_number(self) -> None:
+        model = nn.Sequential(Hinges(1, 2), nn.Linear(3, 1))
+        with torch.no_grad():
+            model[1].weight.copy_(torch.tensor([[1.0, -1.0, 2.0]]))
+        grid = torch.linspace(-3, 3, 601)[:, None]
+        slopes = model(grid)[:, 0].detach().diff() / grid[:, 0].diff()
+        found = {round(float(s), 2) for s in slopes[[100, 300, 500]]}
+        assert found == {1.0, 0.0, 2.0}
 
 
 class CnnContract(ArchitectureContract):

@@ -90,7 +90,7 @@ def test_the_teacher_is_an_untouched_baseline(image_facts: StudyFacts) -> None:
     distilled = {"temperature": [1.0, 8.0]}
     assert teacher() is None
     assert teacher(teacher="mlp") is None
-    assert teacher(**distilled) == "cnn"
+    assert teacher(**distilled) == "lenet"
     assert teacher(**distilled, architectures=["cnn", "mlp"]) == "mlp"
     assert teacher(**distilled, teacher="mlp") == "mlp"
     with pytest.raises(StudyFileError, match=r"\[space\] teacher: 'cnn' is not among .*: add it"):
@@ -100,7 +100,7 @@ def test_the_teacher_is_an_untouched_baseline(image_facts: StudyFacts) -> None:
 def test_baseline_keys_are_those_of_the_families(image_facts: StudyFacts) -> None:
     file = study(space={"temperature": [1.0, 8.0]})
     baselines = baseline_candidates(file.options(image_facts))
-    assert [b.architecture.family for b in baselines] == ["mlp", "cnn"]
+    assert [b.architecture.family for b in baselines] == ["mlp", "cnn", "lenet"]
     assert file.baseline_keys(image_facts) == [b.key for b in baselines]
     teacher = file.teacher(image_facts)
     assert teacher is not None
