@@ -60,13 +60,20 @@ def test_images_alone_are_moved_by_default() -> None:
     [(3000, {10, 20, 30, 40}), (60_000, {4, 8, 12, 16}), (80, {50, 100, 150, 200})],
 )
 def test_the_fewer_examples_the_more_epochs(examples: int, wanted: set[int]) -> None:
-    options = changed_options(OPTIONS, examples=examples)
+    options = changed_options(network_options("mlp"), examples=examples)
     assert {c.training.epochs for _, c in drawn(options)} == wanted
     usual = sorted(wanted)[2]
     for candidate in baseline_candidates(options):
         training = candidate.training
         assert (training.epochs, training.fine_tune_epochs) == (usual, min(wanted))
         assert training.patience == max(3, round(usual / 5))
+
+
+def test_dear_families_take_fewer_epochs_where_they_are_left_to_us() -> None:
+    epochs = {c.architecture.family: c.training.epochs for c in baseline_candidates(OPTIONS)}
+    assert epochs == {"mlp": 30, "cnn": 15}
+    written = changed_options(OPTIONS, epochs=8)
+    assert {c.training.epochs for c in baseline_candidates(written)} == {8}
 
 
 @pytest.mark.parametrize(

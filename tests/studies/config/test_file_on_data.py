@@ -44,7 +44,7 @@ def test_all_families_that_fit_the_data_by_default(
     assert study().options(image_facts).scope.families == ("mlp", "cnn", "lenet")
     before = {"name": "a", "cache": "kept"}  # by the first release
     assert study(study=before).options(image_facts).scope.families == ("mlp", "cnn")
-    assert study().options(table_facts).scope.families == ("mlp",)
+    assert study().options(table_facts).scope.families == ("mlp", "tabular")
 
 
 def test_a_family_that_does_not_fit_is_refused(table_facts: StudyFacts) -> None:

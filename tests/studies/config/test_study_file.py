@@ -268,7 +268,7 @@ TWICE, LOW_HIGH = "the same value stands in it twice", "give one number, or a lo
         ("space", "pruning = nan", f"{MOST} 0.95", "nan"),
         # Unknown names.
         ("space", "architectures = ['mpl']", "'mpl' is unknown (did you mean 'mlp'?)", "['mpl']"),
-        ("space", "teacher = 'me'", "'me' is unknown: take one of mlp, cnn", "'me'"),
+        ("space", "teacher = 'me'", "'me' is unknown: take one of mlp, tabular, cnn", "'me'"),
         ("search", "sampler = 'nsga'", "'nsga2', 'nsga3', 'tpe', 'gp' or 'random'", "'nsga'"),
         ("training", "device = 'gpu'", "'auto', 'cpu' or 'cuda'", "'gpu'"),
         ("training", "optimizer = 'adam'", "'adamw' or 'sgd'", "'adam'"),
