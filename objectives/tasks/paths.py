@@ -18,9 +18,11 @@ def existing_file(settings: TaskSettings, key: str = "path") -> Path:
     """
     path = _existing(getattr(settings, key), "file", key)
     if not path.is_file():
+        what, remedy = "a folder", "name a file in it"
+        if not path.is_dir():
+            what, remedy = "a pipe, a socket or a device", "name a file"
         raise DataError(
-            f"{path}: task kind {settings.kind!r} needs a file, but this is a folder: "
-            "name a file in it"
+            f"{path}: task kind {settings.kind!r} needs a file, but this is {what}: {remedy}"
         )
     return path
 

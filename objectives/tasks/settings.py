@@ -42,7 +42,10 @@ _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             *("test_path", "split_column"),
         ),
     ),
-    "text": (("path", "target"), ("text_column", "test_path", "split_column")),
+    "text": (
+        ("path", "target"),
+        ("text_column", "encoding", "test_path", "split_column"),
+    ),
     "images": (("path",), _PICTURES),
     "arrays": (("path",), ()),
     _HUGGINGFACE: (
@@ -113,8 +116,8 @@ class TaskSettings:
         keep_columns: Columns that are features though they look like identifiers, constants or
             free text (``csv``).
         columns: What columns are, by name, where a guess would be wrong (``csv``).
-        encoding: Of the file, as Python calls it (``csv``). Absent: by its byte-order mark, else
-            UTF-8, else guessed.
+        encoding: Of the file, as Python calls it (``csv``, ``text``). Absent: by its byte-order
+            mark, else UTF-8, else guessed.
 
     Raises:
         DataError: If the kind is unknown, if a key is missing or means nothing to this kind, if

@@ -149,9 +149,8 @@ def _with_splits(settings: TaskSettings, cells: Cells) -> tuple[Cells, OwnSplits
         return joined(cells, added, settings.drop_columns), OwnSplits(is_test)
     if settings.split_column is None:
         return cells, NO_SPLITS
-    places = [f"row {number}" for number in range(1, len(cells) + 1)]
     words = cells.column(settings.split_column).cells()
-    return cells, own_splits(words, places, settings.split_column, cells.source)
+    return cells, own_splits(words, cells.places(), settings.split_column, cells.source)
 
 
 def _doubt(settings: TaskSettings, cells: Cells, name: str) -> Doubt:

@@ -60,6 +60,7 @@ class Cells:
         comma_decimals: Whether a comma that could stand for either is the decimal one, as in
             files whose cells are separated by semicolons.
         unnamed: Names that were made up here, for columns without one.
+        lines: The first line of each row in the file, int64 ``[n]``; ``None`` where it has none.
     """
 
     source: str
@@ -67,6 +68,7 @@ class Cells:
     notes: tuple[str, ...] = ()
     comma_decimals: bool = False
     unnamed: tuple[str, ...] = ()
+    lines: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.columns[0]) if self.columns else 0
@@ -75,6 +77,12 @@ class Cells:
     def names(self) -> list[str]:
         """Of the columns."""
         return [column.name for column in self.columns]
+
+    def places(self) -> list[str]:
+        """What each row is called in messages."""
+        if self.lines is None:
+            return [f"row {number}" for number in range(1, len(self) + 1)]
+        return [f"line {line}" for line in self.lines.tolist()]
 
     def column(self, name: str) -> Column:
         """The column of this name."""
@@ -132,4 +140,4 @@ def joined(first: Cells, second: Cells, dropped: Sequence[str] = ()) -> Cells:
         for cells in (column.cells(), second.column(column.name).cells()):
             builder.extend("" if cell is None else cell for cell in cells)
         columns.append(builder.column(column.name))
-    return dataclasses.replace(first, columns=tuple(columns))
+    return dataclasses.replace(first, columns=tuple(columns), lines=None)

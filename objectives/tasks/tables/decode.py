@@ -32,6 +32,8 @@ _MARKS = (  # the longer first: that of UTF-16 begins that of UTF-32
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _DAMAGED = (EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
+_MOST_ZEROS = 0.01
+"""Share of characters."""
 _SAMPLE_BYTES = 2**20
 _WESTERN = "cp1252"
 """Of most files that are not UTF-8; of single words the library often guesses another."""
@@ -138,9 +140,14 @@ def _is_western(content: bytes) -> bool:
 
 
 def _checked(found: Decoded, path: Path) -> Decoded:
-    if "\x00" in found.text:
-        raise _unreadable(path, "it holds bytes of 0, as no text does")
-    return found
+    """Takes a few stray bytes of 0 out; many of them are no text, or one of UTF-16."""
+    zeros = found.text.count("\x00")
+    if not zeros:
+        return found
+    if zeros > _MOST_ZEROS * len(found.text):
+        raise _unreadable(path, f"it holds {zeros} bytes of 0, as no text does")
+    note = f"{zeros} bytes of 0 are left out"
+    return Decoded(found.text.replace("\x00", ""), (*found.notes, note))
 
 
 def _unreadable(path: Path, why: str) -> DataError:

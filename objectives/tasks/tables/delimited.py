@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.tables.cells import Cells, Column, ColumnBuilder
@@ -29,6 +32,9 @@ class _Rows:
         empty: Rows whose cells are all empty, which are left out.
         headers: Rows that repeat the header, which are left out.
         long_cells: First and last line of each cell with line breaks in it, and its text.
+        lines: The first line of each row.
+        open_quote: The line of a quote that nothing closes, where quotes are characters like any
+            other; else ``None``.
     """
 
     source: str
@@ -37,6 +43,8 @@ class _Rows:
     empty: int = 0
     headers: int = 0
     long_cells: list[tuple[int, int, str]] = field(default_factory=list)
+    lines: array[int] = field(default_factory=lambda: array("q"))
+    open_quote: int | None = None
 
     def read(self, text: str, escape: str | None) -> None:
         """Reads all rows below the header.
@@ -56,7 +64,8 @@ class _Rows:
     def _records(self, text: str, escape: str | None) -> Iterator[list[str]]:
         width, left = self.layout.width, self.layout.skipped + self.layout.has_header
         header = list(self.layout.header) if self.layout.has_header else None
-        reader = records(text, self.layout.delimiter, escape=escape, strict=True)
+        quotes = self.open_quote is None
+        reader = records(text, self.layout.delimiter, escape=escape, strict=quotes, quotes=quotes)
         line = 0
         while True:
             first = line + 1
@@ -80,6 +89,7 @@ class _Rows:
                 continue
             if line > first:
                 self.long_cells += [(first, line, cell) for cell in record if "\n" in cell]
+            self.lines.append(first)
             yield record
 
     def _fitting(self, record: list[str], line: int) -> list[str]:
@@ -131,13 +141,8 @@ def read_delimited(text: str, source: str, *, target: str | None = None) -> Cell
         DataError: The file is empty, names a column twice, has rows of different lengths, or a
             quote that is not closed where it should be; the message names the line.
     """
-    layout = sniff(text, target)
-    if layout is None:
-        raise DataError(
-            f"{source}: this must be a CSV file with a header, but cannot be read (it is empty): "
-            "write a line with the names of the columns, and one line for each row"
-        )
-    rows = _read(text, source, layout)
+    rows = _read(text, source, target)
+    layout = rows.layout
     columns, notes = _named(rows)
     if target is not None:
         _check_swallowed(rows, columns, target)
@@ -148,14 +153,25 @@ def read_delimited(text: str, source: str, *, target: str | None = None) -> Cell
         notes=tuple(notes),
         comma_decimals=layout.delimiter == ";",
         unnamed=tuple(column.name for column in columns if column.name not in layout.header),
+        lines=np.frombuffer(rows.lines, dtype=np.int64),
     )
 
 
-def _read(text: str, source: str, layout: Layout) -> _Rows:
-    """Reads quotes as spreadsheets write them, doubled, else behind backslashes."""
+def _read(text: str, source: str, target: str | None) -> _Rows:
+    """Reads quotes as spreadsheets write them, doubled, else behind backslashes.
+
+    Where they are neither, they are characters like any other, if tabs separate cells, as in
+    files that know no quoting, and none stands in quotes.
+    """
     escapes = (None, "\\") if '\\"' in text else (None,)
     wrong: _QuoteError | None = None
     for escape in escapes:
+        layout = sniff(text, target, escape=escape)
+        if layout is None:
+            raise DataError(
+                f"{source}: this must be a CSV file with a header, but cannot be read (it is "
+                "empty): write a line with the names of the columns, and one line for each row"
+            )
         rows = _Rows(source, layout, [ColumnBuilder() for _ in range(layout.width)])
         try:
             rows.read(text, escape)
@@ -164,11 +180,26 @@ def _read(text: str, source: str, layout: Layout) -> _Rows:
         else:
             return rows
     assert wrong is not None
+    plain = _without_quoting(text, source, sniff(text, target), wrong.first)
+    if plain is not None:
+        return plain
     raise DataError(
         f"{source}, line {wrong.first}: a quote that begins a cell must end it, too, but the one "
         f"that opens here does not (seen in line {wrong.last}: {wrong.reason}): close it, or "
         'double quotes that belong to a text and put the whole in quotes, as in """so"" she said"'
     ) from wrong
+
+
+def _without_quoting(text: str, source: str, layout: Layout | None, line: int) -> _Rows | None:
+    if layout is None or layout.delimiter != "\t":
+        return None
+    rows = _Rows(source, layout, [ColumnBuilder() for _ in range(layout.width)], open_quote=line)
+    try:
+        rows.read(text, None)
+    except (DataError, _QuoteError):
+        return None
+    cells = (cell for builder in rows.builders for cell in builder.column("").texts)
+    return None if any(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in cells) else rows
 
 
 def _named(rows: _Rows) -> tuple[list[Column], list[str]]:
@@ -212,6 +243,11 @@ def _notes_on(rows: _Rows, columns: Sequence[Column]) -> Iterator[str]:
         yield f"{layout.skipped} lines above the header are passed over"
     if not layout.has_header:
         yield "the file has no header: columns are called 0, 1, …"
+    if rows.open_quote is not None:
+        yield (
+            f"the quote that opens in line {rows.open_quote} is never closed, and no cell stands "
+            "in quotes: they are read as characters like any other"
+        )
     if rows.headers:
         yield f"{rows.headers} rows repeat the header and are left out"
     if rows.empty:

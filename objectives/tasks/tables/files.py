@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.tables.cells import Cells, ColumnBuilder
-from greenfront.objectives.tasks.tables.decode import decoded
+from greenfront.objectives.tasks.tables.decode import Decoded, decoded
 from greenfront.objectives.tasks.tables.delimited import read_delimited
 
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["read_cells"]
+__all__ = ["delimited", "is_parquet", "read_cells", "read_parquet"]
 
 _PARQUET = b"PAR1"
 
@@ -30,19 +30,36 @@ def read_cells(path: Path, *, target: str | None = None, encoding: str | None = 
     Raises:
         DataError: It cannot be read, or Parquet is, without pyarrow.
     """
+    return (
+        read_parquet(path) if is_parquet(path) else delimited(decoded(path, encoding), path, target)
+    )
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a file begins as Parquet does.
+
+    Raises:
+        DataError: It cannot be read.
+    """
     try:
         with path.open("rb") as file:
-            magic = file.read(len(_PARQUET))
+            return file.read(len(_PARQUET)) == _PARQUET
     except OSError as error:
         raise DataError(f"{path}: this file cannot be read: {error.strerror}") from error
-    if magic == _PARQUET:
-        return _parquet(path)
-    found = decoded(path, encoding)
+
+
+def delimited(found: Decoded, path: Path, target: str | None) -> Cells:
+    """The cells of a delimited text; see :func:`read_delimited`."""
     cells = read_delimited(found.text, str(path), target=target)
     return dataclasses.replace(cells, notes=(*found.notes, *cells.notes))
 
 
-def _parquet(path: Path) -> Cells:
+def read_parquet(path: Path) -> Cells:
+    """The cells of a Parquet file.
+
+    Raises:
+        DataError: It cannot be read, or pyarrow is missing.
+    """
     try:
         import pyarrow
         from pyarrow import parquet

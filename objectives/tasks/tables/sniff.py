@@ -47,13 +47,14 @@ class Layout:
     width: int
 
 
-def sniff(text: str, target: str | None) -> Layout | None:
+def sniff(text: str, target: str | None, *, escape: str | None = None) -> Layout | None:
     """Finds the layout of a file.
 
     Args:
         text: All of the file.
         target: A column that the header should name: it tells a header from what stands above
             it, and a file without one, whose columns are called by number.
+        escape: What stands before quotes within quotes, where they are not doubled.
 
     Returns:
         ``None`` for an empty file.
@@ -65,13 +66,18 @@ def sniff(text: str, target: str | None) -> Layout | None:
     scored = [
         found
         for delimiter in ([stated[1]] if stated else _DELIMITERS)
-        if (found := _scored(sample, delimiter, target)) is not None
+        if (found := _scored(sample, delimiter, target, escape)) is not None
     ]
     return max(scored, key=lambda found: found[0])[1] if scored else None
 
 
-def records(text: str, delimiter: str, *, escape: str | None = None, strict: bool) -> Reader:
-    """A reader of a delimited text's records; blank lines are empty records."""
+def records(
+    text: str, delimiter: str, *, escape: str | None = None, strict: bool, quotes: bool = True
+) -> Reader:
+    """A reader of a delimited text's records; blank lines are empty records.
+
+    Without ``quotes`` these are characters like any other.
+    """
     csv.field_size_limit(_LONGEST_CELL)
     return csv.reader(
         io.StringIO(text, newline=""),
@@ -79,13 +85,14 @@ def records(text: str, delimiter: str, *, escape: str | None = None, strict: boo
         escapechar=escape,
         strict=strict,
         skipinitialspace=True,
+        quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE,
     )
 
 
 def _scored(
-    sample: str, delimiter: str, target: str | None
+    sample: str, delimiter: str, target: str | None, escape: str | None
 ) -> tuple[tuple[float, ...], Layout] | None:
-    reader = records(sample, delimiter, strict=False)
+    reader = records(sample, delimiter, escape=escape, strict=False)
     stripped = ([cell.strip() for cell in record] for record in reader)
     first = list(itertools.islice((row for row in stripped if any(row)), _SAMPLE_RECORDS))
     if not first:

@@ -149,7 +149,7 @@ def test_nothing_but_the_cache_is_written(tmp_path):
             "'country' is a number, but no .* a number .*'fr'",
         ),
         ({}, {"columns": {"country": "date"}}, "'country' is a date, but no cell .* usual form"),
-        ({}, {"split_column": "country"}, "row 1: split_column 'country' must say 'train'"),
+        ({}, {"split_column": "country"}, "line 2: split_column 'country' must say 'train'"),
         ({}, {"encoding": "utf-88"}, "encoding must be one that Python knows, but is 'utf-88'"),
     ],
 )
