@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unicodedata import category, normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,9 +50,11 @@ class Texts:
         return 0
 
     def parts(self) -> Iterator[bytes | memoryview]:
-        """Yields every text."""
+        """Yields every text, and whether networks are given marks that they once were not."""
         for text in self.values:
             yield text.encode()
+        if any(map(_has_marks, self.values)):
+            yield b"accents and other marks are kept"
 
 
 def read(settings: TaskSettings) -> Raw:
@@ -168,6 +171,10 @@ def _refuse_missing(found: Sequence[Any], places: Sequence[str], rule: str) -> N
     if missing:
         have = f"{len(missing)} of {len(found)} (the first is {missing[0]}) have"
         raise DataError(f"{rule.format(have)}: fill them in, or remove these rows")
+
+
+def _has_marks(text: str) -> bool:
+    return not text.isascii() and any(category(letter) == "Mn" for letter in normalize("NFD", text))
 
 
 def _is_unicode(text: str) -> bool:

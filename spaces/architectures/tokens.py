@@ -144,7 +144,10 @@ def _finished(vocabulary: dict[str, int]) -> Tokenizer:
 def _prepared(tokenizer: Tokenizer) -> Tokenizer:
     from tokenizers import normalizers, pre_tokenizers
 
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    # Marks tell words apart: パ, バ and ハ are three syllables, Hindi without them has no vowels.
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.BertNormalizer(lowercase=True, strip_accents=False)]
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     return tokenizer
 

@@ -12,6 +12,7 @@ from contracts.tasks import SEED, TaskContract
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.load import load_task, read_raw
 from greenfront.objectives.tasks.settings import TaskSettings
+from greenfront.objectives.tasks.text import Texts
 
 NAMES = {";": "';'", "\t": "tabs"}
 
@@ -340,3 +341,10 @@ def test_pipes_are_refused(tmp_path):
     os.mkfifo(tmp_path / "notes.csv")
     with pytest.raises(DataError, match="needs a file, but this is a pipe, a socket or a device"):
         read_raw(settings_of(tmp_path / "notes.csv"), cache=tmp_path)
+
+
+def test_texts_without_marks_keep_the_fingerprint_of_before(tmp_path):
+    """Networks are given marks since; studies of texts that have none go on."""
+    plain, marked = Texts(np.array(["a ß 好"], object)), Texts(np.array(["è"], object))
+    assert [bytes(part) for part in plain.parts()] == ["a ß 好".encode()]
+    assert len(list(marked.parts())) == 2

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -112,3 +113,29 @@ def test_what_a_stored_tokenizer_says_of_length_and_padding_is_overruled(tmp_pat
     wanted = ids(learnt_tokenizer(CORPUS[:40]), ["goal team goal team", "goal"], padding=9)
     assert ids(stored, ["goal team goal team", "goal"], padding=9) == wanted
     assert len(wanted[0]) == 6
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("パン", "バン", "ハン"),
+        ("かき", "かぎ"),
+        ("où", "ou"),
+        ("कि", "कु", "क"),
+        ("все", "всё"),
+        ("ไม่", "ไม้"),
+    ],
+)
+def test_marks_tell_words_apart(words) -> None:
+    tokenizer = learnt_tokenizer(tuple(f"{word} and {word}" for word in words for _ in range(20)))
+    rows = ids(tokenizer, words)
+    assert len({tuple(row) for row in rows}) == len(words)
+    assert all(tokenizer.token_to_id("[UNK]") not in row for row in rows)
+
+
+def test_composed_and_decomposed_letters_are_the_same() -> None:
+    tokenizer = learnt_tokenizer(tuple(["über café パン"] * 20))
+    assert ids(tokenizer, ["über café パン"]) == ids(
+        tokenizer, [normalize("NFD", "über café パン")]
+    )
+    assert ids(tokenizer, ["ÜBER"]) == ids(tokenizer, ["über"]) != ids(tokenizer, ["uber"])
