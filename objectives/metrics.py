@@ -7,15 +7,17 @@ written, and counted in a Green Score. Nothing here loads scikit-learn before a 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from greenfront.errors import UsageError
-from greenfront.objectives.tasks.task import TaskFacts
 
-__all__ = ["METRIC_NAMES", "Metric", "MetricName", "decided", "positive_class", "study_metric"]
+if TYPE_CHECKING:  # a study file is read without numpy
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from greenfront.objectives.tasks.task import TaskFacts
+
+__all__ = ["METRIC_NAMES", "Metric", "MetricName", "positive_class", "study_metric"]
 
 MetricName = Literal[
     "accuracy",
@@ -122,19 +124,17 @@ class Metric:
         """Whether a score is better than :attr:`nothing`."""
         return self.worse_by(score, self.nothing) < 0
 
-    def percents(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Scores as the percent that a Green Score counts, 0 at least.
+    def percent(self, score: float) -> float:
+        """A score as the percent that a Green Score counts, 0 at least.
 
         A share, R² or ρ times 100. Of an error: by how much it is below that of a model that has
         learnt nothing, in percent of that one.
         """
-        share = scores if self.maximise else 1.0 - scores / self.nothing
-        found: NDArray[np.float64] = 100.0 * np.maximum(share, 0.0)
-        return found
+        return 100.0 * max(0.0, score if self.maximise else 1.0 - score / self.nothing)
 
-    def percent(self, score: float) -> float:
-        """One score as :meth:`percents`."""
-        return float(self.percents(np.float64(score)))  # type: ignore[arg-type]
+    def percents(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The same of many scores."""
+        return 100.0 * (scores if self.maximise else 1.0 - scores / self.nothing).clip(0.0)
 
     def text(self, score: float) -> str:
         """A score for people, with its unit."""
@@ -154,47 +154,15 @@ class Metric:
         Args:
             answers: Logits ``[n, classes]``, or numbers ``[n, 1]`` in the target's unit.
             labels: Class indices ``[n]``, or numbers ``[n]`` in the target's unit.
-            threshold: See :func:`decided`; ROC AUC and average precision do without.
+            threshold: Of two classes: the probability from which on the positive one is
+                decided for; ROC AUC and average precision do without.
 
         Raises:
             ValueError: An answer is NaN or infinite.
         """
-        if not np.isfinite(answers).all():
-            raise ValueError("answers to be judged must be finite, but hold NaN or infinity")
-        if self.of_numbers:
-            return _number_score(self.name, answers.reshape(-1).astype(np.float64), labels)
-        if self.name in ("roc_auc", "average_precision"):
-            return _ranking_score(self.name, answers, labels, self.positive)
-        return _class_score(self.name, decided(answers, threshold, self.positive), labels)
+        from greenfront.objectives.metric_scores import score
 
-
-def decided(
-    answers: NDArray[Any], threshold: float | None = None, positive: int = 1
-) -> NDArray[np.int64]:
-    """The classes that logits stand for, int64 ``[n]``.
-
-    Args:
-        answers: Logits ``[n, classes]``.
-        threshold: Of two classes: the probability from which on the answer is ``positive``, 0 to
-            1. ``None``: the class of the highest logit.
-        positive: Index of that class.
-    """
-    if threshold is None:
-        return np.asarray(answers.argmax(-1), dtype=np.int64)
-    is_positive = positive_margin(answers, positive) >= logit(threshold)
-    return np.where(is_positive, positive, 1 - positive).astype(np.int64)
-
-
-def positive_margin(answers: NDArray[Any], positive: int) -> NDArray[np.float64]:
-    """Logarithm of the odds of one of two classes, ``[n]``."""
-    wide = answers.astype(np.float64)
-    return np.asarray(wide[:, positive] - wide[:, 1 - positive])
-
-
-def logit(probability: float) -> float:
-    """Logarithm of the odds; infinite at 0 and 1."""
-    with np.errstate(divide="ignore"):
-        return float(np.log(probability) - np.log1p(-np.float64(probability)))
+        return score(self, answers, labels, threshold)
 
 
 def positive_class(facts: TaskFacts, name: str | None = None) -> int:
@@ -266,41 +234,3 @@ def _nothing(name: MetricName, facts: TaskFacts, positive: int) -> float:
             return 1 / facts.classes
         case _:
             return 0.5
-
-
-def _class_score(name: str, given: NDArray[Any], labels: NDArray[Any]) -> float:
-    if name == "accuracy":
-        return float((given == labels).mean())
-    from sklearn.metrics import f1_score, recall_score
-
-    if name == "f1_macro":
-        return float(f1_score(labels, given, average="macro", zero_division=0))
-    # What scikit-learn calls balanced accuracy, without its warning about classes not judged.
-    return float(
-        recall_score(labels, given, labels=np.unique(labels), average="macro", zero_division=0)
-    )
-
-
-def _ranking_score(name: str, answers: NDArray[Any], labels: NDArray[Any], positive: int) -> float:
-    from scipy.special import softmax
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
-    judge = roc_auc_score if name == "roc_auc" else average_precision_score
-    if answers.shape[1] == 2:
-        return float(judge(labels == positive, positive_margin(answers, positive)))
-    shares = softmax(answers.astype(np.float64), axis=1)
-    present = np.unique(labels)
-    return float(np.mean([judge(labels == index, shares[:, index]) for index in present]))
-
-
-def _number_score(name: str, answers: NDArray[np.float64], labels: NDArray[Any]) -> float:
-    if name == "spearman":
-        from scipy.stats import spearmanr
-
-        if np.ptp(answers) == 0 or np.ptp(labels) == 0:
-            return 0.0
-        return float(spearmanr(labels, answers).statistic)
-    from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
-
-    judges = {"r2": r2_score, "rmse": root_mean_squared_error, "mae": mean_absolute_error}
-    return float(judges[name](labels, answers))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from greenfront.objectives.readings import Reading, total
 
-__all__ = ["Batched", "Outcome", "Repeat", "Sizing"]
+__all__ = ["Batched", "Decisions", "Outcome", "Repeat", "Sizing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,28 @@ class Batched:
 
 
 @dataclass(frozen=True, slots=True)
+class Decisions:
+    """Which classes a file decides for on the examples that it is judged on.
+
+    Attributes:
+        predicted: How often for each class, in index order.
+        threshold: Of two classes: the probability from which on it is the positive one; ``None``
+            where it is the class of the highest logit.
+        confusion: Examples by true class (rows) and by the one decided for (columns); ``None``
+            where there are many classes.
+    """
+
+    predicted: tuple[int, ...]
+    threshold: float | None = None
+    confusion: tuple[tuple[int, ...], ...] | None = None
+
+    @property
+    def never(self) -> tuple[int, ...]:
+        """Indices of the classes that it never decides for."""
+        return tuple(index for index, count in enumerate(self.predicted) if not count)
+
+
+@dataclass(frozen=True, slots=True)
 class Repeat:
     """One more measurement of a finished trial's exported file.
 
@@ -55,6 +77,7 @@ class Repeat:
         batched: The same in batches, or of single examples where the study's are batches; ``None``
             where it was not measured.
         resampled: See :class:`Outcome`; of the whole validation split.
+        decisions: See :class:`Outcome`.
     """
 
     accuracy: float
@@ -62,6 +85,7 @@ class Repeat:
     latency_seconds: float
     batched: Batched | None = None
     resampled: str | None = None
+    decisions: Decisions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +107,7 @@ class Outcome:
         artefact: The exported file, relative to the lineage store.
         max_error: Largest difference between the file's logits and those of the network it was
             exported from.
-        agreement: Share of examples that both classify alike.
+        agreement: Share of examples that both classify alike; ``None`` for numbers.
         floating_layers: Layers of a network in int8 kernels that stay at 32 bits, because rounding
             them would change its answers.
         unreal: Why what is claimed for the file is not there, in words; empty where it is.
@@ -101,6 +125,9 @@ class Outcome:
             :mod:`greenfront.objectives.resampling`; ``None`` in older studies.
         preprocessing: Energy of making one raw example into the inputs of the file; ``None`` where
             it was not metered, as in older studies, or where there is none.
+        relative_error: Of numbers: root mean square of the same differences, over the standard
+            deviation of the network's answers; ``None`` for classes.
+        decisions: Which classes it decides for; ``None`` for numbers, and in older studies.
     """
 
     accuracy: float
@@ -126,6 +153,8 @@ class Outcome:
     floating_layers: int = 0
     resampled: str | None = None
     preprocessing: Reading | None = None
+    relative_error: float | None = None
+    decisions: Decisions | None = None
 
     @property
     def readings(self) -> tuple[Reading, ...]:

@@ -16,6 +16,7 @@ from greenfront.objectives.stages.examples import TrainingData, encoded
 from greenfront.objectives.stages.loss import Loss
 from greenfront.objectives.stages.prune import prune
 from greenfront.objectives.stages.structure import load_network
+from greenfront.objectives.stages.units import in_target_unit
 from greenfront.objectives.tasks.task import Labelled, Task
 from greenfront.spaces.architectures.architecture import Architecture, ModelFamily
 from greenfront.spaces.architectures.registry import architecture, network
@@ -124,6 +125,14 @@ class ModelFactory:
         head = network_of(candidate).head(model)
         example = data.train.inputs[:2]
         return prune(model, example, pruning, head, loss=loss, original=original)
+
+    def in_target_unit(self, model: nn.Module, candidate: Candidate) -> nn.Module:
+        """A trained network that answers in the target's unit; classes have none."""
+        scale = self.task.facts.target
+        if scale is None:
+            return model
+        some = self.data(candidate).train.batch(slice(0, 2))
+        return in_target_unit(model, network_of(candidate).head(model), scale, some)
 
     def flops(self, model: nn.Module, candidate: Candidate) -> int:
         """Floating-point operations of one prediction, two a multiply-add."""

@@ -10,7 +10,9 @@ from typing import Any
 import torch
 
 from greenfront.objectives.context import StageContext
+from greenfront.objectives.judging import Judging
 from greenfront.objectives.metering.cpu_model import describe_cpu
+from greenfront.objectives.metrics import study_metric
 from greenfront.objectives.pipeline.lineage import LineageStore, Made, lineage_key
 from greenfront.objectives.pipeline.model_factory import ModelFactory
 from greenfront.objectives.stages.evaluate import Measuring
@@ -30,6 +32,7 @@ class Runtime:
         context: Meters phases and receives progress messages.
         seed: Of the study; each training adds its own lineage.
         measuring: How predictions are measured, and so how int8 recipes are compared.
+        judging: How exported files are judged; ``None``: by the usual metric of the task.
         teacher: The candidate that students learn from; ``None`` where none is distilled.
         torch_file: Whether to write a file for torch, too; always where networks are trained on a
             GPU, which ONNX Runtime as it is installed here would not use.
@@ -42,6 +45,12 @@ class Runtime:
     measuring: Measuring
     teacher: Candidate | None = None
     torch_file: bool = False
+    judging: Judging | None = None
+
+    @property
+    def judged_by(self) -> Judging:
+        """:attr:`judging`, or the usual one."""
+        return self.judging or Judging(study_metric(self.models.task.facts))
 
     def __post_init__(self) -> None:
         self.torch_file |= self.models.device == "cuda"

@@ -17,8 +17,10 @@ from onnxruntime import InferenceSession
 
 from greenfront.errors import TrialStopped
 from greenfront.objectives.codec import from_json
+from greenfront.objectives.judging import Judgement
 from greenfront.objectives.memory import peak_memory_bytes, release_memory, reset_peak_memory
 from greenfront.objectives.outcome import Batched, Outcome, Repeat, Sizing
+from greenfront.objectives.pipeline.answers import ANSWERS, save_answers
 from greenfront.objectives.pipeline.int8_policy import quantized
 from greenfront.objectives.pipeline.lineage import StageOutput
 from greenfront.objectives.pipeline.preprocessing import preprocessing_cost
@@ -29,7 +31,7 @@ from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.evaluate import (
     InferenceCost,
     Measuring,
-    accuracy,
+    answers_of,
     inference_cost,
     open_artefact,
 )
@@ -99,11 +101,11 @@ class TrialRunner:
                 outputs[stage.name] = stage.output(candidate, outputs)
         path = outputs["export"].folder / MODEL
         session = open_artefact(path, self.runtime.measuring.threads)
-        score = self._accuracy(session, candidate, "evaluate")
+        judgement = self._judgement(session, candidate, "evaluate", keep=path.parent)
         cost = self._cost(session, candidate, "inference", self.runtime.measuring)
         preprocessing = preprocessing_cost(self.runtime, candidate)
         return Outcome(
-            accuracy=score,
+            accuracy=judgement.score,
             phases={name: r for each in outputs.values() for name, r in each.readings.items()},
             inference=cost.reading,
             latency_seconds=cost.latency_seconds,
@@ -114,6 +116,8 @@ class TrialRunner:
             artefact=str(path.relative_to(self.runtime.store.root)),
             inference_spread=cost.spread,
             preprocessing=preprocessing,
+            resampled=judgement.resampled,
+            decisions=judgement.decisions,
             **asdict(from_json(ExportFacts, outputs["export"].facts)),
         )
 
@@ -124,12 +128,19 @@ class TrialRunner:
             return None
         measuring = self.runtime.measuring
         session = open_artefact(path, measuring.threads)
-        score = self._accuracy(session, candidate, "repeat", in_full=True)
+        judgement = self._judgement(session, candidate, "repeat")
         # One of several: its own interval need not be narrow.
         briefly = replace(measuring, most_blocks=measuring.least_blocks)
         cost = self._cost(session, candidate, "repeat", briefly)
         other = self._otherwise_batched(session, candidate) if batched else None
-        return Repeat(score, cost.reading, cost.latency_seconds, other)
+        return Repeat(
+            accuracy=judgement.score,
+            inference=cost.reading,
+            latency_seconds=cost.latency_seconds,
+            batched=other,
+            resampled=judgement.resampled,
+            decisions=judgement.decisions,
+        )
 
     def epoch_cost(self, candidate: Candidate) -> Reading:
         """What one epoch of training costs, for a forecast; keeps nothing."""
@@ -164,17 +175,28 @@ class TrialRunner:
         cost = self._cost(session, candidate, "repeat", few)
         return Batched(few.batch, cost.reading, cost.latency_seconds)
 
-    def _accuracy(
-        self, session: InferenceSession, candidate: Candidate, phase: str, *, in_full: bool = False
-    ) -> float:
-        """On what trials are judged by, or on the whole validation split."""
-        task = self.runtime.models.task
-        validation = self.runtime.models.data(candidate).validation
-        judged = replace(task.validation, inputs=validation.inputs.cpu().numpy())
-        if in_full and task.whole_validation is not None:
-            judged = self.runtime.models.encoded(candidate, task.whole_validation)
+    def _judgement(
+        self,
+        session: InferenceSession,
+        candidate: Candidate,
+        phase: str,
+        keep: Path | None = None,
+    ) -> Judgement:
+        """On what trials are judged by, whose answers are kept; else on all of validation."""
+        models, facts = self.runtime.models, self.runtime.models.task.facts
+        validation, whole = models.data(candidate).validation, models.task.whole_validation
+        inputs, labels = validation.inputs.cpu().numpy(), models.task.validation.labels
+        if keep is None and whole is not None:
+            judged = models.encoded(candidate, whole)
+            inputs, labels = judged.inputs, judged.labels
+        if facts.target is not None:
+            labels = facts.target.original(labels)
         with self.runtime.context.phase(phase):
-            return accuracy(session, judged, validation.padding)
+            answers = answers_of(session, inputs, validation.padding)
+            judgement = self.runtime.judged_by.judge(answers, labels)
+        if keep is not None:
+            save_answers(keep / ANSWERS, answers, labels)
+        return judgement
 
     def _cost(
         self, session: InferenceSession, candidate: Candidate, phase: str, measuring: Measuring

@@ -12,29 +12,30 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from greenfront.errors import TrialFailed
 from greenfront.objectives.context import StageContext, Window
 from greenfront.objectives.metering.throttle import cooldown_seconds
 from greenfront.objectives.readings import Component, Reading, total
 from greenfront.objectives.stages.examples import trimmed
 from greenfront.objectives.stages.export import INPUT, OUTPUT, is_packed
 from greenfront.objectives.stages.session import open_session, session_options
-from greenfront.objectives.tasks.task import Labelled
 
 __all__ = [
     "InferenceCost",
     "Measuring",
     "Work",
-    "accuracy",
+    "answers_of",
     "inference_cost",
     "median_spread",
     "open_artefact",
     "repeated_cost",
 ]
 
-ACCURACY_BATCH = 64
+ANSWERED_AT_ONCE = 64
 WARM_UP = 20
 FEWEST_TEXTS = 32
 """Texts a block at least, so that their lengths are those of the data."""
@@ -81,16 +82,27 @@ def open_artefact(path: Path, threads: int) -> onnxruntime.InferenceSession:
     return open_session(path, options)
 
 
-def accuracy(
-    session: onnxruntime.InferenceSession, examples: Labelled, padding: int | None = None
-) -> float:
-    """Share of ``examples`` whose highest logit is that of their label, 0 to 1."""
-    right = 0
-    for start in range(0, len(examples), ACCURACY_BATCH):
-        part = slice(start, start + ACCURACY_BATCH)
-        (logits,) = session.run([OUTPUT], {INPUT: trimmed(examples.inputs[part], padding)})
-        right += int((logits.argmax(-1) == examples.labels[part]).sum())
-    return right / len(examples)
+def answers_of(
+    session: onnxruntime.InferenceSession, inputs: NDArray[Any], padding: int | None = None
+) -> NDArray[np.float32]:
+    """Answers of a file to inputs ``[n, …]``, float32 ``[n, outputs]``.
+
+    Raises:
+        TrialFailed: One is NaN or infinite (cause ``"not finite"``): there is nothing to judge.
+    """
+    parts = []
+    for start in range(0, len(inputs), ANSWERED_AT_ONCE):
+        part = trimmed(inputs[start : start + ANSWERED_AT_ONCE], padding)
+        parts.append(session.run([OUTPUT], {INPUT: part})[0])
+    answers = np.concatenate(parts).astype(np.float32)
+    broken = int((~np.isfinite(answers)).any(axis=1).sum())
+    if broken:
+        raise TrialFailed(
+            "not finite",
+            f"the exported file must answer finite numbers, but {broken} of {len(answers)} "
+            "examples got NaN or infinity: so few bits overflow in it, try more of them",
+        )
+    return answers
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,11 @@ class Examples:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def has_numbers(self) -> bool:
+        """Whether labels are numbers, not classes."""
+        return self.labels.is_floating_point()
+
     def batch(self, chosen: Tensor | slice) -> Tensor:
         """The inputs of some examples, no longer than the longest of them."""
         return trimmed(self.inputs[chosen], self.padding)

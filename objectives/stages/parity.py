@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from greenfront.errors import TrialFailed
 from greenfront.objectives.stages.examples import Examples
 
-__all__ = ["Parity", "parity"]
+__all__ = ["Parity", "compared", "parity"]
 
 CHUNK = 32
 """Examples a pass: bounds memory, not results."""
@@ -22,12 +22,17 @@ class Parity:
     """How far a file's answers are from its module's.
 
     Attributes:
-        max_error: Largest difference of a logit.
-        agreement: Share of the examples whose highest logit is that of the same class, 0 to 1.
+        max_error: Largest difference of a logit, or of a number in its own unit.
+        agreement: Share of the examples whose highest logit is that of the same class, 0 to 1;
+            ``None`` for numbers.
+        relative_error: Of numbers: root mean square of the differences over the standard deviation
+            of the module's answers; ``None`` for classes, and where the module always answers the
+            same.
     """
 
     max_error: float
-    agreement: float
+    agreement: float | None
+    relative_error: float | None = None
 
 
 @torch.no_grad()
@@ -40,16 +45,26 @@ def parity(model: nn.Module, session: onnxruntime.InferenceSession, examples: Ex
     """
     model.eval()
     name = session.get_inputs()[0].name
-    largest, same = 0.0, 0
+    wanted, given = [], []
     for start in range(0, len(examples), CHUNK):
         chunk = examples.batch(slice(start, start + CHUNK))
-        wanted = model(chunk).float().cpu()
-        given = torch.from_numpy(session.run(None, {name: chunk.cpu().numpy()})[0])
-        _require_finite(wanted, "network", "its training has come apart, try a lower learning rate")
-        _require_finite(given, "exported file", "so few bits overflow in it, try more of them")
-        largest = max(largest, float((given - wanted).abs().max()))
-        same += int((given.argmax(-1) == wanted.argmax(-1)).sum())
-    return Parity(largest, same / len(examples))
+        wanted.append(model(chunk).float().cpu())
+        given.append(torch.from_numpy(session.run(None, {name: chunk.cpu().numpy()})[0]))
+        _require_finite(
+            wanted[-1], "network", "its training has come apart, try a lower learning rate"
+        )
+        _require_finite(given[-1], "exported file", "so few bits overflow in it, try more of them")
+    return compared(torch.cat(given), torch.cat(wanted), numbers=examples.has_numbers)
+
+
+def compared(given: Tensor, wanted: Tensor, *, numbers: bool) -> Parity:
+    """How far finite answers ``[n, outputs]`` are from those they should be."""
+    difference = given - wanted
+    largest = float(difference.abs().max())
+    if not numbers:
+        return Parity(largest, float((given.argmax(-1) == wanted.argmax(-1)).float().mean()))
+    spread, error = float(wanted.std(correction=0)), float(difference.square().mean().sqrt())
+    return Parity(largest, None, error / spread if spread else None)
 
 
 def _require_finite(logits: Tensor, what: str, remedy: str) -> None:

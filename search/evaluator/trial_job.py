@@ -24,8 +24,8 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
     Args:
         context: The supervisor.
         settings: ``task`` (JSON of :class:`TaskSettings`), ``cache``, ``seed``, ``threads``,
-            ``device`` (``"auto"``, ``"cpu"`` or ``"cuda"``), ``batch``, ``block_seconds`` and
-            ``torch_file``.
+            ``device`` (``"auto"``, ``"cpu"`` or ``"cuda"``), ``batch``, ``block_seconds``,
+            ``torch_file``, ``metric``, ``positive`` and ``threshold``.
 
     Returns:
         ``describe`` (the study's facts), ``check`` (whether families can be built), ``int8``
@@ -34,6 +34,8 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
     """
     import torch
 
+    from greenfront.objectives.judging import Judging
+    from greenfront.objectives.metrics import study_metric
     from greenfront.objectives.pipeline.int8_policy import int8_choice
     from greenfront.objectives.pipeline.lineage import LineageStore
     from greenfront.objectives.pipeline.model_factory import ModelFactory
@@ -66,6 +68,10 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
             block_seconds=float(settings["block_seconds"]),
         ),
         torch_file=bool(settings.get("torch_file", False)),
+        judging=Judging(
+            study_metric(task.facts, settings.get("metric"), settings.get("positive")),
+            settings.get("threshold", "auto"),
+        ),
     )
     runner = TrialRunner(runtime)
 

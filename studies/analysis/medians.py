@@ -49,6 +49,7 @@ def settled(outcome: Outcome, repeats: Sequence[Repeat]) -> Outcome:
         outcome,
         accuracy=statistics.median(repeat.accuracy for repeat in repeats),
         resampled=repeats[0].resampled,
+        decisions=repeats[0].decisions or outcome.decisions,
         inference=_median([outcome.inference, *(repeat.inference for repeat in repeats)]),
         latency_seconds=statistics.median(
             [outcome.latency_seconds, *(repeat.latency_seconds for repeat in repeats)]

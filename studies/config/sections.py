@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from greenfront.objectives.metrics import MetricName
 from greenfront.objectives.scores import Tolerance
 from greenfront.spaces.table import Positive, Table
 from greenfront.studies.store.storage import DEFAULT_URL
@@ -41,7 +42,18 @@ class StudySection(Table):
 
 
 class ObjectivesSection(Table):
-    """``[objectives]``: what the model will be used for, and what is good enough."""
+    """``[objectives]``: what the model will be used for, and what is good enough.
+
+    Attributes:
+        metric: What models are judged by; ``None``: R² of numbers, accuracy of classes.
+        positive: Of two classes the one that is looked for; ``None``: the rarer one.
+        threshold: From which probability on it is decided for; see
+            :class:`~greenfront.objectives.judging.Judging`.
+    """
+
+    metric: MetricName | None = None
+    positive: str | None = None
+    threshold: Literal["auto", "tuned"] | Annotated[float, Field(gt=0, lt=1)] = "auto"
 
     predictions: Annotated[float, Field(ge=0, le=1e15)] = 1_000_000
     max_drop: Annotated[float, Field(ge=0, lt=1)] | None = None

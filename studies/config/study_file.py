@@ -11,8 +11,9 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from greenfront.errors import StudyFileError
+from greenfront.errors import StudyFileError, UsageError
 from greenfront.objectives.metering.settings import MeteringSettings
+from greenfront.objectives.metrics import Metric, study_metric
 from greenfront.objectives.scores import Scoring
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.spaces.architectures.registry import architecture, architecture_names
@@ -47,6 +48,9 @@ ADDED_KEYS: tuple[tuple[str, str], ...] = (
     ("task", "keep_columns"),
     ("task", "columns"),
     ("task", "encoding"),
+    ("objectives", "metric"),
+    ("objectives", "positive"),
+    ("objectives", "threshold"),
 )
 """Keys that came later: a study that leaves one at its default has the identity of before."""
 
@@ -228,6 +232,17 @@ class StudyFile(Table):
     def scoring(self, facts: StudyFacts) -> Scoring:
         """What turns this study's readings into its objectives."""
         return Scoring(self.objectives.predictions, self.carbon.study_model(facts))
+
+    def metric(self, facts: StudyFacts) -> Metric:
+        """What this study's models are judged by.
+
+        Raises:
+            StudyFileError: It does not fit the target.
+        """
+        try:
+            return study_metric(facts.task, self.objectives.metric, self.objectives.positive)
+        except UsageError as error:
+            raise StudyFileError(str(error)) from error
 
     def families(self, facts: StudyFacts) -> Sequence[str]:
         """The families that the search may choose from.

@@ -42,12 +42,13 @@ class ExportFacts:
     parameters: int
     flops: int
     max_error: float
-    agreement: float
+    agreement: float | None
     unreal: tuple[str, ...]
     torch_file_error: float | None
     floating_layers: int
     zeros: float
     compressed_bytes: int | None
+    relative_error: float | None = None
 
 
 class Export(Stage):
@@ -76,6 +77,7 @@ class Export(Stage):
             unpruned = sum(w.numel() for w in model.parameters() if w.ndim >= 2)
             model = runtime.models.restore(model, job.parent_weights)
             flops = runtime.models.flops(model, candidate)
+            model = runtime.models.in_target_unit(model, candidate)
             to_onnx(model, data.train.inputs[:1], reference)
             if runtime.torch_file:
                 self._write_torch_file(model, data.train, written)
@@ -113,6 +115,7 @@ class Export(Stage):
             floating_layers=floating,
             zeros=zero_share(path),
             compressed_bytes=compressed_bytes(path) if candidate.sparsity.share else None,
+            relative_error=likeness.relative_error,
         )
         if reference != path:
             reference.unlink()

@@ -1,0 +1,41 @@
+"""Answers of an exported file to the examples that trials are judged on, kept beside it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["ANSWERS", "load_answers", "save_answers"]
+
+ANSWERS = "answers.npz"
+"""In the folder of the exported file."""
+
+
+def save_answers(path: Path, answers: NDArray[np.float32], labels: NDArray[Any]) -> None:
+    """Writes them entirely or not at all.
+
+    Args:
+        path: Replaced if it exists.
+        answers: Logits ``[n, classes]``, or numbers ``[n, 1]`` in the target's unit.
+        labels: Class indices ``[n]``, or numbers ``[n]`` in the target's unit.
+    """
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+        part = Path(file.name)
+        try:
+            np.savez(file, answers=answers, labels=labels)
+            file.flush()
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def load_answers(path: Path) -> tuple[NDArray[np.float32], NDArray[Any]] | None:
+    """Answers and labels as :func:`save_answers` takes them; ``None`` where there are none."""
+    if not path.is_file():
+        return None
+    with np.load(path, allow_pickle=False) as held:
+        return held["answers"], held["labels"]
