@@ -153,7 +153,7 @@ def made_up(candidate: Candidate, draw: random.Random) -> Outcome:
         return Reading(j, j / 2, 2 * j, "modelled", source, j / 4, j / 3, ("short window",))
 
     return Outcome(
-        accuracy=round(0.5 + 0.49 * (1 - draw.random() ** 4) * (kept + 0.05) ** 0.05, 4),
+        score=round(0.5 + 0.49 * (1 - draw.random() ** 4) * (kept + 0.05) ** 0.05, 4),
         phases={
             phase: spent(draw.uniform(1, 60))
             for phase in ("size", "train", "prune", "fine-tune", "export")
@@ -199,7 +199,7 @@ def make(url: str, trials: int) -> dict[str, Any]:
         draw = random.Random(row.trial)
         for position in (1, 2):
             inference = scaled(row.outcome.inference, draw.gauss(1.0, 0.03))
-            again = Repeat(row.accuracy, inference, row.outcome.latency_seconds)
+            again = Repeat(row.score, inference, row.outcome.latency_seconds)
             study.repeats.add("made up", row.candidate.key, position, again)
     storage.close()
     early, late = ms_a_trial(problem.begun, 100), ms_a_trial(problem.begun, len(problem.begun))

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from greenfront.objectives.metrics import Metric
-
 __all__ = ["decided", "positive_margin", "score"]
+
+_OF_NUMBERS = ("r2", "rmse", "mae", "spearman")
+_OF_RANKINGS = ("roc_auc", "average_precision")
 
 
 def score(
-    metric: Metric, answers: NDArray[Any], labels: NDArray[Any], threshold: float | None
+    name: str,
+    answers: NDArray[Any],
+    labels: NDArray[Any],
+    threshold: float | None = None,
+    positive: int = 1,
 ) -> float:
-    """See :meth:`~greenfront.objectives.metrics.Metric.score`."""
+    """See :meth:`~greenfront.objectives.metrics.Metric.score`, of the metric of a name."""
     if not np.isfinite(answers).all():
         raise ValueError("answers to be judged must be finite, but hold NaN or infinity")
-    if metric.of_numbers:
-        return _number_score(metric.name, answers.reshape(-1).astype(np.float64), labels)
-    if metric.name in ("roc_auc", "average_precision"):
-        return _ranking_score(metric.name, answers, labels, metric.positive)
-    return _class_score(metric.name, decided(answers, threshold, metric.positive), labels)
+    if name in _OF_NUMBERS:
+        return _number_score(name, answers.reshape(-1).astype(np.float64), labels)
+    if name in _OF_RANKINGS:
+        return _ranking_score(name, answers, labels, positive)
+    return _class_score(name, decided(answers, threshold, positive), labels)
 
 
 def decided(

@@ -113,6 +113,33 @@ class Metric:
         """What a faultless model scores."""
         return 1.0 if self.maximise else 0.0
 
+    @property
+    def unit_drop(self) -> float:
+        """What an allowed drop of 1 stands for: 1, or the whole error of :attr:`nothing`."""
+        return 1.0 if self.maximise else self.nothing
+
+    @property
+    def told(self) -> str:
+        """The metric with its unit and direction, such as ``"RMSE (in units of 'dose', …)"``."""
+        unit = "%" if self.in_percent else self.unit
+        better = f"{'higher' if self.maximise else 'lower'} is better"
+        return f"{self.title} ({', '.join(filter(None, [unit, better]))})"
+
+    @property
+    def counted(self) -> str:
+        """What a Green Score counts, in words."""
+        if not self.maximise:
+            return f"{self.title} saved against a model that has learnt nothing, in %"
+        return (
+            f"{self.title[0].lower() + self.title[1:]} in %"
+            if self.in_percent
+            else (f"100 × {self.title}")
+        )
+
+    def gain(self, score: float) -> float:
+        """By how much a score is better than :attr:`nothing`, in its own unit."""
+        return -self.worse_by(score, self.nothing)
+
     def worse_by(self, score: float, than: float) -> float:
         """By how much a score is worse than another, in its own unit; below 0 where it is better.
 
@@ -122,7 +149,7 @@ class Metric:
 
     def has_learnt(self, score: float) -> bool:
         """Whether a score is better than :attr:`nothing`."""
-        return self.worse_by(score, self.nothing) < 0
+        return self.gain(score) > 0
 
     def percent(self, score: float) -> float:
         """A score as the percent that a Green Score counts, 0 at least.
@@ -162,7 +189,7 @@ class Metric:
         """
         from greenfront.objectives.metric_scores import score
 
-        return score(self, answers, labels, threshold)
+        return score(self.name, answers, labels, threshold, self.positive)
 
 
 def positive_class(facts: TaskFacts, name: str | None = None) -> int:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AliasChoices, Field
 
 from greenfront.objectives.readings import Reading, total
 
 __all__ = ["Batched", "Decisions", "Outcome", "Repeat", "Sizing"]
+
+
+Score = Annotated[float, Field(validation_alias=AliasChoices("score", "accuracy"))]
+"""Studies of before kept it as ``accuracy``, their only metric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,7 @@ class Repeat:
     """One more measurement of a finished trial's exported file.
 
     Attributes:
-        accuracy: Share of the whole validation split that it classifies rightly.
+        score: On the whole validation split, in the unit of the study's metric.
         inference: Energy of one prediction.
         latency_seconds: Median wall time of one prediction.
         batched: The same in batches, or of single examples where the study's are batches; ``None``
@@ -80,7 +87,7 @@ class Repeat:
         decisions: See :class:`Outcome`.
     """
 
-    accuracy: float
+    score: Score
     inference: Reading
     latency_seconds: float
     batched: Batched | None = None
@@ -93,7 +100,8 @@ class Outcome:
     """A finished trial, measured on the exported artefact as it was reloaded.
 
     Attributes:
-        accuracy: Share of the validation split that the artefact classifies rightly, 0 to 1.
+        score: Of the artefact on the validation split, in the unit of the study's metric, such as
+            the share that it classifies rightly, 0 to 1.
         phases: Energy of training this model alone, by phase: the stored readings of its whole
             chain, also of the parts that another trial had paid for already.
         inference: Energy of one prediction.
@@ -121,7 +129,7 @@ class Outcome:
         zeros: Share of zeros among the exported file's weights: achieved, not asked for.
         compressed_bytes: Size of the file when it is sent compressed; only where weights were set
             to zero, which saves nothing else.
-        resampled: Accuracies on resamples of the examples that it was judged on, packed by
+        resampled: Scores on resamples of the examples that it was judged on, packed by
             :mod:`greenfront.objectives.resampling`; ``None`` in older studies.
         preprocessing: Energy of making one raw example into the inputs of the file; ``None`` where
             it was not metered, as in older studies, or where there is none.
@@ -130,7 +138,7 @@ class Outcome:
         decisions: Which classes it decides for; ``None`` for numbers, and in older studies.
     """
 
-    accuracy: float
+    score: Score
     phases: Mapping[str, Reading]
     inference: Reading
     latency_seconds: float

@@ -9,11 +9,11 @@ import math
 from dataclasses import dataclass
 
 from greenfront.objectives.carbon.footprint import CarbonModel
+from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Outcome, Sizing
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading
 
 __all__ = [
-    "OBJECTIVES",
     "Floor",
     "Scoring",
     "Tolerance",
@@ -22,14 +22,26 @@ __all__ = [
     "energy_kwh",
     "green_score",
     "least_energy_kwh",
+    "maximised",
+    "objective_names",
     "values_of",
 ]
 
-OBJECTIVES = ("accuracy", "energy_kwh", "co2_kg")
-"""What a study optimises: the first is maximised, the others are minimised."""
+COSTS = ("energy_kwh", "co2_kg")
+"""What a study minimises beside its metric, see :func:`objective_names`."""
 
 ROUNDING = 1e-9
 """0.97 − 0.01 is a little more than 0.96: what is a drop of 0.01 must not depend on that."""
+
+
+def objective_names(metric: Metric) -> tuple[str, ...]:
+    """What a study optimises: its metric first, then what is minimised."""
+    return (metric.name, *COSTS)
+
+
+def maximised(metric: Metric) -> tuple[bool, ...]:
+    """For each of :func:`objective_names`, whether more is better."""
+    return (metric.maximise, *(False for _ in COSTS))
 
 
 def energy_kwh(outcome: Outcome, predictions: float) -> float | None:
@@ -80,11 +92,11 @@ def _co2_kg(
 def values_of(
     outcome: Outcome, predictions: float, carbon: CarbonModel
 ) -> tuple[float, float, float] | None:
-    """The values of :data:`OBJECTIVES`; ``None`` where energy was not metered."""
+    """The values of :func:`objective_names`; ``None`` where energy was not metered."""
     training, answer = outcome.training, outcome.answer
     energy = _energy_kwh(training, answer, predictions)
     co2 = _co2_kg(training, answer, predictions, carbon)
-    return None if energy is None or co2 is None else (outcome.accuracy, energy, co2)
+    return None if energy is None or co2 is None else (outcome.score, energy, co2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +112,20 @@ class Scoring:
     carbon: CarbonModel
 
     def values(self, outcome: Outcome) -> tuple[float, float, float] | None:
-        """Accuracy, kWh and kg of CO₂; ``None`` where energy was not metered."""
+        """Score, kWh and kg of CO₂; ``None`` where energy was not metered."""
         return values_of(outcome, self.predictions, self.carbon)
 
 
-def green_score(accuracy: float, co2: float) -> float:
-    """Accuracy in percent per kg of CO₂; higher is better, infinite for none emitted.
+def green_score(percent: float, co2: float) -> float:
+    """A metric in percent per kg of CO₂; higher is better, infinite for none emitted.
+
+    Args:
+        percent: See :meth:`~greenfront.objectives.metrics.Metric.percent`.
+        co2: In kg.
 
     Rank by it only above a :class:`Floor`: it prefers a model that has learnt nothing at no cost.
     """
-    return 100 * accuracy / co2 if co2 > 0 else math.inf
+    return percent / co2 if co2 > 0 else math.inf
 
 
 def break_even_predictions(
@@ -128,55 +144,74 @@ def break_even_predictions(
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How much less accurate than the best model one may be. One of the two is set.
+    """How much worse than the best model one may be. One of the two is set.
 
     Attributes:
-        max_drop: As a difference of accuracies: 0.01 is one point.
-        share: Of the best accuracy that must be kept, 0 to 1; the rule of older studies.
+        max_drop: As a difference of scores: 0.01 is one point of accuracy. Of errors, as a share of
+            the error of a model that has learnt nothing.
+        share: Of the best score that must be kept, 0 to 1; the rule of older studies. Errors may be
+            larger by as much.
     """
 
     max_drop: float | None = None
     share: float | None = None
 
-    def least(self, best_accuracy: float) -> float:
-        """The lowest accuracy that is enough."""
+    def limit(self, best: float, metric: Metric) -> float:
+        """The worst score that is enough."""
         if self.max_drop is not None:
-            return best_accuracy - self.max_drop
-        return (self.share or 0.0) * best_accuracy
+            drop = self.max_drop * metric.unit_drop
+            return best - drop if metric.maximise else best + drop
+        share = self.share or 0.0
+        if metric.maximise:
+            return share * best
+        return best / share if share else math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """Least accuracy of models that are ranked by cost.
+    """The worst score of models that are ranked by cost.
 
     Attributes:
-        tolerance: How it follows from the best accuracy.
-        best_accuracy: Best accuracy in the study.
-        majority_fraction: Accuracy of always answering the most frequent class.
+        tolerance: How it follows from the best score.
+        best: Best score in the study.
+        metric: Of the study.
     """
 
     tolerance: Tolerance
-    best_accuracy: float
-    majority_fraction: float
+    best: float
+    metric: Metric
 
     @property
-    def accuracy(self) -> float:
-        """The lowest accuracy that is enough."""
-        return self.tolerance.least(self.best_accuracy)
+    def limit(self) -> float:
+        """The worst score that is enough."""
+        return self.tolerance.limit(self.best, self.metric)
 
-    def objection(self, accuracy: float) -> str | None:
+    def objection(self, score: float) -> str | None:
         """Why a model is not eligible; ``None`` if it is."""
-        if accuracy <= self.majority_fraction:
+        metric = self.metric
+        if not metric.has_learnt(score):
+            if metric.name == "accuracy":
+                return (
+                    f"no better than always answering the most frequent class "
+                    f"({metric.nothing:.1%})"
+                )
             return (
-                f"no better than always answering the most frequent class "
-                f"({self.majority_fraction:.1%})"
+                "no better than a model that has learnt nothing "
+                f"({metric.title} {metric.text(metric.nothing)})"
             )
-        if accuracy >= self.accuracy - ROUNDING:
+        if metric.worse_by(score, self.limit) <= ROUNDING * metric.unit_drop:
             return None
         allowed = self.tolerance.max_drop
         if allowed is None:
-            return f"below the floor of {self.accuracy:.1%}"
+            side = "below" if metric.maximise else "above"
+            return f"{side} the floor of {metric.text(self.limit)}"
+        worse = metric.worse_by(score, self.best)
+        if metric.in_percent:
+            return (
+                f"{100 * worse:.3g} points below the most accurate model, "
+                f"of {100 * allowed:.3g} allowed"
+            )
         return (
-            f"{100 * (self.best_accuracy - accuracy):.3g} points below the most accurate model, "
-            f"of {100 * allowed:.3g} allowed"
+            f"{metric.title} is worse by {worse:.3g} than that of the most accurate model, of "
+            f"{allowed * metric.unit_drop:.3g} allowed"
         )

@@ -14,7 +14,12 @@ from greenfront.objectives.codec import to_json
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.outcome import Outcome, Repeat, Sizing
-from greenfront.objectives.scores import OBJECTIVES, least_energy_kwh, values_of
+from greenfront.objectives.scores import (
+    least_energy_kwh,
+    maximised,
+    objective_names,
+    values_of,
+)
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.exploration import start_evaluator
 from greenfront.search.problem import Evaluation, Objective, Problem
@@ -22,7 +27,7 @@ from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.network_space import first_generation, network_space
 from greenfront.spaces.techniques.training import epoch_range
-from greenfront.studies.analysis.front import MAXIMISE, corners
+from greenfront.studies.analysis.front import corners
 from greenfront.studies.analysis.volume import Corners
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.sections import LimitsSection
@@ -53,8 +58,10 @@ class NetworkProblem(Problem[Candidate]):
     ) -> None:
         self.file = file
         self.facts = facts
+        self.metric = file.metric(facts)
         self.objectives = tuple(
-            Objective(name, more) for name, more in zip(OBJECTIVES, MAXIMISE, strict=True)
+            Objective(name, more)
+            for name, more in zip(objective_names(self.metric), maximised(self.metric), strict=True)
         )
         self.options = file.options(facts)
         self.space = network_space(self.options)
@@ -80,7 +87,7 @@ class NetworkProblem(Problem[Candidate]):
     def corners(self, finished: Mapping[str, tuple[float, ...]]) -> Corners | None:
         """See :func:`greenfront.studies.analysis.front.corners`."""
         baselines = [finished[key] for key in self._baseline_keys if key in finished]
-        return corners(baselines, self.facts.task.majority_fraction)
+        return corners(baselines, self.metric)
 
     @contextlib.contextmanager
     def worker(self) -> Iterator[Self]:
@@ -189,7 +196,7 @@ class NetworkProblem(Problem[Candidate]):
         if energy is None:
             return None
         least = SIZING_MARGIN * energy
-        return context.dominated((1.0, least, self._carbon.co2_kg(least)))
+        return context.dominated((self.metric.perfect, least, self._carbon.co2_kg(least)))
 
     def _over_limit(self, measured: Sizing | Outcome) -> str | None:
         """Which of ``[limits]`` a model exceeds, as sized or as delivered."""

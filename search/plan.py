@@ -179,7 +179,7 @@ def _extrapolate(problem: NetworkProblem, samples: list[Sample]) -> StudyPlan:
     shape = "×".join(str(edge) for edge in task.input_shape) or "of text"
     return StudyPlan(
         study=file.study.name,
-        task=f"{task.name}: {task.classes} classes, inputs {shape}, "
+        task=f"{task.name}: {task.predicted}, inputs {shape}, "
         + ", ".join(f"{count} {split}" for split, count in task.sizes.items()),
         space_size=problem.space.size(),
         knobs=tuple(knob.name for knob in problem.space.knobs),

@@ -69,9 +69,9 @@ def _lacking(
     file, facts = problem.file, problem.facts
     repeats = study.repeats.all()
     trials = rescored(study.trials.all(), file.scoring(facts), repeats)
-    front = rank(study.name, trials, file.objectives.tolerance, facts.task.majority_fraction)
+    front = rank(study.name, trials, file.objectives.tolerance, problem.metric)
     wanted = {row.trial: row for row in front.rows}
-    baseline = baseline_of(scored(trials, front.floor), file.baseline_keys(facts))
+    baseline = baseline_of(scored(trials, front.floor), file.baseline_keys(facts), problem.metric)
     if baseline is not None:
         wanted.setdefault(baseline.trial, baseline)
     taken = {row.trial: len(repeats.get(row.candidate.key, ())) for row in wanted.values()}

@@ -105,7 +105,7 @@ class TrialRunner:
         cost = self._cost(session, candidate, "inference", self.runtime.measuring)
         preprocessing = preprocessing_cost(self.runtime, candidate)
         return Outcome(
-            accuracy=judgement.score,
+            score=judgement.score,
             phases={name: r for each in outputs.values() for name, r in each.readings.items()},
             inference=cost.reading,
             latency_seconds=cost.latency_seconds,
@@ -134,7 +134,7 @@ class TrialRunner:
         cost = self._cost(session, candidate, "repeat", briefly)
         other = self._otherwise_batched(session, candidate) if batched else None
         return Repeat(
-            accuracy=judgement.score,
+            score=judgement.score,
             inference=cost.reading,
             latency_seconds=cost.latency_seconds,
             batched=other,

@@ -113,6 +113,14 @@ class TaskFacts:
         return len(self.class_names) or 1
 
     @property
+    def predicted(self) -> str:
+        """What is to be predicted, in words, such as ``"10 classes"``."""
+        if not self.regression:
+            return f"{self.classes} classes"
+        name = self.target.name if self.target is not None else ""
+        return f"a number, {name!r}" if name else "a number"
+
+    @property
     def classes(self) -> int:
         """Number of classes."""
         return len(self.class_names)

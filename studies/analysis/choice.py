@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from greenfront.studies.analysis.quantities import chance, joules, percent
+from greenfront.studies.analysis.metric_words import difference
+from greenfront.studies.analysis.quantities import chance, joules, number, percent
 
 if TYPE_CHECKING:  # what draws a front has it; what lists studies needs none
+    from greenfront.objectives.metrics import Metric
     from greenfront.objectives.outcome import Outcome
     from greenfront.objectives.scores import Tolerance
     from greenfront.studies.analysis.front import Front, ScoredTrial
@@ -26,8 +28,6 @@ LIKELY, COIN = 0.8, 0.6
 """A model that is accurate enough in fewer resamples may owe it to the examples at hand."""
 
 SURE = 0.95
-EQUAL_POINTS = 0.005
-"""Accuracies that differ by less are told as equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def choices(front: Front) -> list[Choice]:
     return [Choice(tuple(names), rows[trial]) for trial, names in named.items()]
 
 
-def beats(row: ScoredTrial, baseline: ScoredTrial) -> bool:
+def beats(row: ScoredTrial, baseline: ScoredTrial, metric: Metric) -> bool:
     """Whether a model is better than the baseline in any objective, by more than luck.
 
     Where a study was measured more than once, it has to be so in :data:`SURE` of the draws of
@@ -67,7 +67,7 @@ def beats(row: ScoredTrial, baseline: ScoredTrial) -> bool:
     if row.beats_baseline is not None:
         return row.beats_baseline >= SURE
     return (
-        row.accuracy > baseline.accuracy
+        metric.worse_by(row.score, baseline.score) < 0
         or row.energy_kwh < baseline.energy_kwh
         or row.co2_kg < baseline.co2_kg
     )
@@ -92,8 +92,8 @@ def warnings(front: Front, *, beaten: bool) -> list[str]:
         )
         toss = ", little more than a coin toss" if sure < COIN else ""
         told.append(
-            f"Trial {greenest.trial} is {allowed(front.tolerance)} in only {chance(sure)} of "
-            f"resamples of the validation examples{toss}{instead}."
+            f"Trial {greenest.trial} is {allowed(front.tolerance, front.metric)} in only "
+            f"{chance(sure)} of resamples of the validation examples{toss}{instead}."
         )
     if not beaten:
         told.append(
@@ -102,27 +102,23 @@ def warnings(front: Front, *, beaten: bool) -> list[str]:
     return told
 
 
-def comparison(row: ScoredTrial, baseline: ScoredTrial, kind: str) -> str:
+def comparison(row: ScoredTrial, baseline: ScoredTrial, kind: str, metric: Metric) -> str:
     """A model beside the untouched baseline, as the end of a sentence.
 
     Args:
         row: The model.
         baseline: What would have been used without a search.
         kind: How joules were come by, in a word.
+        metric: What both are judged by.
     """
     if row.trial == baseline.trial:
         return "the untouched baseline itself"
-    points = 100 * (row.accuracy - baseline.accuracy)
-    accuracy = (
-        "as accurate as the untouched baseline"
-        if abs(points) < EQUAL_POINTS
-        else f"{points:+.3g} points of accuracy against the untouched baseline".replace("-", "−")
-    )
+    score = f"{difference(metric, row.score, baseline.score)} the untouched baseline"
     mine, usual = row.outcome.inference.joules, baseline.outcome.inference.joules
     energy = f"{percent(mine / usual)} of" if mine is not None and usual else "an unknown share of"
     size = row.outcome.artefact_bytes / baseline.outcome.artefact_bytes
     return (
-        f"{accuracy} (trial {baseline.trial}) at {energy} its energy a prediction ({kind}) and "
+        f"{score} (trial {baseline.trial}) at {energy} its energy a prediction ({kind}) and "
         f"{percent(size)} of its size"
     )
 
@@ -141,9 +137,17 @@ def prediction_sentence(outcome: Outcome, kind: str) -> str:
     return f"A prediction of it: {model}, preprocessing {preprocessing} ({kind})."
 
 
-def allowed(tolerance: Tolerance) -> str:
+def allowed(tolerance: Tolerance, metric: Metric) -> str:
     """What is accurate enough, in words."""
+    title = metric.title if not metric.in_percent else metric.title.lower()
+    if tolerance.max_drop is None and metric.maximise:
+        return f"at least {percent(tolerance.share)} of the best {title} in the study"
     if tolerance.max_drop is None:
-        return f"at least {percent(tolerance.share)} of the best accuracy in the study"
+        return f"at most 1/{number(tolerance.share)} of the best {title} in the study"
+    if not metric.in_percent:
+        drop = number(tolerance.max_drop * metric.unit_drop)
+        unit = f" {metric.unit}" if metric.unit else ""
+        side = "below" if metric.maximise else "above"
+        return f"with {title} at most {drop}{unit} {side} that of the most accurate"
     points = 100 * tolerance.max_drop
     return f"at most {points:.3g} {'point' if points == 1 else 'points'} below the most accurate"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.scores import ROUNDING, Tolerance
 
@@ -10,10 +11,12 @@ __all__ = ["unlikely", "within_drop_probability"]
 EVEN = 0.5
 
 SINGLE = 1e-6
-"""Resampled accuracies are kept in single precision: so much more than their rounding."""
+"""Resampled scores are kept in single precision: so much more than their rounding."""
 
 
-def within_drop_probability(outcome: Outcome, best: Outcome, tolerance: Tolerance) -> float | None:
+def within_drop_probability(
+    outcome: Outcome, best: Outcome, tolerance: Tolerance, metric: Metric
+) -> float | None:
     """Share of resamples of the validation examples in which a model is accurate enough.
 
     A paired bootstrap against the model that is the most accurate on the examples at hand: both
@@ -25,19 +28,22 @@ def within_drop_probability(outcome: Outcome, best: Outcome, tolerance: Toleranc
         outcome: Of the model.
         best: Of the most accurate model.
         tolerance: Says what is accurate enough.
+        metric: What models are judged by.
 
     Returns:
         ``None`` where one of them was measured before resamples were kept.
     """
     if outcome.resampled is None or best.resampled is None:
         return None
-    import numpy as np
-
     from greenfront.objectives.resampling import unpacked
 
-    accuracies, bests = unpacked(outcome.resampled), unpacked(best.resampled)
-    least = np.array([tolerance.least(one) for one in bests.tolist()])
-    return float(np.mean(accuracies >= least - max(SINGLE, ROUNDING)))
+    scores, bests = unpacked(outcome.resampled), unpacked(best.resampled)
+    slack = max(SINGLE, ROUNDING) * metric.unit_drop
+    enough = [
+        metric.worse_by(score, tolerance.limit(one, metric)) <= slack
+        for score, one in zip(scores.tolist(), bests.tolist(), strict=True)
+    ]
+    return sum(enough) / len(enough)
 
 
 def unlikely(probability: float | None) -> str | None:

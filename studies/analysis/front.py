@@ -7,9 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Batched, Outcome
 from greenfront.objectives.pareto import non_dominated
-from greenfront.objectives.scores import OBJECTIVES, Floor, Tolerance, green_score
+from greenfront.objectives.scores import (
+    Floor,
+    Tolerance,
+    green_score,
+    maximised,
+    objective_names,
+)
 from greenfront.spaces.candidate import Candidate
 from greenfront.studies.analysis.eligibility import unlikely, within_drop_probability
 from greenfront.studies.analysis.knee import knee_of
@@ -17,7 +24,6 @@ from greenfront.studies.analysis.volume import Corners, minimised
 from greenfront.studies.store.trials import NetworkTrial
 
 __all__ = [
-    "MAXIMISE",
     "NAMES",
     "Front",
     "ScoredTrial",
@@ -27,9 +33,6 @@ __all__ = [
     "rank",
     "scored",
 ]
-
-MAXIMISE = (True, False, False)
-"""For each of :data:`~greenfront.objectives.scores.OBJECTIVES`, whether more is better."""
 
 NAMES = ("greenest", "most accurate", "knee")
 """Of the models of a front that are worth a look, the greenest first."""
@@ -44,10 +47,10 @@ class ScoredTrial:
         trial: Optuna's number.
         candidate: What was tried.
         outcome: What was measured.
-        accuracy: 0 to 1.
+        score: In the unit of the study's metric.
         energy_kwh: Of making it and of the study's number of predictions.
         co2_kg: The same in CO₂ equivalent.
-        green_score: Accuracy in percent per kg of CO₂, infinite for none emitted.
+        green_score: The metric in percent per kg of CO₂, infinite for none emitted.
         objection: Why it is not eligible; ``None`` if it is.
         probability: That it is on the front, given how measurements scatter and on which examples
             it happened to be judged; ``None`` if unknown.
@@ -62,7 +65,7 @@ class ScoredTrial:
     trial: int
     candidate: Candidate
     outcome: Outcome
-    accuracy: float
+    score: float
     energy_kwh: float
     co2_kg: float
     green_score: float
@@ -79,21 +82,27 @@ class ScoredTrial:
 
     @property
     def values(self) -> tuple[float, float, float]:
-        """Those of :data:`~greenfront.objectives.scores.OBJECTIVES`."""
-        return self.accuracy, self.energy_kwh, self.co2_kg
+        """Those of :func:`~greenfront.objectives.scores.objective_names`."""
+        return self.score, self.energy_kwh, self.co2_kg
 
     @property
     def theoretical_bytes(self) -> float:
         """Weights times bits: a file without structure, scales and short tensors."""
         return self.outcome.parameters * self.candidate.precision.bits / 8
 
-    def to_json(self) -> dict[str, Any]:
-        """The row of ``greenfront front --json``."""
-        outcome = self.outcome
+    def to_json(self, metric: Metric) -> dict[str, Any]:
+        """The row of ``greenfront front --json``, of a study with this metric."""
+        outcome, decisions = self.outcome, self.outcome.decisions
         return {
             "rank": self.rank,
             "trial": self.trial,
-            "accuracy": self.accuracy,
+            # Accuracy had a key of its own when it was the only metric.
+            **({"accuracy": self.score} if metric.name == "accuracy" else {}),
+            "metric": metric.name,
+            "score": self.score,
+            "threshold": None if decisions is None else decisions.threshold,
+            "predicted": None if decisions is None else list(decisions.predicted),
+            "confusion": None if decisions is None else decisions.confusion,
             "energy_kwh": self.energy_kwh,
             "co2_kg": self.co2_kg,
             # JSON has no infinity, which is the score of a model that emits nothing.
@@ -121,6 +130,7 @@ class ScoredTrial:
                 "theoretical_bytes": self.theoretical_bytes,
                 "max_error": outcome.max_error,
                 "agreement": outcome.agreement,
+                "relative_error": outcome.relative_error,
                 "floating_layers": outcome.floating_layers,
                 "parameters": outcome.parameters,
                 "flops": outcome.flops,
@@ -139,12 +149,14 @@ class Front:
 
     Attributes:
         study: Name.
+        metric: What models are judged by.
         tolerance: How much less accurate than the best model an eligible one may be.
         floor: That in numbers; ``None`` while no trial is complete.
         rows: By rank.
     """
 
     study: str
+    metric: Metric
     tolerance: Tolerance
     floor: Floor | None
     rows: tuple[ScoredTrial, ...]
@@ -156,8 +168,8 @@ class Front:
 
     @property
     def most_accurate(self) -> ScoredTrial | None:
-        """The row with the highest accuracy; of several, the one of least energy."""
-        return max(self.rows, key=lambda row: (row.accuracy, -row.energy_kwh), default=None)
+        """The row with the best score; of several, the one of least energy."""
+        return most_accurate(self.rows, self.metric)
 
     @property
     def knee(self) -> ScoredTrial | None:
@@ -165,10 +177,9 @@ class Front:
 
         Looked for among all rows that have learnt something, eligible or not.
         """
-        if self.floor is None:
-            return None
-        learnt = [row for row in self.rows if row.accuracy > self.floor.majority_fraction]
-        found = knee_of([row.accuracy for row in learnt], [row.energy_kwh for row in learnt])
+        learnt = [row for row in self.rows if self.metric.has_learnt(row.score)]
+        gains = [self.metric.gain(row.score) for row in learnt]
+        found = knee_of(gains, [row.energy_kwh for row in learnt])
         return None if found is None else learnt[found]
 
     @property
@@ -184,43 +195,49 @@ class Front:
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``greenfront front --json``."""
+        metric, limit = self.metric, None if self.floor is None else self.floor.limit
         return {
             "study": self.study,
-            "objectives": list(OBJECTIVES),
+            "objectives": list(objective_names(metric)),
+            "metric": {
+                "name": metric.name,
+                "direction": metric.direction,
+                "unit": "share" if metric.in_percent else metric.unit or None,
+                "learnt_nothing": metric.nothing,
+            },
             "rank_by": "green_score",
             "max_drop": self.tolerance.max_drop,
             "floor": self.tolerance.share,
-            "floor_accuracy": None if self.floor is None else self.floor.accuracy,
+            **({"floor_accuracy": limit} if metric.name == "accuracy" else {}),
+            "floor_score": limit,
             "greenest": _number(self.greenest),
             "most_accurate": _number(self.most_accurate),
             "knee": _number(self.knee),
-            "rows": [row.to_json() for row in self.rows],
+            "rows": [row.to_json(metric) for row in self.rows],
         }
 
 
-def rank(
-    study: str, rows: Sequence[NetworkTrial], tolerance: Tolerance, majority_fraction: float
-) -> Front:
+def rank(study: str, rows: Sequence[NetworkTrial], tolerance: Tolerance, metric: Metric) -> Front:
     """Ranks the front: eligible models first, each group by Green Score, equal ones by energy.
 
     Args:
         study: Name.
         rows: Trials of a study of networks; those without values are passed over.
         tolerance: How much less accurate than the best model an eligible one may be.
-        majority_fraction: Accuracy of always answering the most frequent class.
+        metric: What models are judged by.
     """
     complete = [row for row in rows if row.values is not None]
     if not complete:
-        return Front(study, tolerance, None, ())
+        return Front(study, metric, tolerance, None, ())
     vectors = [row.values for row in complete if row.values is not None]
-    floor = Floor(tolerance, max(vector[0] for vector in vectors), majority_fraction)
-    keep = non_dominated(minimised(vectors, MAXIMISE))
+    floor = Floor(tolerance, max((v[0] for v in vectors), key=metric.gain), metric)
+    keep = non_dominated(minimised(vectors, maximised(metric)))
     members = [finished(row, floor) for row, kept in zip(complete, keep, strict=True) if kept]
-    best = max(members, key=lambda row: (row.accuracy, -row.energy_kwh)).outcome
-    members = [_judged(row, best, tolerance) for row in members]
+    best = max(members, key=lambda row: (metric.gain(row.score), -row.energy_kwh)).outcome
+    members = [_judged(row, best, tolerance, metric) for row in members]
     members.sort(key=lambda row: (not row.eligible, -row.green_score, row.energy_kwh, row.trial))
     ranked = tuple(_at(row, position) for position, row in enumerate(members, start=1))
-    return Front(study, tolerance, floor, ranked)
+    return Front(study, metric, tolerance, floor, ranked)
 
 
 def scored(rows: Sequence[NetworkTrial], floor: Floor | None) -> tuple[ScoredTrial, ...]:
@@ -236,42 +253,49 @@ def finished(row: NetworkTrial, floor: Floor) -> ScoredTrial:
     """
     if row.values is None or row.outcome is None:
         raise ValueError(f"trial {row.number} is {row.state}: it has no values to score")
-    accuracy, energy, co2 = row.values
+    score, energy, co2 = row.values
     return ScoredTrial(
         rank=0,
         trial=row.number,
         candidate=row.candidate,
         outcome=row.outcome,
-        accuracy=accuracy,
+        score=score,
         energy_kwh=energy,
         co2_kg=co2,
-        green_score=green_score(accuracy, co2),
-        objection=floor.objection(accuracy),
+        green_score=green_score(floor.metric.percent(score), co2),
+        objection=floor.objection(score),
     )
 
 
-def _judged(row: ScoredTrial, best: Outcome, tolerance: Tolerance) -> ScoredTrial:
+def _judged(row: ScoredTrial, best: Outcome, tolerance: Tolerance, metric: Metric) -> ScoredTrial:
     """With how sure it is that it is accurate enough, which speaks against it where it is not."""
-    probability = within_drop_probability(row.outcome, best, tolerance)
+    probability = within_drop_probability(row.outcome, best, tolerance, metric)
     objection = row.objection or unlikely(probability)
     return replace(row, within_drop=probability, objection=objection)
 
 
-def baseline_of(rows: Sequence[ScoredTrial], baseline_keys: Sequence[str]) -> ScoredTrial | None:
+def most_accurate(rows: Sequence[ScoredTrial], metric: Metric) -> ScoredTrial | None:
+    """The one with the best score, of several that of least energy; ``None`` of none."""
+    return max(rows, key=lambda row: (metric.gain(row.score), -row.energy_kwh), default=None)
+
+
+def baseline_of(
+    rows: Sequence[ScoredTrial], baseline_keys: Sequence[str], metric: Metric
+) -> ScoredTrial | None:
     """The untouched baseline that one would have shipped: the most accurate of the families'.
 
     Args:
         rows: Every complete trial.
         baseline_keys: Keys of the families' untouched baselines.
+        metric: What models are judged by.
 
     Returns:
         ``None`` if none of them has finished.
     """
-    tried = [row for row in rows if row.candidate.key in baseline_keys]
-    return max(tried, key=lambda row: (row.accuracy, -row.energy_kwh), default=None)
+    return most_accurate([row for row in rows if row.candidate.key in baseline_keys], metric)
 
 
-def corners(baselines: Sequence[Sequence[float]], majority_fraction: float) -> Corners | None:
+def corners(baselines: Sequence[Sequence[float]], metric: Metric) -> Corners | None:
     """The box in which the hypervolume of a study of networks is measured.
 
     From a model that has learnt nothing at the price of the dearest baseline, to a faultless one
@@ -279,7 +303,7 @@ def corners(baselines: Sequence[Sequence[float]], majority_fraction: float) -> C
 
     Args:
         baselines: Values of the finished untouched baselines.
-        majority_fraction: Accuracy of always answering the most frequent class.
+        metric: What models are judged by.
 
     Returns:
         ``None`` while no baseline has finished.
@@ -287,7 +311,7 @@ def corners(baselines: Sequence[Sequence[float]], majority_fraction: float) -> C
     if not baselines:
         return None
     dearest = [max(values[index] for values in baselines) for index in (1, 2)]
-    return Corners((majority_fraction, *dearest), (1.0, 0.0, 0.0))
+    return Corners((metric.nothing, *dearest), (metric.perfect, 0.0, 0.0))
 
 
 def _batched(batched: Batched) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def inferences(
 def settled(outcome: Outcome, repeats: Sequence[Repeat]) -> Outcome:
     """A trial's outcome with the medians of all measurements of its file.
 
-    The accuracy is that of the repeats, which judge on the whole validation split. What making
+    The score is that of the repeats, which judge on the whole validation split. What making
     the model cost was measured once and stays.
 
     Args:
@@ -47,7 +47,7 @@ def settled(outcome: Outcome, repeats: Sequence[Repeat]) -> Outcome:
         return outcome
     return replace(
         outcome,
-        accuracy=statistics.median(repeat.accuracy for repeat in repeats),
+        score=statistics.median(repeat.score for repeat in repeats),
         resampled=repeats[0].resampled,
         decisions=repeats[0].decisions or outcome.decisions,
         inference=_median([outcome.inference, *(repeat.inference for repeat in repeats)]),

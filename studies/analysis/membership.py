@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.resampling import DRAWS, unpacked
-from greenfront.objectives.scores import Scoring
-from greenfront.studies.analysis.front import MAXIMISE, Front, ScoredTrial
+from greenfront.objectives.scores import Scoring, maximised
+from greenfront.studies.analysis.front import Front, ScoredTrial
 from greenfront.studies.store.trials import NetworkTrial
 
 __all__ = ["residuals", "with_membership"]
@@ -37,9 +37,9 @@ def with_membership(
     A bootstrap of residuals (Efron and Tibshirani, An Introduction to the Bootstrap, 9.4): the
     energies of each file's measurements, as ratios to their median, are pooled over the study,
     since three of one file say little of their spread. In each draw every trial's median is made
-    anew of as many pooled ratios as it has measurements, its accuracy is that on a resample of the
+    anew of as many pooled ratios as it has measurements, its score is that on a resample of the
     validation examples (see :mod:`greenfront.objectives.resampling`), the same for all trials, and
-    the front is found again. Trials that were stored without resamples keep their accuracy.
+    the front is found again. Trials that were stored without resamples keep their score.
 
     Args:
         front: Of the trials.
@@ -62,9 +62,11 @@ def with_membership(
         for row in complete
         if row.values
     }
-    accuracies = {number: _accuracies(details[number]) for number in lines}
+    metric, signs = front.metric, np.where(np.asarray(maximised(front.metric)), -1.0, 1.0)
+    drawn = {number: _scores(details[number]) for number in lines}
+    losses = {number: signs[0] * scores for number, scores in drawn.items()}
     members = [row.trial for row in front.rows]
-    contenders = _contenders(lines, accuracies, members, float(np.abs(pooled).max()))
+    contenders = _contenders(lines, losses, members, float(np.abs(pooled).max()))
     if baseline in lines:
         contenders = sorted({*contenders, baseline})
     counts = [details[number].measurements for number in contenders]
@@ -72,9 +74,10 @@ def with_membership(
     fixed = np.array([lines[n][0] for n in contenders])
     slopes = np.array([lines[n][1] for n in contenders])
     vectors = fixed + slopes * factors[:, :, None]
-    vectors[:, :, 0] = np.stack([accuracies[n] for n in contenders], axis=1)
-    with np.errstate(divide="ignore"):  # what emits nothing has an infinite score
-        scores = vectors[:, :, 0] / vectors[:, :, 2]
+    vectors[:, :, 0] = np.stack([drawn[n] for n in contenders], axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):  # what emits nothing has no finite score
+        scores = metric.percents(vectors[:, :, 0]) / vectors[:, :, 2]
+    vectors = vectors * signs
     places = {number: index for index, number in enumerate(contenders)}
     shares = dict(zip(members, _on_front(vectors, [places[n] for n in members]), strict=True))
     result: list[ScoredTrial] = []
@@ -124,23 +127,22 @@ def _line(
     return tuple(a - s for a, s in zip(once, slope, strict=True)), slope
 
 
-def _accuracies(outcome: Outcome) -> NDArray[np.float64]:
+def _scores(outcome: Outcome) -> NDArray[np.float64]:
     """On each draw, ``[DRAWS]``: on a resample of the examples, or always the same."""
     if outcome.resampled is not None:
         return unpacked(outcome.resampled)
-    always: NDArray[np.float64] = np.full(DRAWS, outcome.accuracy)
+    always: NDArray[np.float64] = np.full(DRAWS, outcome.score)
     return always
 
 
 def _better(row: NDArray[np.float64], baseline: NDArray[np.float64]) -> float:
-    """Share of draws ``[draws, objectives]`` that are better, in the likeliest objective."""
-    gains = (row - baseline) * np.where(np.asarray(MAXIMISE), 1.0, -1.0)
-    return float((gains > 0).mean(axis=0).max())
+    """Share of draws ``[draws, objectives]`` that are lower, in the likeliest objective."""
+    return float((row < baseline).mean(axis=0).max())
 
 
 def _contenders(
     lines: Mapping[int, tuple[tuple[float, ...], tuple[float, ...]]],
-    accuracies: Mapping[int, NDArray[np.float64]],
+    losses: Mapping[int, NDArray[np.float64]],
     members: Sequence[int],
     widest: float,
 ) -> list[int]:
@@ -154,10 +156,10 @@ def _contenders(
         dear: NDArray[np.float64] = fixed + slopes * factor
         return dear
 
-    cheap, scores = costs(others, math.exp(-widest)), np.stack([accuracies[n] for n in others])
+    cheap, lost = costs(others, math.exp(-widest)), np.stack([losses[n] for n in others])
     hopeful = np.zeros(len(others), dtype=np.bool_)
     for number, cost in zip(members, costs(members, math.exp(widest)), strict=True):
-        hopeful |= (cheap <= cost).all(axis=1) & (scores >= accuracies[number]).any(axis=1)
+        hopeful |= (cheap <= cost).all(axis=1) & (lost <= losses[number]).any(axis=1)
     return sorted([*members, *(n for n, kept in zip(others, hopeful, strict=True) if kept)])
 
 
@@ -171,14 +173,13 @@ def _drawn(pooled: NDArray[np.float64], counts: Sequence[int]) -> NDArray[np.flo
 
 
 def _on_front(vectors: NDArray[np.float64], members: Sequence[int]) -> list[float]:
-    """For each member, the share of draws in which no trial dominates it."""
-    signed = vectors * np.where(np.asarray(MAXIMISE), -1.0, 1.0)
+    """For each member, the share of draws in which no trial dominates it; all are minimised."""
     kept = np.zeros(len(members))
-    for draw in signed:
+    for draw in vectors:
         mine = draw[None, members]
         beaten = (draw[:, None] <= mine).all(-1) & (draw[:, None] < mine).any(-1)
         kept += ~beaten.any(axis=0)
-    return [float(share) for share in kept / len(signed)]
+    return [float(share) for share in kept / len(vectors)]
 
 
 def _tied(
@@ -190,7 +191,7 @@ def _tied(
     """Whether two scores differ by less than two standard deviations of their difference."""
     if above.green_score == row.green_score:
         return True
-    if row.co2_kg <= 0 or row.accuracy <= 0:
+    if row.co2_kg <= 0 or not min(row.green_score, scores.min(), scores_above.min()) > 0:
         return False
     spread = float(np.std(np.log(scores_above) - np.log(scores)))
     return math.log(above.green_score / row.green_score) < TIE_DEVIATIONS * spread

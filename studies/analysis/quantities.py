@@ -20,6 +20,7 @@ __all__ = [
     "joules",
     "mass",
     "mass_scale",
+    "number",
     "percent",
     "seconds",
     "size",
@@ -91,6 +92,13 @@ def size(count_of_bytes: float | None) -> str:
 def count(n: float | None) -> str:
     """How many, such as ``"7"`` or ``"1.20 M"``; whole numbers below 1000 stay whole."""
     return _scaled(n, _PLAIN, whole=True)
+
+
+def number(n: float | None) -> str:
+    """A plain number in three digits, such as ``"0.812"`` or ``"−53.2"``."""
+    if n is None or math.isnan(n):
+        return UNAVAILABLE
+    return _significant(n, 3) if math.isfinite(n) else _infinite(n)
 
 
 def percent(share: float | None) -> str:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from greenfront.errors import StudyError
 from greenfront.objectives.codec import from_json
-from greenfront.objectives.scores import Scoring, Tolerance
+from greenfront.objectives.metrics import Metric
+from greenfront.objectives.scores import Scoring, Tolerance, maximised
 from greenfront.studies.analysis.break_even import BreakEven, break_even
 from greenfront.studies.analysis.choice import beats
 from greenfront.studies.analysis.front import (
-    MAXIMISE,
     Front,
     ScoredTrial,
     baseline_of,
@@ -77,6 +77,11 @@ class StudyView:
     times: Timing | None = None
     labels: Mapping[int, str] = field(default_factory=dict)
 
+    @property
+    def metric(self) -> Metric:
+        """What its models are judged by."""
+        return self.front.metric
+
     def label(self, row: ScoredTrial) -> str:
         """What was tried, in a line that no other model of the front has."""
         return self.labels.get(row.trial, row.candidate.describe())
@@ -90,7 +95,7 @@ class StudyView:
     def best(self) -> ScoredTrial | None:
         """The greenest model, unless a baseline is there that it does not beat anywhere."""
         greenest = self.front.greenest
-        if greenest is None or self.baseline is None or beats(greenest, self.baseline):
+        if greenest is None or self.baseline is None or beats(greenest, self.baseline, self.metric):
             return greenest
         return None
 
@@ -134,14 +139,14 @@ def _view(study: Study, scoring: Scoring | None, tolerance: Tolerance | None) ->
     scoring = scoring or file.scoring(facts)
     readings = inferences(trials, repeats)
     trials = rescored(trials, scoring, repeats)
-    majority = facts.task.majority_fraction
-    front = rank(name, trials, tolerance or file.objectives.tolerance, majority)
+    metric = file.metric(facts)
+    front = rank(name, trials, tolerance or file.objectives.tolerance, metric)
     complete = scored(trials, front.floor)
     keys = file.baseline_keys(facts)
-    baseline = baseline_of(complete, keys)
+    baseline = baseline_of(complete, keys, metric)
     untouched = None if baseline is None else baseline.trial
     front = with_membership(front, trials, scoring, readings, untouched)
-    box = corners([row.values for row in complete if row.candidate.key in keys], majority)
+    box = corners([row.values for row in complete if row.candidate.key in keys], metric)
     shown = [*front.rows, *([baseline] if baseline else [])]
     return StudyView(
         name=name,
@@ -155,7 +160,9 @@ def _view(study: Study, scoring: Scoring | None, tolerance: Tolerance | None) ->
         complete=complete,
         front=front,
         baseline=baseline,
-        steps=tuple(progress(study, MAXIMISE, box, {row.trial: row.values for row in complete})),
+        steps=tuple(
+            progress(study, maximised(metric), box, {row.trial: row.values for row in complete})
+        ),
         spent=study.ledger.total(),
         spent_by_phase=study.ledger.by("phase"),
         times=timing(study),

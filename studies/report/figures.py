@@ -18,21 +18,21 @@ from greenfront.studies.report.points import (
     SKY,
     Axis,
     Group,
-    accuracy_axis,
     co2_axis,
     energy_axis,
     hover,
+    score_axis,
 )
 
 __all__ = [
-    "accuracy_over_co2",
-    "accuracy_over_energy",
     "co2_over_energy",
     "energy_by_phase",
     "front_in_space",
     "green_scores",
     "hypervolume_over_energy",
     "hypervolume_over_trials",
+    "score_over_co2",
+    "score_over_energy",
 ]
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -42,8 +42,8 @@ FEWEST_BARS = 5
 
 
 def front_in_space(view: StudyView, drawn: Sequence[Group]) -> go.Figure:
-    """Every finished trial, in groups, by energy, CO₂ and accuracy."""
-    across, along, up = energy_axis(view), co2_axis(view), accuracy_axis()
+    """Every finished trial, in groups, by energy, CO₂ and score."""
+    across, along, up = energy_axis(view), co2_axis(view), score_axis(view)
     figure = go.Figure(layout=_layout(FRONT_HEIGHT))
     for group in drawn:
         figure.add_scatter3d(
@@ -71,14 +71,14 @@ def front_in_space(view: StudyView, drawn: Sequence[Group]) -> go.Figure:
     return figure
 
 
-def accuracy_over_energy(view: StudyView, drawn: Sequence[Group]) -> go.Figure:
-    """Projection on energy and accuracy, with the staircase that nothing lies above."""
-    return _projection(view, drawn, energy_axis(view), accuracy_axis(), staircase=True)
+def score_over_energy(view: StudyView, drawn: Sequence[Group]) -> go.Figure:
+    """Projection on energy and score, with the staircase beyond which nothing lies."""
+    return _projection(view, drawn, energy_axis(view), score_axis(view), staircase=True)
 
 
-def accuracy_over_co2(view: StudyView, drawn: Sequence[Group]) -> go.Figure:
-    """Projection on CO₂ and accuracy, with the staircase that nothing lies above."""
-    return _projection(view, drawn, co2_axis(view), accuracy_axis(), staircase=True)
+def score_over_co2(view: StudyView, drawn: Sequence[Group]) -> go.Figure:
+    """Projection on CO₂ and score, with the staircase beyond which nothing lies."""
+    return _projection(view, drawn, co2_axis(view), score_axis(view), staircase=True)
 
 
 def co2_over_energy(view: StudyView, drawn: Sequence[Group]) -> go.Figure:
@@ -196,7 +196,8 @@ def _projection(
 ) -> go.Figure:
     figure = go.Figure(layout=_layout(FRONT_HEIGHT))
     if staircase:
-        x, y = _upper_left([(across.of([r])[0], up.of([r])[0]) for r in view.complete])
+        places = [(across.of([r])[0], up.of([r])[0]) for r in view.complete]
+        x, y = _best_for_cost(places, higher=view.metric.maximise)
         figure.add_scatter(
             x=x,
             y=y,
@@ -220,12 +221,15 @@ def _projection(
     return figure
 
 
-def _upper_left(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    """The points of which none is both further left and higher, from left to right."""
+def _best_for_cost(
+    points: Sequence[tuple[float, float]], *, higher: bool
+) -> tuple[list[float], list[float]]:
+    """The points of which none is both further left and better, from left to right."""
     x: list[float] = []
     y: list[float] = []
-    for across, up in sorted(points, key=lambda point: (point[0], -point[1])):
-        if not y or up > y[-1]:
+    sign = 1 if higher else -1
+    for across, up in sorted(points, key=lambda point: (point[0], -sign * point[1])):
+        if not y or sign * up > sign * y[-1]:
             x.append(across)
             y.append(up)
     return x, y

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from html import escape
 
 from greenfront.objectives.carbon.intensity import Intensity
+from greenfront.objectives.metrics import Metric
 from greenfront.objectives.resampling import DRAWS
 from greenfront.studies.analysis import quantities
 from greenfront.studies.analysis.choice import allowed
+from greenfront.studies.analysis.metric_words import score
 from greenfront.studies.analysis.remarks import compression_remarks
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.report.tables import meter_table
@@ -148,24 +150,26 @@ def _training(intensity: Intensity) -> str:
 
 
 def _scores(view: StudyView) -> list[tuple[str, str]]:
-    floor = view.front.floor
+    floor, metric = view.front.floor, view.metric
     rule = (
-        f"{allowed(view.front.tolerance).capitalize()}, and more accurate than always answering "
-        f"the most frequent class ({quantities.percent(view.facts.task.majority_fraction)})"
+        f"{_capital(allowed(view.front.tolerance, metric))}, and more accurate than "
+        f"{_nothing(view)}"
     )
-    reached = (
-        "" if floor is None else f": {quantities.percent(floor.accuracy)} with the present trials"
-    )
+    reached = "" if floor is None else f": {metric.text(floor.limit)} with the present trials"
     return [
         (
             "Front",
-            "The finished trials to which no other one is at least equal in accuracy, energy and "
-            "CO₂ and better in one of them.",
+            f"The finished trials to which no other one is at least equal in {metric.title}, "
+            "energy and CO₂ and better in one of them.",
+        ),
+        (
+            "Metric",
+            escape(f"{metric.told}. {_metric_source(view)}"),
         ),
         (
             "Green Score",
-            "<code>green_score = 100 × accuracy / co2_kg</code>, higher is better. It ranks the "
-            "front, but only what is accurate enough: alone it prefers a model that has learnt "
+            f"<code>green_score = {_counted(metric)} / co2_kg</code>, higher is better. It ranks "
+            "the front, but only what is accurate enough: alone it prefers a model that has learnt "
             "nothing at almost no cost.",
         ),
         (
@@ -194,6 +198,45 @@ def _scores(view: StudyView) -> list[tuple[str, str]]:
     ]
 
 
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]
+
+
+def _nothing(view: StudyView) -> str:
+    metric = view.metric
+    what = "a model that has learnt nothing"
+    if metric.name == "accuracy":
+        what = "always answering the most frequent class"
+    return f"{what} ({score(metric, metric.nothing)})"
+
+
+def _counted(metric: Metric) -> str:
+    if not metric.maximise:
+        return f"100 × max(0, 1 − {metric.name} / {metric.nothing:.3g})"
+    return f"100 × max(0, {metric.name})" if metric.of_numbers else f"100 × {metric.name}"
+
+
+def _metric_source(view: StudyView) -> str:
+    """What a reader must know to compute the metric anew."""
+    metric, facts = view.metric, view.facts.task
+    if metric.of_numbers:
+        return "Computed from the exported files' answers to the validation examples."
+    told = "Computed from the exported files' answers to the validation examples; "
+    if facts.classes != 2:
+        return told + "a model decides for the class of the highest probability."
+    positive = facts.class_names[metric.positive]
+    return told + (
+        f"{positive!r} is the positive class. Where a threshold stands beside a model it is the "
+        "probability from which on it decides for that class, tuned on the same examples: what it "
+        "brings flatters by as much."
+    )
+
+
+def _worth(metric: Metric) -> str:
+    title = metric.title.lower() if metric.in_percent else metric.title
+    return f"{title} {score(metric, metric.nothing)}"
+
+
 def _search(view: StudyView) -> list[tuple[str, str]]:
     search, study = view.file.search, view.file.study
     return [
@@ -216,9 +259,8 @@ def _reference(view: StudyView) -> str:
             "seen of each objective; the corner of all the worst is the reference point. Once an "
             "untouched baseline has finished, it is measured against that."
         )
-    majority = quantities.percent(view.facts.task.majority_fraction)
     return (
         "The share that the front dominates of the box between a model that has learnt nothing "
-        f"(accuracy {majority}) at the energy and CO₂ of the dearest untouched baseline, which is "
-        "the reference point, and a faultless one that costs nothing."
+        f"({_worth(view.metric)}) at the energy and CO₂ of the dearest untouched baseline, which "
+        "is the reference point, and a faultless one that costs nothing."
     )

@@ -119,7 +119,7 @@ def _task(view: StudyView) -> str:
     task = view.facts.task
     shape = " × ".join(str(side) for side in task.input_shape) or "of text"
     sizes = ", ".join(f"{n:,} {split}" for split, n in task.sizes.items())
-    return f"{task.name} · {task.classes} classes · inputs {shape} · examples: {sizes}"
+    return f"{task.name} · {task.predicted} · inputs {shape} · examples: {sizes}"
 
 
 def _cards(view: StudyView) -> str:
@@ -168,25 +168,26 @@ def _front(view: StudyView) -> str:
     if not view.complete:
         return NOTHING_FINISHED
     coincide, marked = proportionality(view), groups(view)
-    kind = view.kind
+    kind, title = view.kind, view.metric.title
+    side = "up" if view.metric.maximise else "down"
     spread = f"Energy and CO₂ of making each model and of its predictions, {kind}."
     drawn = [
         _figure(
             "front-space",
             figures.front_in_space(view, marked),
-            f"Accuracy, energy and CO₂ of every finished trial. {spread} Drag to turn.",
+            f"{title}, energy and CO₂ of every finished trial. {spread} Drag to turn.",
         ),
         _figure(
             "accuracy-energy",
-            figures.accuracy_over_energy(view, marked),
-            "Accuracy over energy. Better is up and to the left; the dotted line joins the most "
-            "accurate models for their energy.",
+            figures.score_over_energy(view, marked),
+            f"{title} over energy. Better is {side} and to the left; the dotted line joins the "
+            "most accurate models for their energy.",
         ),
         _figure(
             "accuracy-co2",
-            figures.accuracy_over_co2(view, marked),
-            "Accuracy over CO₂. Better is up and to the left; the dotted line joins the most "
-            "accurate models for their CO₂.",
+            figures.score_over_co2(view, marked),
+            f"{title} over CO₂. Better is {side} and to the left; the dotted line joins the "
+            "most accurate models for their CO₂.",
         ),
         _figure(
             "co2-energy",
@@ -224,7 +225,7 @@ def _scores(view: StudyView) -> str:
     if not view.front.rows:
         return NOTHING_FINISHED
     caption = (
-        "Green Score of the front by rank and trial: accuracy in percent per kg of CO₂ "
+        f"Green Score of the front by rank and trial: {view.metric.counted} per kg of CO₂ "
         f"({view.kind}). Grey and hatched: not eligible, ranked last."
     )
     return _figure("green-scores", figures.green_scores(view), caption)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from html import escape
 
 from greenfront.studies.analysis import quantities
+from greenfront.studies.analysis.decisions import never_decides
 from greenfront.studies.analysis.front import ScoredTrial
+from greenfront.studies.analysis.metric_words import score
 from greenfront.studies.analysis.view import StudyView
 
 __all__ = [
@@ -19,11 +21,11 @@ __all__ = [
     "SLATE",
     "Axis",
     "Group",
-    "accuracy_axis",
     "co2_axis",
     "energy_axis",
     "groups",
     "hover",
+    "score_axis",
 ]
 
 # Blue and vermillion of Okabe and Ito's palette, which colour-blind people tell apart, and greys.
@@ -95,9 +97,11 @@ class Group:
     told: tuple[str, ...]
 
 
-def accuracy_axis() -> Axis:
-    """Accuracy in percent."""
-    return Axis("Accuracy (%)", lambda row: row.accuracy, 100.0, log=False)
+def score_axis(view: StudyView) -> Axis:
+    """The metric, in percent where people read it so."""
+    metric = view.metric
+    title = "Accuracy (%)" if metric.name == "accuracy" else metric.told
+    return Axis(title, lambda row: row.score, 100.0 if metric.in_percent else 1.0, log=False)
 
 
 def energy_axis(view: StudyView) -> Axis:
@@ -169,7 +173,7 @@ def hover(view: StudyView, row: ScoredTrial, rank: int) -> str:
     lines = [
         f"<b>Trial {row.trial}</b>{f' · rank {rank}' if rank else ' · dominated'}",
         *(escape(part, quote=False) for part in view.label(row).split(" · ")),
-        f"Accuracy {quantities.percent(row.accuracy)}",
+        escape(f"{view.metric.title} {score(view.metric, row.score)}", quote=False),
         f"Energy {quantities.energy(row.energy_kwh)} ({kind})",
         f"CO₂ {quantities.mass(row.co2_kg)} ({kind})",
         f"Green Score {quantities.count(row.green_score)} %/kg",
@@ -189,6 +193,9 @@ def hover(view: StudyView, row: ScoredTrial, rank: int) -> str:
         )
     if row.within_drop is not None:
         lines.append(f"Within the drop in {quantities.chance(row.within_drop)} of resamples")
+    told = never_decides(view, row)
+    if told is not None:
+        lines.append(escape(told[0].upper() + told[1:], quote=False))
     if row.objection:
         lines.append(f"Not eligible: {escape(row.objection, quote=False)}")
     return "<br>".join(lines)

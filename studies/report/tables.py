@@ -8,7 +8,9 @@ from html import escape
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import Reading
 from greenfront.studies.analysis import quantities
+from greenfront.studies.analysis.decisions import has_thresholds, never_decides
 from greenfront.studies.analysis.front import ScoredTrial
+from greenfront.studies.analysis.metric_words import score
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.store.trials import WITHOUT_RESULT, NetworkTrial
 
@@ -22,7 +24,7 @@ def front_table(view: StudyView) -> str:
         ("Rank", True),
         ("Trial", True),
         ("Model", False),
-        ("Accuracy", True),
+        (escape(view.metric.heading), True),
         (f"Energy <small>{kind}</small>", True),
         (f"CO₂ <small>{kind}</small>", True),
         ("Green Score <small>%/kg</small>", True),
@@ -33,6 +35,7 @@ def front_table(view: StudyView) -> str:
         ("Size <small>of the file</small>", True),
         *([("Zipped <small>saves no energy</small>", True)] if _has_zeros(view) else []),
         ("Parameters", True),
+        *([("Threshold <small>probability</small>", True)] if has_thresholds(view) else []),
         ("Within drop <small>probability</small>", True),
         ("On front <small>probability</small>", True),
         ("Eligible", False),
@@ -98,14 +101,16 @@ def _front_row(view: StudyView, row: ScoredTrial) -> str:
         *(["<span class='mark base'>baseline</span>"] if baseline else []),
         *(["<span class='mark'>dominated</span>"] if row.rank == 0 else []),
     ]
+    told = never_decides(view, row)
     verdict = "yes" if row.objection is None else f"no: {escape(row.objection)}"
+    verdict += f"; {escape(told)}" if told else ""
     model = " ".join([escape(view.label(row)), *marks])
     return (
         f"<tr class='{'eligible' if row.eligible else 'ineligible'}' data-trial='{row.trial}'>"
         + _number(("≈" if row.tied else "") + str(row.rank) if row.rank else quantities.UNAVAILABLE)
         + f"<th scope='row' class='number'>{row.trial}</th>"
         + f"<td class='model'>{model}</td>"
-        + _number(quantities.percent(row.accuracy))
+        + _number(score(view.metric, row.score))
         + _number(quantities.energy(row.energy_kwh))
         + _number(quantities.mass(row.co2_kg))
         + _number(quantities.count(row.green_score))
@@ -116,10 +121,16 @@ def _front_row(view: StudyView, row: ScoredTrial) -> str:
         + _number(quantities.size(outcome.artefact_bytes))
         + (_zipped(outcome) if _has_zeros(view) else "")
         + _number(quantities.count(outcome.parameters))
+        + (_threshold(row) if has_thresholds(view) else "")
         + _number(quantities.chance(row.within_drop))
         + _number(quantities.chance(row.probability))
         + f"<td class='verdict'>{verdict}</td></tr>"
     )
+
+
+def _threshold(row: ScoredTrial) -> str:
+    decisions = row.outcome.decisions
+    return _number(quantities.number(None if decisions is None else decisions.threshold))
 
 
 def _bits(row: ScoredTrial) -> str:

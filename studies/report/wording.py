@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from greenfront.studies.analysis import quantities
+from greenfront.objectives.metrics import Metric
+from greenfront.studies.analysis.decisions import decision
 from greenfront.studies.analysis.front import ScoredTrial
+from greenfront.studies.analysis.metric_words import difference, score
 from greenfront.studies.analysis.view import StudyView
 
 __all__ = ["describe", "instruments", "proportionality", "summary"]
@@ -28,7 +30,8 @@ def proportionality(view: StudyView) -> str | None:
     grams = f"{model.intensity.g_per_kwh * model.pue:.4g}"
     return (
         f"CO₂ is a constant multiple of energy in this study ({grams} g per kWh and no embodied "
-        "share), so the projections coincide: accuracy over CO₂ repeats accuracy over energy, and "
+        f"share), so the projections coincide: {view.metric.title} over CO₂ repeats "
+        f"{view.metric.title} over energy, and "
         "CO₂ over energy is a straight line."
     )
 
@@ -47,26 +50,39 @@ def summary(view: StudyView) -> str:
     if baseline is None:
         return (
             f"The greenest model that is accurate enough so far is {describe(view, greenest)} with "
-            f"an accuracy of {quantities.percent(greenest.accuracy)}; the untouched baseline has "
+            f"{scored(view, greenest)}; the untouched baseline has "
             "not finished, so there is nothing to compare it with."
         )
     if greenest.trial == baseline.trial:
         return (
             "The greenest model that is accurate enough is the untouched baseline itself, "
-            f"{describe(view, greenest)}, with an accuracy of "
-            f"{quantities.percent(greenest.accuracy)}: nothing that was tried ranks above it."
+            f"{describe(view, greenest)}, with {scored(view, greenest)}: nothing that was tried "
+            "ranks above it."
         )
+    told = decision(view, greenest)
+    decides = "" if told is None else f" {told}"
     beaten = "" if view.best else " It beats that baseline nowhere."
     return (
         f"The greenest model that is accurate enough, {describe(view, greenest)}, "
-        f"{_accuracy(greenest, baseline)} the untouched baseline, {describe(view, baseline)}; "
+        f"{_score(view.metric, greenest, baseline)} the untouched baseline, "
+        f"{describe(view, baseline)}; "
         f"{_inference(greenest, baseline, view.kind)}, and its file is "
         f"{_size(greenest, baseline)}.{beaten}"
+        f"{decides}"
     )
 
 
-def _accuracy(best: ScoredTrial, baseline: ScoredTrial) -> str:
-    points = 100 * (best.accuracy - baseline.accuracy)
+def scored(view: StudyView, row: ScoredTrial) -> str:
+    """A model's score, such as ``"an accuracy of 97.2%"``."""
+    metric = view.metric
+    title = "an accuracy" if metric.name == "accuracy" else f"a {metric.title}"
+    return f"{title} of {score(metric, row.score)}{f' {metric.unit}' if metric.unit else ''}"
+
+
+def _score(metric: Metric, best: ScoredTrial, baseline: ScoredTrial) -> str:
+    if metric.name != "accuracy":
+        return f"has {difference(metric, best.score, baseline.score)}"
+    points = 100 * (best.score - baseline.score)
     if abs(points) < 0.005:
         return "is as accurate as"
     return f"is {abs(points):.2f} points {'more' if points > 0 else 'less'} accurate than"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import Reading, ReadingKind
 from greenfront.objectives.scores import values_of
@@ -61,7 +62,7 @@ def complete(
     cost = 4e-5 * (0.03 + share) * float(rng.uniform(0.7, 1.5))
     accuracy = 0.985 - 0.02 / (0.05 + share) * float(rng.uniform(0.05, 0.6))
     outcome = Outcome(
-        accuracy=round(accuracy, 4),
+        score=round(accuracy, 4),
         phases={"train": reading(60.0 + 3 * number, kind), "prune": reading(2.0, kind)},
         inference=reading(cost, kind),
         latency_seconds=cost / 2,
@@ -113,7 +114,7 @@ def study(
         poor = rows[-1].outcome
         assert poor is not None
         cheap = {"phases": {"train": reading(1.5, kind)}, "inference": reading(4e-7, kind)}
-        outcome = replace(poor, accuracy=0.0899, **cheap)
+        outcome = replace(poor, score=0.0899, **cheap)
         values = values_of(outcome, file.objectives.predictions, file.carbon.model())
         rows[-1] = replace(rows[-1], values=values, outcome=outcome)
     reason = NASTY if nasty else "out of memory: the evaluator was killed at 2.1 GB"
@@ -122,7 +123,7 @@ def study(
         unfinished(trials + 1, "stopped", "dominated already at the accuracy ceiling"),
         unfinished(trials + 2, "running", None),
     ]
-    front = rank(name, rows, file.objectives.tolerance, 0.1011)
+    front = rank(name, rows, file.objectives.tolerance, Metric("accuracy", 0.1011))
     done = scored(rows, front.floor)
     parts = {"train": 0.0021, "fine-tune": 0.0007, "inference": 0.0003, "search": 0.00004}
     if nasty:

@@ -37,7 +37,7 @@ def readings() -> st.SearchStrategy[Reading]:
 def outcomes() -> st.SearchStrategy[Outcome]:
     return st.builds(
         Outcome,
-        accuracy=shares,
+        score=shares,
         phases=st.dictionaries(st.text(max_size=6), readings(), max_size=3),
         inference=readings(),
         latency_seconds=amounts,

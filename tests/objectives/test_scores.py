@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.carbon.intensity import Intensity
+from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Outcome, Sizing
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.scores import (
-    OBJECTIVES,
     Floor,
     Tolerance,
     break_even_predictions,
@@ -20,6 +20,8 @@ from greenfront.objectives.scores import (
     energy_kwh,
     green_score,
     least_energy_kwh,
+    maximised,
+    objective_names,
     values_of,
 )
 
@@ -33,7 +35,7 @@ def reading(joules: float | None, cpu_seconds: float = 0.0) -> Reading:
 
 
 OUTCOME = Outcome(
-    accuracy=0.9,
+    score=0.9,
     phases={"train": reading(3.6e6, 7200), "export": reading(1.8e6, 3600)},
     inference=reading(3.6, 0.0036),
     latency_seconds=0.001,
@@ -52,7 +54,8 @@ MUTE = replace(OUTCOME, inference=reading(None))
 
 
 def test_objectives() -> None:
-    assert OBJECTIVES == ("accuracy", "energy_kwh", "co2_kg")
+    assert objective_names(Metric("accuracy", 0.1)) == ("accuracy", "energy_kwh", "co2_kg")
+    assert maximised(Metric("rmse", 2.0)) == (False, False, False)
     assert values_of(OUTCOME, 1e6, CARBON) == pytest.approx((0.9, 2.5, 2.5 * 1.5 * 0.5))
 
 
@@ -85,9 +88,9 @@ def test_the_least_energy_is_that_of_the_predictions() -> None:
 
 
 def test_green_score() -> None:
-    assert green_score(0.97, 0.5) == pytest.approx(194)
-    assert green_score(0.1, 1e-9) > green_score(0.99, 1e-3)  # hence the floor
-    assert green_score(0.5, 0.0) == math.inf
+    assert green_score(97, 0.5) == pytest.approx(194)
+    assert green_score(10, 1e-9) > green_score(99, 1e-3)  # hence the floor
+    assert green_score(50, 0.0) == math.inf
 
 
 def test_break_even() -> None:
@@ -106,26 +109,48 @@ def test_at_break_even_both_ways_cost_the_same(spent: float, new: float, old: fl
 
 
 def test_an_allowed_drop_is_a_difference() -> None:
-    floor = Floor(Tolerance(max_drop=0.01), best_accuracy=0.97, majority_fraction=0.1)
-    assert floor.accuracy == pytest.approx(0.96)
+    floor = Floor(Tolerance(max_drop=0.01), best=0.97, metric=Metric("accuracy", 0.1))
+    assert floor.limit == pytest.approx(0.96)
     assert floor.objection(0.96) is None  # 0.97 - 0.01 is a little more
     assert floor.objection(0.9599) == ("1.01 points below the most accurate model, of 1 allowed")
-    exact = Floor(Tolerance(max_drop=0.0), best_accuracy=0.97, majority_fraction=0.1)
+    exact = Floor(Tolerance(max_drop=0.0), best=0.97, metric=Metric("accuracy", 0.1))
     assert exact.objection(0.97) is None
     assert exact.objection(0.969) is not None
 
 
 def test_floor() -> None:
-    floor = Floor(Tolerance(share=0.95), best_accuracy=0.8, majority_fraction=0.1)
-    assert floor.accuracy == pytest.approx(0.76)
+    floor = Floor(Tolerance(share=0.95), best=0.8, metric=Metric("accuracy", 0.1))
+    assert floor.limit == pytest.approx(0.76)
     assert floor.objection(0.8) is None
-    assert floor.objection(floor.accuracy) is None
+    assert floor.objection(floor.limit) is None
     assert floor.objection(0.759) == "below the floor of 76.0%"
 
 
 def test_the_floor_is_also_the_majority_class() -> None:
-    floor = Floor(Tolerance(share=0.5), best_accuracy=0.8, majority_fraction=0.6)
+    floor = Floor(Tolerance(share=0.5), best=0.8, metric=Metric("accuracy", 0.6))
     assert floor.objection(0.61) is None
     assert floor.objection(0.6) == (
         "no better than always answering the most frequent class (60.0%)"
+    )
+
+
+def test_errors_may_be_larger_than_the_smallest_by_the_allowed_drop() -> None:
+    metric = Metric("rmse", 4.0, "in units of 'dose'")
+    floor = Floor(Tolerance(max_drop=0.01), best=2.0, metric=metric)
+    assert floor.limit == pytest.approx(2.04)  # a hundredth of what was to be learnt
+    assert floor.objection(2.04) is None
+    assert floor.objection(2.1) == (
+        "RMSE is worse by 0.1 than that of the most accurate model, of 0.04 allowed"
+    )
+    assert floor.objection(4.0) == (
+        "no better than a model that has learnt nothing (RMSE 4 in units of 'dose')"
+    )
+    shared = Floor(Tolerance(share=0.8), best=2.0, metric=metric)
+    assert shared.limit == pytest.approx(2.5)
+    assert shared.objection(2.6) == "above the floor of 2.5 in units of 'dose'"
+    assert Floor(Tolerance(share=0.0), best=2.0, metric=metric).limit == math.inf
+    r2 = Floor(Tolerance(max_drop=0.1), best=0.5, metric=Metric("r2", 0.0))
+    assert r2.objection(0.45) is None
+    assert r2.objection(0.3) == (
+        "R² is worse by 0.2 than that of the most accurate model, of 0.1 allowed"
     )

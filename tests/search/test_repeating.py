@@ -103,7 +103,7 @@ def test_front_and_baseline_are_measured_as_often_as_asked(storage: Storage) -> 
         assert row.outcome.batched.inference.joules is not None
         assert row.outcome.inference.joules is not None
         assert 0 < row.outcome.batched.inference.joules < row.outcome.inference.joules
-        assert row.accuracy == repeats[key][0].accuracy
+        assert row.score == repeats[key][0].score
     # A trial that left the front after one repeat has fewer to tell.
     if sum(1 + len(taken) for taken in repeats.values()) >= FEWEST_RESIDUALS:
         assert all(row.probability is not None for row in found.front.rows)
@@ -119,7 +119,7 @@ def test_trials_are_judged_on_a_part_and_members_on_all(storage: Storage) -> Non
         right = row.values[0] * sizes["evaluation"]
         assert right == pytest.approx(round(right), abs=1e-6)
     for row in found.front.rows:
-        right = row.accuracy * sizes["validation"]
+        right = row.score * sizes["validation"]
         assert right == pytest.approx(round(right), abs=1e-6)
 
 

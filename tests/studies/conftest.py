@@ -43,7 +43,7 @@ def make_outcome() -> Callable[..., Outcome]:
         train = training_kwh * JOULES_PER_KWH
         told = inference_joules is not None
         return Outcome(
-            accuracy=accuracy,
+            score=accuracy,
             phases={
                 "train": Reading(train, 0.5 * train, 2 * train, "modelled", "model", 10.0, 9.0)
             },

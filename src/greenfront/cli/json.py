@@ -26,7 +26,7 @@ def front_json(view: StudyView) -> dict[str, Any]:
         "hypervolume": view.hypervolume,
         "break_even_predictions": view.break_even.predictions,
         "break_even_verdict": view.break_even.verdict,
-        "baseline": None if view.baseline is None else view.baseline.to_json(),
+        "baseline": None if view.baseline is None else view.baseline.to_json(view.metric),
         "rows": rows,
     }
 

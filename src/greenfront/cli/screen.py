@@ -14,10 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from greenfront.cli.options import console
-from greenfront.studies.analysis.quantities import energy, joules, mass, percent, seconds
+from greenfront.objectives.metrics import Metric
+from greenfront.studies.analysis.metric_words import score
+from greenfront.studies.analysis.quantities import energy, joules, mass, seconds
 from greenfront.studies.store.trials import WITHOUT_RESULT
 
 if TYPE_CHECKING:
+    from greenfront.objectives.metrics import MetricName
     from greenfront.search.status import Observer, Status
     from greenfront.studies.config.study_file import StudyFile
     from greenfront.studies.store.trials import NetworkTrial
@@ -36,17 +39,18 @@ def watch(file: StudyFile, kind: str, *, stderr: bool = False) -> Iterator[Obser
     """
     screen = console(stderr=stderr)
     if not screen.is_terminal:
-        yield PlainScreen(screen, kind)
+        yield PlainScreen(screen, kind, file.objectives.metric)
         return
     with Live(console=screen, refresh_per_second=4, transient=True) as live:
-        yield LiveScreen(live, file.study.name, kind)
+        yield LiveScreen(live, file.study.name, kind, file.objectives.metric)
 
 
 class PlainScreen:
     """A line for each finished trial, with where the search stands."""
 
-    def __init__(self, screen: Console, kind: str) -> None:
+    def __init__(self, screen: Console, kind: str, metric: MetricName | None = None) -> None:
         self._screen = screen
+        self._metric = metric
         self._kind = kind
         self._lock = threading.Lock()
         self._finished: list[str] = []
@@ -62,7 +66,7 @@ class PlainScreen:
     def finished(self, row: NetworkTrial) -> None:
         """Keeps a line until the status behind it is known."""
         with self._lock:
-            self._finished.append(trial_line(row))
+            self._finished.append(trial_line(row, self._metric))
 
     def note(self, message: str) -> None:
         """Prints it."""
@@ -72,8 +76,9 @@ class PlainScreen:
 class LiveScreen:
     """A small table that is drawn anew; finished trials scroll by above it."""
 
-    def __init__(self, live: Live, study: str, kind: str) -> None:
+    def __init__(self, live: Live, study: str, kind: str, metric: MetricName | None = None) -> None:
         self._live = live
+        self._metric = metric
         self._study = study
         self._kind = kind
 
@@ -83,7 +88,8 @@ class LiveScreen:
 
     def finished(self, row: NetworkTrial) -> None:
         """Prints a line above the table."""
-        self._live.console.print(Text(trial_line(row), style=_STYLES.get(row.state, "")))
+        line = trial_line(row, self._metric)
+        self._live.console.print(Text(line, style=_STYLES.get(row.state, "")))
 
     def note(self, message: str) -> None:
         """Shows it in the table's place until the next change."""
@@ -93,14 +99,21 @@ class LiveScreen:
 _STYLES = {"failed": "red", "infeasible": "red", "stopped": "yellow"}
 
 
-def trial_line(row: NetworkTrial) -> str:
-    """One finished trial."""
+def trial_line(row: NetworkTrial, metric: MetricName | None = None) -> str:
+    """One finished trial.
+
+    Args:
+        row: The trial.
+        metric: Of the study; ``None``: the usual one of its target.
+    """
     what = row.candidate.describe()
     if row.values is None or row.outcome is None:
         return f"trial {row.number:>3} {row.state}: {row.reason or '–'} [{what}]"
-    accuracy, kwh, _ = row.values
+    value, kwh, _ = row.values
+    judged = Metric(metric or ("accuracy" if row.outcome.decisions else "r2"), nothing=0.0)
+    reached = score(judged, value) + ("" if judged.name == "accuracy" else f" {judged.title}")
     return (
-        f"trial {row.number:>3} {percent(accuracy):>6} {energy(kwh):>9} "
+        f"trial {row.number:>3} {reached:>6} {energy(kwh):>9} "
         f"{joules(row.outcome.inference.joules):>8}/prediction  {what}"
     )
 

@@ -11,12 +11,15 @@ from rich.text import Text
 
 from greenfront.cli.table import Sheet
 from greenfront.studies.analysis.choice import choices, comparison, prediction_sentence, warnings
+from greenfront.studies.analysis.decisions import decision, has_thresholds, never_decides
+from greenfront.studies.analysis.metric_words import score
 from greenfront.studies.analysis.quantities import (
     chance,
     count,
     energy,
     joules,
     mass,
+    number,
     percent,
     seconds,
     size,
@@ -46,7 +49,7 @@ __all__ = [
 ]
 
 
-FRONT = ("Accuracy", "Energy", "CO₂", "Green Score", "J/Prediction")
+FRONT = ("Energy", "CO₂", "Green Score", "J/Prediction")
 
 NOTHING_EMITTED = (
     "Nothing is emitted: every Green Score is infinite, and models stand in the order of their "
@@ -64,17 +67,19 @@ def front_table(view: StudyView) -> RenderableType:
     if not view.front.rows:
         return _nothing_yet(view)
     sheet = Sheet(
-        f"Pareto front of {view.name}, ranked by Green Score (accuracy in % per kg CO₂); "
+        f"Pareto front of {view.name}, ranked by Green Score ({view.metric.counted} per kg CO₂); "
         f"energy {view.kind}, for {view.scoring.predictions:,.0f} predictions",
-        ("#", "Trial", "model", *FRONT, *DETAILS),
+        ("#", "Trial", "model", view.metric.heading, *FRONT, *_threshold_head(view), *DETAILS),
         spare=DETAILS,
     )
     for row in view.front.rows:
         sure = (chance(row.within_drop), chance(row.probability))
-        _add(sheet, row, _rank(row), *_cells(view, row), *_details(row.outcome), *sure)
+        details = (*_threshold(view, row), *_details(row.outcome))
+        _add(view, sheet, row, _rank(row), *_cells(view, row), *details, *sure)
     if view.baseline is not None:
         row = view.baseline
-        sheet.add("base", *_cells(view, row), *_details(row.outcome), "", "", style="cyan")
+        details = (*_threshold(view, row), *_details(row.outcome))
+        sheet.add("base", *_cells(view, row), *details, "", "", style="cyan")
     return Group(_with_ties(sheet, view), _choices(view))
 
 
@@ -90,14 +95,16 @@ def _details(outcome: Outcome) -> tuple[str, ...]:
 
 def _choices(view: StudyView) -> RenderableType:
     """The named models beside the baseline, or that none is accurate enough."""
-    lines = []
+    lines = [] if view.metric.name == "accuracy" else [f"Judged by {view.metric.told}."]
     if view.front.greenest is None:
         lines.append("No model is accurate enough yet.")
     for choice in choices(view.front):
         row, told = choice.row, ""
         if view.baseline is not None:
-            told = f", {comparison(row, view.baseline, view.kind)}"
+            told = f", {comparison(row, view.baseline, view.kind, view.metric)}"
         lines.append(f"{choice.title}: trial {row.trial}{told}.")
+    decided = (decision(view, choice.row) for choice in choices(view.front))
+    lines += [sentence for sentence in decided if sentence is not None]
     lines += warnings(view.front, beaten=view.best is not None)
     greenest = view.front.greenest
     if greenest is not None:
@@ -122,7 +129,7 @@ def _cells(view: StudyView, row: ScoredTrial) -> tuple[str, ...]:
     return (
         str(row.trial),
         view.label(row) + (f" ← {names}" if names else ""),
-        percent(row.accuracy),
+        score(view.metric, row.score),
         energy(row.energy_kwh),
         mass(row.co2_kg),
         count(row.green_score),
@@ -130,10 +137,22 @@ def _cells(view: StudyView, row: ScoredTrial) -> tuple[str, ...]:
     )
 
 
-def _add(sheet: Sheet, row: ScoredTrial, *cells: str) -> None:
+def _add(view: StudyView, sheet: Sheet, row: ScoredTrial, *cells: str) -> None:
     """A member of the front, with what speaks against it."""
-    remark = None if row.objection is None else f"not eligible: {row.objection}"
+    against = None if row.objection is None else f"not eligible: {row.objection}"
+    remark = "; ".join(filter(None, [against, never_decides(view, row)])) or None
     sheet.add(*cells, remark=remark, style="" if row.eligible else "dim")
+
+
+def _threshold_head(view: StudyView) -> tuple[str, ...]:
+    return ("Threshold",) if has_thresholds(view) else ()
+
+
+def _threshold(view: StudyView, row: ScoredTrial) -> tuple[str, ...]:
+    if not has_thresholds(view):
+        return ()
+    decisions = row.outcome.decisions
+    return (number(None if decisions is None else decisions.threshold),)
 
 
 def _with_ties(sheet: Sheet, view: StudyView) -> RenderableType:
@@ -172,12 +191,12 @@ def whatif_table(found: Comparison) -> RenderableType:
     sheet = Sheet(
         f"Front of {view.name} if used for {view.scoring.predictions:,.0f} predictions at "
         f"{carbon.intensity.g_per_kwh:.4g} g/kWh (PUE {carbon.pue:g}); energy {view.kind}",
-        ("#", "Was", "Trial", "model", *FRONT[:-1]),
+        ("#", "Was", "Trial", "model", view.metric.heading, *FRONT[:-1]),
     )
     for row in view.front.rows:
         before = found.rank_before(row)
         was = ("–" if before is None else str(before),)
-        _add(sheet, row, _rank(row), *was, *_cells(view, row)[:-1])
+        _add(view, sheet, row, _rank(row), *was, *_cells(view, row)[:-1])
     flips = found.flips()
     lines = [f"Electricity: {carbon.intensity.region}, {carbon.intensity.source}."]
     lines += [flip[0].upper() + flip[1:] + "." for flip in flips]

@@ -113,7 +113,7 @@ def fresh(task: Task, tmp_path: Path) -> Bench:
 def facts(outcome: Outcome) -> tuple[object, ...]:
     """All of an outcome that does not depend on when it was measured."""
     return (
-        outcome.accuracy,
+        outcome.score,
         list(outcome.phases),
         outcome.parameters,
         outcome.flops,
@@ -141,7 +141,7 @@ def test_the_whole_life_of_a_plain_network(fresh: Bench, task: Task) -> None:
     assert fresh.context.stages() == ["train", "export"]
     assert [w.phase for w in fresh.context.windows[-4:]] == ["evaluate", *["inference"] * 3]
     assert list(outcome.phases) == ["train", "export"]
-    assert outcome.accuracy > 0.8
+    assert outcome.score > 0.8
     assert 1 <= outcome.epochs <= TRAINING.epochs
     assert outcome.parameters == 64 * 64 + 64 * 32 + 32 * 10
     assert outcome.flops == 2 * outcome.parameters
@@ -179,8 +179,8 @@ def test_the_accuracy_is_that_of_the_file(bench: Bench, task: Task) -> None:
             == task.validation.labels[i]
             for i in range(len(task.validation))
         ]
-        assert outcome.accuracy == pytest.approx(np.mean(right), abs=0.01)  # int8 ranges of a batch
-        assert outcome.accuracy > 0.8
+        assert outcome.score == pytest.approx(np.mean(right), abs=0.01)  # int8 ranges of a batch
+        assert outcome.score > 0.8
 
 
 def test_the_host_hears_what_the_file_will_be(fresh: Bench) -> None:
@@ -240,7 +240,7 @@ def test_a_pruned_child_starts_from_its_trained_parent(fresh: Bench) -> None:
     before, after = 64 * 65 + 32 * 65 + 10 * 33, 32 * 65 + 16 * 33 + 10 * 17
     assert child.pruned_ratio == pytest.approx(1 - after / before)
     assert child.artefact_bytes < parent.artefact_bytes
-    assert child.accuracy > 0.8
+    assert child.score > 0.8
 
 
 def test_each_ratio_is_pruned_apart(bench: Bench) -> None:
@@ -255,7 +255,7 @@ def test_fine_tuning_depends_on_its_length_alone(fresh: Bench) -> None:
     outcome = fresh.run(short)
     fresh.run(PRUNED)
     assert fresh.context.stages() == ["prune", "fine-tune", "export"]
-    assert outcome.accuracy < fresh.run(PRUNED).accuracy
+    assert outcome.score < fresh.run(PRUNED).score
 
 
 def test_bits_are_really_fewer(bench: Bench) -> None:
@@ -269,7 +269,7 @@ def test_bits_are_really_fewer(bench: Bench) -> None:
         assert ("quantize" in outcome.phases) == (bits != 32)
         assert outcome.parameters == outcomes[32].parameters
         assert outcome.flops == outcomes[32].flops
-        assert outcome.accuracy == pytest.approx(outcomes[32].accuracy, abs=0.03)
+        assert outcome.score == pytest.approx(outcomes[32].score, abs=0.03)
     assert len({outcome.artefact for outcome in outcomes.values()}) == 3
 
 
@@ -310,7 +310,7 @@ def test_a_student_pays_for_its_teacher(fresh: Bench) -> None:
     assert list(outcome.phases) == ["teacher", "train", "export"]
     assert outcome.phases["teacher"] == total([training, teaching])
     assert joules(outcome.training) > joules(outcome.phases["teacher"]) > joules(training)
-    assert outcome.accuracy > 0.8
+    assert outcome.score > 0.8
 
     other = fresh.run(replace(STUDENT, distillation=Distillation(2.0, 0.7)))
     assert fresh.context.stages() == ["train", "export"]

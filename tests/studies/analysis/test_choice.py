@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.scores import Tolerance
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
@@ -18,6 +19,8 @@ from greenfront.studies.analysis.choice import allowed, beats, choices, comparis
 from greenfront.studies.analysis.front import Front, ScoredTrial, rank
 from greenfront.studies.analysis.knee import knee_of
 from greenfront.studies.store.trials import NetworkTrial, Trial
+
+METRIC = Metric("accuracy", 0.1)
 
 POINT = Tolerance(max_drop=0.01)
 
@@ -66,7 +69,7 @@ def front(make_outcome: Callable[..., Outcome]) -> Callable[..., Front]:
             rows.append(
                 Trial(number, number, tried.key, "complete", tried, values, outcome, None, 0.0, 1.0)
             )
-        return rank("study", rows, POINT, 0.1)
+        return rank("study", rows, POINT, METRIC)
 
     return make
 
@@ -108,29 +111,33 @@ def model(make_outcome: Callable[..., Outcome]) -> Callable[..., ScoredTrial]:
 
 def test_a_model_is_told_beside_the_baseline(model: Callable[..., ScoredTrial]) -> None:
     baseline = model(0, 0.96, 2e-4, 4000)
-    assert comparison(model(3, 0.952, 5e-5), baseline, "modelled") == (
+    assert comparison(model(3, 0.952, 5e-5), baseline, "modelled", METRIC) == (
         "−0.8 points of accuracy against the untouched baseline (trial 0) at 25.0% of its energy a "
         "prediction (modelled) and 25.0% of its size"
     )
-    assert comparison(model(3, 0.97, None), baseline, "measured") == (
+    assert comparison(model(3, 0.97, None), baseline, "measured", METRIC) == (
         "+1 points of accuracy against the untouched baseline (trial 0) at an unknown share of its "
         "energy a prediction (measured) and 25.0% of its size"
     )
-    assert comparison(baseline, baseline, "measured") == "the untouched baseline itself"
+    assert comparison(baseline, baseline, "measured", METRIC) == "the untouched baseline itself"
 
 
 def test_better_somewhere_is_enough_to_beat_the_baseline(
     model: Callable[..., ScoredTrial],
 ) -> None:
     baseline = model(0, 0.9, 1.0)
-    assert not beats(baseline, baseline)
-    assert not beats(replace(baseline, accuracy=0.8, energy_kwh=2.0), baseline)
-    assert beats(replace(baseline, accuracy=0.91, energy_kwh=2.0), baseline)
-    assert beats(replace(baseline, accuracy=0.8, energy_kwh=0.9), baseline)
-    assert beats(replace(baseline, accuracy=0.8, co2_kg=0.9), baseline)
+    assert not beats(baseline, baseline, METRIC)
+    assert not beats(replace(baseline, score=0.8, energy_kwh=2.0), baseline, METRIC)
+    assert beats(replace(baseline, score=0.91, energy_kwh=2.0), baseline, METRIC)
+    assert beats(replace(baseline, score=0.8, energy_kwh=0.9), baseline, METRIC)
+    assert beats(replace(baseline, score=0.8, co2_kg=0.9), baseline, METRIC)
 
 
 def test_what_is_accurate_enough_is_said_by_its_rule() -> None:
-    assert allowed(POINT) == "at most 1 point below the most accurate"
-    assert allowed(Tolerance(max_drop=0.005)) == "at most 0.5 points below the most accurate"
-    assert allowed(Tolerance(share=0.95)) == "at least 95.0% of the best accuracy in the study"
+    assert allowed(POINT, METRIC) == "at most 1 point below the most accurate"
+    assert (
+        allowed(Tolerance(max_drop=0.005), METRIC) == "at most 0.5 points below the most accurate"
+    )
+    assert (
+        allowed(Tolerance(share=0.95), METRIC) == "at least 95.0% of the best accuracy in the study"
+    )

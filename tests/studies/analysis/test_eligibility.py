@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.resampling import packed, resampled_scores
 from greenfront.objectives.scores import Tolerance
@@ -17,6 +18,8 @@ from greenfront.studies.analysis.choice import beats, warnings
 from greenfront.studies.analysis.eligibility import within_drop_probability
 from greenfront.studies.analysis.front import Front, rank
 from greenfront.studies.store.trials import NetworkTrial, Trial
+
+METRIC = Metric("accuracy", 0.1)
 
 POINT = Tolerance(max_drop=0.01)
 EXAMPLES = 1000
@@ -54,11 +57,11 @@ def front(judged: Callable[..., Outcome]) -> Callable[..., Front]:
         for number, (wrong, energy) in enumerate(trials):
             outcome = judged(wrong)
             tried = Candidate(ArchitectureChoice("mlp", (("depth", number),)))
-            values = (outcome.accuracy, energy, 0.1 * energy)
+            values = (outcome.score, energy, 0.1 * energy)
             rows.append(
                 Trial(number, number, tried.key, "complete", tried, values, outcome, None, 0.0, 1.0)
             )
-        return rank("study", rows, POINT, 0.1)
+        return rank("study", rows, POINT, METRIC)
 
     return make
 
@@ -66,17 +69,17 @@ def front(judged: Callable[..., Outcome]) -> Callable[..., Front]:
 def test_what_both_have_wrong_does_not_count(judged: Callable[..., Outcome]) -> None:
     best = judged(range(100))
     # Alone, each accuracy scatters by almost a point; five more mistakes are within one for sure.
-    assert within_drop_probability(judged(range(105)), best, POINT) > 0.95
-    apart = within_drop_probability(judged(range(200, 305)), best, POINT)
+    assert within_drop_probability(judged(range(105)), best, POINT, METRIC) > 0.95
+    apart = within_drop_probability(judged(range(200, 305)), best, POINT, METRIC)
     assert apart is not None
     assert 0.55 < apart < 0.8
-    assert within_drop_probability(best, best, Tolerance(max_drop=0.0)) == 1
-    assert within_drop_probability(judged(range(140)), best, POINT) < 0.01
-    assert within_drop_probability(judged(range(140)), best, Tolerance(share=0.9)) == 1
+    assert within_drop_probability(best, best, Tolerance(max_drop=0.0), METRIC) == 1
+    assert within_drop_probability(judged(range(140)), best, POINT, METRIC) < 0.01
+    assert within_drop_probability(judged(range(140)), best, Tolerance(share=0.9), METRIC) == 1
 
 
 def test_at_the_very_edge_it_is_a_coin_toss(judged: Callable[..., Outcome]) -> None:
-    edge = within_drop_probability(judged(range(200, 310)), judged(range(100)), POINT)
+    edge = within_drop_probability(judged(range(200, 310)), judged(range(100)), POINT, METRIC)
     assert edge is not None
     assert 0.4 < edge < 0.6
 
@@ -85,8 +88,8 @@ def test_older_trials_are_unknown(
     judged: Callable[..., Outcome], make_outcome: Callable[..., Outcome]
 ) -> None:
     old, new = make_outcome(0.9, 1e-3, 1e-5), judged(range(100))
-    assert within_drop_probability(old, new, POINT) is None
-    assert within_drop_probability(new, old, POINT) is None
+    assert within_drop_probability(old, new, POINT, METRIC) is None
+    assert within_drop_probability(new, old, POINT, METRIC) is None
 
 
 def test_the_front_says_it_and_warns(front: Callable[..., Front]) -> None:
@@ -120,7 +123,7 @@ def test_what_is_unlikely_is_not_eligible(front: Callable[..., Front]) -> None:
 
 def test_better_by_luck_does_not_beat_the_baseline(front: Callable[..., Front]) -> None:
     row = front((range(100), 9.0)).rows[0]
-    baseline = replace(row, trial=7, accuracy=0.89, energy_kwh=10.0)
-    assert beats(row, baseline)
-    assert beats(replace(row, beats_baseline=0.97), baseline)
-    assert not beats(replace(row, beats_baseline=0.6), baseline)
+    baseline = replace(row, trial=7, score=0.89, energy_kwh=10.0)
+    assert beats(row, baseline, METRIC)
+    assert beats(replace(row, beats_baseline=0.97), baseline, METRIC)
+    assert not beats(replace(row, beats_baseline=0.6), baseline, METRIC)

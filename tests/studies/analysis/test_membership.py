@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.carbon.intensity import Intensity
+from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Outcome, Repeat
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.resampling import packed, resampled_scores
@@ -62,7 +63,11 @@ def front_of(make_outcome: Callable[..., Outcome]) -> Callable[..., Made]:
                 )
         readings = inferences(rows, repeats)
         merged = rescored(rows, SCORING, repeats)
-        return rank("study", merged, Tolerance(share=0.5), 0.1), merged, readings
+        return (
+            rank("study", merged, Tolerance(share=0.5), Metric("accuracy", 0.1)),
+            merged,
+            readings,
+        )
 
     return make
 

@@ -45,7 +45,7 @@ def test_the_studys_own_settings_give_its_own_numbers_exactly(
     embodied: float,
 ) -> None:
     outcome = Outcome(
-        accuracy=accuracy,
+        score=accuracy,
         phases={f"phase {index}": reading(*phase) for index, phase in enumerate(phases)},
         inference=reading(*inference),
         latency_seconds=0.1,

@@ -92,8 +92,8 @@ def test_everything_is_read_from_the_storage(
     assert seen.complete[2].co2_kg == pytest.approx(0.1 * (0.003 + 1e-3))
     assert [(row.trial, row.eligible) for row in seen.front.rows] == [(2, True), (1, True)]
     assert seen.front.floor is not None
-    assert seen.front.floor.accuracy == pytest.approx(0.9 * 0.95)
-    assert seen.front.floor.majority_fraction == 0.5
+    assert seen.front.floor.score == pytest.approx(0.9 * 0.95)
+    assert seen.front.floor.metric.nothing == 0.5
     assert seen.baseline is not None
     assert seen.baseline.trial == 1
     # From chance at the price of the dearest baseline to 1 for nothing; CO₂ counts once.

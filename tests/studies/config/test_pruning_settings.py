@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from greenfront.errors import StudyFileError
+from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.scores import Tolerance, values_of
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
@@ -117,7 +118,7 @@ def page_table(file: StudyFile, facts: StudyFacts, outcomes: dict[Candidate, Out
         values = values_of(outcome, file.objectives.predictions, file.carbon.model())
         row = (tried.key, "complete", tried, values, outcome, None, 0.0, 1.0)
         rows.append(Trial(number, number, *row))
-    front = rank("digits", rows, Tolerance(share=0.5), 0.5)
+    front = rank("digits", rows, Tolerance(share=0.5), Metric("accuracy", 0.5))
     assert front.floor is not None
     seen = StudyView(
         name="digits",
@@ -152,6 +153,6 @@ def test_the_report_shows_zipped_sizes_only_where_zeros_were_tried(
     assert "Zipped <small>saves no energy</small>" in table
     assert "2.05 kB <small>59.8% zeros</small>" in table
     assert "60% zeros" in table  # what was asked for, in the model's own words
-    # Of both rows the probability is unknown, of one the zipped size.
-    assert table.count("<td class='number'>–</td>") == 3
+    # Of both rows two probabilities are unknown, of one the zipped size.
+    assert table.count("<td class='number'>–</td>") == 5
     assert "Zipped" not in page_table(study({}), image_facts, outcomes)

@@ -55,8 +55,10 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
             **{"batch_size": [32, 64, 128], "mixed_precision": "auto"},
             **{"augmentation": None, "layer_decay": [1.0], "compile": "never"},
             **{"label_smoothing": [0.0], "mixup": [0.0], "average_weights": [False]},
+            **{"class_weights": ["none"], "loss": ["mse"]},
         },
         "objectives": {
+            **{"metric": None, "positive": None, "threshold": "auto"},
             "predictions": 1_000_000.0,
             "max_drop": 0.01,
             "floor": None,

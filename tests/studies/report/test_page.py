@@ -92,7 +92,7 @@ def test_rows_say_what_was_measured(name: str) -> None:
         line = re.search(rf"<tr [^>]*data-trial='{row.trial}'>.*?</tr>", html, re.DOTALL)
         assert line is not None
         for text in (
-            quantities.percent(row.accuracy),
+            quantities.percent(row.score),
             quantities.energy(row.energy_kwh),
             quantities.mass(row.co2_kg),
             quantities.count(row.green_score),
@@ -116,8 +116,8 @@ def test_the_front_figures_hold_the_stored_values(name: str) -> None:
     }
     space = {trace.name: trace for trace in figures.front_in_space(view, points.groups(view)).data}
     flat = [
-        (figures.accuracy_over_energy(view, points.groups(view)), "energy", "accuracy"),
-        (figures.accuracy_over_co2(view, points.groups(view)), "co2", "accuracy"),
+        (figures.score_over_energy(view, points.groups(view)), "energy", "score"),
+        (figures.score_over_co2(view, points.groups(view)), "co2", "score"),
         (figures.co2_over_energy(view, points.groups(view)), "energy", "co2"),
     ]
     assert set(space) == {group for group, rows in groups.items() if rows}
@@ -126,11 +126,11 @@ def test_the_front_figures_hold_the_stored_values(name: str) -> None:
         values = {
             "energy": [row.energy_kwh * wh for row in rows],
             "co2": [row.co2_kg * grams for row in rows],
-            "accuracy": [100 * row.accuracy for row in rows],
+            "score": [100 * row.score for row in rows],
         }
         assert list(trace.x) == values["energy"]
         assert list(trace.y) == values["co2"]
-        assert list(trace.z) == values["accuracy"]
+        assert list(trace.z) == values["score"]
         for figure, across, up in flat:
             (same,) = [t for t in figure.data if t.name == group]
             assert list(same.x) == values[across]
@@ -152,12 +152,12 @@ def test_a_wide_range_is_drawn_logarithmically() -> None:
     far = replace(near[0], energy_kwh=max(energies) / 30)
     wide = replace(narrow, complete=(*near, far))
     assert figures.co2_over_energy(wide, points.groups(wide)).layout.xaxis.type == "log"
-    assert figures.accuracy_over_energy(wide, points.groups(wide)).layout.yaxis.type == "linear"
+    assert figures.score_over_energy(wide, points.groups(wide)).layout.yaxis.type == "linear"
 
 
 def test_a_close_up_frames_what_is_eligible() -> None:
     view = VIEWS["usual"]
-    figure = figures.accuracy_over_energy(view, points.groups(view))
+    figure = figures.score_over_energy(view, points.groups(view))
     _, close = figure.layout.updatemenus[0].buttons
     (low, high), (bottom, top) = close.args[0].values()
     (eligible,) = [t for t in figure.data if t.name == "Front, eligible"]
@@ -165,7 +165,7 @@ def test_a_close_up_frames_what_is_eligible() -> None:
     assert all(low < math.log10(x) < high for x in eligible.x)
     assert all(bottom < y < top for y in eligible.y)
     assert top - bottom < 20
-    assert not figures.accuracy_over_energy(
+    assert not figures.score_over_energy(
         VIEWS["one trial"], points.groups(VIEWS["one trial"])
     ).layout.updatemenus
 

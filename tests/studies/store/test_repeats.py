@@ -57,7 +57,7 @@ def test_medians_of_all_measurements(make_outcome: Callable[..., Outcome]) -> No
     outcome = replace(make_outcome(0.5, 1e-3, 4.0), latency_seconds=0.004)
     merged = settled(outcome, [repeat(1.0, 0.8, 0.001), repeat(2.0, 0.8, 0.002)])
     # The accuracy is that of the whole validation split, which only repeats see.
-    assert (merged.accuracy, merged.latency_seconds, merged.measurements) == (0.8, 0.002, 3)
+    assert (merged.score, merged.latency_seconds, merged.measurements) == (0.8, 0.002, 3)
     inference = merged.inference
     assert (inference.joules, inference.low_joules, inference.high_joules) == (2.0, 1.0, 4.0)
     assert merged.phases == outcome.phases

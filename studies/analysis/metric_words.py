@@ -1,0 +1,37 @@
+"""Scores of a study's metric in words and numbers for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from greenfront.studies.analysis.quantities import number, percent
+
+if TYPE_CHECKING:  # what draws a front has it; what lists studies needs none
+    from greenfront.objectives.metrics import Metric
+
+__all__ = ["difference", "score"]
+
+EQUAL_POINTS = 0.005
+EQUAL_SHARE = 5e-5
+"""Scores that differ by less, in percent or as a share of what a drop counts in, are equal."""
+
+
+def score(metric: Metric, value: float) -> str:
+    """A score in three digits; its unit stands in the heading of its column."""
+    return percent(value) if metric.in_percent else number(value)
+
+
+def difference(metric: Metric, value: float, than: float) -> str:
+    """A score beside another one, such as ``"+1.2 points of accuracy against"``."""
+    title = metric.title[0].lower() + metric.title[1:] if metric.in_percent else metric.title
+    change = value - than
+    if metric.in_percent:
+        points = 100 * change
+        if abs(points) < EQUAL_POINTS:
+            return "as accurate as" if metric.name == "accuracy" else f"the same {title} as"
+        return f"{points:+.3g} points of {title} against".replace("-", "−")
+    if abs(change) < EQUAL_SHARE * metric.unit_drop:
+        return f"the same {title} as"
+    better = "better" if metric.worse_by(value, than) < 0 else "worse"
+    unit = f" {metric.unit}" if metric.unit else ""
+    return f"{title} {change:+.3g}{unit} ({better}) against".replace("-", "−")
