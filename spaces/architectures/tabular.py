@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tabular"]
 
-WIDTHS = (32, 64, 128, 256)
+WIDTHS = (16, 32, 64, 128, 256)
 
 
 class Tabular(Architecture):
@@ -42,12 +42,12 @@ class Tabular(Architecture):
         )
 
     def baseline(self) -> Mapping[str, Value]:
-        """8 hinges, two hidden layers of 128 and 64."""
-        return {"hinges": 8, "depth": 2, "width_1": 128, "width_2": 64, "dropout": 0.2}
+        """8 hinges, two hidden layers of 64 and 32."""
+        return {"hinges": 8, "depth": 2, "width_1": 64, "width_2": 32, "dropout": 0.1}
 
     def smaller(self) -> Mapping[str, Value]:
         """Half of everything."""
-        return {"hinges": 4, "width_1": 64, "width_2": 32}
+        return {"hinges": 4, "width_1": 32, "width_2": 16}
 
     def build(
         self, shape: Mapping[str, Value], input_shape: tuple[int, ...], classes: int

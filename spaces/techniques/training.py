@@ -32,7 +32,8 @@ FEWEST_EPOCHS, MOST_EPOCHS = 4, 50
 USUAL_SHARE = 0.75
 """Of the longest training: that of a baseline."""
 
-PATIENCE_SHARE = 0.2
+PATIENCE_SHARE = 0.5
+"""A rate that falls to zero gains most at the end: stopping early is for what only gets worse."""
 LEAST_PATIENCE = 3
 
 Epochs = Annotated[int, Field(ge=1, le=10_000, strict=True)]
@@ -108,7 +109,7 @@ class TrainingOptions(Table):
         device: Where trials are trained; ``"auto"`` takes a GPU where there is one.
         epochs: A range; ``None``: the fewer examples, the more, and fewer for pretrained weights.
         fine_tune_epochs: ``None``: as many as the shortest training.
-        patience: ``None``: a fifth of the epochs.
+        patience: ``None``: half of the epochs.
         learning_rate: ``None``: for each optimiser its own range.
         sgd_learning_rate: Of SGD alone; ``None``: that of ``learning_rate`` where this is given.
         mixed_precision: ``"auto"`` tries it where the device gains by it.

@@ -66,7 +66,7 @@ def test_the_fewer_examples_the_more_epochs(examples: int, wanted: set[int]) -> 
     for candidate in baseline_candidates(options):
         training = candidate.training
         assert (training.epochs, training.fine_tune_epochs) == (usual, min(wanted))
-        assert training.patience == max(3, round(usual / 5))
+        assert training.patience == max(3, round(usual / 2))
 
 
 def test_dear_families_take_fewer_epochs_where_they_are_left_to_us() -> None:

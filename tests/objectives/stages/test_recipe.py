@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from greenfront.objectives.stages.distil import TeacherOutputs
 from greenfront.objectives.stages.examples import Examples, TrainingData
-from greenfront.objectives.stages.train import predict, train
+from greenfront.objectives.stages.loss import Loss
+from greenfront.objectives.stages.train import FitOptions, predict, train
 from greenfront.objectives.tasks.load import load_task
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.spaces.architectures.mlp import MLP
+from greenfront.spaces.techniques.distillation import Distillation
 from greenfront.spaces.techniques.training import Training
 
 CLASSES = 10
@@ -36,6 +40,10 @@ def accuracy(model: nn.Module, examples: Examples) -> float:
     return float((predict(model, examples.inputs).argmax(-1) == examples.labels).float().mean())
 
 
+def told(training: Training, data: TrainingData) -> FitOptions:
+    return FitOptions(loss=Loss.of(training, data.train.labels, CLASSES))
+
+
 def weights(model: nn.Module) -> Tensor:
     return torch.cat([weight.detach().flatten() for weight in model.parameters()])
 
@@ -48,10 +56,10 @@ def test_each_part_of_a_recipe_changes_the_weights_as_the_seed_says(
     data: TrainingData, change: dict[str, Any]
 ) -> None:
     trained: list[Tensor] = []
-    for training in (replace(QUICK, epochs=2, **change), QUICK):
+    for training in (replace(QUICK, epochs=2, **change), replace(QUICK, epochs=2)):
         for _ in range(2):
             model = network()
-            train(model, data, training, seed=3)
+            train(model, data, training, seed=3, options=told(training, data))
             trained.append(weights(model))
             assert accuracy(model, data.validation) > 0.5
     assert torch.equal(trained[0], trained[1])
@@ -74,8 +82,28 @@ def test_mixed_inputs_lie_between_examples(data: TrainingData) -> None:
 def test_smoothed_labels_make_modest_answers(data: TrainingData) -> None:
     def confidence(smoothing: float) -> float:
         model = network()
-        train(model, data, replace(QUICK, epochs=8, label_smoothing=smoothing), seed=0)
+        training = replace(QUICK, epochs=8, label_smoothing=smoothing)
+        train(model, data, training, seed=0, options=told(training, data))
         logits = predict(model, data.train.inputs)
         return float(logits.softmax(-1).max(-1).values.mean())
 
     assert confidence(0.5) < 0.7 < 0.85 < confidence(0.0)
+
+
+def test_a_student_keeps_its_most_accurate_epoch(data: TrainingData) -> None:
+    """Its loss tells how sure it is, which it has from its teacher."""
+    seen: list[float] = []
+    model = network()
+    best = train(
+        model,
+        data,
+        replace(QUICK, epochs=6),
+        seed=0,
+        options=FitOptions(
+            distillation=Distillation(4.0, 0.9),
+            lessons=TeacherOutputs(20 * functional.one_hot(data.train.labels, CLASSES).float()),
+            on_epoch=lambda report: seen.append(report.quality),
+        ),
+    )
+    assert seen[best - 1] == max(seen)
+    assert accuracy(model, data.validation) == pytest.approx(max(seen))
