@@ -294,7 +294,9 @@ def _encoding(path: Path) -> str:
 
 
 def _default(section: Any, key: str) -> Any:
-    """The default of a key of a section, which is a model or a dataclass."""
+    """The default of a key of a section, a model or a dataclass, as it stands in JSON."""
     if isinstance(section, Table):
-        return type(section).model_fields[key].get_default(call_default_factory=True)
-    return next(field.default for field in fields(section) if field.name == key)
+        default = type(section).model_fields[key].get_default(call_default_factory=True)
+    else:
+        default = next(field.default for field in fields(section) if field.name == key)
+    return list(default) if isinstance(default, tuple) else default
