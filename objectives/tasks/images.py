@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from greenfront.objectives.tasks.cache import cache_key, cached_arrays, file_stamps
 from greenfront.objectives.tasks.copies import first_copies
 from greenfront.objectives.tasks.image_folder import list_images
+from greenfront.objectives.tasks.image_table import listed_images
 from greenfront.objectives.tasks.paths import existing_folder
 from greenfront.objectives.tasks.pictures import decoded, decoding, opened_image
 from greenfront.objectives.tasks.raw import Raw, array_inputs
@@ -22,7 +23,7 @@ __all__ = ["read"]
 
 
 def read(settings: TaskSettings, cache: Path) -> Raw:
-    """Reads the images that :func:`list_images` finds.
+    """Reads the images that :func:`list_images` finds, or with a target those that a table names.
 
     Args:
         settings: With a path.
@@ -33,7 +34,9 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
             is missing, or the cache cannot be written.
     """
     folder = existing_folder(settings)
-    found = list_images(folder)
+    found, kind = (
+        (list_images(folder), None) if settings.target is None else listed_images(folder, settings)
+    )
     files = found.files
 
     def image(index: int) -> AbstractContextManager[Image.Image]:
@@ -52,4 +55,5 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
         found.own,
         (*found.notes, *kept["notes"].tolist()),
         first_copies(blake2b(image, digest_size=16).digest() for image in kept["pixels"]),
+        target_kind=kind,
     )

@@ -46,7 +46,7 @@ _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("path", "target"),
         ("text_column", "encoding", "test_path", "split_column"),
     ),
-    "images": (("path",), _PICTURES),
+    "images": (("path",), ("target", *_PICTURES)),
     "arrays": (("path",), ()),
     _HUGGINGFACE: (
         (),
@@ -91,7 +91,8 @@ class TaskSettings:
             For ``hf-dataset`` and ``torchvision`` a folder with a copy of the data. Absent: they
             are downloaded.
         target: The column that holds the class or the number (``csv``, ``text``, ``hf-dataset``).
-            Absent for the last: ``label``.
+            Absent for the last: ``label``. For ``images`` a column of ``labels.csv`` in the folder,
+            whose column ``file`` names an image a row; absent: a sub-folder is a class.
         validation_fraction: Share of the examples that judge a trial, above 0. Of data with a
             test split of their own: of their training split.
         test_fraction: Share of the examples kept for the final verification, above 0. Not used

@@ -23,7 +23,7 @@ from greenfront.objectives.tasks.tables.cells import ColumnBuilder
 from greenfront.objectives.tasks.tables.target import read_target
 from greenfront.objectives.tasks.text_rows import TextRows, read_rows
 
-__all__ = ["Texts", "checked_texts", "read"]
+__all__ = ["Texts", "checked_texts", "read", "row_labels"]
 
 _USUAL_COLUMN = "text"
 
@@ -74,7 +74,7 @@ def read(settings: TaskSettings) -> Raw:
         rows = rows.and_then(added, _names(settings))
     text, target, *_ = _names(settings)
     texts = checked_texts(rows.columns[text], rows.places, text, str(path))
-    labels, kind = _labels(rows, target, path, settings.target_kind)
+    labels, kind = row_labels(rows, target, path, settings.target_kind)
     if settings.split_column is not None:
         cells = rows.columns[settings.split_column]
         own = own_splits(cells, rows.places, settings.split_column, str(path))
@@ -137,9 +137,20 @@ def checked_texts(found: Sequence[Any], places: Sequence[str], column: str, sour
     return Texts(values)
 
 
-def _labels(
+def row_labels(
     rows: TextRows, column: str, path: Path, kind: TargetKind | None
 ) -> tuple[NDArray[Any], TargetKind | None]:
+    """The labels in a column, and what they are as far as the rows tell.
+
+    Args:
+        rows: Of the file.
+        column: With the labels.
+        path: Of the file.
+        kind: What the study file says that they are.
+
+    Raises:
+        DataError: One is missing, or they are not alike.
+    """
     found = rows.columns[column]
     _refuse_missing(
         found, rows.places, f"{path}: every row needs a target, but {{}} none in {column!r}"
