@@ -22,7 +22,7 @@ from greenfront.search.exploration import explore
 from greenfront.search.network_problem import NetworkProblem, limited_costs
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.network_space import baseline_candidates
-from greenfront.studies.analysis.remarks import compression_remarks
+from greenfront.studies.analysis.remarks import compression_remarks, metric_remarks
 from greenfront.studies.config.study_file import StudyFile
 
 __all__ = ["Sample", "StudyPlan", "plan_study"]
@@ -229,7 +229,7 @@ def _limit_remarks(file: StudyFile, samples: list[Sample]) -> list[str]:
 
 def _space_remarks(problem: NetworkProblem) -> list[str]:
     file, facts = problem.file, problem.facts
-    remarks = compression_remarks(file, facts)
+    remarks = [*metric_remarks(file, facts), *compression_remarks(file, facts)]
     if not facts.mixed_precision and file.training.mixed_precision == "auto":
         remarks.append("mixed precision is not searched: this device gains nothing by it")
     carbon = file.carbon

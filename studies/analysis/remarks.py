@@ -1,4 +1,4 @@
-"""What compression brings on this machine, in words: for the plan and for the report."""
+"""What compression brings on this machine, and what models are judged by: for plan and report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from greenfront.spaces.techniques.registry import techniques
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import INT8_PAYS, StudyFile
 
-__all__ = ["compression_remarks"]
+__all__ = ["compression_remarks", "metric_remarks"]
+
+LOPSIDED = 0.8
+"""Where always the same answer is right as often, accuracy tells little."""
 
 
 def compression_remarks(file: StudyFile, facts: StudyFacts) -> list[str]:
@@ -31,4 +34,24 @@ def compression_remarks(file: StudyFile, facts: StudyFacts) -> list[str]:
         )
     for technique in techniques():
         remarks += technique.remarks(getattr(file, technique.table))
+    return remarks
+
+
+def metric_remarks(file: StudyFile, facts: StudyFacts) -> list[str]:
+    """What models are judged by, and whether accuracy would tell much here.
+
+    Args:
+        file: The study.
+        facts: Of its data.
+    """
+    metric, task = file.metric(facts), facts.task
+    nothing = f"a model that has learnt nothing has {metric.text(metric.nothing)}"
+    remarks = [f"models are judged by {metric.told}; {nothing}"]
+    if not metric.of_numbers and task.classes == 2 and metric.name != "accuracy":
+        remarks[0] += f"; the positive class is {task.class_names[metric.positive]!r}"
+    if metric.name == "accuracy" and metric.nothing >= LOPSIDED:
+        remarks.append(
+            "most examples are of one class, of which accuracy tells little: balanced_accuracy, "
+            "f1_macro, roc_auc or average_precision as [objectives] metric look at each class"
+        )
     return remarks
