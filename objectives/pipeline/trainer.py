@@ -12,6 +12,7 @@ from greenfront.objectives.pipeline.model_factory import network_of
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.stage import WEIGHTS, StageJob
 from greenfront.objectives.stages.distil import TeacherOutputs, load_teacher_outputs
+from greenfront.objectives.stages.predict import seen_through
 from greenfront.objectives.stages.structure import save_network
 from greenfront.objectives.stages.train import EpochReport, FitOptions, train
 
@@ -64,7 +65,11 @@ class Trainer:
             on_epoch=self._report(what),
             say=runtime.context.progress,
         )
-        return train(model, runtime.models.data(candidate), training, self._job.seed, options)
+        data, body = runtime.models.data(candidate), family.frozen_body(model)
+        if body is None:
+            return train(model, data, training, self._job.seed, options)
+        features = seen_through(body, data)
+        return train(family.head(model), features, training, self._job.seed, options)
 
     def _report(self, what: str) -> Callable[[EpochReport], None]:
         batch = self._job.candidate.training.batch_size

@@ -23,6 +23,7 @@ from greenfront.objectives.outcome import Batched, Outcome, Repeat, Sizing
 from greenfront.objectives.pipeline.answers import ANSWERS, save_answers
 from greenfront.objectives.pipeline.int8_policy import quantized
 from greenfront.objectives.pipeline.lineage import StageOutput
+from greenfront.objectives.pipeline.model_factory import network_of
 from greenfront.objectives.pipeline.preprocessing import preprocessing_cost
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.stage import load_stages
@@ -36,6 +37,7 @@ from greenfront.objectives.stages.evaluate import (
     open_artefact,
 )
 from greenfront.objectives.stages.export import to_onnx, weight_count
+from greenfront.objectives.stages.predict import seen_through
 from greenfront.objectives.stages.train import train
 from greenfront.spaces.candidate import Candidate
 
@@ -148,7 +150,11 @@ class TrialRunner:
         torch.manual_seed(seed)
         data, model = models.data(candidate), models.build(candidate)
         with self.runtime.context.phase("forecast") as window:
-            train(model, data, replace(candidate.training, epochs=1), seed)
+            body = network_of(candidate).frozen_body(model)
+            if body is None:
+                train(model, data, replace(candidate.training, epochs=1), seed)
+            else:  # its part is computed once for all epochs
+                seen_through(body, data.first(1 / candidate.training.epochs))
         return window.total
 
     def check(self, name: str) -> None:

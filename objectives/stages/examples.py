@@ -67,6 +67,15 @@ class TrainingData:
     train: Examples
     validation: Examples
 
+    def first(self, share: float) -> TrainingData:
+        """A share of both splits, from their beginning; one example at least."""
+
+        def cut(split: Examples) -> Examples:
+            some = slice(0, max(1, round(share * len(split))))
+            return Examples(split.inputs[some], split.labels[some], split.padding)
+
+        return TrainingData(cut(self.train), cut(self.validation))
+
     @classmethod
     def of(cls, task: Task, device: str, padding: int | None = None) -> TrainingData:
         """Moves a task's training and validation splits to ``device``."""

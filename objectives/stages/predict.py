@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from greenfront.objectives.stages.examples import trimmed
+from greenfront.objectives.stages.examples import Examples, TrainingData, trimmed
 
-__all__ = ["in_chunks", "predict"]
+__all__ = ["in_chunks", "predict", "seen_through"]
 
 CHUNK_NUMBERS, FEWEST_AT_ONCE, MOST_AT_ONCE = 2**20, 16, 32
 """Inputs a forward pass where no gradient is kept: bounds memory, not results."""
@@ -28,3 +28,12 @@ def in_chunks(model: nn.Module, inputs: Tensor, padding: int | None = None) -> I
 def predict(model: nn.Module, inputs: Tensor, padding: int | None = None) -> Tensor:
     """Logits ``[n, classes]`` of all inputs; see :func:`in_chunks`."""
     return torch.cat(list(in_chunks(model, inputs, padding)))
+
+
+def seen_through(body: nn.Module, data: TrainingData) -> TrainingData:
+    """What a part of a network that is not trained says of the examples, in their place."""
+
+    def seen(split: Examples) -> Examples:
+        return Examples(predict(body, split.inputs, split.padding), split.labels)
+
+    return TrainingData(seen(data.train), seen(data.validation))

@@ -140,6 +140,14 @@ class Architecture(ModelFamily):
         """The layer that gives the logits, by default the last: its outputs are never pruned."""
         return list(module.children())[-1]
 
+    def frozen_body(self, module: nn.Module) -> nn.Module | None:
+        """All below the head, where none of it is trained; ``None`` where it is.
+
+        What it says of the examples is computed once, and the head is trained on that.
+        """
+        del module
+        return None
+
     def blocks(self, module: nn.Module) -> Sequence[nn.Module]:
         """The body in parts from the input to the output, embeddings or stem first.
 

@@ -22,7 +22,14 @@ _FAMILIES: dict[str, type[Architecture]] = {
     family.name: family for family in (MLP, Tabular, CNN, LeNet, Bag, DistilBert, Bert)
 }
 _FIRST = ("mlp", "cnn", "distilbert", "bert")
-_FORMS = ("sklearn:NAME", "timm:NAME", "hf:NAME-OR-PATH", "nni:SPACE", "module:function")
+_FORMS = (
+    "sklearn:NAME",
+    "timm:NAME",
+    "hf:NAME-OR-PATH",
+    "frozen:NAME-OR-PATH",
+    "nni:SPACE",
+    "module:function",
+)
 
 
 def architecture_names(defaults: int = 2) -> tuple[str, ...]:
@@ -92,6 +99,10 @@ def _of_library(prefix: str, name: str) -> ModelFamily:
             from greenfront.spaces.architectures.transformers import Transformer
 
             return Transformer(name)
+        case "frozen":
+            from greenfront.spaces.architectures.frozen import FrozenEncoder
+
+            return FrozenEncoder(name)
         case "nni":
             from greenfront.spaces.architectures.nni import NNI
 

@@ -14,7 +14,16 @@ from greenfront.errors import UsageError
 from greenfront.spaces.architectures.checkpoint import WEIGHTS
 from greenfront.spaces.architectures.torchvision_shim import allow_torchvision
 
-__all__ = ["TextClassifier", "freeze", "from_scratch", "keep_layers", "pretrained", "slim"]
+__all__ = [
+    "FrozenClassifier",
+    "TextClassifier",
+    "freeze",
+    "from_scratch",
+    "frozen",
+    "keep_layers",
+    "pretrained",
+    "slim",
+]
 
 SHOWN = 3
 """Weights that do not fit, at most, in a message."""
@@ -64,6 +73,54 @@ class TextClassifier(nn.Module):
         """The embeddings, then the layers."""
         base: Any = self.network.base_model
         return (base.embeddings, *self.layers)
+
+
+class PooledEncoder(nn.Module):
+    """The mean of an encoder's last states over a text's tokens, standardised."""
+
+    def __init__(self, encoder: nn.Module, width: int, padding: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.padding = padding
+        self.standardise = nn.LayerNorm(width, elementwise_affine=False)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """From int64 ``[n, tokens]`` to ``[n, width]``."""
+        mask = (ids == self.padding)[:, None, None, :] * torch.finfo(torch.float32).min
+        states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        there = (ids != self.padding).unsqueeze(-1).float()
+        mean = (states * there).sum(1) / there.sum(1).clamp(min=1.0)
+        features: Tensor = self.standardise(mean)
+        return features
+
+
+class FrozenClassifier(nn.Module):
+    """A pooled encoder without gradients, and a linear classifier with."""
+
+    def __init__(self, encoder: nn.Module, width: int, classes: int, padding: int) -> None:
+        super().__init__()
+        self.body = PooledEncoder(encoder, width, padding).requires_grad_(requires_grad=False)
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """From int64 ``[n, tokens]`` to ``[n, classes]``."""
+        logits: Tensor = self.head(self.body(ids))
+        return logits
+
+
+def frozen(folder: Path, classes: int, padding: int, layers: int) -> FrozenClassifier:
+    """The lowest layers of a pretrained encoder below a new classifier.
+
+    Raises:
+        UsageError: See :func:`pretrained`.
+    """
+    model = pretrained(folder, classes, padding)
+    del model.layers[layers:]
+    encoder: Any = model.network.base_model
+    if getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None
+    width = int(encoder.config.hidden_size)
+    return FrozenClassifier(encoder, width, classes, padding)
 
 
 def pretrained(folder: Path, classes: int, padding: int) -> TextClassifier:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from greenfront.objectives.pipeline.lineage import Made
-from greenfront.objectives.pipeline.model_factory import family_of
+from greenfront.objectives.pipeline.model_factory import network_of
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.stage import Stage, StageJob
 from greenfront.objectives.pipeline.trainer import Trainer
@@ -36,7 +36,7 @@ class Train(Stage):
         knobs = candidate.to_json()
         del knobs["training"]["fine_tune_epochs"]
         kept = ("architecture", "training", "distillation", "placement")
-        family = family_of(candidate)
+        family = network_of(candidate)
         return {
             **{name: knobs[name] for name in kept},
             # Where a family has a way of its own.
@@ -45,6 +45,8 @@ class Train(Stage):
                 for name in ("weight_decay", "warm_up")
                 if getattr(family, name) != getattr(Architecture, name)
             },
+            # Students once kept the epoch of the best loss.
+            **({"kept": "best metric"} if candidate.distillation else {}),
             "weights": family.fingerprint(),
             "seed": self.runtime.seed,
         }
