@@ -22,7 +22,7 @@ from greenfront.search.electricity.scheduler import CarbonScheduler, RunMoments
 from greenfront.search.heartbeat import heartbeat
 from greenfront.search.problem import Evaluation, Problem
 from greenfront.search.progress_estimator import ProgressEstimator
-from greenfront.search.recovery import adopt_dead_runs, drop_unclaimed, tell
+from greenfront.search.recovery import REFERENCE, adopt_dead_runs, drop_unclaimed, tell
 from greenfront.search.running_trial import RunningTrial
 from greenfront.search.samplers.named import default_population, make_sampler
 from greenfront.search.settings import SearchSettings
@@ -88,6 +88,9 @@ class Engine(Generic[C]):
         self._ledger = ledger
         self._settings = settings
         self._budget = settings.budget
+        self._references = {
+            candidate.key: candidate for candidate in problem.reference_candidates()
+        }
         self._archive = Archive(problem, study.trials)
         self._estimator = ProgressEstimator(study, settings, moments)
         self._scheduler = self._make_scheduler(moments)
@@ -187,7 +190,7 @@ class Engine(Generic[C]):
             if self._paused(index):
                 continue  # the budget may have been reached meanwhile
             trial = self.optuna_study.ask()
-            candidate = self._problem.space.suggest(trial)
+            candidate = self._asked(trial)
             choice, limit = candidate.to_json(), self._budget.trials
             claim = self._study.trials.claim(
                 self._run.run_id, trial.number, candidate.key, choice, limit
@@ -199,6 +202,12 @@ class Engine(Generic[C]):
                 duplicates += claim == "duplicate"
                 self.optuna_study.tell(trial, state=optuna.trial.TrialState.FAIL)
         raise Interrupted("the search was stopped")
+
+    def _asked(self, trial: optuna.Trial) -> C:
+        """What a trial is about: a reference, or what its sampler suggests."""
+        reference = trial.user_attrs.get(REFERENCE) if self._references else None
+        known = self._references.get(str(reference))
+        return self._problem.space.suggest(trial) if known is None else known
 
     def _try(self, problem: Problem[C], index: int, trial: optuna.Trial, candidate: C) -> None:
         context = RunningTrial(
@@ -243,13 +252,16 @@ class Engine(Generic[C]):
             # This run was taken for dead and its trial given to another run: that one counts.
             self.optuna_study.tell(trial, state=optuna.trial.TrialState.FAIL)
             return
-        tell(self.optuna_study, trial.number, state, evaluation.values if evaluation else None)
+        outside = candidate.key in self._references
+        told: TrialState = "failed" if outside else state
+        tell(self.optuna_study, trial.number, told, evaluation.values if evaluation else None)
         self._estimator.finished(worked())
         if self._settings.observer is not None:
             self._archive.refresh()
             self._settings.observer.finished(self._study.trials.get(trial.number))
         self._say(index, "")
-        self._abort_on_repeated_failures(cause, reason)
+        if not outside:  # the search does without them
+            self._abort_on_repeated_failures(cause, reason)
 
     def _abort_on_repeated_failures(self, cause: str | None, reason: str | None) -> None:
         with self._shared.lock:
@@ -279,12 +291,15 @@ class Engine(Generic[C]):
     def _queue_first_generation(self) -> None:
         if self._study.queued:
             return
-        decode = self._problem.space.decode
+        decode, known = self._problem.space.decode, self.optuna_study.get_trials(deepcopy=False)
         queued = {
             decode(trial.system_attrs["fixed_params"]).key
-            for trial in self.optuna_study.get_trials(deepcopy=False)
+            for trial in known
             if trial.system_attrs.get("fixed_params")
         }
+        queued |= {str(trial.user_attrs.get(REFERENCE)) for trial in known}
+        for key in [key for key in self._references if key not in queued]:
+            self.optuna_study.enqueue_trial({}, user_attrs={REFERENCE: key})
         for point in self._problem.first_generation():  # all of it: a budget may be raised later
             if decode(point).key not in queued:
                 self.optuna_study.enqueue_trial(dict(point))
@@ -307,7 +322,8 @@ class Engine(Generic[C]):
     def _exhausted(self, duplicates: int) -> bool:
         """Whether every candidate was tried; after several duplicates, queues an untried point."""
         size = self._problem.space.size()
-        if size is not None and len(self._archive) >= size:
+        outside = sum(self._archive.tried(key) for key in self._references)
+        if size is not None and len(self._archive) - outside >= size:
             return not self._archive.counts()["requeued"]
         if duplicates < DUPLICATES_BEFORE_RANDOM:
             return False

@@ -12,6 +12,7 @@ from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments, require_device
 from greenfront.objectives.readings import Component, Reading
 from greenfront.search.evaluator.process import Evaluator, EvaluatorSettings
+from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.ledger_writer import Charged
@@ -139,8 +140,8 @@ def _with_families(
     context: TrialContext,
     known: StudyFacts | None,
 ) -> StudyFacts:
-    """Checks that each family can be built, and finds which gain by int8 kernels."""
-    families = list(file.families(facts))
+    """Checks that each network can be built, and finds which gain by int8 kernels."""
+    families = [name for name in file.families(facts) if not is_fitted(name)]
     evaluator.call("check", families, context, returns=NoneType)
     if known is not None:
         return replace(

@@ -84,6 +84,10 @@ class NetworkProblem(Problem[Candidate]):
         """Baselines, each technique alone, then together."""
         return first_generation(self.options, self.space, self.file.study.seed)
 
+    def reference_candidates(self) -> Sequence[Candidate]:
+        """Fitted models that networks are compared with."""
+        return self.file.references(self.facts)
+
     def corners(self, finished: Mapping[str, tuple[float, ...]]) -> Corners | None:
         """See :func:`greenfront.studies.analysis.front.corners`."""
         baselines = [finished[key] for key in self._baseline_keys if key in finished]

@@ -20,9 +20,14 @@ from greenfront.search.electricity.schedule_forecast import ScheduleForecast, sc
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.exploration import explore
 from greenfront.search.network_problem import NetworkProblem, limited_costs
+from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.network_space import baseline_candidates
-from greenfront.studies.analysis.remarks import compression_remarks, metric_remarks
+from greenfront.studies.analysis.remarks import (
+    compression_remarks,
+    metric_remarks,
+    reference_remarks,
+)
 from greenfront.studies.config.study_file import StudyFile
 
 __all__ = ["Sample", "StudyPlan", "plan_study"]
@@ -46,6 +51,7 @@ class Sample:
         sizing: Its untrained, compressed graph.
         trial_kwh: Upper estimate for a whole trial; ``None`` where ``epoch`` is unavailable.
         trial_seconds: Upper estimate of its duration.
+        reference: Whether it is a fitted model that is tried once, before networks.
     """
 
     candidate: str
@@ -55,6 +61,7 @@ class Sample:
     sizing: Sizing
     trial_kwh: float | None
     trial_seconds: float
+    reference: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +130,13 @@ def plan_study(file: StudyFile, say: Callable[[str], None] = lambda _message: No
             baselines = baseline_candidates(problem.options)
             rng = np.random.default_rng(file.study.seed)
             points = [problem.space.sample(rng) for _ in range(RANDOM_CANDIDATES)]
+            references = problem.reference_candidates()
             samples = [
-                _sample(found.evaluator, candidate, candidate in baselines)
-                for candidate in [*baselines, *map(problem.space.decode, points)]
+                replace(
+                    _sample(found.evaluator, candidate, candidate in baselines),
+                    reference=candidate in references,
+                )
+                for candidate in [*references, *baselines, *map(problem.space.decode, points)]
             ]
         finally:
             found.evaluator.close(TrialContext())
@@ -137,12 +148,13 @@ def plan_study(file: StudyFile, say: Callable[[str], None] = lambda _message: No
 
 def _sample(evaluator: Evaluator, candidate: Candidate, baseline: bool) -> Sample:
     context = TrialContext()  # charges nobody: a plan belongs to no study
+    if is_fitted(candidate.architecture.family):  # which has no size before: it is kept
+        evaluator.call("epoch", candidate.to_json(), context, returns=Reading)
     began = time.monotonic()
     sizing = evaluator.call("size", candidate.to_json(), context, returns=Sizing)
     sizing_seconds = time.monotonic() - began
     epoch = evaluator.call("epoch", candidate.to_json(), context, returns=Reading)
-    training = candidate.training
-    epochs = training.epochs + (training.fine_tune_epochs if candidate.pruning.ratio else 0)
+    epochs = _epochs(candidate)
     measuring = (1 + MEASURING_SHARE) * sizing_seconds
     trial_kwh = None
     if epoch.joules is not None:
@@ -160,21 +172,32 @@ def _sample(evaluator: Evaluator, candidate: Candidate, baseline: bool) -> Sampl
     )
 
 
+def _epochs(candidate: Candidate) -> int:
+    """At most; one of a fitted model is the whole fit."""
+    training = candidate.training
+    if is_fitted(candidate.architecture.family):
+        return 1
+    return training.epochs + (training.fine_tune_epochs if candidate.pruning.ratio else 0)
+
+
 def _extrapolate(problem: NetworkProblem, samples: list[Sample]) -> StudyPlan:
     file = problem.file
     trials = file.budget.trials
-    known = [sample.trial_kwh for sample in samples if sample.trial_kwh is not None]
+    searched = [sample for sample in samples if not sample.reference]
+    known = [sample.trial_kwh for sample in searched if sample.trial_kwh is not None]
     # Those with a reading do not stand for those without one.
-    mean_kwh = float(np.mean(known)) if len(known) == len(samples) else None
-    mean_seconds = float(np.mean([sample.trial_seconds for sample in samples]))
-    epoch = samples[0].epoch
-    kwh = None if trials is None or mean_kwh is None else trials * mean_kwh
+    mean_kwh = float(np.mean(known)) if len(known) == len(searched) else None
+    kwh = None if trials is None else _in_all([s.trial_kwh for s in samples], samples, trials)
+    epoch = searched[0].epoch
     low_kwh, high_kwh = (
         None if end is None or not epoch.joules or kwh is None else kwh * end / epoch.joules
         for end in (epoch.low_joules, epoch.high_joules)
     )
     remarks = _budget_remarks(file.budget.kwh, samples, kwh, mean_kwh)
     remarks += _limit_remarks(file, samples) + _space_remarks(problem)
+    whole_seconds = (
+        None if trials is None else _in_all([s.trial_seconds for s in samples], samples, trials)
+    )
     task = problem.facts.task
     shape = "×".join(str(edge) for edge in task.input_shape) or "of text"
     return StudyPlan(
@@ -188,13 +211,28 @@ def _extrapolate(problem: NetworkProblem, samples: list[Sample]) -> StudyPlan:
         low_kwh=low_kwh,
         high_kwh=high_kwh,
         co2_kg=None if kwh is None else file.carbon.study_model(problem.facts).training_co2_kg(kwh),
-        minutes=None if trials is None else trials * mean_seconds / 60 / file.search.workers,
+        minutes=None if whole_seconds is None else whole_seconds / 60 / file.search.workers,
         kind=total(sample.epoch for sample in samples).kind,
         samples=tuple(samples),
         remarks=tuple(remarks),
         notes=task.notes,
         schema=task.schema,
     )
+
+
+def _in_all(costs: list[float | None], samples: list[Sample], trials: int) -> float | None:
+    """Of all trials: a reference is tried once and first, the others cost as much as they do.
+
+    Returns:
+        ``None`` where a cost is unknown.
+    """
+    known = [cost for cost in costs if cost is not None]
+    if len(known) < len(samples):
+        return None
+    pairs = list(zip(known, samples, strict=True))
+    once = [cost for cost, sample in pairs if sample.reference][:trials]
+    others = [cost for cost, sample in pairs if not sample.reference]
+    return sum(once) + (trials - len(once)) * float(np.mean(others))
 
 
 def _budget_remarks(
@@ -229,7 +267,8 @@ def _limit_remarks(file: StudyFile, samples: list[Sample]) -> list[str]:
 
 def _space_remarks(problem: NetworkProblem) -> list[str]:
     file, facts = problem.file, problem.facts
-    remarks = [*metric_remarks(file, facts), *compression_remarks(file, facts)]
+    remarks = [*metric_remarks(file, facts), *reference_remarks(file, facts)]
+    remarks += compression_remarks(file, facts)
     if not facts.mixed_precision and file.training.mixed_precision == "auto":
         remarks.append("mixed precision is not searched: this device gains nothing by it")
     carbon = file.carbon

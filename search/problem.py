@@ -2,8 +2,9 @@
 
 The engine knows nothing of neural networks: metered trials are one problem, a table of published
 trainings or a formula another. It reads ``space``, ``objectives``, ``fidelities`` and
-``reference`` once and queues the ``first_generation``. Each of its workers enters ``worker()``
-and calls ``evaluate`` on the result, one candidate after the other, until the budget is spent.
+``reference`` once and queues the ``reference_candidates`` and the ``first_generation``. Each of its
+workers enters ``worker()`` and calls ``evaluate`` on the result, one candidate after the other,
+until the budget is spent.
 """
 
 from __future__ import annotations
@@ -97,6 +98,10 @@ class Problem(abc.ABC, Generic[C]):
 
     def first_generation(self) -> Sequence[Point]:
         """Points to try before the sampler is asked."""
+        return ()
+
+    def reference_candidates(self) -> Sequence[C]:
+        """What to try before all else, outside of the space: samplers never learn of it."""
         return ()
 
     @contextlib.contextmanager

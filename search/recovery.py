@@ -11,7 +11,12 @@ from greenfront.studies.store.runs import Runs
 from greenfront.studies.store.trials import FINISHED, Trials
 from greenfront.studies.store.trials import TrialState as GreenfrontState
 
-__all__ = ["adopt_dead_runs", "drop_unclaimed", "tell"]
+__all__ = ["REFERENCE", "adopt_dead_runs", "drop_unclaimed", "tell"]
+
+REFERENCE = "greenfront:reference"
+"""Attribute of a trial outside of the space: its candidate's key. Optuna is told that it failed,
+since no sampler looks at failed ones: with a trial that has no knobs, what all trials have in
+common would be nothing."""
 
 SLOT = "greenfront:slot"
 """Attribute of a queued trial: the slot whose interrupted trial it takes up again."""
@@ -33,9 +38,11 @@ def adopt_dead_runs(study: optuna.Study, trials: Trials, runs: Runs) -> None:
         if row.state == "requeued":
             tell(study, trial.number, "failed")
             if row.slot not in queued:
-                study.enqueue_trial(trial.params, user_attrs={SLOT: row.slot})
+                attributes = {**trial.user_attrs, SLOT: row.slot}
+                study.enqueue_trial(trial.params, user_attrs=attributes)
         elif row.state in FINISHED and trial.state == TrialState.RUNNING:
-            tell(study, row.number, row.state, row.values)
+            outside = REFERENCE in trial.user_attrs
+            tell(study, row.number, "failed" if outside else row.state, row.values)
 
 
 def drop_unclaimed(study: optuna.Study, trials: Trials) -> None:
@@ -48,7 +55,7 @@ def drop_unclaimed(study: optuna.Study, trials: Trials) -> None:
         if trial.number not in claimed:
             tell(study, trial.number, "failed")
             fixed = trial.system_attrs.get("fixed_params")
-            if fixed:
+            if fixed is not None:
                 study.enqueue_trial(fixed, user_attrs=dict(trial.user_attrs))
 
 

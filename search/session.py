@@ -27,6 +27,7 @@ from greenfront.search.optimize import SearchResult, search_study
 from greenfront.search.repeating import repeat_front
 from greenfront.search.settings import SearchSettings
 from greenfront.search.status import Observer
+from greenfront.studies.analysis.remarks import few_trials
 from greenfront.studies.config.facts import StudyFacts, TraceFacts
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.ledger_writer import Charged
@@ -93,6 +94,9 @@ class Session:
             prepaid=self.charged,
             observer=observer,
         )
+        few = few_trials(file, self.problem.facts)
+        if few is not None:
+            settings.note(few)
         return search_study(
             self.problem,
             study,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self, TypeVar
 
+from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.spaces.knobs import Value
 from greenfront.spaces.space import stable_hash
 from greenfront.spaces.techniques.distillation import Distillation
@@ -113,7 +114,9 @@ class Candidate:
     def to_json(self) -> dict[str, Any]:
         """Plain values that ``json.dumps`` takes."""
         choice = self.architecture
-        told = {one.section: one.to_json() for one in self.settings}
+        # Techniques are for networks: of a fitted model they say nothing.
+        settings = () if is_fitted(choice.family) else self.settings
+        told: dict[str, Any] = {one.section: one.to_json() for one in settings}
         told["architecture"] = {"family": choice.family, "shape": dict(choice.shape)}
         told["placement"] = asdict(self.placement)
         return {name: told.pop(name, None) for name in _FIELDS} | told

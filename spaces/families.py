@@ -31,6 +31,13 @@ Family = Annotated[str, AfterValidator(_known)]
 
 
 class FamilyOptions(Table):
-    """Which families a study searches; absent: those that take its inputs and need no package."""
+    """Which families a study searches, and what it compares them with.
+
+    Attributes:
+        architectures: Absent: the networks that take its inputs and need no package.
+        references: Whether the models of scikit-learn that suit the data are tried first, each
+            once as it usually is. Absent: yes, but in a study with the first release's defaults.
+    """
 
     architectures: Annotated[Choices[str], AfterValidator(_all_known)] | None = None
+    references: bool | None = None

@@ -15,7 +15,7 @@ from greenfront.spaces.space import SearchSpace
 from greenfront.spaces.techniques.registry import techniques
 from greenfront.spaces.techniques.technique import Together
 
-__all__ = ["baseline_candidates", "first_generation", "network_space"]
+__all__ = ["baseline_candidates", "first_generation", "network_space", "reference_candidate"]
 
 
 def network_space(options: NetworkOptions) -> SearchSpace[Candidate]:
@@ -85,9 +85,17 @@ def _shape(family: str, settings: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def baseline_candidates(options: NetworkOptions) -> list[Candidate]:
-    """Each family's untouched baseline, whether or not the space contains it."""
-    decode = _decoder(options)
-    return [decode(point) for point in _baseline_points(options).values()]
+    """Each network's untouched baseline, whether or not the space contains it.
+
+    Where a study names no network, those of the models that it names.
+    """
+    decode, points = _decoder(options), _baseline_points(options)
+    return [decode(points[name]) for name in options.scope.networks or options.scope.families]
+
+
+def reference_candidate(name: str) -> Candidate:
+    """The usual member of a family of fitted models."""
+    return Candidate(ArchitectureChoice(name, tuple(sorted(architecture(name).baseline().items()))))
 
 
 def first_generation(

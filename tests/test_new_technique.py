@@ -29,6 +29,7 @@ name = "toy"
 kind = "digits"
 [space]
 architectures = "mlp"
+references = false
 pruning = 0
 bits = 32
 toy = [0, 4]

@@ -16,6 +16,7 @@ from torch import nn
 from greenfront.objectives.pipeline import stages
 from greenfront.objectives.pipeline.lineage import Made, StageOutput, lineage_key
 from greenfront.objectives.pipeline.runtime import Runtime
+from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.spaces.candidate import Candidate
 
 __all__ = ["WEIGHTS", "Stage", "StageJob", "load_stages"]
@@ -55,8 +56,8 @@ class Stage(ABC):
 
     Attributes:
         name: Unique, part of the lineage key.
-        order: Stages run from the lowest to the highest: ``teach`` 10, ``train`` 20, ``prune`` 30,
-            ``sparsify`` 40, ``round`` 50, ``export`` 90.
+        order: Stages run from the lowest to the highest: ``teach`` 10, ``train`` and ``fit`` 20,
+            ``prune`` 30, ``sparsify`` 40, ``round`` 50, ``export`` 90.
     """
 
     name: ClassVar[str]
@@ -65,9 +66,9 @@ class Stage(ABC):
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
 
-    def applies(self, candidate: Candidate) -> bool:  # noqa: ARG002 - for those that ask
-        """Whether a candidate asks for this stage; by default each does."""
-        return True
+    def applies(self, candidate: Candidate) -> bool:
+        """Whether a candidate asks for this stage; by default each network does."""
+        return not is_fitted(candidate.architecture.family)
 
     @abstractmethod
     def inputs(self, candidate: Candidate) -> Mapping[str, Any]:

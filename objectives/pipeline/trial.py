@@ -1,14 +1,17 @@
 """The life of one trial: a chain of stages, each metered, each kept under its lineage key.
 
     teach → train → prune → sparsify → round → export → evaluate
+                                                 fit → evaluate
 
-The outputs of stages are shared: a pruned child loads the trained parent, a student the teacher's
-answers. What is credited in the end is measured on the exported file, loaded again.
+The second is that of models that need no training. The outputs of stages are shared: a pruned child
+loads the trained parent, a student the teacher's answers. What is credited in the end is measured
+on the exported file, loaded again.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -28,6 +31,7 @@ from greenfront.objectives.pipeline.preprocessing import preprocessing_cost
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.stage import load_stages
 from greenfront.objectives.pipeline.stages.export import MODEL, ExportFacts
+from greenfront.objectives.pipeline.stages.fit import Fit, FitFacts
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.evaluate import (
     InferenceCost,
@@ -39,6 +43,7 @@ from greenfront.objectives.stages.evaluate import (
 from greenfront.objectives.stages.export import to_onnx, weight_count
 from greenfront.objectives.stages.predict import seen_through
 from greenfront.objectives.stages.train import train
+from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.spaces.candidate import Candidate
 
 __all__ = ["TrialRunner"]
@@ -57,8 +62,13 @@ class TrialRunner:
         self.stages = load_stages(runtime)
 
     def size(self, candidate: Candidate) -> Sizing:
-        """Exports the untrained, compressed graph and measures one prediction of it."""
+        """Exports the untrained, compressed graph and measures one prediction of it.
+
+        A fitted model has no graph before it is fitted: that is done and kept.
+        """
         runtime, models = self.runtime, self.runtime.models
+        if is_fitted(candidate.architecture.family):
+            return self._fitted_size(candidate)
         with tempfile.TemporaryDirectory() as folder, runtime.context.phase("size"):
             torch.manual_seed(runtime.seed)
             model = models.untrained(candidate)
@@ -74,13 +84,7 @@ class TrialRunner:
                 quantized(runtime, candidate, path, small, trained=False)
                 path = small
             session, size = open_artefact(path, runtime.measuring.threads), path.stat().st_size
-        few = replace(
-            runtime.measuring,
-            block_seconds=runtime.measuring.block_seconds / 2,
-            least_blocks=FEW_BLOCKS,
-            most_blocks=FEW_BLOCKS,
-        )
-        cost = self._cost(session, candidate, "size", few)
+        cost = self._cost(session, candidate, "size", self._briefly)
         return Sizing(weights, flops, size, cost.reading, cost.latency_seconds)
 
     def run(self, candidate: Candidate) -> Outcome:
@@ -92,8 +96,8 @@ class TrialRunner:
         """
         release_memory()
         reset_peak_memory()
-        if candidate.pruning.scope == "uniform":
-            # A global cut depends on trained weights.
+        # What is fitted has no size before; a global cut depends on trained weights.
+        if not is_fitted(candidate.architecture.family) and candidate.pruning.scope == "uniform":
             objection = self.runtime.context.size_verdict(self.size(candidate))
             if objection is not None:
                 raise TrialStopped(objection)
@@ -101,7 +105,7 @@ class TrialRunner:
         for stage in self.stages:
             if stage.applies(candidate):
                 outputs[stage.name] = stage.output(candidate, outputs)
-        path = outputs["export"].folder / MODEL
+        path, epochs, facts = _delivered(outputs)
         session = open_artefact(path, self.runtime.measuring.threads)
         judgement = self._judgement(session, candidate, "evaluate", keep=path.parent)
         cost = self._cost(session, candidate, "inference", self.runtime.measuring)
@@ -113,14 +117,14 @@ class TrialRunner:
             latency_seconds=cost.latency_seconds,
             artefact_bytes=path.stat().st_size,
             pruned_ratio=outputs["prune"].facts["removed"] if "prune" in outputs else 0.0,
-            epochs=outputs["train"].facts["epoch"],
+            epochs=epochs,
             peak_memory_bytes=peak_memory_bytes(),
             artefact=str(path.relative_to(self.runtime.store.root)),
             inference_spread=cost.spread,
             preprocessing=preprocessing,
             resampled=judgement.resampled,
             decisions=judgement.decisions,
-            **asdict(from_json(ExportFacts, outputs["export"].facts)),
+            **asdict(facts),
         )
 
     def repeat(self, candidate: Candidate, artefact: str, *, batched: bool) -> Repeat | None:
@@ -145,7 +149,12 @@ class TrialRunner:
         )
 
     def epoch_cost(self, candidate: Candidate) -> Reading:
-        """What one epoch of training costs, for a forecast; keeps nothing."""
+        """What one epoch of training costs, for a forecast; keeps nothing.
+
+        That of a fitted model is the whole fit, which is kept.
+        """
+        if is_fitted(candidate.architecture.family):
+            return self._fitted(candidate).readings["train"]
         models, seed = self.runtime.models, self.runtime.seed
         torch.manual_seed(seed)
         data, model = models.data(candidate), models.build(candidate)
@@ -167,6 +176,32 @@ class TrialRunner:
         with self.runtime.context.phase("setup"), torch.no_grad():
             baseline = models.baseline(name)
             models.build(baseline).eval()(models.data(baseline).validation.batch(slice(0, 1)))
+
+    @property
+    def _briefly(self) -> Measuring:
+        measuring = self.runtime.measuring
+        return replace(
+            measuring,
+            block_seconds=measuring.block_seconds / 2,
+            least_blocks=FEW_BLOCKS,
+            most_blocks=FEW_BLOCKS,
+        )
+
+    def _fitted(self, candidate: Candidate) -> StageOutput:
+        (fit,) = (stage for stage in self.stages if isinstance(stage, Fit))
+        return fit.output(candidate, {})
+
+    def _fitted_size(self, candidate: Candidate) -> Sizing:
+        path, _, facts = _delivered({"fit": self._fitted(candidate)})
+        session = open_artefact(path, self.runtime.measuring.threads)
+        cost = self._cost(session, candidate, "size", self._briefly)
+        return Sizing(
+            facts.parameters,
+            facts.flops,
+            path.stat().st_size,
+            cost.reading,
+            cost.latency_seconds,
+        )
 
     def _otherwise_batched(self, session: InferenceSession, candidate: Candidate) -> Batched:
         """One prediction in a batch where the study's are single ones, and the other way round."""
@@ -217,3 +252,14 @@ class TrialRunner:
             measuring=measuring,
             padding=validation.padding,
         )
+
+
+def _delivered(outputs: Mapping[str, StageOutput]) -> tuple[Path, int, ExportFacts]:
+    """The file of a candidate, the passes that made it, and what is known of it."""
+    if "fit" in outputs:
+        fit = outputs["fit"]
+        facts = from_json(FitFacts, fit.facts)
+        return fit.folder / MODEL, facts.epoch, facts.export
+    export = outputs["export"]
+    epoch = int(outputs["train"].facts["epoch"])
+    return export.folder / MODEL, epoch, from_json(ExportFacts, export.facts)

@@ -83,7 +83,7 @@ def estimator(name: str) -> Estimator:
 
 def is_fitted(name: str) -> bool:
     """Whether a family's models are fitted, not trained; see :class:`Estimator`."""
-    return isinstance(architecture(name), Estimator)
+    return name in ESTIMATORS
 
 
 def _of_library(prefix: str, name: str) -> ModelFamily:

@@ -23,6 +23,7 @@ from greenfront.studies.analysis.front import (
 from greenfront.studies.analysis.labels import labels
 from greenfront.studies.analysis.medians import inferences
 from greenfront.studies.analysis.membership import with_membership
+from greenfront.studies.analysis.need import NoNetwork, no_network_needed
 from greenfront.studies.analysis.progress import ProgressPoint, progress
 from greenfront.studies.analysis.rescore import rescored
 from greenfront.studies.analysis.timing import Timing, timing
@@ -90,6 +91,11 @@ class StudyView:
     def hypervolume(self) -> float | None:
         """Of the front as it is shown; ``None`` before any trial has finished."""
         return self.steps[-1].hypervolume if self.steps else None
+
+    @property
+    def no_network(self) -> NoNetwork | None:
+        """A fitted model that makes networks needless here, as far as was tried."""
+        return no_network_needed(self.complete, self.metric)
 
     @property
     def best(self) -> ScoredTrial | None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from greenfront.studies.analysis.quantities import count
+from greenfront.studies.analysis.quantities import count, energy
 
 if TYPE_CHECKING:  # a list of studies has use for one word alone
+    from greenfront.objectives.metrics import Metric
     from greenfront.studies.analysis.break_even import BreakEven, Verdict
+    from greenfront.studies.analysis.need import NoNetwork
 
-__all__ = ["break_even_sentence", "kind_of_readings"]
+__all__ = ["break_even_sentence", "kind_of_readings", "no_network_sentence"]
 
 _WITHOUT_NUMBER: Mapping[Verdict, str] = {
     "never": "Never pays for itself: the greenest model needs no less energy than the baseline",
@@ -56,4 +58,29 @@ def break_even_sentence(found: BreakEven, made_for: float, kind: str) -> str:
     return (
         f"Does not pay for itself: {count(after)} predictions would be needed, it is made for "
         f"{made_for:,.0f} ({kind})."
+    )
+
+
+def no_network_sentence(found: NoNetwork, made_for: float, kind: str, metric: Metric) -> str:
+    """That a study needs no network, with the figures that say so.
+
+    Args:
+        found: The model that is enough, and the networks beside it.
+        made_for: Predictions that the model is made for.
+        kind: Of the readings behind it.
+        metric: What models are judged by.
+    """
+    model, best, leanest = found.model, found.most_accurate, found.leanest
+    title = "accuracy" if metric.name == "accuracy" else metric.title
+    told = (
+        f"You do not need a network here: {model.candidate.architecture.family} (trial "
+        f"{model.trial}) reaches {title} {metric.text(model.score)}, the most accurate network "
+        f"(trial {best.trial}) {metric.text(best.score)}"
+    )
+    whole = f"making it and {made_for:,.0f} predictions take {energy(model.energy_kwh)} ({kind})"
+    if leanest is None:
+        return f"{told}; {whole}, and no network that was tried is accurate enough."
+    return (
+        f"{told}; {whole}, with the leanest network that is accurate enough (trial "
+        f"{leanest.trial}) {energy(leanest.energy_kwh)}."
     )

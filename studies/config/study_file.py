@@ -16,9 +16,16 @@ from greenfront.objectives.metering.settings import MeteringSettings
 from greenfront.objectives.metrics import Metric, study_metric
 from greenfront.objectives.scores import Scoring
 from greenfront.objectives.tasks.settings import TaskSettings
-from greenfront.spaces.architectures.registry import architecture, architecture_names
+from greenfront.spaces.architectures.estimator import Target
+from greenfront.spaces.architectures.registry import (
+    architecture,
+    architecture_names,
+    estimator,
+    is_fitted,
+)
+from greenfront.spaces.architectures.sklearn import references
 from greenfront.spaces.candidate import Candidate, later_techniques
-from greenfront.spaces.network_space import baseline_candidates
+from greenfront.spaces.network_space import baseline_candidates, reference_candidate
 from greenfront.spaces.options import NetworkOptions, SpaceTable, TrainingTable
 from greenfront.spaces.space import stable_hash
 from greenfront.spaces.table import Table
@@ -198,6 +205,8 @@ class StudyFile(Table):
                     del data[technique.table][key]
         if self.study.defaults == 1:
             del data["study"]["defaults"]
+        # References stand beside the space: what is searched stays the same.
+        del data["space"]["references"]
         return stable_hash([CANDIDATE_FORMAT, data, fingerprint])
 
     def options(self, facts: StudyFacts) -> NetworkOptions:
@@ -257,12 +266,23 @@ class StudyFile(Table):
         inputs = "texts" if facts.task.is_text else f"inputs of shape {list(shape)}"
         for name in self.space.architectures:
             objection = architecture(name).objection(shape)
+            if is_fitted(name) and _target(facts) not in estimator(name).targets:
+                objection = f"it does not predict {_target(facts)}"
             if objection:
                 raise StudyFileError(
                     f"[space] architectures: {name!r} does not fit task {facts.task.name!r} with "
                     f"{inputs}: {objection}; leave it out"
                 )
         return self.space.architectures
+
+    def references(self, facts: StudyFacts) -> list[Candidate]:
+        """The fitted models that networks are compared with, without those that are searched."""
+        wanted = self.space.references
+        if not (self.study.defaults > 1 if wanted is None else wanted):
+            return []
+        searched = self.families(facts)
+        names = references(facts.task.input_shape, _target(facts))
+        return [reference_candidate(name) for name in names if name not in searched]
 
     def teacher(self, facts: StudyFacts) -> Candidate | None:
         """The network that students learn from: an untouched baseline.
@@ -284,6 +304,10 @@ class StudyFile(Table):
     def baseline_keys(self, facts: StudyFacts) -> list[str]:
         """Keys of the families' untouched baselines."""
         return [candidate.key for candidate in baseline_candidates(self.options(facts))]
+
+
+def _target(facts: StudyFacts) -> Target:
+    return "numbers" if facts.task.regression else "classes"
 
 
 def _encoding(path: Path) -> str:

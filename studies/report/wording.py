@@ -7,6 +7,7 @@ from greenfront.studies.analysis.decisions import decision
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.metric_words import difference, score
 from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.analysis.wording import no_network_sentence
 
 __all__ = ["describe", "instruments", "proportionality", "summary"]
 
@@ -37,7 +38,18 @@ def proportionality(view: StudyView) -> str | None:
 
 
 def summary(view: StudyView) -> str:
-    """The outcome in one plain sentence, or what is missing for it."""
+    """The outcome in one plain sentence, or what is missing for it.
+
+    Before it stands, where that is so, that no network is needed.
+    """
+    found = view.no_network
+    if found is None:
+        return _outcome(view)
+    first = no_network_sentence(found, view.scoring.predictions, view.kind, view.metric)
+    return f"{first} {_outcome(view)}"
+
+
+def _outcome(view: StudyView) -> str:
     if not view.complete:
         return "No trial has finished with a result yet, so there is nothing to compare."
     greenest, baseline = view.front.greenest, view.baseline

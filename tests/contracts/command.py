@@ -131,13 +131,18 @@ class Command:
         return end.value.code, out.getvalue(), err.getvalue()
 
     def write_study(self, name: str = "study.toml", **sections: str) -> Path:
-        """A study file from its sections; by default of the digits, measured once and shortly."""
+        """A study file from its sections.
+
+        By default of the digits, measured once and shortly, without references.
+        """
         sections = {
             "task": 'kind = "digits"',
             "objectives": "repeats = 1",
             "metering": "block_seconds = 0.01",
             **sections,
         }
+        if "references" not in sections.get("space", ""):
+            sections["space"] = f"references = false\n{sections.get('space', '')}"
         text = "\n".join(f"[{section}]\n{keys}\n" for section, keys in sections.items())
         path = self.folder / name
         path.write_text(text)

@@ -35,7 +35,7 @@ def study(**sections: dict[str, Any]) -> StudyFile:
     usual: dict[str, dict[str, Any]] = {
         "study": {"name": "faults"},
         "task": {"kind": "digits"},
-        "space": {"architectures": ["mlp"]},
+        "space": {"architectures": ["mlp"], "references": False},
         "training": {"epochs": 1, "fine_tune_epochs": 1},
         "metering": {"block_seconds": 0.01},
         "budget": {"trials": 6},

@@ -48,7 +48,7 @@ def study(**metering: Any) -> StudyFile:
         {
             "study": {"name": "forecast"},
             "task": {"kind": "digits"},
-            "space": {"architectures": ["mlp"]},
+            "space": {"architectures": ["mlp"], "references": False},
             "training": {"epochs": 2, "fine_tune_epochs": 1},
             "budget": {"trials": 6, "kwh": 1.0},
             "metering": {"block_seconds": 0.01, **metering},

@@ -37,7 +37,7 @@ def study(repeats: int, trials: int = 3) -> StudyFile:
         {
             "study": {"name": "again"},
             "task": {"kind": "digits", "eval_fraction": 0.5},
-            "space": {"architectures": ["mlp"], "bits": [32, 8]},
+            "space": {"architectures": ["mlp"], "bits": [32, 8], "references": False},
             "training": {"epochs": 2, "fine_tune_epochs": 1},
             "objectives": {"repeats": repeats},
             "metering": {"block_seconds": 0.01},

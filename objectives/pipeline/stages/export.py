@@ -26,7 +26,7 @@ from greenfront.objectives.stages.sparsify import compressed_bytes, zero_share
 from greenfront.objectives.stages.torch_file import torch_error, write_torch_file
 from greenfront.spaces.candidate import Candidate
 
-__all__ = ["MODEL", "STAGE", "Export", "ExportFacts"]
+__all__ = ["COMPARED_EXAMPLES", "MODEL", "STAGE", "Export", "ExportFacts"]
 
 MODEL = "model.onnx"
 TORCH_MODEL = "model.pt2"

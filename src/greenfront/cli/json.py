@@ -23,6 +23,7 @@ def front_json(view: StudyView) -> dict[str, Any]:
         **told,
         "predictions": view.scoring.predictions,
         "kind": view.kind,
+        "no_network_needed": None if view.no_network is None else view.no_network.model.trial,
         "hypervolume": view.hypervolume,
         "break_even_predictions": view.break_even.predictions,
         "break_even_verdict": view.break_even.verdict,

@@ -24,14 +24,14 @@ from greenfront.studies.analysis.quantities import (
     seconds,
     size,
 )
-from greenfront.studies.analysis.wording import break_even_sentence
+from greenfront.studies.analysis.wording import break_even_sentence, no_network_sentence
 
 if TYPE_CHECKING:
     from greenfront.objectives.metering.crosscheck import CrossCheck
     from greenfront.objectives.metering.survey import ComponentStatus
     from greenfront.objectives.outcome import Outcome
     from greenfront.objectives.tasks.tables.schema import Schema
-    from greenfront.search.plan import StudyPlan
+    from greenfront.search.plan import Sample, StudyPlan
     from greenfront.search.session import PeakMemory
     from greenfront.studies.analysis.front import ScoredTrial
     from greenfront.studies.analysis.listing import StudyEntry
@@ -80,7 +80,13 @@ def front_table(view: StudyView) -> RenderableType:
         row = view.baseline
         details = (*_threshold(view, row), *_details(row.outcome))
         sheet.add("base", *_cells(view, row), *details, "", "", style="cyan")
-    return Group(_with_ties(sheet, view), _choices(view))
+    table = Group(_with_ties(sheet, view), _choices(view))
+    found = view.no_network
+    if found is None:
+        return table
+    return Group(
+        Text(no_network_sentence(found, view.scoring.predictions, view.kind, view.metric)), table
+    )
 
 
 def _details(outcome: Outcome) -> tuple[str, ...]:
@@ -270,7 +276,7 @@ def plan_text(plan: StudyPlan) -> RenderableType:
     for sample in plan.samples:
         sizing = sample.sizing
         sheet.add(
-            sample.candidate + (" (baseline)" if sample.baseline else ""),
+            sample.candidate + _role(sample),
             count(sizing.parameters),
             count(sizing.flops),
             joules(sample.epoch.joules),
@@ -305,6 +311,12 @@ def columns_table(schema: Schema) -> RenderableType:
         style = "yellow" if column.warning else ""
         sheet.add(names, column.kind, missing, done, style=style)
     return sheet
+
+
+def _role(sample: Sample) -> str:
+    if sample.reference:
+        return " (reference; an epoch is all of it)"
+    return " (baseline)" if sample.baseline else ""
 
 
 _STYLES = {"measured": "green", "modelled": "yellow"}
