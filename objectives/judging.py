@@ -20,6 +20,9 @@ Threshold = float | Literal["auto", "tuned"]
 """A probability; ``"tuned"`` on the examples that trials are judged on; ``"auto"``: tuned where the
 metric is not accuracy."""
 
+MOST_RANKED = 200_000
+"""Answers that are sorted anew for each resample: more would take many seconds a trial."""
+
 MOST_CLASSES = 20
 """Of a confusion matrix that is kept."""
 
@@ -32,12 +35,12 @@ class Judgement:
         score: In the metric's unit.
         decisions: Which classes they stand for; ``None`` for numbers.
         resampled: Scores on resamples of the same examples, packed by
-            :mod:`greenfront.objectives.resampling`.
+            :mod:`greenfront.objectives.resampling`; ``None`` where that would take too long.
     """
 
     score: float
     decisions: Decisions | None
-    resampled: str
+    resampled: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,9 @@ class Judging:
             return metric.score(answers[chosen], labels[chosen], threshold)
 
         strata = np.zeros(len(labels), dtype=np.int64) if metric.of_numbers else labels
-        again = packed(resampled_scores(score, strata))
+        again = None
+        if not metric.ranks or answers.size <= MOST_RANKED:
+            again = packed(resampled_scores(score, strata))
         return Judgement(metric.score(answers, labels, threshold), decisions, again)
 
     def _threshold(self, answers: NDArray[Any], labels: NDArray[Any]) -> float | None:

@@ -109,6 +109,11 @@ class Metric:
         return _FORMS[self.name].of_numbers
 
     @property
+    def ranks(self) -> bool:
+        """Whether it looks at the order of answers alone, class by class."""
+        return self.name in ("roc_auc", "average_precision")
+
+    @property
     def perfect(self) -> float:
         """What a faultless model scores."""
         return 1.0 if self.maximise else 0.0

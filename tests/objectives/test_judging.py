@@ -99,9 +99,17 @@ def test_one_class_alone_is_no_ground_for_a_threshold() -> None:
     assert judged.decisions.threshold is None
 
 
+def test_a_ranking_of_very_many_answers_is_not_resampled() -> None:
+    labels = np.arange(450) % 450
+    judged = Judging(Metric("roc_auc", 0.5)).judge(np.eye(450), labels)
+    assert judged.score == 1
+    assert judged.resampled is None
+
+
 def test_numbers_have_no_decisions() -> None:
     judged = Judging(Metric("mae", 1.0)).judge(np.array([[1.0], [2.0]]), np.array([1.0, 4.0]))
     assert (judged.score, judged.decisions) == (1.0, None)
+    assert judged.resampled is not None
     resampled = unpacked(judged.resampled)
     assert len(resampled) == DRAWS
     assert set(resampled) == {0.0, 1.0, 2.0}
@@ -111,6 +119,7 @@ def test_resamples_are_scored_with_the_same_threshold() -> None:
     judging = Judging(Metric("balanced_accuracy", 0.5))
     judged = judging.judge(ANSWERS, LABELS)
     assert judged.decisions is not None
+    assert judged.resampled is not None
     given = decided(ANSWERS, judged.decisions.threshold)
     wanted = [
         sk.balanced_accuracy_score(LABELS[chosen], given[chosen]) for chosen in resamples(LABELS)
