@@ -107,7 +107,7 @@ class Candidate:
 
     def describe(self) -> str:
         """A short line for people, such as ``cnn depth=3 width=0.5 · pruned 50 % · 8 bits``."""
-        shape = " ".join(f"{name}={value}" for name, value in self.architecture.shape)
+        shape = " ".join(f"{name}={_short(value)}" for name, value in self.architecture.shape)
         words = (one.describe() for one in self.settings)
         return " · ".join(filter(None, [f"{self.architecture.family} {shape}".strip(), *words]))
 
@@ -133,6 +133,11 @@ class Candidate:
         }
         choice = ArchitectureChoice(data["architecture"]["family"], shape)
         return cls.made(choice, Placement(**data["placement"]), settings)
+
+
+def _short(value: Value) -> Value:
+    """Three digits of a number from a continuum."""
+    return float(f"{value:.3g}") if isinstance(value, float) else value
 
 
 def later_techniques() -> tuple[Technique[Any, Any], ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from contracts.options import network_options
-from greenfront.spaces.candidate import Candidate
+from greenfront.spaces.candidate import ArchitectureChoice, Candidate
 from greenfront.spaces.network_space import first_generation, network_space, reference_candidate
 
 TREES = "sklearn:extra_trees"
@@ -52,3 +52,5 @@ def test_a_first_generation_tries_each_fitted_model_as_it_is_and_smaller() -> No
 
 def test_a_fitted_model_is_described_by_its_settings() -> None:
     assert reference_candidate("sklearn:ridge").describe() == "sklearn:ridge alpha=1.0"
+    drawn = Candidate(ArchitectureChoice("sklearn:ridge", (("alpha", 0.012345678),)))
+    assert drawn.describe() == "sklearn:ridge alpha=0.0123"
