@@ -290,10 +290,15 @@ class StudyFile(Table):
         That of the family named by ``[space] teacher``, else of the last family in the list:
         families are listed from the simplest to the most capable.
         """
-        if self.space.temperature is None:
+        name, options = self.space.teacher, self.options(facts)
+        if self.space.temperature is None or not options.scope.networks:
             return None
-        baselines = baseline_candidates(self.options(facts))
-        name = self.space.teacher
+        if name is not None and is_fitted(name):
+            raise StudyFileError(
+                f"[space] teacher: {name!r} is fitted, not trained: take one of the networks "
+                f"{', '.join(options.scope.networks)}"
+            )
+        baselines = baseline_candidates(options)
         chosen = [b for b in baselines if name is None or b.architecture.family == name]
         if not chosen:
             raise StudyFileError(

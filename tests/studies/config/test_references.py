@@ -84,3 +84,15 @@ def test_a_budget_that_leaves_little_for_the_search_is_told(table_facts: StudyFa
     ]
     assert len(reference_remarks(few, table_facts)) == 2
     assert reference_remarks(study(space={"references": False}), table_facts) == []
+
+
+def test_a_teacher_is_a_network(table_facts: StudyFacts) -> None:
+    def file(*names: str, **space: Any) -> StudyFile:
+        return study(space={"architectures": names, "temperature": 4.0, **space})
+
+    teacher = file("mlp", TABLES[2]).teacher(table_facts)
+    assert teacher is not None
+    assert teacher.architecture.family == "mlp"
+    assert file(TABLES[2]).teacher(table_facts) is None
+    with pytest.raises(StudyFileError, match="is fitted, not trained: take one of the networks m"):
+        file("mlp", TABLES[2], teacher=TABLES[2]).teacher(table_facts)
