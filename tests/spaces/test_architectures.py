@@ -178,13 +178,15 @@ def test_an_unknown_block_is_refused() -> None:
 
 def test_families_are_found_by_name() -> None:
     assert {"mlp", "cnn"} <= set(architecture_names())
-    for name in architecture_names():
+    assert architecture_names(1) == ("mlp", "cnn", "distilbert", "bert")
+    for name in (*architecture_names(), *architecture_names(1)):
         family = architecture(name)
         assert family.name == name
 
 
 def test_an_unknown_family_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(UsageError, match=r"'cmn' is unknown \(did you mean 'cnn'\?\): .*mlp, cnn"):
+    message = r"'cmn' is unknown \(did you mean 'cnn'\?\): .*mlp, tabular, cnn"
+    with pytest.raises(UsageError, match=message):
         architecture("cmn")
     with pytest.raises(UsageError, match=r"'zzzzzz' is unknown: take one of"):
         architecture("zzzzzz")
