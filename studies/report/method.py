@@ -11,6 +11,7 @@ from greenfront.objectives.metrics import Metric
 from greenfront.objectives.resampling import DRAWS
 from greenfront.studies.analysis import quantities
 from greenfront.studies.analysis.choice import allowed
+from greenfront.studies.analysis.decisions import has_thresholds
 from greenfront.studies.analysis.metric_words import score
 from greenfront.studies.analysis.remarks import compression_remarks
 from greenfront.studies.analysis.view import StudyView
@@ -52,7 +53,7 @@ def _energy(view: StudyView) -> list[tuple[str, str]]:
             "What was really spent, once: every trial whether it finished or not, and the search "
             "itself. It is another number than the sum of the models’ energies.",
         ),
-        ("Accuracy", _judged(sizes)),
+        (escape(view.metric.title), _judged(view.metric, sizes)),
         ("Repeats", _repeats(view)),
     ]
     remarks = compression_remarks(view.file, view.facts)
@@ -75,7 +76,7 @@ def _preprocessing(view: StudyView) -> str:
     return "Preprocessing was not metered and counts nowhere."
 
 
-def _judged(sizes: Mapping[str, int]) -> str:
+def _judged(metric: Metric, sizes: Mapping[str, int]) -> str:
     part = sizes.get("evaluation")
     while_searching = (
         ""
@@ -83,11 +84,14 @@ def _judged(sizes: Mapping[str, int]) -> str:
         else f" While searching, trials are judged on {part:,} of them, the same share of each "
         "class; the front's members, measured again, on all."
     )
-    return (
-        f"Share of the {sizes.get('validation', 0):,} validation examples that the exported "
-        f"file, reloaded, classifies rightly.{while_searching} The test split played no part in "
-        "this page."
+    examples = f"{sizes.get('validation', 0):,} validation examples"
+    what = (
+        f"Share of the {examples} that the exported file, reloaded, classifies rightly."
+        if metric.name == "accuracy"
+        else f"Of the answers that the exported file, reloaded, gives to the {examples}; "
+        f"{'higher' if metric.maximise else 'lower'} is better."
     )
+    return f"{what}{while_searching} The test split played no part in this page."
 
 
 def _repeats(view: StudyView) -> str:
@@ -102,7 +106,7 @@ def _repeats(view: StudyView) -> str:
         f"The front and the baseline were measured {max(counts)} times in all, at different "
         "moments; shown are medians. The probability of a place on the front is the share of "
         f"{DRAWS} draws in which nothing dominates the model: energies from the pooled scatter of "
-        "all files measured more than once (bootstrap of residuals), accuracies on resamples of "
+        "all files measured more than once (bootstrap of residuals), scores on resamples of "
         "the validation examples, the same for all models. Ranks marked ≈ are ties: their Green "
         "Score differs from that of the row above by less than two standard deviations of the "
         "difference."
@@ -162,10 +166,7 @@ def _scores(view: StudyView) -> list[tuple[str, str]]:
             f"The finished trials to which no other one is at least equal in {metric.title}, "
             "energy and CO₂ and better in one of them.",
         ),
-        (
-            "Metric",
-            escape(f"{metric.told}. {_metric_source(view)}"),
-        ),
+        *_decisions(view),
         (
             "Green Score",
             f"<code>green_score = {_counted(metric)} / co2_kg</code>, higher is better. It ranks "
@@ -216,20 +217,24 @@ def _counted(metric: Metric) -> str:
     return f"100 × max(0, {metric.name})" if metric.of_numbers else f"100 × {metric.name}"
 
 
-def _metric_source(view: StudyView) -> str:
-    """What a reader must know to compute the metric anew."""
-    metric, facts = view.metric, view.facts.task
-    if metric.of_numbers:
-        return "Computed from the exported files' answers to the validation examples."
-    told = "Computed from the exported files' answers to the validation examples; "
-    if facts.classes != 2:
-        return told + "a model decides for the class of the highest probability."
-    positive = facts.class_names[metric.positive]
-    return told + (
-        f"{positive!r} is the positive class. Where a threshold stands beside a model it is the "
-        "probability from which on it decides for that class, tuned on the same examples: what it "
-        "brings flatters by as much."
+def _decisions(view: StudyView) -> list[tuple[str, str]]:
+    """What a reader must know of thresholds, where models have any."""
+    if not has_thresholds(view):
+        return []
+    positive = escape(repr(view.facts.task.class_names[view.metric.positive]))
+    stated = isinstance(view.file.objectives.threshold, float)
+    how = (
+        "as the study file states it."
+        if stated
+        else "tuned on the same examples: what it brings flatters by as much."
     )
+    return [
+        (
+            "Threshold",
+            "The probability from which on a model "
+            f"decides for {positive}, the positive class, {how}",
+        )
+    ]
 
 
 def _worth(metric: Metric) -> str:

@@ -168,7 +168,7 @@ def _front(view: StudyView) -> str:
     if not view.complete:
         return NOTHING_FINISHED
     coincide, marked = proportionality(view), groups(view)
-    kind, title = view.kind, view.metric.title
+    kind, title = view.kind, " ".join(filter(None, [view.metric.title, view.metric.unit]))
     side = "up" if view.metric.maximise else "down"
     spread = f"Energy and CO₂ of making each model and of its predictions, {kind}."
     drawn = [

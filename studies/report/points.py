@@ -100,7 +100,7 @@ class Group:
 def score_axis(view: StudyView) -> Axis:
     """The metric, in percent where people read it so."""
     metric = view.metric
-    title = "Accuracy (%)" if metric.name == "accuracy" else metric.told
+    title = f"{metric.title} (%)" if metric.in_percent else metric.heading
     return Axis(title, lambda row: row.score, 100.0 if metric.in_percent else 1.0, log=False)
 
 

@@ -167,7 +167,7 @@ def test_the_report_tells_the_metric(
     title = "ROC AUC" if name == "rare" else "RMSE"
     assert f"{title} over energy" in page
     assert "Accuracy" not in page.split("<script")[0]
-    wanted = "'fraud' is the positive class" if name == "rare" else "in units of 'dose'"
+    wanted = "decides for 'fraud', the positive class" if name == "rare" else "in units of 'dose'"
     assert wanted.replace("'", "&#x27;") in page
 
 
