@@ -120,6 +120,7 @@ Change = Callable[[Path], None]
 def _written(folder: str, name: str, data: bytes) -> Change:
     def change(root: Path) -> None:
         (root / folder).mkdir(parents=True, exist_ok=True)
+        (root / folder / name).unlink(missing_ok=True)  # writing to a pipe would wait for a reader
         (root / folder / name).write_bytes(data)
 
     return change
