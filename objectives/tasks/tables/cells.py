@@ -116,8 +116,11 @@ class ColumnBuilder:
         stripped: dict[str, int] = {}
         mapping = np.empty(len(self._places), dtype=np.int64)
         padded = 0
-        for place, text in enumerate(self._places):
-            bare = text.strip()
+        texts = [text.strip() for text in self._places]
+        if texts == list(self._places) and "" not in self._places:
+            codes = np.frombuffer(self._codes, dtype=np.int64).copy()
+            return Column(name, tuple(texts), codes)
+        for place, (text, bare) in enumerate(zip(self._places, texts, strict=True)):
             padded += bare != "" and bare != text
             mapping[place] = stripped.setdefault(bare, len(stripped)) if bare else MISSING
         codes = np.frombuffer(self._codes, dtype=np.int64)

@@ -84,13 +84,17 @@ class _Rows:
                 continue
             if len(record) != width:
                 record = self._fitting(record, first)
-            if [cell.strip() for cell in record] == header:
+            if header is not None and record[0].strip() == header[0] and self._is(record, header):
                 self.headers += 1
                 continue
             if line > first:
                 self.long_cells += [(first, line, cell) for cell in record if "\n" in cell]
             self.lines.append(first)
             yield record
+
+    @staticmethod
+    def _is(record: Sequence[str], header: Sequence[str]) -> bool:
+        return [cell.strip() for cell in record] == header
 
     def _fitting(self, record: list[str], line: int) -> list[str]:
         width = self.layout.width

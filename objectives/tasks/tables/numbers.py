@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import re
 from collections.abc import Sequence
 from typing import Literal
@@ -23,6 +25,7 @@ MARKERS = frozenset(
 )
 """What stands for a missing value among numbers and dates, in lower case."""
 
+_PLAIN_CHARACTERS = frozenset("0123456789+-.eE")
 _PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _COMMA = re.compile(r"[+-]?(\d+,?\d*|,\d+)([eE][+-]?\d+)?", re.ASCII)
 _THOUSANDS = {
@@ -58,6 +61,11 @@ def parse_numbers(texts: Sequence[str], style: NumberStyle) -> NDArray[np.float6
 
     Signs of currencies and percents are passed over.
     """
+    if style == "point" and _PLAIN_CHARACTERS.issuperset("".join(texts)):
+        # Nearly all columns of numbers; NumPy reads them as Python does, many times faster.
+        with contextlib.suppress(ValueError):
+            plain = np.array(texts, dtype=str).astype(np.float64)
+            return np.where(np.isfinite(plain), plain, np.nan)
     values = (_value(text, style) for text in texts)
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
@@ -75,4 +83,4 @@ def _value(text: str, style: NumberStyle) -> float | None:
 
 def _finite(text: str) -> float | None:
     value = float(text)
-    return value if np.isfinite(value) else None
+    return value if math.isfinite(value) else None
