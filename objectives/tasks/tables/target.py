@@ -20,6 +20,7 @@ __all__ = ["Target", "read_target", "string_labels"]
 
 _MANY_WHOLE = 20
 _FEW_EXAMPLES = 10
+_SEVERAL = "its cells seem to list several classes: each list is taken for a class of its own"
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,14})", re.ASCII)
 
 
@@ -82,7 +83,9 @@ def read_target(
     told = f"{count:,} classes"
     if numeric and count > 2:
         told += "; target_kind = 'number' makes its numbers a quantity (regression)"
-    return Target(labels, kind, ColumnReport(column.name, "target", told, used=False))
+    warning = _SEVERAL if _are_several(column) else None
+    report = ColumnReport(column.name, "target", told, warning=warning, used=False)
+    return Target(labels, kind, report)
 
 
 def string_labels(column: Column) -> NDArray[Any]:
@@ -97,6 +100,13 @@ def string_labels(column: Column) -> NDArray[Any]:
     elif all(text.endswith(".0") and _INTEGER.fullmatch(text[:-2]) for text in column.texts):
         texts = texts.astype(np.float64).astype(np.int64)
     return texts[column.codes] if len(column.texts) else texts
+
+
+def _are_several(column: Column) -> bool:
+    """Whether cells list classes: fewer of these than there are lists."""
+    listed = [re.split(r"\s*[;|,]\s*", text) for text in column.texts]
+    classes = {name for names in listed for name in names}
+    return any(len(names) > 1 for names in listed) and len(classes) < len(listed)
 
 
 def _is_quantity(column: Column, numbers: NDArray[np.float64]) -> bool:

@@ -140,6 +140,11 @@ def test_nothing_but_the_cache_is_written(tmp_path):
         ),
         ({"class": "red"}, {}, r"wine.csv: .* at least 2 classes, but hold 1 \('red'\)"),
         ({"class": ["red"] * 88 + ["white"] * 2}, {}, "wine.csv: .* only 2 in class 'white'"),
+        (
+            {"class": [*"ab" * 45]},
+            {"validation_fraction": 0.01},
+            "too few validation .* 2, one per",
+        ),
         ({}, {"keep_columns": ("ID",)}, "wine.csv: keep_columns .* no column 'ID'"),
         ({}, {"columns": {"price": "number"}}, "wine.csv: columns .* no column 'price'"),
         ({}, {"columns": {"class": "category"}}, "wine.csv: columns .* 'class' is the target"),

@@ -240,6 +240,48 @@ def test_labels_are_as_they_are_written(tmp_path, labels, classes):
     assert np.unique(raw.labels).tolist() == classes
 
 
+def test_cells_that_list_classes_are_warned_about(tmp_path):
+    labels = ["a", "a;b", "b; c", "a;b;c"] * (ROWS // 4)
+    raw = read(tmp_path, csv({"x": X, "kind": labels}))
+    assert "seem to list several classes" in warning(raw, "kind")
+    plain_names = ["Paris, Texas", "Paris, France"] * (ROWS // 2)
+    quoted = [f'"{name}"' for name in plain_names]
+    assert not warning(read(tmp_path, csv({"x": X, "kind": quoted})), "kind")
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind"),
+    [
+        ([f"{i % 27 / 2}" for i in range(ROWS)], "number"),
+        (["3.0", "4.0", "5.0"] * 20, "number"),
+        ([str(i % 30) for i in range(ROWS)], "number"),
+        ([f"{i % 27 / 2}".replace(".", ",") for i in range(ROWS)], "number"),
+        ([str(i % 8) for i in range(ROWS)], "class"),
+        (["0.0", "1.0"] * 30, "class"),
+        (["0.5", "1.0"] * 30, "class"),
+    ],
+)
+def test_a_quantity_is_told_from_classes(tmp_path, labels, kind):
+    raw = read(tmp_path, csv({"x": X, "kind": labels}, ";"))
+    assert raw.target_kind == kind
+    assert raw.schema is not None
+    told = raw.schema.columns[-1].treatment
+    assert ("regression" in told) == (kind == "number" or len(set(labels)) > 2)
+    other = {"number": "class", "class": "number"}[kind]
+    task = assemble(raw, settings(tmp_path, ""), seed=0)
+    assert task.facts.regression == (kind == "number")
+    overruled = read(tmp_path, csv({"x": X, "kind": labels}, ";"), target_kind=other)
+    assert overruled.target_kind == other
+
+
+def test_a_quantity_needs_a_number_in_every_row(tmp_path):
+    labels = ["NA", *(f"{i}.5" for i in range(ROWS - 1))]
+    with pytest.raises(DataError, match="every row needs a target, but 1 of 60 rows have none"):
+        read(tmp_path, csv({"x": X, "kind": labels}))
+    with pytest.raises(DataError, match="needs a number in every row of 'kind', but there is 'no'"):
+        read(tmp_path, plain(), target_kind="number")
+
+
 def test_free_text_alone_points_to_the_kind_for_it(tmp_path):
     cells = [f"some words here {i} and more" for i in range(ROWS)]
     with pytest.raises(DataError, match="kind = \"text\" with text_column = 'review'"):
