@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.columns import check_column
@@ -26,6 +28,7 @@ from greenfront.objectives.tasks.tables.values import Numbers, Values
 
 __all__ = ["read", "schema_of"]
 
+_LEAST_JUDGES = 2
 _GIVES_AWAY = "it alone predicts the target: is it known before the answer is?"
 
 
@@ -99,6 +102,8 @@ def _understood(settings: TaskSettings) -> _Understood:
         kind=settings.target_kind,
         comma_decimals=cells.comma_decimals,
     )
+    if answer.kind == "class":
+        _check_judges(answer.labels, own, settings.validation_fraction, cells.source)
     learnt = cells if own.is_test is None or settings.test_path else everything
     judged = {
         column.name: judge(column, _doubt(settings, learnt, column.name))
@@ -151,6 +156,20 @@ def _with_splits(settings: TaskSettings, cells: Cells) -> tuple[Cells, OwnSplits
         return cells, NO_SPLITS
     words = cells.column(settings.split_column).cells()
     return cells, own_splits(words, cells.places(), settings.split_column, cells.source)
+
+
+def _check_judges(labels: NDArray[Any], own: OwnSplits, fraction: float, source: str) -> None:
+    """Refuses a table whose validation split would hold each class but once."""
+    rows = np.ones(len(labels), dtype=np.bool_) if own.is_test is None else ~own.is_test
+    if own.is_validation is not None:
+        rows, fraction = own.is_validation, 1.0
+    examples = max(np.unique(labels[rows], return_counts=True)[1], default=0)
+    if round(fraction * examples) < _LEAST_JUDGES:
+        raise DataError(
+            f"{source}: some class needs at least {_LEAST_JUDGES} validation examples, but the "
+            f"largest has {examples} rows, of which {fraction:g} are to validate: add rows, or "
+            "raise validation_fraction"
+        )
 
 
 def _doubt(settings: TaskSettings, cells: Cells, name: str) -> Doubt:

@@ -102,7 +102,7 @@ class TestCsvWithMissingCells(TestCsv):
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", ", "])
 def test_separators(tmp_path, separator):
-    rows = [["\ufeffalcohol", "class"], *([str(index % 7), "ab"[index % 2]] for index in range(12))]
+    rows = [["\ufeffalcohol", "class"], *([str(index % 7), "ab"[index % 2]] for index in range(18))]
     settings = written_text(tmp_path, "\n".join(separator.join(row) for row in rows))
     task = load_task(settings, cache=tmp_path, seed=0)
     assert task.facts.input_shape == (1,)
@@ -143,7 +143,7 @@ def test_nothing_but_the_cache_is_written(tmp_path):
         (
             {"class": [*"ab" * 45]},
             {"validation_fraction": 0.01},
-            "too few validation .* 2, one per",
+            "2 validation examples, .* 45 rows, of which 0.01",
         ),
         ({}, {"keep_columns": ("ID",)}, "wine.csv: keep_columns .* no column 'ID'"),
         ({}, {"columns": {"price": "number"}}, "wine.csv: columns .* no column 'price'"),
@@ -174,7 +174,7 @@ def test_bad_tables_are_refused(tmp_path, change, keys, message):
             ["x", "n/a?", " few ", "12 kg", *np.linspace(0, 1, 56).tolist()],
             r"56 of the 60 .* 4 are not \('x' in row 1, 'n/a\?' in row 2, 'few' in row 3, …; the",
         ),
-        (["none given"] + ["7"] * 9, r"9 of the 10 .* \('none given' in row 1; the"),
+        (["none given"] + ["7"] * 19, r"19 of the 20 .* \('none given' in row 1; the"),
     ],
 )
 def test_numbers_with_a_few_texts_among_them_are_refused(tmp_path, cells, told):
@@ -195,7 +195,8 @@ def test_numbers_with_a_few_texts_among_them_are_refused(tmp_path, cells, told):
 )
 def test_texts_may_have_numbers_among_them(tmp_path, cells):
     classes = [*"ab" * len(cells)][: len(cells)]
-    settings = written(tmp_path, pd.DataFrame({"mass": cells, "class": classes}))
+    frame = pd.DataFrame({"mass": cells, "class": classes})
+    settings = written(tmp_path, frame, validation_fraction=0.5)
     assert [each.name for each in read_raw(settings, cache=tmp_path).inputs.levels] == ["mass"]
 
 

@@ -262,7 +262,8 @@ def test_cells_that_list_classes_are_warned_about(tmp_path):
     ],
 )
 def test_a_quantity_is_told_from_classes(tmp_path, labels, kind):
-    raw = read(tmp_path, csv({"x": X, "kind": labels}, ";"))
+    table = csv({"x": X * 4, "kind": labels * 4}, ";")
+    raw = read(tmp_path, table)
     assert raw.target_kind == kind
     assert raw.schema is not None
     told = raw.schema.columns[-1].treatment
@@ -270,7 +271,7 @@ def test_a_quantity_is_told_from_classes(tmp_path, labels, kind):
     other = {"number": "class", "class": "number"}[kind]
     task = assemble(raw, settings(tmp_path, ""), seed=0)
     assert task.facts.regression == (kind == "number")
-    overruled = read(tmp_path, csv({"x": X, "kind": labels}, ";"), target_kind=other)
+    overruled = read(tmp_path, table, target_kind=other)
     assert overruled.target_kind == other
 
 
