@@ -42,11 +42,13 @@ def summary(view: StudyView) -> str:
 
     Before it stands, where that is so, that no network is needed.
     """
-    found = view.no_network
-    if found is None:
-        return _outcome(view)
-    first = no_network_sentence(found, view.scoring.predictions, view.kind, view.metric)
-    return f"{first} {_outcome(view)}"
+    found, greenest = view.no_network, view.front.greenest
+    sentences = [_outcome(view)]
+    if found is not None:
+        told = no_network_sentence(found, view.scoring.predictions, view.kind, view.metric)
+        sentences.insert(0, told)
+    decided = None if greenest is None else decision(view, greenest)
+    return " ".join([*sentences, *([decided] if decided else [])])
 
 
 def _outcome(view: StudyView) -> str:
@@ -71,8 +73,6 @@ def _outcome(view: StudyView) -> str:
             f"{describe(view, greenest)}, with {scored(view, greenest)}: nothing that was tried "
             "ranks above it."
         )
-    told = decision(view, greenest)
-    decides = "" if told is None else f" {told}"
     beaten = "" if view.best else " It beats that baseline nowhere."
     return (
         f"The greenest model that is accurate enough, {describe(view, greenest)}, "
@@ -80,15 +80,14 @@ def _outcome(view: StudyView) -> str:
         f"{describe(view, baseline)}; "
         f"{_inference(greenest, baseline, view.kind)}, and its file is "
         f"{_size(greenest, baseline)}.{beaten}"
-        f"{decides}"
     )
 
 
 def scored(view: StudyView, row: ScoredTrial) -> str:
-    """A model's score, such as ``"an accuracy of 97.2%"``."""
+    """A model's score, such as ``"an accuracy of 97.2%"`` or ``"ROC AUC 0.91"``."""
     metric = view.metric
-    title = "an accuracy" if metric.name == "accuracy" else f"a {metric.title}"
-    return f"{title} of {score(metric, row.score)}{f' {metric.unit}' if metric.unit else ''}"
+    title = "an accuracy of" if metric.name == "accuracy" else metric.title
+    return f"{title} {score(metric, row.score)}{f' {metric.unit}' if metric.unit else ''}"
 
 
 def _score(metric: Metric, best: ScoredTrial, baseline: ScoredTrial) -> str:
