@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from greenfront.errors import StudyFileError, UsageError
+from greenfront.errors import DataError, StudyFileError, UsageError
 from greenfront.objectives.metering.settings import MeteringSettings
 from greenfront.objectives.metrics import Metric, study_metric
 from greenfront.objectives.scores import Scoring
@@ -134,6 +134,8 @@ class StudyFile(Table):
         except ValidationError as error:
             lines = dict.fromkeys(explain(detail, cls, where) for detail in error.errors())
             raise StudyFileError("\n".join(lines)) from error
+        except DataError as error:  # of [task], which checks itself
+            raise StudyFileError(f"{where}: {error}") from error
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that ``json.dumps`` takes."""

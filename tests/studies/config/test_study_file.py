@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
 
+from contracts.mutations import mutated, profile
 from greenfront.errors import StudyFileError
 from greenfront.objectives.carbon.intensity import region_intensity, world_average
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.studies.config.budget import Budget
 from greenfront.studies.config.study_file import StudyFile
+from greenfront.studies.presets.compose import compose
 
 TASK = '[task]\nkind = "digits"\n'
 
@@ -358,3 +361,20 @@ def test_a_byte_order_mark_says_the_encoding(tmp_path: Path, encoding: str) -> N
     path.write_bytes((text + 'target = "y"\r\n').encode(encoding))
     file = StudyFile.read(path)
     assert (file.study.name, Path(file.task.path or "").name) == ("wine", "käse.csv")
+
+
+@given(data=mutated(compose("csv").encode(), compose("images").encode()))
+@profile()
+def test_mutated_study_files(study_path: Path, data: bytes) -> None:
+    study_path.write_bytes(data)
+    try:
+        told = StudyFile.read(study_path).study.name
+    except StudyFileError as error:
+        told = str(error)
+        assert "study.toml" in told
+    assert told
+
+
+@pytest.fixture(scope="module")
+def study_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("mutated") / "study.toml"
