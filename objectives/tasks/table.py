@@ -26,7 +26,7 @@ from greenfront.objectives.tasks.tables.schema import ColumnReport, Schema
 from greenfront.objectives.tasks.tables.target import Target, read_target
 from greenfront.objectives.tasks.tables.values import Numbers, Values
 
-__all__ = ["read", "schema_of"]
+__all__ = ["describe", "read"]
 
 _LEAST_JUDGES = 2
 _GIVES_AWAY = "it alone predicts the target: is it known before the answer is?"
@@ -62,13 +62,17 @@ def read(settings: TaskSettings) -> Raw:
     )
 
 
-def schema_of(settings: TaskSettings) -> Schema:
+def describe(settings: TaskSettings) -> tuple[Schema, tuple[str, ...]]:
     """What the columns of a table are taken for, also where none is left as a feature.
+
+    Returns:
+        The schema, and what was made of the file, in words.
 
     Raises:
         DataError: As :func:`read` does for other reasons.
     """
-    return _understood(settings).schema
+    found = _understood(settings)
+    return found.schema, found.cells.notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +168,12 @@ def _check_judges(labels: NDArray[Any], own: OwnSplits, fraction: float, source:
     if own.is_validation is not None:
         rows, fraction = own.is_validation, 1.0
     examples = max(np.unique(labels[rows], return_counts=True)[1], default=0)
-    if round(fraction * examples) < _LEAST_JUDGES:
+    judges = round(fraction * examples)
+    if judges < _LEAST_JUDGES:
         raise DataError(
-            f"{source}: some class needs at least {_LEAST_JUDGES} validation examples, but the "
-            f"largest has {examples} rows, of which {fraction:g} are to validate: add rows, or "
-            "raise validation_fraction"
+            f"{source}: there are too few validation rows per class: the most frequent one has "
+            f"{examples} rows and {max(1, judges)} of them to validate, where {_LEAST_JUDGES} are "
+            "the least: add rows, or raise validation_fraction"
         )
 
 

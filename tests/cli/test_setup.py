@@ -56,7 +56,7 @@ def table(folder: Path, *rows: str) -> None:
     (folder / "data" / 'bees "1".csv').write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
-BEES = ["id,Länge,kind", *(f"{i},{i * i % 17}.5,{'ab'[i % 2]}" for i in range(30))]
+BEES = ["# of May", "id,Länge,kind", *(f"{i},{i * i % 17}.5,{'ab'[i % 2]}" for i in range(30))]
 NOTES = ["note,kind", *(f"she saw {i} of them,{'ab'[i % 2]}" for i in range(30))]
 
 
@@ -67,11 +67,13 @@ def test_init_writes_the_study_file_for_a_table(command: Command) -> None:
     said = command.read(*words)
     assert "30 rows; 1 of 3 columns are features" in said
     assert "it numbers the rows, from 0 to 29; keep_columns overrules" in said
+    assert "Lines above the header, passed over: 1." in said
     file = StudyFile.read(command.folder / "studies" / "bees.toml")
     assert (file.study.name, file.task.kind, file.task.target) == ("bees-1", "csv", "kind")
     assert Path(str(file.task.path)) == command.folder / "data" / 'bees "1".csv'
     assert '#   "id"\n' in (command.folder / "studies" / "bees.toml").read_text()
     found = command.json(*words, "--force")
+    assert len(found["notes"]) == 1
     assert [column["kind"] for column in found["schema"]["columns"]] == [
         *("identifier", "number", "target")
     ]

@@ -244,7 +244,7 @@ def _notes_on(rows: _Rows, columns: Sequence[Column]) -> Iterator[str]:
         name = _NAMES_OF_DELIMITERS.get(layout.delimiter, repr(layout.delimiter))
         yield f"cells are separated by {name}"
     if layout.skipped:
-        yield f"{layout.skipped} lines above the header are passed over"
+        yield f"lines above the header, passed over: {layout.skipped}"
     if not layout.has_header:
         yield "the file has no header: columns are called 0, 1, …"
     if rows.open_quote is not None:
@@ -253,9 +253,9 @@ def _notes_on(rows: _Rows, columns: Sequence[Column]) -> Iterator[str]:
             "in quotes: they are read as characters like any other"
         )
     if rows.headers:
-        yield f"{rows.headers} rows repeat the header and are left out"
+        yield f"rows that repeat the header, left out: {rows.headers}"
     if rows.empty:
-        yield f"{rows.empty} rows have no value at all and are left out"
+        yield f"rows without any value, left out: {rows.empty}"
     padded = [column.name for column in columns if column.padded]
     if padded:
         yield f"blanks around cells are taken off (in {', '.join(padded)})"

@@ -35,7 +35,7 @@ _NAMED_AS_ID = re.compile(
     r"(^|[\s_.-])(id|ids|uuid|guid|key|index|idx|nr|no|row|rowid|rownum|rownames)$|[a-z]I[dD]$",
     re.IGNORECASE,
 )
-_SAVED_INDEX = re.compile(r"(Unnamed: \d+|Unnamed|index|level_\d+|\.\.\.1|X\.?1?|V1)?")
+_SAVED_INDEX = re.compile(r"(Unnamed: \d+|index|level_\d+|__index_level_\d+__|\.\.\.1|X\.1)?")
 
 
 @dataclass(frozen=True, slots=True)

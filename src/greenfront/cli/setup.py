@@ -40,7 +40,8 @@ def init(
     """Write a commented study file to start from, or the one for a table."""
     from greenfront.studies.presets.compose import compose, compose_table
 
-    schema = None
+    schema: Schema | None = None
+    notes: tuple[str, ...] = ()
     if table is None:
         if target is not None:
             raise UsageError("--target names a column of a table: give the table, too")
@@ -48,7 +49,7 @@ def init(
     elif task is not None:
         raise UsageError(f"give a table or --task, not both: {str(table)!r} and {task!r}")
     else:
-        schema = _schema(table, target)
+        schema, notes = _described(table, target)
         path = Path(os.path.relpath(table.absolute(), output.absolute().parent)).as_posix()
         text = compose_table(path, str(target), schema)
     if output.exists() and not force:
@@ -60,7 +61,11 @@ def init(
     if as_json:
         from greenfront.objectives.codec import to_json
 
-        told = {"task": task or "digits"} if schema is None else {"schema": to_json(schema)}
+        told = (
+            {"task": task or "digits"}
+            if schema is None
+            else {"schema": to_json(schema), "notes": notes}
+        )
         print_json({"study_file": str(output), **told})
         return
     screen = console()
@@ -68,6 +73,8 @@ def init(
         from greenfront.cli.tables import columns_table
 
         screen.print(columns_table(schema), crop=False)
+    for note in notes:
+        screen.print(note[0].upper() + note[1:] + ".", markup=False, soft_wrap=True)
     quoted = shlex.quote(str(output))
     screen.print(
         f"Wrote {output}. Next: greenfront plan {quoted}, then greenfront run {quoted}",
@@ -76,15 +83,15 @@ def init(
     )
 
 
-def _schema(table: Path, target: str | None) -> Schema:
+def _described(table: Path, target: str | None) -> tuple[Schema, tuple[str, ...]]:
     from greenfront.objectives.tasks.settings import TaskSettings
-    from greenfront.objectives.tasks.table import schema_of
+    from greenfront.objectives.tasks.table import describe
     from greenfront.objectives.tasks.tables.files import read_cells
 
     if target is None:
         names = ", ".join(map(repr, read_cells(table).names))
         raise UsageError(f"--target must name the column to predict, one of {names}")
-    return schema_of(TaskSettings(kind="csv", path=str(table.absolute()), target=target))
+    return describe(TaskSettings(kind="csv", path=str(table.absolute()), target=target))
 
 
 def doctor(

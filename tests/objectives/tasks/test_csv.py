@@ -143,7 +143,7 @@ def test_nothing_but_the_cache_is_written(tmp_path):
         (
             {"class": [*"ab" * 45]},
             {"validation_fraction": 0.01},
-            "2 validation examples, .* 45 rows, of which 0.01",
+            "too few validation rows per class: .* 45 rows and 1 of them",
         ),
         ({}, {"keep_columns": ("ID",)}, "wine.csv: keep_columns .* no column 'ID'"),
         ({}, {"columns": {"price": "number"}}, "wine.csv: columns .* no column 'price'"),
