@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from greenfront.spaces.architectures.architecture import Architecture
+from greenfront.spaces.architectures.architecture import Architecture, Encoder
 from greenfront.spaces.architectures.tokens import (
     PADDING,
     VOCABULARY,
     learnt_tokenizer,
-    numbered,
+    numbering,
     require_tokenizers,
     save,
 )
@@ -38,6 +38,7 @@ class Bag(Architecture):
 
     name = "bag"
     padding = PADDING
+    encoding_knobs = ("length",)
     effort = 0.2
     cannot_prune = "it has no channels but those of its embedding, whose width is a knob"
 
@@ -75,12 +76,10 @@ class Bag(Architecture):
 
         return BagModule(VOCABULARY, int(shape["pairs"]), int(shape["width"]), classes, PADDING)
 
-    def encode(
-        self, shape: Mapping[str, Value], inputs: NDArray[Any], corpus: NDArray[Any]
-    ) -> NDArray[Any]:
-        """Numbers tokens; see :meth:`Architecture.encode`."""
+    def encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any]) -> Encoder:
+        """Numbers tokens; see :meth:`Architecture.encoder`."""
         tokenizer = learnt_tokenizer(tuple(corpus.tolist()))
-        return numbered(tokenizer, inputs.tolist(), length=int(shape["length"]), padding=PADDING)
+        return numbering(tokenizer, int(shape["length"]), PADDING)
 
     def save_encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any], folder: Path) -> None:
         """Writes ``tokenizer.json``; see :meth:`Architecture.save_encoder`."""

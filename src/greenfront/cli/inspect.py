@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,6 +23,8 @@ from greenfront.cli.options import (
 from greenfront.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from greenfront.studies.store.storage import Storage
 
 __all__ = ["front", "ledger", "report", "studies", "whatif"]
@@ -35,14 +38,11 @@ def studies(storage: StorageUrl = DEFAULT_STORAGE, as_json: AsJson = False) -> N
 
     with _opened(storage) as opened:
         listed = list_studies(opened)
-    if as_json:
-        from greenfront.objectives.codec import to_json
-
-        print_json({"storage": storage, "studies": to_json(listed)})
-        return
-    from greenfront.cli.tables import studies_table
-
-    console().print(studies_table(listed), crop=False)
+    _show(
+        as_json,
+        lambda: {"storage": storage, "studies": _json().to_json(listed)},
+        lambda: _tables().studies_table(listed),
+    )
 
 
 def front(name: StudyName, storage: StorageUrl = DEFAULT_STORAGE, as_json: AsJson = False) -> None:
@@ -51,14 +51,7 @@ def front(name: StudyName, storage: StorageUrl = DEFAULT_STORAGE, as_json: AsJso
 
     with _opened(storage) as opened:
         found = view(opened, name)
-    if as_json:
-        from greenfront.cli.json import front_json
-
-        print_json(front_json(found))
-        return
-    from greenfront.cli.tables import front_table
-
-    console().print(front_table(found), crop=False)
+    _show(as_json, lambda: _json().front_json(found), lambda: _tables().front_table(found))
 
 
 def ledger(
@@ -76,12 +69,7 @@ def ledger(
         raise UsageError(f"--by must be one of {', '.join(PARTS)}, not {by!r}")
     with _opened(storage) as opened:
         found = spending(opened, name, by)
-    if as_json:
-        print_json(found.to_json())
-        return
-    from greenfront.cli.tables import ledger_table
-
-    console().print(ledger_table(found), crop=False)
+    _show(as_json, found.to_json, lambda: _tables().ledger_table(found))
 
 
 @dataclass(frozen=True)
@@ -139,14 +127,7 @@ def whatif(
         before = view(opened, name)
         after = view(opened, name, scenario.applied(before), scenario.tolerance(before))
         found = Comparison(before, after)
-    if as_json:
-        from greenfront.cli.json import whatif_json
-
-        print_json(whatif_json(found))
-        return
-    from greenfront.cli.tables import whatif_table
-
-    console().print(whatif_table(found), crop=False)
+    _show(as_json, lambda: _json().whatif_json(found), lambda: _tables().whatif_table(found))
 
 
 def report(
@@ -168,6 +149,26 @@ def report(
         print_json({"study": name, "report": str(output), "bytes": output.stat().st_size})
     else:
         console().print(f"Wrote {output}", markup=False)
+
+
+def _show(as_json: bool, told: Callable[[], object], drawn: Callable[[], RenderableType]) -> None:
+    """Prints a result as one JSON object, or as a table; only what is printed is made."""
+    if as_json:
+        print_json(told())
+    else:
+        console().print(drawn(), crop=False)
+
+
+def _json() -> ModuleType:
+    from greenfront.cli import json
+
+    return json
+
+
+def _tables() -> ModuleType:
+    from greenfront.cli import tables
+
+    return tables
 
 
 @contextlib.contextmanager
