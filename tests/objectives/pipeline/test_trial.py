@@ -139,7 +139,8 @@ def kept(store: LineageStore) -> set[Path]:
 def test_the_whole_life_of_a_plain_network(fresh: Bench, task: Task) -> None:
     outcome = fresh.run(MLP)
     assert fresh.context.stages() == ["train", "export"]
-    assert [w.phase for w in fresh.context.windows[-4:]] == ["evaluate", *["inference"] * 3]
+    phases = [w.phase for w in fresh.context.windows[-7:]]
+    assert phases == ["evaluate", *["inference"] * 3, *["preprocess"] * 3]
     assert list(outcome.phases) == ["train", "export"]
     assert outcome.score > 0.8
     assert 1 <= outcome.epochs <= TRAINING.epochs
