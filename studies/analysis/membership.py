@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import Reading
-from greenfront.objectives.resampling import DRAWS, unpacked
+from greenfront.objectives.resampling import unpacked
 from greenfront.objectives.scores import Scoring, maximised
 from greenfront.studies.analysis.front import Front, ScoredTrial
 from greenfront.studies.store.trials import NetworkTrial
 
 __all__ = ["residuals", "with_membership"]
 
+DRAWS = 500
 FEWEST_RESIDUALS = 6
 """Of fewer nothing can be said."""
 
@@ -130,7 +131,8 @@ def _line(
 def _scores(outcome: Outcome) -> NDArray[np.float64]:
     """On each draw, ``[DRAWS]``: on a resample of the examples, or always the same."""
     if outcome.resampled is not None:
-        return unpacked(outcome.resampled)
+        # In turn: there are fewer resamples than draws of energies.
+        return np.resize(unpacked(outcome.resampled), DRAWS)
     always: NDArray[np.float64] = np.full(DRAWS, outcome.score)
     return always
 

@@ -12,6 +12,7 @@ from greenfront.objectives.resampling import DRAWS
 from greenfront.studies.analysis import quantities
 from greenfront.studies.analysis.choice import allowed
 from greenfront.studies.analysis.decisions import has_thresholds
+from greenfront.studies.analysis.membership import DRAWS as MEMBERSHIP_DRAWS
 from greenfront.studies.analysis.metric_words import score
 from greenfront.studies.analysis.remarks import compression_remarks
 from greenfront.studies.analysis.view import StudyView
@@ -105,11 +106,11 @@ def _repeats(view: StudyView) -> str:
     return (
         f"The front and the baseline were measured {max(counts)} times in all, at different "
         "moments; shown are medians. The probability of a place on the front is the share of "
-        f"{DRAWS} draws in which nothing dominates the model: energies from the pooled scatter of "
-        "all files measured more than once (bootstrap of residuals), scores on resamples of "
-        "the validation examples, the same for all models. Ranks marked ≈ are ties: their Green "
-        "Score differs from that of the row above by less than two standard deviations of the "
-        "difference."
+        f"{MEMBERSHIP_DRAWS} draws in which nothing dominates the model: energies from the pooled "
+        "scatter of all files measured more than once (bootstrap of residuals), scores on "
+        "resamples of the validation examples, the same for all models. Ranks marked ≈ are ties: "
+        "their Green Score differs from that of the row above by less than two standard deviations "
+        "of the difference."
     )
 
 
