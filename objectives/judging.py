@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from greenfront.objectives.metric_scores import decided, positive_margin
 from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Decisions
-from greenfront.objectives.resampling import packed, resampled_scores
+from greenfront.objectives.resampled_metrics import resampled_metric
+from greenfront.objectives.resampling import packed
 from greenfront.objectives.threshold import CRITERIA, best_threshold
 
 __all__ = ["Judgement", "Judging", "Threshold"]
@@ -67,13 +68,9 @@ class Judging:
             given = decided(answers, threshold, metric.positive)
             decisions = _decisions(given, labels, answers.shape[1], threshold)
 
-        def score(chosen: NDArray[np.int64]) -> float:
-            return metric.score(answers[chosen], labels[chosen], threshold)
-
-        strata = np.zeros(len(labels), dtype=np.int64) if metric.of_numbers else labels
         again = None
         if not metric.ranks or answers.size <= MOST_RANKED:
-            again = packed(resampled_scores(score, strata))
+            again = packed(resampled_metric(metric, answers, labels, threshold))
         return Judgement(metric.score(answers, labels, threshold), decisions, again)
 
     def _threshold(self, answers: NDArray[Any], labels: NDArray[Any]) -> float | None:
