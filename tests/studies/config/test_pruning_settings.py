@@ -153,6 +153,6 @@ def test_the_report_shows_zipped_sizes_only_where_zeros_were_tried(
     assert "Zipped <small>saves no energy</small>" in table
     assert "2.05 kB <small>59.8% zeros</small>" in table
     assert "60% zeros" in table  # what was asked for, in the model's own words
-    # Of both rows two probabilities are unknown, of one the zipped size.
-    assert table.count("<td class='number'>–</td>") == 5
+    # Of both rows preprocessing and two probabilities are unknown, of one the zipped size.
+    assert table.count("<td class='number'>–</td>") == 7
     assert "Zipped" not in page_table(study({}), image_facts, outcomes)

@@ -46,7 +46,12 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
             **{"keep_columns": [], "columns": None, "encoding": None, "target_kind": None},
         },
         "space": {
-            **{"architectures": None, "pruning": [0.0, 0.8], "bits": [32, 16, 8]},
+            **{
+                "architectures": None,
+                "references": None,
+                "pruning": [0.0, 0.8],
+                "bits": [32, 16, 8],
+            },
             **{"pruning_scope": ["uniform"], "importance": ["magnitude"], "gradual": [False]},
             **{"quantization_aware": [False], "sparsity": [0.0, 0.0]},
             **{"temperature": None, "distillation_weight": [0.5, 0.9], "teacher": None},
