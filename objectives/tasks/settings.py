@@ -14,10 +14,13 @@ from pydantic import Field
 from greenfront.errors import DataError
 from greenfront.spaces.table import CHECKED
 
-__all__ = ["TargetKind", "TaskSettings", "kinds", "suggest"]
+__all__ = ["ColumnType", "TargetKind", "TaskSettings", "kinds", "suggest"]
 
 TargetKind = Literal["class", "number"]
 """What is to be predicted."""
+
+ColumnType = Literal["number", "category", "date"]
+"""What a user may say that a column of a table is."""
 
 Share = Annotated[float, Field(gt=0, lt=1, strict=True)]
 
@@ -144,7 +147,7 @@ class TaskSettings:
     background: str | None = None
     target_kind: TargetKind | None = None
     keep_columns: tuple[str, ...] = ()
-    columns: dict[str, Literal["number", "category", "date"]] | None = None
+    columns: dict[str, ColumnType] | None = None
     encoding: str | None = None
 
     def __post_init__(self) -> None:

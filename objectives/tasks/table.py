@@ -20,7 +20,7 @@ from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.tables.cells import Cells, joined
 from greenfront.objectives.tasks.tables.files import read_cells
 from greenfront.objectives.tasks.tables.inputs import TableInputs
-from greenfront.objectives.tasks.tables.judge import Doubt, Judged, judge
+from greenfront.objectives.tasks.tables.judge import Hints, Judged, judge
 from greenfront.objectives.tasks.tables.leaks import gives_away
 from greenfront.objectives.tasks.tables.schema import ColumnReport, Schema
 from greenfront.objectives.tasks.tables.target import Target, read_target
@@ -110,7 +110,7 @@ def _understood(settings: TaskSettings) -> _Understood:
         _check_judges(answer.labels, own, settings.validation_fraction, cells.source)
     learnt = cells if own.is_test is None or settings.test_path else everything
     judged = {
-        column.name: judge(column, _doubt(settings, learnt, column.name))
+        column.name: judge(column, _hints(settings, learnt, column.name))
         for column in learnt.columns
         if column.name not in (target, settings.split_column, *settings.drop_columns)
     }
@@ -177,8 +177,8 @@ def _check_judges(labels: NDArray[Any], own: OwnSplits, fraction: float, source:
         )
 
 
-def _doubt(settings: TaskSettings, cells: Cells, name: str) -> Doubt:
-    return Doubt(
+def _hints(settings: TaskSettings, cells: Cells, name: str) -> Hints:
+    return Hints(
         source=cells.source,
         wanted=(settings.columns or {}).get(name),
         kept=name in settings.keep_columns,

@@ -10,17 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.errors import DataError
+from greenfront.objectives.tasks.settings import ColumnType
 from greenfront.objectives.tasks.tables.cells import MISSING, Column
 from greenfront.objectives.tasks.tables.dates import PARTS, date_format, parse_dates
-from greenfront.objectives.tasks.tables.numbers import MARKERS, number_style, parse_numbers
+from greenfront.objectives.tasks.tables.numbers import (
+    MARKERS,
+    NumberStyle,
+    number_style,
+    parse_numbers,
+)
 from greenfront.objectives.tasks.tables.preprocessing import MOST_LEVELS
 from greenfront.objectives.tasks.tables.schema import ColumnReport
 from greenfront.objectives.tasks.tables.values import Reading, Values, as_levels, as_numbers
 
-__all__ = ["Judged", "Wanted", "are_codes", "judge", "strays_as_missing"]
-
-Wanted = Literal["number", "category", "date"]
-"""What the study file may say that a column is."""
+__all__ = ["Hints", "Judged", "judge"]
 
 _MOSTLY = 0.9
 """Share of numbers, or of dates, from which a column was meant to hold nothing else."""
@@ -56,7 +59,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class Hints:
     """What a judgement may depend on besides the column.
 
     Attributes:
@@ -68,13 +71,13 @@ class Doubt:
     """
 
     source: str
-    wanted: Wanted | None = None
+    wanted: ColumnType | None = None
     kept: bool = False
     comma_decimals: bool = False
     unnamed: bool = False
 
 
-def judge(column: Column, doubt: Doubt) -> Judged:
+def judge(column: Column, hints: Hints) -> Judged:
     """Decides what a column is: what the study file says, else what its cells look like.
 
     Raises:
@@ -84,16 +87,16 @@ def judge(column: Column, doubt: Doubt) -> Judged:
     if not column.texts:
         why = "it has no values at all"
         return _left_out(column, "empty", why)
-    if len(column.texts) == 1 and not column.missing and not doubt.kept and not doubt.wanted:
+    if len(column.texts) == 1 and not column.missing and not hints.kept and not hints.wanted:
         return _left_out(column, "constant", f"it is {column.texts[0]!r} in every row")
-    if doubt.wanted != "category":
-        found = _numbers(column, doubt) or _dates(column, doubt) or _truths(column, doubt)
+    if hints.wanted != "category":
+        found = _numbers(column, hints) or _dates(column, hints) or _truths(column, hints)
         if found is not None:
             return found
-    return _texts(column, doubt)
+    return _texts(column, hints)
 
 
-def are_codes(texts: tuple[str, ...]) -> bool:
+def _are_codes(texts: tuple[str, ...]) -> bool:
     """Whether texts are digits that name things: leading zeros, or too long to compute with."""
     if not all(re.fullmatch(r"[+-]?\d+", text, re.ASCII) for text in texts):
         return False
@@ -103,26 +106,26 @@ def are_codes(texts: tuple[str, ...]) -> bool:
     return padded and len({len(text) for text in texts}) == 1
 
 
-def strays_as_missing(column: Column, known: NDArray[np.bool_]) -> Column:
+def _only(column: Column, known: NDArray[np.bool_]) -> Column:
     """The column with the texts that are not known as empty cells."""
     places = np.append(np.where(known, np.cumsum(known) - 1, MISSING), MISSING)
     texts = tuple(text for text, keep in zip(column.texts, known, strict=True) if keep)
     return Column(column.name, texts, places[column.codes], column.padded)
 
 
-def _numbers(column: Column, doubt: Doubt) -> Judged | None:
-    told = doubt.wanted == "number"
-    if doubt.wanted == "date":
+def _numbers(column: Column, hints: Hints) -> Judged | None:
+    told = hints.wanted == "number"
+    if hints.wanted == "date":
         return None
     values = tuple(text for text in column.texts if text.lower() not in MARKERS)
-    if not told and (not values or are_codes(values)):
+    if not told and (not values or _are_codes(values)):
         return None
-    style = number_style(column.texts, comma_decimals=doubt.comma_decimals)
+    style = number_style(column.texts, comma_decimals=hints.comma_decimals)
     known = np.isfinite(parse_numbers(column.texts, style))
-    held = _held(column, known, doubt, "numbers")
+    held = _held(column, known, hints, "numbers")
     if held is None:
         return None
-    reason = None if doubt.kept or told else _identifier(held, doubt, style)
+    reason = None if hints.kept or told else _identifier(held, hints, style)
     if reason is not None:
         return _left_out(held, "identifier", reason)
     how = "standardised"
@@ -131,17 +134,17 @@ def _numbers(column: Column, doubt: Doubt) -> Judged | None:
     return _used(held, Reading("number", style), "number", how, "the median")
 
 
-def _dates(column: Column, doubt: Doubt) -> Judged | None:
-    if doubt.wanted == "number":
+def _dates(column: Column, hints: Hints) -> Judged | None:
+    if hints.wanted == "number":
         return None
     texts = tuple(text for text in column.texts if text.lower() not in MARKERS)
     form = date_format(texts) if texts else None
     if form is None:
-        if doubt.wanted == "date":
-            raise _not_as_told(column, doubt, "a date in a usual form, such as 2026-01-31")
+        if hints.wanted == "date":
+            raise _not_as_told(column, hints, "a date in a usual form, such as 2026-01-31")
         return None
     parsed = parse_dates(column.texts, form)
-    held = _held(column, np.isfinite(parsed[:, 0]), doubt, "dates")
+    held = _held(column, np.isfinite(parsed[:, 0]), hints, "dates")
     if held is None:
         return None
     parsed = parsed[np.isfinite(parsed[:, 0])]
@@ -157,19 +160,19 @@ def _either_way(form: str, parsed: NDArray[np.float64]) -> str | None:
     return "day and month could be the other way round: no day is above 12" if ambiguous else None
 
 
-def _truths(column: Column, doubt: Doubt) -> Judged | None:
+def _truths(column: Column, hints: Hints) -> Judged | None:
     lower = np.array([text.lower() in _TRUTHS for text in column.texts])
     markers = np.array([text.lower() in MARKERS for text in column.texts])
-    if doubt.wanted is not None or not lower.any() or not (lower | markers).all():
+    if hints.wanted is not None or not lower.any() or not (lower | markers).all():
         return None
-    held = strays_as_missing(column, lower)
+    held = _only(column, lower)
     how = "1 for true and 0 for false, standardised"
     return _used(held, Reading("boolean"), "boolean", how, "the median")
 
 
-def _texts(column: Column, doubt: Doubt) -> Judged:
+def _texts(column: Column, hints: Hints) -> Judged:
     texts, rows = len(column.texts), len(column) - column.missing
-    keep = doubt.kept or doubt.wanted is not None
+    keep = hints.kept or hints.wanted is not None
     many = texts > _MOSTLY * rows or (texts > rows / 2 and texts > _MANY_TEXTS)
     if many and texts > 2 and not keep:
         words = sum(len(text.split()) for text in column.texts) / texts
@@ -189,7 +192,7 @@ def _texts(column: Column, doubt: Doubt) -> Judged:
     return _used(column, None, "category", places, "the most frequent", warning)
 
 
-def _held(column: Column, known: NDArray[np.bool_], doubt: Doubt, what: str) -> Column | None:
+def _held(column: Column, known: NDArray[np.bool_], hints: Hints, what: str) -> Column | None:
     """The column without what stands for missing values; ``None`` where it is something else.
 
     Raises:
@@ -198,12 +201,12 @@ def _held(column: Column, known: NDArray[np.bool_], doubt: Doubt, what: str) -> 
     counts = column.counts()
     markers = np.array([text.lower() in MARKERS for text in column.texts]) & ~known
     fitting, strays = int(counts[known].sum()), int(counts[~known & ~markers].sum())
-    if doubt.wanted is not None:
+    if hints.wanted is not None:
         if not fitting:
-            raise _not_as_told(column, doubt, f"a {what[:-1]}")
-        return strays_as_missing(column, known)
+            raise _not_as_told(column, hints, f"a {what[:-1]}")
+        return _only(column, known)
     if strays == 0:
-        return strays_as_missing(column, known) if fitting else None
+        return _only(column, known) if fitting else None
     if fitting <= _A_HANDFUL or fitting < _MOSTLY * (fitting + strays):
         return None
     others = np.flatnonzero((~known & ~markers)[column.codes] & (column.codes != MISSING))
@@ -212,7 +215,7 @@ def _held(column: Column, known: NDArray[np.bool_], doubt: Doubt, what: str) -> 
     )
     wanted = what[:-1]
     raise DataError(
-        f"{doubt.source}: a column must hold {what} or texts, but {fitting} of the {len(column)} "
+        f"{hints.source}: a column must hold {what} or texts, but {fitting} of the {len(column)} "
         f"cells of {column.name!r} are {what} and {strays} are not ({shown}"
         f"{', …' if strays > _SHOWN else ''}; the first row below the header is row 1): correct "
         f"these cells, or say in [task] columns = {{ {column.name!r} = {wanted!r} }} that they are "
@@ -220,15 +223,15 @@ def _held(column: Column, known: NDArray[np.bool_], doubt: Doubt, what: str) -> 
     )
 
 
-def _identifier(column: Column, doubt: Doubt, style: str) -> str | None:
+def _identifier(column: Column, hints: Hints, style: NumberStyle) -> str | None:
     """Why a column of numbers looks like one that only numbers the rows; ``None`` if it doesn't."""
     rows = len(column)
     if column.missing or len(column.texts) < rows or rows < _LEAST_ROWS_OF_IDS:
         return None
-    values = parse_numbers(column.texts, style)  # type: ignore[arg-type]
+    values = parse_numbers(column.texts, style)
     if np.any(values != np.floor(values)) or any("." in text for text in column.texts):
         return None
-    if doubt.unnamed or _SAVED_INDEX.fullmatch(column.name):
+    if hints.unnamed or _SAVED_INDEX.fullmatch(column.name):
         return "it numbers the rows: a saved index"
     if np.ptp(values) == rows - 1:
         return f"it numbers the rows, from {values.min():.0f} to {values.max():.0f}"
@@ -256,11 +259,13 @@ def _used(
 ) -> Judged:
     if column.missing:
         how += f"; missing: {fill}, and an input that says so"
+    if column.missing > len(column) / 2:
+        warning = warning or "more than half of its cells are missing"
     return Judged(ColumnReport(column.name, kind, how, column.missing, warning), reading)
 
 
-def _not_as_told(column: Column, doubt: Doubt, wanted: str) -> DataError:
+def _not_as_told(column: Column, hints: Hints, wanted: str) -> DataError:
     return DataError(
-        f"{doubt.source}: [task] columns says that {column.name!r} is a {doubt.wanted}, but no "
+        f"{hints.source}: [task] columns says that {column.name!r} is a {hints.wanted}, but no "
         f"cell of it is {wanted} (the first is {column.texts[0]!r}): correct the study file"
     )

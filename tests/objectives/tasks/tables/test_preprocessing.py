@@ -8,7 +8,7 @@ import pytest
 from greenfront.errors import DataError
 from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.tasks.tables.cells import Cells
-from greenfront.objectives.tasks.tables.judge import Doubt, judge
+from greenfront.objectives.tasks.tables.judge import Hints, judge
 from greenfront.objectives.tasks.tables.preprocessing import MOST_LEVELS, Preprocessing, fit
 from greenfront.objectives.tasks.tables.values import Numbers, Values, as_levels
 
@@ -22,7 +22,7 @@ TABLE = {
 
 def values(table: dict[str, list[str]]) -> list[Values]:
     cells = Cells.of_columns(table)
-    found = [(column, judge(column, Doubt("toy", kept=True))) for column in cells.columns]
+    found = [(column, judge(column, Hints("toy", kept=True))) for column in cells.columns]
     return sorted(
         (judged.values(column) for column, judged in found),
         key=lambda each: not isinstance(each, Numbers),
