@@ -235,9 +235,14 @@ def _check_kind(entry: os.DirEntry[str]) -> None:
     try:
         entry.stat()
     except OSError as error:
-        what = "a link must lead somewhere" if entry.is_symlink() else "this must be readable"
+        what, leading = "this must be readable", ""
+        if entry.is_symlink():
+            what, leading = (
+                "a link must lead to a file or folder",
+                f" ({Path(entry.path).readlink()})",
+            )
         raise DataError(
-            f"{entry.path}: {what}, but {error.strerror}: correct or remove it"
+            f"{entry.path}: {what}, but {error.strerror}{leading}: correct or remove it"
         ) from error
     if not entry.is_dir() and not entry.is_file():
         raise DataError(
