@@ -198,6 +198,10 @@ def test_a_gpu_that_is_not_used_has_no_share(tmp_path: Path, image_facts: StudyF
     section = read(tmp_path, 'embodied = "gpu"').carbon
     assert section.study_model(image_facts).embodied_kg_per_device_hour == 0
     assert "this study trains on the CPU" in (embodied_objection("gpu", image_facts) or "")
+    # As a plan says as well as a run.
+    with pytest.raises(UsageError, match=r"\[carbon\] embodied: .* trains on the CPU; take"):
+        section.require(image_facts)
+    section.require(replace(image_facts, device="cuda"))
     assert embodied_objection("server", image_facts) is None
     on_gpu = replace(image_facts, device="cuda")
     assert embodied_objection("gpu", on_gpu) is None
