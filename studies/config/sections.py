@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from greenfront.objectives.metrics import MetricName
 from greenfront.objectives.scores import Tolerance
@@ -23,6 +23,11 @@ MAX_DROP = 0.01
 """How much less accurate than the best a model may be by default: one point."""
 
 Count = Annotated[int, Field(ge=1, strict=True)]
+
+
+def _name(value: object) -> object:
+    """The name of a class that is called by a number, such as 1."""
+    return str(value) if isinstance(value, int) else value
 
 
 class StudySection(Table):
@@ -52,7 +57,7 @@ class ObjectivesSection(Table):
     """
 
     metric: MetricName | None = None
-    positive: str | None = None
+    positive: Annotated[str, BeforeValidator(_name)] | None = None
     threshold: Literal["auto", "tuned"] | Annotated[float, Field(gt=0, lt=1)] = "auto"
 
     predictions: Annotated[float, Field(ge=0, le=1e15)] = 1_000_000
