@@ -10,7 +10,6 @@ from greenfront.studies.analysis.quantities import chance, joules, number, perce
 
 if TYPE_CHECKING:  # what draws a front has it; what lists studies needs none
     from greenfront.objectives.metrics import Metric
-    from greenfront.objectives.outcome import Outcome
     from greenfront.objectives.scores import Tolerance
     from greenfront.studies.analysis.front import Front, ScoredTrial
 
@@ -123,18 +122,17 @@ def comparison(row: ScoredTrial, baseline: ScoredTrial, kind: str, metric: Metri
     )
 
 
-def prediction_sentence(outcome: Outcome, kind: str) -> str:
+def prediction_sentence(row: ScoredTrial, kind: str) -> str:
     """What one prediction of a model takes, in the file and before it.
 
     Args:
-        outcome: Of the model.
+        row: The model.
         kind: How joules were come by, in a word.
     """
-    model = f"model {joules(outcome.inference.joules)}"
-    if outcome.preprocessing is None:
-        return f"A prediction of it: {model} ({kind}); its preprocessing was not metered."
-    preprocessing = joules(outcome.preprocessing.joules)
-    return f"A prediction of it: {model}, preprocessing {preprocessing} ({kind})."
+    told = f"A prediction of trial {row.trial}: model {joules(row.outcome.inference.joules)}"
+    if row.outcome.preprocessing is None:
+        return f"{told} ({kind}); its preprocessing was not metered."
+    return f"{told}, preprocessing {joules(row.outcome.preprocessing.joules)} ({kind})."
 
 
 def allowed(tolerance: Tolerance, metric: Metric) -> str:

@@ -15,6 +15,7 @@ from plotly.offline import get_plotlyjs
 
 from greenfront.errors import UsageError
 from greenfront.studies.analysis import quantities
+from greenfront.studies.analysis.advice import advice
 from greenfront.studies.analysis.timing import timing_lines
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.analysis.wording import break_even_sentence
@@ -54,6 +55,7 @@ def render(view: StudyView, now: datetime | None = None) -> str:
         date=moment.strftime("%Y-%m-%d %H:%M UTC"),
         moment=moment.strftime("%Y-%m-%dT%H:%MZ"),
         summary=escape(summary(view)),
+        choices=_choices(view),
         cards=_cards(view),
         front=_front(view),
         progress=_progress(view),
@@ -120,6 +122,14 @@ def _task(view: StudyView) -> str:
     shape = " × ".join(str(side) for side in task.input_shape) or "of text"
     sizes = ", ".join(f"{n:,} {split}" for split, n in task.sizes.items())
     return f"{task.name} · {task.predicted} · inputs {shape} · examples: {sizes}"
+
+
+def _choices(view: StudyView) -> str:
+    """The named models, as a list."""
+    if not view.front.rows:
+        return ""
+    told = "".join(f"<li>{escape(sentence)}</li>" for sentence in advice(view))
+    return f"<ul class='choices'>{told}</ul>"
 
 
 def _cards(view: StudyView) -> str:

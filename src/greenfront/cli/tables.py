@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from greenfront.cli.table import Sheet
-from greenfront.studies.analysis.choice import choices, comparison, prediction_sentence, warnings
+from greenfront.studies.analysis.advice import advice
+from greenfront.studies.analysis.choice import choices
 from greenfront.studies.analysis.decisions import decision, has_thresholds, never_decides
 from greenfront.studies.analysis.metric_words import score
 from greenfront.studies.analysis.quantities import (
@@ -100,21 +101,11 @@ def _details(outcome: Outcome) -> tuple[str, ...]:
 
 
 def _choices(view: StudyView) -> RenderableType:
-    """The named models beside the baseline, or that none is accurate enough."""
+    """The named models beside the baseline, and what they decide."""
     lines = [] if view.metric.name == "accuracy" else [f"Judged by {view.metric.told}."]
-    if view.front.greenest is None:
-        lines.append("No model is accurate enough yet.")
-    for choice in choices(view.front):
-        row, told = choice.row, ""
-        if view.baseline is not None:
-            told = f", {comparison(row, view.baseline, view.kind, view.metric)}"
-        lines.append(f"{choice.title}: trial {row.trial}{told}.")
+    lines += advice(view)
     decided = (decision(view, choice.row) for choice in choices(view.front))
     lines += [sentence for sentence in decided if sentence is not None]
-    lines += warnings(view.front, beaten=view.best is not None)
-    greenest = view.front.greenest
-    if greenest is not None:
-        lines.append(prediction_sentence(greenest.outcome, view.kind))
     return Text("\n".join(lines))
 
 

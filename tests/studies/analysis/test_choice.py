@@ -15,7 +15,13 @@ from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.scores import Tolerance
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
-from greenfront.studies.analysis.choice import allowed, beats, choices, comparison
+from greenfront.studies.analysis.choice import (
+    allowed,
+    beats,
+    choices,
+    comparison,
+    prediction_sentence,
+)
 from greenfront.studies.analysis.front import Front, ScoredTrial, rank
 from greenfront.studies.analysis.knee import knee_of
 from greenfront.studies.store.trials import NetworkTrial, Trial
@@ -140,4 +146,18 @@ def test_what_is_accurate_enough_is_said_by_its_rule() -> None:
     )
     assert (
         allowed(Tolerance(share=0.95), METRIC) == "at least 95.0% of the best accuracy in the study"
+    )
+
+
+def test_a_prediction_is_told_with_its_preprocessing_apart(
+    model: Callable[..., ScoredTrial],
+) -> None:
+    row = model(5, 0.9, 188e-6)
+    assert prediction_sentence(row, "modelled") == (
+        "A prediction of trial 5: model 188 µJ (modelled); its preprocessing was not metered."
+    )
+    preprocessing = replace(row.outcome.inference, joules=185e-6)
+    row = replace(row, outcome=replace(row.outcome, preprocessing=preprocessing))
+    assert prediction_sentence(row, "measured") == (
+        "A prediction of trial 5: model 188 µJ, preprocessing 185 µJ (measured)."
     )
