@@ -87,6 +87,7 @@ def trained(task: Task, candidate: Candidate, seed: int) -> Tried:
     factory, family = ModelFactory(task, "cpu"), network_of(candidate)
     torch.manual_seed(seed)
     model, data = factory.build(candidate), factory.data(candidate)
+    family.adapt(model, data.train.inputs)
     options = FitOptions(
         head=family.head(model),
         body_rate=family.body_rate,

@@ -23,7 +23,7 @@ from greenfront.spaces.space import stable_hash
 
 __all__ = ["LineageStore", "Made", "StageOutput", "lineage_key"]
 
-FORMAT = 6
+FORMAT = 7
 """Part of every key: raised when a change makes earlier outputs unusable."""
 
 

@@ -17,6 +17,9 @@ from greenfront.spaces.techniques.training import Training
 
 __all__ = ["PLAIN", "Loss", "quality"]
 
+TEMPERATURES = tuple(2 ** (step / 2) for step in range(-4, 9))
+"""From a quarter to 16."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loss:
@@ -53,6 +56,15 @@ class Loss:
     def judge(self) -> Loss:
         """The same for examples that are not trained on: their labels are not smoothed."""
         return Loss(self.class_weights, huber=self.huber)
+
+    def calibrated(self, answers: Tensor, labels: Tensor) -> Tensor:
+        """Of examples that are not trained on, with logits divided by what makes it least.
+
+        How sure a network is can be set after its training (Guo et al., arXiv 1706.04599).
+        """
+        if labels.is_floating_point():
+            return self.judge(answers, labels)
+        return torch.stack([self.judge(answers / heat, labels) for heat in TEMPERATURES]).min()
 
     def __call__(self, answers: Tensor, labels: Tensor) -> Tensor:
         """Scalar; an example weighs the same whatever others are with it in the batch."""

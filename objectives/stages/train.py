@@ -115,7 +115,8 @@ def train(
 ) -> int:
     """Trains ``model`` in place and leaves in it the weights of the best validation loss.
 
-    Of a student they are those of the best metric, of equal ones those of the best loss.
+    The loss is that at the temperature which suits the answers best: late epochs and students are
+    surer than they should be, and yet more often right.
 
     A short linear warm-up to the peak rate, then a cosine to zero: a pruned network has lost enough
     to need the full rate again. Training batches are augmented, mixed and smoothed, the validation
@@ -136,7 +137,7 @@ def train(
     # One generator for the order and one for the moves: these change nothing in the order.
     order, motion = (torch.Generator().manual_seed(number) for number in (seed, seed + 1))
     device, kind = examples.inputs.device, training.augmentation
-    best, best_epoch, best_weights = (math.inf, math.inf), 0, copy.deepcopy(model.state_dict())
+    best, best_epoch, best_weights = math.inf, 0, copy.deepcopy(model.state_dict())
     with (
         criterion(
             model,
@@ -193,9 +194,7 @@ def train(
             with nullcontext() if mean is None else mean.shown():
                 logits = predict(model, data.validation.inputs, data.validation.padding)
                 validation_loss = float(options.loss.judge(logits, data.validation.labels))
-                reached = quality(logits, data.validation.labels)
-                # A student is taught to be as sure as its teacher, and its loss tells of that.
-                judged = (0.0 if options.distillation is None else -reached, validation_loss)
+                judged = float(options.loss.calibrated(logits, data.validation.labels))
                 if judged < best:
                     best, best_epoch = judged, epoch
                     best_weights = copy.deepcopy(model.state_dict())
@@ -208,6 +207,7 @@ def train(
                 )
             if options.on_epoch is not None:
                 at_once = math.ceil(training.batch_size / parts)
+                reached = quality(logits, data.validation.labels)
                 options.on_epoch(EpochReport(epoch, epochs, reached, at_once))
             if training.patience and epoch - best_epoch >= training.patience:
                 break

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from torch import nn
+    from torch import Tensor, nn
 
 __all__ = ["Architecture", "Encoder", "ModelFamily"]
 
@@ -134,6 +134,14 @@ class Architecture(ModelFamily):
 
         Returns:
             A module from what :meth:`encode` gives, ``[n, …]``, to logits ``[n, classes]``.
+        """
+
+    def adapt(self, module: nn.Module, inputs: Tensor) -> None:
+        """Sets what of a fresh module follows from the training inputs; by default nothing.
+
+        Args:
+            module: From :meth:`build`.
+            inputs: As :meth:`encode` gives them, ``[n, …]``.
         """
 
     def head(self, module: nn.Module) -> nn.Module:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from greenfront.spaces.architectures.architecture import Architecture
 from greenfront.spaces.knobs import Categorical, Integer, Knob, Value, When
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 __all__ = ["Tabular"]
 
@@ -19,10 +19,9 @@ WIDTHS = (16, 32, 64, 128, 256)
 class Tabular(Architecture):
     """Fully connected layers that read each number in pieces, with dropout between them.
 
-    A plain network bends a feature only where hidden neurons happen to; here each number comes with
-    hinges at the quantiles of a normal distribution, which then move: the piecewise-linear
-    embedding of Gorishniy et al. (arXiv 2203.05556), with learnt places. Trees find steps in single
-    features for the same reason.
+    A plain network bends a feature only where hidden neurons happen to; here each number is split
+    into bins between quantiles of the training examples, the piecewise-linear embedding of
+    Gorishniy et al. (arXiv 2203.05556). Trees find steps in single features for the same reason.
     """
 
     name = "tabular"
@@ -32,9 +31,9 @@ class Tabular(Architecture):
         return None if len(input_shape) == 1 else "it needs tables: one row of numbers an example"
 
     def knobs(self) -> tuple[Knob, ...]:
-        """Hinges a number, widths of one or two hidden layers, dropout."""
+        """Bins a number, widths of one or two hidden layers, dropout."""
         return (
-            Categorical("hinges", (2, 4, 8, 16)),
+            Categorical("bins", (4, 8, 16, 32)),
             Integer("depth", 1, 2),
             Categorical("width_1", WIDTHS),
             Categorical("width_2", WIDTHS, when=(When("depth", (2,)),)),
@@ -42,12 +41,12 @@ class Tabular(Architecture):
         )
 
     def baseline(self) -> Mapping[str, Value]:
-        """8 hinges, two hidden layers of 64 and 32."""
-        return {"hinges": 8, "depth": 2, "width_1": 64, "width_2": 32, "dropout": 0.1}
+        """16 bins, two hidden layers of 128 and 64."""
+        return {"bins": 16, "depth": 2, "width_1": 128, "width_2": 64, "dropout": 0.1}
 
     def smaller(self) -> Mapping[str, Value]:
         """Half of everything."""
-        return {"hinges": 4, "width_1": 32, "width_2": 16}
+        return {"bins": 8, "width_1": 64, "width_2": 32}
 
     def build(
         self, shape: Mapping[str, Value], input_shape: tuple[int, ...], classes: int
@@ -55,13 +54,18 @@ class Tabular(Architecture):
         """See :meth:`Architecture.build`."""
         from torch import nn
 
-        from greenfront.spaces.architectures.hinges import Hinges
+        from greenfront.spaces.architectures.bins import Bins
 
-        hinges = Hinges(input_shape[0], int(shape["hinges"]))
-        layers: list[nn.Module] = [hinges]
-        inputs = hinges.outputs
+        bins = Bins(input_shape[0], int(shape["bins"]))
+        layers: list[nn.Module] = [bins]
+        inputs = bins.outputs
         for layer in range(1, int(shape["depth"]) + 1):
             width = int(shape[f"width_{layer}"])
             layers += [nn.Linear(inputs, width), nn.ReLU(), nn.Dropout(float(shape["dropout"]))]
             inputs = width
         return nn.Sequential(*layers, nn.Linear(inputs, classes))
+
+    def adapt(self, module: nn.Module, inputs: Tensor) -> None:
+        """Puts the edges of the bins at quantiles; see :meth:`Architecture.adapt`."""
+        bins: Any = next(module.children())
+        bins.fit(inputs)

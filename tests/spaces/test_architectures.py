@@ -11,9 +11,9 @@ from torch import nn
 from contracts.architectures import CLASSES, ArchitectureContract, Shape
 from greenfront.errors import UsageError
 from greenfront.spaces.architectures.architecture import Architecture
+from greenfront.spaces.architectures.bins import Bins
 from greenfront.spaces.architectures.blocks import block
 from greenfront.spaces.architectures.cnn import CNN
-from greenfront.spaces.architectures.hinges import Hinges
 from greenfront.spaces.architectures.lenet import LeNet
 from greenfront.spaces.architectures.mlp import MLP
 from greenfront.spaces.architectures.registry import architecture, architecture_names
@@ -51,26 +51,39 @@ class TestTabular(ArchitectureContract):
     family: ClassVar[Architecture] = Tabular()
     input_shape: ClassVar[tuple[int, ...]] = (12,)
     refused: ClassVar[tuple[tuple[int, ...], ...]] = ((), (8, 8), (1, 8, 8))
-    shape: ClassVar[Shape | None] = {"hinges": 4, "depth": 1, "width_1": 64, "dropout": 0.1}
+    shape: ClassVar[Shape | None] = {"bins": 4, "depth": 1, "width_1": 64, "dropout": 0.1}
 
-    def test_numbers_come_with_how_far_they_are_above_places(self) -> None:
-        hinges = Hinges(2, 2)
-        low, high = -0.6745, 0.6745  # the quartiles of the normal distribution
-        torch.testing.assert_close(
-            hinges(torch.tensor([[0.0, 1.0]])),
-            torch.tensor([[0.0, 1.0, -low, 1 - low, 0.0, 1 - high]]),
-            rtol=1e-4,
-            atol=1e-4,
-        )
+    def test_numbers_are_split_between_quantiles(self) -> None:
+        bins = Bins(2, 4)
+        inputs = torch.stack([torch.arange(101.0), torch.arange(101.0) ** 2], dim=1)
+        bins.fit(inputs)
+        first, second = bins(torch.tensor([[60.0, 625.0]])).reshape(4, 2).T
+        torch.testing.assert_close(first, torch.tensor([1.0, 1.0, 0.4, 0.0]))
+        torch.testing.assert_close(second, torch.tensor([1.0, 0.0, 0.0, 0.0]))
+        far = bins(torch.tensor([[-1e9, 1e9]])).reshape(4, 2).T
+        torch.testing.assert_close(far, torch.tensor([[0.0] * 4, [1.0] * 4]))
 
-    def test_one_layer_is_piecewise_linear_in_each_number(self) -> None:
-        model = nn.Sequential(Hinges(1, 2), nn.Linear(3, 1))
-        with torch.no_grad():
-            model[1].weight.copy_(torch.tensor([[1.0, -1.0, 2.0]]))
-        grid = torch.linspace(-3, 3, 601)[:, None]
-        slopes = model(grid)[:, 0].detach().diff() / grid[:, 0].diff()
-        found = {round(float(s), 2) for s in slopes[[100, 300, 500]]}
-        assert found == {1.0, 0.0, 2.0}
+    def test_few_values_have_a_bin_between_any_two_and_a_constant_none(self) -> None:
+        bins = Bins(2, 8)
+        few = torch.tensor([[0.0, 5.0], [1.0, 5.0], [3.0, 5.0]]).repeat(20, 1)
+        bins.fit(few)
+        coded = bins(few[:3]).reshape(3, 8, 2)
+        assert coded[:, :2, 0].tolist() == [[0, 0], [1, 0], [1, 1]]
+        assert not coded[:, 2:, 0].any()
+        assert not coded[:, :, 1].any()
+
+    def test_its_bins_are_set_from_the_training_inputs_alone(self) -> None:
+        inputs = torch.randn(200, 12).exp()
+        first, second = self.build(), self.build()
+        self.family.adapt(first, inputs)
+        changed = {
+            name
+            for name, tensor in first.state_dict().items()
+            if not torch.equal(tensor, second.state_dict()[name])
+        }
+        assert changed == {"0.low", "0.slope"}
+        self.family.adapt(second, inputs)
+        assert torch.equal(first.eval()(inputs), second.eval()(inputs))
 
 
 class CnnContract(ArchitectureContract):

@@ -45,8 +45,6 @@ class Train(Stage):
                 for name in ("weight_decay", "warm_up")
                 if getattr(family, name) != getattr(Architecture, name)
             },
-            # Students once kept the epoch of the best loss.
-            **({"kept": "best metric"} if candidate.distillation else {}),
             "weights": family.fingerprint(),
             "seed": self.runtime.seed,
         }
@@ -55,7 +53,9 @@ class Train(Stage):
         """Builds and trains the network."""
         trainer = Trainer(self.runtime, job)
         with self.runtime.context.phase(self._phase) as window:
-            model = self.runtime.models.build(job.candidate)
+            models, family = self.runtime.models, network_of(job.candidate)
+            model = models.build(job.candidate)
+            family.adapt(model, models.data(job.candidate).train.inputs)
             what = "training" if self._phase == "train" else self._phase
             epoch = trainer.fit(model, what, job.candidate.training.epochs)
             trainer.save(model)

@@ -11,14 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from greenfront.objectives.stages.distil import TeacherOutputs
 from greenfront.objectives.stages.examples import Examples, TrainingData
-from greenfront.objectives.stages.loss import Loss
+from greenfront.objectives.stages.loss import PLAIN, Loss
 from greenfront.objectives.stages.train import FitOptions, predict, train
 from greenfront.objectives.tasks.load import load_task
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.spaces.architectures.mlp import MLP
-from greenfront.spaces.techniques.distillation import Distillation
 from greenfront.spaces.techniques.training import Training
 
 CLASSES = 10
@@ -90,20 +88,13 @@ def test_smoothed_labels_make_modest_answers(data: TrainingData) -> None:
     assert confidence(0.5) < 0.7 < 0.85 < confidence(0.0)
 
 
-def test_a_student_keeps_its_most_accurate_epoch(data: TrainingData) -> None:
-    """Its loss tells how sure it is, which it has from its teacher."""
-    seen: list[float] = []
-    model = network()
-    best = train(
-        model,
-        data,
-        replace(QUICK, epochs=6),
-        seed=0,
-        options=FitOptions(
-            distillation=Distillation(4.0, 0.9),
-            lessons=TeacherOutputs(20 * functional.one_hot(data.train.labels, CLASSES).float()),
-            on_epoch=lambda report: seen.append(report.quality),
-        ),
-    )
-    assert seen[best - 1] == max(seen)
-    assert accuracy(model, data.validation) == pytest.approx(max(seen))
+def test_an_epoch_is_judged_at_the_temperature_that_suits_it() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 4, (300,), generator=generator)
+    logits = functional.one_hot(labels, 4) + torch.randn(300, 4, generator=generator)
+    least = float(PLAIN.calibrated(logits, labels))
+    assert least <= float(PLAIN(logits, labels))
+    for factor in (0.5, 2.0, 8.0):
+        assert float(PLAIN.calibrated(factor * logits, labels)) == pytest.approx(least, rel=0.02)
+    numbers = torch.randn(20)
+    assert PLAIN.calibrated(numbers[:, None] + 1, numbers) == pytest.approx(1.0)

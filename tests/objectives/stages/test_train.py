@@ -16,6 +16,7 @@ from greenfront.objectives.memory import is_out_of_memory
 from greenfront.objectives.stages.augment import draw_moves, move_images
 from greenfront.objectives.stages.distil import TeacherOutputs
 from greenfront.objectives.stages.examples import Examples, TrainingData, trimmed
+from greenfront.objectives.stages.loss import PLAIN
 from greenfront.objectives.stages.train import (
     EpochReport,
     FitOptions,
@@ -57,7 +58,7 @@ def accuracy(model: nn.Module, examples: Examples) -> float:
 
 
 def loss(model: nn.Module, examples: Examples) -> float:
-    return float(functional.cross_entropy(predict(model, examples.inputs), examples.labels))
+    return float(PLAIN.calibrated(predict(model, examples.inputs), examples.labels))
 
 
 def weights(model: nn.Module) -> Tensor:
