@@ -15,6 +15,7 @@ from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import Reading, ReadingKind
 from greenfront.objectives.scores import values_of
+from greenfront.objectives.tasks.tables.schema import ColumnReport, Schema
 from greenfront.objectives.tasks.task import TaskFacts
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
 from greenfront.spaces.techniques.distillation import Distillation
@@ -133,6 +134,9 @@ def study(
         *(NASTY if nasty else "digits", (1, 8, 8), tuple("0123456789")),
         *({"train": 1078, "validation": 359, "test": 360}, 0.1011, "f00d"),
     )
+    if nasty:
+        column = ColumnReport(NASTY, "category", NASTY, 3, NASTY)
+        task = replace(task, notes=(NASTY,), schema=Schema(1797, (column, column)))
     facts = StudyFacts(task, "cpu", False)
     return StudyView(
         name=name,

@@ -203,6 +203,9 @@ def test_progress_scores_and_phases_hold_the_stored_values() -> None:
         ("nothing at all", "No instrument metered this study"),
         ("one trial", "the greenest model is the baseline itself"),
         ("no emissions", "<td class='number'>∞</td>"),
+        ("usual", "<p>Examples: 1,078 train, 359 validation, 360 test.</p>"),
+        ("nasty", "1,797 rows, 2 columns</caption>"),
+        ("nasty", "<td class='number'>3</td>"),
     ],
 )
 def test_says(name: str, told: str) -> None:
