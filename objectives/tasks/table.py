@@ -99,7 +99,13 @@ def _understood(settings: TaskSettings) -> _Understood:
     target = str(settings.target)
     cells = read_cells(path, target=target, encoding=settings.encoding)
     _check_names(settings, cells)
-    everything, own = _with_splits(settings, cells)
+    judged = {
+        column.name: judge(column, _hints(settings, cells, column.name))
+        for column in cells.columns
+        if column.name not in (target, settings.split_column, *settings.drop_columns)
+    }
+    used = [name for name, found in judged.items() if found.report.used]
+    everything, own = _with_splits(settings, cells, [target, *used])
     answer = read_target(
         everything.column(target),
         cells.source,
@@ -108,17 +114,7 @@ def _understood(settings: TaskSettings) -> _Understood:
     )
     if answer.kind == "class":
         _check_judges(answer.labels, own, settings.validation_fraction, cells.source)
-    learnt = cells if own.is_test is None or settings.test_path else everything
-    judged = {
-        column.name: judge(column, _hints(settings, learnt, column.name))
-        for column in learnt.columns
-        if column.name not in (target, settings.split_column, *settings.drop_columns)
-    }
-    features = {
-        name: found.values(everything.column(name))
-        for name, found in judged.items()
-        if found.report.used
-    }
+    features = {name: judged[name].values(everything.column(name)) for name in used}
     schema = Schema(len(everything), tuple(_reports(settings, cells, judged, features, answer)))
     return _Understood(cells, own, answer, features, schema)
 
@@ -146,16 +142,21 @@ def _check_names(settings: TaskSettings, cells: Cells) -> None:
         )
 
 
-def _with_splits(settings: TaskSettings, cells: Cells) -> tuple[Cells, OwnSplits]:
-    """All rows, those of the test file last, and which of them belong to which split."""
+def _with_splits(
+    settings: TaskSettings, cells: Cells, needed: Sequence[str]
+) -> tuple[Cells, OwnSplits]:
+    """The needed columns of all rows, those of the test file last, and whose split they are."""
     if settings.test_path is not None:
         path = existing_file(settings, "test_path")
         added = read_cells(path, target=settings.target, encoding=settings.encoding)
-        for name in cells.names:
-            if name not in settings.drop_columns:
-                check_column("path", name, added.names, added.source)
+        lacking = [name for name in needed if name not in added.names]
+        if lacking:
+            raise DataError(
+                f"{added.source}: the test split needs the columns that are learnt from, but lacks "
+                f"{', '.join(map(repr, lacking))}: its columns are {', '.join(added.names)}"
+            )
         is_test = np.arange(len(cells) + len(added)) >= len(cells)
-        return joined(cells, added, settings.drop_columns), OwnSplits(is_test)
+        return joined(cells, added, needed), OwnSplits(is_test)
     if settings.split_column is None:
         return cells, NO_SPLITS
     words = cells.column(settings.split_column).cells()

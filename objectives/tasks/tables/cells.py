@@ -127,20 +127,18 @@ class ColumnBuilder:
         return Column(name, tuple(stripped), mapping[codes] if len(codes) else codes.copy(), padded)
 
 
-def joined(first: Cells, second: Cells, dropped: Sequence[str] = ()) -> Cells:
-    """The rows of two tables one after the other, with the columns of the first.
+def joined(first: Cells, second: Cells, names: Sequence[str]) -> Cells:
+    """The rows of two tables one after the other.
 
     Args:
         first: Whose notes stay.
-        second: Has these columns, too.
-        dropped: Columns that the second need not have.
+        second: Of the same kind.
+        names: Columns that both have.
     """
     columns = []
-    for column in first.columns:
-        if column.name in dropped:
-            continue
+    for name in names:
         builder = ColumnBuilder()
-        for cells in (column.cells(), second.column(column.name).cells()):
-            builder.extend("" if cell is None else cell for cell in cells)
-        columns.append(builder.column(column.name))
-    return dataclasses.replace(first, columns=tuple(columns), lines=None)
+        for table in (first, second):
+            builder.extend(cell or "" for cell in table.column(name).cells())
+        columns.append(builder.column(name))
+    return dataclasses.replace(first, columns=tuple(columns))
