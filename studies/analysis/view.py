@@ -172,7 +172,7 @@ def _view(study: Study, scoring: Scoring | None, tolerance: Tolerance | None) ->
         spent=study.ledger.total(),
         spent_by_phase=study.ledger.by("phase"),
         times=timing(study),
-        labels=labels(complete) | labels(shown),
+        labels=labels(shown),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
@@ -16,6 +17,7 @@ from plotly.offline import get_plotlyjs
 from greenfront.errors import UsageError
 from greenfront.studies.analysis import quantities
 from greenfront.studies.analysis.advice import advice
+from greenfront.studies.analysis.labels import labels
 from greenfront.studies.analysis.timing import timing_lines
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.analysis.wording import break_even_sentence
@@ -49,6 +51,8 @@ def render(view: StudyView, now: datetime | None = None) -> str:
         The page. It holds its own script and style and loads nothing.
     """
     moment = (now or datetime.now(UTC)).astimezone(UTC)
+    # Figures show all trials, the tables only the front.
+    view = replace(view, labels={**labels(view.complete), **view.labels})
     return Template(_packaged("template.html")).substitute(
         name=escape(view.name),
         task=escape(_task(view)),
