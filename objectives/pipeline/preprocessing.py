@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from greenfront.errors import TrialFailed
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.pipeline.lineage import Made, lineage_key
 from greenfront.objectives.pipeline.model_factory import family_of
@@ -29,6 +30,9 @@ def preprocessing_cost(runtime: Runtime, candidate: Candidate) -> Reading | None
 
     Returns:
         ``None`` where the model takes raw examples as they are, and where none were kept.
+
+    Raises:
+        TrialFailed: No instrument could tell (cause ``"no reading"``).
     """
     models = runtime.models
     task, family = models.task, family_of(candidate)
@@ -48,8 +52,13 @@ def preprocessing_cost(runtime: Runtime, candidate: Candidate) -> Reading | None
             *(examples, measuring.batch, lambda rows: functools.partial(preprocess, rows)),
             texts=encoder is not None,
         )
-        cost = repeated_cost(work, runtime.context, phase=PHASE, measuring=measuring)
-        return Made({PHASE: cost.reading})
+        reading = repeated_cost(work, runtime.context, phase=PHASE, measuring=measuring).reading
+        if reading.joules is None:  # kept, it would be unavailable to every later trial
+            why = f" ({', '.join(reading.flags)})" if reading.flags else ""
+            raise TrialFailed(
+                "no reading", f"no instrument could tell what preprocessing an example costs{why}"
+            )
+        return Made({PHASE: reading})
 
     measuring = runtime.measuring
     key = lineage_key(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,8 @@ import numpy as np
 import pytest
 
 from contracts.lives import toy_task
-from greenfront.objectives.context import LocalContext
+from greenfront.errors import TrialFailed
+from greenfront.objectives.context import LocalContext, Window
 from greenfront.objectives.metering.cpu_model import CpuModelMeter, WattsPerThread
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.pipeline.lineage import LineageStore
@@ -86,3 +89,26 @@ def test_tokenising_is_measured_once_an_encoder(tmp_path: Path) -> None:
     assert len(stored(tmp_path)) == 1
     joules(preprocessing_cost(runtime, long))
     assert len(stored(tmp_path)) == 2
+
+
+class Blind(LocalContext):
+    """A context whose instruments cannot tell anything."""
+
+    @contextlib.contextmanager
+    def phase(self, name: str) -> Iterator[Window]:
+        with super().phase(name) as window:
+            yield window
+        unknown = {"joules": None, "low_joules": None, "high_joules": None, "kind": "unavailable"}
+        window.readings["cpu"] = replace(window.readings["cpu"], flags=("blind",), **unknown)
+
+
+def test_what_no_instrument_could_tell_is_not_kept(tmp_path: Path) -> None:
+    pytest.importorskip("tokenizers")
+    runtime = runtime_of(toy_task(()), tmp_path)
+    sighted = runtime.context
+    runtime.context = Blind(Instruments((CpuModelMeter(WattsPerThread(4, 2, 8, "test")),)))
+    with pytest.raises(TrialFailed, match=r"preprocessing an example costs \(blind\)"):
+        preprocessing_cost(runtime, candidate("bag"))
+    assert stored(tmp_path) == []
+    runtime.context = sighted
+    joules(preprocessing_cost(runtime, candidate("bag")))
