@@ -43,6 +43,8 @@ def explain(detail: ErrorDetails, file: type[BaseModel], where: str) -> str:
         return f"{where}: {key}: unknown key: {hint}"
     if detail["type"] == "missing":
         return f"{where}: {key}: is missing: every study needs it"
+    if detail["type"] in _NO_TABLE and place[1:]:
+        return f"{where}: {key}: must be a table: {place[1]} = {{ … = … }}, not {given!r}"
     if detail["type"] in _NO_TABLE:
         first = next(iter(_keys_at(place, file)), "its keys")
         return f"{where}: {key}: must be a table: write {section}, then {first} = …, not {given!r}"

@@ -314,6 +314,10 @@ def test_bad_values_are_refused_by_file_key_rule_and_value(
             f"carbon = []\n{TASK}",
             "[carbon]: must be a table: write [carbon], then region = …, not []",
         ),
+        (
+            "[task]\nkind = 'csv'\ncolumns = 'x'",
+            "[task] columns: must be a table: columns = { … = … }, not 'x'",
+        ),
     ],
 )
 def test_a_section_is_a_table(tmp_path: Path, text: str, message: str) -> None:
