@@ -14,7 +14,7 @@ from rich.text import Text
 __all__ = ["WIDE", "Sheet"]
 
 WIDE = 120
-"""From so many columns on, words stand beside the numbers."""
+"""From so many columns on, numbers that a narrow terminal does without stand in any case."""
 
 WORDS_NEED = 24
 """Fewer columns than these fold words into a pillar."""
@@ -58,16 +58,19 @@ class Sheet:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draws it as wide as there is room."""
-        if options.max_width >= WIDE or self._fits(options.max_width):
+        if self._fits(options.max_width):
             yield self._wide()
         else:
-            yield from self._narrow()
+            yield from self._narrow(options.max_width)
 
     def _fits(self, width: int) -> bool:
         words = [index for index in range(len(self.headings)) if self._is_words(index)]
-        numbers = [index for index in range(len(self.headings)) if index not in words]
-        room = width - sum(self._longest(index) + GAP for index in numbers) - GAP
+        room = width - self._numbers_width() - GAP
         return room >= sum(min(self._longest(index), WORDS_NEED) + GAP for index in words)
+
+    def _numbers_width(self) -> int:
+        numbers = (index for index in range(len(self.headings)) if not self._is_words(index))
+        return sum(self._longest(index) + GAP for index in numbers)
 
     def _is_words(self, index: int) -> bool:
         return self.headings[index].islower()
@@ -90,8 +93,9 @@ class Sheet:
                 table.add_row(*[""] * words, Text(row.remark), style="dim italic")
         return table
 
-    def _narrow(self) -> Iterator[RenderableType]:
-        kept = [index for index, name in enumerate(self.headings) if name not in self.spare]
+    def _narrow(self, width: int) -> Iterator[RenderableType]:
+        spare = () if width >= max(WIDE, self._numbers_width()) else self.spare
+        kept = [index for index, name in enumerate(self.headings) if name not in spare]
         words = [index for index in kept if self._is_words(index)]
         numbers = [index for index in kept if index not in words]
         widths = [self._longest(index) for index in numbers]

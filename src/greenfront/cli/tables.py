@@ -57,7 +57,7 @@ NOTHING_EMITTED = (
     "energy."
 )
 
-DETAILS = ("J/Preprocessing", "Latency", "Size", "In Drop", "On Front")
+DETAILS = ("J/Preproc.", "Latency", "Size", "In Drop", "On Front")
 """What a narrow terminal does without."""
 
 TIE = "≈: its Green Score cannot be told from that of the row above."
