@@ -40,7 +40,7 @@ def studies(storage: StorageUrl = DEFAULT_STORAGE, as_json: AsJson = False) -> N
         listed = list_studies(opened)
     _show(
         as_json,
-        lambda: {"storage": storage, "studies": _json().to_json(listed)},
+        lambda: {"storage": opened.url, "studies": _json().to_json(listed)},
         lambda: _tables().studies_table(listed),
     )
 

@@ -121,3 +121,20 @@ def test_the_command_refuses_it_before_it_looks_at_the_data(tmp_path: Path) -> N
         assert "study 'mine' in" in said
         assert "was not made by greenfront and holds 1 trials" in said
         assert list(database.iterdump()) == before
+
+
+def test_the_command_says_that_it_removes_what_is_left_of_a_deleted_study(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/o.db"
+    storage = Storage(url)
+    begin(storage, trials=2)
+    optuna.delete_study(study_name="wine", storage=storage.optuna)
+    command = Command(tmp_path)
+    assert command.read_json("studies", "--storage", url)["studies"] == []
+    said = command.read("resume", "wine", "--storage", url, code=2)
+    assert "study 'wine' was deleted from" in said
+    study = f'[study]\nname = "wine"\nstorage = "{url}"\n[task]\nkind = "csv"\n'
+    (tmp_path / "study.toml").write_text(study + 'path = "none.csv"\ntarget = "y"\n')
+    said = command.read("run", "study.toml", code=2)
+    assert "Study wine was deleted through Optuna: what was kept of it" in said
+    assert rows(storage) == 0
+    storage.close()
