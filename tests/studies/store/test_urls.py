@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.command import Command
 from greenfront.errors import StorageError
 from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.study import Study
 from greenfront.studies.store.urls import parsed_url, shown_url
 
 PASSWORDS = st.text(st.sampled_from("aB3@#/:?[]!$&+=~.-_ é"), min_size=1, max_size=12)
@@ -58,6 +62,28 @@ def test_messages_hold_no_password() -> None:
         assert "***" in str(told.value)
         for part in ("p@ss", "ss#w", "#w", "/ord"):
             assert part not in str(told.value)
+
+
+@pytest.mark.parametrize("storage_url", ["postgresql"], indirect=True)
+def test_a_server_is_reached_with_such_a_password(storage_url: str, tmp_path: Path) -> None:
+    """The server of the tests trusts everybody; what matters is that its address is understood."""
+    url = storage_url.replace("greenfront@", "greenfront:p@ss#w/ord@")
+    storage = Storage(url)
+    Study.create(
+        storage,
+        "wine",
+        directions=["maximize"],
+        identity="one",
+        configuration={},
+        meters=None,
+        facts=None,
+    )
+    command = Command(tmp_path)
+    for words in (("studies",), ("studies", "--json"), ("front", "beer"), ("resume", "wine")):
+        said = command.read(*words, "--storage", url, code=0 if words[0] == "studies" else 2)
+        assert "wine" in said
+        assert not any(part in said for part in ("p@ss", "ss#w", "/ord"))
+    storage.close()
 
 
 def test_psycopg_is_taken_where_no_driver_is_named() -> None:
