@@ -9,7 +9,6 @@ import numpy as np
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
 from greenfront.errors import TrialFailed
@@ -75,5 +74,7 @@ def fitted_parity(
     if numbers:
         wanted = model.predict(rows(inputs)).reshape(-1, 1)
     else:
+        from scipy.special import softmax  # a network's evaluator has no use for it
+
         wanted, given = model.predict_proba(rows(inputs)), softmax(given, axis=-1)
     return compared(torch.from_numpy(given), torch.from_numpy(wanted), numbers=numbers)

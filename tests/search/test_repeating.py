@@ -107,7 +107,7 @@ def test_front_and_baseline_are_measured_as_often_as_asked(storage: Storage) -> 
     # A trial that left the front after one repeat has fewer to tell.
     if sum(1 + len(taken) for taken in repeats.values()) >= FEWEST_RESIDUALS:
         assert all(row.probability is not None for row in found.front.rows)
-        assert found.front.rows[0].to_json()["front_probability"] > 0
+        assert found.front.rows[0].to_json(found.metric)["front_probability"] > 0
 
 
 def test_trials_are_judged_on_a_part_and_members_on_all(storage: Storage) -> None:
