@@ -95,7 +95,9 @@ class StudyView:
     @property
     def no_network(self) -> NoNetwork | None:
         """A fitted model that makes networks needless here, as far as was tried."""
-        return no_network_needed(self.complete, self.metric)
+        # What the front says of a member counts: there it is asked how sure it is within the drop.
+        rows = {row.trial: row for row in (*self.complete, *self.front.rows)}
+        return no_network_needed(tuple(rows.values()), self.metric)
 
     @property
     def best(self) -> ScoredTrial | None:
