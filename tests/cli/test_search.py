@@ -68,7 +68,7 @@ def medians(folder: Path) -> dict[int, list[float]]:
         making = sum(phase["joules"] for phase in first["phases"].values())
         joules += first["preprocessing"]["joules"]
         kwh = (making + 1e6 * joules) / 3.6e6
-        found[row["number"]] = [first["accuracy"], kwh, kwh * 1.2 * 56.039 / 1000]
+        found[row["number"]] = [first["score"], kwh, kwh * 1.2 * 56.039 / 1000]
     return found
 
 
