@@ -71,7 +71,8 @@ def test_each_file_is_a_stage_and_they_run_in_order(runtime: Runtime) -> None:
     names = applied(runtime, everything)
     assert names == ["teach", "train", "prune", "sparsify", "round", "export"]
     stages = load_stages(runtime)
-    assert len({stage.order for stage in stages}) == len(stages) == len(names)
+    assert {stage.name for stage in stages} == {*names, "fit"}  # of models that are not trained
+    assert len({stage.order for stage in stages if stage.name != "fit"}) == len(names)
 
 
 def test_what_a_stage_depends_on_is_json(runtime: Runtime) -> None:
