@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -31,7 +32,7 @@ class _Rows:
         builders: One a cell of a row.
         empty: Rows whose cells are all empty, which are left out.
         headers: Rows that repeat the header, which are left out.
-        long_cells: First and last line of each cell with line breaks in it, and its text.
+        long: First and last line of each row with line breaks in it.
         lines: The first line of each row.
         open_quote: The line of a quote that nothing closes, where quotes are characters like any
             other; else ``None``.
@@ -42,7 +43,7 @@ class _Rows:
     builders: list[ColumnBuilder]
     empty: int = 0
     headers: int = 0
-    long_cells: list[tuple[int, int, str]] = field(default_factory=list)
+    long: list[tuple[int, int]] = field(default_factory=list)
     lines: array[int] = field(default_factory=lambda: array("q"))
     open_quote: int | None = None
 
@@ -88,7 +89,7 @@ class _Rows:
                 self.headers += 1
                 continue
             if line > first:
-                self.long_cells += [(first, line, cell) for cell in record if "\n" in cell]
+                self.long.append((first, line))
             self.lines.append(first)
             yield record
 
@@ -149,7 +150,7 @@ def read_delimited(text: str, source: str, *, target: str | None = None) -> Cell
     layout = rows.layout
     columns, notes = _named(rows)
     if target is not None:
-        _check_swallowed(rows, columns, target)
+        _check_swallowed(rows, columns, target, text)
     notes = [*_notes_on(rows, columns), *notes]
     return Cells(
         source=source,
@@ -261,21 +262,22 @@ def _notes_on(rows: _Rows, columns: Sequence[Column]) -> Iterator[str]:
         yield f"blanks around cells are taken off (in {', '.join(padded)})"
 
 
-def _check_swallowed(rows: _Rows, columns: Sequence[Column], target: str) -> None:
-    """Refuses a quoted cell whose inner lines are rows: a quote was forgotten above them."""
+def _check_swallowed(rows: _Rows, columns: Sequence[Column], target: str, text: str) -> None:
+    """Refuses a row of several lines that each look like one: a quote was forgotten in it."""
     place = next((i for i, column in enumerate(columns) if column.name == target), None)
-    if place is None or len(columns) < 2 or not rows.long_cells:
+    if place is None or len(columns) < 2 or not rows.long:
         return
     column = columns[place]
-    usual = {text for text, count in zip(column.texts, column.counts(), strict=True) if count > 1}
-    for first, last, cell in rows.long_cells:
-        inner = cell.splitlines()[1:-1]
-        split = [line.split(rows.layout.delimiter) for line in inner]
-        if inner and all(
-            len(line) == len(columns) and line[place].strip() in usual for line in split
-        ):
+    alone = ~np.isin(np.frombuffer(rows.lines, dtype=np.int64), [first for first, _ in rows.long])
+    usual = {column.texts[code] for code in np.unique(column.codes[alone]) if code >= 0}
+    lines = list(io.StringIO(text, newline=""))  # cut as the reader of records cuts them
+    for first, last in rows.long:
+        split = [
+            line.strip("\r\n").split(rows.layout.delimiter) for line in lines[first - 1 : last]
+        ]
+        if all(len(line) == len(columns) and line[place].strip(' "') in usual for line in split):
             raise DataError(
                 f"{rows.source}, line {first}: the quote that opens here is closed only in line "
-                f"{last}, and the lines between look like rows: close it, or double quotes that "
+                f"{last}, and each line between looks like a row: close it, or double quotes that "
                 "belong to a text and put the whole in quotes"
             )

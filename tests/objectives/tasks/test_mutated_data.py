@@ -84,6 +84,27 @@ def test_mutated_texts(folder: Path, data: bytes) -> None:
         assert all(isinstance(text, str) and text.strip() for text in task.test.inputs)
 
 
+PLACES = st.lists(st.tuples(st.integers(0, 19), st.integers(0, 3)), min_size=1, max_size=4)
+
+
+@given(places=PLACES, separator=st.sampled_from(",;\t"), target_first=st.booleans())
+@profile()
+def test_mutated_quotes_cost_no_rows(
+    folder: Path, places: list[tuple[int, int]], separator: str, target_first: bool
+) -> None:
+    """Stray quotes at the begin or end of cells: all rows are there, or the file is refused."""
+    rows = [[MOODS[index % 2], f"message {index}"] for index in range(20)]
+    for row, end in places:
+        cell = rows[row][end // 2]
+        rows[row][end // 2] = cell + '"' if end % 2 else '"' + cell
+    header = ["mood", "text"]
+    lines = [separator.join(row if target_first else row[::-1]) for row in (header, *rows)]
+    path = folder / "notes.csv"
+    path.write_text("\n".join(lines) + "\n")
+    task = loaded(TaskSettings(kind="text", path=str(path), target="mood"), folder)
+    assert task is None or sum(task.facts.sizes.values()) == 20
+
+
 def _image(mode: str, kind: str, value: int) -> bytes:
     pixels = np.full((3, 4), value, np.uint16 if mode == "I;16" else np.uint8)
     picture = Image.fromarray(pixels)

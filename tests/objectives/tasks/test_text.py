@@ -271,7 +271,9 @@ def test_an_unclosed_quote_among_quoted_cells_is_named_with_its_line(tmp_path, l
 
 def test_rows_that_a_quote_swallowed_are_missed(tmp_path):
     rows = ["ham,a", 'spam,"b', "ham,c", "spam,d", 'ham,e"', "spam,f", *["ham,g", "spam,h"] * 4]
-    with pytest.raises(DataError, match=r"line 3: the quote that opens here .* in line 6, .* rows"):
+    with pytest.raises(
+        DataError, match=r"line 3: the quote that opens here .* in line 6, .* a row"
+    ):
         task_of(tmp_path, "\n".join(["mood,text", *rows]))
 
 
