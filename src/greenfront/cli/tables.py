@@ -80,7 +80,11 @@ def front_table(view: StudyView) -> RenderableType:
     if view.baseline is not None:
         row = view.baseline
         details = (*_threshold(view, row), *_details(row.outcome))
-        sheet.add("base", *_cells(view, row), *details, "", "", style="cyan")
+        # A baseline is not ranked, but it may have learnt nothing.
+        against = None if view.metric.has_learnt(row.score) else row.objection
+        remark = "; ".join(filter(None, [never_decides(view, row), against]))
+        cells = ("base", *_cells(view, row), *details, "", "")
+        sheet.add(*cells, remark=remark or None, style="cyan")
     table = Group(_with_ties(sheet, view), _choices(view))
     found = view.no_network
     if found is None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import pytest
+from rich.console import Console
 
 from contracts.reports import VIEWS
 from greenfront.cli.tables import front_table
@@ -77,6 +79,16 @@ def test_classes_that_are_never_decided_for_are_named() -> None:
     )
     assert never_decides(usual, many) == ("never decides for '1', '2', '3', '4', '5' and 4 more")
     assert never_decides(usual, usual.front.rows[0]) is None
+
+
+def test_a_baseline_that_has_learnt_nothing_is_told_so() -> None:
+    view = two_classes(Decisions((100, 0), None, ((90, 0), (10, 0))), "accuracy")
+    lost = replace(view.front.rows[0], rank=0, score=0.4, objection="no better than a constant")
+    screen = Console(width=200, file=io.StringIO(), highlight=False)
+    screen.print(front_table(replace(view, baseline=lost)), crop=False)
+    assert isinstance(screen.file, io.StringIO)
+    below = " ".join(screen.file.getvalue().split(" base ")[1].split())
+    assert "never decides for '<fraud>'; no better than a constant" in below
 
 
 @pytest.mark.parametrize(
