@@ -71,7 +71,7 @@ class Storage:
             self.engine = _engine(parsed)
             try:
                 self._make_tables(create)
-                if create or not self._is_current_optuna():
+                if not self._is_current_optuna():
                     # It makes its tables, or judges whether it can read those of another version.
                     _ = self.optuna
             except BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ import pytest
 
 from greenfront.objectives.context import LocalContext
 from greenfront.objectives.metering.instruments import detect
-from greenfront.objectives.outcome import Outcome
+from greenfront.objectives.outcome import Outcome, Sizing
 from greenfront.objectives.pipeline.lineage import LineageStore
 from greenfront.objectives.pipeline.model_factory import ModelFactory
 from greenfront.objectives.pipeline.runtime import Runtime
@@ -77,6 +78,22 @@ def toy_task(input_shape: tuple[int, ...]) -> Task:
     return Task(facts, splits["train"], splits["validation"], splits["test"])
 
 
+class Life(TrialRunner):
+    """Sizes one form of packed weights for all: the graph that it measures is the same."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime)
+        self._sized: dict[Candidate, Sizing] = {}
+
+    def size(self, candidate: Candidate) -> Sizing:
+        form = candidate.precision
+        if form.bits < 32 and (form.bits != 8 or form.weight_only):
+            candidate = replace(candidate, precision=Precision(4))
+        if candidate not in self._sized:
+            self._sized[candidate] = super().size(candidate)
+        return self._sized[candidate]
+
+
 class LifeContract:
     """Build, train, prune, tune, every bit-width, export, reload, compare.
 
@@ -102,7 +119,7 @@ class LifeContract:
             seed=0,
             measuring=Measuring(block_seconds=0.01, least_blocks=1, most_blocks=1),
         )
-        return TrialRunner(runtime)
+        return Life(runtime)
 
     @classmethod
     def candidate(cls, precision: Precision, ratio: float) -> Candidate:

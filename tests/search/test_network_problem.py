@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ from greenfront.studies.store.ledger import Ledger
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 from greenfront.studies.store.tables import studies_table
+
+pytestmark = pytest.mark.slow
 
 TESTS = Path(__file__).parents[1]
 
@@ -37,6 +42,7 @@ def study(**sections: dict[str, Any]) -> StudyFile:
         "task": {"kind": "digits"},
         "space": {"architectures": ["mlp"], "references": False},
         "training": {"epochs": 1, "fine_tune_epochs": 1},
+        "objectives": {"repeats": 1},
         "metering": {"block_seconds": 0.01},
         "budget": {"trials": 6},
     }
@@ -51,7 +57,27 @@ def search(file: StudyFile, storage: Storage) -> SearchResult:
 
 
 @pytest.fixture
-def storage(here: Path) -> Any:
+def storage(here: Path) -> Iterator[Storage]:
+    storage = Storage("sqlite:///greenfront.db")
+    yield storage
+    storage.close()
+
+
+@pytest.fixture(scope="module")
+def finished_trial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a study of one trial, to be copied."""
+    folder = tmp_path_factory.mktemp("finished")
+    with contextlib.chdir(folder):
+        storage = Storage("sqlite:///greenfront.db")
+        search(study(budget={"trials": 1}), storage)
+        storage.close()
+    return folder
+
+
+@pytest.fixture
+def begun(here: Path, finished_trial: Path) -> Iterator[Storage]:
+    """The same study, open."""
+    shutil.copytree(finished_trial, here, dirs_exist_ok=True)
     storage = Storage("sqlite:///greenfront.db")
     yield storage
     storage.close()
@@ -118,28 +144,25 @@ def test_a_delivered_file_over_a_hard_limit_is_infeasible(storage: Storage) -> N
     assert {row.state for row in result.trials} <= {"infeasible", "stopped"}
 
 
-def test_other_instruments_are_refused(storage: Storage) -> None:
-    search(study(budget={"trials": 1}), storage)
-    found = Study.open(storage, "faults")
+def test_other_instruments_are_refused(begun: Storage) -> None:
+    found = Study.open(begun, "faults")
     assert found.meters
     pinned = [{**found.meters[0], "kind": "measured", "source": "RAPL"}]
-    with storage.writing() as connection:
+    with begun.writing() as connection:
         connection.execute(sa.update(studies_table).values(meters=pinned))
     with pytest.raises(MeterError, match=r"measured: RAPL.*modelled"):
-        search(study(budget={"trials": 2}), storage)
+        search(study(budget={"trials": 2}), begun)
 
 
-def test_other_data_under_the_same_name_are_refused(storage: Storage) -> None:
-    search(study(budget={"trials": 1}), storage)
+def test_other_data_under_the_same_name_are_refused(begun: Storage) -> None:
     with pytest.raises(StudyError, match="other settings"):
-        search(study(budget={"trials": 1}, task={"validation_fraction": 0.3}), storage)
+        search(study(budget={"trials": 1}, task={"validation_fraction": 0.3}), begun)
 
 
-def test_a_raised_budget_is_remembered(storage: Storage) -> None:
-    search(study(budget={"trials": 1}), storage)
-    result = search(study(budget={"trials": 2}), storage)
+def test_a_raised_budget_is_remembered(begun: Storage) -> None:
+    result = search(study(budget={"trials": 2}), begun)
     assert len(result.trials) == 2
-    assert Study.open(storage, "faults").configuration["budget"]["trials"] == 2
+    assert Study.open(begun, "faults").configuration["budget"]["trials"] == 2
 
 
 def test_workers_share_a_study_and_its_lineage(storage: Storage) -> None:
