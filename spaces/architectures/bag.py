@@ -39,7 +39,8 @@ class Bag(Architecture):
     name = "bag"
     padding = PADDING
     encoding_knobs = ("length",)
-    effort = 0.2
+    body_rate = 3.0  # a row moves only when its word is seen
+    effort = 0.3
     cannot_prune = "it has no channels but those of its embedding, whose width is a knob"
 
     def objection(self, input_shape: tuple[int, ...]) -> str | None:
