@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 
+import optuna
+
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.carbon.intensity import Intensity
 from greenfront.objectives.codec import to_json
@@ -38,7 +40,9 @@ def test_each_study_is_one_line(storage: Storage) -> None:
     run, over = Runs(storage, wine.study_id).begin(), Runs(storage, wine.study_id).begin()
     over.end()
     book = Trials(storage, wine.study_id)
+    held = optuna.load_study(study_name="wine", storage=storage.optuna)
     for number in range(5):
+        assert held.ask().number == number
         book.claim("dead" if number == 4 else "run", number, f"k{number}", {}, None)
     book.finish("run", 0, "complete", values=[1.0])
     book.finish("run", 1, "stopped")

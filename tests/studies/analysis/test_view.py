@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
+import optuna
 import pytest
 
 from greenfront.errors import StudyError
@@ -36,8 +37,8 @@ FILE = StudyFile.from_stored(
 METERS = [{"component": "cpu", "kind": "modelled", "source": "watts"}]
 
 
-def begin(storage: Storage, facts: StudyFacts) -> Study:
-    return Study.create(
+def begin(storage: Storage, facts: StudyFacts, trials: int = 0) -> Study:
+    made = Study.create(
         storage,
         "digits",
         directions=["maximize", "minimize", "minimize"],
@@ -46,6 +47,10 @@ def begin(storage: Storage, facts: StudyFacts) -> Study:
         meters=METERS,
         facts=to_json(facts),
     )
+    held = optuna.load_study(study_name="digits", storage=storage.optuna)
+    for number in range(trials):
+        assert held.ask().number == number
+    return made
 
 
 def finish(book: Trials, number: int, tried: Candidate, outcome: Outcome) -> None:
@@ -65,9 +70,9 @@ def spend(storage: Storage, study_id: int, phase: str, kwh: float) -> None:
 def test_everything_is_read_from_the_storage(
     storage: Storage, image_facts: StudyFacts, make_outcome: Callable[..., Outcome]
 ) -> None:
-    record = begin(storage, image_facts)
+    record = begin(storage, image_facts, trials=6)
     book = Trials(storage, record.study_id)
-    mlp, cnn = baseline_candidates(FILE.options(image_facts))
+    mlp, cnn, *_ = baseline_candidates(FILE.options(image_facts))
     pruned = replace(cnn, pruning=Pruning(0.5))
     worse = replace(cnn, precision=Precision(8))
     finish(book, 0, mlp, make_outcome(0.80, 0.004, 2e-3))
@@ -92,7 +97,7 @@ def test_everything_is_read_from_the_storage(
     assert seen.complete[2].co2_kg == pytest.approx(0.1 * (0.003 + 1e-3))
     assert [(row.trial, row.eligible) for row in seen.front.rows] == [(2, True), (1, True)]
     assert seen.front.floor is not None
-    assert seen.front.floor.score == pytest.approx(0.9 * 0.95)
+    assert seen.front.floor.limit == pytest.approx(0.9 * 0.95)
     assert seen.front.floor.metric.nothing == 0.5
     assert seen.baseline is not None
     assert seen.baseline.trial == 1
@@ -139,7 +144,7 @@ def test_a_search_that_saves_nothing_never_pays(
     usual: float | None,
     verdict: Verdict,
 ) -> None:
-    record = begin(storage, image_facts)
+    record = begin(storage, image_facts, trials=2)
     book = Trials(storage, record.study_id)
     baseline = baseline_candidates(FILE.options(image_facts))[0]
     best = replace(baseline, precision=Precision(8))
