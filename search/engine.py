@@ -40,6 +40,8 @@ C = TypeVar("C", bound=Choice)
 
 SAME_FAILURES = 3
 """Failures in a row of one cause that end the search: the next trial would fail as well."""
+OWN_CAUSES = ("cannot prune",)
+"""Failures that belong to a candidate's shape, and say nothing of the next one."""
 
 DUPLICATES_BEFORE_RANDOM = 3
 """Duplicates in a row after which an untried point is drawn instead."""
@@ -265,9 +267,9 @@ class Engine(Generic[C]):
 
     def _abort_on_repeated_failures(self, cause: str | None, reason: str | None) -> None:
         with self._shared.lock:
-            self._shared.last_causes.append(cause)
+            self._shared.last_causes.append(None if cause in OWN_CAUSES else cause)
             last = self._shared.last_causes[-SAME_FAILURES:]
-        if cause is not None and len(last) == SAME_FAILURES and set(last) == {cause}:
+        if None not in last and len(last) == SAME_FAILURES and len(set(last)) == 1:
             raise SearchAborted(
                 f"{SAME_FAILURES} trials in a row failed for the same cause. {reason}. Mend that, "
                 f"then greenfront resume {self._study.name} goes on"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import NoneType
 
-from greenfront.errors import SearchAborted, TrialFailed
+from greenfront.errors import SearchAborted, StudyError, TrialFailed
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments, require_device
 from greenfront.objectives.readings import Component, Reading
 from greenfront.search.evaluator.process import Evaluator, EvaluatorSettings
-from greenfront.spaces.architectures.registry import is_fitted
+from greenfront.spaces.architectures.architecture import FamilyFacts
+from greenfront.spaces.architectures.registry import architecture, is_fitted
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.ledger_writer import Charged
@@ -142,12 +142,42 @@ def _with_families(
 ) -> StudyFacts:
     """Checks that each network can be built, and finds which gain by int8 kernels."""
     families = [name for name in file.families(facts) if not is_fitted(name)]
-    evaluator.call("check", families, context, returns=NoneType)
+    checked = {name: _checked(name, file, evaluator, context) for name in families}
+    facts = replace(facts, families={n: f for n, f in checked.items() if architecture(n).foreign})
     if known is not None:
+        _require_known(known.families, facts.families)
         return replace(
-            facts, int8=known.int8, threads=known.threads, preprocessing=known.preprocessing
+            facts,
+            int8=known.int8,
+            threads=known.threads,
+            preprocessing=known.preprocessing,
+            families={**facts.families, **known.families},
         )
     if 8 in file.space.bits:
         ratios = evaluator.call("int8", families, context, returns=dict[str, float])
         return replace(facts, int8=ratios)
     return facts
+
+
+def _checked(
+    name: str, file: StudyFile, evaluator: Evaluator, context: TrialContext
+) -> FamilyFacts:
+    """Builds a family's baseline and tries how it behaves; its code may crash or hang."""
+    seconds = 60 * file.limits.trial_minutes
+    try:
+        return evaluator.call("check", name, context, returns=FamilyFacts, timeout_seconds=seconds)
+    except TrialFailed as failure:
+        raise SearchAborted(
+            f"the study cannot begin, architecture {name!r} could not be tried: {failure}"
+        ) from failure
+
+
+def _require_known(known: Mapping[str, FamilyFacts], found: Mapping[str, FamilyFacts]) -> None:
+    for name in known.keys() & found.keys():
+        before, now = known[name], found[name]
+        if (before.knobs, before.baseline) != (now.knobs, now.baseline):
+            raise StudyError(
+                f"architecture {name!r} must keep the knobs and the baseline with which the study "
+                "began, but its function has others now: restore them, or give the new study "
+                "another name under [study] name"
+            )

@@ -9,7 +9,7 @@ from dataclasses import replace
 from types import NoneType
 from typing import Self
 
-from greenfront.errors import TrialFailed
+from greenfront.errors import TrialFailed, UsageError
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments
@@ -124,6 +124,9 @@ class NetworkProblem(Problem[Candidate]):
                 timeout_seconds=60 * self.file.limits.trial_minutes,
                 size_verdict=lambda sizing: self._objection(sizing, context),
             )
+        except UsageError as refusal:
+            # A shape that cannot be built says nothing of the others.
+            raise TrialFailed("refused", str(refusal)) from refusal
         except TrialFailed as failure:
             if failure.cause == "out of memory" and evaluator.alive:
                 # It may still hold a part of that memory: begin anew.

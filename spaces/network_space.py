@@ -13,7 +13,7 @@ from greenfront.spaces.knobs import Categorical, Knob, Point, Value, When
 from greenfront.spaces.options import NetworkOptions
 from greenfront.spaces.space import SearchSpace
 from greenfront.spaces.techniques.registry import techniques
-from greenfront.spaces.techniques.technique import Together
+from greenfront.spaces.techniques.technique import Scope, Together
 
 __all__ = ["baseline_candidates", "first_generation", "network_space", "reference_candidate"]
 
@@ -21,16 +21,16 @@ __all__ = ["baseline_candidates", "first_generation", "network_space", "referenc
 def network_space(options: NetworkOptions) -> SearchSpace[Candidate]:
     """The conditional space that ``options`` describe; knobs with one setting are not asked."""
     asked = (knob for knob in _technique_knobs(options) if knob.count() != 1)
-    return SearchSpace((*_family_knobs(options.scope.families), *asked), decode=_decoder(options))
+    return SearchSpace((*_family_knobs(options.scope), *asked), decode=_decoder(options))
 
 
-def _family_knobs(families: tuple[str, ...]) -> Iterator[Knob]:
-    several = len(families) > 1
+def _family_knobs(scope: Scope) -> Iterator[Knob]:
+    several = len(scope.families) > 1
     if several:
-        yield Categorical("architecture", families)
-    for family in families:
+        yield Categorical("architecture", scope.families)
+    for family in scope.families:
         chosen = (When("architecture", (family,)),) if several else ()
-        for knob in architecture(family).knobs():
+        for knob in scope.family(family).knobs:
             inner = tuple(When(f"{family}.{when.knob}", when.values) for when in knob.when)
             yield replace(knob, name=f"{family}.{knob.name}", when=(*chosen, *inner))
 
@@ -72,11 +72,12 @@ def _decoder(options: NetworkOptions) -> Callable[[Point], Candidate]:
 def _baseline_points(options: NetworkOptions) -> dict[str, Point]:
     """Each family's usual shape with usual training and no technique, by family."""
     usual: dict[str, Value] = {}
+    scope = options.scope
     for technique in techniques():
-        usual |= technique.baseline(options.of(technique), options.scope)
+        usual |= technique.baseline(options.of(technique), scope)
     return {
-        family: {"architecture": family, **_shape(family, architecture(family).baseline()), **usual}
-        for family in options.scope.families
+        family: {"architecture": family, **_shape(family, scope.family(family).baseline), **usual}
+        for family in scope.families
     }
 
 
@@ -123,7 +124,7 @@ def first_generation(
     points: dict[str, Point] = {}
     for small, wish in wishes:
         for family, baseline in _baseline_points(options).items():
-            shape = _shape(family, architecture(family).smaller()) if small else {}
+            shape = _shape(family, options.scope.family(family).smaller) if small else {}
             point = space.complete({**baseline, **shape, **wish}, rng)
             points.setdefault(space.decode(point).key, point)
     return list(points.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.stages.examples import TrainingData, encoded
+from greenfront.objectives.stages.fingerprint import Fingerprint, fingerprint, require_same
 from greenfront.objectives.stages.loss import Loss
 from greenfront.objectives.stages.prune import prune
-from greenfront.objectives.stages.structure import load_network
+from greenfront.objectives.stages.seeding import seeded
+from greenfront.objectives.stages.structure import load_network, read_notes, save_network
 from greenfront.objectives.stages.units import in_target_unit
 from greenfront.objectives.tasks.task import Labelled, Task
 from greenfront.spaces.architectures.architecture import Architecture, ModelFamily
@@ -23,12 +27,23 @@ from greenfront.spaces.architectures.registry import architecture, network
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate, Placement
 from greenfront.spaces.techniques.pruning import Pruning
 
-__all__ = ["ModelFactory", "family_of", "network_of"]
+__all__ = ["ModelFactory", "Origin", "family_of", "network_of"]
 
 GRADIENT_BATCH = 64
 """Examples at once for importances that ask how the loss changes."""
 
 ENCODINGS_KEPT = 3
+
+COMPARED_EXAMPLES = 4
+"""On which a network that is loaded has to answer as it did when it was stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How a stored network was built, and by what it is known again."""
+
+    seed: int
+    fingerprint: Fingerprint
 
 
 def family_of(candidate: Candidate) -> ModelFamily:
@@ -70,15 +85,16 @@ class ModelFactory:
         shape = tuple(sorted(architecture(name).baseline().items()))
         return Candidate(ArchitectureChoice(name, shape), placement=Placement(self.device))
 
-    def build(self, candidate: Candidate) -> nn.Module:
-        """A fresh, unpruned network; its random weights are from torch's global generator.
+    def build(self, candidate: Candidate, seed: int = 0) -> nn.Module:
+        """A fresh, unpruned network; its random numbers follow from the seed alone.
 
         Raises:
             UsageError: Pretrained weights are missing or do not fit.
         """
         facts = self.task.facts
         shape = dict(candidate.architecture.shape)
-        module = network_of(candidate).build(shape, facts.input_shape, facts.outputs)
+        with seeded(seed):
+            module = network_of(candidate).build(shape, facts.input_shape, facts.outputs)
         return module.to(self.device)
 
     def loss(self, candidate: Candidate) -> Loss:
@@ -94,14 +110,31 @@ class ModelFactory:
                 nn.init.ones_(layer.weight)
         return model
 
-    def load(self, candidate: Candidate, file: Path) -> nn.Module:
-        """A network that was stored, pruned or not."""
-        return self.restore(self.build(candidate), file)
+    def save(self, model: nn.Module, candidate: Candidate, file: Path, seed: int) -> None:
+        """Stores a network, and by what it is known again; the seed is that of its building."""
+        origin = Origin(seed, fingerprint(model, self._some(candidate)))
+        save_network(model, file, notes=to_json(origin))
 
-    def restore(self, model: nn.Module, file: Path) -> nn.Module:
-        """Makes a freshly built network the one that was stored, in place."""
+    def load(self, candidate: Candidate, file: Path) -> nn.Module:
+        """A network that was stored, pruned or not: it answers as it did then.
+
+        Raises:
+            TrialFailed: It does not (cause ``"not restored"``).
+        """
+        origin = self.origin(file)
+        model = self.build(candidate, origin.seed)
         load_network(model, file)
-        return model.to(self.device)
+        model.to(self.device)
+        require_same(model, self._some(candidate), origin.fingerprint)
+        return model
+
+    @staticmethod
+    def origin(file: Path) -> Origin:
+        """Where the network in a file comes from."""
+        return from_json(Origin, read_notes(file))
+
+    def _some(self, candidate: Candidate) -> Tensor:
+        return self.data(candidate).validation.batch(slice(0, COMPARED_EXAMPLES))
 
     def prune(
         self,

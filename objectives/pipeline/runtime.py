@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from greenfront.objectives.context import StageContext
 from greenfront.objectives.judging import Judging
 from greenfront.objectives.metering.cpu_model import describe_cpu
@@ -16,6 +14,7 @@ from greenfront.objectives.metrics import study_metric
 from greenfront.objectives.pipeline.lineage import LineageStore, Made, lineage_key
 from greenfront.objectives.pipeline.model_factory import ModelFactory
 from greenfront.objectives.stages.evaluate import Measuring
+from greenfront.objectives.stages.seeding import seeded
 from greenfront.spaces.architectures.registry import architecture
 from greenfront.spaces.candidate import Candidate
 
@@ -78,9 +77,7 @@ class Runtime:
         }
 
         def make(folder: Path) -> Made:
-            gpus = range(torch.cuda.device_count())
-            with torch.random.fork_rng(gpus), self.context.phase("calibrate") as window:
-                torch.manual_seed(self.seed)
+            with seeded(self.seed), self.context.phase("calibrate") as window:
                 facts = measure(baseline, folder)
             return Made({"calibrate": window.total}, facts)
 

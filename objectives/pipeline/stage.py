@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
 from torch import nn
 
 from greenfront.objectives.pipeline import stages
 from greenfront.objectives.pipeline.lineage import Made, StageOutput, lineage_key
 from greenfront.objectives.pipeline.runtime import Runtime
+from greenfront.objectives.stages.seeding import seed_generators
 from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.spaces.candidate import Candidate
 
@@ -33,7 +33,7 @@ class StageJob:
         candidate: Whose network it is.
         earlier: Outputs of the stages before, by name, the latest last.
         folder: Where to write files.
-        seed: Follows from the lineage key. Torch's global generator is set to it already.
+        seed: Follows from the lineage key. The global generators are set to it already.
     """
 
     candidate: Candidate
@@ -96,7 +96,7 @@ class Stage(ABC):
         seed = (int(key, 16) + self.runtime.seed) % 2**32
 
         def make(folder: Path) -> Made:
-            torch.manual_seed(seed)
+            seed_generators(seed)
             return self.make(StageJob(candidate, dict(earlier), folder, seed))
 
         return self.runtime.store.output(key, make)

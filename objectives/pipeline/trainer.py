@@ -13,7 +13,6 @@ from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.stage import WEIGHTS, StageJob
 from greenfront.objectives.stages.distil import TeacherOutputs, load_teacher_outputs
 from greenfront.objectives.stages.predict import seen_through
-from greenfront.objectives.stages.structure import save_network
 from greenfront.objectives.stages.train import EpochReport, FitOptions, train
 
 __all__ = ["TEACHER_OUTPUTS", "Trainer"]
@@ -32,6 +31,7 @@ class Trainer:
     def __init__(self, runtime: Runtime, job: StageJob) -> None:
         self._runtime = runtime
         self._job = job
+        self._built_with = job.seed
         training = job.candidate.training
         is_compiled(runtime, job.candidate, max(training.epochs, training.fine_tune_epochs))
         teaching = job.earlier.get("teach")
@@ -40,13 +40,20 @@ class Trainer:
             file = teaching.folder / TEACHER_OUTPUTS
             self._lessons = load_teacher_outputs(file, runtime.models.device)
 
+    def build(self) -> nn.Module:
+        """A fresh network, by the stage's seed."""
+        return self._runtime.models.build(self._job.candidate, self._built_with)
+
     def load(self) -> nn.Module:
         """The network that the stage before has left."""
-        return self._runtime.models.load(self._job.candidate, self._job.parent_weights)
+        models, file = self._runtime.models, self._job.parent_weights
+        self._built_with = models.origin(file).seed
+        return models.load(self._job.candidate, file)
 
     def save(self, model: nn.Module) -> None:
         """Leaves a network for the stage after."""
-        save_network(model, self._job.folder / WEIGHTS)
+        file = self._job.folder / WEIGHTS
+        self._runtime.models.save(model, self._job.candidate, file, self._built_with)
 
     def fit(self, model: nn.Module, what: str, epochs: int) -> int:
         """Trains in place, ``epochs`` at most; returns the one whose weights were kept, from 1."""

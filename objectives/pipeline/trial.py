@@ -24,6 +24,7 @@ from greenfront.objectives.judging import Judgement
 from greenfront.objectives.memory import peak_memory_bytes, release_memory, reset_peak_memory
 from greenfront.objectives.outcome import Batched, Outcome, Repeat, Sizing
 from greenfront.objectives.pipeline.answers import ANSWERS, save_answers
+from greenfront.objectives.pipeline.family_check import tried_family
 from greenfront.objectives.pipeline.int8_policy import quantized
 from greenfront.objectives.pipeline.lineage import StageOutput
 from greenfront.objectives.pipeline.model_factory import network_of
@@ -42,8 +43,10 @@ from greenfront.objectives.stages.evaluate import (
 )
 from greenfront.objectives.stages.export import to_onnx, weight_count
 from greenfront.objectives.stages.predict import seen_through
+from greenfront.objectives.stages.seeding import seed_generators
 from greenfront.objectives.stages.train import train
-from greenfront.spaces.architectures.registry import is_fitted
+from greenfront.spaces.architectures.architecture import FamilyFacts
+from greenfront.spaces.architectures.registry import architecture, is_fitted
 from greenfront.spaces.candidate import Candidate
 
 __all__ = ["TrialRunner"]
@@ -70,7 +73,7 @@ class TrialRunner:
         if is_fitted(candidate.architecture.family):
             return self._fitted_size(candidate)
         with tempfile.TemporaryDirectory() as folder, runtime.context.phase("size"):
-            torch.manual_seed(runtime.seed)
+            seed_generators(runtime.seed)
             model = models.untrained(candidate)
             for stage in self.stages:
                 if stage.applies(candidate):
@@ -156,7 +159,7 @@ class TrialRunner:
         if is_fitted(candidate.architecture.family):
             return self._fitted(candidate).readings["train"]
         models, seed = self.runtime.models, self.runtime.seed
-        torch.manual_seed(seed)
+        seed_generators(seed)
         data, model = models.data(candidate), models.build(candidate)
         with self.runtime.context.phase("forecast") as window:
             body = network_of(candidate).frozen_body(model)
@@ -166,16 +169,19 @@ class TrialRunner:
                 seen_through(body, data.first(1 / candidate.training.epochs))
         return window.total
 
-    def check(self, name: str) -> None:
-        """Builds a family's baseline and answers one example with it.
+    def check(self, name: str) -> FamilyFacts:
+        """The facts of a family, whose baseline is built, and tried where the code is the user's.
 
         Raises:
-            UsageError: Its weights are missing or do not fit, or the user's function is wrong.
+            UsageError: Its weights are missing or do not fit, or its networks cannot be searched.
         """
-        models = self.runtime.models
+        family, models = architecture(name), self.runtime.models
+        if family.foreign:
+            return tried_family(self.runtime, name)
         with self.runtime.context.phase("setup"), torch.no_grad():
             baseline = models.baseline(name)
             models.build(baseline).eval()(models.data(baseline).validation.batch(slice(0, 1)))
+        return family.facts()
 
     @property
     def _briefly(self) -> Measuring:

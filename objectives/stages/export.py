@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from greenfront.errors import TrialFailed, first_line
 from greenfront.objectives.stages.fold_sizes import fold_sizes
+from greenfront.objectives.stages.session import RUNTIME_FAULTS
 
-__all__ = ["INPUT", "OUTPUT", "PACKED", "is_packed", "to_onnx", "weight_count"]
+__all__ = ["INPUT", "OUTPUT", "PACKED", "fixes_batch", "is_packed", "to_onnx", "weight_count"]
 
 INPUT, OUTPUT = "input", "logits"
 PACKED = ("greenfront.weights", "packed")
@@ -47,7 +48,8 @@ def to_onnx(model: nn.Module, example: Tensor | tuple[int, ...], path: Path) -> 
         path: Written.
 
     Raises:
-        TrialFailed: No exporter can follow the module (cause ``"cannot export"``).
+        TrialFailed: No exporter can follow the module, or it fixes the size of the batch (cause
+            ``"cannot export"``).
     """
     device = next(model.parameters()).device
     if not isinstance(example, Tensor):
@@ -63,7 +65,20 @@ def to_onnx(model: nn.Module, example: Tensor | tuple[int, ...], path: Path) -> 
             _trace(model, example, path, free)
         except UNTRACEABLE as failure:
             _capture(model, example, path, free, failure)
-    fold_sizes(path, _probes(example))
+    try:
+        fold_sizes(path, _probes(example))
+    except RUNTIME_FAULTS as failure:
+        raise fixes_batch(PROBES[1]) from failure
+
+
+def fixes_batch(count: int) -> TrialFailed:
+    """What is to be said of a file that fails for a batch of ``count``."""
+    return TrialFailed(
+        "cannot export",
+        f"the exported file must take batches of any size, but fails for {count}: the network "
+        f"fixes the batch of {1 if count > 1 else 2} with which it is traced, so leave the size "
+        "to the tensor, as in x.flatten(1), or x.reshape(x.shape[0], -1) without int()",
+    )
 
 
 def is_packed(path: Path) -> bool:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from greenfront.errors import TrialFailed
 from greenfront.objectives.stages.examples import Examples
+from greenfront.objectives.stages.export import fixes_batch
+from greenfront.objectives.stages.session import RUNTIME_FAULTS
 
 __all__ = ["Parity", "compared", "parity"]
 
@@ -41,15 +43,19 @@ def parity(model: nn.Module, session: onnxruntime.InferenceSession, examples: Ex
 
     Raises:
         TrialFailed: One of the two answers NaN or infinity (cause ``"not finite"``): there is
-            nothing to compare.
+            nothing to compare. Or the file does not take batches of any size, or answers in
+            another shape (cause ``"cannot export"``).
     """
     model.eval()
-    name = session.get_inputs()[0].name
+    for count in (1, 2):
+        few = examples.batch(slice(0, count))
+        _require_shape(_given(session, few), model(few))
     wanted, given = [], []
     for start in range(0, len(examples), CHUNK):
         chunk = examples.batch(slice(start, start + CHUNK))
         wanted.append(model(chunk).float().cpu())
-        given.append(torch.from_numpy(session.run(None, {name: chunk.cpu().numpy()})[0]))
+        given.append(_given(session, chunk))
+        _require_shape(given[-1], wanted[-1])
         _require_finite(
             wanted[-1], "network", "its training has come apart, try a lower learning rate"
         )
@@ -65,6 +71,25 @@ def compared(given: Tensor, wanted: Tensor, *, numbers: bool) -> Parity:
         return Parity(largest, float((given.argmax(-1) == wanted.argmax(-1)).float().mean()))
     spread, error = float(wanted.std(correction=0)), float(difference.square().mean().sqrt())
     return Parity(largest, None, error / spread if spread else None)
+
+
+def _given(session: onnxruntime.InferenceSession, inputs: Tensor) -> Tensor:
+    try:
+        answers = session.run(None, {session.get_inputs()[0].name: inputs.cpu().numpy()})[0]
+    except RUNTIME_FAULTS as failure:
+        raise fixes_batch(len(inputs)) from failure
+    return torch.from_numpy(answers)
+
+
+def _require_shape(given: Tensor, wanted: Tensor) -> None:
+    if given.shape != wanted.shape:
+        raise TrialFailed(
+            "cannot export",
+            f"the exported file must answer {list(wanted.shape)} for a batch of {len(wanted)} as "
+            f"the network does, but answers {list(given.shape)}: the network's operations depend "
+            "on the size that it is traced with, so name the axes that they work on, as in "
+            "x.squeeze((2, 3)) or x.flatten(1)",
+        )
 
 
 def _require_finite(logits: Tensor, what: str, remedy: str) -> None:

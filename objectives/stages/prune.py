@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,6 +14,14 @@ from torch import Tensor, nn
 from greenfront.errors import TrialFailed, UsageError, first_line
 from greenfront.objectives.stages.importance import Loss, importance_of
 from greenfront.objectives.stages.nni_importance import BREAKAGES
+from greenfront.objectives.stages.ties import (
+    Axis,
+    Tie,
+    narrowed_axes,
+    tie_again,
+    ties_of,
+    together,
+)
 from greenfront.spaces.techniques.pruning import Pruning
 
 __all__ = ["cumulative_ratio", "parameter_count", "prune", "widths"]
@@ -22,6 +30,8 @@ ROUND_TO = 4
 """Channels are kept in multiples of this, so that kernels fill vector registers."""
 MAX_RATIO = 0.95
 """A global ranking takes at most this share of one layer: it must never be emptied."""
+RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+"""Layers whose gates cannot be followed."""
 PROJECTIONS = (("qkv",), ("query", "key", "value"), ("q_lin", "k_lin", "v_lin"))
 """What attention layers of timm and transformers call their projections into heads."""
 HEADS = ("num_heads", "num_attention_heads", "n_heads")
@@ -66,8 +76,8 @@ def prune(
     """Removes the weakest channels and heads of each dependency group, in place.
 
     What has to leave together is found by a dependency graph (Fang et al., DepGraph,
-    arXiv 2301.12900). Heads keep their width; hidden width, heads and the inner width of
-    feed-forward layers shrink by the same ratio.
+    arXiv 2301.12900), and by weights that layers share, which stay shared. Heads keep their width;
+    hidden width, heads and the inner width of feed-forward layers shrink by the same ratio.
 
     Gradual pruning calls this several times, with the ratio of :func:`cumulative_ratio` and always
     the same ``original``; the last call leaves the shapes that a single one would have left.
@@ -105,18 +115,25 @@ def prune(
         try:
             _prune(model, example, pruning, head, importance, original or widths(model))
         except BREAKAGES as failure:
-            raise TrialFailed(
-                "cannot prune",
-                f"the layers of this network cannot be narrowed together ({first_line(failure)})",
-            ) from failure
+            why = "the layers of this network cannot be narrowed together"
+            why = _recurrent(model) or f"{why} ({first_line(failure)})"
+            raise TrialFailed("cannot prune", why) from failure
     model.zero_grad(set_to_none=True)
     removed = 1 - parameter_count(model) / before
     if removed == 0 and original is None:
-        raise TrialFailed(
-            "cannot prune",
-            f"a pruning ratio of {pruning.ratio:g} removes nothing from this network",
-        )
+        why = f"a pruning ratio of {pruning.ratio:g} removes nothing from this network"
+        raise TrialFailed("cannot prune", _recurrent(model) or why)
     return removed
+
+
+def _recurrent(model: nn.Module) -> str | None:
+    """Why a network with such layers cannot be pruned; ``None`` where it has none."""
+    kinds = sorted({type(m).__name__ for m in model.modules() if isinstance(m, RECURRENT)})
+    return (
+        f"the gates of its recurrent layers ({', '.join(kinds)}) stay as they are"
+        if kinds
+        else None
+    )
 
 
 @dataclass(slots=True)
@@ -154,8 +171,8 @@ class _Choice:
     """Channels of one dependency group, of which some are to leave.
 
     Attributes:
-        root: Layer that the channel numbers refer to.
-        remove: Torch-Pruning's function for it.
+        groups: The group that the channel numbers refer to, and those that shrink with it, because
+            they hold other axes of a weight that layers share.
         pieces: Channel numbers ``[pieces, channels]``: a row leaves as a whole.
         scores: How much each piece is worth, ``[pieces]``.
         whole: Pieces before any pruning.
@@ -163,8 +180,7 @@ class _Choice:
         attention: The layer whose heads the pieces are.
     """
 
-    root: nn.Module
-    remove: Any
+    groups: tuple[Any, ...]
     pieces: Tensor
     scores: Tensor
     whole: int
@@ -189,14 +205,17 @@ def _prune(
 ) -> None:
     wanted = model(example).shape
     graph = torch_pruning.DependencyGraph().build_dependency(model, [example], verbose=False)
-    choices = list(_choices(model, graph, head, importance, original))
+    ties = ties_of(model)
+    choices = _tied(list(_choices(model, graph, head, importance, original)), graph, ties)
     for choice, left in zip(choices, _left(choices, pruning), strict=True):
         gone = choice.scores.argsort(stable=True)[: len(choice.scores) - left]
         channels = choice.pieces[gone].flatten().sort().values.tolist()
-        if channels:
-            graph.get_pruning_group(choice.root, choice.remove, channels).prune()
+        for group in choice.groups if channels else ():
+            root = group[0][0]
+            graph.get_pruning_group(root.target.module, root.handler, channels).prune()
             if choice.attention is not None:
                 choice.attention.tell(left)
+    tie_again(ties)
     with torch.no_grad():
         given = model(example).shape
     if given != wanted:
@@ -235,9 +254,34 @@ def _choices(
             # The same place of each block of a grouped layer, so that blocks stay equal.
             pieces = numbers.view(blocks, -1).T
             whole, multiple = original[name] // blocks, ROUND_TO // math.gcd(ROUND_TO, blocks)
-        dep = group[0][0]
-        worth = scores[pieces].mean(1)
-        yield _Choice(dep.target.module, dep.handler, pieces, worth, whole, multiple, attention)
+        yield _Choice((group,), pieces, scores[pieces].mean(1), whole, multiple, attention)
+
+
+def _tied(choices: Sequence[_Choice], graph: Any, ties: Sequence[Tie]) -> list[_Choice]:
+    """The choices, with one for all that has to shrink alike; those that cannot are left out."""
+    if not ties:
+        return list(choices)
+    found = []
+    for numbers in together([_axes(graph, choice.groups[0]) for choice in choices], ties):
+        first, *others = (choices[number] for number in numbers)
+        if others:
+            if any(c.attention or not torch.equal(c.pieces, first.pieces) for c in others):
+                continue
+            worth = torch.stack([choice.scores for choice in (first, *others)]).mean(0)
+            groups = tuple(choice.groups[0] for choice in (first, *others))
+            first = replace(first, groups=groups, scores=worth)
+        found.append(first)
+    return found
+
+
+def _axes(graph: Any, group: Any) -> dict[Axis, list[Any]]:
+    """The axes of weights that get shorter with a group, and which channels stand where on them."""
+    found: dict[Axis, list[Any]] = {}
+    for item in group:
+        layer, outputs = item.dep.target.module, graph.is_out_channel_pruning_fn(item.dep.handler)
+        for axis in narrowed_axes(layer, outputs=outputs) if isinstance(layer, nn.Module) else ():
+            found.setdefault(axis, []).append((list(item.idxs), list(item.root_idxs)))
+    return found
 
 
 def _joined(graph: Any, group: Any) -> Any:

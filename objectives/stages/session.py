@@ -6,8 +6,17 @@ from pathlib import Path
 
 import onnx
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
-__all__ = ["open_session", "session_options"]
+__all__ = ["RUNTIME_FAULTS", "open_session", "session_options"]
+
+RUNTIME_FAULTS = (
+    faults.Fail,
+    faults.InvalidArgument,
+    faults.NotImplemented,
+    faults.RuntimeException,
+)
+"""What the runtime raises where a file cannot be run on such inputs."""
 
 
 def session_options(threads: int = 1) -> onnxruntime.SessionOptions:

@@ -12,21 +12,29 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-__all__ = ["load_network", "restructure", "save_network", "structure_of"]
+__all__ = ["load_network", "read_notes", "restructure", "save_network", "structure_of"]
 
-STRUCTURE = "structure"
-"""Key of the file's metadata."""
+STRUCTURE, NOTES = "structure", "notes"
+"""Keys of the file's metadata."""
 
 
-def save_network(model: nn.Module, path: Path) -> None:
-    """Stores weights and structure in one safetensors file."""
+def save_network(model: nn.Module, path: Path, notes: Any = None) -> None:
+    """Stores weights and structure in one safetensors file, and notes on them, JSON values."""
     weights = {name: weight.contiguous().cpu() for name, weight in model.state_dict().items()}
     seen: set[int] = set()
     for name, weight in weights.items():
-        if weight.data_ptr() in seen:  # shared by modules, which the format refuses
+        storage = weight.untyped_storage().data_ptr()
+        if storage in seen:  # shared by modules, which the format refuses
             weights[name] = weight.clone()
-        seen.add(weight.data_ptr())
-    save_file(weights, path, metadata={STRUCTURE: json.dumps(structure_of(model))})
+        seen.add(storage)
+    about = {STRUCTURE: json.dumps(structure_of(model)), NOTES: json.dumps(notes)}
+    save_file(weights, path, metadata=about)
+
+
+def read_notes(path: Path) -> Any:
+    """The notes that were stored with a network; ``None`` where there are none."""
+    with safe_open(path, framework="pt") as file:
+        return json.loads(file.metadata().get(NOTES, "null"))
 
 
 def load_network(model: nn.Module, path: Path) -> None:

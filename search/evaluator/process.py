@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -35,6 +36,8 @@ FLUSH_SECONDS = 5.0
 """A long window is written to the ledger in pieces: a kill loses less than ten seconds."""
 
 GRACE_SECONDS = 10.0
+
+CRASH_PLACE = re.compile(r'Current thread .*?\n  File "([^"]*)", line (\d+)', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +293,9 @@ class Evaluator:
                 return TrialFailed(
                     "out of memory", f"killed by {name}: most likely the system ran out of memory"
                 )
-            return TrialFailed("crashed", f"ended by {name}; its last words are in {self._how.log}")
+            where = _place(self._how.log)
+            where = f" in {where}" if where else ""
+            return TrialFailed("crashed", f"ended by {name}{where}; see {self._how.log}")
         code = os.waitstatus_to_exitcode(status)
         return TrialFailed("crashed", f"ended with code {code}; see {self._how.log}")
 
@@ -307,6 +312,13 @@ class Evaluator:
         self._channel.close()
         self._meter.cut(context, cpu_seconds=usage.ru_utime + usage.ru_stime)
         return status
+
+
+def _place(log: Path) -> str | None:
+    """Where in the code a process was that crashed, from the last words of Python in its log."""
+    words = log.read_text(errors="replace").rpartition("Fatal Python error")[2]
+    found = CRASH_PLACE.search(words)
+    return None if found is None else f"{found[1]}, line {found[2]}"
 
 
 def _result(message: Message) -> Any:

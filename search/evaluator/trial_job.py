@@ -28,9 +28,9 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
             ``torch_file``, ``metric``, ``positive`` and ``threshold``.
 
     Returns:
-        ``describe`` (the study's facts), ``check`` (whether families can be built), ``int8``
-        (how they gain by it), ``teacher`` (sets it), ``size``, ``epoch``, ``trial`` and
-        ``repeat`` (measures a trial's file again).
+        ``describe`` (the study's facts), ``check`` (tries a family and gives its facts),
+        ``int8`` (how families gain by it), ``teacher`` (sets it), ``size``, ``epoch``, ``trial``
+        and ``repeat`` (measures a trial's file again).
     """
     import torch
 
@@ -75,10 +75,6 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
     )
     runner = TrialRunner(runtime)
 
-    def check(families: Any) -> None:
-        for name in families:
-            runner.check(name)
-
     def int8(families: Any) -> Any:
         ratios = {}
         for name in families:
@@ -99,7 +95,7 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
         "describe": lambda _: StudyFacts(
             task.facts, device, supports_mixed_precision(device), preprocessing=True
         ),
-        "check": check,
+        "check": runner.check,
         "int8": int8,
         "teacher": teacher,
         "size": lambda candidate: runner.size(Candidate.from_json(candidate)),

@@ -1,7 +1,8 @@
 """The interface of all model families: of networks, which are trained, and of fitted models.
 
-A search calls ``objection`` once a task, then ``knobs`` and ``baseline`` for the space; all three
-are cheap and import no torch. An evaluator calls ``encode`` once for the data. For each trial of a
+A search calls ``objection`` once a task, then ``facts`` for the space; both are cheap and import no
+torch. Where the family is code of the user's, an evaluator is asked for its facts, so that the code
+runs in no other process. An evaluator calls ``encode`` once for the data. For each trial of a
 network it calls ``build``, and prunes everything but the ``head``; fitted models are
 :class:`~greenfront.spaces.architectures.estimator.Estimator`.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from greenfront.spaces.knobs import Knob, Value
@@ -20,10 +22,33 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-__all__ = ["Architecture", "Encoder", "ModelFamily"]
+__all__ = ["Architecture", "Encoder", "FamilyFacts", "ModelFamily"]
 
 Encoder = Callable[["NDArray[Any]"], "NDArray[Any]"]
 """Encodes the inputs of some examples."""
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyFacts:
+    """What a search has to know of a family: plain values, for which none of its code has to run.
+
+    Attributes:
+        knobs: See :meth:`ModelFamily.knobs`.
+        baseline: See :meth:`ModelFamily.baseline`.
+        smaller: See :meth:`ModelFamily.smaller`.
+        layered: See :class:`Architecture`.
+        effort: See :class:`Architecture`.
+        cannot_prune: See :class:`Architecture`.
+        remarks: What else people should know of its networks, one sentence each.
+    """
+
+    knobs: tuple[Knob, ...]
+    baseline: Mapping[str, Value]
+    smaller: Mapping[str, Value]
+    layered: bool = False
+    effort: float = 1.0
+    cannot_prune: str | None = None
+    remarks: tuple[str, ...] = ()
 
 
 class ModelFamily(abc.ABC):
@@ -34,11 +59,14 @@ class ModelFamily(abc.ABC):
         padding: Number that pads short inputs, so that a batch may drop columns without others;
             ``None`` where all inputs have one length.
         encoding_knobs: Knobs on which :meth:`encoder` depends.
+        foreign: Whether the models come from code of the user's, which runs in evaluators alone:
+            what they do is tried before a search relies on it.
     """
 
     name: str
     padding: int | None = None
     encoding_knobs: tuple[str, ...] = ()
+    foreign: bool = False
 
     @abc.abstractmethod
     def objection(self, input_shape: tuple[int, ...]) -> str | None:
@@ -67,6 +95,14 @@ class ModelFamily(abc.ABC):
             nothing where the family has no such knob.
         """
         return {}
+
+    def facts(self) -> FamilyFacts:
+        """All that lays out a space, as the family says it.
+
+        Raises:
+            UsageError: The function that makes the networks says something else than it should.
+        """
+        return FamilyFacts(self.knobs(), self.baseline(), self.smaller())
 
     def encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any]) -> Encoder | None:
         """What encodes a task's inputs for the model: texts as token numbers.
@@ -120,6 +156,17 @@ class Architecture(ModelFamily):
     warm_up: float = 0.05
     effort: float = 1.0
     layered: bool = False
+
+    def facts(self) -> FamilyFacts:
+        """See :meth:`ModelFamily.facts`."""
+        return FamilyFacts(
+            self.knobs(),
+            self.baseline(),
+            self.smaller(),
+            self.layered,
+            self.effort,
+            self.cannot_prune,
+        )
 
     @abc.abstractmethod
     def build(

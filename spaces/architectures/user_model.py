@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from greenfront.errors import UsageError
 from greenfront.spaces.architectures.architecture import Architecture
@@ -20,7 +22,7 @@ from greenfront.spaces.user_code import (
 )
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 __all__ = ["UserModel"]
 
@@ -43,8 +45,11 @@ class UserModel(Architecture):
         UsageError: The name is not of this form.
     """
 
+    foreign = True
+
     def __init__(self, name: str) -> None:
         self.name = name
+        self._heads: WeakKeyDictionary[nn.Module, list[str]] = WeakKeyDictionary()
         self._module_name, _, self._function_name = name.partition(":")
         if not is_function_name(name):
             raise UsageError(
@@ -54,7 +59,7 @@ class UserModel(Architecture):
 
     @functools.cached_property
     def _imported(self) -> tuple[Callable[..., Any], str]:
-        with working_directory_first():
+        with working_directory_first(), _settings_kept():
             function = _find(self._module_name, self._function_name, self.name)
         # At once: the files may change while the process runs, and what it imported does not.
         return function, _fingerprint(self._module_name, function)
@@ -73,10 +78,7 @@ class UserModel(Architecture):
 
     def objection(self, input_shape: tuple[int, ...]) -> str | None:
         """Takes numbers; their shape is checked by :meth:`build`."""
-        if input_shape == ():
-            return "it needs images or tables, not texts"
-        self.baseline()
-        return None
+        return "it needs images or tables, not texts" if input_shape == () else None
 
     def knobs(self) -> tuple[Knob, ...]:
         """Those of the function; none by default."""
@@ -110,40 +112,51 @@ class UserModel(Architecture):
     def build(
         self, shape: Mapping[str, Value], input_shape: tuple[int, ...], classes: int
     ) -> nn.Module:
-        """See :meth:`Architecture.build`.
+        """See :meth:`Architecture.build`; weights of other precisions become single.
 
         Raises:
             UsageError: The function fails, or returns no module from such inputs to logits.
         """
         import torch
 
-        module = self._call(shape, input_shape, classes)
+        module = self._call(shape, input_shape, classes).float()
         training = module.training
         try:
-            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            with torch.no_grad(), _outputs_seen(module) as seen:
                 logits = module.eval()(torch.zeros(2, *input_shape))
         except FAULTS as error:
             raise UsageError(
                 f"architecture {self.name!r}: its network must take inputs [n, "
                 f"{', '.join(map(str, input_shape))}], but raised {type(error).__name__}: {error}"
             ) from error
-        found = list(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-        if found != [2, classes]:
+        if not isinstance(logits, torch.Tensor):
             raise UsageError(
                 f"architecture {self.name!r}: its network must give logits [n, {classes}], but "
-                f"gave {found} for n = 2: end it with a layer of so many outputs as it is told "
-                "there are classes"
+                f"gave {type(logits).__name__}: return the tensor of its logits alone"
             )
+        if list(logits.shape) != [2, classes]:
+            raise UsageError(
+                f"architecture {self.name!r}: its network must give logits [n, {classes}], but "
+                f"gave {list(logits.shape)} for n = 2: end it with a layer of so many outputs as "
+                "it is told there are classes"
+            )
+        self._heads[module] = [name for name, output in seen if _is_same(output, logits)]
         return module.train(training)
 
     def head(self, module: nn.Module) -> nn.Module:
-        """The last linear layer or convolution, below ``head``, ``classifier`` or ``fc`` if any.
+        """The layer whose output the network returns, as it was seen when it was built.
+
+        Where something follows it, the last linear layer or convolution, below ``head``,
+        ``classifier`` or ``fc`` if any.
 
         Raises:
             UsageError: There is none.
         """
         from torch import nn
 
+        seen = self._heads.get(module)
+        if seen:
+            return module.get_submodule(seen[-1])
         named = (getattr(module, name, None) for name in HEADS)
         for place in (*named, module):
             if isinstance(place, nn.Module):
@@ -168,7 +181,8 @@ class UserModel(Architecture):
         from torch import nn
 
         try:
-            module = self._function(input_shape, classes, **shape)
+            with _settings_kept():
+                module = self._function(input_shape, classes, **shape)
         except FAULTS as error:
             settings = "".join(f", {key}={value!r}" for key, value in shape.items())
             raise UsageError(
@@ -181,6 +195,45 @@ class UserModel(Architecture):
                 f"{type(module).__name__}"
             )
         return module
+
+
+@contextlib.contextmanager
+def _outputs_seen(module: nn.Module) -> Iterator[list[tuple[str, Any]]]:
+    """Collects what the linear layers and convolutions answer, by name, in their order."""
+    from torch import nn
+
+    seen: list[tuple[str, Any]] = []
+    hooks = [
+        layer.register_forward_hook(lambda _, __, output, name=name: seen.append((name, output)))
+        for name, layer in module.named_modules()
+        if isinstance(layer, (nn.Linear, nn.Conv2d))
+    ]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _is_same(output: Any, logits: Tensor) -> bool:
+    """Whether a layer's output is the network's, perhaps in another shape."""
+    same_place: bool = output.data_ptr() == logits.data_ptr()
+    return same_place and output.numel() == logits.numel()
+
+
+@contextlib.contextmanager
+def _settings_kept() -> Iterator[None]:
+    """Undoes what code of the user's sets for all of torch, which is not for the network alone."""
+    import torch
+
+    dtype, gradients = torch.get_default_dtype(), torch.is_grad_enabled()
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(gradients)
+        torch.set_num_threads(threads)
 
 
 def _find(module_name: str, function_name: str, name: str) -> Callable[..., Any]:

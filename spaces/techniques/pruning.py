@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
 from greenfront.spaces.architectures.nni_import import INSTALL
-from greenfront.spaces.architectures.registry import network
 from greenfront.spaces.knobs import Categorical, Knob, Point, Real, Value
 from greenfront.spaces.table import Choices, Range, Share, Table
 from greenfront.spaces.techniques.technique import (
@@ -117,7 +116,7 @@ class PruningTechnique(Technique[Pruning, PruningOptions]):
 
     def decode(self, point: Point, family: str, options: PruningOptions, scope: Scope) -> Pruning:
         """Without a ratio nothing else of it counts, and one step is no gradual pruning."""
-        if network(family).cannot_prune is not None or not point["pruning"]:
+        if scope.family(family).cannot_prune is not None or not point["pruning"]:
             return Pruning()
         way = str(point["pruning_scope"]), str(point["importance"])
         pruning = Pruning(float(point["pruning"]), *way, gradual=bool(point["gradual"]))

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum, auto
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
-from greenfront.spaces.architectures.architecture import Architecture
-from greenfront.spaces.architectures.registry import is_fitted, network
+from greenfront.spaces.architectures.architecture import FamilyFacts
+from greenfront.spaces.architectures.registry import architecture, is_fitted
 from greenfront.spaces.knobs import Knob, Point, Value, When
 from greenfront.spaces.table import Table
 
@@ -67,6 +67,7 @@ class Scope:
         examples: In the training split.
         defaults: Which defaults stand for what a study file leaves out; see ``[study] defaults``.
         regression: Whether numbers are to be predicted, not classes.
+        found: Facts of the families that are code of the user's, as an evaluator found them.
     """
 
     families: tuple[str, ...]
@@ -79,15 +80,21 @@ class Scope:
     examples: int = 3000
     defaults: int = 2
     regression: bool = False
+    found: Mapping[str, FamilyFacts] = field(default_factory=dict)
+
+    def family(self, name: str) -> FamilyFacts:
+        """What is known of one of the families."""
+        found = self.found.get(name)
+        return architecture(name).facts() if found is None else found
 
     @property
     def networks(self) -> tuple[str, ...]:
         """The families whose models are trained: techniques are for these alone."""
         return tuple(name for name in self.families if not is_fitted(name))
 
-    def asked_for(self, fits: Callable[[Architecture], bool]) -> tuple[When, ...] | None:
+    def asked_for(self, fits: Callable[[FamilyFacts], bool]) -> tuple[When, ...] | None:
         """Condition of a knob for networks that fit; empty where all do, ``None`` if none."""
-        fitting = tuple(name for name in self.networks if fits(network(name)))
+        fitting = tuple(name for name in self.networks if fits(self.family(name)))
         if not fitting:
             return None
         return () if fitting == self.networks else (When("architecture", fitting),)

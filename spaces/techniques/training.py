@@ -9,7 +9,6 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_serializer
 
-from greenfront.spaces.architectures.registry import network
 from greenfront.spaces.knobs import Categorical, Integer, Knob, Point, Real, Value, When
 from greenfront.spaces.table import Choices, Range, Table
 from greenfront.spaces.techniques.technique import Scope, Settings, Technique
@@ -204,7 +203,7 @@ class TrainingTechnique(Technique[Training, TrainingOptions]):
 
     def decode(self, point: Point, family: str, options: TrainingOptions, scope: Scope) -> Training:
         """A family without known blocks has one learning rate; a pretrained one is soon done."""
-        built = network(family)
+        built = scope.family(family)
         optimizer = str(point["optimizer"])
         epochs, tuning = int(point["epochs"]), tuning_epochs(options, scope)
         if options.epochs is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from greenfront.spaces.architectures.registry import is_fitted, network
 from greenfront.spaces.techniques.registry import techniques
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import INT8_PAYS, StudyFile
@@ -20,11 +19,12 @@ def compression_remarks(file: StudyFile, facts: StudyFacts) -> list[str]:
         file: The study.
         facts: Of its data and machine.
     """
-    remarks = [
-        f"{name} is not pruned: {reason}"
-        for name in file.families(facts)
-        if not is_fitted(name) and (reason := network(name).cannot_prune)
-    ]
+    scope, remarks = file.options(facts).scope, []
+    for name in scope.families:
+        family = scope.family(name)
+        if family.cannot_prune:
+            remarks.append(f"{name} is not pruned: {family.cannot_prune}")
+        remarks += [f"{name}: {remark}" for remark in family.remarks]
     for name, ratio in facts.int8.items():
         taken = f"{name}: int8 kernels take {ratio:.2f} of the CPU time of 32 bits here"
         remarks.append(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from greenfront.objectives.tasks.task import TaskFacts
+from greenfront.spaces.architectures.architecture import FamilyFacts
 
 __all__ = ["StudyFacts", "TraceFacts"]
 
@@ -50,6 +51,8 @@ class StudyFacts:
             share of a machine. Older studies kept none and take those of this machine.
         preprocessing: Whether predictions count with their preprocessing; in older studies, all of
             whose trials are to be comparable, they do not.
+        families: Of the families that are code of the user's, by name, so that the space stays
+            what it is and no other process has to run that code. Older studies kept none.
     """
 
     task: TaskFacts
@@ -59,3 +62,4 @@ class StudyFacts:
     trace: TraceFacts | None = None
     threads: int = field(default_factory=_threads_here)
     preprocessing: bool = False
+    families: Mapping[str, FamilyFacts] = field(default_factory=dict)

@@ -237,6 +237,7 @@ class StudyFile(Table):
             examples=task.sizes["train"],
             defaults=self.study.defaults,
             regression=task.regression,
+            found=facts.families,
         )
         return replace(scope, fine_tune_epochs=tuning_epochs(self.training, scope))
 

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from greenfront.errors import first_line
 from greenfront.objectives.pipeline.int8_policy import int8_recipe, quantized, reduces_range
-from greenfront.objectives.pipeline.lineage import Made
+from greenfront.objectives.pipeline.lineage import Made, lineage_key
 from greenfront.objectives.pipeline.model_factory import family_of
-from greenfront.objectives.pipeline.stage import Stage, StageJob
+from greenfront.objectives.pipeline.stage import WEIGHTS, Stage, StageJob
 from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.examples import Examples
 from greenfront.objectives.stages.export import to_onnx, weight_count
@@ -73,9 +74,7 @@ class Export(Stage):
         data = runtime.models.data(candidate)
         readings, floating = {}, 0
         with runtime.context.phase("export") as window:
-            model = runtime.models.build(candidate)
-            unpruned = sum(w.numel() for w in model.parameters() if w.ndim >= 2)
-            model = runtime.models.restore(model, job.parent_weights)
+            model = runtime.models.load(candidate, job.parent_weights)
             flops = runtime.models.flops(model, candidate)
             model = runtime.models.in_target_unit(model, candidate)
             to_onnx(model, data.train.inputs[:1], reference)
@@ -99,11 +98,8 @@ class Export(Stage):
             )
             likeness = parity(model, open_artefact(path, runtime.measuring.threads), compared)
             torch_file_error = torch_error(model, written, compared) if written.exists() else None
-            claim = Claim(
-                candidate.precision,
-                unpruned if candidate.pruning.ratio else None,
-                candidate.sparsity.share,
-            )
+            unpruned = self._unpruned_weights(job) if candidate.pruning.ratio else None
+            claim = Claim(candidate.precision, unpruned, candidate.sparsity.share)
             reasons = unreal(claim, reference, path, compared.inputs[:1].cpu().numpy())
         facts = ExportFacts(
             parameters=weight_count(reference),
@@ -120,6 +116,31 @@ class Export(Stage):
         if reference != path:
             reference.unlink()
         return Made(readings, facts)
+
+    def _unpruned_weights(self, job: StageJob) -> int:
+        """Numbers in the weights of the unpruned network's file, counted once an architecture.
+
+        Files are compared: a weight that layers share is stored once for each of them where they
+        are followed by different normalisations, which are folded into it.
+        """
+        runtime, candidate = self.runtime, job.candidate
+        trained = job.earlier["train"].folder / WEIGHTS
+
+        def make(folder: Path) -> Made:
+            path, example = folder / REFERENCE, runtime.models.data(candidate).train.inputs[:1]
+            with runtime.context.phase("evaluate") as window:
+                to_onnx(runtime.models.load(candidate, trained), example, path)
+                count = weight_count(path)
+                path.unlink()
+            return Made({"evaluate": window.total}, count)
+
+        knobs = {
+            "architecture": candidate.to_json()["architecture"],
+            "weights": family_of(candidate).fingerprint(),
+            "torch": torch.__version__,
+        }
+        parent = runtime.models.task.facts.fingerprint
+        return int(runtime.store.output(lineage_key("unpruned", parent, knobs), make).facts)
 
     def _write_torch_file(self, model: nn.Module, examples: Examples, path: Path) -> None:
         try:

@@ -54,7 +54,7 @@ class Train(Stage):
         trainer = Trainer(self.runtime, job)
         with self.runtime.context.phase(self._phase) as window:
             models, family = self.runtime.models, network_of(job.candidate)
-            model = models.build(job.candidate)
+            model = trainer.build()
             family.adapt(model, models.data(job.candidate).train.inputs)
             what = "training" if self._phase == "train" else self._phase
             epoch = trainer.fit(model, what, job.candidate.training.epochs)

@@ -78,6 +78,33 @@ class Pair(nn.Module):
 def pair(input_shape, classes):
     return Pair()
 
+class HeadFirst(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.answer = nn.Linear(8, classes)
+        self.body = nn.Sequential(nn.Flatten(), nn.LazyLinear(8), nn.ReLU())
+    def forward(self, inputs):
+        return self.answer(self.body(inputs))
+
+def head_first(input_shape, classes):
+    return HeadFirst(classes)
+
+def meddling(input_shape, classes):
+    import torch
+    torch.set_default_dtype(torch.float64)
+    torch.set_grad_enabled(False)
+    return plain(input_shape, classes)
+
+class Answers(dict):
+    pass
+
+class Named2(nn.Module):
+    def forward(self, inputs):
+        return Answers(logits=inputs)
+
+def answers(input_shape, classes):
+    return Named2()
+
 def bad_knobs(input_shape, classes):
     return plain(input_shape, classes)
 bad_knobs.knobs = ("width",)
@@ -149,6 +176,21 @@ def test_the_named_head_wins_over_the_last_layer() -> None:
     family = network("named")
     model = family.build({}, (6,), 4)
     assert family.head(model) is model.classifier[1]  # type: ignore[index, union-attr]
+
+
+def test_the_head_is_the_layer_whose_output_is_returned() -> None:
+    family = network("head_first")
+    model = family.build({}, (6,), 4)
+    assert family.head(model) is model.answer
+    convolved = network("images_only").build({}, (1, 5, 5), 4)
+    assert network("images_only").head(convolved) is convolved[0]  # type: ignore[index]
+
+
+def test_settings_of_all_torch_are_undone() -> None:
+    model = network("meddling").build({}, (6,), 4)
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.is_grad_enabled()
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
 
 
 def test_building_leaves_the_generator_alone() -> None:
@@ -240,7 +282,7 @@ def test_other_names_are_refused(name: str) -> None:
 )
 def test_what_is_wrong_shows_before_the_search(name: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        UserModel(name).objection((3, 8, 8))
+        UserModel(name).facts()
 
 
 @pytest.mark.parametrize(
@@ -250,7 +292,8 @@ def test_what_is_wrong_shows_before_the_search(name: str, message: str) -> None:
         ("no_module", "must return a torch.nn.Module, but returned a int"),
         ("too_few", r"must give logits \[n, 4\], but gave \[2, 3\] for n = 2"),
         ("too_narrow", r"must take inputs \[n, 6\], but raised RuntimeError"),
-        ("pair", r"must give logits \[n, 4\], but gave tuple"),
+        ("pair", r"must give logits \[n, 4\], but gave tuple: return the tensor of its logits"),
+        ("answers", r"must give logits \[n, 4\], but gave Answers: return the tensor"),
         ("images_only", r"but raised ValueError: not enough values to unpack"),
     ],
 )

@@ -1,0 +1,421 @@
+"""Networks of the kinds that people write: what each is taken for before a search begins."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from contracts.lives import toy_task
+from greenfront.errors import TrialFailed, UsageError
+from greenfront.objectives.context import LocalContext
+from greenfront.objectives.metering.instruments import detect
+from greenfront.objectives.pipeline.lineage import LineageStore
+from greenfront.objectives.pipeline.model_factory import ModelFactory
+from greenfront.objectives.pipeline.runtime import Runtime
+from greenfront.objectives.pipeline.trial import TrialRunner
+from greenfront.objectives.stages.evaluate import Measuring
+from greenfront.spaces.architectures.architecture import FamilyFacts
+from greenfront.spaces.candidate import ArchitectureChoice, Candidate
+from greenfront.spaces.techniques.pruning import Pruning
+from greenfront.spaces.techniques.training import Training
+
+MODULE = "greenfront_checked_networks"
+SOURCE = '''
+import random
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Net(nn.Module):
+    """A small network that the others are variants of."""
+
+    def __init__(self, classes, width=16):
+        super().__init__()
+        self.conv = nn.Conv2d(1, width, 3, padding=1)
+        self.mid = nn.Conv2d(width, width, 3, padding=1)
+        self.fc = nn.Linear(width, classes)
+
+    def features(self, x):
+        return F.relu(self.mid(F.relu(self.conv(x)))).mean((2, 3))
+
+    def forward(self, x):
+        return self.fc(self.features(x))
+
+
+def plain(shape, classes):
+    return Net(classes)
+
+
+class Noisy(Net):
+    def forward(self, x):
+        h = self.features(x)
+        return self.fc(h + 0.3 * torch.randn_like(h))
+
+
+class AlwaysDrop(Net):
+    def forward(self, x):
+        return self.fc(F.dropout(self.features(x), 0.5))
+
+
+class NumpyNoise(Net):
+    def forward(self, x):
+        return self.fc(self.features(x) * float(np.random.rand()))
+
+
+class BatchMean(Net):
+    def forward(self, x):
+        h = self.features(x)
+        return self.fc(h - h.mean(0))
+
+
+class BatchStatistics(Net):
+    def __init__(self, classes):
+        super().__init__(classes)
+        self.norm = nn.BatchNorm2d(16, track_running_stats=False)
+    def features(self, x):
+        return self.norm(self.mid(F.relu(self.conv(x)))).mean((2, 3))
+
+
+class Branch(Net):
+    def forward(self, x):
+        h = self.features(x)
+        return self.fc(h) if x.mean() > 0 else self.fc(-h)
+
+
+class InPlace(Net):
+    def forward(self, x):
+        return self.fc(self.features(x.mul_(0.5)))
+
+
+class IntBatch(Net):
+    def forward(self, x):
+        return self.fc(self.features(x).view(int(x.shape[0]), 16))
+
+
+class Squeezer(Net):
+    def forward(self, x):
+        h = F.relu(self.mid(F.relu(self.conv(x))))
+        x = self.fc(F.adaptive_avg_pool2d(h, 1).squeeze())
+        return x if x.dim() == 2 else x[None]
+
+
+class Counting(Net):
+    """Decides in Python on one example's numbers."""
+    def forward(self, x):
+        rows = [self.fc(self.features(row[None]) * (1 + int(row.argmax()))) for row in x]
+        return torch.cat(rows)
+
+
+class Infinite(Net):
+    def forward(self, x):
+        return self.fc(self.features(x)) / (0 * x.sum((1, 2, 3)))[:, None]
+
+
+class Frozen(Net):
+    def __init__(self, classes):
+        super().__init__(classes)
+        self.requires_grad_(False)
+
+
+class InPlaceWeights(Net):
+    """Changes a weight between its use and the gradient."""
+    def forward(self, x):
+        h = self.fc(self.features(x))
+        if self.training:
+            with torch.no_grad():
+                self.fc.weight.clamp_(-1, 1)
+                self.mid.weight.mul_(0.999)
+        return h
+
+
+class Clamped(Net):
+    """Keeps a weight within bounds."""
+    def forward(self, x):
+        with torch.no_grad():
+            self.mid.weight.clamp_(-0.1, 0.1)
+        return super().forward(x)
+
+
+class PlainBasis(Net):
+    """A random tensor in an attribute that no state dictionary holds."""
+    def __init__(self, classes):
+        super().__init__(classes)
+        self.basis = torch.randn(36, 36)
+    def forward(self, x):
+        return super().forward((x.flatten(1) @ self.basis).view(x.shape))
+
+
+class NumpyBasis(Net):
+    def __init__(self, classes):
+        super().__init__(classes)
+        self._basis = [np.random.randn(6).astype(np.float32), random.random()]
+    def forward(self, x):
+        return super().forward(x * torch.from_numpy(self._basis[0]) + self._basis[1])
+
+
+GENERATOR = np.random.default_rng()
+
+
+class OwnGenerator(Net):
+    """Its attribute follows no seed."""
+    def __init__(self, classes):
+        super().__init__(classes)
+        self._basis = torch.from_numpy(GENERATOR.standard_normal(6)).float()
+    def forward(self, x):
+        return super().forward(x * self._basis)
+
+
+class OwnWeights(Net):
+    """Its first weights follow no seed, but its state dictionary holds them."""
+    def __init__(self, classes):
+        super().__init__(classes)
+        with torch.no_grad():
+            self.mid.weight.copy_(torch.from_numpy(0.1 * GENERATOR.standard_normal((16, 16, 3, 3))))
+
+
+class PlainStatistics(Net):
+    """Keeps a running mean in a plain attribute."""
+    def __init__(self, classes):
+        super().__init__(classes)
+        self.center = torch.zeros(16)
+    def forward(self, x):
+        h = self.features(x)
+        if self.training:
+            self.center = 0.5 * self.center + 0.5 * h.mean(0).detach() + 1
+        return self.fc(h - self.center)
+
+
+class PassingBuffer(PlainStatistics):
+    def __init__(self, classes):
+        super().__init__(classes)
+        del self.center
+        self.register_buffer("center", torch.zeros(16), persistent=False)
+
+
+class KeptStatistics(PlainStatistics):
+    """The same in a buffer."""
+    def __init__(self, classes):
+        super().__init__(classes)
+        del self.center
+        self.register_buffer("center", torch.zeros(16))
+
+
+class ConstantBuffer(Net):
+    """A constant need not be stored."""
+    def __init__(self, classes):
+        super().__init__(classes)
+        self.register_buffer("scale", torch.linspace(0.5, 1.5, 1), persistent=False)
+    def forward(self, x):
+        return self.fc(self.features(x) * self.scale)
+
+
+class CumulativeNorm(Net):
+    """Batch normalisation whose statistics are means over all batches."""
+    def __init__(self, classes):
+        super().__init__(classes)
+        self.norm = nn.BatchNorm2d(16, momentum=None)
+    def features(self, x):
+        return F.relu(self.norm(self.mid(F.relu(self.conv(x))))).mean((2, 3))
+
+
+class TwoNames(Net):
+    def __init__(self, classes):
+        super().__init__(classes)
+        self.again = nn.Conv2d(16, 16, 3, padding=1)
+        self.again.weight = self.mid.weight
+    def features(self, x):
+        return F.relu(self.again(F.relu(self.mid(F.relu(self.conv(x)))))).mean((2, 3))
+
+
+class SharedConv(Net):
+    """One convolution used three times, each time with a normalisation of its own."""
+    def __init__(self, classes):
+        super().__init__(classes, 24)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(24) for _ in range(3))
+    def features(self, x):
+        x = F.relu(self.conv(x))
+        for norm in self.norms:
+            x = F.relu(norm(self.mid(x)))
+        return x.mean((2, 3))
+
+
+class Recurrent(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.rnn = nn.LSTM(6, 16, batch_first=True, bidirectional=True)
+        self.fc = nn.Linear(32, classes)
+    def forward(self, x):
+        return self.fc(self.rnn(x.squeeze(1))[0][:, -1])
+
+
+class Probabilities(Net):
+    def forward(self, x):
+        return self.fc(self.features(x)).softmax(1)
+
+
+class LogProbabilities(Net):
+    def forward(self, x):
+        return F.log_softmax(self.fc(self.features(x)), 1)
+
+
+class Double(Net):
+    def __init__(self, classes):
+        super().__init__(classes)
+        self.double()
+
+
+class Lazy(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.conv, self.fc = nn.LazyConv2d(16, 3), nn.LazyLinear(classes)
+    def forward(self, x):
+        return self.fc(F.relu(self.conv(x)).flatten(1))
+
+
+def told(shape, classes):
+    return Net(classes)
+told.cannot_prune = "it is not mine to prune"
+
+
+def __getattr__(name):
+    kind = globals().get(name.title().replace("_", ""))
+    if kind is None:
+        raise AttributeError(name)
+    return lambda shape, classes: kind(classes)
+'''
+
+
+@pytest.fixture(scope="module", autouse=True)
+def working_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    folder = tmp_path_factory.mktemp("project")
+    (folder / f"{MODULE}.py").write_text(SOURCE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        yield
+    sys.modules.pop(MODULE, None)
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> TrialRunner:
+    runtime = Runtime(
+        ModelFactory(toy_task((1, 6, 6)), "cpu"),
+        LineageStore(tmp_path_factory.mktemp("lineage")),
+        LocalContext(detect(4.0)),
+        seed=3,
+        measuring=Measuring(block_seconds=0.004, least_blocks=1, most_blocks=1),
+    )
+    return TrialRunner(runtime)
+
+
+def checked(runner: TrialRunner, name: str) -> FamilyFacts:
+    return runner.check(f"{MODULE}:{name}")
+
+
+REFUSED = {
+    "noisy": "must answer alike each time in evaluation, .* differ by .* while self.training",
+    "always_drop": "must answer alike each time",
+    "numpy_noise": "must answer alike each time",
+    "batch_mean": "whatever stands beside it in a batch, but answers differ by",
+    "batch_statistics": "whatever stands beside it in a batch, .* track_running_stats=True",
+    "branch": "whatever stands beside it in a batch",
+    "in_place": "must leave its inputs as they are, but changes them in place",
+    "int_batch": "takes? batches of any size, but fails for 2: the network fixes the batch of 1",
+    "squeezer": r"must answer \[2, 3\] for a batch of 2 .* but answers \[1, 2, 3\]: .* name the",
+    "infinite": "must answer finite numbers, but 8 of 8 examples got NaN or infinity before",
+    "in_place_weights": "must be trainable by gradients, but raised RuntimeError: one of the",
+    "frozen": "must be trainable by gradients, but raised",
+    "own_generator": "answers differ by .*: '_basis' differs, .*register_buffer",
+    "plain_statistics": "answers differ by .*: 'center' differs, which its state dictionary does",
+    "passing_buffer": "'center' differs, which its state dictionary does not hold",
+}
+
+
+@pytest.mark.parametrize(("name", "message"), REFUSED.items(), ids=REFUSED)
+def test_what_cannot_be_searched_is_refused_in_words(
+    runner: TrialRunner, name: str, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message) as refusal:
+        checked(runner, name)
+    assert str(refusal.value).startswith(f"architecture '{MODULE}:{name}'")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "plain",
+        "plain_basis",
+        "numpy_basis",
+        "constant_buffer",
+        "cumulative_norm",
+        "clamped",
+        "two_names",
+        "shared_conv",
+        "log_probabilities",
+        "lazy",
+        "double",
+    ],
+)
+def test_what_can_be_searched_and_pruned_is_taken(runner: TrialRunner, name: str) -> None:
+    found = checked(runner, name)
+    assert (found.cannot_prune, found.remarks) == (None, ())
+
+
+def test_a_family_that_cannot_be_pruned_says_why(runner: TrialRunner) -> None:
+    told = "the gates of its recurrent layers (LSTM) stay as they are"
+    assert checked(runner, "recurrent").cannot_prune == told
+    why = checked(runner, "kept_statistics").cannot_prune
+    assert why is not None
+    assert "cannot be narrowed together" in why
+    assert checked(runner, "told").cannot_prune == "it is not mine to prune"
+
+
+def test_what_works_but_not_well_is_remarked(runner: TrialRunner) -> None:
+    (remark,) = checked(runner, "probabilities").remarks
+    assert remark.startswith("answers probabilities where logits are wanted")
+    (remark,) = checked(runner, "own_weights").remarks
+    assert remark.startswith("its first weights do not follow the seed")
+
+
+def test_a_family_is_tried_once(runner: TrialRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = checked(runner, "plain")
+    monkeypatch.setattr(ModelFactory, "build", lambda *_: pytest.fail("built again"))
+    assert checked(runner, "plain") == first
+
+
+def candidate(name: str, ratio: float) -> Candidate:
+    return Candidate(
+        ArchitectureChoice(f"{MODULE}:{name}", ()),
+        Training(learning_rate=1e-2, batch_size=12, epochs=2, patience=0, fine_tune_epochs=1),
+        Pruning(ratio),
+    )
+
+
+@pytest.mark.parametrize("name", ["plain_basis", "numpy_basis", "two_names", "cumulative_norm"])
+def test_a_restored_network_is_the_trained_one_through_all_stages(
+    runner: TrialRunner, name: str
+) -> None:
+    outcome = runner.run(candidate(name, 0.5))
+    assert outcome.max_error is not None
+    assert outcome.max_error < 1e-4
+    assert outcome.unreal == ()
+    assert outcome.pruned_ratio > 0.4
+
+
+def test_pruning_is_held_against_the_file_of_the_unpruned_network(runner: TrialRunner) -> None:
+    # Each use of the shared weight is one tensor of the file.
+    outcome = runner.run(candidate("shared_conv", 0.3))
+    assert outcome.unreal == ()
+    whole = runner.run(candidate("shared_conv", 0.0))
+    assert math.isclose(whole.parameters, 1 * 24 * 9 + 3 * 24 * 24 * 9 + 24 * 3)
+    assert outcome.parameters < 0.6 * whole.parameters
+
+
+def test_a_network_that_does_not_come_back_equal_fails_its_trial(runner: TrialRunner) -> None:
+    with pytest.raises(TrialFailed, match="'center' differs") as failure:
+        runner.run(candidate("plain_statistics", 0.0))
+    assert failure.value.cause == "not restored"
