@@ -77,7 +77,8 @@ def fixes_batch(count: int) -> TrialFailed:
         "cannot export",
         f"the exported file must take batches of any size, but fails for {count}: the network "
         f"fixes the batch of {1 if count > 1 else 2} with which it is traced, so leave the size "
-        "to the tensor, as in x.flatten(1), or x.reshape(x.shape[0], -1) without int()",
+        "to the tensor, as in x.flatten(1), or x.reshape(x.shape[0], -1) without int(), and loop "
+        "over no examples",
     )
 
 
