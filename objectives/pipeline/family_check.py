@@ -1,6 +1,6 @@
 """How the networks of a family behave that is code of the user's, tried before a search begins.
 
-build → answer → train a little → store and load → prune → export
+build → answer → train a little → store and load → export → prune
 """
 
 from __future__ import annotations
@@ -93,12 +93,14 @@ def _require_answers(model: nn.Module, rows: Tensor, outputs: int) -> list[str]:
             "its network must leave its inputs as they are, but changes them in place, which would "
             "change the data: work on a new tensor, as in x = x - mean, or on x.clone()"
         )
-    if list(together.shape) != [len(rows), outputs]:
-        raise _refused(
-            f"its network must give logits [{len(rows)}, {outputs}] for {len(rows)} examples, but "
-            f"gave {list(together.shape)}: end it with a layer of so many outputs as it is told "
-            "there are classes"
-        )
+    single = [_answers(model, row[None]) for row in rows]
+    for count, answers in ((len(rows), together), (1, single[0])):
+        if list(answers.shape) != [count, outputs]:
+            raise _refused(
+                f"its network must give logits [{count}, {outputs}] for a batch of {count}, but "
+                f"gave {list(answers.shape)}: end it with a layer of so many outputs as it is told "
+                "there are classes, and squeeze no axis of the batch"
+            )
     broken = int((~torch.isfinite(together)).any(1).sum())
     if broken:
         raise _refused(
@@ -113,8 +115,7 @@ def _require_answers(model: nn.Module, rows: Tensor, outputs: int) -> list[str]:
             f"examples differ by {difference:.2g} of the largest answer: draw random numbers only "
             "while self.training, as in F.dropout(x, p, self.training)"
         )
-    alone = torch.cat([_answers(model, row[None]) for row in rows])
-    difference = largest_difference(alone, together)
+    difference = largest_difference(torch.cat(single), together)
     if difference > tolerance:
         raise _refused(
             "its network must answer each example alike whatever stands beside it in a batch, but "

@@ -62,6 +62,7 @@ REFUSED = {
     "in_place": "must leave its inputs as they are, but changes them in place",
     "int_batch": "takes? batches of any size, but fails for 2: the network fixes the batch of 1",
     "squeezer": r"must answer \[2, 3\] for a batch of 2 .* but answers \[1, 2, 3\]: .* name the",
+    "squeezed": r"must give logits \[1, 3\] for a batch of 1, but gave \[3\]: .* squeeze no axis",
     "counting": "fixes the batch of 1 .* loop over no examples",
     "exported": "exported file must answer as the network does, but their answers differ by",
     "infinite": "must answer finite numbers, but 8 of 8 examples got NaN or infinity before",
