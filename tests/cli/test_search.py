@@ -75,7 +75,7 @@ def medians(folder: Path) -> dict[int, list[float]]:
 def test_all_techniques_and_families_are_tried(study: Command) -> None:
     choices = [json.loads(row["choice"]) for row in rows_of(study.folder)]
     assert len(choices) == 18
-    assert {choice["architecture"]["family"] for choice in choices} == {*("mlp", "cnn", "lenet")}
+    assert {choice["architecture"]["family"] for choice in choices} == {"mlp", "cnn", "lenet"}
     assert {choice["precision"]["bits"] for choice in choices} == {32, 16, 8}
     assert any(choice["pruning"]["ratio"] > 0 for choice in choices)
     assert any(choice["distillation"] for choice in choices)
@@ -262,7 +262,8 @@ class TestOwnData:
             'kind = "csv"\npath = "flowers.csv"\ntarget = "species"\ndrop_columns = ["note"]',
         )
         assert {json.loads(row["choice"])["architecture"]["family"] for row in rows} == {
-            *("mlp", "tabular")
+            "mlp",
+            "tabular",
         }
 
     def test_a_folder_of_images(self, command: Command) -> None:
@@ -275,7 +276,9 @@ class TestOwnData:
                 Image.fromarray(pixels).save(folder / f"{index}.png")
         rows = self.search(command, 'kind = "images"\npath = "pictures"')
         assert {json.loads(row["choice"])["architecture"]["family"] for row in rows} == {
-            *("mlp", "cnn", "lenet")
+            "mlp",
+            "cnn",
+            "lenet",
         }
 
     def test_arrays(self, command: Command) -> None:
