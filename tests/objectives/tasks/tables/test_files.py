@@ -55,6 +55,16 @@ def test_what_a_file_begins_with_decides(tmp_path, content):
         (b"", "it is empty"),
         (b" \n\n", "it is empty"),
     ],
+    ids=[
+        "cut off",
+        "no gzip",
+        "two files",
+        "spreadsheet",
+        "half of UTF-16",
+        "binary",
+        "empty",
+        "blank",
+    ],
 )
 def test_what_cannot_be_read_is_said(tmp_path, content, told):
     path = tmp_path / "data.csv"
