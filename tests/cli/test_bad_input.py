@@ -110,7 +110,8 @@ def test_an_image_that_cannot_be_read(command: Command) -> None:
 def test_a_space_without_a_choice(command: Command) -> None:
     command.write_study(
         space='architectures = ["mlp"]\npruning = 0\nbits = 32',
-        training='optimizer = "sgd"\nlearning_rate = 0.1\nbatch_size = 32\nmixed_precision = false',
+        training='optimizer = "sgd"\nlearning_rate = 0.1\nbatch_size = 32\nmixed_precision = false'
+        "\nepochs = 4",
     )
     # The family's own knobs are left to choose.
     assert command.json("plan", "study.toml")["space_size"] == 155
