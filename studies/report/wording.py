@@ -73,7 +73,7 @@ def _outcome(view: StudyView) -> str:
             f"{describe(view, greenest)}, with {scored(view, greenest)}: nothing that was tried "
             "ranks above it."
         )
-    beaten = "" if view.best else " It beats that baseline nowhere."
+    beaten = "" if view.best else " That it saves anything is not sure: measurements scatter."
     return (
         f"The greenest model that is accurate enough, {describe(view, greenest)}, "
         f"{_score(view.metric, greenest, baseline)} the untouched baseline, "
