@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from greenfront.spaces.architectures.architecture import Architecture, Encoder
-from greenfront.spaces.architectures.tokens import (
-    PADDING,
-    VOCABULARY,
-    learnt_tokenizer,
-    numbering,
-    require_tokenizers,
-    save,
-)
+from greenfront.spaces.architectures.token_family import TokenFamily
+from greenfront.spaces.architectures.tokens import PADDING, VOCABULARY, require_tokenizers
 from greenfront.spaces.knobs import Categorical, Knob, Value
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
     from torch import nn
 
 __all__ = ["Bag"]
@@ -28,7 +18,7 @@ LENGTHS = (64, 128, 256, 512)
 USUAL_LENGTH = 512
 
 
-class Bag(Architecture):
+class Bag(TokenFamily):
     """Embeddings of words and hashed word pairs, added up, then a linear classifier.
 
     fastText's idea (Joulin et al., arXiv 1607.01759). Words are the pieces of a vocabulary that is
@@ -37,8 +27,6 @@ class Bag(Architecture):
     """
 
     name = "bag"
-    padding = PADDING
-    encoding_knobs = ("length",)
     body_rate = 3.0  # a row moves only when its word is seen
     effort = 0.3
     cannot_prune = "it has no channels but those of its embedding, whose width is a knob"
@@ -76,13 +64,3 @@ class Bag(Architecture):
         from greenfront.spaces.architectures.bag_module import BagModule
 
         return BagModule(VOCABULARY, int(shape["pairs"]), int(shape["width"]), classes, PADDING)
-
-    def encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any]) -> Encoder:
-        """Numbers tokens; see :meth:`Architecture.encoder`."""
-        tokenizer = learnt_tokenizer(tuple(corpus.tolist()))
-        return numbering(tokenizer, int(shape["length"]), PADDING)
-
-    def save_encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any], folder: Path) -> None:
-        """Writes ``tokenizer.json``; see :meth:`Architecture.save_encoder`."""
-        tokenizer = learnt_tokenizer(tuple(corpus.tolist()))
-        save(tokenizer, folder, length=int(shape["length"]), padding=PADDING)

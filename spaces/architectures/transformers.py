@@ -9,21 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from greenfront.errors import UsageError
-from greenfront.spaces.architectures.architecture import Architecture, Encoder
 from greenfront.spaces.architectures.checkpoint import Checkpoint, find_checkpoint
-from greenfront.spaces.architectures.tokens import (
-    PADDING,
-    VOCABULARY,
-    learnt_tokenizer,
-    numbering,
-    save,
-    stored_tokenizer,
-)
+from greenfront.spaces.architectures.token_family import TokenFamily
+from greenfront.spaces.architectures.tokens import PADDING, VOCABULARY, stored_tokenizer
 from greenfront.spaces.knobs import Categorical, Integer, Knob, Value
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
     from tokenizers import Tokenizer
     from torch import nn
@@ -38,15 +29,8 @@ PRETRAINED_RATE = 0.02
 """Where the head learns at 3e-3, pretrained weights do at 6e-5, as is usual for them."""
 
 
-class _TextFamily(Architecture):
+class _TextFamily(TokenFamily):
     """What pretrained and fresh transformers have in common."""
-
-    padding: int = PADDING
-    encoding_knobs = ("length",)
-
-    @abc.abstractmethod
-    def _tokenizer(self, corpus: NDArray[Any]) -> Tokenizer:
-        """The tokenizer of the model, or one learnt from the training texts."""
 
     def objection(self, input_shape: tuple[int, ...]) -> str | None:
         """Takes texts."""
@@ -64,15 +48,6 @@ class _TextFamily(Architecture):
         from torch import nn
 
         return [layer for layer in module.modules() if isinstance(layer, nn.Linear)][-1]
-
-    def encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any]) -> Encoder:
-        """Numbers tokens; see :meth:`Architecture.encoder`."""
-        return numbering(self._tokenizer(corpus), int(shape["length"]), self.padding)
-
-    def save_encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any], folder: Path) -> None:
-        """Writes ``tokenizer.json``; see :meth:`Architecture.save_encoder`."""
-        length = int(shape["length"])
-        save(self._tokenizer(corpus), folder, length=length, padding=self.padding)
 
 
 class Transformer(_TextFamily):
@@ -222,9 +197,6 @@ class _FreshFamily(_TextFamily):
         settings = self._settings({key: int(value) for key, value in shape.items()})
         settings |= {"vocab_size": VOCABULARY, "max_position_embeddings": int(shape["length"])}
         return from_scratch(self.name, settings, classes, PADDING)
-
-    def _tokenizer(self, corpus: NDArray[Any]) -> Tokenizer:
-        return learnt_tokenizer(tuple(corpus.tolist()))
 
     @abc.abstractmethod
     def _settings(self, shape: Mapping[str, int]) -> dict[str, int]:
