@@ -104,6 +104,22 @@ class Problem(abc.ABC, Generic[C]):
         """What to try before all else, outside of the space: samplers never learn of it."""
         return ()
 
+    def describe(self, candidate: C, knobs: tuple[float, ...]) -> tuple[float, ...]:  # noqa: ARG002
+        """Free numbers from which a model predicts how a candidate does.
+
+        Best are numbers that mean the same in all candidates: the logarithm of its parameters,
+        depth, compression. Similar candidates are close; a distance of 1 is far.
+
+        Args:
+            candidate: From the space.
+            knobs: Its settings: numbers in unit range, categories one-hot, 0 where not asked.
+
+        Returns:
+            Equally many numbers for all candidates; by default ``knobs``. An override may add to
+            them or replace them.
+        """
+        return knobs
+
     @contextlib.contextmanager
     def worker(self) -> Iterator[Self]:
         """The problem of one worker, with a process or device of its own if it needs one."""
