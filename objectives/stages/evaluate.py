@@ -21,7 +21,7 @@ from greenfront.objectives.context import StageContext, Window
 from greenfront.objectives.metering.throttle import cooldown_seconds
 from greenfront.objectives.readings import Component, Reading, total
 from greenfront.objectives.stages.examples import trimmed
-from greenfront.objectives.stages.export import INPUT, OUTPUT, is_packed
+from greenfront.objectives.stages.export import INPUT, OUTPUT
 from greenfront.objectives.stages.session import open_session, session_options
 
 __all__ = [
@@ -74,12 +74,9 @@ class Measuring:
 def open_artefact(path: Path, threads: int) -> onnxruntime.InferenceSession:
     """Loads an exported file on the CPU with a fixed number of threads that do not spin.
 
-    Packed weights are unpacked here, once, and not at each call.
+    Nothing else is set: what is credited needs no option that a user would have to know.
     """
-    options = session_options(threads)
-    if is_packed(path):
-        options.add_session_config_entry("session.disable_quant_qdq", "1")
-    return open_session(path, options)
+    return open_session(path, session_options(threads))
 
 
 def answers_of(

@@ -17,11 +17,9 @@ from greenfront.errors import TrialFailed, first_line
 from greenfront.objectives.stages.fold_sizes import fold_sizes
 from greenfront.objectives.stages.session import RUNTIME_FAULTS
 
-__all__ = ["INPUT", "OUTPUT", "PACKED", "fixes_batch", "is_packed", "to_onnx", "weight_count"]
+__all__ = ["INPUT", "OUTPUT", "fixes_batch", "to_onnx", "weight_count"]
 
 INPUT, OUTPUT = "input", "logits"
-PACKED = ("greenfront.weights", "packed")
-"""Property of files whose weights are unpacked once, when they are loaded."""
 OPSET = 18
 PROBES = (1, 2, 3, 8)
 """Batches with which constants are told from sizes."""
@@ -80,12 +78,6 @@ def fixes_batch(count: int) -> TrialFailed:
         "to the tensor, as in x.flatten(1), or x.reshape(x.shape[0], -1) without int(), and loop "
         "over no examples",
     )
-
-
-def is_packed(path: Path) -> bool:
-    """Whether a runtime should unpack the file's weights when it is loaded, not at each call."""
-    properties = onnx.load(path, load_external_data=False).metadata_props
-    return any((each.key, each.value) == PACKED for each in properties)
 
 
 def weight_count(path: Path) -> int:

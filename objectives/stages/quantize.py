@@ -12,15 +12,19 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from greenfront.errors import UsageError
-from greenfront.objectives.stages.export import PACKED
 from greenfront.objectives.stages.fake_quant import SMALLEST_PACKED, grid, grid_steps
 from greenfront.objectives.stages.int8 import Int8Recipe, compute_int8
 from greenfront.spaces.techniques.precision import Precision
 
-__all__ = ["quantize"]
+__all__ = ["PACKING", "quantize"]
 
 FORMATS = {8: ("INT8", 0, 0), 4: ("INT4", 21, 10), 2: ("INT2", 25, 13)}
 """Bits → type of the stored numbers, and the opset and format version that brought it."""
+
+PACKING = "cast"
+"""How packed weights are unpacked, for lineage keys. ``DequantizeLinear`` would say the same, but the
+runtime folds it at load only where an option of the session asks for that; else it unpacks at each
+call, four times as slowly."""
 
 
 def quantize(
@@ -37,7 +41,8 @@ def quantize(
 
     16 bits are half floats, which are computed in single precision: half the bytes, no faster.
     8 bits are computed in int8 kernels. 8 bits of weights alone, 4 and 2 are packed with one
-    scale an output channel, and computed in single precision.
+    scale an output channel, and computed in single precision: any session unpacks them once, when
+    it loads the file.
 
     Args:
         source: A file of :func:`~greenfront.objectives.stages.export.to_onnx`.
@@ -108,22 +113,18 @@ def _packed(model: onnx.ModelProto, bits: int) -> onnx.ModelProto:
         graph.initializer.append(
             helper.make_tensor(packed, stored, tensor.dims, _bytes_of(numbers, bits), raw=True)
         )
-        graph.initializer.append(numpy_helper.from_array(scales, scale))
+        shape = [-1 if place == axis else 1 for place in range(len(tensor.dims))]
+        graph.initializer.append(numpy_helper.from_array(scales.reshape(shape), scale))
         # All who used the weight go on using its name.
-        graph.node.insert(
-            0, helper.make_node("DequantizeLinear", [packed, scale], [tensor.name], axis=axis)
-        )
+        whole = f"{tensor.name}_whole"
+        graph.node.insert(0, helper.make_node("Mul", [whole, scale], [tensor.name]))
+        graph.node.insert(0, helper.make_node("Cast", [packed], [whole], to=TensorProto.FLOAT))
     _, opset, version = FORMATS[bits]
     for used in model.opset_import:
         if used.domain in ("", "ai.onnx"):
             used.version = max(used.version, opset)
     model.ir_version = max(model.ir_version, version)
-    helper.set_model_props(model, {**_properties(model), PACKED[0]: PACKED[1]})
     return model
-
-
-def _properties(model: onnx.ModelProto) -> dict[str, str]:
-    return {each.key: each.value for each in model.metadata_props}
 
 
 def _channel_axes(graph: onnx.GraphProto) -> dict[str, int]:

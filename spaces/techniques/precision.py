@@ -38,6 +38,11 @@ class Precision(Settings):
         """Whether weights stay in single precision."""
         return self.bits == 32
 
+    @property
+    def packed(self) -> bool:
+        """Whether whole numbers are stored that are computed as floating ones."""
+        return self.bits in (2, 4) or (self.bits == 8 and self.weight_only)
+
     def describe(self) -> str:
         """How many bits, and how they came about."""
         if self.bits == 32:

@@ -22,6 +22,7 @@ from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.examples import Examples
 from greenfront.objectives.stages.export import to_onnx, weight_count
 from greenfront.objectives.stages.parity import parity
+from greenfront.objectives.stages.quantize import PACKING
 from greenfront.objectives.stages.reality import Claim, unreal
 from greenfront.objectives.stages.sparsify import compressed_bytes, zero_share
 from greenfront.objectives.stages.torch_file import torch_error, write_torch_file
@@ -60,11 +61,13 @@ class Export(Stage):
 
     def inputs(self, candidate: Candidate) -> Mapping[str, Any]:
         """Bits, how 8 of them are computed here, and which files are written."""
+        packed = candidate.precision.packed
         return {
             "bits": candidate.precision.bits,
             "recipe": int8_recipe(self.runtime, candidate),
             "reduce_range": reduces_range(candidate.precision),
             "torch_file": self.runtime.torch_file,
+            **({"packing": PACKING} if packed else {}),
         }
 
     def make(self, job: StageJob) -> Made:

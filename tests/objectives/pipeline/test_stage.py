@@ -94,6 +94,14 @@ def test_later_techniques_do_not_change_what_was_trained(runtime: Runtime) -> No
     assert train.inputs(slower) != train.inputs(plain)
 
 
+def test_how_weights_are_packed_counts_only_where_they_are(runtime: Runtime) -> None:
+    plain = runtime.models.baseline("mlp")
+    export = next(stage for stage in load_stages(runtime) if stage.name == "export")
+    forms = (Precision(32), Precision(16), Precision(8, weight_only=True), Precision(4))
+    keys = ["packing" in export.inputs(replace(plain, precision=form)) for form in forms]
+    assert keys == [False, False, True, True]
+
+
 def test_an_output_follows_from_inputs_and_from_the_output_before(runtime: Runtime) -> None:
     plain = runtime.models.baseline("mlp")
     dice = Dice(runtime)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from greenfront.errors import TrialFailed
 from greenfront.objectives.stages.evaluate import open_artefact
-from greenfront.objectives.stages.export import INPUT, OUTPUT, is_packed, to_onnx, weight_count
+from greenfront.objectives.stages.export import INPUT, OUTPUT, to_onnx, weight_count
 
 IMAGES = np.random.default_rng(0).standard_normal((40, 3, 6, 6)).astype(np.float32)
 
@@ -117,21 +117,7 @@ def test_what_no_exporter_can_follow_is_told(tmp_path: Path) -> None:
     assert failure.value.cause == "cannot export"
 
 
-def test_ordinary_files_are_not_packed(source: Path, tmp_path: Path) -> None:
-    assert not is_packed(source)
-    model = onnx.load(source)
-    helper.set_model_props(model, {"greenfront.weights": "packed"})
-    onnx.save(model, tmp_path / "packed.onnx")
-    assert is_packed(tmp_path / "packed.onnx")
-
-
-def test_only_packed_weights_are_unpacked_when_loaded(source: Path, tmp_path: Path) -> None:
-    model = onnx.load(source)
-    helper.set_model_props(model, {"greenfront.weights": "packed"})
-    onnx.save(model, tmp_path / "packed.onnx")
-    key = "session.disable_quant_qdq"
-    options = open_artefact(tmp_path / "packed.onnx", threads=1).get_session_options()
-    assert options.get_session_config_entry(key) == "1"
+def test_no_option_of_a_session_is_needed(source: Path) -> None:
     options = open_artefact(source, threads=1).get_session_options()
-    with pytest.raises(RuntimeError, match="does not have"):  # or kernels would not be integer
-        options.get_session_config_entry(key)
+    with pytest.raises(RuntimeError, match="does not have"):
+        options.get_session_config_entry("session.disable_quant_qdq")
