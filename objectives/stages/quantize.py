@@ -22,9 +22,9 @@ FORMATS = {8: ("INT8", 0, 0), 4: ("INT4", 21, 10), 2: ("INT2", 25, 13)}
 """Bits → type of the stored numbers, and the opset and format version that brought it."""
 
 PACKING = "cast"
-"""How packed weights are unpacked, for lineage keys. ``DequantizeLinear`` would say the same, but the
-runtime folds it at load only where an option of the session asks for that; else it unpacks at each
-call, four times as slowly."""
+"""How packed weights are unpacked, for lineage keys. ``DequantizeLinear`` would say the same, but
+the runtime folds it at load only where an option of the session asks for that; else it unpacks at
+each call, four times as slowly."""
 
 
 def quantize(
