@@ -24,6 +24,8 @@ __all__ = [
     "least_energy_kwh",
     "maximised",
     "objective_names",
+    "predictions_co2_kg",
+    "training_co2_kg",
     "values_of",
 ]
 
@@ -81,12 +83,25 @@ def co2_kg(outcome: Outcome, predictions: float, carbon: CarbonModel) -> float |
 def _co2_kg(
     training: Reading, answer: Reading, predictions: float, carbon: CarbonModel
 ) -> float | None:
-    if training.kwh is None or answer.kwh is None:
+    trained = training_co2_kg(training, carbon)
+    answered = predictions_co2_kg(answer, predictions, carbon)
+    return None if trained is None or answered is None else trained + answered
+
+
+def training_co2_kg(training: Reading, carbon: CarbonModel) -> float | None:
+    """CO₂ equivalent of making a model, in kg; ``None`` if unmetered."""
+    if training.kwh is None:
         return None
     used = carbon.busy_hours("cpu", training) + carbon.busy_hours("gpu", training)
-    trained = carbon.training_co2_kg(training.kwh, used)
+    return carbon.training_co2_kg(training.kwh, used)
+
+
+def predictions_co2_kg(answer: Reading, predictions: float, carbon: CarbonModel) -> float | None:
+    """CO₂ equivalent of predictions, in kg, by the reading of one; ``None`` if unmetered."""
+    if answer.kwh is None:
+        return None
     hours = predictions * carbon.busy_hours("cpu", answer)
-    return trained + carbon.co2_kg(predictions * answer.kwh, hours)
+    return carbon.co2_kg(predictions * answer.kwh, hours)
 
 
 def values_of(

@@ -1,0 +1,226 @@
+"""Makes the record of a trial from what a study has stored."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from greenfront.errors import StudyError
+from greenfront.objectives.carbon.footprint import CarbonModel
+from greenfront.objectives.metering.cpu_model import describe_cpu
+from greenfront.objectives.outcome import Outcome
+from greenfront.objectives.readings import Reading
+from greenfront.objectives.resampling import unpacked
+from greenfront.objectives.scores import predictions_co2_kg, training_co2_kg
+from greenfront.objectives.tasks.task import TaskFacts
+from greenfront.studies.analysis.break_even import break_even
+from greenfront.studies.analysis.front import ScoredTrial
+from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.export.record import (
+    Difference,
+    Emission,
+    Hardware,
+    MeasuredModel,
+    ModelRecord,
+    Score,
+    SearchCost,
+)
+from greenfront.studies.store.trials import FINISHED
+
+__all__ = ["interval", "measured_model", "paired_difference", "record_of", "score_of"]
+
+TAILS = (2.5, 97.5)
+"""Percentiles between which a 95 % interval lies."""
+
+PACKAGES = ("greenfront", "onnxruntime", "onnx", "torch", "scikit-learn", "optuna", "codecarbon")
+
+
+def record_of(view: StudyView, trial: int) -> ModelRecord:
+    """All that is stored of a trial and its study; what only the exported file can tell is unknown.
+
+    Args:
+        view: The study.
+        trial: Optuna's number of a complete trial.
+
+    Raises:
+        StudyError: There is no such trial, or it has no result.
+    """
+    row, baseline = row_of(view, trial), view.baseline
+    found = break_even(row, baseline, view.spent)
+    own = next(each for each in view.trials if each.number == trial)
+    needless = view.no_network
+    return ModelRecord(
+        study=view.name,
+        names=tuple(view.front.names(row)) if row.rank else (),
+        model=measured_model(view, row),
+        baseline=None if baseline is None else measured_model(view, baseline),
+        task=view.facts.task,
+        metric=view.metric,
+        scoring=view.scoring,
+        search=_search(view),
+        hardware=_hardware(view),
+        versions=_versions(),
+        created_at=time.time(),
+        trained_at=own.finished_at,
+        break_even=found.verdict,
+        break_even_predictions=found.predictions,
+        validation_difference=None if baseline is None else _difference(row, baseline),
+        max_drop=view.front.tolerance.max_drop,
+        needs_no_network=needless is not None and needless.model.trial == trial,
+        pretrained=_pretrained(row.candidate.architecture.family),
+    )
+
+
+def row_of(view: StudyView, trial: int) -> ScoredTrial:
+    """A complete trial with its scores, as the front knows it where it is a member.
+
+    Raises:
+        StudyError: There is no such trial, or it has no result.
+    """
+    for row in (*view.front.rows, *view.complete):
+        if row.trial == trial:
+            return row
+    there = next((each for each in view.trials if each.number == trial), None)
+    if there is None:
+        known = f"0 to {len(view.trials) - 1}" if view.trials else "none yet"
+        raise StudyError(
+            f"study {view.name!r} has no trial {trial}; its trials are {known}: greenfront front "
+            "shows those worth a look"
+        )
+    raise StudyError(
+        f"trial {trial} of study {view.name!r} has no result to export: it is {there.state}"
+        + (f" ({there.reason})" if there.reason else "")
+        + "; take a complete one, greenfront front shows them"
+    )
+
+
+def measured_model(view: StudyView, row: ScoredTrial) -> MeasuredModel:
+    """One trial's file, as the search measured it."""
+    outcome, carbon = row.outcome, view.scoring.carbon
+    training = outcome.training
+    return MeasuredModel(
+        trial=row.trial,
+        candidate=row.candidate.to_json(),
+        description=view.label(row),
+        validation=_validation(outcome, view.facts.task),
+        training=Emission(training, training_co2_kg(training, carbon)),
+        phases=outcome.phases,
+        inference=_answer(outcome.inference, carbon),
+        answer=_answer(outcome.answer, carbon),
+        latency_seconds=outcome.latency_seconds,
+        parameters=outcome.parameters,
+        flops=outcome.flops,
+        file_bytes=outcome.artefact_bytes,
+        inference_spread=outcome.inference_spread,
+        preprocessing=outcome.preprocessing,
+        measurements=outcome.measurements,
+        batched=outcome.batched,
+        epochs=outcome.epochs,
+        max_error=outcome.max_error,
+        agreement=outcome.agreement,
+        energy_kwh=row.energy_kwh,
+        co2_kg=row.co2_kg,
+    )
+
+
+def interval(scores: NDArray[np.float64]) -> tuple[float, float]:
+    """Lower and upper end of the 95 % interval of scores on resamples, by their percentiles."""
+    low, high = np.percentile(scores, TAILS).tolist()
+    return low, high
+
+
+def score_of(outcome: Outcome, examples: int | None, class_counts: Sequence[int]) -> Score:
+    """A score with the interval that its resamples give."""
+    low = high = None
+    if outcome.resampled is not None:
+        low, high = interval(unpacked(outcome.resampled))
+    return Score(outcome.score, low, high, examples, outcome.decisions, tuple(class_counts))
+
+
+def paired_difference(
+    value: float, resampled: str | None, baseline: float, of_baseline: str | None
+) -> Difference:
+    """A score less the baseline's, with the interval over the same resamples of the examples.
+
+    Args:
+        value: Of the model.
+        resampled: Its scores on resamples, packed; ``None`` if unknown.
+        baseline: Score of the baseline on the same examples.
+        of_baseline: The baseline's scores on the same resamples.
+    """
+    if resampled is None or of_baseline is None:
+        return Difference(value - baseline)
+    return Difference(value - baseline, *interval(unpacked(resampled) - unpacked(of_baseline)))
+
+
+def _difference(row: ScoredTrial, baseline: ScoredTrial) -> Difference:
+    mine, usual = row.outcome, baseline.outcome
+    return paired_difference(mine.score, mine.resampled, usual.score, usual.resampled)
+
+
+def _validation(outcome: Outcome, task: TaskFacts) -> Score:
+    """Repeats judge on the whole validation split, a trial's own measurement on its evaluation."""
+    part = (
+        "evaluation" if outcome.measurements == 1 and "evaluation" in task.sizes else "validation"
+    )
+    counts = task.class_counts.get(part, ())
+    return score_of(outcome, task.sizes.get(part), counts)
+
+
+def _answer(reading: Reading, carbon: CarbonModel) -> Emission:
+    return Emission(reading, predictions_co2_kg(reading, 1.0, carbon))
+
+
+def _search(view: StudyView) -> SearchCost:
+    kwh, low, high = view.spent.shown_kwh
+    ends = [trial.finished_at for trial in view.trials if trial.finished_at is not None]
+    return SearchCost(
+        kwh=kwh,
+        low_kwh=low,
+        high_kwh=high,
+        co2_kg=view.spent.co2_kg,
+        kind=view.kind,
+        trials=len(view.trials),
+        finished=sum(trial.state in FINISHED for trial in view.trials),
+        unmetered=view.spent.unmetered,
+        cpu_seconds=view.spent.cpu_seconds,
+        phases_kwh={phase: spent.kwh for phase, spent in view.spent_by_phase.items()},
+        sampler=view.file.search.sampler,
+        seed=view.file.study.seed,
+        started_at=min((trial.started_at for trial in view.trials), default=None),
+        ended_at=max(ends, default=None),
+    )
+
+
+def _hardware(view: StudyView) -> Hardware:
+    """The study's machine; its processor is named only where this may be the same one."""
+    here = view.facts.threads == os.cpu_count()
+    return Hardware(
+        device=view.facts.device,
+        threads=view.facts.threads,
+        processor=describe_cpu().name if here else "",
+        memory_bytes=psutil.virtual_memory().total if here else None,
+        meters=tuple(view.meters),
+    )
+
+
+def _pretrained(family: str) -> str:
+    """A family whose weights come from a checkpoint; empty for others."""
+    return family if family.startswith(("hf:", "frozen:")) or "@" in family else ""
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
