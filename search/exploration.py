@@ -48,6 +48,7 @@ def start_evaluator(
             settings={
                 "task": file.to_json()["task"],
                 "cache": str(cache),
+                "study": file.study.name,
                 "seed": file.study.seed,
                 "threads": file.study.threads,
                 "device": file.training.device,

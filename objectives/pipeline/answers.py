@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,9 @@ def save_answers(path: Path, answers: NDArray[np.float32], labels: NDArray[Any])
 
 
 def load_answers(path: Path) -> tuple[NDArray[np.float32], NDArray[Any]] | None:
-    """Answers and labels as :func:`save_answers` takes them; ``None`` where there are none."""
-    if not path.is_file():
+    """Answers and labels as :func:`save_answers` takes them; ``None`` where they are not whole."""
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            return held["answers"], held["labels"]
+    except (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile):
         return None
-    with np.load(path, allow_pickle=False) as held:
-        return held["answers"], held["labels"]

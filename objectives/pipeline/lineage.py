@@ -7,7 +7,9 @@ arrays and JSON are stored: nothing that is executed when it is read.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -15,16 +17,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from greenfront.objectives.codec import from_json, to_json
+from greenfront.objectives.pipeline.manifest import (
+    Manifest,
+    manifest_of,
+    needs_room,
+    sizes_match,
+    sums_match,
+)
 from greenfront.objectives.readings import Reading
 from greenfront.spaces.space import stable_hash
 
-__all__ = ["LineageStore", "Made", "StageOutput", "lineage_key"]
+__all__ = ["ABOUT", "DRAFT", "LineageStore", "Made", "StageOutput", "lineage_key"]
 
 FORMAT = 7
 """Part of every key: raised when a change makes earlier outputs unusable."""
+
+ABOUT = "about.json"
+"""What is known of an output, in its folder."""
+DRAFT = ".draft"
+"""Suffix of a folder that is being written, or thrown away."""
 
 
 def lineage_key(stage: str, parent: str, knobs: Mapping[str, Any]) -> str:
@@ -68,35 +82,111 @@ class StageOutput:
     facts: Any
 
 
+@dataclass(frozen=True, slots=True)
+class _About:
+    """The content of :data:`ABOUT`.
+
+    Attributes:
+        readings: See :class:`Made`.
+        facts: See :class:`Made`.
+        files: What else is in the folder; ``None`` where an earlier version wrote it.
+        stage: Which stage made it.
+        study: For which study it was made.
+    """
+
+    readings: Mapping[str, Reading]
+    facts: Any = None
+    files: Manifest | None = None
+    stage: str = ""
+    study: str = ""
+
+
 class LineageStore:
-    """Stage outputs in folders below a root; safe for several processes at once."""
+    """Stage outputs in folders below a root; safe for several processes at once.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: Made when something is stored.
+        study: Name of the study that stores; for people.
+    """
+
+    def __init__(self, root: Path, study: str = "") -> None:
         self.root = root
+        self.study = study
+        self._verified: set[str] = set()
 
-    def output(self, key: str, make: Callable[[Path], Made]) -> StageOutput:
+    def output(self, key: str, make: Callable[[Path], Made], *, stage: str = "") -> StageOutput:
         """Loads the output of a :func:`lineage_key`, or has ``make`` write it to a folder.
 
         A second process that wants the same output waits for the first. An output that was not
         finished, because the process was killed or ``make`` raised, leaves nothing behind that
-        would be taken for one.
+        would be taken for one. One of whose files is not what was written is made again.
+
+        Args:
+            key: Of the output.
+            make: Writes its files into an empty folder.
+            stage: What makes it, for people.
+
+        Raises:
+            SearchAborted: The disk is full.
         """
-        folder = self.root / key[:2] / key
-        about = folder / "about.json"
-        if not about.exists():
+        folder = self._folder(key)
+        with needs_room(self.root):
             folder.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(folder.with_suffix(".lock")):
-                if not about.exists():
-                    self._make(folder, make)
-        stored = json.loads(about.read_text())
-        readings = from_json(dict[str, Reading], stored["readings"])
-        return StageOutput(key, folder, readings, stored["facts"])
+                about = self._intact(folder)
+                if about is None:
+                    about = self._make(folder, make, stage)
+                os.utime(folder)  # tells when it was used last
+        return StageOutput(key, folder, about.readings, about.facts)
 
-    @staticmethod
-    def _make(folder: Path, make: Callable[[Path], Made]) -> None:
-        draft = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".draft", dir=folder.parent))
+    def holds_intact(self, file: Path) -> bool:
+        """Whether a file, relative to the root, is there in an output that is as it was written."""
+        path = self.root / file
+        return path.is_file() and self._intact(path.parent) is not None
+
+    def clear_drafts(self) -> None:
+        """Removes what processes that are dead did not finish."""
+        for draft in self.root.glob(f"??/*{DRAFT}"):
+            lock = FileLock(draft.parent / f"{draft.name.partition('.')[0]}.lock", timeout=0)
+            with contextlib.suppress(Timeout), lock:  # else its owner is at work
+                shutil.rmtree(draft, ignore_errors=True)
+
+    def _folder(self, key: str) -> Path:
+        return self.root / key[:2] / key
+
+    def _intact(self, folder: Path) -> _About | None:
+        """What is known of an output; ``None`` where there is none, or a torn one."""
         try:
-            (draft / "about.json").write_text(json.dumps(to_json(make(draft))))
+            about = from_json(_About, json.loads((folder / ABOUT).read_bytes()))
+        except (OSError, ValueError):
+            return None
+        if about.files is None:
+            return about
+        if not sizes_match(folder, about.files):
+            return None
+        # What is read once in this process was brought to the disk.
+        if folder.name not in self._verified and not sums_match(folder, about.files):
+            return None
+        self._verified.add(folder.name)
+        return about
+
+    def _make(self, folder: Path, make: Callable[[Path], Made], stage: str) -> _About:
+        draft = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=DRAFT, dir=folder.parent))
+        try:
+            made = make(draft)
+            # As it will be read: what stages return is not what they find later.
+            facts = json.loads(json.dumps(to_json(made.facts)))
+            about = _About(made.readings, facts, manifest_of(draft), stage, self.study)
+            with (draft / ABOUT).open("w") as file:
+                json.dump(to_json(about), file)
+                file.flush()
+                os.fsync(file.fileno())
+            if folder.exists():  # a torn one
+                torn = draft.with_name(f"{draft.name.removesuffix(DRAFT)}.torn{DRAFT}")
+                folder.replace(torn)
+                shutil.rmtree(torn, ignore_errors=True)
             draft.replace(folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+        self._verified.add(folder.name)
+        return about

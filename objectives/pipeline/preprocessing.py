@@ -72,4 +72,4 @@ def preprocessing_cost(runtime: Runtime, candidate: Candidate) -> Reading | None
         },
     )
 
-    return runtime.store.output(key, make).readings[PHASE]
+    return runtime.store.output(key, make, stage=PHASE).readings[PHASE]

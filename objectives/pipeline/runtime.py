@@ -82,4 +82,4 @@ class Runtime:
             return Made({"calibrate": window.total}, facts)
 
         key = lineage_key(what, architecture(family).fingerprint(), inputs)
-        return self.store.output(key, make).facts
+        return self.store.output(key, make, stage=what).facts

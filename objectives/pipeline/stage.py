@@ -99,7 +99,7 @@ class Stage(ABC):
             seed_generators(seed)
             return self.make(StageJob(candidate, dict(earlier), folder, seed))
 
-        return self.runtime.store.output(key, make)
+        return self.runtime.store.output(key, make, stage=self.name)
 
 
 def load_stages(runtime: Runtime) -> tuple[Stage, ...]:

@@ -27,6 +27,7 @@ from greenfront.objectives.pipeline.answers import ANSWERS, save_answers
 from greenfront.objectives.pipeline.family_check import tried_family
 from greenfront.objectives.pipeline.int8_policy import quantized
 from greenfront.objectives.pipeline.lineage import StageOutput
+from greenfront.objectives.pipeline.manifest import needs_room
 from greenfront.objectives.pipeline.model_factory import network_of
 from greenfront.objectives.pipeline.preprocessing import preprocessing_cost
 from greenfront.objectives.pipeline.runtime import Runtime
@@ -104,10 +105,7 @@ class TrialRunner:
             objection = self.runtime.context.size_verdict(self.size(candidate))
             if objection is not None:
                 raise TrialStopped(objection)
-        outputs: dict[str, StageOutput] = {}
-        for stage in self.stages:
-            if stage.applies(candidate):
-                outputs[stage.name] = stage.output(candidate, outputs)
+        outputs = self._outputs(candidate)
         path, epochs, facts = _delivered(outputs)
         session = open_artefact(path, self.runtime.measuring.threads)
         judgement = self._judgement(session, candidate, "evaluate", keep=path.parent)
@@ -131,10 +129,15 @@ class TrialRunner:
         )
 
     def repeat(self, candidate: Candidate, artefact: str, *, batched: bool) -> Repeat | None:
-        """Measures a trial's file again, without training; ``None`` where it is no longer there."""
+        """Measures a trial's file again; ``None`` where it is no longer there.
+
+        A torn one is made again, which trains only where what it is made of is torn as well.
+        """
         path = self.runtime.store.root / artefact
         if not path.is_file():
             return None
+        if not self.runtime.store.holds_intact(Path(artefact)):
+            path = _delivered(self._outputs(candidate))[0]
         measuring = self.runtime.measuring
         session = open_artefact(path, measuring.threads)
         judgement = self._judgement(session, candidate, "repeat")
@@ -182,6 +185,14 @@ class TrialRunner:
             baseline = models.baseline(name)
             models.build(baseline).eval()(models.data(baseline).validation.batch(slice(0, 1)))
         return family.facts()
+
+    def _outputs(self, candidate: Candidate) -> dict[str, StageOutput]:
+        """Of all stages that apply, by name."""
+        outputs: dict[str, StageOutput] = {}
+        for stage in self.stages:
+            if stage.applies(candidate):
+                outputs[stage.name] = stage.output(candidate, outputs)
+        return outputs
 
     @property
     def _briefly(self) -> Measuring:
@@ -242,7 +253,8 @@ class TrialRunner:
             answers = answers_of(session, inputs, validation.padding)
             judgement = self.runtime.judged_by.judge(answers, labels)
         if keep is not None:
-            save_answers(keep / ANSWERS, answers, labels)
+            with needs_room(self.runtime.store.root):
+                save_answers(keep / ANSWERS, answers, labels)
         return judgement
 
     def _cost(

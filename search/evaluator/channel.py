@@ -9,6 +9,7 @@
                                   failed    cause, reason
                                   stopped   reason
                                   refused   reason
+                                  aborted   reason
 
 ``open``, ``close``, ``sized`` and ``progress`` are answered before the evaluator goes on, so that
 it computes nothing between the end of a window and the reading of its counters, nor in a pause.

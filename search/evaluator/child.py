@@ -19,11 +19,12 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from greenfront.errors import TrialFailed, TrialStopped, UsageError
+from greenfront.errors import SearchAborted, TrialFailed, TrialStopped, UsageError
 from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.context import StageContext, Window, synchronize
 from greenfront.objectives.memory import is_out_of_memory
 from greenfront.objectives.outcome import Sizing
+from greenfront.objectives.pipeline.manifest import is_disk_full
 from greenfront.objectives.readings import Component, Reading
 from greenfront.search.evaluator.channel import Channel, Message
 
@@ -122,9 +123,14 @@ def _answer(channel: Channel, call: Callable[[Any], Any], argument: Any) -> None
         channel.send("failed", cause=failure.cause, reason=failure.reason)
     except UsageError as error:
         channel.send("refused", reason=str(error))
+    except SearchAborted as error:
+        channel.send("aborted", reason=str(error))
     except Exception as error:  # noqa: BLE001 - whatever a stage raises costs one trial only
         traceback.print_exc()
         words = f"{type(error).__name__}: {error}".strip()
+        if is_disk_full(error):
+            channel.send("aborted", reason=f"disk full: {words}; make room there, then resume")
+            return
         cause = "out of memory" if is_out_of_memory(error) else "error"
         channel.send("failed", cause=cause, reason=words)
     else:

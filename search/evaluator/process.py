@@ -16,7 +16,13 @@ from typing import Any, TypeVar
 
 import psutil
 
-from greenfront.errors import Interrupted, TrialFailed, TrialStopped, UsageError
+from greenfront.errors import (
+    Interrupted,
+    SearchAborted,
+    TrialFailed,
+    TrialStopped,
+    UsageError,
+)
 from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments
@@ -147,6 +153,7 @@ class Evaluator:
             TrialFailed: It raised, died, hung or took too much memory.
             TrialStopped: It was ended early on purpose.
             UsageError: It refused the user's input.
+            SearchAborted: No other call would do better: the disk is full.
             Interrupted: The user wants to stop; the evaluator is killed.
         """
         with self._lease.held(context.progress, lambda: self._stop_if_asked(context)):
@@ -331,5 +338,7 @@ def _result(message: Message) -> Any:
             raise TrialStopped(message["reason"])
         case "refused":
             raise UsageError(message["reason"])
+        case "aborted":
+            raise SearchAborted(message["reason"])
         case kind:
             raise TrialFailed("error", f"the evaluator sent {kind!r}, which means nothing")

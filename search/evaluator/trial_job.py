@@ -25,7 +25,7 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
         context: The supervisor.
         settings: ``task`` (JSON of :class:`TaskSettings`), ``cache``, ``seed``, ``threads``,
             ``device`` (``"auto"``, ``"cpu"`` or ``"cuda"``), ``batch``, ``block_seconds``,
-            ``torch_file``, ``metric``, ``positive`` and ``threshold``.
+            ``torch_file``, ``metric``, ``positive``, ``threshold`` and ``study`` (its name).
 
     Returns:
         ``describe`` (the study's facts), ``check`` (tries a family and gives its facts),
@@ -57,9 +57,11 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
             cache=cache / "data",
             seed=int(settings["seed"]),
         )
+    store = LineageStore(cache / "lineage", str(settings.get("study", "")))
+    store.clear_drafts()
     runtime = Runtime(
         ModelFactory(task, device),
-        LineageStore(cache / "lineage"),
+        store,
         context,
         seed=int(settings["seed"]),
         measuring=Measuring(

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from greenfront.errors import DataError, TrialFailed, TrialStopped
@@ -51,6 +52,10 @@ def make(context: StageContext, settings: dict[str, Any]) -> Calls:
 
     def no_memory(_argument: Any) -> None:
         raise MemoryError
+
+    def disk_full(_argument: Any) -> None:
+        with Path("/dev/full").open("w") as file:
+            file.write("too much")
 
     def diverge(_argument: Any) -> None:
         raise TrialFailed("diverged", "the loss was nan")
@@ -105,7 +110,7 @@ def make(context: StageContext, settings: dict[str, Any]) -> Calls:
         sys.stdout.write("users print things\n")
         return os.getpid()
 
-    calls = (segfault, killed, hang, hog, raises, no_memory, diverge, give_up)
+    calls = (segfault, killed, hang, hog, raises, no_memory, disk_full, diverge, give_up)
     return {
         **{call.__name__: call for call in calls},
         "work": work,

@@ -62,6 +62,16 @@ def test_three_failures_in_a_row_of_one_cause_end_the_study(url: str) -> None:
     assert [row.state for row in result.trials].count("complete") == 7
 
 
+def test_a_full_disk_ends_the_search_and_its_trial_is_tried_again(url: str) -> None:
+    def full(candidate: PlainChoice) -> None:
+        raise SearchAborted("disk full: the cache takes no more files")
+
+    with pytest.raises(SearchAborted, match="disk full"):
+        optimize_problem(Menu(before=full), trials=4, storage=url)
+    result = optimize_problem(Menu(), trials=4, storage=url)
+    assert [row.state for row in result.trials] == ["complete"] * 4
+
+
 def test_three_failures_of_different_causes_do_not() -> None:
     causes = iter(["one", "two", "three"] * 9)
 

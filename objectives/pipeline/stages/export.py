@@ -143,7 +143,8 @@ class Export(Stage):
             "torch": torch.__version__,
         }
         parent = runtime.models.task.facts.fingerprint
-        return int(runtime.store.output(lineage_key("unpruned", parent, knobs), make).facts)
+        key = lineage_key("unpruned", parent, knobs)
+        return int(runtime.store.output(key, make, stage="unpruned").facts)
 
     def _write_torch_file(self, model: nn.Module, examples: Examples, path: Path) -> None:
         try:

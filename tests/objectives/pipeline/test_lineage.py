@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+import itertools
+import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from greenfront.objectives.pipeline.lineage import LineageStore, Made, StageOutput, lineage_key
+from greenfront.errors import SearchAborted, TrialFailed
+from greenfront.objectives.pipeline.lineage import (
+    ABOUT,
+    LineageStore,
+    Made,
+    StageOutput,
+    lineage_key,
+)
 from greenfront.objectives.readings import Reading
 
 READINGS = {"train": Reading(5.0, 4.0, 6.0, "modelled", "s", 1.0, 2.0, ("a", "b"))}
@@ -112,6 +123,109 @@ def test_nested_outputs(store: LineageStore) -> None:
 
     assert store.output(KEY, outer).facts is None
     assert inner.calls == 1
+
+
+def shorten(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def zeros(file: Path) -> None:
+    file.write_bytes(bytes(file.stat().st_size))
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+TEARS = [shorten, empty, zeros, Path.unlink]
+
+
+@pytest.mark.parametrize(
+    ("name", "tear"), [("weights", flip), *itertools.product(("weights", ABOUT), TEARS)]
+)
+def test_a_torn_output_is_made_again(
+    store: LineageStore, name: str, tear: Callable[[Path], None]
+) -> None:
+    make = Maker()
+    first = store.output(KEY, make)
+    tear(first.folder / name)
+    other = LineageStore(store.root)
+    assert not other.holds_intact(Path(KEY[:2], KEY, "weights"))
+    again = other.output(KEY, make)
+    assert make.calls == 2
+    assert again == first
+    assert (again.folder / "weights").read_text() == "call 2"
+    assert other.holds_intact(Path(KEY[:2], KEY, "weights"))
+    assert files(store) == {ABOUT, "weights"}
+
+
+def test_a_torn_output_is_noticed_by_the_process_that_made_it(store: LineageStore) -> None:
+    make = Maker()
+    shorten(store.output(KEY, make).folder / "weights")
+    store.output(KEY, make)
+    assert make.calls == 2
+
+
+def test_outputs_of_before_sums_were_kept_are_used(store: LineageStore) -> None:
+    make = Maker()
+    about = store.output(KEY, make).folder / ABOUT
+    stored = json.loads(about.read_text())
+    about.write_text(json.dumps({name: stored[name] for name in ("readings", "facts")}))
+    assert LineageStore(store.root).output(KEY, make).readings == READINGS
+    assert make.calls == 1
+
+
+def full(folder: Path) -> Made:
+    (folder / "half").write_text("half of it")
+    with Path("/dev/full").open("w") as file:
+        file.write("no room")
+    raise AssertionError("it was written")
+
+
+def full_behind(folder: Path) -> Made:
+    try:
+        return full(folder)
+    except OSError as error:
+        raise TrialFailed("error", "the library could not write") from error
+
+
+def full_in_words(folder: Path) -> Made:
+    raise RuntimeError("Io(Os { code: 28, message: 'No space left on device' })")
+
+
+@pytest.mark.parametrize("make", [full, full_behind, full_in_words])
+def test_a_full_disk_is_said_and_leaves_nothing(
+    store: LineageStore, make: Callable[[Path], Made]
+) -> None:
+    with pytest.raises(SearchAborted, match=f"disk full: {store.root} takes no more files. Make"):
+        store.output(KEY, make)
+    assert files(store) == set()
+    assert store.output(KEY, Maker()).readings == READINGS
+
+
+def test_what_fails_otherwise_says_so(store: LineageStore) -> None:
+    with pytest.raises(FileNotFoundError):
+        store.output(KEY, lambda folder: Made({}, (folder / "nothing").read_text()))
+
+
+def test_drafts_of_the_dead_are_removed_and_those_of_the_living_stay(store: LineageStore) -> None:
+    kept = store.output(KEY, Maker())
+    dead, living = (kept.folder.parent / f"{KEY[:2]}{name}.x1.draft" for name in ("dead", "living"))
+    for draft in (dead, living):
+        draft.mkdir()
+        (draft / "weights").write_text("half")
+    with FileLock(living.parent / f"{KEY[:2]}living.lock"):
+        LineageStore(store.root).clear_drafts()
+        assert (dead.exists(), living.exists()) == (False, True)
+    assert kept.folder.exists()
+    store.clear_drafts()
+    assert not living.exists()
 
 
 RACER = """

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from contracts.contexts import Scripted
 from contracts.evaluators import WATTS, Purse, start
-from greenfront.errors import Interrupted, TrialFailed, TrialStopped, UsageError
+from greenfront.errors import Interrupted, SearchAborted, TrialFailed, TrialStopped, UsageError
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.readings import Component, Reading
 from greenfront.search.evaluator import process as local
@@ -131,6 +131,12 @@ def test_the_ledger_holds_all_attempts_under_random_kills(
     # … and is what the kernel says of all of them.
     children = sum(after[2:4]) - sum(before[2:4])
     assert spent.cpu_seconds == pytest.approx(children, abs=0.05 * (len(delays) + 1))
+
+
+def test_a_full_disk_is_no_fault_of_a_trial(evaluator: Evaluator, purse: Purse) -> None:
+    with pytest.raises(SearchAborted, match=r"disk full: .*No space left on device"):
+        evaluator.call("disk_full", None, purse, returns=object)
+    assert evaluator.alive
 
 
 @pytest.mark.parametrize(
