@@ -291,8 +291,8 @@ class Engine(Generic[C]):
     # --- what to try -------------------------------------------------------------------------
 
     def _queue_first_generation(self) -> None:
-        if self._study.queued:
-            return
+        """Queues what of it was not queued before: a raised budget may bring more of it."""
+        self._archive.refresh()
         decode, known = self._problem.space.decode, self.optuna_study.get_trials(deepcopy=False)
         queued = {
             decode(trial.system_attrs["fixed_params"]).key
@@ -302,8 +302,9 @@ class Engine(Generic[C]):
         queued |= {str(trial.user_attrs.get(REFERENCE)) for trial in known}
         for key in [key for key in self._references if key not in queued]:
             self.optuna_study.enqueue_trial({}, user_attrs={REFERENCE: key})
-        for point in self._problem.first_generation():  # all of it: a budget may be raised later
-            if decode(point).key not in queued:
+        for point in self._problem.first_generation():
+            key = decode(point).key
+            if key not in queued and not self._archive.tried(key):
                 self.optuna_study.enqueue_trial(dict(point))
         self._study.mark_queued()
 

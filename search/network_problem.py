@@ -23,6 +23,7 @@ from greenfront.objectives.scores import (
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.exploration import start_evaluator
 from greenfront.search.problem import Evaluation, Objective, Problem
+from greenfront.search.shares import TrialShares
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.network_space import first_generation, network_space
@@ -66,6 +67,7 @@ class NetworkProblem(Problem[Candidate]):
         self.options = file.options(facts)
         self.space = network_space(self.options)
         self.fidelities = (epoch_range(file.training, self.options.scope)[1],)
+        self._script = first_generation(self.options, self.space, file.study.seed)
         self._instruments = instruments
         self._carbon = file.carbon.study_model(facts)
         self._baseline_keys = file.baseline_keys(facts)
@@ -81,8 +83,21 @@ class NetworkProblem(Problem[Candidate]):
         return self.file.identity(self.facts.task.fingerprint, trace)
 
     def first_generation(self) -> Sequence[Point]:
-        """Baselines, each technique alone, then together."""
-        return first_generation(self.options, self.space, self.file.study.seed)
+        """Baselines, each technique alone, then together: what is due of the script."""
+        return self._script[: self.shares.scripted]
+
+    @property
+    def shares(self) -> TrialShares:
+        """Whose idea the trials of this study are."""
+        search = self.file.search
+        return TrialShares(
+            trials=self.file.budget.trials,
+            references=len(self.reference_candidates()),
+            baselines=len(self.options.scope.families),
+            script=len(self._script),
+            sampler=search.sampler,
+            population=search.population,
+        )
 
     def reference_candidates(self) -> Sequence[Candidate]:
         """Fitted models that networks are compared with."""

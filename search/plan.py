@@ -267,7 +267,9 @@ def _limit_remarks(file: StudyFile, samples: list[Sample]) -> list[str]:
 
 def _space_remarks(problem: NetworkProblem) -> list[str]:
     file, facts = problem.file, problem.facts
-    remarks = [*metric_remarks(file, facts), *reference_remarks(file, facts)]
+    shares = problem.shares
+    remarks = [*metric_remarks(file, facts), *reference_remarks(file, facts), shares.sentence]
+    remarks += [] if shares.warning is None else [shares.warning]
     remarks += compression_remarks(file, facts)
     if not facts.mixed_precision and file.training.mixed_precision == "auto":
         remarks.append("mixed precision is not searched: this device gains nothing by it")

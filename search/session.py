@@ -27,7 +27,6 @@ from greenfront.search.optimize import SearchResult, search_study
 from greenfront.search.repeating import repeat_front
 from greenfront.search.settings import SearchSettings
 from greenfront.search.status import Observer
-from greenfront.studies.analysis.remarks import few_trials
 from greenfront.studies.config.facts import StudyFacts, TraceFacts
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.ledger_writer import Charged
@@ -94,9 +93,9 @@ class Session:
             prepaid=self.charged,
             observer=observer,
         )
-        few = few_trials(file, self.problem.facts)
-        if few is not None:
-            settings.note(few)
+        if not study.queued:
+            for told in filter(None, (self.problem.shares.sentence, self.problem.shares.warning)):
+                settings.note(told[0].upper() + told[1:] + ".")
         return search_study(
             self.problem,
             study,

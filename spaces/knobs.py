@@ -54,6 +54,10 @@ class Categorical:
         """One setting, uniformly."""
         return self.choices[int(rng.integers(len(self.choices)))]
 
+    def at(self, share: float) -> Value:
+        """The setting in this place of all of them, from 0 to below 1."""
+        return self.choices[int(share * len(self.choices))]
+
     def near(self, value: Value, rng: np.random.Generator) -> Value:
         """A setting other than ``value`` where there is one: categories have no neighbours."""
         others = [choice for choice in self.choices if choice != value]
@@ -91,6 +95,10 @@ class Integer:
     def sample(self, rng: np.random.Generator) -> Value:
         """One setting, uniformly."""
         return self.low + self.step * int(rng.integers(self._last() + 1))
+
+    def at(self, share: float) -> Value:
+        """The setting in this place of the range, from 0 to below 1."""
+        return self.low + self.step * int(share * (self._last() + 1))
 
     def near(self, value: Value, rng: np.random.Generator) -> Value:
         """A setting one or two steps away, within the range."""
@@ -139,12 +147,21 @@ class Real:
 
     def sample(self, rng: np.random.Generator) -> Value:
         """One setting, uniformly (in the logarithm where ``log``)."""
-        return self._at(float(rng.random()))
+        return self.at(float(rng.random()))
 
     def near(self, value: Value, rng: np.random.Generator) -> Value:
         """A Gaussian step of a fifth of the range away, within the range."""
         position = self._position(float(value)) + 0.2 * float(rng.standard_normal())
-        return self._at(min(max(position, 0.0), 1.0))
+        return self.at(min(max(position, 0.0), 1.0))
+
+    def at(self, share: float) -> float:
+        """The setting in this place of the range, from 0 to 1 (of the logarithm where ``log``)."""
+        if self.step is not None:
+            return self._grid(min(int(share * (self._steps() + 1)), self._steps()))
+        value = self.low + (self.high - self.low) * share
+        if self.log:
+            value = float(self.low * (self.high / self.low) ** share)
+        return min(max(value, self.low), self.high)
 
     def contains(self, value: Value) -> bool:
         """Whether ``value`` is a setting of this knob."""
@@ -177,14 +194,6 @@ class Real:
         if self.log:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
-
-    def _at(self, position: float) -> float:
-        if self.step is not None:
-            return self._grid(min(int(position * (self._steps() + 1)), self._steps()))
-        value = self.low + (self.high - self.low) * position
-        if self.log:
-            value = float(self.low * (self.high / self.low) ** position)
-        return min(max(value, self.low), self.high)
 
 
 Knob = Categorical | Integer | Real

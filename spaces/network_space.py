@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -102,29 +102,75 @@ def reference_candidate(name: str) -> Candidate:
 def first_generation(
     options: NetworkOptions, space: SearchSpace[Candidate], seed: int
 ) -> list[Point]:
-    """Where a search begins: baselines, each technique alone, then together.
+    """Where a search begins, the most telling first, so that a short search takes its beginning.
 
-    A smaller shape of the family counts as a technique.
+    All baselines; then each technique alone, and techniques together, on the most capable family
+    (families are listed from the simplest to the most capable); then the other families' smaller
+    shapes and combinations, which bring other costs; at last their techniques alone. A smaller
+    shape counts as a technique.
+
+    What can share the training of a baseline keeps its settings and costs next to nothing. What is
+    trained from scratch anyway takes optimiser, rate and batch size from a spread.
 
     Wishes that the space does not contain (a bit-width that is not offered, a technique that is
     switched off) are dropped, and so are points that then decode to the same candidate.
 
     Returns:
-        Whole points of ``space``: all baselines first, then technique by technique.
+        Whole points of ``space``.
     """
     rng = np.random.default_rng(seed)
     knobs = {knob.name: knob for knob in space.knobs}
     turns = sorted(techniques(), key=lambda technique: technique.turn or technique.order)
     openings = [technique.opening(options.of(technique), knobs) for technique in turns]
-    wishes: list[tuple[bool, Point]] = [(False, {})]
-    wishes += [(False, point) for opening in openings for point in opening.alone]
-    for step in Together:
-        parts = (opening.together.get(step, {}) for opening in openings)
-        wishes.append((step.small, {k: v for part in parts for k, v in part.items()}))
+    alone: list[Point] = [point for opening in openings for point in opening.alone]
+    varied = [knobs[name] for opening in openings for name in opening.varied]
+    settings = _spread(varied, rng)
+    baselines = _baseline_points(options)
     points: dict[str, Point] = {}
-    for small, wish in wishes:
-        for family, baseline in _baseline_points(options).items():
-            shape = _shape(family, options.scope.family(family).smaller) if small else {}
-            point = space.complete({**baseline, **shape, **wish}, rng)
-            points.setdefault(space.decode(point).key, point)
+
+    def add(family: str, wish: Point) -> None:
+        point = space.complete({**baselines[family], **wish}, rng)
+        points.setdefault(space.decode(point).key, point)
+
+    def add_together(family: str) -> None:
+        done: list[Point] = []
+        for step in Together:
+            parts = (opening.together.get(step, {}) for opening in openings)
+            wish = {name: value for part in parts for name, value in part.items()}
+            if step.small:
+                wish |= _shape(family, options.scope.family(family).smaller)
+            if wish and wish not in done:
+                done.append(wish)
+                add(family, wish | next(settings) if step.trains_anew else wish)
+
+    *others, best = options.scope.networks or options.scope.families
+    others += [family for family in options.scope.families if family not in (*others, best)]
+    for family in baselines:
+        add(family, {})
+    for wish in alone:
+        add(best, wish)
+    add_together(best)
+    for family in others:
+        add_together(family)
+    for family in others:
+        for wish in alone:
+            add(family, wish)
     return list(points.values())
+
+
+def _spread(knobs: Sequence[Knob], rng: np.random.Generator) -> Iterator[Point]:
+    """Settings without end, of which any first few lie evenly over what is on offer.
+
+    An additive recurrence by powers of the generalised golden ratio, the positive root of
+    ``x ** (d + 1) = x + 1`` in ``d`` dimensions, from a drawn start. Source: Roberts, "The
+    unreasonable effectiveness of quasirandom sequences", 2018.
+    """
+    dimensions = len(knobs)
+    ratio = 2.0
+    for _ in range(50):  # a fixed-point iteration that gains a digit every few rounds
+        ratio = (1 + ratio) ** (1 / (dimensions + 1))
+    steps = ratio ** -np.arange(1.0, dimensions + 1)
+    place = rng.random(dimensions)
+    while True:
+        yield {knob.name: knob.at(float(share)) for knob, share in zip(knobs, place, strict=True)}
+        place = (place + steps) % 1.0

@@ -116,6 +116,11 @@ class Together(Enum):
         """Whether it begins with a smaller shape of the family."""
         return self.name.startswith("SMALL")
 
+    @property
+    def trains_anew(self) -> bool:
+        """Whether it is trained from scratch, and shares no training with a baseline."""
+        return self.small or "TAUGHT" in self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Opening:
@@ -124,10 +129,13 @@ class Opening:
     Attributes:
         alone: Settings of its knobs, each tried on the baselines with nothing else.
         together: Its share in combinations with others.
+        varied: Names of knobs that take a value of their own in each combination that is trained
+            from scratch, spread evenly over what is on offer.
     """
 
     alone: Sequence[Point] = ()
     together: Mapping[Together, Point] = field(default_factory=dict)
+    varied: Sequence[str] = ()
 
 
 S = TypeVar("S", bound=Settings)

@@ -11,7 +11,7 @@ from pydantic import Field, field_serializer
 
 from greenfront.spaces.knobs import Categorical, Integer, Knob, Point, Real, Value, When
 from greenfront.spaces.table import Choices, Range, Table
-from greenfront.spaces.techniques.technique import Scope, Settings, Technique
+from greenfront.spaces.techniques.technique import Opening, Scope, Settings, Technique
 
 __all__ = ["TECHNIQUE", "Training", "TrainingOptions", "epoch_range", "tuning_epochs"]
 
@@ -253,6 +253,11 @@ class TrainingTechnique(Technique[Training, TrainingOptions]):
             "loss": options.loss[0],
             "layer_decay": options.layer_decay[0],
         }
+
+    def opening(self, options: TrainingOptions, knobs: Mapping[str, Knob]) -> Opening:
+        """Another optimiser, rate and batch size wherever a network is trained anyway."""
+        wanted = ["optimizer", "learning_rate", "sgd_learning_rate", "batch_size"]
+        return Opening(varied=[name for name in wanted if name in knobs])
 
     def objection(self, options: TrainingOptions, scope: Scope) -> str | None:
         """Only images are augmented, texts are not mixed, and classes are no numbers."""

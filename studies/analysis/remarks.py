@@ -6,7 +6,7 @@ from greenfront.spaces.techniques.registry import techniques
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import INT8_PAYS, StudyFile
 
-__all__ = ["compression_remarks", "few_trials", "metric_remarks", "reference_remarks"]
+__all__ = ["compression_remarks", "metric_remarks", "reference_remarks"]
 
 LOPSIDED = 0.8
 """Where always the same answer is right as often, accuracy tells little."""
@@ -58,21 +58,7 @@ def metric_remarks(file: StudyFile, facts: StudyFacts) -> list[str]:
 
 
 def reference_remarks(file: StudyFile, facts: StudyFacts) -> list[str]:
-    """Which references are tried first, and whether they leave trials for networks."""
+    """Which references are tried first."""
     names = [candidate.architecture.family for candidate in file.references(facts)]
-    if not names:
-        return []
-    told = [f"references are tried first, as trials like any other: {', '.join(names)}"]
-    few = few_trials(file, facts)
-    return told if few is None else [*told, few]
-
-
-def few_trials(file: StudyFile, facts: StudyFacts) -> str | None:
-    """That a budget leaves less than half of its trials for the search; ``None`` if it does not."""
-    count, trials = len(file.references(facts)), file.budget.trials
-    if trials is None or trials >= 2 * count:
-        return None
-    return (
-        f"of {trials} trials {min(count, trials)} are references: raise [budget] trials, or leave "
-        "them out with [space] references = false"
-    )
+    told = "references are tried first, as trials like any other"
+    return [f"{told}: {', '.join(names)}"] if names else []

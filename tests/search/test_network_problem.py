@@ -87,7 +87,7 @@ def test_a_crash_costs_one_trial_and_its_energy_is_charged(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exploration, "JOB", "contracts.faulty_job:int8_crashes")
-    # The first generation: untouched, pruned, 8 bits, smaller, and pruned at 8 bits, which crash.
+    # The script takes two trials; of the four that are drawn some are pruned at 8 bits, and crash.
     result = search(study(space={"bits": [32, 8]}, budget={"trials": 6}), storage)
     crashed = [
         row

@@ -176,3 +176,18 @@ def test_a_condition_on_a_knob_that_was_not_asked_fails() -> None:
     assert condition.holds({"depth": 3})
     assert not condition.holds({"depth": 1})
     assert not condition.holds({"width": 3})
+
+
+@given(discrete(), st.integers(1, 30))
+def test_places_spread_over_all_settings_in_their_order(knob: Knob, count: int) -> None:
+    settings = list(knob.values())
+    taken = [settings.index(knob.at(index / count)) for index in range(count)]
+    assert taken == sorted(taken)
+    assert taken[0] == 0
+    if count % len(settings) == 0:  # each of them as often
+        assert {taken.count(index) for index in range(len(settings))} == {count // len(settings)}
+
+
+def test_a_place_in_a_logarithmic_range_is_one_of_factors() -> None:
+    assert Real("x", 1e-4, 1e-2, log=True).at(0.5) == pytest.approx(1e-3)
+    assert Real("x", 0.0, 8.0).at(0.25) == 2.0

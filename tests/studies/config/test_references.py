@@ -10,7 +10,7 @@ import pytest
 from greenfront.errors import StudyFileError
 from greenfront.objectives.tasks.task import TargetScale
 from greenfront.spaces.network_space import baseline_candidates
-from greenfront.studies.analysis.remarks import few_trials, reference_remarks
+from greenfront.studies.analysis.remarks import reference_remarks
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
 
@@ -72,17 +72,10 @@ def test_a_family_that_predicts_something_else_is_refused(
             study(space={"architectures": [name]}).families(facts)
 
 
-def test_a_budget_that_leaves_little_for_the_search_is_told(table_facts: StudyFacts) -> None:
-    few, enough = (study(budget={"trials": trials}) for trials in (5, 6))
-    assert few_trials(few, table_facts) == (
-        "of 5 trials 3 are references: raise [budget] trials, or leave them out with [space] "
-        "references = false"
-    )
-    assert few_trials(enough, table_facts) is None
-    assert reference_remarks(enough, table_facts) == [
+def test_those_that_are_tried_first_are_named(table_facts: StudyFacts) -> None:
+    assert reference_remarks(study(), table_facts) == [
         f"references are tried first, as trials like any other: {', '.join(TABLES)}"
     ]
-    assert len(reference_remarks(few, table_facts)) == 2
     assert reference_remarks(study(space={"references": False}), table_facts) == []
 
 
