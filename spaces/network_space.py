@@ -158,7 +158,7 @@ def first_generation(
     return list(points.values())
 
 
-def _spread(knobs: Sequence[Knob], rng: np.random.Generator) -> Iterator[Point]:
+def _spread(knobs: Sequence[Knob], rng: np.random.Generator) -> Iterator[dict[str, Value]]:
     """Settings without end, of which any first few lie evenly over what is on offer.
 
     An additive recurrence by powers of the generalised golden ratio, the positive root of
