@@ -4,6 +4,10 @@ Each measurement runs a whole trial (training, export, inference) with a lineage
 in turns: quiet, busy, quiet, busy … Neighbours are two processes that do arithmetic without end.
 Prints the two medians and their ratio, for our energy, for wall time, and for what CodeCarbon says
 of the same trials (machine mode, its default): of the CPU, and in all with its memory.
+
+The control is the CPU time of a fixed convolution in this process, under the same neighbours: what
+it moves by is the machine's doing (cores that share execution units, a host with other guests), and
+no meter that goes by CPU time can be steadier than it.
 """
 
 from __future__ import annotations
@@ -31,7 +35,28 @@ NEIGHBOURS = 2
 BUSY = "x = 1\nwhile True: x = x * 3 % 1000003"
 
 
-MEASURES = ("energy_kwh", "wall_seconds", "codecarbon_cpu_kwh", "codecarbon_kwh")
+MEASURES = (
+    "energy_kwh",
+    "wall_seconds",
+    "codecarbon_cpu_kwh",
+    "codecarbon_kwh",
+    "control_cpu_seconds",
+)
+CONTROL_PASSES = 200
+
+
+def control_cpu_seconds() -> float:
+    """CPU time of a fixed convolution on one thread."""
+    import torch
+
+    torch.set_num_threads(1)
+    layer, images = torch.nn.Conv2d(8, 16, 3), torch.zeros(32, 8, 28, 28)
+    with torch.no_grad():
+        layer(images)
+        began = time.process_time()
+        for _ in range(CONTROL_PASSES):
+            layer(images)
+    return time.process_time() - began
 
 
 def measure(busy: bool, epochs: int, tracker: Any) -> tuple[float, ...]:
@@ -54,6 +79,7 @@ def measure(busy: bool, epochs: int, tracker: Any) -> tuple[float, ...]:
             seconds = time.perf_counter() - began
             told = tracker.stop_task()
             found.evaluator.close(TrialContext())
+        control = control_cpu_seconds()
     finally:
         for neighbour in neighbours:
             neighbour.kill()
@@ -61,7 +87,7 @@ def measure(busy: bool, epochs: int, tracker: Any) -> tuple[float, ...]:
     energy = energy_kwh(outcome, file.objectives.predictions)
     if energy is None:
         raise SystemExit("no instrument here can tell the energy")
-    return energy, seconds, told.cpu_energy, told.energy_consumed
+    return energy, seconds, told.cpu_energy, told.energy_consumed, control
 
 
 def main() -> None:
