@@ -21,6 +21,8 @@ __all__ = ["PACKING", "quantize"]
 FORMATS = {8: ("INT8", 0, 0), 4: ("INT4", 21, 10), 2: ("INT2", 25, 13)}
 """Bits → type of the stored numbers, and the opset and format version that brought it."""
 
+RECURRENT = ("GRU", "LSTM", "RNN")
+
 PACKING = "cast"
 """How packed weights are unpacked, for lineage keys. ``DequantizeLinear`` would say the same, but
 the runtime folds it at load only where an option of the session asks for that; else it unpacks at
@@ -132,6 +134,11 @@ def _channel_axes(graph: onnx.GraphProto) -> dict[str, int]:
     dims = {tensor.name: len(tensor.dims) for tensor in graph.initializer}
     axes: dict[str, int] = {}
     for node in graph.node:
+        if node.op_type in RECURRENT:
+            for name in node.input[1:3]:  # of the inputs and of the state, [directions, gates, …]
+                if name in dims:
+                    axes.setdefault(name, 1)
+            continue
         match node.op_type:
             case "Conv":
                 name, axis = node.input[1], 0

@@ -17,7 +17,7 @@ from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.export import INPUT, OUTPUT, to_onnx
 from greenfront.objectives.stages.int8 import Int8Choice, Int8Recipe, fastest_int8
 from greenfront.objectives.stages.quantize import quantize
-from greenfront.objectives.stages.reality import executed_operators
+from greenfront.objectives.stages.reality import Claim, executed_operators, unreal
 from greenfront.spaces.techniques.precision import Precision
 
 IMAGES = np.random.default_rng(0).standard_normal((40, 3, 6, 6)).astype(np.float32)
@@ -273,6 +273,38 @@ def test_a_session_without_options_unpacks_once(
     assert loaded.isdisjoint({"Cast", "Mul", "DequantizeLinear"})
     executed = executed_operators(tmp_path / "packed.onnx", IMAGES[:1])
     assert executed == executed_operators(source, IMAGES[:1])
+
+
+class Gates(nn.Module):
+    """Reads six steps of 18 numbers with a recurrent layer."""
+
+    def __init__(self, layer: type[nn.RNNBase], *, both_ways: bool = False) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.read = layer(18, 16, batch_first=True, bidirectional=both_ways)
+        self.head = nn.Linear(16 * (1 + both_ways), 4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        read, _ = self.read(images.flatten(1).unflatten(1, (6, 18)))
+        answer: Tensor = self.head(read[:, -1])
+        return answer
+
+
+@pytest.mark.parametrize("layer", [nn.LSTM, nn.GRU, nn.RNN])
+@pytest.mark.parametrize("both_ways", [False, True])
+@pytest.mark.parametrize("precision", WEIGHT_ONLY, ids=str)
+def test_gates_of_recurrent_layers_are_packed(
+    tmp_path: Path, precision: Precision, layer: type[nn.RNNBase], both_ways: bool
+) -> None:
+    source, target = tmp_path / "whole.onnx", tmp_path / "packed.onnx"
+    to_onnx(Gates(layer, both_ways=both_ways).eval(), (3, 6, 6), source)
+    model = quantized(source, target, precision)
+    assert unreal(Claim(precision), source, target, IMAGES[:1]) == ()
+    gates = [t for t in model.graph.initializer if t.data_type == STORED[precision.bits]]
+    assert len(gates) >= 2  # of the inputs and of the state
+    wanted, given = answers(source), answers(target)
+    error = {8: 0.02, 4: 0.5, 2: 2.0}[precision.bits]
+    assert 0 < np.abs(given - wanted).mean() < error * wanted.std()
 
 
 @pytest.mark.parametrize("bits", [3, 32, 0])
