@@ -56,6 +56,11 @@ class Archive:
         """Whether a candidate was begun."""
         return key in self._keys
 
+    def values(self, key: str) -> tuple[float, ...] | None:
+        """Values of a candidate; ``None`` unless it is complete."""
+        with self._lock:
+            return self._values.get(key)
+
     def __len__(self) -> int:
         """Candidates that were begun."""
         return len(self._keys)

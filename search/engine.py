@@ -48,6 +48,9 @@ DUPLICATES_BEFORE_RANDOM = 3
 
 RANDOM_DRAWS = 2000
 
+DUPLICATE = "greenfront:duplicate"
+"""Attribute of a trial that was told what another one of the same candidate has found."""
+
 WAIT_SECONDS = 0.5
 
 
@@ -202,8 +205,16 @@ class Engine(Generic[C]):
                 self._try(problem, index, trial, candidate)
             else:
                 duplicates += claim == "duplicate"
-                self.optuna_study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                self._tell_unclaimed(trial, candidate.key)
         raise Interrupted("the search was stopped")
+
+    def _tell_unclaimed(self, trial: optuna.Trial, key: str) -> None:
+        """Tells Optuna what is known of a candidate that another worker has begun already."""
+        self._archive.refresh()
+        values = self._archive.values(key)
+        if values is not None:
+            trial.set_user_attr(DUPLICATE, key)
+        tell(self.optuna_study, trial.number, "failed" if values is None else "complete", values)
 
     def _asked(self, trial: optuna.Trial) -> C:
         """What a trial is about: a reference, or what its sampler suggests."""

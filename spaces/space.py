@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from greenfront.errors import UsageError
-from greenfront.spaces.knobs import Knob, Point, Value
+from greenfront.spaces.knobs import Knob, Point, Real, Value
 
 if TYPE_CHECKING:
     import numpy as np
     import optuna
     from optuna.distributions import BaseDistribution
 
-__all__ = ["Choice", "PlainChoice", "SearchSpace", "stable_hash"]
+__all__ = ["Choice", "PlainChoice", "SearchSpace", "on_grid", "stable_hash"]
 
 
 def stable_hash(data: object) -> str:
@@ -106,11 +106,15 @@ class SearchSpace(Generic[C]):
 
     def suggest(self, trial: optuna.Trial) -> C:
         """Asks an Optuna trial for every knob that means something, and decodes the answers."""
+        return self.decode(self.ask(lambda knob: _suggest(trial, knob)))
+
+    def ask(self, answer: Callable[[Knob], Value]) -> dict[str, Value]:
+        """A whole point: the answer for each knob that means something."""
         point: dict[str, Value] = {}
         for knob in self.knobs:
             if self._asked(knob, point):
-                point[knob.name] = _suggest(trial, knob)
-        return self.decode(point)
+                point[knob.name] = answer(knob)
+        return point
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Every knob in Optuna's terms, whether or not it is asked."""
@@ -122,13 +126,12 @@ class SearchSpace(Generic[C]):
 
     def complete(self, partial: Point, rng: np.random.Generator) -> dict[str, Value]:
         """A whole point that keeps of ``partial`` what means something and draws the rest."""
-        point: dict[str, Value] = {}
-        for knob in self.knobs:
-            if self._asked(knob, point):
-                given = partial.get(knob.name)
-                keep = given is not None and knob.contains(given)
-                point[knob.name] = given if keep and given is not None else knob.sample(rng)
-        return point
+
+        def kept(knob: Knob) -> Value:
+            given = partial.get(knob.name)
+            return given if given is not None and knob.contains(given) else knob.sample(rng)
+
+        return self.ask(kept)
 
     def sample(self, rng: np.random.Generator) -> dict[str, Value]:
         """A whole point, each knob that is asked drawn uniformly."""
@@ -161,6 +164,13 @@ class SearchSpace(Generic[C]):
         return all(condition.holds(point) for condition in knob.when)
 
 
+def on_grid(knob: Knob, value: Value) -> Value:
+    """A setting as knobs write it: equal ones are equal floats whichever way they were reached."""
+    if isinstance(knob, Real) and knob.step is not None and isinstance(value, float):
+        return round(value, 10)
+    return value
+
+
 def _suggest(trial: optuna.Trial, knob: Knob) -> Value:
     import optuna
 
@@ -175,7 +185,7 @@ def _suggest(trial: optuna.Trial, knob: Knob) -> Value:
             value = trial.suggest_float(
                 knob.name, real.low, real.high, step=real.step, log=real.log
             )
-            value = round(value, 10) if real.step is not None else value
+            value = on_grid(knob, value)
         case _:
             raise TypeError(f"no suggestion for {distribution!r}")
     return value

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal, get_args
 
 import numpy as np
 import optuna
 
 from greenfront.errors import UsageError
-from greenfront.search.samplers.nsga2 import ConditionalNSGAIISampler
+from greenfront.search.samplers.genetic import SteadyStateSampler
+from greenfront.search.samplers.untried import UntriedSampler
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import SearchSpace
 
@@ -44,19 +46,19 @@ def make_sampler(
         UsageError: The name is unknown.
     """
     number = int(np.random.default_rng(list(seed)).integers(2**31))
+    genetic = partial(SteadyStateSampler, space, population_size=population, seed=seed, tried=tried)
+    untried = partial(UntriedSampler, space=space, seed=seed, tried=tried)
     match name:
         case "nsga2":
-            return ConditionalNSGAIISampler(
-                space, population_size=population, seed=seed, tried=tried
-            )
+            return genetic(optuna.samplers.NSGAIISampler)
         case "nsga3":
-            return optuna.samplers.NSGAIIISampler(population_size=population, seed=number)
+            return genetic(optuna.samplers.NSGAIIISampler)
         case "tpe":
-            return optuna.samplers.TPESampler(seed=number)
+            return untried(optuna.samplers.TPESampler(seed=number))
         case "gp":
-            return optuna.samplers.GPSampler(seed=number)
+            return untried(optuna.samplers.GPSampler(seed=number))
         case "random":
-            return optuna.samplers.RandomSampler(seed=number)
+            return untried(optuna.samplers.RandomSampler(seed=number))
         case _:
             raise UsageError(
                 f"sampler {name!r} is unknown: take one of {', '.join(get_args(SamplerName))}"

@@ -67,6 +67,18 @@ def test_first_generation_goes_on_when_the_budget_is_raised(url: str) -> None:
     assert [row.candidate for row in result.trials] == points[:9]
 
 
+def test_a_duplicate_is_told_what_its_twin_has_found_and_never_evaluated() -> None:
+    point = {"dish": "b", "heat": 3, "spice": 0}
+    problem = Menu(first=[point, point])
+    result = optimize_problem(problem, trials=3)
+    assert len(problem.tried) == len(set(problem.tried)) == 3
+    first, twin = result.study.trials[:2]
+    assert first.params == twin.params == point
+    assert first.values == twin.values == list(Menu.values(point))
+    assert twin.user_attrs == {"greenfront:duplicate": result.trials[0].key}
+    assert [row.number for row in result.trials] == [0, 2, 3]
+
+
 def test_a_study_goes_on_where_it_stopped(url: str) -> None:
     first = optimize_problem(Menu(), trials=6, storage=url)
     second = optimize_problem(Menu(), trials=14, storage=url)

@@ -51,8 +51,14 @@ class TestTPE(SamplerContract):
     name: ClassVar[SamplerName] = "tpe"
 
 
+class TestGP(SamplerContract):
+    name: ClassVar[SamplerName] = "gp"
+    proposals: ClassVar[int] = 5
+
+
 class TestRandom(SamplerContract):
     name: ClassVar[SamplerName] = "random"
+    learns: ClassVar[bool] = False
 
 
 def test_unknown_name_lists_the_known_ones() -> None:

@@ -1,4 +1,4 @@
-"""NSGA-II for conditional spaces, without duplicates."""
+"""Genetic samplers for conditional spaces, without duplicates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from greenfront.objectives.pareto import ranks
 from greenfront.spaces.knobs import Point, Value
 from greenfront.spaces.space import SearchSpace
 
-__all__ = ["ConditionalNSGAIISampler"]
+__all__ = ["SteadyStateSampler"]
 
 PROPOSALS = 50
 """Draws of a point before one that was tried already is accepted."""
@@ -22,21 +22,22 @@ PROPOSALS = 50
 CROSSOVER_PROBABILITY = 0.9
 
 
-class ConditionalNSGAIISampler(optuna.samplers.NSGAIISampler):
-    """Optuna's NSGA-II with children that respect the conditions of the space.
+class SteadyStateSampler(optuna.samplers.BaseSampler):
+    """NSGA-II or NSGA-III with children that respect the conditions of the space.
 
-    Optuna crosses only knobs that every trial has: in a conditional space most knobs (a family's
-    own shape, a temperature) would stay random. Here a child takes each knob from a parent that
-    has it, and draws the rest.
+    Optuna's own cross only knobs that every trial has: in a conditional space most knobs (a
+    family's own shape, a temperature) would stay random. Here a child takes each knob from a
+    parent that has it, and draws the rest.
 
-    Optuna also breeds only from trials that it proposed itself, a whole generation later. Here the
-    population is in a steady state: whatever has finished, proposed or queued, joins it at once,
-    and Optuna's elitist selection (rank, then crowding distance) keeps the best. Source: Durillo
-    et al., "On the effect of the steady-state selection scheme in multi-objective genetic
-    algorithms", 2009.
+    Optuna's also breed only from trials that they proposed themselves, a whole generation later.
+    Here the population is in a steady state: whatever has finished, proposed or queued, joins it
+    at once, and Optuna's elitist selection (rank, then crowding distance or reference points)
+    keeps the best. Source: Durillo et al., "On the effect of the steady-state selection scheme in
+    multi-objective genetic algorithms", 2009.
 
     Args:
         space: The search space.
+        method: Whose selection is used.
         population_size: Parents that are kept; until so many trials have finished, points are
             random.
         seed: Of the random numbers.
@@ -46,13 +47,15 @@ class ConditionalNSGAIISampler(optuna.samplers.NSGAIISampler):
     def __init__(
         self,
         space: SearchSpace[Any],
+        method: type[optuna.samplers.NSGAIISampler] | type[optuna.samplers.NSGAIIISampler],
         *,
         population_size: int,
         seed: int | Sequence[int],
         tried: Callable[[Point], bool],
     ) -> None:
         self._random = np.random.default_rng(seed)
-        super().__init__(population_size=population_size, seed=int(self._random.integers(2**31)))
+        optunas = method(population_size=population_size, seed=int(self._random.integers(2**31)))
+        self._survivors = optunas._elite_population_selection_strategy
         self._size = population_size
         self._space = space
         self._tried = tried
@@ -91,13 +94,23 @@ class ConditionalNSGAIISampler(optuna.samplers.NSGAIISampler):
                 break
         return point
 
+    def sample_independent(
+        self,
+        study: optuna.Study,  # noqa: ARG002
+        trial: optuna.trial.FrozenTrial,  # noqa: ARG002
+        param_name: str,
+        param_distribution: BaseDistribution,  # noqa: ARG002 - that of the knob
+    ) -> Any:
+        """One knob that a queued point leaves open, at random."""
+        return self._space.knob(param_name).sample(self._random)
+
     def _population(self, study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
         """The survivors of all finished trials; new ones join a population's worth at a time."""
         finished = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
         new = [trial for trial in finished if trial.number not in self._joined]
         for some in range(0, len(new), self._size):
             pool = self._parents + new[some : some + self._size]
-            self._parents = self._elite_population_selection_strategy(study, pool)
+            self._parents = self._survivors(study, pool)
         self._joined |= {trial.number for trial in new}
         return self._parents
 
