@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import yaml
 
 from greenfront.studies.analysis.quantities import mass
 from greenfront.studies.export.card_text import card_text
+from greenfront.studies.export.forms import plain_decimal
 from greenfront.studies.export.record import ModelRecord, Score
 
 __all__ = ["CARD", "grams", "metadata", "model_card", "training_grams"]
@@ -77,7 +77,7 @@ def grams(value: float) -> float | str:
     """
     if value == 0 or value >= PLAIN_FROM:
         return value
-    return format(Decimal(repr(value)), "f")
+    return plain_decimal(value)
 
 
 def _emitted(record: ModelRecord) -> dict[str, Any] | None:

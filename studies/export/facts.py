@@ -207,6 +207,7 @@ def _hardware(view: StudyView) -> Hardware:
         threads=view.facts.threads,
         processor=describe_cpu().name if here else "",
         memory_bytes=psutil.virtual_memory().total if here else None,
+        system=platform.system().lower() if here else "",
         meters=tuple(view.meters),
     )
 

@@ -195,6 +195,7 @@ class Hardware:
         processor: Its model; empty if unknown.
         gpu: The card's model; empty where none was used, or if unknown.
         memory_bytes: Of the machine; ``None`` if unknown.
+        system: Operating system, such as ``"linux"``; empty if unknown.
         meters: Component, kind and source of each instrument.
     """
 
@@ -203,6 +204,7 @@ class Hardware:
     processor: str = ""
     gpu: str = ""
     memory_bytes: int | None = None
+    system: str = ""
     meters: tuple[Mapping[str, str], ...] = ()
 
 
