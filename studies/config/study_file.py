@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -102,8 +102,11 @@ class StudyFile(Table):
             raise StudyFileError(
                 f"study file {str(path)!r} cannot be read: {error.strerror}"
             ) from error
-        except (tomllib.TOMLDecodeError, UnicodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # also of integers too long to be read
             raise StudyFileError(f"study file {str(path)!r} is not TOML: {error}") from error
+        for key, text in _texts(data):
+            if "\0" in text:
+                raise StudyFileError(f"{path}: {key}: holds a NUL, which no name or path may")
         for name, key in (("task", "path"), ("task", "test_path"), ("carbon", "trace")):
             section = data.get(name)
             if isinstance(section, dict) and isinstance(section.get(key), str):
@@ -316,6 +319,19 @@ class StudyFile(Table):
 
 def _target(facts: StudyFacts) -> Target:
     return "numbers" if facts.task.regression else "classes"
+
+
+def _texts(value: Any, key: str = "the file") -> Iterator[tuple[str, str]]:
+    """Every text in parsed TOML, keys too, each with the key that it stands at."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            yield key, name
+            yield from _texts(part, f"[{name}]" if key == "the file" else f"{key} {name}")
+    elif isinstance(value, list):
+        for part in value:
+            yield from _texts(part, key)
 
 
 def _encoding(path: Path) -> str:

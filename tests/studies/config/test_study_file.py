@@ -340,8 +340,14 @@ def test_every_broken_rule_is_told(tmp_path: Path) -> None:
         (b"[task\nkind = 1", r"study.toml' is not TOML: .*line 1"),
         (b"[task]\nkind = 'a'\nkind = 'b'", r"study.toml' is not TOML: .*overwrite"),
         (b"\xff\xfd", r"study.toml' is not TOML: .*decode"),
+        (b"seed = " + b"9" * 5000, r"study.toml' is not TOML: .*5000 digits"),
+        (b"[task]\nkind = " + b"[" * 9000, r"study.toml' is not TOML: .*recursion"),
+        (b"[task]\npath = 'a\\b'\ntarget = \"a\\u0000\"", r"study.toml: \[task\] target: .* NUL"),
+        (b'[task]\ncolumns = {"a\\u0000" = 1}', r"study.toml: \[task\] columns: .* NUL"),
+        (b"[space]\narchitectures = ['a', \"\\u0000\"]", r"\[space\] architectures: .* NUL"),
         (None, r"study.toml' does not exist: make one with greenfront init"),
     ],
+    ids=range(9),
 )
 def test_files_that_cannot_be_read(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "study.toml"
