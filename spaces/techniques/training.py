@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_serializer
@@ -89,7 +89,7 @@ class Training(Settings):
 
     def to_json(self) -> dict[str, Any]:
         """Later settings are left out where they change nothing: keys stay what they were."""
-        told = asdict(self)
+        told = {each.name: getattr(self, each.name) for each in fields(self)}
         for each in fields(self):
             if each.name in _LATER and told[each.name] == each.default:
                 del told[each.name]

@@ -28,8 +28,10 @@ __all__ = [
     "Front",
     "ScoredTrial",
     "baseline_of",
+    "baselines_of",
     "corners",
     "finished",
+    "most_accurate",
     "rank",
     "scored",
 ]
@@ -292,7 +294,14 @@ def baseline_of(
     Returns:
         ``None`` if none of them has finished.
     """
-    return most_accurate([row for row in rows if row.candidate.key in baseline_keys], metric)
+    return most_accurate(baselines_of(rows, baseline_keys), metric)
+
+
+def baselines_of(rows: Sequence[ScoredTrial], baseline_keys: Sequence[str]) -> list[ScoredTrial]:
+    """The families' untouched baselines among finished trials, in the order given."""
+    # Of thousands of trials few are untouched, and a key is dear to make.
+    untouched = [row for row in rows if row.candidate.untouched]
+    return [row for row in untouched if row.candidate.key in baseline_keys]
 
 
 def corners(baselines: Sequence[Sequence[float]], metric: Metric) -> Corners | None:

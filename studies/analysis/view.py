@@ -15,8 +15,9 @@ from greenfront.studies.analysis.choice import beats
 from greenfront.studies.analysis.front import (
     Front,
     ScoredTrial,
-    baseline_of,
+    baselines_of,
     corners,
+    most_accurate,
     rank,
     scored,
 )
@@ -150,11 +151,11 @@ def _view(study: Study, scoring: Scoring | None, tolerance: Tolerance | None) ->
     metric = file.metric(facts)
     front = rank(name, trials, tolerance or file.objectives.tolerance, metric)
     complete = scored(trials, front.floor)
-    keys = file.baseline_keys(facts)
-    baseline = baseline_of(complete, keys, metric)
+    baselines = baselines_of(complete, file.baseline_keys(facts))
+    baseline = most_accurate(baselines, metric)
     untouched = None if baseline is None else baseline.trial
     front = with_membership(front, trials, scoring, readings, untouched)
-    box = corners([row.values for row in complete if row.candidate.key in keys], metric)
+    box = corners([row.values for row in baselines], metric)
     shown = [*front.rows, *([baseline] if baseline else [])]
     return StudyView(
         name=name,
