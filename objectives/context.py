@@ -88,11 +88,14 @@ class TrialContext:
         fidelity: The rung of ``Problem.fidelities`` to evaluate at; ``None``: the whole effort.
         checkpoint: What an evaluation of the same candidate at a lower rung has left, if any.
         charged_kwh: Energy that was charged so far; the null object counts none.
+        budgeted: Whether what was spent has to be charged before each call of :meth:`progress`,
+            since that may be all that the search has left.
     """
 
     fidelity: int | None = None
     checkpoint: object | None = None
     charged_kwh: float = 0.0
+    budgeted: bool = False
 
     @property
     def stopping(self) -> bool:
@@ -105,7 +108,11 @@ class TrialContext:
         """Writes spent energy into the ledger at once; instants are Unix seconds."""
 
     def progress(self, message: str) -> None:
-        """Shows a short line, such as ``epoch 3 of 10``; may pause the caller."""
+        """Shows a short line, such as ``epoch 3 of 10``; may pause the caller.
+
+        Raises:
+            Interrupted: A budget of the search is spent.
+        """
 
     def hold(self, rest: Callable[[float], None]) -> None:
         """Call where the evaluation can pause: returns when it is time to work.

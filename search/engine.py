@@ -18,6 +18,7 @@ import optuna
 
 from greenfront.errors import Interrupted, SearchAborted, TrialFailed, TrialStopped
 from greenfront.search.archive import Archive
+from greenfront.search.budget_watch import BudgetWatch
 from greenfront.search.electricity.scheduler import CarbonScheduler, RunMoments
 from greenfront.search.heartbeat import heartbeat
 from greenfront.search.problem import Evaluation, Problem
@@ -98,6 +99,7 @@ class Engine(Generic[C]):
         }
         self._archive = Archive(problem, study.trials)
         self._estimator = ProgressEstimator(study, settings, moments)
+        self.watch = BudgetWatch(self._budget, study.ledger, self._estimator.minutes)
         self._scheduler = self._make_scheduler(moments)
         self._shared = _Shared()
         seed = [settings.seed, sum(study.trials.counts().values())]
@@ -168,7 +170,8 @@ class Engine(Generic[C]):
             with shared.lock:
                 shared.reason = shared.reason or reason
         except Interrupted:
-            pass
+            with shared.lock:  # by a budget, if not by the user
+                shared.reason = shared.reason or self.watch.reached()
         except BaseException as failure:  # noqa: BLE001 - handed to the main thread, which raises
             with shared.lock:
                 shared.failure = shared.failure or failure
@@ -177,7 +180,7 @@ class Engine(Generic[C]):
     def _loop(self, problem: Problem[C], index: int) -> str:
         duplicates = 0
         while not self._shared.stop.is_set():
-            reason = self._budget_reached()
+            reason = self.watch.reached()
             if reason:
                 return reason
             self._archive.refresh()
@@ -229,6 +232,7 @@ class Engine(Generic[C]):
             worker=index,
             archive=self._archive,
             stop=self._shared.stop,
+            watch=self.watch,
             say=lambda message: self._say(index, message),
             scheduler=self._scheduler,
             fidelity=problem.fidelities[-1],
@@ -318,12 +322,6 @@ class Engine(Generic[C]):
             if key not in queued and not self._archive.tried(key):
                 self.optuna_study.enqueue_trial(dict(point))
         self._study.mark_queued()
-
-    def _budget_reached(self) -> str | None:
-        budget = self._budget
-        if budget.kwh is budget.co2_kg is budget.minutes is None:
-            return None
-        return budget.reached(self._study.ledger.total(), self._estimator.minutes())
 
     def _slot_open(self) -> bool:
         counts = self._archive.counts()

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import optuna
 
 from greenfront.objectives.metering.instruments import Instruments
+from greenfront.search.budget_watch import BudgetWatch
 from greenfront.search.electricity.scheduler import RunMoments
 from greenfront.search.engine import Engine
 from greenfront.search.problem import Problem
@@ -146,7 +147,7 @@ def search_study(
     problem: Problem[C],
     study: Study,
     settings: SearchSettings,
-    afterwards: Callable[[Run, LedgerWriter], None] | None = None,
+    afterwards: Callable[[Run, LedgerWriter, BudgetWatch], None] | None = None,
 ) -> SearchResult:
     """Searches on within a study that has been begun; see :func:`optimize_problem`.
 
@@ -169,7 +170,7 @@ def search_study(
             engine = Engine(problem, study, run, ledger, settings, moments)
             reason = engine.work()
             if afterwards is not None:
-                afterwards(run, ledger)
+                afterwards(run, ledger, engine.watch)
     finally:
         run.end()
     trials = study.trials.all()

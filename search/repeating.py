@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from greenfront.errors import TrialFailed
+from greenfront.search.budget_watch import BudgetWatch
 from greenfront.search.network_problem import NetworkProblem
 from greenfront.search.running_trial import ChargedTrial
 from greenfront.studies.analysis.front import ScoredTrial, baseline_of, rank, scored
@@ -25,6 +26,7 @@ def repeat_front(
     study: Study,
     run: Run,
     ledger: LedgerWriter,
+    watch: BudgetWatch,
     note: Callable[[str], None],
 ) -> None:
     """Measures each member of the front as often as the study file says.
@@ -37,6 +39,7 @@ def repeat_front(
         study: In an open storage.
         run: The run of this process.
         ledger: Charged with the energy, as phase ``repeat`` of the trial.
+        watch: A budget that is spent ends it.
         note: Takes messages for the user.
     """
     rounds = problem.file.objectives.repeats
@@ -48,6 +51,10 @@ def repeat_front(
                 note(f"measuring the front again, round {position + 1} of {rounds}: {models}")
                 for row, taken in lacking:
                     run.beat()
+                    spent = watch.reached()
+                    if spent is not None:
+                        note(f"the front is not measured again: {spent}")
+                        return
                     key = row.candidate.key
                     context = ChargedTrial(ledger, row.trial)
                     try:

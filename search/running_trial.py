@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from greenfront.errors import Interrupted
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.readings import JOULES_PER_KWH, Component, Reading
 from greenfront.search.archive import Archive
+from greenfront.search.budget_watch import BudgetWatch
 from greenfront.search.electricity.scheduler import CarbonScheduler
 from greenfront.studies.store.ledger_writer import LedgerWriter
 
@@ -65,6 +67,7 @@ class RunningTrial(ChargedTrial):
         archive: The study's finished trials.
         stop: Set when the workers shall stop.
         say: Shows a line for the worker.
+        watch: Knows the budgets of the search; ``None``: there are none.
         scheduler: Pauses it until the electricity is clean; ``None``: never.
         fidelity: See :class:`TrialContext`.
         checkpoint: See :class:`TrialContext`.
@@ -74,6 +77,7 @@ class RunningTrial(ChargedTrial):
     archive: Archive
     stop: threading.Event
     say: Callable[[str], None]
+    watch: BudgetWatch | None = None
     scheduler: CarbonScheduler | None = None
     fidelity: int | None = None
     checkpoint: object | None = None
@@ -83,14 +87,34 @@ class RunningTrial(ChargedTrial):
         """See :class:`TrialContext`."""
         return self.stop.is_set()
 
+    def charge(
+        self, phase: str, readings: Mapping[Component, Reading], started_at: float, ended_at: float
+    ) -> None:
+        """See :class:`TrialContext`."""
+        before = self.charged_kwh
+        super().charge(phase, readings, started_at, ended_at)
+        if self.watch is not None:
+            self.watch.charged(self.charged_kwh - before)
+
+    @property
+    def budgeted(self) -> bool:  # type: ignore[override]
+        """See :class:`TrialContext`."""
+        return self.watch is not None and self.watch.meters
+
     def progress(self, message: str) -> None:
         """See :class:`TrialContext`."""
+        reason = None if self.watch is None else self.watch.reached_lately()
+        if reason is not None:
+            raise Interrupted(reason)
+        self._show(message)
+
+    def _show(self, message: str) -> None:
         self.say(f"trial {self.number}: {message}")
 
     def hold(self, rest: Callable[[float], None]) -> None:
         """See :class:`TrialContext`."""
         if self.scheduler is not None:
-            self.scheduler.hold(self.worker, self.number, rest, self.progress)
+            self.scheduler.hold(self.worker, self.number, rest, self._show)
 
     def dominated(self, optimistic: Sequence[float]) -> str | None:
         """See :class:`TrialContext`."""

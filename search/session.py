@@ -100,7 +100,9 @@ class Session:
             self.problem,
             study,
             settings,
-            lambda run, ledger: repeat_front(self.problem, study, run, ledger, settings.note),
+            lambda run, ledger, watch: repeat_front(
+                self.problem, study, run, ledger, watch, settings.note
+            ),
         )
 
     def _electricity(self, study: Study) -> Electricity | None:

@@ -205,7 +205,7 @@ class CarbonScheduler:
         decision = self._decision()
         if decision.run:
             return False
-        began = time.time()
+        began, steady = time.time(), time.monotonic()
         self._moments.begin(worker, began)
         pause = self._pauses.begin(number, began, decision.why + self._clock.label)
         try:
@@ -218,7 +218,7 @@ class CarbonScheduler:
                 if decision.run:
                     return True
         finally:
-            ended = time.time()
+            ended = began + time.monotonic() - steady  # the wall clock may have been set
             self._moments.end(worker, ended)
             self._pauses.end(pause, ended)
 

@@ -230,8 +230,8 @@ class Evaluator:
                 self._answer("reading", readings=to_json(readings))
             case "progress":
                 self._hold(context)
+                self._progress(message["message"], context)
                 self._answer("go")
-                context.progress(message["message"])
             case "sized":
                 reason = self._size_verdict(from_json(Sizing, message["sizing"]))
                 if reason is None:
@@ -241,6 +241,16 @@ class Evaluator:
             case _:
                 return False
         return True
+
+    def _progress(self, message: str, context: TrialContext) -> None:
+        """Shows how far it is; kills it where a budget is spent."""
+        if context.budgeted:
+            self._meter.flush(context)
+        try:
+            context.progress(message)
+        except Interrupted:
+            self._kill(context)
+            raise
 
     def _hold(self, context: TrialContext) -> None:
         """Pauses the evaluator as long as the search wants: in no window, in no time-out."""

@@ -45,8 +45,11 @@ runs_table = sa.Table(
     sa.Column("started_at", sa.Float, nullable=False),
     sa.Column("heartbeat_at", sa.Float, nullable=False),
     sa.Column("ended_at", sa.Float),
+    sa.Column("monotonic_start", sa.Float),
+    sa.Column("monotonic_heartbeat", sa.Float),
 )
-"""One row for each process that worked on a study. Times are Unix seconds."""
+"""One row for each process that worked on a study. Times are Unix seconds, which are shown and may
+jump; monotonic ones are seconds of the host's clock that never does, by which time is budgeted."""
 
 trials_table = sa.Table(
     "greenfront_trials",

@@ -183,3 +183,38 @@ def test_a_dead_run_counts_until_it_was_heard_and_a_living_one_until_now(
     assert Runs(storage, STUDY).active_minutes() == pytest.approx(5)
     row(storage, "alive", started_at=NOW - 120, heartbeat_at=NOW - 30)
     assert Runs(storage, STUDY).active_minutes() == pytest.approx(5 + 2)
+
+
+def test_a_clock_that_is_set_adds_no_minutes(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs side by side on one host, whose clock was set by a day between their begins."""
+    day = 86_400.0
+    row(storage, "one", started_at=NOW, heartbeat_at=NOW + day, ended_at=NOW + day)
+    row(storage, "two", started_at=NOW + day, heartbeat_at=NOW + day, ended_at=NOW + day)
+    for run_id, begin, end in (("one", 100.0, 220.0), ("two", 160.0, 280.0)):
+        with storage.writing() as connection:
+            connection.execute(
+                sa.update(runs_table)
+                .where(runs_table.c.run_id == run_id)
+                .values(monotonic_start=begin, monotonic_heartbeat=end)
+            )
+    assert Runs(storage, STUDY).active_minutes() == pytest.approx(3)
+
+
+def test_a_run_that_is_heard_stays_alive_when_this_hosts_clock_is_set(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = Runs(storage, STUDY)
+    at(monkeypatch, NOW)
+    row(storage, "far", heartbeat_at=NOW - 5)
+    assert known.living() == ["far"]
+    with storage.writing() as connection:
+        connection.execute(sa.update(runs_table).values(heartbeat_at=NOW))
+    assert known.living() == ["far"]
+    at(monkeypatch, NOW + 86_400)
+    assert known.living() == ["far"]
+    assert Runs(storage, STUDY).dead() == ["far"]  # who has never heard it cannot know
+    later = time.monotonic() + SILENCE_SECONDS + 1
+    monkeypatch.setattr(runs, "monotonic", lambda: later)
+    assert known.dead() == ["far"]
