@@ -93,9 +93,6 @@ class Session:
             prepaid=self.charged,
             observer=observer,
         )
-        if not study.queued:
-            for told in filter(None, (self.problem.shares.sentence, self.problem.shares.warning)):
-                settings.note(told[0].upper() + told[1:] + ".")
         return search_study(
             self.problem,
             study,

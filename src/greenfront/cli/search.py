@@ -22,7 +22,7 @@ from greenfront.cli.options import (
 from greenfront.errors import UsageError
 
 if TYPE_CHECKING:
-    from greenfront.objectives.tasks.task import TaskFacts
+    from greenfront.search.network_problem import NetworkProblem
     from greenfront.search.optimize import SearchResult
     from greenfront.search.session import PeakMemory
     from greenfront.studies.analysis.view import StudyView
@@ -152,7 +152,7 @@ def _search(file: StudyFile, trials: int | None, as_json: bool) -> None:
         if storage is not known:
             stack.callback(storage.close)
         if not as_json:
-            _tell(session.problem.facts.task)
+            _tell(session.problem, new=known is None or not _begun(known, name))
         stack.enter_context(_termination_as_interrupt())
         kind = kind_of_readings(session.instruments.pin())
         try:
@@ -170,11 +170,15 @@ def _search(file: StudyFile, trials: int | None, as_json: bool) -> None:
             raise typer.Exit(1) from None
 
 
-def _tell(task: TaskFacts) -> None:
-    """Says what is odd about the data; a plan says more."""
-    warnings = () if task.schema is None else task.schema.warnings
+def _tell(problem: NetworkProblem, new: bool) -> None:
+    """Says what is odd about the data, and whose idea the trials of a new study are."""
+    task, shares = problem.facts.task, problem.shares
+    lines = [*task.notes]
+    lines += [] if task.schema is None else [f"column {told}" for told in task.schema.warnings]
+    if new:
+        lines += filter(None, [shares.sentence, shares.warning])
     screen = console(stderr=True)
-    for said in (*task.notes, *(f"column {warning}" for warning in warnings)):
+    for said in lines:
         screen.print(said[0].upper() + said[1:] + ".", style="dim", markup=False, soft_wrap=True)
 
 
