@@ -9,7 +9,7 @@ from typing import Any
 from greenfront.spaces.candidate import Candidate
 from greenfront.studies.analysis.front import ScoredTrial
 
-__all__ = ["labels"]
+__all__ = ["flat_settings", "labels"]
 
 
 def labels(rows: Iterable[ScoredTrial]) -> dict[int, str]:
@@ -35,7 +35,7 @@ def labels(rows: Iterable[ScoredTrial]) -> dict[int, str]:
 
 def _apart(candidates: Sequence[Candidate]) -> list[str]:
     """For each of several candidates, the settings in which they are not all the same."""
-    flat = [_flat(candidate.to_json()) for candidate in candidates]
+    flat = [flat_settings(candidate.to_json()) for candidate in candidates]
     words: list[list[str]] = [[] for _ in candidates]
     for name in dict.fromkeys(name for settings in flat for name in settings):
         values = [settings.get(name) for settings in flat]
@@ -45,11 +45,12 @@ def _apart(candidates: Sequence[Candidate]) -> list[str]:
     return [" ".join(said) for said in words]
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat_settings(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The settings of a candidate's JSON form in one level, such as ``"training.batch_size"``."""
     found: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{name}.")
+            found |= flat_settings(value, f"{prefix}{name}.")
         else:
             found[prefix + name] = value
     return found

@@ -17,6 +17,7 @@ __all__ = [
     "count",
     "energy",
     "energy_scale",
+    "euro",
     "joules",
     "mass",
     "mass_scale",
@@ -28,6 +29,10 @@ __all__ = [
 
 UNAVAILABLE = "–"
 """Stands where a number is not known."""
+
+CENT = 0.01
+DECIMALS = 9
+"""More of an amount of money would be read by nobody."""
 
 _WATT_HOURS = (
     *((1e9, "GWh"), (1e6, "MWh"), (1e3, "kWh"), (1.0, "Wh")),
@@ -87,6 +92,20 @@ def seconds(s: float | None) -> str:
 def size(count_of_bytes: float | None) -> str:
     """Bytes in decimal multiples, such as ``"12.3 kB"``; whole below 1000."""
     return _scaled(count_of_bytes, _BYTES, whole=True)
+
+
+def euro(amount: float | None) -> str:
+    """Money, such as ``"€12.30"``; below a cent in three digits, such as ``"€0.0000123"``."""
+    if amount is None or math.isnan(amount):
+        return UNAVAILABLE
+    if amount >= 1000 or amount == 0:
+        return f"€{amount:,.0f}"
+    if amount >= CENT:
+        return f"€{amount:,.2f}"
+    places = 2 - math.floor(math.log10(amount))
+    return (
+        f"€{amount:.{places}f}" if places <= DECIMALS else f"below €{10.0**-DECIMALS:.{DECIMALS}f}"
+    )
 
 
 def count(n: float | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from greenfront.objectives.carbon.intensity import Intensity, fuel_intensity, re
 from greenfront.objectives.carbon.trace_files import Factors, read_trace
 from greenfront.objectives.scores import Scoring, Tolerance
 from greenfront.studies.analysis.front import NAMES, ScoredTrial
+from greenfront.studies.analysis.operation import Year, a_year
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.config.carbon import CarbonSection, embodied_objection
-from greenfront.studies.config.sections import ObjectivesSection
+from greenfront.studies.config.sections import ObjectivesSection, OperationSection
 
 __all__ = ["Comparison", "Scenario"]
 
@@ -38,6 +39,7 @@ class Scenario:
         embodied: Kind of device, whose making is spread over its life.
         embodied_kg_per_device_hour: The same as a number.
         max_drop: How much less accurate than the best model one may be.
+        euro_per_kwh: Price of the electricity.
 
     Raises:
         UsageError: A value is out of its range, or two say the same thing.
@@ -52,6 +54,7 @@ class Scenario:
     embodied: str | None = None
     embodied_kg_per_device_hour: float | None = None
     max_drop: float | None = None
+    euro_per_kwh: float | None = None
 
     def __post_init__(self) -> None:
         for names in (
@@ -72,10 +75,18 @@ class Scenario:
         for key in ("g_per_kwh", "pue", "embodied_kg_per_device_hour"):
             _check(CarbonSection, key, getattr(self, key))
         _check(ObjectivesSection, "predictions", self.predictions)
+        _check(OperationSection, "euro_per_kwh", self.euro_per_kwh)
 
     def tolerance(self, study: StudyView) -> Tolerance:
         """How much less accurate than the best model one may be, under these settings."""
         return study.front.tolerance if self.max_drop is None else Tolerance(self.max_drop)
+
+    def operation(self, study: StudyView) -> OperationSection:
+        """The working life of a model, under these settings."""
+        stated = study.file.operation
+        if self.euro_per_kwh is None:
+            return stated
+        return stated.model_copy(update={"euro_per_kwh": self.euro_per_kwh})
 
     def applied(self, study: StudyView) -> Scoring:
         """A study's scoring with these settings instead.
@@ -142,10 +153,21 @@ class Comparison:
     Attributes:
         before: As it is.
         after: Under the scenario.
+        operation: The working life of a model under it; the study's own if left out.
     """
 
     before: StudyView
     after: StudyView
+    operation: OperationSection | None = None
+
+    @property
+    def year(self) -> Year | None:
+        """A year of the greenest model under the scenario; ``None`` if there is none."""
+        greenest = self.after.front.greenest
+        if greenest is None:
+            return None
+        life = self.operation or self.before.file.operation
+        return a_year(greenest.outcome, self.after.scoring, life)
 
     def flips(self) -> list[str]:
         """Which choices change, in words; empty where none does."""
@@ -175,7 +197,7 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``greenfront whatif --json``."""
-        carbon = self.after.scoring.carbon
+        carbon, life = self.after.scoring.carbon, self.operation or self.before.file.operation
         return {
             "study": self.before.name,
             "scenario": {
@@ -187,7 +209,10 @@ class Comparison:
                 "pue": carbon.pue,
                 "embodied_kg_per_device_hour": carbon.embodied_kg_per_device_hour,
                 "max_drop": self.after.front.tolerance.max_drop,
+                "years": life.years,
+                "euro_per_kwh": life.euro_per_kwh,
             },
+            "a_year": None if self.year is None else asdict(self.year),
             "flips": self.flips(),
             "break_even_predictions": self.after.break_even.predictions,
             "break_even_verdict": self.after.break_even.verdict,

@@ -12,8 +12,10 @@ from greenfront.spaces.table import Positive, Table
 from greenfront.studies.store.storage import DEFAULT_URL
 
 __all__ = [
+    "EURO_PER_KWH",
     "LimitsSection",
     "ObjectivesSection",
+    "OperationSection",
     "SearchSection",
     "StudySection",
 ]
@@ -21,6 +23,10 @@ __all__ = [
 
 MAX_DROP = 0.01
 """How much less accurate than the best a model may be by default: one point."""
+
+EURO_PER_KWH = 0.19
+"""What electricity costs others than households in the European Union, without what they get back:
+0.1902 euro in the first half of 2025 (Eurostat, nrg_pc_205)."""
 
 Count = Annotated[int, Field(ge=1, strict=True)]
 
@@ -83,6 +89,25 @@ class ObjectivesSection(Table):
     def tolerance(self) -> Tolerance:
         """How much less accurate than the best model one may be."""
         return Tolerance(self.max_drop, self.floor)
+
+
+class OperationSection(Table):
+    """``[operation]``: the working life of a model, by which a year is told; it changes no score.
+
+    Attributes:
+        years: How long the predictions of ``[objectives]`` are spread over.
+        euro_per_kwh: Price of the electricity.
+    """
+
+    years: Annotated[float, Field(gt=0, le=100)] = 1.0
+    euro_per_kwh: Annotated[float, Field(ge=0, le=10)] = EURO_PER_KWH
+
+    @property
+    def price_source(self) -> str:
+        """Where the price is from, in words."""
+        if self.euro_per_kwh != EURO_PER_KWH:
+            return "as stated"
+        return "average of the EU for others than households, first half of 2025, Eurostat"
 
 
 class SearchSection(Table):

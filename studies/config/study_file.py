@@ -39,6 +39,7 @@ from greenfront.studies.config.messages import explain
 from greenfront.studies.config.sections import (
     LimitsSection,
     ObjectivesSection,
+    OperationSection,
     SearchSection,
     StudySection,
 )
@@ -76,6 +77,7 @@ class StudyFile(Table):
     space: SpaceTable = SpaceTable()
     training: TrainingTable = TrainingTable()
     objectives: ObjectivesSection = ObjectivesSection()
+    operation: OperationSection = OperationSection()
     carbon: CarbonSection = CarbonSection()
     metering: MeteringSettings = MeteringSettings()
     search: SearchSection = SearchSection()
@@ -185,6 +187,8 @@ class StudyFile(Table):
             del data[section][key]
         del data["budget"], data["limits"]["trial_minutes"], data["limits"]["memory_gb"]
         del data["objectives"]["repeats"], data["metering"]["block_seconds"]
+        # What a year costs changes no trial.
+        del data["operation"]
         # How accurate is enough changes no trial. A floor did belong to it, and still does.
         del data["objectives"]["max_drop"]
         if self.objectives.floor is None:

@@ -6,16 +6,14 @@ from html import escape
 
 from greenfront.objectives.tasks.tables.schema import Schema
 from greenfront.studies.analysis.view import StudyView
-from greenfront.studies.report.tables import table
+from greenfront.studies.report.tables import Column, table, words
 
 __all__ = ["data"]
 
 _COLUMNS = [
-    ("Columns", False),
-    ("Taken for", False),
-    ("Missing <small>cells</small>", True),
-    ("What is done", False),
-    ("Warning", False),
+    *words("Columns", "Taken for"),
+    Column("", "Missing", "cells", True),
+    *words("What is done", "Warning"),
 ]
 
 

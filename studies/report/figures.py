@@ -1,355 +1,171 @@
-"""The figures of a study: pure functions from what was stored to Plotly figures."""
+"""The figures of a study, by name: the same in the page, in files and in the dashboard."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from html import escape
-from typing import Any
+from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
 from greenfront.studies.analysis import quantities
+from greenfront.studies.analysis.dossier import Dossier
+from greenfront.studies.analysis.importance import Importance
 from greenfront.studies.analysis.view import StudyView
-from greenfront.studies.report.focus import frames
-from greenfront.studies.report.points import (
-    BLUE,
-    GREY,
-    SKY,
-    Axis,
-    Group,
-    co2_axis,
-    energy_axis,
-    hover,
-    score_axis,
+from greenfront.studies.report.front_figure import front
+from greenfront.studies.report.model_figures import (
+    MOST_LINES,
+    family_co2,
+    family_scores,
+    parallel,
+)
+from greenfront.studies.report.points import co2_axis, energy_axis
+from greenfront.studies.report.search_figures import (
+    energy_by_phase,
+    intensity_over_time,
+    knobs,
+    progress,
+    varied,
 )
 
-__all__ = [
-    "co2_over_energy",
-    "energy_by_phase",
-    "front_in_space",
-    "green_scores",
-    "hypervolume_over_energy",
-    "hypervolume_over_trials",
-    "score_over_co2",
-    "score_over_energy",
-]
-
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-INK, RULE = "#1f2937", "#e2e8f0"
-FRONT_HEIGHT = 425
-FEWEST_BARS = 5
+__all__ = ["Drawn", "figures"]
 
 
-def front_in_space(view: StudyView, drawn: Sequence[Group]) -> go.Figure:
-    """Every finished trial, in groups, by energy, CO₂ and score."""
-    across, along, up = energy_axis(view), co2_axis(view), score_axis(view)
-    figure = go.Figure(layout=_layout(FRONT_HEIGHT))
-    for group in drawn:
-        figure.add_scatter3d(
-            x=across.of(group.rows),
-            y=along.of(group.rows),
-            z=up.of(group.rows),
-            marker=_marker(group, 0.62),
-            textposition=_beside(group),
-            textfont={"color": group.colour, "size": 13},
-            **_telling(group),
-        )
-    figure.update_layout(
-        margin={"l": 0, "r": 0, "t": 0, "b": 0},
-        scene={
-            "xaxis": _spatial(across, view),
-            "yaxis": _spatial(along, view),
-            "zaxis": _spatial(up, view),
-            "camera": {
-                "eye": {"x": 1.45, "y": -1.55, "z": 0.72},
-                "center": {"x": 0, "y": 0, "z": -0.1},
-            },
-            "aspectmode": "cube",
-        },
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One figure.
+
+    Attributes:
+        name: Unique in a study, such as ``"front"``.
+        title: For people.
+        caption: What it shows, in plain text.
+        figure: For Plotly.
+    """
+
+    name: str
+    title: str
+    caption: str
+    figure: go.Figure
+
+
+def figures(found: Dossier) -> dict[str, Drawn]:
+    """Every figure that there is something to draw for, in the order in which a page has them."""
+    view = found.view
+    drawn = []
+    if view.complete:
+        drawn += [_front(view), *_front_by_co2(view), *_families(view), _parallel(view)]
+    if view.steps:
+        drawn.append(_progress(found))
+    if view.spent_by_phase:
+        drawn.append(_phases(view))
+    if varied(found):
+        drawn.append(_intensity(found))
+    if found.importance is not None and any(t.explained > 0 for t in found.importance.targets):
+        drawn.append(_knobs(found.importance))
+    return {each.name: each for each in drawn}
+
+
+def _front(view: StudyView) -> Drawn:
+    metric = view.metric
+    side = "up" if metric.maximise else "down"
+    title = " ".join(filter(None, [metric.title, metric.unit]))
+    return Drawn(
+        "front",
+        "The front",
+        f"{title} over the energy of making each model and of its "
+        f"{view.scoring.predictions:,.0f} predictions ({view.kind}). Better is {side} and to the "
+        "left; the dotted line joins the best for their energy.",
+        front(view, energy_axis(view)),
     )
-    return figure
 
 
-def score_over_energy(view: StudyView, drawn: Sequence[Group]) -> go.Figure:
-    """Projection on energy and score, with the staircase beyond which nothing lies."""
-    return _projection(view, drawn, energy_axis(view), score_axis(view), staircase=True)
-
-
-def score_over_co2(view: StudyView, drawn: Sequence[Group]) -> go.Figure:
-    """Projection on CO₂ and score, with the staircase beyond which nothing lies."""
-    return _projection(view, drawn, co2_axis(view), score_axis(view), staircase=True)
-
-
-def co2_over_energy(view: StudyView, drawn: Sequence[Group]) -> go.Figure:
-    """Projection on energy and CO₂."""
-    return _projection(view, drawn, energy_axis(view), co2_axis(view), staircase=False)
-
-
-def hypervolume_over_trials(view: StudyView) -> go.Figure:
-    """How far the search had come after each finished trial."""
-    return _progress(view, [float(step.finished) for step in view.steps], "Finished trials")
-
-
-def hypervolume_over_energy(view: StudyView) -> go.Figure:
-    """How far the search had come for the energy spent."""
-    spent = [step.kwh_spent for step in view.steps]
-    scale = quantities.energy_scale(spent)
-    title = f"Spent by the search ({scale.unit}, {view.kind})"
-    return _progress(view, [kwh * scale.factor for kwh in spent], title)
-
-
-def green_scores(view: StudyView) -> go.Figure:
-    """Green Scores of the front by rank; what is not eligible is grey and hatched."""
-    figure = go.Figure(layout=_layout(400))
-    order = [_tick(row.rank, row.trial) for row in view.front.rows]
-    for name, eligible, colour, pattern in (
-        ("Eligible", True, BLUE, ""),
-        ("Not eligible", False, GREY, "/"),
-    ):
-        rows = [row for row in view.front.rows if row.eligible == eligible]
-        if rows:
-            figure.add_bar(
-                name=name,
-                x=[_tick(row.rank, row.trial) for row in rows],
-                y=[row.green_score if math.isfinite(row.green_score) else None for row in rows],
-                text=[quantities.count(row.green_score) for row in rows],
-                hovertext=[hover(view, row, row.rank) for row in rows],
-                hovertemplate="%{hovertext}<extra></extra>",
-                marker={
-                    "color": colour,
-                    "line": {"color": colour, "width": 1},
-                    "pattern": {"shape": pattern, "fgcolor": colour, "bgcolor": "#f8fafc"},
-                },
-                textposition="outside",
-                cliponaxis=False,
-            )
-    figure.update_layout(
-        bargap=0.35,
-        showlegend=True,
-        xaxis={
-            "title": "Rank and trial",
-            "type": "category",
-            "categoryorder": "array",
-            "categoryarray": order,
-            # Few bars stay bars, not walls.
-            "range": [-0.5, max(len(order), FEWEST_BARS) - 0.5],
-        },
-        yaxis={
-            "title": f"Green Score (% per kg CO₂, {view.kind})",
-            "exponentformat": "SI",
-            "rangemode": "tozero",
-        },
-    )
-    return figure
-
-
-def energy_by_phase(view: StudyView) -> go.Figure:
-    """Where the energy of the whole search went, with its plausible range."""
-    parts = view.spent_by_phase
-    scale = quantities.energy_scale([spent.kwh for spent in parts.values()])
-    figure = go.Figure(layout=_layout(140 + 36 * len(parts)))
-    ends = [max(spent.kwh, spent.high_kwh) * scale.factor for spent in parts.values()]
-    figure.add_bar(
-        orientation="h",
-        x=[spent.kwh * scale.factor for spent in parts.values()],
-        y=[escape(phase, quote=False) for phase in parts],
-        marker={"color": SKY, "line": {"color": BLUE, "width": 1}},
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [max(0.0, s.high_kwh - s.kwh) * scale.factor for s in parts.values()],
-            "arrayminus": [max(0.0, s.kwh - s.low_kwh) * scale.factor for s in parts.values()],
-            "color": INK,
-            "thickness": 1.4,
-            "width": 4,
-        },
-        hovertext=[
-            f"{quantities.energy(s.kwh)}, between {quantities.energy(s.low_kwh)} and "
-            f"{quantities.energy(s.high_kwh)}"
-            for s in parts.values()
-        ],
-        hovertemplate="%{y}: %{hovertext}<extra></extra>",
-        showlegend=False,
-    )
-    for (phase, spent), end in zip(parts.items(), ends, strict=True):
-        figure.add_annotation(
-            x=end,
-            y=escape(phase, quote=False),
-            text=quantities.energy(spent.shown_kwh[0]),
-            xanchor="left",
-            xshift=8,
-            showarrow=False,
+def _front_by_co2(view: StudyView) -> list[Drawn]:
+    """Over CO₂, where that is not a mere multiple of energy."""
+    if view.scoring.carbon.proportional_to_energy:
+        return []
+    return [
+        Drawn(
+            "front-co2",
+            "The front over CO₂",
+            f"{view.metric.title} over the CO₂ of the same ({view.kind}).",
+            front(view, co2_axis(view)),
         )
-    figure.update_layout(
-        xaxis={
-            "title": f"Energy ({scale.unit}, {view.kind})",
-            "range": [0, 1.32 * max(ends, default=1.0) or 1.0],
-        },
-        yaxis={"autorange": "reversed", "type": "category", "showgrid": False},
-    )
-    return figure
+    ]
 
 
-def _projection(
-    view: StudyView, drawn: Sequence[Group], across: Axis, up: Axis, *, staircase: bool
-) -> go.Figure:
-    figure = go.Figure(layout=_layout(FRONT_HEIGHT))
-    if staircase:
-        places = [(across.of([r])[0], up.of([r])[0]) for r in view.complete]
-        x, y = _best_for_cost(places, higher=view.metric.maximise)
-        figure.add_scatter(
-            x=x,
-            y=y,
-            mode="lines",
-            line={"shape": "hv", "color": BLUE, "width": 1.2, "dash": "dot"},
-            name="Best for its cost",
-            hoverinfo="skip",
-            showlegend=False,
-        )
-    for group in drawn:
-        figure.add_scatter(
-            x=across.of(group.rows),
-            y=up.of(group.rows),
-            marker=_marker(group, 1.0),
-            textposition=_beside(group),
-            textfont={"color": group.colour, "size": 13, "weight": 600},
-            cliponaxis=False,
-            **_telling(group),
-        )
-    figure.update_layout(xaxis=_flat(across), yaxis=_flat(up), updatemenus=frames(view, across, up))
-    return figure
-
-
-def _best_for_cost(
-    points: Sequence[tuple[float, float]], *, higher: bool
-) -> tuple[list[float], list[float]]:
-    """The points of which none is both further left and better, from left to right."""
-    x: list[float] = []
-    y: list[float] = []
-    sign = 1 if higher else -1
-    for across, up in sorted(points, key=lambda point: (point[0], -sign * point[1])):
-        if not y or sign * up > sign * y[-1]:
-            x.append(across)
-            y.append(up)
-    return x, y
-
-
-def _progress(view: StudyView, x: list[float], title: str) -> go.Figure:
-    figure = go.Figure(layout=_layout(340))
-    figure.add_scatter(
-        x=x,
-        y=[step.hypervolume for step in view.steps],
-        mode="lines+markers",
-        line={"shape": "hv", "color": BLUE, "width": 2},
-        marker={"size": 4},
-        customdata=[[step.number, quantities.energy(step.kwh_spent)] for step in view.steps],
-        hovertemplate=(
-            "Trial %{customdata[0]}<br>Hypervolume %{y:.3f}<br>"
-            "Spent %{customdata[1]}<extra></extra>"
+def _families(view: StudyView) -> list[Drawn]:
+    shown = f"Of the greenest model of each family that is accurate enough ({view.kind})"
+    return [
+        Drawn(
+            "family-co2",
+            "CO₂ by family",
+            f"{shown}; hatched: of none is, the most accurate is shown.",
+            family_co2(view),
         ),
-        showlegend=False,
-        cliponaxis=False,
+        Drawn("family-scores", "Green Score by family", f"{shown}.", family_scores(view)),
+    ]
+
+
+def _parallel(view: StudyView) -> Drawn:
+    dominated = len(view.complete) - len(view.front.rows)
+    some = f" (some of {dominated:,})" if dominated > MOST_LINES else ""
+    return Drawn(
+        "parallel",
+        "What models trade",
+        "Each line is a model, from its score to its bits; blue lines are on the front and "
+        f"accurate enough, grey ones dominated{some}. Costs are in the logarithm.",
+        parallel(view),
     )
-    figure.update_layout(
-        xaxis={"title": title, "rangemode": "tozero"},
-        yaxis={"title": "Hypervolume (share)", "rangemode": "tozero"},
+
+
+def _progress(found: Dossier) -> Drawn:
+    last = found.view.steps[-1]
+    trials = "1 trial" if last.finished == 1 else f"{last.finished:,} trials"
+    told = (
+        f"Hypervolume over the energy spent by the search: {last.hypervolume:.3f} after {trials} "
+        f"for {quantities.energy(last.kwh_spent)} ({found.view.kind})"
     )
-    return figure
+    beside = "; no random search of the same data is in this storage to stand beside it."
+    if found.beside is not None and found.beside.steps:
+        end = found.beside.steps[-1]
+        beside = (
+            f"; the random search {found.beside.study} of the same data reached "
+            f"{end.hypervolume:.3f} for {quantities.energy(end.kwh_spent)}."
+        )
+    return Drawn("progress", "Progress of the search", told + beside, progress(found))
 
 
-def _telling(group: Group) -> dict[str, Any]:
-    """What both the flat and the spatial traces say of their points."""
-    return {
-        "name": group.name,
-        "mode": "markers+text" if any(group.labels) else "markers",
-        "text": list(group.labels) or None,
-        "hovertext": list(group.told),
-        "hovertemplate": "%{hovertext}<extra></extra>",
-    }
-
-
-def _beside(group: Group) -> str:
-    # The best may be close to the baseline, or be it.
-    return "top center" if group.name == "Baseline" else "bottom center"
-
-
-def _marker(group: Group, scale: float) -> dict[str, Any]:
-    hollow = group.symbol.endswith("-open")
-    return {
-        "symbol": group.symbol,
-        "size": group.pixels * scale,
-        "color": group.colour,
-        "opacity": group.opacity,
-        "line": {"width": 2.5 if hollow else 1, "color": group.colour if hollow else "#ffffff"},
-    }
-
-
-def _flat(axis: Axis) -> dict[str, Any]:
-    return {
-        "title": {"text": axis.title},
-        "type": "log" if axis.log else "linear",
-        # With more, a logarithmic axis numbers every digit of a decade.
-        **({"nticks": 6} if axis.log else {}),
-    }
-
-
-def _spatial(axis: Axis, view: StudyView) -> dict[str, Any]:
-    return {
-        # Marks on the very edge would be cut in half.
-        "range": axis.frame(view.complete, 0.07),
-        "title": {"text": axis.title, "font": {"size": 13}},
-        "type": "log" if axis.log else "linear",
-        "tickfont": {"size": 11},
-        "gridcolor": "#cbd5e1",
-        "backgroundcolor": "#f8fafc",
-        "showbackground": True,
-        **({"dtick": "D2"} if axis.log else {}),
-    }
-
-
-def _tick(rank: int, trial: int) -> str:
-    return f"#{rank} · {trial}"
-
-
-def _layout(height: int) -> go.Layout:
-    axis = {
-        "gridcolor": RULE,
-        "linecolor": "#94a3b8",
-        "zeroline": False,
-        "ticks": "outside",
-        "tickcolor": "#94a3b8",
-        "automargin": True,
-        "title": {"standoff": 10},
-    }
-    template = go.layout.Template(
-        layout={
-            "font": {"family": FONT, "size": 13, "color": INK},
-            "paper_bgcolor": "#ffffff",
-            "plot_bgcolor": "#ffffff",
-            "xaxis": axis,
-            "yaxis": axis,
-            "hoverlabel": {
-                "bgcolor": "#ffffff",
-                "bordercolor": "#94a3b8",
-                "align": "left",
-                "font": {"family": FONT, "size": 13, "color": INK},
-            },
-        }
+def _phases(view: StudyView) -> Drawn:
+    return Drawn(
+        "phases",
+        "Where the energy went",
+        f"Energy of the search by phase, {quantities.energy(view.spent.shown_kwh[0])} in all "
+        f"({view.kind}). Whiskers: the plausible range.",
+        energy_by_phase(view),
     )
-    return go.Layout(
-        template=template,
-        height=height,
-        autosize=True,
-        margin={"l": 12, "r": 16, "t": 44, "b": 12},
-        legend={
-            "orientation": "h",
-            "x": 0,
-            "xref": "container",
-            "y": 0,
-            "yref": "container",
-            "yanchor": "bottom",
-        },
-        modebar={"color": "#64748b", "activecolor": BLUE, "bgcolor": "rgba(255,255,255,0)"},
-        separators=".,",
+
+
+def _intensity(found: Dossier) -> Drawn:
+    waits = () if found.view.times is None else found.view.times.waits
+    shade = " Shaded: waits for cleaner electricity." if waits else ""
+    return Drawn(
+        "intensity",
+        "When it ran",
+        "Carbon intensity of the electricity that each trial ran on, as the ledger has it: a line "
+        f"from begin to end of each trial.{shade}",
+        intensity_over_time(found),
+    )
+
+
+def _knobs(found: Importance) -> Drawn:
+    told = [
+        f"{target.explained:.0%} of the variance of the {target.name}"
+        for target in found.targets
+        if target.explained > 0
+    ]
+    return Drawn(
+        "knobs",
+        "Which knobs mattered",
+        f"Share of each knob in what a random forest foresees of {found.trials:,} "
+        f"networks: {' and '.join(told)}, on trials that its trees had not seen. Not Optuna’s "
+        "own evaluators: they see only knobs that every family has.",
+        knobs(found),
     )

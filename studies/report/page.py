@@ -2,90 +2,84 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-
-import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
+from typing import Any
 
 from greenfront.errors import UsageError
-from greenfront.studies.analysis import quantities
-from greenfront.studies.analysis.advice import advice
+from greenfront.studies.analysis.dossier import Dossier
 from greenfront.studies.analysis.labels import labels
-from greenfront.studies.analysis.timing import timing_lines
 from greenfront.studies.analysis.view import StudyView
-from greenfront.studies.analysis.wording import break_even_sentence
-from greenfront.studies.report import figures
 from greenfront.studies.report.data import data
+from greenfront.studies.report.figures import Drawn, figures
 from greenfront.studies.report.method import method
-from greenfront.studies.report.points import groups
-from greenfront.studies.report.tables import front_table, phase_table, unfinished_table
-from greenfront.studies.report.wording import (
-    instruments,
-    proportionality,
-    summary,
-)
-from greenfront.studies.store.trials import WITHOUT_RESULT
+from greenfront.studies.report.payload import as_json, payload
+from greenfront.studies.report.pick import pick
+from greenfront.studies.report.sections import classes, front, models, search, unfinished
 
 __all__ = ["render", "write"]
 
-STATES = ("complete", "infeasible", "stopped", "failed", "running", "requeued")
+SCRIPTS = ("format", "scoring", "figures", "ranking", "detail", "scenario", "main")
+"""Of the page, in the order in which they are read."""
 
-NOTHING_FINISHED = "<p class='empty'>No trial has finished with a result yet.</p>"
 
-
-def render(view: StudyView, now: datetime | None = None) -> str:
+def render(found: Dossier, now: datetime | None = None) -> str:
     """Draws a study as one HTML file.
 
     Args:
-        view: What is shown. Equal views give equal pages.
+        found: What is shown. Equal dossiers give equal pages.
         now: The date on the page, with its time zone; the present moment if left out.
 
     Returns:
         The page. It holds its own script and style and loads nothing.
     """
     moment = (now or datetime.now(UTC)).astimezone(UTC)
+    view = found.view
     # Figures show all trials, the tables only the front.
     view = replace(view, labels={**labels(view.complete), **view.labels})
+    found = replace(found, view=view)
+    drawn = figures(found)
     return Template(_packaged("template.html")).substitute(
         name=escape(view.name),
         task=escape(_task(view)),
         date=moment.strftime("%Y-%m-%d %H:%M UTC"),
         moment=moment.strftime("%Y-%m-%dT%H:%MZ"),
-        summary=escape(summary(view)),
-        choices=_choices(view),
-        cards=_cards(view),
-        front=_front(view),
-        progress=_progress(view),
-        scores=_scores(view),
-        phases=_phases(view),
-        table=front_table(view) if view.front.rows else NOTHING_FINISHED,
-        unfinished=_unfinished(view),
+        pick=pick(view),
+        front=front(view, drawn),
+        classes=classes(found),
+        models=models(view, drawn),
+        search=search(found, drawn),
+        unfinished=unfinished(view),
         data=data(view),
         method=method(view),
         style=_packaged("style.css"),
-        plotly=get_plotlyjs(),
+        study=as_json(payload(view)),
+        figures=_figures(drawn),
+        plotly=_packaged("plotly-basic.min.js"),
+        script="\n".join(_packaged(f"{name}.js") for name in SCRIPTS),
     )
 
 
-def write(view: StudyView, path: Path, now: datetime | None = None) -> None:
+def write(found: Dossier, path: Path, now: datetime | None = None) -> None:
     """Writes :func:`render` to a file, entirely or not at all.
 
     Args:
-        view: What is shown.
+        found: What is shown.
         path: Replaced if it exists.
         now: As in :func:`render`.
 
     Raises:
         UsageError: The folder is missing, or the file cannot be written there.
     """
-    page = render(view, now)
+    page = render(found, now)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     except OSError as error:
@@ -128,157 +122,20 @@ def _task(view: StudyView) -> str:
     return f"{task.name} · {task.predicted} · inputs {shape} · examples: {sizes}"
 
 
-def _choices(view: StudyView) -> str:
-    """The named models, as a list."""
-    if not view.front.rows:
-        return ""
-    told = "".join(f"<li>{escape(sentence)}</li>" for sentence in advice(view))
-    return f"<ul class='choices'>{told}</ul>"
-
-
-def _cards(view: StudyView) -> str:
-    spent, kind = view.spent, view.kind
-    intensity = view.file.carbon.model(view.facts.trace).intensity
-    electricity = f"{intensity.g_per_kwh:.4g} g per kWh, {intensity.region}"
-    if view.times is not None and view.times.told_share > 0:
-        electricity = f"at the intensity of its time, {intensity.region}"
-    states = " · ".join(f"{view.counts[s]} {s}" for s in STATES if view.counts[s])
-    eligible = sum(row.eligible for row in view.front.rows)
-    energy = (
-        f"{kind}; between {quantities.energy(spent.low_kwh)} and "
-        f"{quantities.energy(spent.high_kwh)}"
-    )
-    if spent.unmetered:
-        energy += f"; {spent.unmetered} of {spent.entries} ledger entries had no reading"
-    even = view.break_even
-    cards = [
-        ("Trials", str(len(view.trials)), states or "none begun"),
-        ("Models on the front", str(len(view.front.rows)), f"{eligible} of them eligible"),
-        (
-            "Energy of the search",
-            quantities.energy(spent.shown_kwh[0]),
-            "no reading yet" if spent.unknown or not spent.entries else energy,
-        ),
-        (
-            "CO₂ of the search",
-            quantities.mass(spent.co2_kg),
-            f"{kind}; {electricity}",
-        ),
-        ("Readings", kind, instruments(view)),
-        (
-            "Break-even predictions",
-            quantities.count(even.predictions),
-            break_even_sentence(even, view.scoring.predictions, kind),
-        ),
-    ]
+def _figures(drawn: Mapping[str, Drawn]) -> str:
+    """The figures' data, for the page's script to draw."""
     return "".join(
-        f"<div class='card'><dt>{escape(title)}</dt><dd class='value'>{escape(value)}</dd>"
-        f"<dd class='note'>{escape(note)}</dd></div>"
-        for title, value, note in cards
+        f"<script type='application/json' data-figure='{name}'>{as_json(_data(each))}</script>"
+        for name, each in drawn.items()
+        # The script draws the one front over either cost.
+        if name != "front-co2"
     )
 
 
-def _front(view: StudyView) -> str:
-    if not view.complete:
-        return NOTHING_FINISHED
-    coincide, marked = proportionality(view), groups(view)
-    kind, title = view.kind, " ".join(filter(None, [view.metric.title, view.metric.unit]))
-    side = "up" if view.metric.maximise else "down"
-    spread = f"Energy and CO₂ of making each model and of its predictions, {kind}."
-    drawn = [
-        _figure(
-            "front-space",
-            figures.front_in_space(view, marked),
-            f"{title}, energy and CO₂ of every finished trial. {spread} Drag to turn.",
-        ),
-        _figure(
-            "accuracy-energy",
-            figures.score_over_energy(view, marked),
-            f"{title} over energy. Better is {side} and to the left; the dotted line joins the "
-            "most accurate models for their energy.",
-        ),
-        _figure(
-            "accuracy-co2",
-            figures.score_over_co2(view, marked),
-            f"{title} over CO₂. Better is {side} and to the left; the dotted line joins the "
-            "most accurate models for their CO₂.",
-        ),
-        _figure(
-            "co2-energy",
-            figures.co2_over_energy(view, marked),
-            "CO₂ over energy. Better is down and to the left.",
-        ),
-    ]
-    note = f"<p class='remark'>{escape(coincide)}</p>" if coincide else ""
-    return f"{note}<div class='grid'>{''.join(drawn)}</div>"
-
-
-def _progress(view: StudyView) -> str:
-    if not view.steps:
-        return NOTHING_FINISHED
-    last = view.steps[-1]
-    trials = "1 trial" if last.finished == 1 else f"{last.finished} trials"
-    spent = quantities.energy(last.kwh_spent)
-    drawn = [
-        _figure(
-            "progress-trials",
-            figures.hypervolume_over_trials(view),
-            f"Hypervolume over finished trials: {last.hypervolume:.3f} after {trials}.",
-        ),
-        _figure(
-            "progress-energy",
-            figures.hypervolume_over_energy(view),
-            f"Hypervolume over the energy spent by the search: {last.hypervolume:.3f} for {spent} "
-            f"({view.kind}).",
-        ),
-    ]
-    return f"<div class='grid'>{''.join(drawn)}</div>"
-
-
-def _scores(view: StudyView) -> str:
-    if not view.front.rows:
-        return NOTHING_FINISHED
-    caption = (
-        f"Green Score of the front by rank and trial: {view.metric.counted} per kg of CO₂ "
-        f"({view.kind}). Grey and hatched: not eligible, ranked last."
-    )
-    return _figure("green-scores", figures.green_scores(view), caption)
-
-
-def _phases(view: StudyView) -> str:
-    if not view.spent_by_phase:
-        return "<p class='empty'>The ledger holds no reading yet.</p>"
-    caption = (
-        f"Energy of the search by phase, {quantities.energy(view.spent.shown_kwh[0])} in all "
-        f"({view.kind}). Whiskers: the plausible range."
-    )
-    drawn = _figure("energy-phases", figures.energy_by_phase(view), caption)
-    times = [] if view.times is None else timing_lines(view.times)
-    said = f"<p>{escape(' '.join(times))}</p>" if times else ""
-    table = f"<details><summary>The same as a table</summary>{phase_table(view)}</details>"
-    return f"{drawn}{said}{table}"
-
-
-def _unfinished(view: StudyView) -> str:
-    if not any(view.counts[state] for state in WITHOUT_RESULT):
-        return "<p class='empty'>None.</p>"
-    return unfinished_table(view)
-
-
-def _figure(name: str, figure: go.Figure, caption: str) -> str:
-    """A figure with its data beside it, for the page's script to draw."""
-    height = int(figure.layout.height)
-    return (
-        f"<figure><div class='plot' id='{name}' role='img' "
-        f"aria-label='{escape(caption)}' style='min-height:{height}px'></div>"
-        f"<script type='application/json' data-figure='{name}'>{_json(figure)}</script>"
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-    )
-
-
-def _json(figure: go.Figure) -> str:
-    """The figure in JSON that no HTML parser can take for markup."""
-    text = str(figure.to_json(engine="json"))
-    for sign in "<>&\u2028\u2029":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text
+def _data(drawn: Drawn) -> Any:
+    told = json.loads(drawn.figure.to_json(engine="json"))
+    if drawn.name == "front":
+        # The script tells of trials itself, in each scenario; so many words would weigh much.
+        for trace in told["data"]:
+            trace.pop("hovertext", None)
+    return told

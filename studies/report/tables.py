@@ -3,60 +3,124 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from html import escape
 
 from greenfront.objectives.outcome import Outcome
-from greenfront.objectives.readings import Reading
 from greenfront.studies.analysis import quantities
+from greenfront.studies.analysis.classes import Confusion
 from greenfront.studies.analysis.decisions import has_thresholds, never_decides
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.metric_words import score
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.store.trials import WITHOUT_RESULT, NetworkTrial
 
-__all__ = ["front_table", "meter_table", "phase_table", "table", "unfinished_table"]
+__all__ = [
+    "Column",
+    "confusion_tables",
+    "fixed_cells",
+    "front_columns",
+    "front_table",
+    "meter_table",
+    "numbers",
+    "phase_table",
+    "table",
+    "unfinished_table",
+    "words",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+        key: By which the page's script sorts; empty where it does not.
+        title: In plain text.
+        note: Below the title, small.
+        number: Whether it holds numbers.
+    """
+
+    key: str
+    title: str
+    note: str
+    number: bool
+
+    @property
+    def head(self) -> str:
+        """Its heading in HTML."""
+        small = f" <small>{escape(self.note)}</small>" if self.note else ""
+        key = f" data-key='{self.key}'" if self.key else ""
+        kind = " class='number'" if self.number else ""
+        return f"<th scope='col'{kind}{key}>{escape(self.title)}{small}</th>"
+
+
+def words(*titles: str) -> list[Column]:
+    """Columns of words, without notes."""
+    return [Column("", title, "", False) for title in titles]
+
+
+def numbers(*titles: str) -> list[Column]:
+    """Columns of numbers, without notes."""
+    return [Column("", title, "", True) for title in titles]
+
+
+def front_columns(view: StudyView) -> list[Column]:
+    """The columns of the ranked table."""
+    kind = view.kind
+    return [
+        Column("rank", "Rank", "", True),
+        Column("trial", "Trial", "", True),
+        Column("label", "Model", "", False),
+        Column("score", view.metric.heading, "", True),
+        Column("energy", "Energy", kind, True),
+        Column("co2", "CO₂", kind, True),
+        Column("green", "Green Score", "%/kg", True),
+        Column("joules", "Prediction", kind, True),
+        Column("latency", "Latency", "median", True),
+        Column("bytes", "Size", "of the file", True),
+        *([Column("", "Zipped", "saves no energy", True)] if _has_zeros(view) else []),
+        *([Column("", "Threshold", "probability", True)] if has_thresholds(view) else []),
+        Column("within", "Within drop", "probability", True),
+        Column("probability", "On front", "probability", True),
+    ]
 
 
 def front_table(view: StudyView) -> str:
-    """The ranked front, what is not eligible last; the baseline stands below it if dominated."""
-    kind = escape(view.kind)
-    columns = [
-        ("Rank", True),
-        ("Trial", True),
-        ("Model", False),
-        (escape(view.metric.heading), True),
-        (f"Energy <small>{kind}</small>", True),
-        (f"CO₂ <small>{kind}</small>", True),
-        ("Green Score <small>%/kg</small>", True),
-        (f"Inference <small>per prediction, {kind}</small>", True),
-        (f"Preprocessing <small>per prediction, {kind}</small>", True),
-        ("Latency <small>median</small>", True),
-        ("Bits <small>a weight</small>", True),
-        ("Size <small>of the file</small>", True),
-        *([("Zipped <small>saves no energy</small>", True)] if _has_zeros(view) else []),
-        ("Parameters", True),
-        *([("Threshold <small>probability</small>", True)] if has_thresholds(view) else []),
-        ("Within drop <small>probability</small>", True),
-        ("On front <small>probability</small>", True),
-        ("Eligible", False),
-    ]
+    """The ranked front, what is not eligible last; the baseline stands below it if dominated.
+
+    The page's script orders, filters and scores it anew; it makes the same rows.
+    """
     body = [_front_row(view, row) for row in view.front.rows]
     ranked = {row.trial for row in view.front.rows}
     below = ""
     if view.baseline is not None and view.baseline.trial not in ranked:
         below = f"<tfoot>{_front_row(view, view.baseline)}</tfoot>"
-    return table("front", "The front, ranked by Green Score", columns, body, below)
+    return table("ranking", "Ranked by Green Score", front_columns(view), body, below)
+
+
+def fixed_cells(view: StudyView, row: ScoredTrial) -> list[str]:
+    """What stands in a row of the table in any scenario: score, prediction, latency and size."""
+    outcome = row.outcome
+    zipped, threshold = [], []
+    if _has_zeros(view):
+        zipped.append(_zipped(outcome))
+    if has_thresholds(view):
+        decisions = outcome.decisions
+        threshold.append(quantities.number(None if decisions is None else decisions.threshold))
+    return [
+        score(view.metric, row.score),
+        quantities.joules(outcome.inference.joules),
+        quantities.seconds(outcome.latency_seconds),
+        quantities.size(outcome.artefact_bytes),
+        *zipped,
+        *threshold,
+    ]
 
 
 def unfinished_table(view: StudyView) -> str:
     """Failed, infeasible and stopped trials with their reasons, by number."""
-    columns = [
-        ("Trial", True),
-        ("State", False),
-        ("Model", False),
-        ("Reason", False),
-        ("After", True),
-    ]
+    columns = [*numbers("Trial"), *words("State", "Model", "Reason"), *numbers("After")]
     body = [_unfinished_row(row) for row in view.trials if row.state in WITHOUT_RESULT]
     return table("unfinished", "Trials without a result", columns, body)
 
@@ -64,12 +128,9 @@ def unfinished_table(view: StudyView) -> str:
 def phase_table(view: StudyView) -> str:
     """What the search spent, by phase and in all."""
     columns = [
-        ("Phase", False),
-        (f"Energy <small>{escape(view.kind)}</small>", True),
-        ("Low", True),
-        ("High", True),
-        ("CO₂", True),
-        ("CPU time", True),
+        *words("Phase"),
+        Column("", "Energy", view.kind, True),
+        *numbers("Low", "High", "CO₂", "CPU time"),
     ]
     body = [
         "<tr>"
@@ -83,9 +144,36 @@ def phase_table(view: StudyView) -> str:
     return table("phases", "Energy of the search by phase", columns, body)
 
 
+def confusion_tables(found: Confusion) -> str:
+    """The confusion matrix, shaded by the share of each row, and what each class gets."""
+    names = [one.name for one in found.classes]
+    body = []
+    for name, line in zip(names, found.matrix, strict=True):
+        cells = "".join(
+            f"<td class='number{' right' if name == other else ''}' "
+            f"style='--share:{count / max(sum(line), 1):.3f}'>{count or '·'}</td>"
+            for other, count in zip(names, line, strict=True)
+        )
+        body.append(f"<tr>{_head(name)}{cells}</tr>")
+    matrix = table(
+        "confusion",
+        "Examples by true class (rows) and by the class decided for (columns)",
+        [*words("True class"), *numbers(*names)],
+        body,
+    )
+    lines = [
+        f"<tr>{_head(one.name)}{_number(f'{one.examples:,}')}"
+        + "".join(_number(quantities.percent(s)) for s in (one.precision, one.recall, one.f1))
+        + "</tr>"
+        for one in found.classes
+    ]
+    columns = [*words("Class"), *numbers("Examples", "Precision", "Recall", "F1")]
+    return matrix + table("classes", "What each class gets", columns, lines)
+
+
 def meter_table(view: StudyView) -> str:
     """The pinned instruments."""
-    columns = [("Component", False), ("Kind", False), ("Source", False)]
+    columns = words("Component", "Kind", "Source")
     body = [
         f"<tr>{_head(meter['component'])}{_cell(meter['kind'])}{_cell(meter['source'])}</tr>"
         for meter in view.meters
@@ -94,49 +182,34 @@ def meter_table(view: StudyView) -> str:
 
 
 def _front_row(view: StudyView, row: ScoredTrial) -> str:
-    outcome = row.outcome
-    baseline = view.baseline is not None and row.trial == view.baseline.trial
+    names = [*view.front.names(row)]
+    if view.baseline is not None and row.trial == view.baseline.trial:
+        names.append("baseline")
     marks = [
-        *(f"<span class='mark best'>{name}</span>" for name in view.front.names(row)),
-        *(["<span class='mark base'>baseline</span>"] if baseline else []),
-        *(["<span class='mark'>dominated</span>"] if row.rank == 0 else []),
+        f"<span class='mark {'base' if name == 'baseline' else 'best'}'>{name}</span>"
+        for name in names
     ]
-    told = never_decides(view, row)
-    verdict = "yes" if row.objection is None else f"no: {escape(row.objection)}"
-    verdict += f"; {escape(told)}" if told else ""
-    model = " ".join([escape(view.label(row)), *marks])
+    told = [
+        *(["dominated"] if row.rank == 0 else []),
+        *([] if row.objection is None else [f"not eligible: {row.objection}"]),
+        *filter(None, [never_decides(view, row)]),
+    ]
+    remark = f"<small class='remark'>{escape('; '.join(told))}</small>" if told else ""
+    first, *fixed = fixed_cells(view, row)
     return (
         f"<tr class='{'eligible' if row.eligible else 'ineligible'}' data-trial='{row.trial}'>"
         + _number(("≈" if row.tied else "") + str(row.rank) if row.rank else quantities.UNAVAILABLE)
         + f"<th scope='row' class='number'>{row.trial}</th>"
-        + f"<td class='model'>{model}</td>"
-        + _number(score(view.metric, row.score))
+        + f"<td class='model'>{' '.join([escape(view.label(row)), *marks])}{remark}</td>"
+        + _number(first)
         + _number(quantities.energy(row.energy_kwh))
         + _number(quantities.mass(row.co2_kg))
         + _number(quantities.count(row.green_score))
-        + f"<td class='number'>{_reading(outcome.inference)}</td>"
-        + f"<td class='number'>{_reading(outcome.preprocessing)}</td>"
-        + _number(quantities.seconds(outcome.latency_seconds))
-        + _bits(row)
-        + _number(quantities.size(outcome.artefact_bytes))
-        + (_zipped(outcome) if _has_zeros(view) else "")
-        + _number(quantities.count(outcome.parameters))
-        + (_threshold(row) if has_thresholds(view) else "")
+        + "".join(map(_number, fixed))
         + _number(quantities.chance(row.within_drop))
         + _number(quantities.chance(row.probability))
-        + f"<td class='verdict'>{verdict}</td></tr>"
+        + "</tr>"
     )
-
-
-def _threshold(row: ScoredTrial) -> str:
-    decisions = row.outcome.decisions
-    return _number(quantities.number(None if decisions is None else decisions.threshold))
-
-
-def _bits(row: ScoredTrial) -> str:
-    floating = row.outcome.floating_layers
-    note = f" <small>{floating} layer{'s' * (floating > 1)} at 32</small>" if floating else ""
-    return f"<td class='number'>{row.candidate.precision.bits}{note}</td>"
 
 
 def _has_zeros(view: StudyView) -> bool:
@@ -146,16 +219,8 @@ def _has_zeros(view: StudyView) -> bool:
 
 def _zipped(outcome: Outcome) -> str:
     if outcome.compressed_bytes is None:
-        return _number(quantities.UNAVAILABLE)
-    size, zeros = quantities.size(outcome.compressed_bytes), quantities.percent(outcome.zeros)
-    return f"<td class='number'>{size} <small>{zeros} zeros</small></td>"
-
-
-def _reading(reading: Reading | None) -> str:
-    if reading is None or reading.low_joules is None or reading.high_joules is None:
         return quantities.UNAVAILABLE
-    low, high = quantities.joules(reading.low_joules), quantities.joules(reading.high_joules)
-    return f"{quantities.joules(reading.joules)} <small>{low} to {high}</small>"
+    return f"{quantities.size(outcome.compressed_bytes)}, {quantities.percent(outcome.zeros)} zeros"
 
 
 def _unfinished_row(row: NetworkTrial) -> str:
@@ -169,29 +234,22 @@ def _unfinished_row(row: NetworkTrial) -> str:
 
 
 def table(
-    name: str,
-    caption: str,
-    columns: Sequence[tuple[str, bool]],
-    body: Iterable[str],
-    below: str = "",
+    name: str, caption: str, columns: Sequence[Column], body: Iterable[str], below: str = ""
 ) -> str:
     """A table that scrolls in its own frame where the page is narrow.
 
     Args:
         name: Unique in the page.
         caption: What it shows.
-        columns: Heading in HTML, and whether the column holds numbers.
+        columns: Of the table.
         body: Rows in HTML.
         below: A foot in HTML.
     """
-    heads = "".join(
-        f"<th scope='col'{' class=number' if number else ''}>{title}</th>"
-        for title, number in columns
-    )
     return (
         f"<div class='scroll' role='region' aria-labelledby='{name}-caption' tabindex='0'>"
         f"<table id='{name}'><caption id='{name}-caption'>{escape(caption)}</caption>"
-        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(body)}</tbody>{below}</table></div>"
+        f"<thead><tr>{''.join(column.head for column in columns)}</tr></thead>"
+        f"<tbody>{''.join(body)}</tbody>{below}</table></div>"
     )
 
 

@@ -31,9 +31,7 @@ def proportionality(view: StudyView) -> str | None:
     grams = f"{model.intensity.g_per_kwh * model.pue:.4g}"
     return (
         f"CO₂ is a constant multiple of energy in this study ({grams} g per kWh and no embodied "
-        f"share), so the projections coincide: {view.metric.title} over CO₂ repeats "
-        f"{view.metric.title} over energy, and "
-        "CO₂ over energy is a straight line."
+        "share): one front stands for both."
     )
 
 

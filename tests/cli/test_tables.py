@@ -21,6 +21,7 @@ from greenfront.cli.options import follow_up
 from greenfront.cli.table import Sheet
 from greenfront.cli.tables import front_table, run_summary, whatif_table
 from greenfront.search.session import PeakMemory
+from greenfront.studies.analysis.dossier import Dossier
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.quantities import (
     count,
@@ -203,7 +204,7 @@ def test_whether_it_pays_is_told_by_what_it_is_made_for(seen: StudyView) -> None
     # A prediction saves half a mWh, and 1 kWh was spent.
     peak = PeakMemory(10**8, 2 * 10**8)
     never = "Does not pay for itself: 2.00 M predictions would be needed, it is made for 1,000,000"
-    assert f"<dd class='note'>{never} (modelled).</dd>" in render(seen)
+    assert f"<dd class='note'>{never} (modelled).</dd>" in render(Dossier(seen))
     assert f"{never} (modelled)." in drawn(run_summary(seen, "it did", peak), 200)
     said = drawn(whatif_table(under(seen, Scenario(predictions=3_000_000))), 200)
     assert "Pays for itself after 2.00 M of the 3,000,000 predictions (modelled)." in said
@@ -250,7 +251,7 @@ def test_terminal_report_and_json_say_why_it_does_not_pay(
     found = with_verdict(seen, verdict)
     assert said in drawn(run_summary(found, "it did", PeakMemory(10**8, 0)), 200)
     assert said in drawn(whatif_table(Comparison(found, found)), 200)
-    assert f"<dd class='value'>–</dd><dd class='note'>{said}" in render(found)
+    assert f"<dd class='value'>–</dd><dd class='note'>{said}" in render(Dossier(found))
     for told in (front_json(found), whatif_json(Comparison(found, found))):
         assert told["break_even_predictions"] is None
         assert told["break_even_verdict"] == verdict

@@ -103,6 +103,9 @@ class ScenarioOptions:
         float | None,
         typer.Option(help="Accuracy that may be lost, such as 0.01: one point.", metavar="DROP"),
     ] = None
+    euro_per_kwh: Annotated[
+        float | None, typer.Option(help="Price of the electricity.", metavar="EURO")
+    ] = None
 
 
 @grouped_options
@@ -126,7 +129,7 @@ def whatif(
     with _opened(storage) as opened:
         before = view(opened, name)
         after = view(opened, name, scenario.applied(before), scenario.tolerance(before))
-        found = Comparison(before, after)
+        found = Comparison(before, after, scenario.operation(before))
     _show(as_json, lambda: _json().whatif_json(found), lambda: _tables().whatif_table(found))
 
 
@@ -139,11 +142,11 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Write one self-contained HTML page about a study; it opens offline."""
-    from greenfront.studies.analysis.view import view
+    from greenfront.studies.analysis.dossier import dossier
     from greenfront.studies.report.page import write
 
     with _opened(storage) as opened:
-        found = view(opened, name)
+        found = dossier(opened, name)
     write(found, output)
     if as_json:
         print_json({"study": name, "report": str(output), "bytes": output.stat().st_size})

@@ -18,6 +18,7 @@ from greenfront.studies.analysis.quantities import (
     chance,
     count,
     energy,
+    euro,
     joules,
     mass,
     number,
@@ -204,6 +205,14 @@ def whatif_table(found: Comparison) -> RenderableType:
     if not flips:
         lines.append("No choice changes.")
     lines.append(_pays(view))
+    year = found.year
+    if year is not None:
+        life = found.operation or view.file.operation
+        lines.append(
+            f"A year of the greenest, {year.predictions:,.0f} predictions: {energy(year.kwh)}, "
+            f"{mass(year.co2_kg)} CO₂, {euro(year.euro)} of electricity at "
+            f"€{life.euro_per_kwh:g} per kWh ({view.kind})."
+        )
     return Group(_with_ties(sheet, view), Text("\n".join(lines)))
 
 

@@ -13,6 +13,7 @@ from greenfront.cli.tables import front_table
 from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Decisions
 from greenfront.studies.analysis.decisions import decision, has_thresholds, never_decides
+from greenfront.studies.analysis.dossier import Dossier
 from greenfront.studies.analysis.metric_words import difference, score
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.report.page import render
@@ -45,7 +46,7 @@ def test_a_threshold_is_said_with_what_comes_of_it() -> None:
         "that it says so."
     )
     assert has_thresholds(view)
-    page = render(view)
+    page = render(Dossier(view))
     assert "decides for &#x27;&lt;fraud&gt;&#x27; from a probability of 0.0712 on" in page
     assert "Threshold <small>probability</small>" in page
 
@@ -64,13 +65,13 @@ def test_without_thresholds_nothing_is_said(decisions: Decisions | None) -> None
     view = two_classes(decisions)
     assert decision(view, view.front.rows[0]) is None
     assert not has_thresholds(view)
-    assert "Threshold <small>" not in render(view)
+    assert "Threshold <small>" not in render(Dossier(view))
 
 
 def test_classes_that_are_never_decided_for_are_named() -> None:
     view = two_classes(Decisions((100, 0), None, ((90, 0), (10, 0))))
     assert never_decides(view, view.front.rows[0]) == "never decides for '<fraud>'"
-    assert "never decides for &#x27;&lt;fraud&gt;&#x27;" in render(view)
+    assert "never decides for &#x27;&lt;fraud&gt;&#x27;" in render(Dossier(view))
     assert front_table(view) is not None
     usual = VIEWS["usual"]
     many = replace(

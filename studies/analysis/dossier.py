@@ -1,0 +1,56 @@
+"""All that a report tells of a study: its view, and what only a report looks up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from greenfront.studies.analysis.beside import Beside, random_beside
+from greenfront.studies.analysis.classes import Confusion, confusion_of
+from greenfront.studies.analysis.electricity import TrialElectricity, electricity
+from greenfront.studies.analysis.importance import Importance, knob_importance
+from greenfront.studies.analysis.view import StudyView, view
+from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.study import Study
+
+__all__ = ["Dossier", "dossier"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """A study as a report shows it.
+
+    Attributes:
+        view: The study.
+        confusion: Of the greenest model; ``None`` where it was not kept, or of numbers.
+        beside: A random search of the same data; ``None`` where the storage holds none.
+        importance: Of the knobs; ``None`` where too little was tried.
+        electricity: That each trial ran on.
+    """
+
+    view: StudyView
+    confusion: Confusion | None = None
+    beside: Beside | None = None
+    importance: Importance | None = None
+    electricity: tuple[TrialElectricity, ...] = ()
+
+
+def dossier(storage: Storage, name: str) -> Dossier:
+    """Reads a study for its report.
+
+    Args:
+        storage: The database.
+        name: Of the study.
+
+    Raises:
+        StudyError: There is no such study, it is not a study of networks, or it is damaged.
+    """
+    seen = view(storage, name)
+    pick = seen.front.greenest
+    study = Study.open(storage, name)
+    return Dossier(
+        view=seen,
+        confusion=None if pick is None else confusion_of(seen, pick),
+        beside=random_beside(storage, seen),
+        importance=knob_importance(seen),
+        electricity=tuple(electricity(study, seen.file.carbon.clock(study.created_at))),
+    )

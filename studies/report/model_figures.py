@@ -1,0 +1,227 @@
+"""The models side by side: by family, and over all that they trade."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import plotly.graph_objects as go
+
+from greenfront.studies.analysis import quantities
+from greenfront.studies.analysis.families import FamilyRecord, families
+from greenfront.studies.analysis.front import ScoredTrial
+from greenfront.studies.analysis.metric_words import score
+from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.report.theme import BLUE, GREEN, GREY, SLATE, layout
+
+__all__ = ["MOST_LINES", "family_co2", "family_scores", "parallel"]
+
+MOST_LINES = 150
+"""Dominated trials drawn as lines: more are a wall."""
+
+
+def family_co2(view: StudyView) -> go.Figure:
+    """CO₂ of the best of each family; hatched where none is accurate enough."""
+    shown = _of_families(view)
+    scale = quantities.mass_scale([row.co2_kg for _, row in shown])
+    return _bars(
+        view,
+        [row.co2_kg * scale.factor for _, row in shown],
+        [quantities.mass(row.co2_kg) for _, row in shown],
+        f"CO₂ ({scale.unit}, {view.kind})",
+        BLUE,
+    )
+
+
+def family_scores(view: StudyView) -> go.Figure:
+    """Green Score of the same models."""
+    shown = _of_families(view)
+    return _bars(
+        view,
+        [row.green_score if math.isfinite(row.green_score) else None for _, row in shown],
+        [quantities.count(row.green_score) for _, row in shown],
+        "Green Score (% per kg CO₂)",
+        GREEN,
+    )
+
+
+def _of_families(view: StudyView) -> list[tuple[FamilyRecord, ScoredTrial]]:
+    return [(record, record.greenest or record.most_accurate) for record in families(view)]
+
+
+def _bars(
+    view: StudyView,
+    values: Sequence[float | None],
+    texts: Sequence[str],
+    title: str,
+    colour: str,
+) -> go.Figure:
+    shown = _of_families(view)
+    figure = go.Figure(layout=layout(100 + 36 * len(shown)))
+    figure.add_bar(
+        orientation="h",
+        x=values,
+        y=[escape(record.family, quote=False) for record, _ in shown],
+        text=texts,
+        textposition="outside",
+        cliponaxis=False,
+        customdata=[row.trial for _, row in shown],
+        hovertext=[
+            f"trial {row.trial}, {view.metric.title} {score(view.metric, row.score)}"
+            for _, row in shown
+        ],
+        hovertemplate="%{y}: %{text} (%{hovertext})<extra></extra>",
+        marker={
+            "color": colour,
+            "line": {"width": 1, "color": colour},
+            "pattern": {
+                "shape": ["" if record.greenest else "/" for record, _ in shown],
+                "fgcolor": colour,
+                "bgcolor": "rgba(0,0,0,0)",
+            },
+        },
+        showlegend=False,
+    )
+    longest = max((value for value in values if value is not None), default=0.0)
+    figure.update_layout(
+        bargap=0.45,
+        xaxis={
+            "title": {"text": title},
+            "range": [0, 1.3 * longest or 1.0],
+            "exponentformat": "SI",
+            "nticks": 5,
+        },
+        yaxis={"autorange": "reversed", "type": "category", "showgrid": False, "ticks": ""},
+    )
+    return figure
+
+
+@dataclass(frozen=True, slots=True)
+class _Rail:
+    """One axis of the parallel coordinates."""
+
+    title: str
+    pick: Callable[[ScoredTrial], float | None]
+    tell: Callable[[float], str]
+    log: bool = False
+
+    def placed(self, rows: Sequence[ScoredTrial]) -> tuple[list[float | None], list[str]]:
+        """Places of the rows between 0 and 1, and what stands at both ends."""
+        raw = [self.pick(row) for row in rows]
+        scaled = [self._scaled(value) for value in raw]
+        known = [value for value in scaled if value is not None]
+        if not known:
+            return [None] * len(rows), ["–", "–"]
+        low, high = min(known), max(known)
+        span = high - low
+        places = [None if v is None else (v - low) / span if span else 0.5 for v in scaled]
+        ends = [math.exp(end) if self.log else end for end in (low, high)]
+        return places, [self.tell(end) for end in ends]
+
+    def _scaled(self, value: float | None) -> float | None:
+        if value is None or (self.log and value <= 0):
+            return None
+        return math.log(value) if self.log else value
+
+
+def parallel(view: StudyView) -> go.Figure:
+    """Each model as a line over all that models trade; the dominated ones grey and behind."""
+    front = list(view.front.rows)
+    ranked = {row.trial for row in front}
+    others = [row for row in view.complete if row.trial not in ranked]
+    others = others[:: max(1, math.ceil(len(others) / MOST_LINES))]
+    rows = [*others, *front]
+    rails = _rails(view)
+    placed = [rail.placed(rows) for rail in rails]
+    figure = go.Figure(layout=layout(390))
+    eligible = [row for row in front if row.eligible]
+    hopeless = [row for row in front if not row.eligible]
+    for name, members, style in (
+        ("Dominated", others, {"color": GREY, "width": 1}),
+        ("Front, not eligible", hopeless, {"color": SLATE, "width": 1.5, "dash": "dot"}),
+        ("Front, eligible", eligible, {"color": BLUE, "width": 2.2}),
+    ):
+        places = {row.trial: index for index, row in enumerate(rows)}
+        x: list[int | None] = []
+        y: list[float | None] = []
+        numbers: list[int | None] = []
+        for row in members:
+            x += [*range(len(rails)), None]
+            y += [*(line[places[row.trial]] for line, _ in placed), None]
+            numbers += [*([row.trial] * len(rails)), None]
+        figure.add_scatter(
+            name=name,
+            x=x,
+            y=y,
+            customdata=numbers,
+            mode="lines+markers",
+            line=style,
+            marker={"size": 5, "color": style["color"]},
+            opacity=0.35 if name == "Dominated" else 1.0,
+            hovertemplate="Trial %{customdata}<extra></extra>",
+            showlegend=bool(members),
+        )
+    for index, (rail, (_, ends)) in enumerate(zip(rails, placed, strict=True)):
+        for place, text, anchor in ((0, ends[0], "top"), (1, ends[1], "bottom")):
+            figure.add_annotation(
+                x=index,
+                y=place,
+                text=escape(text, quote=False),
+                yanchor=anchor,
+                yshift=-6 if anchor == "top" else 6,
+                showarrow=False,
+                font={"size": 12, "color": SLATE},
+                bgcolor="#ffffff",
+            )
+        figure.add_annotation(
+            x=index,
+            y=1,
+            text=f"<b>{escape(rail.title, quote=False)}</b>",
+            yanchor="bottom",
+            yshift=24,
+            showarrow=False,
+            font={"size": 12},
+        )
+    edge = 0.35
+    figure.update_layout(
+        margin={"l": 12, "r": 12, "t": 52, "b": 60},
+        xaxis={
+            "range": [-edge, len(rails) - 1 + edge],
+            "tickvals": list(range(len(rails))),
+            "showticklabels": False,
+            "ticks": "",
+            "showline": False,
+            "gridcolor": GREY,
+        },
+        yaxis={"range": [-0.06, 1.06], "visible": False},
+    )
+    return figure
+
+
+def _rails(view: StudyView) -> list[_Rail]:
+    metric = view.metric
+
+    def told(value: float) -> str:
+        return score(metric, value)
+
+    rails = [
+        _Rail(metric.title, lambda row: row.score, told),
+        _Rail("Energy", lambda row: row.energy_kwh, quantities.energy, log=True),
+    ]
+    if not view.scoring.carbon.proportional_to_energy:
+        rails.append(_Rail("CO₂", lambda row: row.co2_kg, quantities.mass, log=True))
+    rails += [
+        _Rail("Prediction", lambda row: row.outcome.answer.joules, quantities.joules, log=True),
+        _Rail("Making", lambda row: row.outcome.training.kwh, quantities.energy, log=True),
+        _Rail("Latency", lambda row: row.outcome.latency_seconds, quantities.seconds, log=True),
+        _Rail("File", lambda row: float(row.outcome.artefact_bytes), quantities.size, log=True),
+        _Rail("Pruned", lambda row: row.outcome.pruned_ratio, quantities.percent),
+        _Rail("Bits", lambda row: float(row.candidate.precision.bits), _whole),
+    ]
+    return rails
+
+
+def _whole(value: float) -> str:
+    return f"{value:.0f}"

@@ -1,0 +1,210 @@
+"""The model to take, as a board reads it: what it does, what it costs, and how that is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+
+from greenfront.objectives.readings import Reading
+from greenfront.studies.analysis import quantities
+from greenfront.studies.analysis.choice import choices, comparison, warnings
+from greenfront.studies.analysis.front import ScoredTrial
+from greenfront.studies.analysis.interval import COVERED, score_interval
+from greenfront.studies.analysis.metric_words import score
+from greenfront.studies.analysis.operation import Year, a_year
+from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.analysis.wording import break_even_sentence, no_network_sentence
+from greenfront.studies.report.wording import summary
+
+__all__ = ["pick"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tile:
+    """One number.
+
+    Attributes:
+        title: What it is.
+        value: For people.
+        note: Below it.
+        kind: How it was come by, in a word.
+        source: The same in sentences.
+    """
+
+    title: str
+    value: str
+    note: str
+    kind: str
+    source: str
+
+
+def pick(view: StudyView) -> str:
+    """The greenest model that is accurate enough, as HTML; what is missing where there is none."""
+    row = view.front.greenest
+    lead = f"<p class='lead'>{escape(summary(view))}</p>"
+    if row is None:
+        return f"<h2 id='pick'>The model to take</h2>{lead}{_advice(view)}"
+    head = (
+        f"<h2 id='pick'><span class='eyebrow'>The model to take · trial {row.trial}</span> "
+        f"{escape(view.label(row))}</h2>"
+    )
+    tiles = "".join(_drawn(each) for each in _tiles(view, row))
+    return f"{_no_network(view)}{head}<dl class='tiles'>{tiles}</dl>{lead}{_advice(view)}"
+
+
+def _drawn(shown: _Tile) -> str:
+    """A number with its provenance, which opens by a click or a key."""
+    return (
+        f"<div class='tile'><dt>{escape(shown.title)}</dt>"
+        f"<dd class='value'>{escape(shown.value)}</dd><dd class='note'>{escape(shown.note)}</dd>"
+        f"<dd class='source'><details><summary>{escape(shown.kind)}</summary>"
+        f"<p>{escape(shown.source)}</p></details></dd></div>"
+    )
+
+
+def _no_network(view: StudyView) -> str:
+    found = view.no_network
+    if found is None:
+        return ""
+    told = no_network_sentence(found, view.scoring.predictions, view.kind, view.metric)
+    return f"<p class='callout'>{escape(told)}</p>"
+
+
+def _advice(view: StudyView) -> str:
+    """The other named models, and what is not sure of the greenest, as a list."""
+    front, baseline = view.front, view.baseline
+    told = []
+    for choice in choices(front):
+        if front.greenest is None or choice.row.trial != front.greenest.trial:
+            beside = (
+                "" if baseline is None else comparison(choice.row, baseline, view.kind, view.metric)
+            )
+            model = f"{choice.title}: trial {choice.row.trial}, {view.label(choice.row)}"
+            told.append(f"{model}; {beside}." if beside else f"{model}.")
+    told += warnings(front, beaten=view.best is not None)
+    listed = "".join(f"<li>{escape(sentence)}</li>" for sentence in told)
+    return f"<ul class='choices'>{listed}</ul>" if told else ""
+
+
+def _tiles(view: StudyView, row: ScoredTrial) -> list[_Tile]:
+    outcome, baseline, kind = row.outcome, view.baseline, view.kind
+    usual = None if baseline is None or baseline.trial == row.trial else baseline
+    year = a_year(outcome, view.scoring, view.file.operation)
+    reading, prepared = outcome.inference, outcome.preprocessing
+    return [
+        _score(view, row),
+        _Tile(
+            "A prediction",
+            quantities.joules(outcome.answer.joules),
+            _beside(
+                _range(outcome.answer),
+                None if usual is None else quantities.joules(usual.outcome.answer.joules),
+            ),
+            reading.kind,
+            f"{reading.source}. {_measured(outcome.measurements)} Model "
+            f"{quantities.joules(reading.joules)}, preprocessing "
+            f"{quantities.joules(None if prepared is None else prepared.joules)}.",
+        ),
+        *_years(view, year),
+        _Tile(
+            "Size of the file",
+            quantities.size(outcome.artefact_bytes),
+            _beside("", None if usual is None else quantities.size(usual.outcome.artefact_bytes)),
+            "counted",
+            f"Bytes of the exported ONNX file; {quantities.count(outcome.parameters)} parameters.",
+        ),
+        _Tile(
+            "Latency",
+            quantities.seconds(outcome.latency_seconds),
+            _beside(
+                "median",
+                None if usual is None else quantities.seconds(usual.outcome.latency_seconds),
+            ),
+            "measured",
+            "Median wall time of a prediction of the exported file in ONNX Runtime, in batches of "
+            f"{view.file.objectives.batch}, without preprocessing.",
+        ),
+        _Tile(
+            "Break-even",
+            _predictions(view.break_even.predictions),
+            break_even_sentence(view.break_even, view.scoring.predictions, kind),
+            kind,
+            "What the whole search has spent, over what a prediction of this model saves against "
+            f"the untouched baseline. The search has spent "
+            f"{quantities.energy(view.spent.shown_kwh[0])}.",
+        ),
+    ]
+
+
+def _score(view: StudyView, row: ScoredTrial) -> _Tile:
+    metric, found = view.metric, score_interval(row.outcome)
+    unit = f" {metric.unit}" if metric.unit else ""
+    ends = "its interval is not known"
+    if found is not None:
+        ends = f"{COVERED:.0%} interval {score(metric, found.low)} to {score(metric, found.high)}"
+    examples = view.facts.task.sizes.get("validation", 0)
+    return _Tile(
+        f"{metric.title} on validation",
+        score(metric, row.score) + unit,
+        f"{ends}. The test split has not been read.",
+        "measured",
+        f"Of the exported file, reloaded, on validation examples ({examples:,} in all), by which "
+        "models were chosen, too: the interval is that of the middle of 200 resamples of them and "
+        "does not know of the choice. The test split is kept for the model that is taken.",
+    )
+
+
+def _years(view: StudyView, year: Year) -> list[_Tile]:
+    operation, carbon, kind = view.file.operation, view.scoring.carbon, view.kind
+    life = "" if operation.years == 1 else f", in a life of {operation.years:g} years"
+    used = f"{year.predictions:,.0f} predictions a year{life}"
+    span = ""
+    if year.low_kwh is not None and year.high_kwh is not None:
+        span = f"{quantities.energy(year.low_kwh)} to {quantities.energy(year.high_kwh)}; "
+    return [
+        _Tile(
+            "Electricity a year",
+            quantities.energy(year.kwh),
+            f"{span}{used}",
+            kind,
+            "Energy of a prediction, with its preprocessing, times the predictions of a year, "
+            "without the making of the model. [objectives] predictions and [operation] years say "
+            "how many.",
+        ),
+        _Tile(
+            "CO₂ a year",
+            quantities.mass(year.co2_kg),
+            f"{carbon.intensity.g_per_kwh:.4g} g per kWh, {carbon.intensity.region}"
+            + (f"; PUE {carbon.pue:g}" if carbon.pue != 1 else ""),
+            kind,
+            f"That energy × PUE × intensity ({carbon.intensity.source}), and the embodied share "
+            "where the study states one.",
+        ),
+        _Tile(
+            "Cost a year",
+            quantities.euro(year.euro),
+            f"of electricity, at €{operation.euro_per_kwh:g} per kWh",
+            kind,
+            f"That energy × PUE × price ({operation.price_source}). [operation] euro_per_kwh sets "
+            "another.",
+        ),
+    ]
+
+
+def _measured(times: int) -> str:
+    return "Measured once." if times == 1 else f"Median of {times} measurements."
+
+
+def _range(reading: Reading) -> str:
+    if reading.low_joules is None or reading.high_joules is None:
+        return ""
+    low, high = quantities.joules(reading.low_joules), quantities.joules(reading.high_joules)
+    return f"{low} to {high}"
+
+
+def _beside(told: str, usual: str | None) -> str:
+    return "; ".join(filter(None, [told, usual and f"the untouched baseline: {usual}"]))
+
+
+def _predictions(count: float | None) -> str:
+    return quantities.UNAVAILABLE if count is None else quantities.count(count)
