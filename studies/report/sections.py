@@ -10,6 +10,7 @@ from greenfront.studies.analysis.dossier import Dossier
 from greenfront.studies.analysis.importance import FEWEST_TRIALS
 from greenfront.studies.analysis.timing import timing_lines
 from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.analysis.wording import break_even_sentence
 from greenfront.studies.report.figures import Drawn
 from greenfront.studies.report.tables import (
     confusion_tables,
@@ -186,6 +187,11 @@ def _numbers(view: StudyView) -> str:
         ),
         ("CO₂ of the search", quantities.mass(spent.co2_kg), f"{kind}; {electricity}"),
         ("Readings", kind, instruments(view)),
+        (
+            "Break-even predictions",
+            quantities.count(view.break_even.predictions),
+            break_even_sentence(view.break_even, view.scoring.predictions, kind),
+        ),
     ]
     drawn = "".join(
         f"<div class='tile'><dt>{escape(title)}</dt><dd class='value'>{escape(value)}</dd>"
