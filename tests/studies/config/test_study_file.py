@@ -74,6 +74,7 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
             "repeats": 3,
             "torch_file": False,
         },
+        "operation": {"years": 1.0, "euro_per_kwh": 0.19},
         "carbon": {
             **{"region": None, "g_per_kwh": None, "pue": 1.0},
             **{"trace": None, "factors": "life-cycle", "live": None, "zone": None},
