@@ -167,8 +167,8 @@ def test_intensity_is_that_of_the_region_or_of_the_world() -> None:
         (TASK + "[studdy]", "[studdy]: unknown key: did you mean 'study'?"),
         (
             "xyz = 1\n" + TASK,
-            "[xyz]: unknown key: known here: study, task, space, training, objectives, carbon, "
-            "metering, search, budget, limits",
+            "[xyz]: unknown key: known here: study, task, space, training, objectives, operation, "
+            "carbon, metering, search, budget, limits",
         ),
         ("[study]", "[task]: is missing: every study needs it"),
         ("[task]\npath = 'x'", "[task] kind: is missing: every study needs it"),
