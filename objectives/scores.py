@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from greenfront.errors import UsageError
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Outcome, Sizing
@@ -17,9 +18,11 @@ __all__ = [
     "Floor",
     "Scoring",
     "Tolerance",
+    "Weights",
     "break_even_predictions",
     "co2_kg",
     "energy_kwh",
+    "energy_to_score_ratio",
     "green_score",
     "least_energy_kwh",
     "maximised",
@@ -27,6 +30,7 @@ __all__ = [
     "predictions_co2_kg",
     "training_co2_kg",
     "values_of",
+    "weighted_loss",
 ]
 
 COSTS = ("energy_kwh", "co2_kg")
@@ -141,6 +145,76 @@ def green_score(percent: float, co2: float) -> float:
     Rank by it only above a :class:`Floor`: it prefers a model that has learnt nothing at no cost.
     """
     return percent / co2 if co2 > 0 else math.inf
+
+
+def energy_to_score_ratio(percent: float, energy: float) -> float:
+    """KWh for each percent of a metric; lower is better, infinite for a model at 0 percent.
+
+    Args:
+        percent: See :meth:`~greenfront.objectives.metrics.Metric.percent`.
+        energy: In kWh.
+    """
+    return energy / percent if percent > 0 else math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What :func:`weighted_loss` makes of loss, energy and carbon; finite, 0 or more, one above 0.
+
+    Attributes:
+        alpha: Of the loss.
+        beta: Of the energy.
+        gamma: Of the CO₂.
+
+    Raises:
+        UsageError: They break that rule.
+    """
+
+    alpha: float = 1.0
+    beta: float = 1.0
+    gamma: float = 1.0
+
+    def __post_init__(self) -> None:
+        given = (self.alpha, self.beta, self.gamma)
+        if not all(math.isfinite(one) and one >= 0 for one in given) or not any(given):
+            raise UsageError(
+                f"weights: must be three finite numbers of 0 or more, one of them above 0, got "
+                f"{', '.join(f'{one:g}' for one in given)}; 1,1,1 weighs all alike"
+            )
+
+
+def weighted_loss(
+    values: tuple[float, float, float],
+    baseline: tuple[float, float, float],
+    weights: Weights,
+    metric: Metric,
+) -> float:
+    """``α·L + β·E + γ·C``, each as a share of the baseline's; lower is better.
+
+    The loss ``L`` is by how much a score is worse than a perfect one. A share of nothing is 0 where
+    the model has nothing either, and else infinite.
+
+    Args:
+        values: Score, kWh and kg of CO₂.
+        baseline: The same of the untouched baseline, which scores ``α + β + γ``.
+        weights: α, β and γ.
+        metric: Of the score.
+    """
+    mine, usual = _losses(values, metric), _losses(baseline, metric)
+    factors = (weights.alpha, weights.beta, weights.gamma)
+    parts = zip(factors, mine, usual, strict=True)
+    return sum(factor * _share(own, other) for factor, own, other in parts if factor)
+
+
+def _losses(values: tuple[float, float, float], metric: Metric) -> tuple[float, float, float]:
+    score, energy, co2 = values
+    return metric.worse_by(score, metric.perfect), energy, co2
+
+
+def _share(mine: float, usual: float) -> float:
+    if usual == 0:
+        return 0.0 if mine == 0 else math.inf
+    return mine / usual
 
 
 def break_even_predictions(

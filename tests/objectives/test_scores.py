@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from greenfront.errors import UsageError
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.carbon.intensity import Intensity
 from greenfront.objectives.metrics import Metric
@@ -15,14 +16,17 @@ from greenfront.objectives.readings import Reading
 from greenfront.objectives.scores import (
     Floor,
     Tolerance,
+    Weights,
     break_even_predictions,
     co2_kg,
     energy_kwh,
+    energy_to_score_ratio,
     green_score,
     least_energy_kwh,
     maximised,
     objective_names,
     values_of,
+    weighted_loss,
 )
 
 HALF_A_KILO = Intensity(500.0, "HERE", "test")
@@ -154,3 +158,36 @@ def test_errors_may_be_larger_than_the_smallest_by_the_allowed_drop() -> None:
     assert r2.objection(0.3) == (
         "R² is worse by 0.2 than that of the most accurate model, of 0.1 allowed"
     )
+
+
+def test_a_ratio_counts_kwh_a_percent() -> None:
+    assert energy_to_score_ratio(80.0, 0.004) == pytest.approx(0.00005, rel=1e-12)
+    assert energy_to_score_ratio(0.0, 0.004) == math.inf
+
+
+def test_a_weighted_loss_counts_shares_of_the_baseline() -> None:
+    accuracy = Metric("accuracy", 0.1)
+    baseline = (0.90, 0.004, 0.002)
+    # Half of the errors, a quarter of the energy, twice the carbon.
+    model = (0.95, 0.001, 0.004)
+    found = weighted_loss(model, baseline, Weights(2.0, 3.0, 5.0), accuracy)
+    assert found == pytest.approx(2 * 0.5 + 3 * 0.25 + 5 * 2, rel=1e-12)
+    assert weighted_loss(baseline, baseline, Weights(2, 3, 5), accuracy) == pytest.approx(10)
+    # Of errors the loss is the error itself.
+    rmse = Metric("rmse", 4.0, "K")
+    assert weighted_loss((1.5, 1, 1), (3.0, 1, 1), Weights(1, 0, 0), rmse) == pytest.approx(0.5)
+
+
+def test_a_share_of_nothing_is_nothing_or_everything() -> None:
+    accuracy = Metric("accuracy", 0.1)
+    faultless = (1.0, 0.004, 0.0)
+    assert weighted_loss(faultless, faultless, Weights(1, 1, 1), accuracy) == 1
+    assert weighted_loss((0.9, 0.004, 0.0), faultless, Weights(1, 0, 0), accuracy) == math.inf
+    # What weighs nothing is not asked for.
+    assert weighted_loss((0.9, 0.002, 0.1), faultless, Weights(0, 1, 0), accuracy) == 0.5
+
+
+@pytest.mark.parametrize("given", [(0, 0, 0), (-1, 1, 1), (math.nan, 1, 1), (math.inf, 1, 1)])
+def test_weights_must_weigh(given: tuple[float, float, float]) -> None:
+    with pytest.raises(UsageError, match="three finite numbers"):
+        Weights(*given)

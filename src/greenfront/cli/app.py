@@ -24,8 +24,8 @@ def application() -> typer.Typer:
     """The command line with its commands."""
     import typer
 
+    from greenfront.cli import choose, search
     from greenfront.cli import inspect as look
-    from greenfront.cli import search
     from greenfront.cli import setup as begin
 
     app = typer.Typer(
@@ -44,6 +44,8 @@ def application() -> typer.Typer:
         look.front,
         look.ledger,
         look.whatif,
+        choose.pick,
+        choose.table,
         look.report,
         begin.doctor,
     ):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -18,14 +17,13 @@ from greenfront.cli.options import (
     StudyName,
     console,
     grouped_options,
+    opened,
     print_json,
 )
 from greenfront.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-    from greenfront.studies.store.storage import Storage
 
 __all__ = ["front", "ledger", "report", "studies", "whatif"]
 
@@ -36,11 +34,11 @@ def studies(storage: StorageUrl = DEFAULT_STORAGE, as_json: AsJson = False) -> N
     """List the studies of a storage."""
     from greenfront.studies.analysis.listing import list_studies
 
-    with _opened(storage) as opened:
-        listed = list_studies(opened)
+    with opened(storage) as database:
+        listed = list_studies(database)
     _show(
         as_json,
-        lambda: {"storage": opened.url, "studies": _json().to_json(listed)},
+        lambda: {"storage": database.url, "studies": _json().to_json(listed)},
         lambda: _tables().studies_table(listed),
     )
 
@@ -49,8 +47,8 @@ def front(name: StudyName, storage: StorageUrl = DEFAULT_STORAGE, as_json: AsJso
     """Show the Pareto front, ranked by Green Score, and which model to take."""
     from greenfront.studies.analysis.view import view
 
-    with _opened(storage) as opened:
-        found = view(opened, name)
+    with opened(storage) as database:
+        found = view(database, name)
     _show(as_json, lambda: _json().front_json(found), lambda: _tables().front_table(found))
 
 
@@ -67,8 +65,8 @@ def ledger(
 
     if by not in PARTS:
         raise UsageError(f"--by must be one of {', '.join(PARTS)}, not {by!r}")
-    with _opened(storage) as opened:
-        found = spending(opened, name, by)
+    with opened(storage) as database:
+        found = spending(database, name, by)
     _show(as_json, found.to_json, lambda: _tables().ledger_table(found))
 
 
@@ -126,9 +124,9 @@ def whatif(
             "the emissions yourself by --embodied-kg-per-device-hour"
         )
     scenario = Scenario(**vars(options))
-    with _opened(storage) as opened:
-        before = view(opened, name)
-        after = view(opened, name, scenario.applied(before), scenario.tolerance(before))
+    with opened(storage) as database:
+        before = view(database, name)
+        after = view(database, name, scenario.applied(before), scenario.tolerance(before))
         found = Comparison(before, after, scenario.operation(before))
     _show(as_json, lambda: _json().whatif_json(found), lambda: _tables().whatif_table(found))
 
@@ -145,8 +143,8 @@ def report(
     from greenfront.studies.analysis.dossier import dossier
     from greenfront.studies.report.page import write
 
-    with _opened(storage) as opened:
-        found = dossier(opened, name)
+    with opened(storage) as database:
+        found = dossier(database, name)
     write(found, output)
     if as_json:
         print_json({"study": name, "report": str(output), "bytes": output.stat().st_size})
@@ -172,14 +170,3 @@ def _tables() -> ModuleType:
     from greenfront.cli import tables
 
     return tables
-
-
-@contextlib.contextmanager
-def _opened(url: str) -> Iterator[Storage]:
-    from greenfront.studies.store.storage import Storage
-
-    storage = Storage(url, create=False)
-    try:
-        yield storage
-    finally:
-        storage.close()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import json
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from greenfront.studies.store.storage import Storage
 
 __all__ = [
     "DEFAULT_STORAGE",
@@ -23,6 +26,7 @@ __all__ = [
     "console",
     "follow_up",
     "grouped_options",
+    "opened",
     "print_json",
 ]
 
@@ -95,6 +99,18 @@ def grouped_options(command: Callable[..., None]) -> Callable[..., None]:
     adapted.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     adapted.__annotations__ = {p.name: p.annotation for p in parameters}
     return adapted
+
+
+@contextlib.contextmanager
+def opened(url: str) -> Iterator[Storage]:
+    """The database of a URL, which has to exist, for as long as it is looked at."""
+    from greenfront.studies.store.storage import Storage
+
+    storage = Storage(url, create=False)
+    try:
+        yield storage
+    finally:
+        storage.close()
 
 
 def print_json(data: Any) -> None:

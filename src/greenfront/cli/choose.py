@@ -1,0 +1,142 @@
+"""Commands that choose: pick, table."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from greenfront.cli.amounts import BYTES, JOULES, SECONDS, SHARES, amount, weights
+from greenfront.cli.options import (
+    DEFAULT_STORAGE,
+    AsJson,
+    StorageUrl,
+    StudyName,
+    console,
+    grouped_options,
+    opened,
+    print_json,
+)
+from greenfront.errors import UsageError
+
+__all__ = ["pick", "table"]
+
+RULES = ("green", "lifetime", "ratio", "weighted", "knee")
+
+
+@dataclass(frozen=True)
+class LimitOptions:
+    """What a model may take, and by what rule one of those that keep it is taken."""
+
+    max_drop: Annotated[
+        str | None,
+        typer.Option(help="Accuracy that may be lost against the best: 1%.", metavar="DROP"),
+    ] = None
+    max_latency: Annotated[
+        str | None, typer.Option(help="Of one prediction: 2ms.", metavar="TIME")
+    ] = None
+    max_size: Annotated[str | None, typer.Option(help="Of the file: 1MB.", metavar="SIZE")] = None
+    max_joules: Annotated[
+        str | None,
+        typer.Option(help="Of one prediction with its preprocessing: 2mJ.", metavar="ENERGY"),
+    ] = None
+    by: Annotated[str, typer.Option(help=f"One of {', '.join(RULES)}.", metavar="RULE")] = "green"
+    weights: Annotated[
+        str,
+        typer.Option(
+            help="Of loss, energy and CO₂, each over the baseline's, for --by weighted.",
+            metavar="α,β,γ",
+        ),
+    ] = "1,1,1"
+
+
+@grouped_options
+def pick(
+    name: StudyName,
+    options: LimitOptions,
+    storage: StorageUrl = DEFAULT_STORAGE,
+    as_json: AsJson = False,
+) -> None:
+    """Take one model of a study, and say why it and not its neighbours.
+
+    Exit code 1 where no model keeps every limit.
+    """
+    if options.by not in RULES:
+        raise UsageError(f"--by must be one of {', '.join(RULES)}, not {options.by!r}")
+    drop = amount(options.max_drop, SHARES, "--max-drop", "1% or 0.01")
+    latency = amount(options.max_latency, SECONDS, "--max-latency", "2ms")
+    size = amount(options.max_size, BYTES, "--max-size", "1MB")
+    joules = amount(options.max_joules, JOULES, "--max-joules", "2mJ")
+    alpha, beta, gamma = weights(options.weights)
+
+    from greenfront.objectives.scores import Weights
+    from greenfront.studies.analysis import picking
+    from greenfront.studies.analysis.view import view
+    from greenfront.studies.analysis.whatif import Scenario
+
+    scenario = Scenario(max_drop=drop)
+    limits = picking.Limits(latency, size, joules)
+    weighed = Weights(alpha, beta, gamma)
+    with opened(storage) as database:
+        before = view(database, name)
+        tolerance = scenario.tolerance(before)
+        found = before if drop is None else view(database, name, tolerance=tolerance)
+    rule: picking.Rule = next(each for each in picking.RULES if each == options.by)
+    picked = picking.pick(found, rule, limits, weighed)
+    if as_json:
+        print_json(picked.to_json(found))
+    else:
+        from greenfront.cli.chosen import pick_text
+
+        console().print(pick_text(found, picked, storage), crop=False)
+    if picked.row is None:
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True)
+class FormOptions:
+    """In what form a table is printed, where not for a terminal."""
+
+    csv: Annotated[bool, typer.Option("--csv", help="In full precision.")] = False
+    latex: Annotated[bool, typer.Option("--latex", help="For a paper, with booktabs.")] = False
+    markdown: Annotated[bool, typer.Option("--markdown", help="For a README.")] = False
+    as_json: AsJson = False
+
+
+@grouped_options
+def table(name: StudyName, form: FormOptions, storage: StorageUrl = DEFAULT_STORAGE) -> None:
+    """Show what each technique brings, alone and combined, as papers do.
+
+    Accuracy retained, and energy and CO₂ saved, against the untouched network of the same
+    architecture.
+    """
+    given = [name for name, is_given in vars(form).items() if is_given]
+    if len(given) > 1:
+        raise UsageError("give one of --csv, --latex, --markdown and --json: each is a form")
+    from greenfront.cli import technique_text
+    from greenfront.studies.analysis.technique_table import technique_rows
+    from greenfront.studies.analysis.view import view
+
+    with opened(storage) as database:
+        found = view(database, name)
+    rows = technique_rows(found)
+    if form.as_json:
+        print_json(
+            {
+                "study": name,
+                "metric": found.metric.name,
+                "predictions": found.scoring.predictions,
+                "kind": found.kind,
+                "rows": [row.to_json() for row in rows],
+            }
+        )
+    elif form.csv:
+        sys.stdout.write(technique_text.as_csv(found, rows))
+    elif form.latex:
+        sys.stdout.write(technique_text.as_latex(found, rows))
+    elif form.markdown:
+        sys.stdout.write(technique_text.as_markdown(found, rows))
+    else:
+        console().print(technique_text.technique_sheet(found, rows), crop=False)
