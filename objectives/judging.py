@@ -73,6 +73,12 @@ class Judging:
             again = packed(resampled_metric(metric, answers, labels, threshold))
         return Judgement(metric.score(answers, labels, threshold), decisions, again)
 
+    def score(self, answers: NDArray[Any], labels: NDArray[Any]) -> float:
+        """The score alone, which takes a moment; see :meth:`judge`."""
+        pairs = not self.metric.of_numbers and answers.shape[1] == 2
+        threshold = self._threshold(answers, labels) if pairs else None
+        return self.metric.score(answers, labels, threshold)
+
     def _threshold(self, answers: NDArray[Any], labels: NDArray[Any]) -> float | None:
         if isinstance(self.threshold, float):
             return self.threshold

@@ -21,6 +21,7 @@ __all__ = [
     "Weights",
     "break_even_predictions",
     "co2_kg",
+    "costs_of",
     "energy_kwh",
     "energy_to_score_ratio",
     "green_score",
@@ -112,10 +113,17 @@ def values_of(
     outcome: Outcome, predictions: float, carbon: CarbonModel
 ) -> tuple[float, float, float] | None:
     """The values of :func:`objective_names`; ``None`` where energy was not metered."""
-    training, answer = outcome.training, outcome.answer
+    costs = costs_of(outcome.training, outcome.answer, predictions, carbon)
+    return None if costs is None else (outcome.score, *costs)
+
+
+def costs_of(
+    training: Reading, answer: Reading, predictions: float, carbon: CarbonModel
+) -> tuple[float, float] | None:
+    """Energy (kWh) and CO₂ equivalent (kg) of a training and of predictions by one's reading."""
     energy = _energy_kwh(training, answer, predictions)
     co2 = _co2_kg(training, answer, predictions, carbon)
-    return None if energy is None or co2 is None else (outcome.score, energy, co2)
+    return None if energy is None or co2 is None else (energy, co2)
 
 
 @dataclass(frozen=True, slots=True)

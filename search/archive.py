@@ -9,7 +9,7 @@ from typing import Any
 
 from greenfront.search.problem import Problem
 from greenfront.studies.analysis.volume import Frontier
-from greenfront.studies.store.trials import FINISHED, Trials, TrialState
+from greenfront.studies.store.trials import FINISHED, Slot, Trials
 
 __all__ = ["Archive"]
 
@@ -26,8 +26,8 @@ class Archive:
         self._problem = problem
         self._trials = trials
         self._lock = threading.Lock()
-        self._keys: set[str] = set()
-        self._unfinished: dict[int, TrialState] = {}
+        self._slots: dict[str, Slot] = {}
+        self._unfinished: dict[int, Slot] = {}
         self._counts: Counter[str] = Counter()
         self._values: dict[str, tuple[float, ...]] = {}
         self._frontier = Frontier([objective.maximise for objective in problem.objectives])
@@ -35,26 +35,37 @@ class Archive:
     def refresh(self) -> None:
         """Reads the trials that were begun or finished since the last call."""
         with self._lock:
-            changed = self._trials.progress(len(self._keys), list(self._unfinished))
-            for slot, key, state, values in changed:
-                self._keys.add(key)
-                if state in FINISHED:
-                    self._unfinished.pop(slot, None)
-                    self._counts[state] += 1
+            changed = self._trials.progress(len(self._slots), list(self._unfinished))
+            for row in changed:
+                self._slots[row.key] = row
+                if row.state in FINISHED:
+                    self._unfinished.pop(row.slot, None)
+                    self._counts[row.state] += 1
                 else:
-                    self._unfinished[slot] = state
-                if values is not None:
-                    self._values[key] = values
-                    self._frontier.add(values)
+                    self._unfinished[row.slot] = row
+                if row.values is not None:
+                    self._values[row.key] = row.values
+                    self._frontier.add(row.values)
 
     def counts(self) -> Counter[str]:
         """Number of trials by state, as of the last refresh."""
         with self._lock:
-            return self._counts + Counter(self._unfinished.values())
+            return self._counts + Counter(row.state for row in self._unfinished.values())
+
+    def whole(self) -> int:
+        """Trials of the whole effort: finished, or trained to it now."""
+        with self._lock:
+            raced = sum(row.rung is not None for row in self._unfinished.values())
+            return len(self._slots) - raced
+
+    def slots(self) -> list[Slot]:
+        """All that were begun, in the order in which they were."""
+        with self._lock:
+            return sorted(self._slots.values())
 
     def tried(self, key: str) -> bool:
         """Whether a candidate was begun."""
-        return key in self._keys
+        return key in self._slots
 
     def values(self, key: str) -> tuple[float, ...] | None:
         """Values of a candidate; ``None`` unless it is complete."""
@@ -63,7 +74,7 @@ class Archive:
 
     def __len__(self) -> int:
         """Candidates that were begun."""
-        return len(self._keys)
+        return len(self._slots)
 
     def front(self) -> tuple[int, float | None]:
         """Size of the front and its hypervolume; ``None`` while it has no reference point."""

@@ -7,7 +7,6 @@ and detail; Optuna is told. :mod:`greenfront.search.recovery` goes on from any o
 
 from __future__ import annotations
 
-import math
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -16,12 +15,13 @@ from typing import Generic, TypeVar
 import numpy as np
 import optuna
 
-from greenfront.errors import Interrupted, SearchAborted, TrialFailed, TrialStopped
+from greenfront.errors import Interrupted, SearchAborted
 from greenfront.search.archive import Archive
+from greenfront.search.attempt import Attempt, Step, attempt
 from greenfront.search.budget_watch import BudgetWatch
 from greenfront.search.electricity.scheduler import CarbonScheduler, RunMoments
 from greenfront.search.heartbeat import heartbeat
-from greenfront.search.problem import Evaluation, Problem
+from greenfront.search.problem import Problem
 from greenfront.search.progress_estimator import ProgressEstimator
 from greenfront.search.recovery import REFERENCE, adopt_dead_runs, drop_unclaimed, tell
 from greenfront.search.running_trial import RunningTrial
@@ -139,7 +139,7 @@ class Engine(Generic[C]):
             KeyboardInterrupt: The user stopped it; the running trials are queued again later.
         """
         shared = self._shared
-        adopt_dead_runs(self.optuna_study, self._study.trials, self._study.runs)
+        self._adopt()
         if len(self._study.runs.living()) == 1:
             drop_unclaimed(self.optuna_study, self._study.trials)
         self._queue_first_generation()
@@ -159,6 +159,9 @@ class Engine(Generic[C]):
         if shared.failure is not None:
             raise shared.failure
         return shared.reason or "done"
+
+    def _adopt(self) -> None:
+        adopt_dead_runs(self.optuna_study, self._study.trials, self._study.runs)
 
     # --- one worker --------------------------------------------------------------------------
 
@@ -185,13 +188,8 @@ class Engine(Generic[C]):
                 return reason
             self._archive.refresh()
             if not self._slot_open():
-                counts = self._archive.counts()
-                if not counts["running"] and not counts["requeued"]:
+                if not self._left_to_others(index):
                     return f"all {self._budget.trials} trials are finished"
-                # Other runs work on the last trials: if one dies, its trial is taken over here.
-                self._say(index, "waiting for trials of other workers")
-                self._shared.stop.wait(WAIT_SECONDS)
-                adopt_dead_runs(self.optuna_study, self._study.trials, self._study.runs)
                 continue
             if self._exhausted(duplicates):
                 return "every candidate of the space has been tried"
@@ -205,7 +203,7 @@ class Engine(Generic[C]):
             )
             if claim == "granted":
                 duplicates = 0
-                self._try(problem, index, trial, candidate)
+                self._try(problem, index, Step(trial, candidate))
             else:
                 duplicates += claim == "duplicate"
                 self._tell_unclaimed(trial, candidate.key)
@@ -225,10 +223,24 @@ class Engine(Generic[C]):
         known = self._references.get(str(reference))
         return self._problem.space.suggest(trial) if known is None else known
 
-    def _try(self, problem: Problem[C], index: int, trial: optuna.Trial, candidate: C) -> None:
+    def _left_to_others(self, index: int) -> bool:
+        """Waits a little where others are still at work; returns whether they are."""
+        counts = self._archive.counts()
+        if not counts["running"] and not counts["requeued"]:
+            return False
+        # If a run dies, its trial is taken over here.
+        self._say(index, "waiting for trials of other workers")
+        self._shared.stop.wait(WAIT_SECONDS)
+        self._adopt()
+        return True
+
+    def _try(self, problem: Problem[C], index: int, step: Step[C]) -> None:
+        number = step.trial.number
+        self._say(index, f"trial {number}")
+
         context = RunningTrial(
             ledger=self._ledger,
-            number=trial.number,
+            number=number,
             worker=index,
             archive=self._archive,
             stop=self._shared.stop,
@@ -237,48 +249,39 @@ class Engine(Generic[C]):
             scheduler=self._scheduler,
             fidelity=problem.fidelities[-1],
         )
-        self._say(index, f"trial {trial.number}")
-        state: TrialState = "complete"
-        evaluation: Evaluation | None = None
-        cause = reason = None
         with self._estimator.trial(index) as worked:
-            try:
-                evaluation = problem.evaluate(candidate, context)
-                if evaluation.infeasible:
-                    state, reason = "infeasible", "; ".join(evaluation.infeasible)
-                    trial.set_constraint("real", len(evaluation.infeasible))
-                if not all(math.isfinite(value) for value in evaluation.values):
-                    cause, reason = "not finite", f"the values {evaluation.values} are not finite"
-                    evaluation, state = None, "failed"
-            except TrialStopped as stop:
-                state, reason = "stopped", stop.reason
-            except TrialFailed as failure:
-                state, cause, reason = "failed", failure.cause, str(failure)
-        if evaluation is not None:
-            context.settle(evaluation.spent_kwh)
+            done = attempt(problem, step.candidate, context)
+        if self._finish(step, done):
+            self._estimator.finished(worked())
+            if self._settings.observer is not None:
+                self._archive.refresh()
+                self._settings.observer.finished(self._study.trials.get(number))
+            if step.candidate.key not in self._references:  # the search does without them
+                self._abort_on_repeated_failures(done.cause, done.reason)
+        self._say(index, "")
+
+    def _finish(self, step: Step[C], done: Attempt) -> bool:
+        """Records the end of a trial; returns whether it was still this run's to end."""
+        number, evaluation = step.trial.number, done.evaluation
+        if done.state == "infeasible" and evaluation is not None:
+            step.trial.set_constraint("real", len(evaluation.infeasible))
         ours = self._study.trials.finish(
             self._run.run_id,
-            trial.number,
-            state,
-            values=evaluation.values if evaluation and state == "complete" else None,
+            number,
+            done.state,
+            values=done.values,
             detail=evaluation.detail if evaluation else None,
-            reason=reason,
+            reason=done.reason,
         )
-        self._ledger.merge(trial.number)
-        if not ours:
+        self._ledger.merge(number)
+        if ours:
+            outside = step.candidate.key in self._references
+            told: TrialState = "failed" if outside else done.state
+            tell(self.optuna_study, number, told, evaluation.values if evaluation else None)
+        else:
             # This run was taken for dead and its trial given to another run: that one counts.
-            self.optuna_study.tell(trial, state=optuna.trial.TrialState.FAIL)
-            return
-        outside = candidate.key in self._references
-        told: TrialState = "failed" if outside else state
-        tell(self.optuna_study, trial.number, told, evaluation.values if evaluation else None)
-        self._estimator.finished(worked())
-        if self._settings.observer is not None:
-            self._archive.refresh()
-            self._settings.observer.finished(self._study.trials.get(trial.number))
-        self._say(index, "")
-        if not outside:  # the search does without them
-            self._abort_on_repeated_failures(cause, reason)
+            self.optuna_study.tell(step.trial, state=optuna.trial.TrialState.FAIL)
+        return ours
 
     def _abort_on_repeated_failures(self, cause: str | None, reason: str | None) -> None:
         with self._shared.lock:
@@ -324,9 +327,8 @@ class Engine(Generic[C]):
         self._study.mark_queued()
 
     def _slot_open(self) -> bool:
-        counts = self._archive.counts()
-        limit = self._budget.trials
-        return bool(counts["requeued"]) or limit is None or counts.total() < limit
+        limit, counts = self._budget.trials, self._archive.counts()
+        return bool(counts["requeued"]) or limit is None or self._archive.whole() < limit
 
     def _tried(self, point: Point) -> bool:
         return self._archive.tried(self._problem.space.decode(point).key)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import NoneType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from greenfront.errors import TrialFailed, UsageError
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.outcome import Outcome, Repeat, Sizing
+from greenfront.objectives.readings import Reading
+from greenfront.objectives.rungs import RUNGS, RungOutcome
 from greenfront.objectives.scores import (
+    costs_of,
     least_energy_kwh,
     maximised,
     objective_names,
@@ -24,6 +27,7 @@ from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.exploration import start_evaluator
 from greenfront.search.problem import Evaluation, Objective, Problem
 from greenfront.search.shares import TrialShares
+from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.network_space import first_generation, network_space
@@ -35,6 +39,8 @@ from greenfront.studies.config.sections import LimitsSection
 from greenfront.studies.config.study_file import StudyFile
 
 __all__ = ["NetworkProblem", "limited_costs"]
+
+T = TypeVar("T")
 
 SIZING_MARGIN = 0.9
 """Factor on a sizing's energy, a short measurement: only clearly dominated trials are stopped."""
@@ -66,7 +72,9 @@ class NetworkProblem(Problem[Candidate]):
         )
         self.options = file.options(facts)
         self.space = network_space(self.options)
-        self.fidelities = (epoch_range(file.training, self.options.scope)[1],)
+        whole = (epoch_range(file.training, self.options.scope)[1],)
+        self.fidelities = RUNGS if str(file.search.sampler) == "green" else whole
+        self.ideal = self.metric.perfect
         self._script = first_generation(self.options, self.space, file.study.seed)
         self._instruments = instruments
         self._carbon = file.carbon.study_model(facts)
@@ -103,6 +111,14 @@ class NetworkProblem(Problem[Candidate]):
         """Fitted models that networks are compared with."""
         return self.file.references(self.facts)
 
+    def raced(self, candidate: Candidate) -> bool:
+        """Baselines are not: others are measured by them."""
+        return candidate.key not in self._baseline_keys
+
+    def parent(self, candidate: Candidate) -> str | None:
+        """Its training: what prunes or rounds the same network shares it."""
+        return candidate.training_key
+
     def corners(self, finished: Mapping[str, tuple[float, ...]]) -> Corners | None:
         """See :func:`greenfront.studies.analysis.front.corners`."""
         baselines = [finished[key] for key in self._baseline_keys if key in finished]
@@ -125,17 +141,58 @@ class NetworkProblem(Problem[Candidate]):
             self._warm.pop().close(TrialContext())
 
     def evaluate(self, candidate: Candidate, context: TrialContext) -> Evaluation:
-        """Runs one trial in this worker's evaluator; a dead one is replaced.
+        """Runs one trial in this worker's evaluator, or one rung of it; a dead one is replaced.
 
-        There is one fidelity; the lineage store keeps what earlier trials have computed.
+        The lineage store keeps what earlier trials and lower rungs have computed. Fitted models
+        have one rung.
         """
+        whole = self.fidelities[-1]
+        if (context.fidelity or whole) < whole and not is_fitted(candidate.architecture.family):
+            return self._at_rung(
+                candidate, self.fidelities.index(context.fidelity or whole), context
+            )
+        outcome = self._called("trial", candidate.to_json(), context, Outcome)
+        if not self.facts.preprocessing:
+            outcome = replace(outcome, preprocessing=None)
+        values = values_of(outcome, self.file.objectives.predictions, self._carbon)
+        if values is None:
+            raise _unmetered(outcome.readings)
+        over = self._over_limit(outcome)
+        return Evaluation(
+            values,
+            context.charged_kwh,
+            detail=to_json(outcome),
+            infeasible=outcome.unreal if over is None else (*outcome.unreal, over),
+            fidelity=whole,
+        )
+
+    def _at_rung(self, candidate: Candidate, rung: int, context: TrialContext) -> Evaluation:
+        """Trains to a rung; what predictions cost is known by then, and training by its rate."""
+        argument = {"candidate": candidate.to_json(), "rung": rung}
+        outcome = self._called("rung", argument, context, RungOutcome)
+        if not self.facts.preprocessing:
+            outcome = replace(outcome, preprocessing=None)
+        predictions, answer = self.file.objectives.predictions, outcome.answer
+        costs = costs_of(outcome.training, answer, predictions, self._carbon)
+        whole = costs_of(outcome.whole_training(candidate), answer, predictions, self._carbon)
+        if costs is None or whole is None:
+            raise _unmetered([*outcome.phases.values(), answer])
+        # A global cut depends on trained weights: its size says little before.
+        known = candidate.pruning.scope == "uniform"
+        return Evaluation(
+            (outcome.score, *costs),
+            context.charged_kwh,
+            known=(None, *whole) if known else (None, None, None),
+        )
+
+    def _called(self, name: str, argument: Any, context: TrialContext, returns: type[T]) -> T:
         evaluator = self._ready(context)
         try:
-            outcome = evaluator.call(
-                "trial",
-                candidate.to_json(),
+            return evaluator.call(
+                name,
+                argument,
                 context,
-                returns=Outcome,
+                returns=returns,
                 timeout_seconds=60 * self.file.limits.trial_minutes,
                 size_verdict=lambda sizing: self._objection(sizing, context),
             )
@@ -149,20 +206,6 @@ class NetworkProblem(Problem[Candidate]):
             raise
         finally:
             self._peaks.append(evaluator.peak_memory_bytes)
-        if not self.facts.preprocessing:
-            outcome = replace(outcome, preprocessing=None)
-        values = values_of(outcome, self.file.objectives.predictions, self._carbon)
-        if values is None:
-            flags = ", ".join(sorted({f for r in outcome.readings for f in r.flags}))
-            why = f" ({flags})" if flags else ""
-            raise TrialFailed("no reading", "no instrument could tell what a part of it cost" + why)
-        over = self._over_limit(outcome)
-        return Evaluation(
-            values,
-            context.charged_kwh,
-            detail=to_json(outcome),
-            infeasible=outcome.unreal if over is None else (*outcome.unreal, over),
-        )
 
     def repeat(
         self, candidate: Candidate, outcome: Outcome, context: TrialContext
@@ -226,6 +269,12 @@ class NetworkProblem(Problem[Candidate]):
             if value is not None and limit is not None and value > limit:
                 return f"{name} {value:.4g} is over the limit of {limit:.4g}"
         return None
+
+
+def _unmetered(readings: Iterable[Reading]) -> TrialFailed:
+    flags = ", ".join(sorted({flag for reading in readings for flag in reading.flags}))
+    why = f" ({flags})" if flags else ""
+    return TrialFailed("no reading", "no instrument could tell what a part of it cost" + why)
 
 
 def limited_costs(

@@ -39,13 +39,19 @@ class Evaluation:
     """The result of an evaluation.
 
     Attributes:
-        values: In the order of the problem's objectives; finite.
+        values: In the order of the problem's objectives; finite. At a lower fidelity, as they stand
+            there.
         spent_kwh: Energy of this evaluation in all, whether or not it was charged as it went.
         checkpoint: What a later evaluation of the same candidate at a higher fidelity may start
-            from; ``None`` if it has to start anew.
+            from, in JSON values: it is kept with the study; ``None`` if it has to start anew, or
+            finds what it needs by itself.
         detail: Further results, in JSON values.
         infeasible: Why the candidate's values do not count, in words. Samplers learn to avoid it,
             and no front holds it.
+        known: At a lower fidelity, the values of the whole effort as far as they are known already;
+            ``None`` for each that is not, empty if none is.
+        fidelity: The one that was reached, where it is more than was asked for: a candidate for
+            which there are no rungs is whole at once.
     """
 
     values: tuple[float, ...]
@@ -53,6 +59,8 @@ class Evaluation:
     checkpoint: object | None = None
     detail: dict[str, Any] | None = None
     infeasible: tuple[str, ...] = ()
+    known: tuple[float | None, ...] = ()
+    fidelity: int | None = None
 
 
 class Problem(abc.ABC, Generic[C]):
@@ -75,12 +83,14 @@ class Problem(abc.ABC, Generic[C]):
         objectives: Their order is that of an evaluation's values.
         fidelities: Rungs of effort, such as epochs, in ascending order; the last is the whole.
         reference: Customary reference point of the hypervolume, in the objectives' own units.
+        ideal: The best value that the first objective can have; ``None`` if there is none.
     """
 
     space: SearchSpace[C]
     objectives: tuple[Objective, ...]
     fidelities: tuple[int, ...] = (1,)
     reference: tuple[float, ...] | None = None
+    ideal: float | None = None
 
     @abc.abstractmethod
     def evaluate(self, candidate: C, context: TrialContext) -> Evaluation:
@@ -119,6 +129,28 @@ class Problem(abc.ABC, Generic[C]):
             them or replace them.
         """
         return knobs
+
+    def known(self, candidate: C) -> tuple[float | None, ...]:  # noqa: ARG002
+        """Values of the whole effort that can be told of a candidate for nothing; see `Evaluation`.
+
+        By default none can.
+        """
+        return ()
+
+    def parent(self, candidate: C) -> str | None:  # noqa: ARG002
+        """Identity of the rungs that a candidate shares with others, such as a training.
+
+        What one of those has finished costs the next one nearly nothing. ``None``, the default:
+        it shares nothing.
+        """
+        return None
+
+    def raced(self, candidate: C) -> bool:  # noqa: ARG002
+        """Whether a candidate may be given up at a rung; others are measured by those that are not.
+
+        By default each may.
+        """
+        return True
 
     @contextlib.contextmanager
     def worker(self) -> Iterator[Self]:

@@ -39,6 +39,7 @@ class ProgressEstimator:
         self._moments = moments
         self._lock = threading.Lock()
         self._running: dict[int, Callable[[], float]] = {}
+        self._between = 0.0
         self._durations: list[float] = [] if moments is None else self._earlier()
 
     @contextlib.contextmanager
@@ -57,10 +58,16 @@ class ProgressEstimator:
             with self._lock:
                 del self._running[worker]
 
+    def paused(self, seconds: float) -> None:
+        """Adds work on a trial that goes on later: it counts with the next that is finished."""
+        with self._lock:
+            self._between += seconds
+
     def finished(self, seconds: float) -> None:
         """Adds the duration of a finished trial."""
         with self._lock:
-            self._durations.append(seconds)
+            self._durations.append(seconds + self._between)
+            self._between = 0.0
 
     def minutes(self) -> float:
         """Minutes of work on the study so far, over all runs."""

@@ -22,11 +22,20 @@ SLOT = "greenfront:slot"
 """Attribute of a queued trial: the slot whose interrupted trial it takes up again."""
 
 
-def adopt_dead_runs(study: optuna.Study, trials: Trials, runs: Runs) -> None:
+def adopt_dead_runs(
+    study: optuna.Study, trials: Trials, runs: Runs, *, raced: bool = False
+) -> None:
     """Queues interrupted trials again and tells Optuna of those that it does not know to be over.
 
     Safe to call at any time and by several processes at once: a trial is taken from a dead run
     once, and a trial that is queued twice is claimed once.
+
+    Args:
+        study: Optuna's.
+        trials: Ours.
+        runs: Of the study.
+        raced: Whether a :class:`~greenfront.search.racing.Race` goes on with what was interrupted,
+            where it stopped: then Optuna's trial goes on, too.
     """
     trials.requeue(runs.dead())
     by_number = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
@@ -35,7 +44,7 @@ def adopt_dead_runs(study: optuna.Study, trials: Trials, runs: Runs) -> None:
         trial = by_number.get(row.number)
         if trial is None:
             continue
-        if row.state == "requeued":
+        if row.state == "requeued" and not raced:
             tell(study, trial.number, "failed")
             if row.slot not in queued:
                 attributes = {**trial.user_attrs, SLOT: row.slot}

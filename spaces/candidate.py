@@ -89,6 +89,19 @@ class Candidate:
         return stable_hash(self.to_json())
 
     @property
+    def training_key(self) -> str | None:
+        """Hash of its training, which candidates share that differ in what follows alone.
+
+        ``None`` of a fitted model, which has no training that others could share.
+        """
+        if is_fitted(self.architecture.family):
+            return None
+        told = self.to_json()
+        del told["training"]["fine_tune_epochs"]
+        kept = ("architecture", "training", "distillation", "placement")
+        return stable_hash([told[name] for name in kept])
+
+    @property
     def settings(self) -> tuple[Settings, ...]:
         """What each technique does to it, in the order of techniques."""
         own = (self.training, self.pruning, self.precision, self.distillation, self.sparsity)

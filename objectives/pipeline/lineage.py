@@ -139,6 +139,12 @@ class LineageStore:
                 os.utime(folder)  # tells when it was used last
         return StageOutput(key, folder, about.readings, about.facts)
 
+    def find(self, key: str) -> StageOutput | None:
+        """The output of a :func:`lineage_key`, if it was made and is as it was written."""
+        folder = self._folder(key)
+        about = self._intact(folder)
+        return None if about is None else StageOutput(key, folder, about.readings, about.facts)
+
     def holds_intact(self, file: Path) -> bool:
         """Whether a file, relative to the root, is there in an output that is as it was written."""
         path = self.root / file

@@ -90,16 +90,26 @@ class Stage(ABC):
 
     def output(self, candidate: Candidate, earlier: Mapping[str, StageOutput]) -> StageOutput:
         """Makes the stage's output for a candidate, or finds it in the store."""
-        parents = [self.runtime.models.task.facts.fingerprint]
-        parents += [output.key for output in earlier.values()]
-        key = lineage_key(self.name, parents[-1], self.inputs(candidate))
-        seed = (int(key, 16) + self.runtime.seed) % 2**32
+        key = self.key(candidate, earlier)
 
         def make(folder: Path) -> Made:
-            seed_generators(seed)
-            return self.make(StageJob(candidate, dict(earlier), folder, seed))
+            return self.make(self.job(candidate, earlier, folder))
 
         return self.runtime.store.output(key, make, stage=self.name)
+
+    def key(self, candidate: Candidate, earlier: Mapping[str, StageOutput]) -> str:
+        """The lineage key of the stage's output for a candidate."""
+        parents = [self.runtime.models.task.facts.fingerprint]
+        parents += [output.key for output in earlier.values()]
+        return lineage_key(self.name, parents[-1], self.inputs(candidate))
+
+    def job(
+        self, candidate: Candidate, earlier: Mapping[str, StageOutput], folder: Path
+    ) -> StageJob:
+        """One run of the stage; seeds the global generators for it."""
+        seed = (int(self.key(candidate, earlier), 16) + self.runtime.seed) % 2**32
+        seed_generators(seed)
+        return StageJob(candidate, dict(earlier), folder, seed)
 
 
 def load_stages(runtime: Runtime) -> tuple[Stage, ...]:

@@ -11,9 +11,10 @@ from greenfront.objectives.pipeline.compile_policy import is_compiled
 from greenfront.objectives.pipeline.model_factory import network_of
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.stage import WEIGHTS, StageJob
+from greenfront.objectives.stages.checkpoint import Checkpoint
 from greenfront.objectives.stages.distil import TeacherOutputs, load_teacher_outputs
 from greenfront.objectives.stages.predict import seen_through
-from greenfront.objectives.stages.train import EpochReport, FitOptions, train
+from greenfront.objectives.stages.train import EpochReport, FitOptions, train, train_some
 
 __all__ = ["TEACHER_OUTPUTS", "Trainer"]
 
@@ -57,9 +58,35 @@ class Trainer:
 
     def fit(self, model: nn.Module, what: str, epochs: int) -> int:
         """Trains in place, ``epochs`` at most; returns the one whose weights were kept, from 1."""
-        candidate, runtime = self._job.candidate, self._runtime
+        candidate, models = self._job.candidate, self._runtime.models
         family, training = network_of(candidate), replace(candidate.training, epochs=epochs)
-        options = FitOptions(
+        options = self._options(model, what, epochs)
+        data, body = models.data(candidate), family.frozen_body(model)
+        if body is None:
+            return train(model, data, training, self._job.seed, options)
+        features = seen_through(body, data)
+        return train(family.head(model), features, training, self._job.seed, options)
+
+    def fit_some(
+        self, model: nn.Module, what: str, until: int | None, since: Checkpoint | None
+    ) -> Checkpoint:
+        """Trains in place for some of the candidate's own epochs; see :func:`train_some`.
+
+        Where all but the head is frozen there is nothing to stop for: that takes one pass.
+        """
+        candidate, models = self._job.candidate, self._runtime.models
+        family, training, seed = network_of(candidate), candidate.training, self._job.seed
+        options = self._options(model, what, training.epochs)
+        data, body = models.data(candidate), family.frozen_body(model)
+        if body is None:
+            return train_some(model, data, training, seed, options, until=until, since=since)
+        features = data if since is not None and since.reached.over else seen_through(body, data)
+        return train_some(family.head(model), features, training, seed, options, since=since)
+
+    def _options(self, model: nn.Module, what: str, epochs: int) -> FitOptions:
+        candidate, runtime = self._job.candidate, self._runtime
+        family, training = network_of(candidate), candidate.training
+        return FitOptions(
             head=family.head(model),
             blocks=tuple(family.blocks(model)) if training.layer_decay < 1 else (),
             body_rate=family.body_rate,
@@ -72,11 +99,6 @@ class Trainer:
             on_epoch=self._report(what),
             say=runtime.context.progress,
         )
-        data, body = runtime.models.data(candidate), family.frozen_body(model)
-        if body is None:
-            return train(model, data, training, self._job.seed, options)
-        features = seen_through(body, data)
-        return train(family.head(model), features, training, self._job.seed, options)
 
     def _report(self, what: str) -> Callable[[EpochReport], None]:
         batch = self._job.candidate.training.batch_size

@@ -20,20 +20,35 @@ class RunningMean:
     Args:
         model: Whose weights; they are taken as they are at each :meth:`update`.
         steps: Of the whole training.
+
+    Attributes:
+        updates: Steps that were counted in.
     """
 
     def __init__(self, model: nn.Module, steps: int) -> None:
         self._weights = [w.detach() for w in model.state_dict().values() if w.is_floating_point()]
         self._mean = [weight.clone() for weight in self._weights]
         self._most = 1 - 1 / max(1.0, MEMORY_SHARE * steps)
-        self._updates = 0
+        self.updates = 0
 
     @torch.no_grad()
     def update(self) -> None:
         """Counts the weights after a step in; the first steps, which are far off, soon fade."""
-        self._updates += 1
-        kept = min(self._most, self._updates / (self._updates + 10))
+        self.updates += 1
+        kept = min(self._most, self.updates / (self.updates + 10))
         torch._foreach_lerp_(self._mean, self._weights, 1 - kept)
+
+    @property
+    def values(self) -> list[Tensor]:
+        """The mean of each weight and buffer."""
+        return self._mean
+
+    @torch.no_grad()
+    def restore(self, values: list[Tensor], updates: int) -> None:
+        """Makes the mean what it was; arguments are :attr:`values` and :attr:`updates` of then."""
+        for mean, value in zip(self._mean, values, strict=True):
+            mean.copy_(value)
+        self.updates = updates
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[None]:

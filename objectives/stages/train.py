@@ -16,6 +16,7 @@ from greenfront.errors import TrialFailed, UsageError
 from greenfront.objectives.memory import is_out_of_memory
 from greenfront.objectives.stages.augment import Mixture, draw_mixtures, draw_moves, move_images
 from greenfront.objectives.stages.averaging import RunningMean
+from greenfront.objectives.stages.checkpoint import Checkpoint, Loop, Reached
 from greenfront.objectives.stages.compiling import Forward
 from greenfront.objectives.stages.distil import TeacherOutputs, criterion
 from greenfront.objectives.stages.examples import TrainingData
@@ -33,6 +34,7 @@ __all__ = [
     "predict",
     "supports_mixed_precision",
     "train",
+    "train_some",
 ]
 
 
@@ -115,6 +117,28 @@ def train(
 ) -> int:
     """Trains ``model`` in place and leaves in it the weights of the best validation loss.
 
+    See :func:`train_some`, of which this is the whole.
+
+    Returns:
+        The epoch whose weights were kept, from 1.
+    """
+    return train_some(model, data, training, seed, options).reached.best_epoch
+
+
+def train_some(
+    model: nn.Module,
+    data: TrainingData,
+    training: Training,
+    seed: int,
+    options: FitOptions = FitOptions(),
+    *,
+    until: int | None = None,
+    since: Checkpoint | None = None,
+) -> Checkpoint:
+    """Trains ``model`` in place for some of its epochs, and leaves the best weights so far in it.
+
+    However often a training stops and goes on, it ends as the one that never did, bit by bit.
+
     The loss is that at the temperature which suits the answers best: late epochs and students are
     surer than they should be, and yet more often right.
 
@@ -124,8 +148,17 @@ def train(
     these where they do not fit, either. The seed is for the order of examples and for how images
     are moved.
 
+    Args:
+        model: Random or pruned; what it holds does not matter where it goes on from ``since``.
+        data: Of the task.
+        training: The whole of it: the schedule is that of all its epochs.
+        seed: See above.
+        options: Of the family.
+        until: The epoch after which to stop; ``None``: the last.
+        since: Where an earlier call has stopped.
+
     Returns:
-        The epoch whose weights were kept, from 1.
+        Where it stands now.
 
     Raises:
         TrialFailed: The loss became infinite or NaN (cause ``"diverged"``).
@@ -137,7 +170,12 @@ def train(
     # One generator for the order and one for the moves: these change nothing in the order.
     order, motion = (torch.Generator().manual_seed(number) for number in (seed, seed + 1))
     device, kind = examples.inputs.device, training.augmentation
-    best, best_epoch, best_weights = math.inf, 0, copy.deepcopy(model.state_dict())
+    reached = Reached(0, 0, math.inf, parts=0, over=False) if since is None else since.reached
+    best_weights = copy.deepcopy(model.state_dict()) if since is None else dict(since.best)
+    if since is not None and reached.over:
+        model.load_state_dict(best_weights)
+        return since
+    last = epochs if until is None else min(until, epochs)
     with (
         criterion(
             model,
@@ -162,6 +200,10 @@ def train(
         rates = warm_cosine(epochs * batches, options.warm_up)
         schedule = torch.optim.lr_scheduler.LambdaLR(mover, rates)
         mean = RunningMean(model, epochs * batches) if training.average_weights else None
+        loop = Loop(model, loss_of.weights, mover, schedule, mean, (order, motion))
+        if since is not None:
+            loop.restore(since)
+            parts = reached.parts
 
         def seen(chosen: Tensor) -> Tensor:
             inputs = examples.batch(chosen)
@@ -178,7 +220,7 @@ def train(
                 return loss
             return mixture.of(loss, loss_of(logits, mixture.partners[chosen]))
 
-        for epoch in range(1, epochs + 1):
+        for epoch in range(reached.epoch + 1, last + 1):
             model.train()
             shuffled = torch.randperm(len(examples), generator=order).to(device)
             moves = draw_moves(kind, len(examples), examples.inputs.shape[1:], motion)
@@ -195,9 +237,12 @@ def train(
                 logits = predict(model, data.validation.inputs, data.validation.padding)
                 validation_loss = float(options.loss.judge(logits, data.validation.labels))
                 judged = float(options.loss.calibrated(logits, data.validation.labels))
+                best, best_epoch = reached.best_loss, reached.best_epoch
                 if judged < best:
                     best, best_epoch = judged, epoch
                     best_weights = copy.deepcopy(model.state_dict())
+                patient = not training.patience or epoch - best_epoch < training.patience
+                reached = Reached(epoch, best_epoch, best, parts, epoch == epochs or not patient)
             if not (math.isfinite(loss) and math.isfinite(validation_loss)):
                 raise TrialFailed(
                     "diverged",
@@ -207,12 +252,15 @@ def train(
                 )
             if options.on_epoch is not None:
                 at_once = math.ceil(training.batch_size / parts)
-                reached = quality(logits, data.validation.labels)
-                options.on_epoch(EpochReport(epoch, epochs, reached, at_once))
-            if training.patience and epoch - best_epoch >= training.patience:
+                good = quality(logits, data.validation.labels)
+                options.on_epoch(EpochReport(epoch, epochs, good, at_once))
+            if reached.over:
                 break
+        # Where no epoch is left, nothing else is needed any more.
+        over = reached.over
+        left = Checkpoint(reached, best_weights) if over else loop.checkpoint(reached, best_weights)
     model.load_state_dict(best_weights)
-    return best_epoch
+    return left
 
 
 def _accumulated(

@@ -29,8 +29,9 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
 
     Returns:
         ``describe`` (the study's facts), ``check`` (tries a family and gives its facts),
-        ``int8`` (how families gain by it), ``teacher`` (sets it), ``size``, ``epoch``, ``trial``
-        and ``repeat`` (measures a trial's file again).
+        ``int8`` (how families gain by it), ``teacher`` (sets it), ``size``, ``epoch``, ``trial``,
+        ``rung`` (trains a candidate to one below the whole effort) and ``repeat`` (measures a
+        trial's file again).
     """
     import torch
 
@@ -39,6 +40,7 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
     from greenfront.objectives.pipeline.int8_policy import int8_choice
     from greenfront.objectives.pipeline.lineage import LineageStore
     from greenfront.objectives.pipeline.model_factory import ModelFactory
+    from greenfront.objectives.pipeline.rungs import run_rung
     from greenfront.objectives.pipeline.runtime import Runtime
     from greenfront.objectives.pipeline.trial import TrialRunner
     from greenfront.objectives.stages.evaluate import Measuring
@@ -93,6 +95,9 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
         measured = runner.repeat(candidate, argument["artefact"], batched=bool(argument["batched"]))
         return [] if measured is None else [measured]
 
+    def rung(argument: Any) -> Any:
+        return run_rung(runner, Candidate.from_json(argument["candidate"]), int(argument["rung"]))
+
     return {
         "describe": lambda _: StudyFacts(
             task.facts, device, supports_mixed_precision(device), preprocessing=True
@@ -103,5 +108,6 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
         "size": lambda candidate: runner.size(Candidate.from_json(candidate)),
         "epoch": lambda candidate: runner.epoch_cost(Candidate.from_json(candidate)),
         "trial": lambda candidate: runner.run(Candidate.from_json(candidate)),
+        "rung": rung,
         "repeat": repeat,
     }

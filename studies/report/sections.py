@@ -23,7 +23,16 @@ from greenfront.studies.store.trials import WITHOUT_RESULT
 
 __all__ = ["classes", "front", "models", "search", "unfinished"]
 
-STATES = ("complete", "infeasible", "stopped", "failed", "running", "requeued")
+STATES = (
+    "complete",
+    "infeasible",
+    "stopped",
+    "failed",
+    "dropped",
+    "paused",
+    "running",
+    "requeued",
+)
 
 NOTHING_FINISHED = "<p class='empty'>No trial has finished with a result yet.</p>"
 

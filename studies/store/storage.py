@@ -1,6 +1,6 @@
 """The database: Optuna's tables and ours beside them.
 
-Ours are eight small tables. Every change is one short transaction, so that a process that is
+Ours are nine small tables. Every change is one short transaction, so that a process that is
 killed at any moment leaves either the state before or the state after.
 """
 

@@ -17,6 +17,7 @@ from greenfront.studies.store.ledger import Ledger
 from greenfront.studies.store.optuna_tables import deleted_studies, forget, refuse_foreign
 from greenfront.studies.store.pauses import Pauses
 from greenfront.studies.store.repeats import Repeats
+from greenfront.studies.store.rungs import Rungs
 from greenfront.studies.store.runs import Runs
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.tables import studies_table
@@ -108,6 +109,11 @@ class Study:
     def runs(self) -> Runs:
         """Processes that work or worked on it."""
         return Runs(self.storage, self.study_id)
+
+    @cached_property
+    def rungs(self) -> Rungs:
+        """What its raced candidates have reached below the whole effort."""
+        return Rungs(self.storage, self.study_id)
 
     @cached_property
     def pauses(self) -> Pauses:

@@ -66,11 +66,33 @@ trials_table = sa.Table(
     sa.Column("reason", sa.Text),
     sa.Column("started_at", sa.Float, nullable=False),
     sa.Column("finished_at", sa.Float),
+    sa.Column("rung", sa.Integer),
+    sa.Column("point", sa.JSON(none_as_null=True)),
     sa.UniqueConstraint("study_id", "key"),
     sa.Index("greenfront_trials_by_number", "study_id", "number"),
     sa.Index("greenfront_trials_by_state", "study_id", "state"),
 )
-"""One row a trial of the study's total: ``slot`` counts them, ``key`` keeps them distinct."""
+"""One row a trial of the study's total: ``slot`` counts them, ``key`` keeps them distinct. ``rung``
+is the one below the whole effort that a raced trial is trained to or waits at, ``point`` the knobs
+that led to it."""
+
+rungs_table = sa.Table(
+    "greenfront_rungs",
+    metadata,
+    sa.Column("entry_id", sa.Integer, primary_key=True),
+    sa.Column("study_id", sa.Integer, nullable=False),
+    sa.Column("key", sa.String(64), nullable=False),
+    sa.Column("rung", sa.Integer, nullable=False),
+    sa.Column("run_id", sa.String(32), nullable=False),
+    sa.Column("values", sa.JSON(none_as_null=True), nullable=False),
+    sa.Column("known", sa.JSON(none_as_null=True), nullable=False),
+    sa.Column("kwh", sa.Float, nullable=False),
+    sa.Column("checkpoint", sa.JSON(none_as_null=True)),
+    sa.Column("finished_at", sa.Float, nullable=False),
+    sa.UniqueConstraint("study_id", "key", "rung"),
+)
+"""One row for each rung that a raced candidate has finished, counted from 0: its objectives there,
+those of the whole effort as far as they are known, and what the rung has cost."""
 
 ledger_table = sa.Table(
     "greenfront_ledger",

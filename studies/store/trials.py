@@ -1,7 +1,9 @@
 """The trials of a study: each slot of the total is given out once, and each choice tried once.
 
 A trial's life here: ``running`` → ``complete`` | ``stopped`` | ``failed``; when its run has died,
-``requeued`` → ``running`` again, by whoever picks its choice up.
+``requeued`` → ``running`` again, by whoever picks its choice up. One that is raced against others
+is ``paused`` after each rung below the whole effort and then ``running`` again, by whichever run
+promotes it; what nobody has promoted when a search ends is ``dropped``, until a later run does.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 
@@ -28,17 +30,27 @@ __all__ = [
     "Claim",
     "NetworkTrial",
     "PlainTrial",
+    "Slot",
+    "Start",
     "Trial",
     "TrialState",
     "Trials",
+    "given_out",
 ]
 
-TrialState = Literal["running", "requeued", "complete", "infeasible", "stopped", "failed"]
+TrialState = Literal[
+    "running", "requeued", "paused", "complete", "infeasible", "stopped", "failed", "dropped"
+]
 
-WITHOUT_RESULT: tuple[TrialState, ...] = ("infeasible", "stopped", "failed")
-"""Over, but not on any front; ``infeasible``: what is claimed for the model is not there."""
+FINISHED: tuple[TrialState, ...] = ("complete", "infeasible", "stopped", "failed")
+"""Over for good, and counted by a budget of trials."""
 
-FINISHED: tuple[TrialState, ...] = ("complete", *WITHOUT_RESULT)
+WITHOUT_RESULT: tuple[TrialState, ...] = (*FINISHED[1:], "dropped")
+"""Over, but not on any front; ``infeasible``: what is claimed for the model is not there;
+``dropped``: raced, and not promoted."""
+
+WAITING: tuple[TrialState, ...] = ("paused", "requeued", "dropped")
+"""Nobody works on it, but somebody may go on with it."""
 
 Claim = Literal["granted", "duplicate", "full"]
 """Answer to a run that wants to begin a trial."""
@@ -49,6 +61,41 @@ RACES = 20
 
 C = TypeVar("C")
 D = TypeVar("D")
+
+
+class Slot(NamedTuple):
+    """What every worker has to know of a trial.
+
+    Attributes:
+        slot: See :class:`Trial`.
+        key: See :class:`Trial`.
+        number: See :class:`Trial`.
+        state: See :class:`Trial`.
+        values: See :class:`Trial`.
+        rung: The rung below the whole effort that it is trained to or waits at; ``None``: whole.
+        point: The knobs that led to it, where it is raced.
+    """
+
+    slot: int
+    key: str
+    number: int
+    state: TrialState
+    values: tuple[float, ...] | None
+    rung: int | None
+    point: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How a raced trial begins.
+
+    Attributes:
+        rung: To which it is to be trained; ``None``: at once with the whole effort.
+        point: The knobs that led to it; ``None`` outside of the space.
+    """
+
+    rung: int | None
+    point: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +150,13 @@ class Trials:
         self._mine = trials_table.c.study_id == study_id
 
     def claim(
-        self, run_id: str, number: int, key: str, choice: dict[str, Any], limit: int | None
+        self,
+        run_id: str,
+        number: int,
+        key: str,
+        choice: dict[str, Any],
+        limit: int | None,
+        start: Start = Start(None, None),
     ) -> Claim:
         """Asks to begin the trial that Optuna numbered ``number``.
 
@@ -112,7 +165,9 @@ class Trials:
             number: Optuna's number.
             key: Identity of the choice.
             choice: The choice in JSON values.
-            limit: The study's total number of trials; ``None`` without one.
+            limit: The study's total number of trials of the whole effort; ``None`` without one.
+                What is raced below it counts when it is promoted to it.
+            start: Of one that is raced.
 
         Returns:
             ``"granted"``; ``"duplicate"`` when the choice was or is being tried; ``"full"`` when
@@ -120,13 +175,19 @@ class Trials:
         """
         for _ in range(RACES):
             try:
-                return self._claim(run_id, number, key, choice, limit)
+                return self._claim(run_id, number, key, choice, limit, start)
             except sa.exc.IntegrityError:
                 continue  # another run took the slot or the choice in the same moment
         return "full"
 
     def _claim(
-        self, run_id: str, number: int, key: str, choice: dict[str, Any], limit: int | None
+        self,
+        run_id: str,
+        number: int,
+        key: str,
+        choice: dict[str, Any],
+        limit: int | None,
+        start: Start,
     ) -> Claim:
         table = trials_table
         started = {"run_id": run_id, "number": number, "started_at": time.time()}
@@ -141,8 +202,8 @@ class Trials:
             known = connection.scalar(sa.select(table.c.slot).where(self._mine, table.c.key == key))
             if known is not None:
                 return "duplicate"
-            slot = connection.scalar(sa.select(sa.func.count()).where(self._mine)) or 0
-            if limit is not None and slot >= limit:
+            slot, whole = given_out(connection, self.study_id)
+            if start.rung is None and limit is not None and whole >= limit:
                 return "full"
             connection.execute(
                 sa.insert(table).values(
@@ -151,6 +212,8 @@ class Trials:
                     key=key,
                     state="running",
                     choice=choice,
+                    rung=start.rung,
+                    point=start.point,
                     **started,
                 )
             )
@@ -186,6 +249,7 @@ class Trials:
                     values=None if values is None else list(values),
                     detail=detail,
                     reason=reason,
+                    rung=None,
                     finished_at=time.time(),
                 )
             )
@@ -248,10 +312,8 @@ class Trials:
             raise StudyError(f"trial {number} does not exist: greenfront front lists those that do")
         return self._read(row)
 
-    def progress(
-        self, from_slot: int, also: Collection[int] = ()
-    ) -> list[tuple[int, str, TrialState, tuple[float, ...] | None]]:
-        """Slot, key, state and values of the trials in some slots, without all the rest of them.
+    def progress(self, from_slot: int, also: Collection[int] = ()) -> list[Slot]:
+        """What is known of the trials in some slots, in their order, without the rest of them.
 
         Every worker asks before every trial, so it asks for what may have changed.
 
@@ -260,14 +322,14 @@ class Trials:
             also: And these.
         """
         c = trials_table.c
-        query = sa.select(c.slot, c.key, c.state, c["values"]).where(
+        query = sa.select(c.slot, c.key, c.number, c.state, c["values"], c.rung, c.point).where(
             self._mine, (c.slot >= from_slot) | c.slot.in_(also)
         )
         with self.storage.reading() as connection:
-            return [
-                (slot, key, state, None if values is None else tuple(values))
-                for slot, key, state, values in connection.execute(query)
-            ]
+            rows = [Slot(*row) for row in connection.execute(query.order_by(c.slot))]
+        return [
+            row if row.values is None else row._replace(values=tuple(row.values)) for row in rows
+        ]
 
     def counts(self) -> Counter[str]:
         """Number of trials by state."""
@@ -275,6 +337,14 @@ class Trials:
         query = sa.select(c.state, sa.func.count()).where(self._mine).group_by(c.state)
         with self.storage.reading() as connection:
             return Counter(dict(tuple(row) for row in connection.execute(query)))
+
+
+def given_out(connection: sa.Connection, study_id: int) -> tuple[int, int]:
+    """Slots of a study in all, and those of the whole effort: finished, or trained to it now."""
+    c, count = trials_table.c, sa.func.count
+    query = sa.select(count(), count(c.rung)).where(c.study_id == study_id)
+    slots, raced = connection.execute(query).one()
+    return slots, slots - raced
 
 
 def _network_trial(row: sa.Row[Any]) -> NetworkTrial:

@@ -95,6 +95,62 @@ class Menu(Problem[PlainChoice]):
         return [*a, *b]
 
 
+class Curves(Problem[PlainChoice]):
+    """Trainings in three rungs whose losses fall with effort: fast or slow, to a known floor.
+
+    A candidate of size ``s`` costs ``s`` a unit of effort and ends at ``0.9 / (1 + s)`` or, where
+    its rate is far from 0.5, higher. The front is every size at the best rate.
+    """
+
+    objectives = (Objective("loss"), Objective("cost_kwh"))
+    fidelities = (1, 3, 9)
+    reference = (1.0, 90 * SPENT_KWH)
+    ideal = 0.0
+
+    def __init__(
+        self,
+        before: Callable[[PlainChoice, int], None] = lambda candidate, fidelity: None,
+        first: Sequence[Point] = (),
+        whole: Sequence[Point] = (),
+    ) -> None:
+        self.space = SearchSpace(
+            (Integer("size", 1, 10), Integer("rate", 0, 10), Categorical("bits", (32, 8))),
+            decode=plain,
+        )
+        self.before = before
+        self.first = [*whole, *first]
+        self.whole = [plain(point).key for point in whole]
+        self.trained: list[tuple[str, int, int]] = []
+        """Key, and the effort from which and to which it was trained."""
+
+    @staticmethod
+    def values(point: Point, effort: int) -> tuple[float, float]:
+        size, off = int(point["size"]), abs(int(point["rate"]) - 5) / 10
+        floor = 0.9 / (1 + size) + off + 0.01 * (int(point["bits"]) == 8)
+        loss = floor + (1 - floor) * math.exp(-0.6 * effort)
+        return min(loss, 1.0), effort * size * (0.5 + int(point["bits"]) / 64) * SPENT_KWH
+
+    def first_generation(self) -> Sequence[Point]:
+        return self.first
+
+    def raced(self, candidate: PlainChoice) -> bool:
+        return candidate.key not in self.whole
+
+    def parent(self, candidate: PlainChoice) -> str:
+        return f"{candidate.values['size']} {candidate.values['rate']}"
+
+    def evaluate(self, candidate: PlainChoice, context: TrialContext) -> Evaluation:
+        effort, since = context.fidelity or self.fidelities[-1], 0
+        if context.checkpoint is not None:
+            since = int(dict(context.checkpoint)["effort"])  # type: ignore[call-overload]
+        self.before(candidate, effort)
+        self.trained.append((candidate.key, since, effort))
+        values = self.values(candidate.values, effort)
+        spent = values[1] - self.values(candidate.values, since)[1]
+        known = (None, self.values(candidate.values, self.fidelities[-1])[1])
+        return Evaluation(values, spent, checkpoint={"effort": effort}, known=known)
+
+
 def fail(cause: str) -> Callable[[PlainChoice], None]:
     def raise_failure(candidate: PlainChoice) -> None:
         raise TrialFailed(cause, "as the test wants it")

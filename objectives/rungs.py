@@ -1,0 +1,89 @@
+"""Rungs of a training: how far a candidate is trained before it is judged against others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from greenfront.objectives.outcome import Sizing
+from greenfront.objectives.readings import Reading, total
+from greenfront.spaces.candidate import Candidate
+
+__all__ = ["RUNGS", "RungOutcome", "rung_epochs"]
+
+RUNGS = (1, 3, 9)
+"""Ninths of a candidate's own epochs; the last is the whole of it, and all that follows."""
+
+
+def rung_epochs(epochs: int, rung: int) -> int:
+    """Epochs of a training that are over at a rung, one at least.
+
+    Args:
+        epochs: Of the whole training.
+        rung: Index into :data:`RUNGS`.
+    """
+    return max(1, math.ceil(epochs * RUNGS[rung] / RUNGS[-1]))
+
+
+@dataclass(frozen=True, slots=True)
+class RungOutcome:
+    """A candidate at a rung below the whole effort.
+
+    Attributes:
+        score: Of the network as far as it is trained, on the validation split, in the unit of the
+            study's metric.
+        phases: Energy of training it so far, by phase; see :class:`Outcome`.
+        remaining: How much of its epochs is still to come, as a multiple of what is over; 0 where
+            patience has ended it.
+        sizing: Of the graph that it would be exported as, whose cost does not depend on weights.
+        preprocessing: See :class:`Outcome`.
+    """
+
+    score: float
+    phases: Mapping[str, Reading]
+    remaining: float
+    sizing: Sizing
+    preprocessing: Reading | None = None
+
+    @property
+    def training(self) -> Reading:
+        """Sum of :attr:`phases`."""
+        return total(self.phases.values())
+
+    @property
+    def answer(self) -> Reading:
+        """Energy of one prediction with its preprocessing, as far as that was metered."""
+        parts = (self.sizing.inference, self.preprocessing)
+        return total(part for part in parts if part is not None)
+
+    def whole_training(self, candidate: Candidate) -> Reading:
+        """What the training of a candidate would come to if it went on like this, with tuning.
+
+        Each stage that tunes the network afterwards counts by its epochs, each as dear as one of
+        the training.
+        """
+        training, tuned = candidate.training, candidate.precision.quantization_aware
+        stages = (candidate.pruning.ratio > 0) + (candidate.sparsity.share > 0) + tuned
+        tuning = 1 + stages * training.fine_tune_epochs / training.epochs
+        own = _times(self.phases["train"], (1 + self.remaining) * tuning)
+        return total([own, *(part for name, part in self.phases.items() if name != "train")])
+
+
+def _times(reading: Reading, factor: float) -> Reading:
+    """A reading of so many times the work."""
+
+    def times(joules: float | None) -> float | None:
+        return None if joules is None else factor * joules
+
+    return replace(
+        reading,
+        joules=times(reading.joules),
+        low_joules=times(reading.low_joules),
+        high_joules=times(reading.high_joules),
+        reserved_joules=times(reading.reserved_joules),
+        cpu_seconds=factor * reading.cpu_seconds,
+        wall_seconds=factor * reading.wall_seconds,
+        throttled_seconds=factor * reading.throttled_seconds,
+        kind="unavailable" if reading.kind == "unavailable" else "modelled",
+    )
