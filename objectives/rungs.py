@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 from greenfront.objectives.outcome import Sizing
 from greenfront.objectives.readings import Reading, total
-from greenfront.spaces.candidate import Candidate
 
 __all__ = ["RUNGS", "RungOutcome", "rung_epochs"]
 
@@ -36,6 +35,7 @@ class RungOutcome:
         phases: Energy of training it so far, by phase; see :class:`Outcome`.
         remaining: How much of its epochs is still to come, as a multiple of what is over; 0 where
             patience has ended it.
+        tuning: Epochs by which stages that follow would tune it, as a share of its own.
         sizing: Of the graph that it would be exported as, whose cost does not depend on weights.
         preprocessing: See :class:`Outcome`.
     """
@@ -43,6 +43,7 @@ class RungOutcome:
     score: float
     phases: Mapping[str, Reading]
     remaining: float
+    tuning: float
     sizing: Sizing
     preprocessing: Reading | None = None
 
@@ -57,16 +58,10 @@ class RungOutcome:
         parts = (self.sizing.inference, self.preprocessing)
         return total(part for part in parts if part is not None)
 
-    def whole_training(self, candidate: Candidate) -> Reading:
-        """What the training of a candidate would come to if it went on like this, with tuning.
-
-        Each stage that tunes the network afterwards counts by its epochs, each as dear as one of
-        the training.
-        """
-        training, tuned = candidate.training, candidate.precision.quantization_aware
-        stages = (candidate.pruning.ratio > 0) + (candidate.sparsity.share > 0) + tuned
-        tuning = 1 + stages * training.fine_tune_epochs / training.epochs
-        own = _times(self.phases["train"], (1 + self.remaining) * tuning)
+    @property
+    def whole_training(self) -> Reading:
+        """What its training would come to if it went on like this, epochs of tuning included."""
+        own = _times(self.phases["train"], (1 + self.remaining) * (1 + self.tuning))
         return total([own, *(part for name, part in self.phases.items() if name != "train")])
 
 

@@ -174,7 +174,7 @@ class NetworkProblem(Problem[Candidate]):
             outcome = replace(outcome, preprocessing=None)
         predictions, answer = self.file.objectives.predictions, outcome.answer
         costs = costs_of(outcome.training, answer, predictions, self._carbon)
-        whole = costs_of(outcome.whole_training(candidate), answer, predictions, self._carbon)
+        whole = costs_of(outcome.whole_training, answer, predictions, self._carbon)
         if costs is None or whole is None:
             raise _unmetered([*outcome.phases.values(), answer])
         # A global cut depends on trained weights: its size says little before.

@@ -6,6 +6,7 @@ from greenfront.errors import TrialStopped
 from greenfront.objectives.memory import release_memory
 from greenfront.objectives.pipeline.lineage import StageOutput
 from greenfront.objectives.pipeline.preprocessing import preprocessing_cost
+from greenfront.objectives.pipeline.stages.export import Export
 from greenfront.objectives.pipeline.stages.train import Train
 from greenfront.objectives.pipeline.trial import TrialRunner
 from greenfront.objectives.rungs import RungOutcome
@@ -40,11 +41,14 @@ def run_rung(runner: TrialRunner, candidate: Candidate, rung: int) -> RungOutcom
             break
         if stage.applies(candidate):
             outputs[stage.name] = stage.output(candidate, outputs)
+    between = [each for each in runner.stages if Train.order < each.order < Export.order]
+    tuned = sum(stage.applies(candidate) for stage in between)
     facts = outputs[Train.name].facts
     return RungOutcome(
         score=facts["score"],
         phases={name: r for each in outputs.values() for name, r in each.readings.items()},
         remaining=facts["left"] / facts["over"],
+        tuning=tuned * candidate.training.fine_tune_epochs / candidate.training.epochs,
         sizing=sizing,
         preprocessing=preprocessing_cost(runner.runtime, candidate),
     )

@@ -90,7 +90,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(tmp_path: Path) -> None:
     assert all(value is not None for value in spent)
     assert spent == sorted(spent, key=lambda joules: joules or 0.0)
     assert (first.remaining, second.remaining) == (8, 2)
-    expected = first.whole_training(PARENT).joules
+    expected = first.whole_training.joules
     assert expected == pytest.approx(9 * (first.training.joules or 0.0))
 
 
@@ -103,6 +103,7 @@ def test_children_of_a_training_share_its_rungs(tmp_path: Path) -> None:
     assert len(context.epochs) == trained  # nothing was trained again
     assert child.score == parent.score
     assert child.training == parent.training
+    assert (parent.tuning, child.tuning) == (0, 1 / 9)
     assert child.sizing.parameters < parent.sizing.parameters
     # A rung that was left out is trained on the way.
     assert context.epochs == [f"training, epoch {epoch} of 9" for epoch in (1, 2, 3)]
@@ -115,7 +116,7 @@ def test_a_student_pays_for_its_lessons_at_its_first_rung(tmp_path: Path) -> Non
     student = replace(PARENT, distillation=Distillation(temperature=2.0, weight=0.5))
     outcome = run_rung(runner_in(tmp_path), student, 0)
     assert set(outcome.phases) == {"teacher", "train"}
-    expected = outcome.whole_training(student).joules or 0.0
+    expected = outcome.whole_training.joules or 0.0
     lessons = outcome.phases["teacher"].joules or 0.0
     own = outcome.phases["train"].joules or 0.0
     assert expected == pytest.approx(lessons + 9 * own)
