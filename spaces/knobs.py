@@ -118,6 +118,10 @@ class Integer:
         """Every setting."""
         return tuple(range(self.low, self.high + 1, self.step))
 
+    def position(self, value: float) -> float:
+        """Place in the range, from 0 to 1."""
+        return (value - self.low) / (self.high - self.low) if self.high > self.low else 0.0
+
     def _last(self) -> int:
         return (self.high - self.low) // self.step
 
@@ -149,9 +153,9 @@ class Real:
         """One setting, uniformly (in the logarithm where ``log``)."""
         return self.at(float(rng.random()))
 
-    def near(self, value: Value, rng: np.random.Generator) -> Value:
-        """A Gaussian step of a fifth of the range away, within the range."""
-        position = self._position(float(value)) + 0.2 * float(rng.standard_normal())
+    def near(self, value: Value, rng: np.random.Generator, reach: float = 0.2) -> Value:
+        """A Gaussian step away, within the range; ``reach``: its deviation in ranges."""
+        position = self.position(float(value)) + reach * float(rng.standard_normal())
         return self.at(min(max(position, 0.0), 1.0))
 
     def at(self, share: float) -> float:
@@ -188,7 +192,8 @@ class Real:
         # Rounded, so that equal settings are equal floats whichever way they were reached.
         return round(self.low + index * (self.step or 0.0), 10)
 
-    def _position(self, value: float) -> float:
+    def position(self, value: float) -> float:
+        """Place in the range, from 0 to 1 (in the logarithm where ``log``)."""
         if self.high == self.low:
             return 0.0
         if self.log:

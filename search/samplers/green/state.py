@@ -46,6 +46,9 @@ class RungState:
         measured: All objectives as they stood at each finished rung, minimised; as long as
             ``losses``. Where an objective grows with training (energy of the training), the
             sampler learns from these how it ends. Empty: none were taken but the losses.
+        finished: When each of these rungs finished: any number that grows over the search, such
+            as the number of rungs that had finished before; as long as ``losses``. Lets the
+            sampler fit its hyperparameters seldom. Empty: unknown, then it fits more often.
         values: Those of the whole training, minimised; ``None`` unless complete.
         status: ``paused``: may go on from the last finished rung; one that has finished no rung
             waits for its first. ``running``: some worker trains it to ``running_rung``.
@@ -60,6 +63,7 @@ class RungState:
     kwh: tuple[float, ...] = ()
     known: Objectives = ()
     measured: tuple[Objectives, ...] = ()
+    finished: tuple[int, ...] = ()
     values: tuple[float, ...] | None = None
     status: RungStatus = "paused"
     running_rung: int | None = None
@@ -99,7 +103,8 @@ class Terrain:
         rungs: Number of rungs; 1 for a problem of a single fidelity.
         effort: For each rung the share of the whole training that it reaches, ascending to 1; the
             first guess of how energy grows before any was seen.
-        describe: Free numbers of a point: see ``RungState.description``.
+        describe: Free numbers of a point, from it and from its settings in unit range (as
+            :func:`knob_vector` gives them): see ``RungState.description``.
         box: Worst and best corner of the hypervolume, minimised, from the values of the complete
             candidates (minimised); the best may be ``None`` (raw volume). ``None`` while unknown.
         ideal: The best possible value of the first objective, minimised: what is modelled is the
@@ -113,7 +118,7 @@ class Terrain:
     space: SearchSpace[Any]
     rungs: int
     effort: tuple[float, ...]
-    describe: Callable[[Point], Sequence[float]]
+    describe: Callable[[Point, tuple[float, ...]], Sequence[float]]
     box: Callable[
         [Sequence[tuple[float, ...]]], tuple[tuple[float, ...], tuple[float, ...] | None] | None
     ]

@@ -1,0 +1,30 @@
+"""Points as numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from greenfront.spaces.knobs import Categorical, Knob, Point
+from greenfront.spaces.space import SearchSpace
+
+__all__ = ["knob_vector"]
+
+HALF_APART = 0.5**0.5
+"""Two different categories are at distance 1, as the two ends of a range are."""
+NOT_ASKED = -1.0
+
+
+def knob_vector(space: SearchSpace[Any], point: Point) -> tuple[float, ...]:
+    """The settings of a point as numbers, equally many for all points of a space.
+
+    A number is its place in its range, from 0 to 1; a category is one-hot (its length √½). A
+    number that is not asked is -1, a category 0.
+    """
+    return tuple(number for knob in space.knobs for number in _numbers(knob, point))
+
+
+def _numbers(knob: Knob, point: Point) -> list[float]:
+    value = point.get(knob.name)
+    if isinstance(knob, Categorical):
+        return [HALF_APART if value == choice else 0.0 for choice in knob.choices]
+    return [NOT_ASKED if value is None else knob.position(float(value))]

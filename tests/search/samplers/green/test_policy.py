@@ -1,0 +1,229 @@
+"""The racing sampler's decisions: pure, free of duplicates, and better than chance."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from contracts.problems import Menu
+from greenfront.objectives.pareto import hypervolume
+from greenfront.search.samplers.green.policy import GreenPolicy
+from greenfront.search.samplers.green.start import STARTS
+from greenfront.search.samplers.green.state import RungState, Terrain
+from greenfront.spaces.knobs import Point, Real
+from greenfront.spaces.space import PlainChoice, SearchSpace
+
+EFFORT = (0.1, 0.3, 1.0)
+SPACE = SearchSpace(
+    (Real("size", 0, 1), Real("rate", 0, 1)), decode=lambda point: PlainChoice(dict(point))
+)
+
+Answer = Callable[[Point, int], tuple[float, ...]]
+
+
+def error_and_energy(point: Point, rung: int) -> tuple[float, ...]:
+    """Big networks of the right rate err less, and cost more."""
+    size, rate = float(point["size"]), float(point["rate"])
+    left = 0.3 * (1 - size) ** 2 + (rate - 0.7) ** 2
+    return 0.02 + left + 0.3 * (1 - EFFORT[rung]), (0.2 + size) * EFFORT[rung]
+
+
+def terrain(
+    space: SearchSpace[PlainChoice] = SPACE,
+    rungs: int = 3,
+    worst: tuple[float, ...] = (0.5, 1.2),
+    best: tuple[float, ...] | None = (0.0, 0.0),
+) -> Terrain:
+    effort = EFFORT if rungs == 3 else (1.0,)
+    return Terrain(
+        space, rungs, effort, lambda _, knobs: knobs, box=lambda _: (worst, best), ideal=0.0
+    )
+
+
+class Search:
+    """States in memory; what is decided is trained at once."""
+
+    def __init__(self, ground: Terrain, answer: Answer = error_and_energy, seed: int = 1) -> None:
+        self.ground, self.answer = ground, answer
+        self.policy = GreenPolicy(ground, seed)
+        self.states: dict[str, RungState] = {}
+        self.decisions = 0
+
+    def step(self) -> bool:
+        decision = self.policy.decide(list(self.states.values()), self.decisions)
+        if decision is None:
+            return False
+        state = self.states.get(decision.key)
+        assert decision.rung == (0 if state is None else state.rung + 1)
+        assert state is None or state.status == "paused", "what is complete or failed is closed"
+        assert self.ground.space.decode(decision.point).key == decision.key
+        self.train(decision.key, decision.point, decision.rung)
+        self.decisions += 1
+        return True
+
+    def train(self, key: str, point: Point, rung: int) -> None:
+        from greenfront.search.samplers.green.encode import knob_vector
+
+        seen = [self.answer(point, each) for each in range(rung + 1)]
+        last = rung == self.ground.rungs - 1
+        energy = np.diff([0.0, *(values[1] for values in seen)])
+        state = self.states.get(key)
+        self.states[key] = RungState(
+            key=key,
+            point=point,
+            description=knob_vector(self.ground.space, point),
+            losses=tuple(values[0] for values in seen),
+            kwh=tuple(float(each) for each in energy),
+            measured=tuple(seen),
+            finished=(*(state.finished if state else ()), self.decisions),
+            values=seen[-1] if last else None,
+            status="complete" if last else "paused",
+        )
+
+    def run(self, steps: int) -> Search:
+        for _ in range(steps):
+            if not self.step():
+                break
+        return self
+
+    def complete(self) -> list[tuple[float, ...]]:
+        return [s.values for s in self.states.values() if s.values is not None]
+
+    def spent(self) -> float:
+        return sum(sum(state.kwh) for state in self.states.values())
+
+
+@pytest.fixture(scope="module")
+def searched() -> Search:
+    return Search(terrain()).run(60)
+
+
+def test_it_begins_spread_out_and_then_halves(searched: Search) -> None:
+    begun = list(searched.states.values())[:STARTS]
+    x = np.array([state.description for state in begun])
+    nearest = np.sort(((x[:, None] - x[None]) ** 2).sum(axis=2) ** 0.5, axis=1)[:, 1]
+    assert np.median(nearest) > 0.15  # of 16 random points: 0.12
+    assert sum(state.rung >= 1 for state in begun) >= STARTS // 4
+    assert any(state.status == "complete" for state in begun)
+
+
+def test_it_finds_the_front_for_less_than_random_search(searched: Search) -> None:
+    spent, best = searched.spent(), hypervolume(searched.complete(), (0.5, 1.2))
+    rng, volumes = np.random.default_rng(0), []
+    for _ in range(10):
+        values: list[tuple[float, ...]] = []
+        while sum(each[1] for each in values) < 3 * spent:
+            values.append(error_and_energy(SPACE.sample(rng), 2))
+        volumes.append(hypervolume(values, (0.5, 1.2)))
+    assert best > np.median(volumes)
+
+
+def test_most_candidates_are_not_trained_to_the_end(searched: Search) -> None:
+    assert len(searched.complete()) < len(searched.states) / 2
+
+
+def test_the_same_states_give_the_same_decision_and_stay_as_they_are(searched: Search) -> None:
+    states = list(searched.states.values())
+    before = copy.deepcopy(states)
+    one = GreenPolicy(terrain(), 1).decide(states, 60)
+    assert states == before
+    assert one == GreenPolicy(terrain(), 1).decide(copy.deepcopy(states), 60)
+    assert one is not None
+    assert any(
+        GreenPolicy(terrain(), seed).decide(states, 60) != one for seed in range(2, 5)
+    )  # another seed looks elsewhere
+
+
+def test_the_price_falls_while_the_front_fills_up(searched: Search) -> None:
+    states = list(searched.states.values())
+
+    def price(some: Sequence[RungState]) -> float:
+        prices = [GreenPolicy(terrain(), 1).decide(some, each) for each in range(100, 104)]
+        return max(each.price or 0.0 for each in prices if each is not None)
+
+    best = RungState(
+        "ideal", {"size": 0.0, "rate": 0.7}, (0.0, 0.7), (0.4, 0.1, 0.001), (0.001,) * 3,
+        measured=((0.4, 0.001), (0.1, 0.002), (0.001, 0.003)),
+        values=(0.001, 0.003), status="complete",
+    )  # fmt: skip
+    assert price([*states, best]) < 0.5 * price(states)
+
+
+def test_a_conditional_space_is_tried_out_and_nothing_twice() -> None:
+    def answer(point: Point, rung: int) -> tuple[float, ...]:
+        taste, cost = Menu.values(point)
+        return 9 - taste, cost + 1.0
+
+    ground = terrain(Menu().space, rungs=1, worst=(12.0, 6.0))
+    search = Search(ground, answer).run(40)
+    assert search.decisions == len(search.states) == 27
+    assert not search.step()
+
+
+def test_a_failed_candidate_is_closed_and_teaches_nothing(searched: Search) -> None:
+    states = list(searched.states.values())
+    paused = next(n for n, state in enumerate(states) if state.status == "paused")
+    decisions = []
+    for losses in (states[paused].losses, (1e6,) * len(states[paused].losses)):
+        states[paused] = replace(states[paused], losses=losses, status="failed")
+        decisions.append([GreenPolicy(terrain(), 1).decide(states, n) for n in range(3)])
+    assert decisions[0] == decisions[1]
+    assert all(each is not None and each.key != states[paused].key for each in decisions[0])
+
+
+def test_what_others_train_is_left_alone_and_believed(searched: Search) -> None:
+    states = list(searched.states.values())
+    decision = GreenPolicy(terrain(), 1).decide(states, 61)
+    keys = {state.key for state in states}
+    for number in range(61, 67):
+        decision = GreenPolicy(terrain(), 1).decide(states, number)
+        assert decision is not None
+        running = [state.key for state in states if state.status == "running"]
+        assert decision.key not in running
+        if decision.key in keys:
+            at = next(n for n, state in enumerate(states) if state.key == decision.key)
+            states[at] = replace(states[at], status="running", running_rung=decision.rung)
+        else:
+            states.append(
+                RungState(
+                    decision.key, decision.point, tuple(map(float, decision.point.values())),
+                    status="running", running_rung=0,
+                )
+            )  # fmt: skip
+            keys.add(decision.key)
+    assert sum(state.status == "running" for state in states) == 6
+
+
+@pytest.mark.parametrize("best", [(0.0, 0.0, 0.0), None])
+def test_three_objectives_of_which_two_coincide(best: tuple[float, ...] | None) -> None:
+    def answer(point: Point, rung: int) -> tuple[float, ...]:
+        error, energy = error_and_energy(point, rung)
+        return error, energy, 0.3 * energy
+
+    worst = (0.5, 1.2, 0.36)
+    search = Search(terrain(worst=worst, best=best), answer).run(45)
+    plain = Search(terrain(), error_and_energy).run(45)
+    assert hypervolume([v[:2] for v in search.complete()], worst[:2]) > 0.9 * hypervolume(
+        plain.complete(), worst[:2]
+    )
+
+
+def test_four_objectives_at_a_single_rung() -> None:
+    def answer(point: Point, rung: int) -> tuple[float, ...]:
+        size, rate = float(point["size"]), float(point["rate"])
+        return 0.1 + (1 - size) ** 2, 0.2 + size, abs(rate - 0.5), (rate - size) ** 2 - 0.5
+
+    ground = terrain(rungs=1, worst=(1.2, 1.3, 0.6, 0.6), best=None)
+    search = Search(ground, answer).run(30)
+    assert len(search.complete()) == 30
+
+
+def test_candidates_that_wait_for_their_first_rung_come_first(searched: Search) -> None:
+    waiting = RungState("queued", {"size": 0.5, "rate": 0.5}, (0.5, 0.5))
+    decision = GreenPolicy(terrain(), 1).decide([*searched.states.values(), waiting], 60)
+    assert decision is not None
+    assert (decision.key, decision.rung, decision.price) == ("queued", 0, None)
