@@ -76,7 +76,7 @@ def _moves(revealed: Array, done: Indices) -> list[Array]:
     """
     n, rungs = revealed.shape
     size, step = NODES.size, float(NODES[1] - NODES[0])
-    offsets = np.arange(-size, size + 1) * step
+    offsets: Array = np.arange(-size, size + 1, dtype=np.float64) * step
     towards = np.arange(size)[None] - np.arange(size)[:, None] + size
     known, moves = np.zeros(n), []
     for rung in range(rungs):

@@ -1,0 +1,193 @@
+"""All that could be trained next, ranked by what it is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from greenfront.objectives.pareto import non_dominated
+from greenfront.search.samplers.green.beliefs import Beliefs, Outlook, Prospect, form_beliefs
+from greenfront.search.samplers.green.encode import knob_vector
+from greenfront.search.samplers.green.index import index, two_stage_index
+from greenfront.search.samplers.green.pool import Pool
+from greenfront.search.samplers.green.prize import Box, Prizes
+from greenfront.search.samplers.green.state import RungState, Terrain
+from greenfront.spaces.knobs import Point
+
+__all__ = ["Worth", "ranked"]
+
+Array = NDArray[np.float64]
+
+RANDOM, CHILDREN = 100, 133
+"""Points of the pool."""
+PARENTS = 20
+ROUNDS, PROMISING, ANY, NEIGHBOURS = 2, 10, 4, 6
+"""Local search: rounds, the best and some others in each, and mutations of each of them."""
+FINALISTS = 24
+"""New and paused candidates whose index is computed in full: so many of each at least."""
+APART = 0.1
+"""Candidates of one ranking differ by more than this, in ranges of a knob, if several are begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """A prospect and its index: hypervolume a kWh."""
+
+    prospect: Prospect
+    price: float
+
+
+def ranked(
+    terrain: Terrain, states: Sequence[RungState], box: Box, pool: Pool, count: int
+) -> list[Worth]:
+    """The most valuable next trainings, best first.
+
+    Args:
+        terrain: What may be asked.
+        states: All candidates that were begun.
+        box: Of the hypervolume.
+        pool: Gathers new candidates; empty.
+        count: Trainings that will be begun from this ranking.
+    """
+    race = _race_of(terrain, states, box)
+    finalists = _apart(_new(terrain, pool, race, states), max(FINALISTS, 2 * count), count > 1)
+    paused = [_prospect(terrain, s) for s in states if s.status == "paused"]
+    finalists += race.by_quick_index(paused)[: max(FINALISTS, 2 * count)]
+    if not finalists:
+        return []
+    prices = race.index(finalists)
+    order = np.argsort(-prices, kind="stable")
+    return [Worth(finalists[i], float(prices[i])) for i in order]
+
+
+def _new(terrain: Terrain, pool: Pool, race: _Race, states: Sequence[RungState]) -> list[Prospect]:
+    """What was not begun, from a pool and a local search, best first by the quick index."""
+    pool.add_random(RANDOM)
+    pool.add_children(_parents(terrain, race, states), CHILDREN)
+    prospects = list(pool.prospects.values())
+    scores = race.quick_index(prospects)
+    for _ in range(ROUNDS if prospects else 0):
+        order = np.argsort(-scores, kind="stable")[:PROMISING].tolist()
+        order += pool.rng.permutation(len(prospects))[:ANY].tolist()
+        new = pool.add_neighbours([prospects[i].point for i in order], NEIGHBOURS)
+        if not new:
+            break
+        scores = np.concatenate([scores, race.quick_index(new)])
+        prospects += new
+    return [prospects[i] for i in np.argsort(-scores, kind="stable")]
+
+
+def _apart(prospects: Sequence[Prospect], count: int, wanted: bool) -> list[Prospect]:
+    """The first so many, and where wanted no two of them alike."""
+    if not wanted:
+        return list(prospects[:count])
+    kept: list[Prospect] = []
+    for prospect in prospects:
+        here = np.array(prospect.u)
+        if all(np.abs(here - other.u).max() > APART for other in kept):
+            kept.append(prospect)
+        if len(kept) == count:
+            break
+    return kept
+
+
+@dataclass(frozen=True)
+class _Race:
+    """Beliefs and prizes at one decision."""
+
+    beliefs: Beliefs
+    prizes: Prizes
+
+    def quick_index(self, prospects: Sequence[Prospect]) -> Array:
+        if not prospects:
+            return np.zeros(0)
+        outlook = self.beliefs.outlook(prospects, next_only=True)
+        rows, following = np.arange(len(prospects)), outlook.done + 1
+        step = outlook.costs[rows, following]
+        return two_stage_index(
+            self.prizes.at_nodes(outlook),
+            outlook.revealed[rows, following] * (following < outlook.costs.shape[1] - 1),
+            step,
+            outlook.costs.sum(axis=1) - step,
+        )
+
+    def by_quick_index(self, prospects: list[Prospect]) -> list[Prospect]:
+        order = np.argsort(-self.quick_index(prospects), kind="stable")
+        return [prospects[i] for i in order]
+
+    def index(self, prospects: Sequence[Prospect]) -> Array:
+        outlook: Outlook = self.beliefs.outlook(prospects)
+        prizes = self.prizes.at_nodes(outlook)
+        return index(prizes, outlook.revealed, outlook.costs, outlook.done)
+
+
+def _race_of(terrain: Terrain, states: Sequence[RungState], box: Box) -> _Race:
+    def believe(known: Sequence[RungState]) -> Beliefs:
+        return form_beliefs(terrain, known, len(box.worst), float(box.worst[0]))
+
+    running = [s for s in states if s.status == "running" and s.running_rung is not None]
+    beliefs = believe(states)
+    front = [s.values for s in states if s.status == "complete" and s.values is not None]
+    if running:
+        # What is under way is believed to come out as predicted.
+        outlook = beliefs.outlook([_prospect(terrain, s) for s in running])
+        imagined = {s.key: s for s in _imagined(beliefs, running, outlook)}
+        for state, row in zip(running, range(len(running)), strict=True):
+            if state.running_rung == terrain.rungs - 1:
+                front.append(_final(beliefs, outlook, row))
+        beliefs = believe([imagined.get(s.key, s) for s in states])
+    return _Race(beliefs, Prizes.beyond(np.array(front, dtype=np.float64), box, beliefs))
+
+
+def _imagined(beliefs: Beliefs, running: Sequence[RungState], outlook: Outlook) -> list[RungState]:
+    x = np.array([s.description for s in running], dtype=np.float64)
+    u = np.array([knob_vector(beliefs.terrain.space, s.point) for s in running])
+    losses = beliefs.scales[0].backward(beliefs.loss.mean(x, u))
+    imagined = []
+    for row, state in enumerate(running):
+        new = range(state.rung + 1, (state.running_rung or 0) + 1)
+        imagined.append(
+            replace(
+                state,
+                losses=state.losses + tuple(float(losses[row, r]) for r in new),
+                kwh=state.kwh + tuple(float(outlook.costs[row, r]) for r in new),
+                status="paused",
+                running_rung=None,
+            )
+        )
+    return imagined
+
+
+def _final(beliefs: Beliefs, outlook: Outlook, row: int) -> tuple[float, ...]:
+    z = [outlook.mean[row], *outlook.others[row]]
+    return tuple(
+        float(scale.backward(np.array(value)))
+        for scale, value in zip(beliefs.scales, z, strict=True)
+    )
+
+
+def _parents(terrain: Terrain, race: _Race, states: Sequence[RungState]) -> list[Point]:
+    """Those of the best predicted values, front by front."""
+    begun = [s for s in states if s.losses and s.status != "failed"]
+    outlook = race.beliefs.outlook([_prospect(terrain, s) for s in begun], next_only=True)
+    values = np.column_stack([outlook.mean, outlook.others])
+    left, chosen = np.arange(len(begun)), np.zeros(0, dtype=np.int64)
+    while len(left) and len(chosen) < PARENTS:
+        front = non_dominated(values[left])
+        chosen, left = np.concatenate([chosen, left[front]]), left[~front]
+    return [begun[i].point for i in chosen[:PARENTS]]
+
+
+def _prospect(terrain: Terrain, state: RungState) -> Prospect:
+    return Prospect(
+        key=state.key,
+        point=state.point,
+        x=state.description,
+        u=knob_vector(terrain.space, state.point),
+        known=state.known,
+        done=state.rung,
+        spent=sum(state.kwh),
+    )
