@@ -9,7 +9,7 @@ from greenfront.studies.analysis.quantities import number, percent
 if TYPE_CHECKING:  # what draws a front has it; what lists studies needs none
     from greenfront.objectives.metrics import Metric
 
-__all__ = ["difference", "score"]
+__all__ = ["change", "difference", "score"]
 
 EQUAL_POINTS = 0.005
 EQUAL_SHARE = 5e-5
@@ -35,3 +35,17 @@ def difference(metric: Metric, value: float, than: float) -> str:
     better = "better" if metric.worse_by(value, than) < 0 else "worse"
     unit = f" {metric.unit}" if metric.unit else ""
     return f"{title} {change:+.3g}{unit} ({better}) against".replace("-", "−")
+
+
+def change(metric: Metric, value: float, low: float | None, high: float | None) -> str:
+    """A difference of scores with its interval, such as ``"−0.56 points (−2.10 to +1.01)"``."""
+    percents = metric.in_percent
+    shown = [
+        f"{100 * one:+.2f}" if percents else f"{one:+.3g}"
+        for one in (value, low, high)
+        if one is not None
+    ]
+    told = f"{shown[0]}{' points' if percents else ''}"
+    if len(shown) == 3:
+        told += f" ({shown[1]} to {shown[2]})"
+    return told.replace("-", "−")

@@ -8,7 +8,7 @@ from html import escape
 
 from greenfront.objectives.readings import Reading
 from greenfront.studies.analysis.break_even import BreakEven
-from greenfront.studies.analysis.metric_words import score
+from greenfront.studies.analysis.metric_words import change, score
 from greenfront.studies.analysis.quantities import (
     UNAVAILABLE,
     count,
@@ -108,15 +108,7 @@ def _difference(record: ModelRecord, found: Difference | None) -> str:
         return "is the baseline"
     if found is None:
         return UNAVAILABLE
-    value, low, high = (
-        None
-        if one is None
-        else (f"{100 * one:+.2f}" if record.metric.in_percent else f"{one:+.3g}")
-        for one in (found.value, found.low, found.high)
-    )
-    unit = " points" if record.metric.in_percent else ""
-    told = f"{value}{unit}" + ("" if low is None else f" ({low} to {high})")
-    return told.replace("-", "−")
+    return change(record.metric, found.value, found.low, found.high)
 
 
 def _interval(record: ModelRecord, low: float | None, high: float | None) -> str:

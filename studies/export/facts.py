@@ -141,7 +141,10 @@ def score_of(outcome: Outcome, examples: int | None, class_counts: Sequence[int]
     low = high = None
     if outcome.resampled is not None:
         low, high = interval(unpacked(outcome.resampled))
-    return Score(outcome.score, low, high, examples, outcome.decisions, tuple(class_counts))
+    return Score(
+        *(outcome.score, low, high, examples, outcome.decisions, tuple(class_counts)),
+        resampled=outcome.resampled,
+    )
 
 
 def paired_difference(

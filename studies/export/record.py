@@ -52,6 +52,9 @@ class Score:
         examples: How many it was judged on; ``None`` if unknown.
         decisions: Which classes it decides for, with the confusion matrix; ``None`` for numbers.
         class_counts: How many examples there are of each class; empty for numbers, or if unknown.
+        resampled: Scores on resamples of the examples, packed by
+            :mod:`greenfront.objectives.resampling`, so that other models can be compared in pairs;
+            ``None`` if unknown.
     """
 
     value: float
@@ -60,6 +63,7 @@ class Score:
     examples: int | None = None
     decisions: Decisions | None = None
     class_counts: tuple[int, ...] = ()
+    resampled: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

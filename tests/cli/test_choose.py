@@ -121,3 +121,39 @@ def test_amounts_have_units(text: str, units: dict[str, float], value: float) ->
 def test_amounts_that_are_none(text: str) -> None:
     with pytest.raises(UsageError, match="--limit: must be a number of 0 or more"):
         amount(text, SECONDS, "--limit", "2ms")
+
+
+def test_compare_two_trials(study: Command) -> None:
+    told = study.read_json("compare", "before:0", "before:6")
+    assert (told["first"]["trial"], told["second"]["trial"]) == (0, 6)
+    rows = {row["trial"]: row for row in study.read_json("front", "before")["rows"]}
+    energy = next(each for each in told["ratios"] if each["name"] == "energy of both")
+    assert energy["second"] == pytest.approx(rows[6]["energy_kwh"], rel=1e-12)
+    said = study.read("compare", "before:0", "before:6")
+    assert "before, trial 6 beside before, trial 0" in said
+
+
+def test_compare_takes_the_greenest_of_a_study_and_folders(study: Command) -> None:
+    from contracts.records import exported
+    from greenfront.studies.export.documents import write_documents
+
+    folder = study.folder / "exported"
+    folder.mkdir()
+    write_documents(exported(), folder)
+    told = study.read_json("compare", "before", "exported")
+    assert told["first"]["trial"] == study.read_json("front", "before")["greenest"]
+    assert told["second"]["study"] == "digits"
+    assert any("different examples" in remark for remark in told["remarks"])
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ("nowhere", "does not exist"),
+        ("before:77", "has no trial 77; its trials are 0 to 7"),
+        ("before:best", "a model is a study, STUDY:TRIAL or an exported folder"),
+        (".", "is no exported model: it has no record.json"),
+    ],
+)
+def test_compare_refuses_what_is_no_model(study: Command, named: str, message: str) -> None:
+    assert message in study.read("compare", "before", named, code=2)

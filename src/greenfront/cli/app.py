@@ -45,6 +45,7 @@ def application() -> typer.Typer:
         look.ledger,
         look.whatif,
         choose.pick,
+        choose.compare,
         choose.table,
         look.report,
         begin.doctor,

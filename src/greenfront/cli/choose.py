@@ -1,10 +1,11 @@
-"""Commands that choose: pick, table."""
+"""Commands that choose: pick, compare, table."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,7 +22,10 @@ from greenfront.cli.options import (
 )
 from greenfront.errors import UsageError
 
-__all__ = ["pick", "table"]
+if TYPE_CHECKING:
+    from greenfront.studies.export.record import ModelRecord
+
+__all__ = ["compare", "pick", "table"]
 
 RULES = ("green", "lifetime", "ratio", "weighted", "knee")
 
@@ -93,6 +97,56 @@ def pick(
         console().print(pick_text(found, picked, storage), crop=False)
     if picked.row is None:
         raise typer.Exit(1)
+
+
+def compare(
+    first: Annotated[
+        str,
+        typer.Argument(
+            help="A study (its greenest model), STUDY:TRIAL, or an exported folder.", metavar="A"
+        ),
+    ],
+    second: Annotated[str, typer.Argument(help="The same.", metavar="B")],
+    storage: StorageUrl = DEFAULT_STORAGE,
+    as_json: AsJson = False,
+) -> None:
+    """Show one model beside another, and whether the difference is more than luck."""
+    from greenfront.studies.export.comparing import compare as compared
+
+    found = compared(_record(first, storage), _record(second, storage))
+    if as_json:
+        print_json(found.to_json())
+    else:
+        from greenfront.cli.chosen import comparison_text
+
+        console().print(comparison_text(found), crop=False)
+
+
+def _record(named: str, storage: str) -> ModelRecord:
+    """What is known of a model that is named as ``compare`` takes it."""
+    from greenfront.studies.analysis.view import view
+    from greenfront.studies.export.facts import record_of
+    from greenfront.studies.export.record import read_record
+
+    if Path(named).is_dir():
+        return read_record(Path(named))
+    name, colon, trial = named.rpartition(":")
+    if colon and not trial.isdecimal():
+        raise UsageError(
+            f"a model is a study, STUDY:TRIAL or an exported folder, but {named!r} is none of "
+            "them: such as wine, wine:7 or ./exported"
+        )
+    with opened(storage) as database:
+        found = view(database, name if colon else named)
+    if colon:
+        return record_of(found, int(trial))
+    greenest = found.front.greenest
+    if greenest is None:
+        raise UsageError(
+            f"study {named!r} has no model that is accurate enough: name one of its trials, as in "
+            f"{named}:0"
+        )
+    return record_of(found, greenest.trial)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -10,15 +11,25 @@ from rich.text import Text
 from greenfront.cli.options import follow_up
 from greenfront.cli.table import Sheet
 from greenfront.studies.analysis.choice import comparison
-from greenfront.studies.analysis.metric_words import score
-from greenfront.studies.analysis.quantities import energy, joules, mass, seconds, size
+from greenfront.studies.analysis.metric_words import change, score
+from greenfront.studies.analysis.quantities import (
+    UNAVAILABLE,
+    energy,
+    joules,
+    mass,
+    percent,
+    seconds,
+    size,
+)
 
 if TYPE_CHECKING:
     from greenfront.studies.analysis.front import ScoredTrial
     from greenfront.studies.analysis.picking import Pick
     from greenfront.studies.analysis.view import StudyView
+    from greenfront.studies.export.comparing import ModelComparison, Ratio
+    from greenfront.studies.export.record import ModelRecord
 
-__all__ = ["pick_text"]
+__all__ = ["comparison_text", "pick_text"]
 
 HEAD = ("Energy", "CO₂", "J/Prediction", "Latency", "Size")
 SPARE = ("Latency", "CO₂")
@@ -68,3 +79,47 @@ def _cells(view: StudyView, row: ScoredTrial) -> tuple[str, ...]:
         seconds(outcome.latency_seconds),
         size(outcome.artefact_bytes),
     )
+
+
+_UNITS: Mapping[str, Callable[[float | None], str]] = {
+    "J": joules,
+    "kWh": energy,
+    "kg": mass,
+    "s": seconds,
+    "B": size,
+}
+
+
+def comparison_text(found: ModelComparison) -> RenderableType:
+    """Two models side by side, the second as a share of the first."""
+    first, second = found.first, found.second
+    sheet = Sheet(
+        f"{_named(second)} beside {_named(first)}",
+        ("what", "First", "Second", "Second/First"),
+    )
+    metric = first.metric
+    if found.scores is not None and found.difference is not None:
+        told, apart = [score(metric, each.value) for each in found.scores], found.difference
+        title = f"{metric.title} on {found.split}"
+        sheet.add(title, *told, change(metric, apart.value, apart.low, apart.high))
+    predictions = f"{first.scoring.predictions:,.0f} predictions"
+    for ratio in found.ratios:
+        name = ratio.name.replace("of both", f"of making it and {predictions}")
+        shown = _UNITS[ratio.unit]
+        sheet.add(name, shown(ratio.first), shown(ratio.second), _share(ratio))
+    lines = [f"{metric.title}: {found.verdict}."]
+    lines += [f"First: {first.model.description}.", f"Second: {second.model.description}."]
+    lines += [f"{remark}." for remark in found.remarks]
+    return Group(sheet, Text("\n".join(lines)))
+
+
+def _share(ratio: Ratio) -> str:
+    if ratio.ratio is None:
+        return UNAVAILABLE
+    if ratio.low is None or ratio.high is None:
+        return percent(ratio.ratio)
+    return f"{percent(ratio.ratio)} ({percent(ratio.low)} to {percent(ratio.high)})"
+
+
+def _named(record: ModelRecord) -> str:
+    return f"{record.study}, trial {record.model.trial}"
