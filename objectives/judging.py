@@ -62,12 +62,19 @@ class Judging:
         A threshold that is tuned is tuned on these very answers: a score that depends on it (not
         ROC AUC, nor average precision) flatters by as much.
         """
-        metric, threshold, decisions = self.metric, None, None
+        threshold = None
+        if not self.metric.of_numbers and answers.shape[1] == 2:
+            threshold = self._threshold(answers, labels)
+        return self.judge_at(threshold, answers, labels)
+
+    def judge_at(
+        self, threshold: float | None, answers: NDArray[Any], labels: NDArray[Any]
+    ) -> Judgement:
+        """Judges finite answers with a threshold that is known already; see :meth:`judge`."""
+        metric, decisions = self.metric, None
         if not metric.of_numbers:
-            threshold = self._threshold(answers, labels) if answers.shape[1] == 2 else None
             given = decided(answers, threshold, metric.positive)
             decisions = _decisions(given, labels, answers.shape[1], threshold)
-
         again = None
         if not metric.ranks or answers.size <= MOST_RANKED:
             again = packed(resampled_metric(metric, answers, labels, threshold))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["decided", "positive_margin", "score"]
+__all__ = ["decided", "log_odds", "positive_margin", "score"]
 
 _OF_NUMBERS = ("r2", "rmse", "mae", "spearman")
 _OF_RANKINGS = ("roc_auc", "average_precision")
@@ -43,7 +43,7 @@ def decided(
     """
     if threshold is None:
         return np.asarray(answers.argmax(-1), dtype=np.int64)
-    is_positive = positive_margin(answers, positive) >= _logit(threshold)
+    is_positive = positive_margin(answers, positive) >= log_odds(threshold)
     return np.where(is_positive, positive, 1 - positive).astype(np.int64)
 
 
@@ -53,7 +53,7 @@ def positive_margin(answers: NDArray[Any], positive: int) -> NDArray[np.float64]
     return np.asarray(wide[:, positive] - wide[:, 1 - positive])
 
 
-def _logit(probability: float) -> float:
+def log_odds(probability: float) -> float:
     """Logarithm of the odds; infinite at 0 and 1."""
     with np.errstate(divide="ignore"):
         return float(np.log(probability) - np.log1p(-np.float64(probability)))

@@ -114,6 +114,10 @@ class LineageStore:
         self.study = study
         self._verified: set[str] = set()
 
+    def holds(self, key: str) -> bool:
+        """Whether the output of a :func:`lineage_key` is there as it was written."""
+        return self._intact(self._folder(key)) is not None
+
     def output(self, key: str, make: Callable[[Path], Made], *, stage: str = "") -> StageOutput:
         """Loads the output of a :func:`lineage_key`, or has ``make`` write it to a folder.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -99,8 +99,11 @@ class Stage(ABC):
 
     def key(self, candidate: Candidate, earlier: Mapping[str, StageOutput]) -> str:
         """The lineage key of the stage's output for a candidate."""
-        parents = [self.runtime.models.task.facts.fingerprint]
-        parents += [output.key for output in earlier.values()]
+        return self.key_after(candidate, [output.key for output in earlier.values()])
+
+    def key_after(self, candidate: Candidate, earlier: Sequence[str]) -> str:
+        """The same from the keys of the outputs before, the latest last, of which none need be."""
+        parents = [self.runtime.models.task.facts.fingerprint, *earlier]
         return lineage_key(self.name, parents[-1], self.inputs(candidate))
 
     def job(

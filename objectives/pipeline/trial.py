@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 from onnxruntime import InferenceSession
 
-from greenfront.errors import TrialStopped
+from greenfront.errors import TrialFailed, TrialStopped
 from greenfront.objectives.codec import from_json
 from greenfront.objectives.judging import Judgement
 from greenfront.objectives.memory import peak_memory_bytes, release_memory, reset_peak_memory
@@ -31,7 +31,7 @@ from greenfront.objectives.pipeline.manifest import needs_room
 from greenfront.objectives.pipeline.model_factory import network_of
 from greenfront.objectives.pipeline.preprocessing import preprocessing_cost
 from greenfront.objectives.pipeline.runtime import Runtime
-from greenfront.objectives.pipeline.stage import load_stages
+from greenfront.objectives.pipeline.stage import WEIGHTS, load_stages
 from greenfront.objectives.pipeline.stages.export import MODEL, ExportFacts
 from greenfront.objectives.pipeline.stages.fit import Fit, FitFacts
 from greenfront.objectives.readings import Reading
@@ -50,12 +50,28 @@ from greenfront.spaces.architectures.architecture import FamilyFacts
 from greenfront.spaces.architectures.registry import architecture, is_fitted
 from greenfront.spaces.candidate import Candidate
 
-__all__ = ["TrialRunner"]
+__all__ = ["Delivered", "TrialRunner"]
 
 FEW_BLOCKS = 3
 
 BATCH = 32
 """Of the second way in which the front is measured, where the study's is one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The file of a finished trial, to be handed out.
+
+    Attributes:
+        path: From inputs to logits or numbers.
+        network: The torch network that it was made from; ``None`` where there is none, or where it
+            is no longer kept.
+        notes: What is different from what the trial left, in words.
+    """
+
+    path: Path
+    network: Path | None
+    notes: tuple[str, ...] = ()
 
 
 class TrialRunner:
@@ -153,6 +169,41 @@ class TrialRunner:
             resampled=judgement.resampled,
             decisions=judgement.decisions,
         )
+
+    def delivered(self, candidate: Candidate, artefact: str) -> Delivered:
+        """A finished trial's file, made again from its weights where it is gone.
+
+        Args:
+            candidate: Of the trial.
+            artefact: The file, relative to the store.
+
+        Raises:
+            TrialFailed: Neither file nor weights are kept any more (cause ``"gone"``): the model
+                would have to be trained again.
+        """
+        store, path = self.runtime.store, self.runtime.store.root / artefact
+        was_there = store.holds_intact(Path(artefact))
+        stages = [stage for stage in self.stages if stage.applies(candidate)]
+        keys: list[str] = []
+        for stage in stages:
+            keys.append(stage.key_after(candidate, keys))
+            if stage.name in ("train", "fit"):
+                break
+        if not store.holds(keys[-1]):
+            if was_there:
+                return Delivered(path, None, ("the torch network is no longer kept",))
+            raise TrialFailed(
+                "gone",
+                f"neither its file nor its weights are in {store.root} any more: restore that "
+                "folder, or search again under another name",
+            )
+        outputs = self._outputs(candidate)
+        made, _, _ = _delivered(outputs)
+        notes = () if was_there else ("the file was gone and was made again from its weights",)
+        if "fit" in outputs:
+            return Delivered(made, None, notes)
+        *_, before, _ = outputs.values()
+        return Delivered(made, before.folder / WEIGHTS, notes)
 
     def epoch_cost(self, candidate: Candidate) -> Reading:
         """What one epoch of training costs, for a forecast; keeps nothing.

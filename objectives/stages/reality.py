@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,14 +114,22 @@ def unreal(claim: Claim, reference: Path, artefact: Path, example: NDArray[Any])
     return tuple(reasons)
 
 
-def executed_operators(path: Path, example: NDArray[Any]) -> Counter[str]:
-    """Kernels that the runtime executes for one call, by name, from its own profile."""
+def executed_operators(
+    path: Path, example: NDArray[Any] | Mapping[str, NDArray[Any]]
+) -> Counter[str]:
+    """Kernels that the runtime executes for one call, by name, from its own profile.
+
+    Args:
+        path: The file.
+        example: Inputs of the call, by name where it has several.
+    """
+    feed = example if isinstance(example, Mapping) else {INPUT: example}
     with tempfile.TemporaryDirectory() as folder:
         options = session_options()
         options.enable_profiling = True
         options.profile_file_prefix = str(Path(folder) / "profile")
         session = open_session(path, options)
-        session.run(None, {INPUT: example})
+        session.run(None, dict(feed))
         events = json.loads(Path(session.end_profiling()).read_text())
     return Counter(
         event["args"]["op_name"]

@@ -16,6 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.errors import DataError
+from greenfront.objectives.tasks.pixels import (
+    DEFAULT_BACKGROUND,
+    HIGHEST_OF_16_BITS,
+    flat,
+    is_deep,
+    turned_upright,
+    values_of,
+)
 from greenfront.objectives.tasks.settings import TaskSettings
 
 if TYPE_CHECKING:
@@ -28,9 +36,6 @@ _VERSION = 3
 
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})
 _DEFAULT_EDGE = 32
-_DEFAULT_BACKGROUND = "#ffffff"
-_HIGHEST_OF_8_BITS = 2**8 - 1
-_HIGHEST_OF_16_BITS = 2**16 - 1
 
 # What Pillow raises for files that are damaged or of a kind that it cannot read.
 _DAMAGED = (
@@ -116,7 +121,7 @@ def decoded(
     """
     edge = settings.image_size
     size = None if edge is None else (edge, edge)
-    form = _Form(size, settings.channels, settings.background or _DEFAULT_BACKGROUND)
+    form = _Form(size, settings.channels, settings.background or DEFAULT_BACKGROUND)
     while True:
         # What the first image suggests holds until another one contradicts it, early as a rule.
         seen = _Seen()
@@ -135,10 +140,13 @@ def _decode_alike(
     pixels: NDArray[np.uint8] | None = None
     for index in range(count):
         with image(index) as found:
-            if form.deep is None and _is_deep(found):
+            if form.deep is None and is_deep(found):
                 return replace(form, deep=_range(count, image))
             _look(found, seen)
-            upright = _flat(_upright(found), form.background, seen)
+            upright, shows = flat(turned_upright(found), form.background)
+            if shows:
+                words = f"have transparent pixels, which show the background {form.background}"
+                seen.counts[words] += 1
             is_grey = found.mode in _GREY_MODES or found.mode.startswith("I;16")
             if pixels is None:
                 width, height = form.size or upright.size
@@ -152,29 +160,15 @@ def _decode_alike(
                     size=(_DEFAULT_EDGE, _DEFAULT_EDGE) if other_size else form.size,
                     channels=3 if other_depth else form.channels,
                 )
-            pixels[index] = _values(upright, (width, height), depth, form.deep)
+            pixels[index] = values_of(upright, (width, height), depth, form.deep)
     if pixels is None:
         raise ValueError("there are no images")
     return pixels
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    from PIL import ImageOps
-
-    return ImageOps.exif_transpose(image)
-
-
-def _is_deep(image: Image.Image) -> bool:
-    """Whether grey values have 16 bits."""
-    # Pillow gives 16 bits of one format as 32.
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
-        return True
-    return image.mode == "I" and int(np.asarray(image).max()) > _HIGHEST_OF_8_BITS
-
-
 def _range(count: int, image: OpenImage) -> tuple[int, int]:
     """Lowest and highest of all grey values of more than 8 bits."""
-    low, high = _HIGHEST_OF_16_BITS, 0
+    low, high = HIGHEST_OF_16_BITS, 0
     for index in range(count):
         with image(index) as found:
             if found.mode.startswith("I"):
@@ -194,42 +188,6 @@ def _look(image: Image.Image, seen: _Seen) -> None:
 def _tiles(image: Image.Image) -> list[Any]:
     """How the file stores its pixels; empty for an image that is in no file."""
     return list(getattr(image, "tile", ()))
-
-
-def _flat(image: Image.Image, background: str, seen: _Seen) -> Image.Image:
-    """An image without transparency: the background shows where there was some."""
-    from PIL import Image
-
-    if image.mode.startswith("I") or not image.has_transparency_data:
-        return image
-    rgba = image.convert("RGBA")
-    if int(np.asarray(rgba.getchannel("A")).min()) == _HIGHEST_OF_8_BITS:
-        return image
-    seen.counts[f"have transparent pixels, which show the background {background}"] += 1
-    canvas = Image.new("RGBA", rgba.size, background)
-    canvas.alpha_composite(rgba)
-    return canvas.convert("RGB")
-
-
-def _values(
-    image: Image.Image, size: tuple[int, int], channels: int, deep: tuple[int, int] | None
-) -> NDArray[Any]:
-    """One image as uint8 ``[channels, height, width]``; ``deep``: see :class:`_Form`."""
-    from PIL import Image
-
-    if image.mode == "P":
-        image = image.convert("RGBA")  # a palette with an opaque channel converts no other way
-    if image.mode.startswith("I"):
-        values = np.asarray(image)
-        if deep is not None:
-            low, high = deep if deep[0] < deep[1] else (0, _HIGHEST_OF_16_BITS)
-            values = (values.astype(np.float64) - low) * _HIGHEST_OF_8_BITS / (high - low)
-        image = Image.fromarray(values.round().astype(np.uint8))
-    plain = image.convert("L" if channels == 1 else "RGB")
-    if plain.size != size:
-        plain = plain.resize(size, Image.Resampling.BILINEAR)
-    pixels = np.asarray(plain)
-    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
 
 
 @contextmanager
@@ -267,12 +225,12 @@ def _check_range(image: Image.Image, name: str) -> None:
     elif image.mode == "I":
         values = np.asarray(image)
         lowest, highest = int(values.min()), int(values.max())
-        if lowest >= 0 and highest <= _HIGHEST_OF_16_BITS:
+        if lowest >= 0 and highest <= HIGHEST_OF_16_BITS:
             return
         held = f"values from {lowest} to {highest}"
     else:
         return
     raise DataError(
-        f"{name}: an image must hold values of 8 or 16 bits, 0 … {_HIGHEST_OF_16_BITS}, but this "
+        f"{name}: an image must hold values of 8 or 16 bits, 0 … {HIGHEST_OF_16_BITS}, but this "
         f"one holds {held}: store it with 8 or 16 bits, or use kind 'arrays'"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.target_scale import target_scale
 from greenfront.objectives.tasks.task import Labelled, Split, TargetScale, Task, TaskFacts
 
-__all__ = ["assemble", "evaluation_rows", "split_indices"]
+__all__ = ["Dealt", "assemble", "deal", "evaluation_rows", "split_indices"]
 
 _VERBS: dict[Split, str] = {"test": "test", "validation": "validate"}
 
@@ -39,24 +40,9 @@ def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None 
         DataError: If labels do not match the inputs, are no classes, if a class is too small, or
             if the cache cannot be written.
     """
-    if len(raw.inputs) != len(raw.labels):
-        raise DataError(
-            f"{raw.source}: every input needs one label, but there are {len(raw.inputs)} inputs "
-            f"and {len(raw.labels)} labels: check what wrote them"
-        )
-    kind = settings.target_kind or raw.target_kind
-    labels, class_names = encode_labels(raw.labels, raw.source, kind)
-    # Numbers are split as if they were of one class.
-    groups = labels if class_names else np.zeros(len(labels), dtype=np.int64)
-    _check_trainable(groups, class_names or ("any number",), raw.own, raw.source)
-    indices = split_indices(
-        groups,
-        validation_fraction=settings.validation_fraction,
-        test_fraction=settings.test_fraction,
-        seed=seed,
-        own=raw.own,
-        first=raw.first if raw.together else None,
-    )
+    dealt = deal(raw, settings, seed=seed)
+    labels, class_names, indices = dealt.labels, dealt.class_names, dealt.indices
+    groups = dealt.groups
     fingerprint = _hash(_parts(raw, labels, class_names, indices, settings))
     inputs = _encoded(raw.inputs, indices, fingerprint, cache)
     chosen = evaluation_rows(groups[indices["validation"]], settings.eval_fraction)
@@ -93,6 +79,58 @@ def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None 
         None if judged is whole else whole,
         preparation,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Dealt:
+    """What is what among the rows of raw data.
+
+    Attributes:
+        labels: Class indices, int64 ``[n]``, or numbers as they are, float64 ``[n]``.
+        class_names: One a class; none where the target is a number.
+        indices: Rows of each split.
+    """
+
+    labels: NDArray[Any]
+    class_names: tuple[str, ...]
+    indices: dict[Split, NDArray[np.int64]]
+
+    @property
+    def groups(self) -> NDArray[np.int64]:
+        """What splits are stratified by: numbers are split as if they were of one class."""
+        labels = self.labels
+        return labels if self.class_names else np.zeros(len(labels), dtype=np.int64)
+
+    def judged(self, fraction: float) -> NDArray[np.int64]:
+        """The rows that trials are judged on: a part of the validation split, or all of it."""
+        rows = self.indices["validation"]
+        return rows[evaluation_rows(self.groups[rows], fraction)] if fraction < 1 else rows
+
+
+def deal(raw: Raw, settings: TaskSettings, *, seed: int) -> Dealt:
+    """Splits the rows of raw data; :func:`assemble` encodes them, too.
+
+    Raises:
+        DataError: As :func:`assemble`.
+    """
+    if len(raw.inputs) != len(raw.labels):
+        raise DataError(
+            f"{raw.source}: every input needs one label, but there are {len(raw.inputs)} inputs "
+            f"and {len(raw.labels)} labels: check what wrote them"
+        )
+    kind = settings.target_kind or raw.target_kind
+    labels, class_names = encode_labels(raw.labels, raw.source, kind)
+    groups = Dealt(labels, class_names, {}).groups
+    _check_trainable(groups, class_names or ("any number",), raw.own, raw.source)
+    indices = split_indices(
+        groups,
+        validation_fraction=settings.validation_fraction,
+        test_fraction=settings.test_fraction,
+        seed=seed,
+        own=raw.own,
+        first=raw.first if raw.together else None,
+    )
+    return Dealt(labels, class_names, indices)
 
 
 def split_indices(

@@ -30,8 +30,8 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
     Returns:
         ``describe`` (the study's facts), ``check`` (tries a family and gives its facts),
         ``int8`` (how families gain by it), ``teacher`` (sets it), ``size``, ``epoch``, ``trial``,
-        ``rung`` (trains a candidate to one below the whole effort) and ``repeat`` (measures a
-        trial's file again).
+        ``rung`` (trains a candidate to one below the whole effort), ``repeat`` (measures a trial's
+        file again), and those of :func:`export_calls`.
     """
     import torch
 
@@ -46,6 +46,7 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
     from greenfront.objectives.stages.evaluate import Measuring
     from greenfront.objectives.stages.train import pick_device, supports_mixed_precision
     from greenfront.objectives.tasks.load import load_task
+    from greenfront.search.evaluator.export_calls import export_calls
     from greenfront.studies.config.facts import StudyFacts
 
     # The quantizer recommends a preparation that brings nothing for graphs exported here.
@@ -53,12 +54,9 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
     torch.set_num_threads(int(settings["threads"]))
     cache = Path(settings["cache"])
     device = pick_device(settings["device"])
+    task_settings = TypeAdapter(TaskSettings).validate_python(settings["task"])
     with context.phase("data"):
-        task = load_task(
-            TypeAdapter(TaskSettings).validate_python(settings["task"]),
-            cache=cache / "data",
-            seed=int(settings["seed"]),
-        )
+        task = load_task(task_settings, cache=cache / "data", seed=int(settings["seed"]))
     store = LineageStore(cache / "lineage", str(settings.get("study", "")))
     store.clear_drafts()
     runtime = Runtime(
@@ -110,4 +108,5 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
         "trial": lambda candidate: runner.run(Candidate.from_json(candidate)),
         "rung": rung,
         "repeat": repeat,
+        **export_calls(runner, task_settings),
     }

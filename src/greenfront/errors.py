@@ -10,7 +10,8 @@
     ├── TrialFailed             one trial failed; the study goes on
     ├── TrialStopped            one trial was ended early on purpose; the study goes on
     ├── Interrupted             the user wants to stop; the trial is queued again
-    └── SearchAborted           the study cannot go on
+    ├── SearchAborted           the study cannot go on
+    └── ExportError             a model cannot be exported, or the exported one cannot be used
 
 Every message names the thing, the rule it breaks, the value given and the way out.
 """
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 __all__ = [
     "DataError",
+    "ExportError",
     "GreenfrontError",
     "Interrupted",
     "MeterError",
@@ -94,6 +96,10 @@ class Interrupted(GreenfrontError):  # noqa: N818 - a wish, not an error
 
 class SearchAborted(GreenfrontError):  # noqa: N818 - the study's end, not a fault of the caller
     """The study cannot go on, for example after three failures in a row of the same cause."""
+
+
+class ExportError(GreenfrontError):
+    """A model cannot be exported, or an exported one cannot be used; nothing half-written stays."""
 
 
 def first_line(error: BaseException) -> str:

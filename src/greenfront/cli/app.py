@@ -24,7 +24,7 @@ def application() -> typer.Typer:
     """The command line with its commands."""
     import typer
 
-    from greenfront.cli import choose, search
+    from greenfront.cli import choose, search, ship
     from greenfront.cli import inspect as look
     from greenfront.cli import setup as begin
 
@@ -48,6 +48,7 @@ def application() -> typer.Typer:
         choose.compare,
         choose.table,
         look.report,
+        ship.export,
         begin.doctor,
     ):
         app.command()(command)

@@ -1,0 +1,163 @@
+"""What is claimed of an exported model, so that anyone can hold it to that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from greenfront.errors import DataError
+from greenfront.objectives.codec import from_json, to_json
+from greenfront.objectives.outcome import Decisions
+from greenfront.objectives.packaging.compose import Labels
+from greenfront.objectives.readings import Reading
+
+__all__ = ["CLAIMS", "VERSION", "Claims", "Cost", "Judged", "Setting", "read_claims"]
+
+CLAIMS = "claims.json"
+"""Their file in a folder."""
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a model scores on some examples.
+
+    Attributes:
+        score: In the unit of the study's metric.
+        examples: How many.
+        decisions: Which classes it decides for; ``None`` for numbers.
+        resampled: Scores on resamples, packed; ``None`` where that would take too long.
+    """
+
+    score: float
+    examples: int
+    decisions: Decisions | None = None
+    resampled: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one prediction of the exported file takes, from raw input to label.
+
+    Attributes:
+        energy: Of the CPU, and of memory where that is metered.
+        latency_seconds: Median wall time.
+        spread: See :class:`~greenfront.objectives.stages.evaluate.InferenceCost`.
+    """
+
+    energy: Reading
+    latency_seconds: float
+    spread: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Of the study, as far as its data can be found and its measurements repeated by it.
+
+    Attributes:
+        task: JSON of the study file's ``[task]``.
+        metering: JSON of ``[metering]``.
+        seed: Of the study, and so of its splits.
+        threads: Of the runtime.
+        batch: Examples a call.
+        metric: Name of the metric.
+        positive: Name of the class that two classes are looked for by; ``None`` where none was.
+    """
+
+    task: Mapping[str, Any]
+    metering: Mapping[str, Any]
+    seed: int
+    threads: int
+    batch: int
+    metric: str
+    positive: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What is claimed.
+
+    Attributes:
+        study: Name.
+        trial: Its number there.
+        candidate: As :meth:`~greenfront.spaces.candidate.Candidate.to_json` gives it.
+        setting: Of the study.
+        fingerprint: Of the task: data and splits.
+        labels: What answers stand for.
+        validation: Score on the whole validation split.
+        test: Score on the test split.
+        baseline: Score of the study's untouched baseline on the test split; ``None`` where its file
+            was gone.
+        file_bytes: Of ``model.onnx``.
+        weights: Numbers in the weights of the model in it.
+        operators: How often each kernel is executed for one prediction.
+        processor: On which it was measured.
+        cost: In a session with one thread that does not spin, as ``predict.py`` opens it.
+        plain_cost: In a session without any option.
+        credited: Energy of one prediction of the model alone, as the study counts it.
+        max_error: Largest difference from the network's answers; ``None`` for models without one.
+        agreement: Share of the test examples that both classify alike; ``None`` for numbers, and
+            for models without a network.
+        notes: What is different from what the study has, in words.
+        version: Of the form of these claims.
+    """
+
+    study: str
+    trial: int
+    candidate: Mapping[str, Any]
+    setting: Setting
+    fingerprint: str
+    labels: Labels
+    validation: Judged
+    test: Judged
+    baseline: Judged | None
+    file_bytes: int
+    weights: int
+    operators: Mapping[str, int]
+    processor: str
+    cost: Cost
+    plain_cost: Cost
+    credited: Reading
+    max_error: float | None = None
+    agreement: float | None = None
+    notes: tuple[str, ...] = field(default=())
+    version: int = VERSION
+
+    def write(self, folder: Path) -> None:
+        """Writes them.
+
+        Raises:
+            OSError: They cannot be written.
+        """
+        text = json.dumps(to_json(self), indent=2, ensure_ascii=False)
+        (folder / CLAIMS).write_text(text + "\n", encoding="utf-8")
+
+
+def read_claims(folder: Path) -> Claims:
+    """The claims of an exported folder.
+
+    Raises:
+        DataError: There are none, or they cannot be read; the message says so.
+    """
+    path = folder / CLAIMS
+    if not path.is_file():
+        raise DataError(
+            f"{str(folder)!r} is no exported model: it has no {CLAIMS}; make one with greenfront "
+            "export NAME -o DIR"
+        )
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["version"] > VERSION:
+            raise DataError(
+                f"{str(path)!r} was written by a later version of greenfront (form "
+                f"{data['version']}, known here {VERSION}): update greenfront"
+            )
+        return from_json(Claims, data)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{str(path)!r} cannot be read ({error}): export the model again"
+        ) from error

@@ -1,0 +1,180 @@
+"""One file that takes raw inputs: what comes before a model, the model, and what comes behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from onnx import compose, helper
+
+from greenfront.errors import DataError
+from greenfront.objectives.codec import to_json
+from greenfront.objectives.packaging.inlets import array_inlet, table_inlet, text_inlet
+from greenfront.objectives.packaging.outlets import class_outlet, number_outlet
+from greenfront.objectives.packaging.piece import ML, Piece, free_prefix
+from greenfront.objectives.stages.export import INPUT, OUTPUT
+from greenfront.objectives.tasks.recipe import ArrayRecipe, Recipe, TableRecipe, TextRecipe
+
+__all__ = ["SCHEMA", "Labels", "composed", "core_of", "inlet_of", "kind_of", "told_of"]
+
+SCHEMA = 1
+"""Version of what the file says of itself in its metadata."""
+
+OPSETS = {"": 18, ML: 3}
+"""Those that the operators around a model need at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What a model's answers stand for.
+
+    Attributes:
+        classes: Names in index order; none where the target is a number.
+        threshold: See :class:`~greenfront.objectives.outcome.Decisions`.
+        positive: Index of the class that two classes are looked for by.
+        target: Name of the target; empty where it has none.
+    """
+
+    classes: tuple[str, ...]
+    threshold: float | None = None
+    positive: int = 1
+    target: str = ""
+
+
+def composed(
+    core: Path, recipe: Recipe, labels: Labels, notes: Mapping[str, str]
+) -> onnx.ModelProto:
+    """Puts the graph of a model between what it needs and what it is asked for.
+
+    Args:
+        core: The model's own file, from inputs to logits or numbers.
+        recipe: What makes inputs of raw examples.
+        labels: What answers stand for.
+        notes: Further entries of the metadata.
+    """
+    model = compose.add_prefix(onnx.load(core), prefix := _prefix(recipe, "model/"))
+    inlet = inlet_of(recipe, prefix)
+    outlet = _outlet(recipe, labels, prefix)
+    graph = model.graph
+    # Between the pieces, so that the model can be taken out again and looked at by itself.
+    graph.value_info.extend([*graph.input, *graph.output])
+    for field, first, last in (
+        (graph.node, inlet.nodes, outlet.nodes),
+        (graph.initializer, inlet.constants, outlet.constants),
+    ):
+        middle = list(field)
+        del field[:]
+        field.extend([*first, *middle, *last])
+    del graph.input[:], graph.output[:]
+    graph.input.extend(inlet.inputs)
+    graph.output.extend(outlet.outputs)
+    held = {"" if used.domain == "ai.onnx" else used.domain: used for used in model.opset_import}
+    for domain, version in OPSETS.items():
+        if domain in held:
+            held[domain].version = max(held[domain].version, version)
+        else:
+            model.opset_import.append(helper.make_opsetid(domain, version))
+    told = told_of(recipe, labels) | {"boundary": json.dumps([prefix + INPUT, prefix + OUTPUT])}
+    told["outputs"] = json.dumps([output.name for output in graph.output])
+    helper.set_model_props(
+        model, {f"greenfront.{key}": value for key, value in {**told, **notes}.items()}
+    )
+    onnx.checker.check_model(model)
+    return model
+
+
+def told_of(recipe: Recipe, labels: Labels) -> dict[str, str]:
+    """What a file says of its inputs and outputs, JSON by key."""
+    told = {
+        "schema": SCHEMA,
+        "kind": kind_of(recipe),
+        "preprocessing": to_json(recipe),
+        "classes": labels.classes,
+        "threshold": labels.threshold,
+        "positive": labels.positive,
+        "target": labels.target,
+    }
+    return {key: json.dumps(value, ensure_ascii=False) for key, value in told.items()}
+
+
+def kind_of(recipe: Recipe) -> str:
+    """``"table"``, ``"image"``, ``"array"`` or ``"text"``."""
+    match recipe:
+        case TableRecipe():
+            return "table"
+        case TextRecipe():
+            return "text"
+        case ArrayRecipe():
+            return "image" if recipe.is_pixels else "array"
+
+
+def inlet_of(recipe: Recipe, prefix: str) -> Piece:
+    """What comes before a model whose names have a prefix."""
+    target, own = prefix + INPUT, _prefix(recipe, "inlet/")
+    match recipe:
+        case TableRecipe():
+            return table_inlet(recipe, own, target)
+        case ArrayRecipe():
+            return array_inlet(recipe, own, target)
+        case TextRecipe():
+            return text_inlet(recipe, own, target)
+
+
+def core_of(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model by itself, from its inputs to its logits, as :func:`composed` got it.
+
+    Raises:
+        DataError: The file was not composed here.
+    """
+    told = {each.key: each.value for each in model.metadata_props}
+    try:
+        first, last = json.loads(told["greenfront.boundary"])
+        known = {info.name: info for info in model.graph.value_info}
+        ends = [known[first]], [known[last]]
+    except (KeyError, ValueError) as error:
+        raise DataError(
+            "the model must say where its preprocessing ends and its labels begin, but does not: "
+            "export it again"
+        ) from error
+    prefix = first.removesuffix(INPUT)
+    nodes = [node for node in model.graph.node if _is_within(node, prefix)]
+    tensors = [tensor for tensor in model.graph.initializer if tensor.name.startswith(prefix)]
+    # The last node before it makes the input, under the model's own name.
+    nodes = [node for node in nodes if first not in node.output]
+    graph = helper.make_graph(nodes, "model", *ends, tensors)
+    core = helper.make_model(graph, ir_version=model.ir_version)
+    del core.opset_import[:]
+    core.opset_import.extend(model.opset_import)
+    core.functions.extend(model.functions)
+    return core
+
+
+def _outlet(recipe: Recipe, labels: Labels, prefix: str) -> Piece:
+    own, source, taken = _prefix(recipe, "outlet/"), prefix + OUTPUT, _inputs(recipe)
+    if not labels.classes:
+        return number_outlet(own, source, _free("value", taken))
+    outputs = _free("label", taken), _free("probabilities", taken)
+    return class_outlet(labels.classes, labels.threshold, labels.positive, own, source, outputs)
+
+
+def _prefix(recipe: Recipe, wanted: str) -> str:
+    return free_prefix(wanted, _inputs(recipe))
+
+
+def _inputs(recipe: Recipe) -> Sequence[str]:
+    if isinstance(recipe, TableRecipe):
+        return [name for column in recipe.columns for name in column.inputs]
+    return ()
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    while name in taken:
+        name = f"{name}_"
+    return name
+
+
+def _is_within(node: onnx.NodeProto, prefix: str) -> bool:
+    return all(name.startswith(prefix) for name in node.output if name)

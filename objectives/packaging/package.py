@@ -1,0 +1,207 @@
+"""Makes the file of a trial into one that takes raw input, and measures what it does."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from greenfront.errors import TrialFailed
+from greenfront.objectives.metric_scores import decided
+from greenfront.objectives.packaging.claims import Cost, Judged
+from greenfront.objectives.packaging.compose import Labels, composed, kind_of
+from greenfront.objectives.packaging.raw_data import RawData
+from greenfront.objectives.packaging.shipped import costs, open_shipped, said
+from greenfront.objectives.pipeline.runtime import Runtime
+from greenfront.objectives.pipeline.stages.export import MODEL
+from greenfront.objectives.pipeline.trial import TrialRunner
+from greenfront.objectives.stages.evaluate import answers_of, open_artefact
+from greenfront.objectives.stages.examples import Examples
+from greenfront.objectives.stages.export import weight_count
+from greenfront.objectives.stages.parity import Parity, parity
+from greenfront.objectives.stages.reality import executed_operators
+from greenfront.objectives.tasks.pixels import DEFAULT_BACKGROUND
+from greenfront.objectives.tasks.recipe import TextRecipe
+from greenfront.objectives.tasks.settings import TaskSettings
+from greenfront.objectives.tasks.task import Labelled, Split
+from greenfront.spaces.candidate import Candidate
+
+__all__ = ["MODEL", "NETWORK", "TOKENIZER", "Order", "Packaged", "judged", "likeness", "package"]
+
+NETWORK = "model.safetensors"
+TOKENIZER = "tokenizer.json"
+PHASE = "package"
+CLOSE = 1e-5
+"""Largest difference of a probability between the whole file and the model in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be packaged.
+
+    Attributes:
+        candidate: Of the trial.
+        artefact: The trial's file, relative to the lineage store.
+        threshold: From which probability on the positive class is decided for; ``None`` without.
+        folder: Where to write.
+    """
+
+    candidate: Candidate
+    artefact: str
+    threshold: float | None
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Packaged:
+    """What was written, and what it does; see :class:`~.claims.Claims`.
+
+    Attributes:
+        kind: ``"table"``, ``"image"``, ``"array"`` or ``"text"``.
+        has_network: Whether there is a file of the network, too.
+    """
+
+    kind: str
+
+    labels: Labels
+    validation: Judged
+    test: Judged
+    file_bytes: int
+    weights: int
+    operators: Mapping[str, int]
+    cost: Cost
+    plain_cost: Cost
+    max_error: float | None
+    agreement: float | None
+    has_network: bool
+    notes: tuple[str, ...]
+
+
+def package(runner: TrialRunner, order: Order, settings: TaskSettings) -> Packaged:
+    """Writes ``model.onnx``, and where there are such a tokenizer and the torch network.
+
+    Args:
+        runner: Of the study.
+        order: What, and where.
+        settings: Of the task.
+
+    Raises:
+        TrialFailed: The trial's file is gone and cannot be made again (cause ``"gone"``), or the
+            whole file does not answer as the model in it (cause ``"cannot export"``).
+    """
+    runtime, candidate = runner.runtime, order.candidate
+    facts, cache = runtime.models.task.facts, runtime.store.root.parent / "data"
+    with runtime.context.phase(PHASE):
+        delivered = runner.delivered(candidate, order.artefact)
+        core, path = delivered.path, order.folder / MODEL
+        data = RawData.read(settings, candidate, cache=cache, seed=runtime.seed)
+        labels = Labels(
+            facts.class_names,
+            order.threshold,
+            runtime.judged_by.metric.positive,
+            facts.target.name if facts.target else "",
+        )
+        background = json.dumps(settings.background or DEFAULT_BACKGROUND)
+        onnx.save(composed(core, data.recipe, labels, {"background": background}), path)
+        for split in ("validation", "test"):
+            _require_same(runtime, candidate, core, path, data, labels, split)
+        if isinstance(data.recipe, TextRecipe):
+            shutil.copyfile(core.parent / TOKENIZER, order.folder / TOKENIZER)
+        like = None
+        if delivered.network is not None:
+            network = order.folder / NETWORK
+            shutil.copyfile(delivered.network, network)
+            like = likeness(runtime, candidate, network, core)
+        one = data.feed(data.rows("validation")[:1])
+        operators = dict(executed_operators(path, one))
+    cost, plain = costs(path, data, runtime.context, runtime.measuring, PHASE)
+    return Packaged(
+        kind=kind_of(data.recipe),
+        labels=labels,
+        validation=judged(runtime, candidate, core, order.threshold, "validation"),
+        test=judged(runtime, candidate, core, order.threshold, "test"),
+        file_bytes=path.stat().st_size,
+        weights=weight_count(core),
+        operators=operators,
+        cost=cost,
+        plain_cost=plain,
+        max_error=None if like is None else like.max_error,
+        agreement=None if like is None else like.agreement,
+        has_network=like is not None,
+        notes=delivered.notes,
+    )
+
+
+def judged(
+    runtime: Runtime, candidate: Candidate, core: Path, threshold: float | None, split: Split
+) -> Judged:
+    """What a model's own file scores on a split that the task has encoded."""
+    labelled, padding = _encoded(runtime, candidate, split)
+    session = open_artefact(core, runtime.measuring.threads)
+    answers, labels = answers_of(session, labelled.inputs, padding), labelled.labels
+    target = runtime.models.task.facts.target
+    if target is not None:
+        labels = target.original(labels)
+    found = runtime.judged_by.judge_at(threshold, answers, labels)
+    return Judged(found.score, len(labels), found.decisions, found.resampled)
+
+
+def likeness(runtime: Runtime, candidate: Candidate, network: Path, core: Path) -> Parity:
+    """How a model's file answers beside its torch network, on the test split.
+
+    Raises:
+        TrialFailed: The network is not the one that was stored.
+    """
+    model = runtime.models.load(candidate, network)
+    model = runtime.models.in_target_unit(model, candidate)
+    labelled, padding = _encoded(runtime, candidate, "test")
+    examples = Examples.of(labelled, runtime.models.device, padding)
+    return parity(model, open_artefact(core, runtime.measuring.threads), examples)
+
+
+def _encoded(runtime: Runtime, candidate: Candidate, split: Split) -> tuple[Labelled, int | None]:
+    task = runtime.models.task
+    whole = {
+        "train": task.train,
+        "validation": task.whole_validation or task.validation,
+        "test": task.test,
+    }[split]
+    padding = runtime.models.data(candidate).validation.padding
+    return runtime.models.encoded(candidate, whole), padding
+
+
+def _require_same(
+    runtime: Runtime,
+    candidate: Candidate,
+    core: Path,
+    whole: Path,
+    data: RawData,
+    labels: Labels,
+    split: Split,
+) -> None:
+    """Compares what the whole file says of raw rows with the answers that were judged."""
+    labelled, padding = _encoded(runtime, candidate, split)
+    threads = runtime.measuring.threads
+    answers = answers_of(open_artefact(core, threads), labelled.inputs, padding)
+    given, probabilities = said(open_shipped(whole, threads), data, split)
+    if probabilities is None:
+        different = int(np.count_nonzero(given != answers[:, 0]))
+    else:
+        names = np.array(labels.classes, dtype=object)
+        wanted = names[decided(answers, labels.threshold, labels.positive)]
+        shifted = np.exp(answers - answers.max(axis=1, keepdims=True))
+        shares = shifted / shifted.sum(axis=1, keepdims=True)
+        off = np.abs(probabilities - shares).max(axis=1) > CLOSE
+        different = int(np.count_nonzero((given != wanted) | off))
+    if different:
+        raise TrialFailed(
+            "cannot export",
+            f"the file with its preprocessing must answer as the model in it, but differs for "
+            f"{different} of {len(answers)} {split} examples: please report this with the study "
+            "file",
+        )

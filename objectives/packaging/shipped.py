@@ -1,0 +1,81 @@
+"""Running a file that takes raw input: what it says, and what one prediction of it costs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from greenfront.objectives.context import StageContext
+from greenfront.objectives.packaging.claims import Cost
+from greenfront.objectives.packaging.raw_data import Feed, RawData
+from greenfront.objectives.stages.evaluate import Measuring, Work, repeated_cost
+from greenfront.objectives.stages.session import open_session, session_options
+from greenfront.objectives.tasks.recipe import TextRecipe
+from greenfront.objectives.tasks.task import Split
+
+__all__ = ["AT_ONCE", "Said", "costs", "open_plain", "open_shipped", "said"]
+
+AT_ONCE = 64
+"""Rows a call where all are wanted: as many as where the study judges files."""
+
+MEASURED = 256
+"""Examples, at most, that predictions are measured on."""
+
+Said = tuple[NDArray[Any], NDArray[Any] | None]
+"""Labels ``[n]`` with probabilities ``[n, classes]``, or numbers ``[n]`` and ``None``."""
+
+
+def open_shipped(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    """As ``predict.py`` opens it: so many threads, which do not spin."""
+    return open_session(path, session_options(threads))
+
+
+def open_plain(path: Path) -> onnxruntime.InferenceSession:
+    """Without any option: as many threads as there are cores, which spin while they wait."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return open_session(path, options)
+
+
+def said(session: onnxruntime.InferenceSession, data: RawData, split: Split) -> Said:
+    """What a file says of a split's raw rows, in its order."""
+    rows = data.rows(split)
+    feeder = data.feeder(rows)
+    parts = [
+        session.run(None, dict(feeder(slice(start, start + AT_ONCE))))
+        for start in range(0, len(rows), AT_ONCE)
+    ]
+    first, *others = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return first, others[0] if others else None
+
+
+def costs(
+    path: Path, data: RawData, context: StageContext, measuring: Measuring, phase: str
+) -> tuple[Cost, Cost]:
+    """One prediction from raw input to label, on validation rows.
+
+    Returns:
+        Its cost in the session of ``predict.py``, and in one without options.
+    """
+    rows = data.rows("validation")[:MEASURED]
+    feeder = data.feeder(rows)
+    texts = isinstance(data.recipe, TextRecipe)
+
+    def cost(session: onnxruntime.InferenceSession) -> Cost:
+        def call(some: slice) -> Callable[[], object]:
+            if texts:  # whose tokens are numbered each time
+                return lambda: session.run(None, dict(feeder(some)))
+            feed: Feed = feeder(some)
+            return functools.partial(session.run, None, dict(feed))
+
+        work = Work.over(len(rows), measuring.batch, call, texts=texts)
+        found = repeated_cost(work, context, phase=phase, measuring=measuring)
+        return Cost(found.reading, found.latency_seconds, found.spread)
+
+    return cost(open_shipped(path, measuring.threads)), cost(open_plain(path))

@@ -1,0 +1,259 @@
+"""From a trial of a study to a folder that anyone can run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import NoneType
+
+from greenfront.errors import ExportError, MeterError, StudyError, TrialFailed
+from greenfront.objectives.context import TrialContext
+from greenfront.objectives.metering.cpu_model import describe_cpu
+from greenfront.objectives.metering.instruments import Instruments, open_instruments
+from greenfront.objectives.packaging.claims import Claims, Judged, Setting
+from greenfront.objectives.packaging.package import MODEL, Packaged
+from greenfront.objectives.resampling import unpacked
+from greenfront.search.evaluator.process import Evaluator
+from greenfront.search.exploration import start_evaluator
+from greenfront.studies.analysis.front import ScoredTrial
+from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.export.documents import write_documents
+from greenfront.studies.export.facts import interval, paired_difference, record_of, row_of
+from greenfront.studies.export.folder import drafted, require_free, sha256
+from greenfront.studies.export.record import ModelRecord, Score
+from greenfront.studies.export.script import write_script
+
+__all__ = ["CANDIDATE", "NAMED", "Exported", "chosen", "export_model"]
+
+CANDIDATE = "candidate.json"
+NAMED = ("greenest", "most accurate", "knee")
+"""Models that a front names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was exported.
+
+    Attributes:
+        folder: Where it lies.
+        row: The trial.
+        claims: What is claimed of it.
+        record: What its documents say.
+    """
+
+    folder: Path
+    row: ScoredTrial
+    claims: Claims
+    record: ModelRecord
+
+
+def chosen(found: StudyView, *, trial: int | None, named: str) -> ScoredTrial:
+    """The trial to export: by its number, or by what the front calls it.
+
+    Raises:
+        StudyError: There is none, or it has no result.
+    """
+    if trial is not None:
+        return row_of(found, trial)
+    row = found.front.named.get(named)
+    if row is None:
+        why = (
+            "no trial has finished yet"
+            if not found.complete
+            else "no trial is accurate enough"
+            if named == "greenest"
+            else "the front has too few members"
+        )
+        raise StudyError(
+            f"study {found.name!r} has no {named} model: {why}; greenfront front shows what there "
+            "is, and --trial takes any finished one"
+        )
+    return row
+
+
+def export_model(
+    found: StudyView,
+    row: ScoredTrial,
+    folder: Path,
+    *,
+    force: bool = False,
+    say: Callable[[str], None] = lambda _message: None,
+) -> Exported:
+    """Writes the folder of a trial: the model from raw input to label, and all that is said of it.
+
+    Args:
+        found: The study.
+        row: The trial.
+        folder: Where to write.
+        force: Whether an exported model there is replaced.
+        say: Takes messages on what is being done.
+
+    Raises:
+        UsageError: The folder exists, or the data of the study cannot be used any more.
+        ExportError: The model cannot be made again, or the folder cannot be written.
+    """
+    require_free(folder, force=force)
+    say("starting an evaluator and loading the data")
+    with _evaluator(found) as evaluator:
+        _require_same_data(found, evaluator)
+        with drafted(folder, force=force) as draft:
+            say(f"packaging trial {row.trial}: graph, test split, joules")
+            packaged = _packaged(found, row, evaluator, draft)
+            baseline = _baseline(found, row, evaluator, packaged)
+            claims = _claims(found, row, packaged, baseline)
+            claims.write(draft)
+            text = json.dumps(row.candidate.to_json(), indent=2)
+            (draft / CANDIDATE).write_text(text + "\n", encoding="utf-8")
+            write_script(draft, packaged.kind)
+            record = _record(found, row, claims, draft)
+            write_documents(record, draft)
+    return Exported(folder, row, claims, record)
+
+
+@contextmanager
+def _evaluator(found: StudyView) -> Iterator[Evaluator]:
+    context = TrialContext()
+    try:
+        evaluator = start_evaluator(found.file, _instruments(found), context)
+    except TrialFailed as failure:
+        raise ExportError(f"the evaluator could not start: {failure}") from failure
+    try:
+        teacher = found.file.teacher(found.facts)
+        told = None if teacher is None else teacher.to_json()
+        evaluator.call("teacher", told, context, returns=NoneType)
+        yield evaluator
+    finally:
+        evaluator.close(context)
+
+
+def _instruments(found: StudyView) -> Instruments:
+    """Those of the study, or where they do not work here, those of this machine."""
+    settings = found.file.metering
+    try:
+        return open_instruments(settings, found.meters).without("gpu")
+    except MeterError:
+        return open_instruments(settings).without("gpu")
+
+
+def _require_same_data(found: StudyView, evaluator: Evaluator) -> None:
+    from greenfront.studies.config.facts import StudyFacts
+
+    here = evaluator.call("describe", None, TrialContext(), returns=StudyFacts)
+    if here.task.fingerprint != found.facts.task.fingerprint:
+        raise ExportError(
+            f"the data of study {found.name!r} are no longer what it searched on (another content "
+            "or another order of rows): restore them, since what is claimed is judged on them"
+        )
+
+
+def _packaged(found: StudyView, row: ScoredTrial, evaluator: Evaluator, draft: Path) -> Packaged:
+    try:
+        return evaluator.call(
+            "package",
+            {**_model(row), "folder": str(draft)},
+            TrialContext(),
+            returns=Packaged,
+        )
+    except TrialFailed as failure:
+        raise ExportError(
+            f"trial {row.trial} of study {found.name!r} cannot be exported: {failure.reason}"
+        ) from failure
+
+
+def _baseline(
+    found: StudyView, row: ScoredTrial, evaluator: Evaluator, packaged: Packaged
+) -> Judged | None:
+    """What the untouched baseline scores on the test split, where its file is still there."""
+    if found.baseline is None:
+        return None
+    if found.baseline.trial == row.trial:
+        return packaged.test
+    try:
+        argument = _model(found.baseline)
+        return evaluator.call("judge", argument, TrialContext(), returns=Judged)
+    except TrialFailed:
+        return None
+
+
+def _model(row: ScoredTrial) -> dict[str, object]:
+    decisions = row.outcome.decisions
+    return {
+        "candidate": row.candidate.to_json(),
+        "artefact": row.outcome.artefact,
+        "threshold": None if decisions is None else decisions.threshold,
+    }
+
+
+def _claims(
+    found: StudyView, row: ScoredTrial, packaged: Packaged, baseline: Judged | None
+) -> Claims:
+    file, told = found.file, found.file.to_json()
+    return Claims(
+        study=found.name,
+        trial=row.trial,
+        candidate=row.candidate.to_json(),
+        setting=Setting(
+            task=told["task"],
+            metering=told["metering"],
+            seed=file.study.seed,
+            threads=file.study.threads,
+            batch=file.objectives.batch,
+            metric=found.metric.name,
+            positive=file.objectives.positive,
+        ),
+        fingerprint=found.facts.task.fingerprint,
+        labels=packaged.labels,
+        validation=packaged.validation,
+        test=packaged.test,
+        baseline=baseline,
+        file_bytes=packaged.file_bytes,
+        weights=packaged.weights,
+        operators=packaged.operators,
+        processor=describe_cpu().name,
+        cost=packaged.cost,
+        plain_cost=packaged.plain_cost,
+        credited=row.outcome.answer,
+        max_error=packaged.max_error,
+        agreement=packaged.agreement,
+        notes=packaged.notes,
+    )
+
+
+def _record(found: StudyView, row: ScoredTrial, claims: Claims, draft: Path) -> ModelRecord:
+    """What is stored of the trial, with what only the exported file can tell."""
+    record, task = record_of(found, row.trial), found.facts.task
+    counts = task.class_counts.get("test", ())
+    model = replace(
+        record.model,
+        test=_score(claims.test, counts),
+        file_bytes=claims.file_bytes,
+        file_sha256=sha256(draft / MODEL),
+    )
+    notes: tuple[str, ...] = ()
+    if record.pretrained:
+        notes = (
+            f"its weights began as {record.pretrained}, whose licence holds for them, too: look it "
+            "up before passing the model on",
+        )
+    licence = replace(record.licence, notes=(*record.licence.notes, *notes))
+    record = replace(record, model=model, licence=licence)
+    baseline = claims.baseline
+    if baseline is None or record.baseline is None:
+        return record
+    return replace(
+        record,
+        baseline=replace(record.baseline, test=_score(baseline, counts)),
+        test_difference=paired_difference(
+            claims.test.score, claims.test.resampled, baseline.score, baseline.resampled
+        ),
+    )
+
+
+def _score(judged: Judged, counts: tuple[int, ...]) -> Score:
+    low = high = None
+    if judged.resampled is not None:
+        low, high = interval(unpacked(judged.resampled))
+    return Score(judged.score, low, high, judged.examples, judged.decisions, counts)

@@ -1,0 +1,119 @@
+"""Commands for a finished model: export."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from greenfront.cli.options import (
+    DEFAULT_STORAGE,
+    AsJson,
+    StorageUrl,
+    StudyName,
+    console,
+    grouped_options,
+    print_json,
+)
+from greenfront.errors import UsageError
+
+__all__ = ["export"]
+
+
+@dataclass(frozen=True)
+class WhichModel:
+    """Which trial of a study is meant."""
+
+    trial: Annotated[int | None, typer.Option("--trial", help="By its number.", metavar="N")] = None
+    greenest: Annotated[
+        bool,
+        typer.Option(
+            "--greenest", help="The best Green Score within the allowed drop; the default."
+        ),
+    ] = False
+    most_accurate: Annotated[bool, typer.Option("--most-accurate", help="The best score.")] = False
+    knee: Annotated[
+        bool, typer.Option("--knee", help="Where more accuracy begins to cost much more.")
+    ] = False
+
+    def name(self) -> str:
+        """What the front calls it, where no number is given.
+
+        Raises:
+            UsageError: Two are asked for.
+        """
+        wanted = {
+            "greenest": self.greenest,
+            "most accurate": self.most_accurate,
+            "knee": self.knee,
+        }
+        given = [name for name, is_given in wanted.items() if is_given]
+        if len(given) + (self.trial is not None) > 1:
+            raise UsageError(
+                "give one of --trial, --greenest, --most-accurate and --knee: each names one model"
+            )
+        return given[0] if given else "greenest"
+
+
+@grouped_options
+def export(
+    name: StudyName,
+    which: WhichModel,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The folder to write.", metavar="DIR")
+    ],
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an exported model there.")
+    ] = False,
+    storage: StorageUrl = DEFAULT_STORAGE,
+    as_json: AsJson = False,
+) -> None:
+    """Write a model as a folder that anyone can run: raw input in, labels out.
+
+    By default the greenest model within the allowed drop.
+    """
+    from greenfront.search.exporting import chosen, export_model
+    from greenfront.studies.analysis.view import view
+    from greenfront.studies.store.storage import Storage
+
+    named = which.name()
+    opened = Storage(storage, create=False)
+    try:
+        found = view(opened, name)
+    finally:
+        opened.close()
+    row = chosen(found, trial=which.trial, named=named)
+    errors = console(stderr=True)
+
+    def say(message: str) -> None:
+        if not as_json:
+            errors.print(f"… {message}", markup=False)
+
+    done = export_model(found, row, output, force=force, say=say)
+    if as_json:
+        print_json(_json(done))
+        return
+    from greenfront.cli.shipped import exported_text
+
+    console().print(exported_text(done, shlex.quote(str(output))), markup=False)
+
+
+def _json(done: object) -> dict[str, object]:
+    from greenfront.objectives.codec import to_json
+    from greenfront.search.exporting import Exported
+
+    assert isinstance(done, Exported)
+    return {
+        "study": done.claims.study,
+        "trial": done.row.trial,
+        "folder": str(done.folder),
+        "files": sorted(
+            path.relative_to(done.folder).as_posix()
+            for path in done.folder.rglob("*")
+            if path.is_file()
+        ),
+        "claims": to_json(done.claims),
+    }

@@ -1,0 +1,350 @@
+"""Says what this model predicts: python predict.py INPUT... [--json] [-o FILE].
+
+INPUT is a CSV table with a header (models of tables), images or folders with images, texts (a file
+is one text; of .csv and .jsonl each row), arrays (.npy), or - for standard input: a table, one text
+a line, or the numbers of one example a line. Needs onnxruntime and numpy; images need Pillow, texts
+need tokenizers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import itertools
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from greenfront.objectives.tasks.pixels import flat, is_deep, turned_upright, values_of
+from greenfront.objectives.tasks.tables.reading import Reading
+
+__all__ = ["InputError", "Model", "Prediction", "batches", "main", "written"]
+
+AT_ONCE = 64
+"""Examples a call."""
+
+IMAGES = frozenset(
+    (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
+)
+DELIMITERS = (",", ";", "\t", "|")
+
+Batch = tuple[list[str], dict[str, NDArray[Any]]]
+"""Names of some examples, and what the model takes for them."""
+
+
+class InputError(Exception):
+    """An input cannot be used; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the model says of one example.
+
+    Attributes:
+        name: Of the example: its file, or its number from 1.
+        answer: A class, or a number.
+        probabilities: By class; empty for numbers.
+    """
+
+    name: str
+    answer: str | float
+    probabilities: dict[str, float]
+
+    @property
+    def probability(self) -> float | None:
+        """Of the class that is answered; ``None`` for numbers."""
+        return self.probabilities.get(self.answer) if isinstance(self.answer, str) else None
+
+
+class Model:
+    """An exported model.
+
+    Args:
+        folder: With ``model.onnx``.
+        threads: Of the runtime; those it was measured with, unless told otherwise.
+    """
+
+    def __init__(self, folder: Path, threads: int = 1) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Threads that spin while they wait burn energy that no prediction needs.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        self.folder = folder
+        self.session = onnxruntime.InferenceSession(
+            str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
+        )
+        told = self.session.get_modelmeta().custom_metadata_map
+        self.about: dict[str, Any] = {
+            key.removeprefix("greenfront."): json.loads(value)
+            for key, value in told.items()
+            if key.startswith("greenfront.")
+        }
+        self.outputs: list[str] = self.about["outputs"]
+
+    @property
+    def kind(self) -> str:
+        """``table``, ``image``, ``array`` or ``text``."""
+        return str(self.about["kind"])
+
+    def predict(self, names: Sequence[str], feed: dict[str, NDArray[Any]]) -> list[Prediction]:
+        """What it says of some examples."""
+        first, *others = self.session.run(self.outputs, feed)
+        if not others:
+            return [Prediction(n, float(str(v)), {}) for n, v in zip(names, first, strict=True)]
+        classes = self.about["classes"]
+        return [
+            Prediction(name, str(label), dict(zip(classes, map(float, row), strict=True)))
+            for name, label, row in zip(names, first, others[0].tolist(), strict=True)
+        ]
+
+
+def batches(model: Model, inputs: Sequence[str]) -> Iterator[Batch]:
+    """What the model takes, some examples at a time.
+
+    Raises:
+        InputError: An input cannot be used.
+    """
+    makers = {"table": _tables, "image": _images, "text": _texts, "array": _arrays}
+    return makers[model.kind](model, inputs)
+
+
+def written(predictions: Iterable[Prediction], *, as_json: bool, target: str) -> Iterator[str]:
+    """Lines for people and programs, each with its end: CSV with a header, or JSON lines."""
+    if as_json:
+        for each in predictions:
+            told: dict[str, Any] = {"input": each.name}
+            if each.probability is None:
+                told["value"] = each.answer
+            else:
+                told |= {"label": each.answer, "probability": each.probability}
+                told["probabilities"] = each.probabilities
+            yield json.dumps(told, ensure_ascii=False) + "\n"
+        return
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    for place, each in enumerate(predictions):
+        numbers = each.probability is None
+        if place == 0:
+            writer.writerow(["input", target or "value"] if numbers else _HEADER)
+        row = [each.name, each.answer]
+        writer.writerow(row if numbers else [*row, f"{each.probability:.6f}"])
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+
+
+_HEADER = ["input", "label", "probability"]
+
+
+def _tables(model: Model, inputs: Sequence[str]) -> Iterator[Batch]:
+    columns = [_Column(each) for each in model.about["preprocessing"]["columns"]]
+    for source in inputs:
+        rows = _rows(_text(source), source, [column.name for column in columns])
+        for start, part in _chunks(rows):
+            feed: dict[str, NDArray[Any]] = {}
+            for column in columns:
+                feed |= column.feed([row.get(column.name) or "" for row in part])
+            yield [str(start + place) for place in range(1, len(part) + 1)], feed
+
+
+class _Column:
+    """A column of a table and what the model takes of it."""
+
+    def __init__(self, told: dict[str, Any]) -> None:
+        step = told["step"]
+        self.name = str(step["column"])
+        self.inputs: list[str] = told["inputs"]
+        self.reading: Reading | None = None
+        if "reading" in step:
+            reading = {**step["reading"], "parts": tuple(step["reading"]["parts"])}
+            self.reading = Reading(**reading)
+
+    def feed(self, cells: Sequence[str]) -> dict[str, NDArray[Any]]:
+        texts = [cell.strip() for cell in cells]
+        if self.reading is None:
+            return {self.inputs[0]: np.array(texts, dtype=object)[:, None]}
+        numbers = self.reading.numbers(texts)
+        return {name: numbers[:, [place]] for place, name in enumerate(self.inputs)}
+
+
+def _rows(text: str, source: str, wanted: Sequence[str]) -> Iterator[dict[str, str]]:
+    """The rows of a table, delimited by what makes all wanted columns of its header."""
+    head = text.lstrip("\n").partition("\n")[0]
+    found: list[str] = []
+    for delimiter in DELIMITERS:
+        names = [name.strip() for name in next(csv.reader([head], delimiter=delimiter), [])]
+        if set(wanted) <= set(names):
+            reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+            next(reader)
+            for row in reader:
+                if row:
+                    yield dict(zip(names, row, strict=False))
+            return
+        found = max(found, names, key=len)
+    lacking = [name for name in wanted if name not in found]
+    raise InputError(
+        f"{source}: the table must have the columns that the model learnt from, but lacks "
+        f"{', '.join(map(repr, lacking))}; its header names {', '.join(map(repr, found))}"
+    )
+
+
+def _images(model: Model, inputs: Sequence[str]) -> Iterator[Batch]:
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError as error:
+        raise InputError("images need the package Pillow: pip install pillow") from error
+    channels, height, width = map(int, model.about["preprocessing"]["shape"])
+    for source in inputs:
+        if source.endswith(".npy"):
+            yield from _array_file(model, source)
+            continue
+        for path in _files(source, IMAGES):
+            try:
+                with Image.open(io.BytesIO(_bytes(path))) as image:
+                    if is_deep(image):
+                        raise InputError(
+                            f"{path}: an image must have 8 bits, but has 16: scale its values as "
+                            "those of the training images were"
+                        )
+                    plain, _ = flat(turned_upright(image), str(model.about["background"]))
+                    # The model would resize it, too, but not to the last bit as in training.
+                    pixels = values_of(plain, (width, height), channels, None)
+            except (UnidentifiedImageError, OSError, ValueError) as error:
+                raise InputError(f"{path}: this image cannot be read ({error})") from error
+            yield [path], {"image": np.ascontiguousarray(pixels.transpose(1, 2, 0))[None]}
+
+
+def _texts(model: Model, inputs: Sequence[str]) -> Iterator[Batch]:
+    try:
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        raise InputError("texts need the package tokenizers: pip install tokenizers") from error
+    tokenizer = Tokenizer.from_file(str(model.folder / "tokenizer.json"))
+    named = itertools.chain.from_iterable(_named_texts(model, source) for source in inputs)
+    for _, part in _chunks(named):
+        ids = [encoding.ids for encoding in tokenizer.encode_batch([text for _, text in part])]
+        yield [name for name, _ in part], {"ids": np.array(ids, dtype=np.int64)}
+
+
+def _named_texts(model: Model, source: str) -> Iterator[tuple[str, str]]:
+    column = str(model.about["preprocessing"]["column"])
+    if source == "-":
+        for number, line in enumerate(_text(source).splitlines(), start=1):
+            yield str(number), line
+    elif source.endswith((".csv", ".tsv")):
+        for number, row in enumerate(_rows(_text(source), source, [column]), start=1):
+            yield str(number), row.get(column, "")
+    elif source.endswith(".jsonl"):
+        for number, line in enumerate(filter(str.strip, _text(source).split("\n")), start=1):
+            try:
+                yield str(number), str(json.loads(line)[column])
+            except (KeyError, TypeError, ValueError) as error:
+                raise InputError(
+                    f"{source}, line {number}: each line must be a JSON object with {column!r}"
+                ) from error
+    else:
+        for path in _files(source, None):
+            yield path, _text(path)
+
+
+def _arrays(model: Model, inputs: Sequence[str]) -> Iterator[Batch]:
+    for source in inputs:
+        yield from _array_file(model, source)
+
+
+def _array_file(model: Model, source: str) -> Iterator[Batch]:
+    """Examples ``[n, …]`` of a file, or one a line of standard input or of a CSV file."""
+    (wanted,) = model.session.get_inputs()
+    shape = [None if isinstance(edge, str) else edge for edge in wanted.shape]
+    try:
+        if source.endswith(".npy"):
+            values = np.load(io.BytesIO(_bytes(source)), allow_pickle=False)
+        else:
+            lines = list(csv.reader(_text(source).splitlines()))
+            values = np.array([line for line in lines if line], dtype=np.float64)
+            values = values.reshape(-1, *[-1 if edge is None else edge for edge in shape[1:]])
+    except ValueError as error:
+        raise InputError(f"{source}: it must hold numbers of examples, but {error}") from error
+    fits = len(values.shape) == len(shape) and all(
+        edge is None or edge == given for edge, given in zip(shape, values.shape, strict=True)
+    )
+    if not fits:
+        told = ", ".join("…" if edge is None else str(edge) for edge in shape)
+        raise InputError(f"{source}: the model takes [{told}], but the array is {values.shape}")
+    kind = np.uint8 if wanted.type == "tensor(uint8)" else np.float64
+    for start in range(0, len(values), AT_ONCE):
+        part = np.ascontiguousarray(values[start : start + AT_ONCE], dtype=kind)
+        yield [str(start + place) for place in range(1, len(part) + 1)], {wanted.name: part}
+
+
+def _files(source: str, suffixes: frozenset[str] | None) -> list[str]:
+    """A file, or the files of a folder in their order."""
+    path = Path(source)
+    if not path.is_dir():
+        return [source]
+    files = sorted(str(each) for each in path.rglob("*") if each.is_file())
+    return [f for f in files if suffixes is None or Path(f).suffix.lower() in suffixes]
+
+
+def _bytes(source: str) -> bytes:
+    if source == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(source).read_bytes()
+    except OSError as error:
+        raise InputError(f"{source}: this cannot be read ({error.strerror})") from error
+
+
+def _text(source: str) -> str:
+    held = _bytes(source)
+    try:
+        return held.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return held.decode("cp1252", errors="replace")
+
+
+def _chunks(items: Iterable[Any]) -> Iterator[tuple[int, list[Any]]]:
+    """Some items at a time, with the number of those before."""
+    rest, start = iter(items), 0
+    while part := list(itertools.islice(rest, AT_ONCE)):
+        yield start, part
+        start += len(part)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the script; returns its exit code."""
+    parser = argparse.ArgumentParser(description="Says what this model predicts.")
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="a file, a folder, or -")
+    parser.add_argument("--json", action="store_true", help="print JSON lines instead of CSV")
+    parser.add_argument("-o", "--output", metavar="FILE", help="where to write it")
+    given = parser.parse_args(arguments)
+    model = Model(Path(__file__).resolve().parent)
+    lines = written(
+        (p for batch in batches(model, given.inputs) for p in model.predict(*batch)),
+        as_json=given.json,
+        target=str(model.about["target"]),
+    )
+    try:
+        if given.output is None:
+            sys.stdout.writelines(lines)
+        else:
+            with Path(given.output).open("w", encoding="utf-8") as file:
+                file.writelines(lines)
+    except InputError as error:
+        sys.stderr.write(f"predict.py: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""Models of every kind of data, packaged, and run from raw input where nothing of ours is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from contracts.shipped import Shipped, alone, images, predictions, shipped, table, texts
+from greenfront.objectives.metric_scores import decided
+from greenfront.objectives.packaging.shipped import open_shipped, said
+from greenfront.objectives.pipeline.answers import load_answers
+from greenfront.objectives.stages.evaluate import answers_of, open_artefact
+from greenfront.objectives.tasks.settings import TaskSettings
+from greenfront.spaces.techniques.precision import Precision
+
+
+@pytest.fixture(scope="module")
+def of_table(tmp_path_factory: pytest.TempPathFactory) -> Shipped:
+    folder = tmp_path_factory.mktemp("table")
+    return shipped(table(folder), "mlp", folder, precision=Precision(4), threshold=0.3)
+
+
+@pytest.fixture(scope="module")
+def of_numbers(tmp_path_factory: pytest.TempPathFactory) -> Shipped:
+    folder = tmp_path_factory.mktemp("numbers")
+    return shipped(table(folder, number=True), "mlp", folder)
+
+
+@pytest.fixture(scope="module")
+def of_images(tmp_path_factory: pytest.TempPathFactory) -> Shipped:
+    folder = tmp_path_factory.mktemp("images")
+    return shipped(images(folder), "cnn", folder)
+
+
+@pytest.fixture(scope="module")
+def of_texts(tmp_path_factory: pytest.TempPathFactory) -> Shipped:
+    folder = tmp_path_factory.mktemp("texts")
+    return shipped(texts(folder), "bag", folder)
+
+
+@pytest.fixture(scope="module")
+def of_arrays(tmp_path_factory: pytest.TempPathFactory) -> Shipped:
+    return shipped(TaskSettings("digits"), "mlp", tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture(params=["of_table", "of_numbers", "of_images", "of_texts", "of_arrays"])
+def model(request: pytest.FixtureRequest) -> Shipped:
+    found: Shipped = request.getfixturevalue(request.param)
+    return found
+
+
+def judged_answers(model: Shipped) -> np.ndarray:
+    kept = load_answers(model.core.parent / "answers.npz")
+    assert kept is not None
+    return kept[0]
+
+
+def test_from_raw_rows_it_says_what_was_judged(model: Shipped) -> None:
+    given, shares = said(open_shipped(model.folder / "model.onnx", 1), model.raw(), "validation")
+    answers, labels = judged_answers(model), model.packaged.labels
+    if shares is None:
+        np.testing.assert_array_equal(given, answers[:, 0])
+        return
+    indices = decided(answers, labels.threshold, labels.positive)
+    assert given.tolist() == [labels.classes[index] for index in indices]
+    powers = np.exp(answers.astype(np.float64) - answers.max(1, keepdims=True))
+    np.testing.assert_allclose(shares, powers / powers.sum(1, keepdims=True), atol=1e-6)
+
+
+def test_what_it_says_of_itself(model: Shipped) -> None:
+    packaged = model.packaged
+    assert packaged.file_bytes == (model.folder / "model.onnx").stat().st_size
+    assert packaged.has_network
+    assert (model.folder / "model.safetensors").is_file()
+    assert packaged.cost.energy.joules is not None
+    assert packaged.plain_cost.energy.joules is not None
+    assert packaged.max_error is not None
+    assert packaged.validation.examples == len(judged_answers(model))
+    assert sum(packaged.operators.values()) > 2
+    if packaged.labels.classes:
+        assert packaged.agreement is not None
+        assert packaged.agreement >= 0.9  # with weights of 4 bits
+
+
+def test_a_table_is_read_as_it_was(of_table: Shipped) -> None:
+    """Blanks, quotes, thousands, missing cells, dates, another order of columns."""
+    printed = predictions(alone(of_table.folder, str(of_table.settings.path), "--json"))
+    given, shares = said(
+        open_shipped(of_table.folder / "model.onnx", 1), of_table.raw(), "validation"
+    )
+    rows = of_table.raw().rows("validation")
+    assert [printed[row]["label"] for row in rows] == given.tolist()
+    assert shares is not None
+    found = [list(printed[row]["probabilities"].values()) for row in rows]  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(np.array(found, dtype=np.float32), shares)
+    lines = Path(str(of_table.settings.path)).read_text().splitlines()
+    csv = alone(of_table.folder, "-", said="\n".join([lines[0], *lines[7:9]]))
+    wanted = [f"{each['label']},{each['probability']:.6f}" for each in printed[6:8]]
+    assert csv.splitlines() == ["input,label,probability", f"1,{wanted[0]}", f"2,{wanted[1]}"]
+
+
+def test_unknown_and_missing_cells(of_table: Shipped) -> None:
+    """A category that was never seen and a cell that is no number count as the data say."""
+    session = onnxruntime.InferenceSession(of_table.folder / "model.onnx")
+    names = {each.name: each.type for each in session.get_inputs()}
+    assert names["colour"] == "tensor(string)"
+    assert names["size"] == "tensor(double)"
+    assert "label_" in [each.name for each in session.get_outputs()]  # a column has that name
+    header = "label;when;colour;size;flag\n"
+    empty = alone(of_table.folder, "-", "--json", said=header + ";;;;\n")
+    strange = alone(of_table.folder, "-", "--json", said=header + "x;then;;n/a;maybe\n")
+    assert predictions(empty) == predictions(strange)
+
+
+def test_what_a_table_lacks_is_told(of_table: Shipped) -> None:
+    told = alone(of_table.folder, "-", said="label,when,colour,flag\n1,,,\n", code=1)
+    assert "lacks 'size'; its header names 'label', 'when', 'colour', 'flag'" in told
+    told = alone(of_table.folder, "nowhere.csv", code=1)
+    assert "nowhere.csv: this cannot be read (No such file or directory)" in told
+
+
+def test_numbers_are_in_the_unit_of_the_target(of_numbers: Shipped) -> None:
+    printed = alone(of_numbers.folder, str(of_numbers.settings.path))
+    assert printed.splitlines()[0] == "input,goal"
+    values = np.array([line.partition(",")[2] for line in printed.splitlines()[1:]], np.float32)
+    rows = of_numbers.raw().rows("validation")
+    np.testing.assert_array_equal(values[rows], judged_answers(of_numbers)[:, 0])
+
+
+def test_images_of_any_size(of_images: Shipped) -> None:
+    """Resized to the very pixels that the search has seen."""
+    folder = Path(str(of_images.settings.path))
+    printed = predictions(alone(of_images.folder, str(folder), "--json"))
+    files = sorted(str(path) for path in folder.rglob("*.png"))
+    assert [each["input"] for each in printed] == files
+    rows = of_images.raw().rows("validation")
+    answers = judged_answers(of_images)
+    powers = np.exp(answers - answers.max(1, keepdims=True))
+    wanted = powers / powers.sum(1, keepdims=True)
+    found = [list(printed[row]["probabilities"].values()) for row in rows]  # type: ignore[attr-defined]
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+def test_texts_by_the_tokenizer_beside_it(of_texts: Shipped, tmp_path: Path) -> None:
+    printed = predictions(alone(of_texts.folder, str(of_texts.settings.path), "--json"))
+    rows = of_texts.raw().rows("validation")
+    given, _ = said(open_shipped(of_texts.folder / "model.onnx", 1), of_texts.raw(), "validation")
+    assert [printed[row]["label"] for row in rows] == given.tolist()
+    (tmp_path / "one.txt").write_text("rainy, worse\nno", encoding="utf-8")
+    (tmp_path / "rows.jsonl").write_text('{"text": "rainy, worse\\nno"}\n', encoding="utf-8")
+    one, two = predictions(
+        alone(of_texts.folder, str(tmp_path / "one.txt"), str(tmp_path / "rows.jsonl"), "--json")
+    )
+    assert one["probabilities"] == two["probabilities"]
+    assert len(alone(of_texts.folder, "-", said="a line\nanother\n").splitlines()) == 3
+
+
+def test_arrays(of_arrays: Shipped, tmp_path: Path) -> None:
+    raw = of_arrays.raw()
+    feed = raw.feed(raw.rows("validation"))
+    np.save(tmp_path / "some.npy", feed["values"])
+    printed = predictions(alone(of_arrays.folder, str(tmp_path / "some.npy"), "--json"))
+    answers = judged_answers(of_arrays)
+    assert [each["label"] for each in printed] == [str(i) for i in answers.argmax(1)]
+    told = alone(of_arrays.folder, "-", said="1,2,3\n", code=1)
+    assert "it must hold numbers of examples, but cannot reshape" in told
+
+
+def test_a_file_that_is_gone_is_made_again(of_numbers: Shipped) -> None:
+    runner, core = of_numbers.runner, of_numbers.core
+    held, answered = core.read_bytes(), judged_answers(of_numbers)
+    core.unlink()
+    delivered = runner.delivered(of_numbers.candidate, of_numbers.artefact)
+    assert delivered.notes == ("the file was gone and was made again from its weights",)
+    assert delivered.path == core
+    session = open_artefact(delivered.path, 1)
+    inputs = runner.runtime.models.task.validation.inputs
+    assert core.read_bytes() == held
+    np.testing.assert_array_equal(answers_of(session, inputs), answered)
