@@ -23,6 +23,7 @@ from greenfront.search.electricity.scheduler import CarbonScheduler, RunMoments
 from greenfront.search.heartbeat import heartbeat
 from greenfront.search.problem import Problem
 from greenfront.search.progress_estimator import ProgressEstimator
+from greenfront.search.racing import Race
 from greenfront.search.recovery import REFERENCE, adopt_dead_runs, drop_unclaimed, tell
 from greenfront.search.running_trial import RunningTrial
 from greenfront.search.samplers.named import default_population, make_sampler
@@ -115,6 +116,11 @@ class Engine(Generic[C]):
                 tried=self._tried,
             ),
         )
+        self._race: Race[C] | None = None
+        if settings.sampler == "green":
+            self._race = Race(
+                problem, study, run, self._archive, self.optuna_study, self._asked, settings
+            )
 
     def _make_scheduler(self, moments: RunMoments | None) -> CarbonScheduler | None:
         electricity = self._settings.electricity
@@ -158,10 +164,15 @@ class Engine(Generic[C]):
                 wait(working)
         if shared.failure is not None:
             raise shared.failure
-        return shared.reason or "done"
+        reason = shared.reason or "done"
+        if self._race is not None and len(self._study.runs.living()) == 1:
+            self._adopt()
+            self._race.end(reason)
+        return reason
 
     def _adopt(self) -> None:
-        adopt_dead_runs(self.optuna_study, self._study.trials, self._study.runs)
+        trials, runs = self._study.trials, self._study.runs
+        adopt_dead_runs(self.optuna_study, trials, runs, raced=self._race is not None)
 
     # --- one worker --------------------------------------------------------------------------
 
@@ -191,10 +202,19 @@ class Engine(Generic[C]):
                 if not self._left_to_others(index):
                     return f"all {self._budget.trials} trials are finished"
                 continue
-            if self._exhausted(duplicates):
+            if self._race is None and self._exhausted(duplicates):
                 return "every candidate of the space has been tried"
             if self._paused(index):
                 continue  # the budget may have been reached meanwhile
+            if self._race is not None:
+                step = self._race.next()
+                if step is not None:
+                    self._try(problem, index, step)
+                elif self._left_to_others(index):
+                    continue
+                elif self._slot_open():
+                    return "no candidate is worth another step"
+                continue
             trial = self.optuna_study.ask()
             candidate = self._asked(trial)
             choice, limit = candidate.to_json(), self._budget.trials
@@ -238,20 +258,29 @@ class Engine(Generic[C]):
         number = step.trial.number
         self._say(index, f"trial {number}")
 
-        context = RunningTrial(
-            ledger=self._ledger,
-            number=number,
-            worker=index,
-            archive=self._archive,
-            stop=self._shared.stop,
-            watch=self.watch,
-            say=lambda message: self._say(index, message),
-            scheduler=self._scheduler,
-            fidelity=problem.fidelities[-1],
-        )
+        def context_at(fidelity: int, checkpoint: object | None = None) -> RunningTrial:
+            return RunningTrial(
+                ledger=self._ledger,
+                number=number,
+                worker=index,
+                archive=self._archive,
+                stop=self._shared.stop,
+                watch=self.watch,
+                say=lambda message: self._say(index, message),
+                scheduler=self._scheduler,
+                fidelity=fidelity,
+                checkpoint=checkpoint,
+            )
+
         with self._estimator.trial(index) as worked:
-            done = attempt(problem, step.candidate, context)
-        if self._finish(step, done):
+            if self._race is None:
+                done = attempt(problem, step.candidate, context_at(problem.fidelities[-1]))
+            else:
+                done = self._race.climb(step, problem, context_at)
+        if done is None:
+            self._ledger.merge(number)
+            self._estimator.paused(worked())
+        elif self._finish(step, done):
             self._estimator.finished(worked())
             if self._settings.observer is not None:
                 self._archive.refresh()
@@ -278,7 +307,7 @@ class Engine(Generic[C]):
             outside = step.candidate.key in self._references
             told: TrialState = "failed" if outside else done.state
             tell(self.optuna_study, number, told, evaluation.values if evaluation else None)
-        else:
+        elif self._race is None:
             # This run was taken for dead and its trial given to another run: that one counts.
             self.optuna_study.tell(step.trial, state=optuna.trial.TrialState.FAIL)
         return ours

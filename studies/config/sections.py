@@ -113,7 +113,7 @@ class OperationSection(Table):
 class SearchSection(Table):
     """``[search]``: how candidates are found."""
 
-    sampler: Literal["nsga2", "nsga3", "tpe", "gp", "random"] = "nsga2"
+    sampler: Literal["green", "nsga2", "nsga3", "tpe", "gp", "random"] = "nsga2"
     population: Annotated[int, Field(ge=4, le=1000, strict=True)] | None = None
     workers: Annotated[int, Field(ge=1, le=64, strict=True)] = 1
 

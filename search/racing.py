@@ -1,0 +1,347 @@
+"""The race of candidates: each is trained rung by rung, as far as it is worth it.
+
+Between rungs a candidate is paused: its trial keeps its slot and its number in Optuna, nobody holds
+it, and any worker of any run may promote it. What to train next follows from what is stored and the
+seed alone: a worker that is killed has its rung done again, from the checkpoint below.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from itertools import takewhile
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+import numpy as np
+import optuna
+from optuna.trial import TrialState
+
+from greenfront.search.archive import Archive
+from greenfront.search.attempt import Attempt, Step, attempt
+from greenfront.search.problem import Problem
+from greenfront.search.recovery import tell
+from greenfront.search.rung_states import RungBook, StepCosts, decisions_made, rung_states
+from greenfront.search.running_trial import RunningTrial
+from greenfront.search.samplers.green.encode import knob_vector
+from greenfront.search.samplers.green.policy import GreenPolicy
+from greenfront.search.samplers.green.state import Decision, RungState, Terrain
+from greenfront.search.settings import SearchSettings
+from greenfront.spaces.knobs import Point
+from greenfront.spaces.space import Choice
+from greenfront.studies.analysis.volume import minimised
+from greenfront.studies.store.rungs import Rung
+from greenfront.studies.store.runs import Run
+from greenfront.studies.store.study import Study
+from greenfront.studies.store.trials import Slot, Start
+
+__all__ = ["Policy", "Race"]
+
+C = TypeVar("C", bound=Choice)
+
+REPEATED = 3
+"""Duplicates in a row after which an untried point is drawn instead."""
+
+MOST_ATTEMPTS = 30
+RANDOM_DRAWS = 2000
+
+LOOK_SECONDS = 10.0
+"""So often it is looked whether another run has died in the middle of a rung."""
+
+Refusal = Literal["duplicate", "full"]
+"""Why there is no step: another run was quicker, or all slots are given out."""
+
+
+class Policy(Protocol):
+    """What decides; see :mod:`greenfront.search.samplers.green.state`."""
+
+    def decide(self, states: Sequence[RungState], decisions_made: int) -> Decision | None:
+        """What to train next; ``None`` while there is nothing."""
+        ...
+
+
+class Race(Generic[C]):
+    """The race of one study, as one run takes part in it; thread-safe.
+
+    Args:
+        problem: The problem.
+        study: The study, in an open storage.
+        run: This run.
+        archive: The study's trials.
+        optuna_study: Optuna's.
+        asked: What one of Optuna's trials is about.
+        settings: Of the search.
+
+    Attributes:
+        policy: Decides.
+        price: Expected gain of hypervolume a kWh of the latest decision; ``None`` where none is
+            told.
+    """
+
+    def __init__(
+        self,
+        problem: Problem[C],
+        study: Study,
+        run: Run,
+        archive: Archive,
+        optuna_study: optuna.Study,
+        asked: Callable[[optuna.Trial], C],
+        settings: SearchSettings,
+    ) -> None:
+        self._problem = problem
+        self._study = study
+        self._run = run
+        self._archive = archive
+        self._optuna_study = optuna_study
+        self._asked = asked
+        self._limit = settings.budget.trials
+        self._last = len(problem.fidelities) - 1
+        self._lock = threading.Lock()
+        self._book = RungBook()
+        self._parents: dict[str, str | None] = {}
+        self._costs = StepCosts(self._parents)
+        self._entry = 0
+        self._ahead: list[Rung] = []
+        self._descriptions: dict[str, tuple[float, ...]] = {}
+        self._queue_is_empty = False
+        self._looked_at = 0.0
+        self.price: float | None = None
+        self.policy: Policy = GreenPolicy(self._terrain(), settings.seed)
+
+    def _terrain(self) -> Terrain:
+        problem, whole = self._problem, self._problem.fidelities[-1]
+        sign = -1.0 if problem.objectives[0].maximise else 1.0
+        return Terrain(
+            space=problem.space,
+            rungs=self._last + 1,
+            effort=tuple(fidelity / whole for fidelity in problem.fidelities),
+            describe=self._describe,
+            box=self._box,
+            ideal=None if problem.ideal is None else sign * problem.ideal,
+            step_kwh=self._step_kwh,
+            known=self._known,
+        )
+
+    # --- what to do next ---------------------------------------------------------------------
+
+    def next(self) -> Step[C] | None:
+        """Claims the next step; ``None`` while there is nothing to do, or no slot for it.
+
+        What was interrupted comes first, then what is queued, then what the policy decides on.
+        """
+        with self._lock:
+            for attempts in range(MOST_ATTEMPTS):
+                step = self._claimed(attempts)
+                if step == "full":
+                    return None
+                if step != "duplicate":
+                    return step
+        return None
+
+    def _claimed(self, attempts: int) -> Step[C] | Refusal | None:
+        slots = self._read()
+        waiting = next((slot for slot in slots if slot.state == "requeued"), None)
+        if waiting is not None:
+            return self._promoted(waiting, waiting.rung)
+        if self._has_queued():
+            trial = self._optuna_study.ask()
+            return self._begun(trial, self._asked(trial))
+        decision = self._decision(slots, attempts)
+        if decision is None:
+            return None
+        self.price = decision.price
+        known = next((slot for slot in slots if slot.key == decision.key), None)
+        if known is not None:
+            return self._promoted(known, None if decision.rung >= self._last else decision.rung)
+        candidate = self._problem.space.decode(decision.point)
+        return self._begun(self._opened(decision.point), candidate)
+
+    def _decision(self, slots: Sequence[Slot], attempts: int) -> Decision | None:
+        if attempts < REPEATED:
+            states = rung_states(
+                slots,
+                self._book,
+                maximise=[objective.maximise for objective in self._problem.objectives],
+                last=self._last,
+                describe=self._describe,
+            )
+            return self.policy.decide(states, decisions_made(states))
+        # Another sampler has tried what this policy knows nothing of.
+        random = np.random.default_rng([len(slots), attempts])
+        for _ in range(RANDOM_DRAWS):
+            point = self._problem.space.sample(random)
+            key = self._problem.space.decode(point).key
+            if not self._archive.tried(key):
+                return Decision(key, point, 0, None)
+        return None
+
+    def _has_queued(self) -> bool:
+        if not self._queue_is_empty:
+            left = self._optuna_study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+            self._queue_is_empty = not left
+        return not self._queue_is_empty
+
+    def _begun(self, trial: optuna.Trial, candidate: C) -> Step[C] | Refusal:
+        target = 0 if self._problem.raced(candidate) and self._last > 0 else self._last
+        answer = self._study.trials.claim(
+            self._run.run_id,
+            trial.number,
+            candidate.key,
+            candidate.to_json(),
+            self._limit,
+            Start(target if target < self._last else None, dict(trial.params) or None),
+        )
+        if answer != "granted":
+            self._optuna_study.tell(trial, state=TrialState.FAIL)
+            return answer
+        return Step(trial, candidate, 0, target, None)
+
+    def _promoted(self, slot: Slot, rung: int | None) -> Step[C] | Refusal:
+        trial = self._reopened(slot)
+        answer = self._study.rungs.promote(self._run.run_id, slot, trial.number, rung, self._limit)
+        if answer != "granted":
+            if trial.number != slot.number:
+                self._optuna_study.tell(trial, state=TrialState.FAIL)
+            return answer
+        finished = self._book.of(slot.key)
+        target = self._last if rung is None else rung
+        # Where the last rung was kept and its trial not finished, it is done again.
+        first = min(max(finished, default=-1) + 1, target)
+        below = finished.get(first - 1)
+        checkpoint = None if below is None else below.checkpoint
+        return Step(trial, self._asked(trial), first, target, checkpoint)
+
+    def _reopened(self, slot: Slot) -> optuna.Trial:
+        """Optuna's trial of a slot: the same one again, or a new one where it is over there."""
+        storage = self._study.storage.optuna
+        trial = storage.get_trial_id_from_study_id_trial_number(self._study.study_id, slot.number)
+        held = storage.get_trial(trial)
+        if held.state == TrialState.RUNNING:
+            return optuna.trial.Trial(self._optuna_study, trial)
+        return self._opened(held.params, held.user_attrs)
+
+    def _opened(self, point: Point, attributes: dict[str, Any] | None = None) -> optuna.Trial:
+        """A trial of Optuna's with a point that needs no asking: written at once, not by knobs."""
+        space = self._problem.space
+        trial = self._study.storage.optuna.create_new_trial(
+            self._study.study_id,
+            template_trial=optuna.trial.create_trial(
+                state=TrialState.RUNNING,
+                params=dict(point),
+                distributions={name: space.knob(name).distribution() for name in point},
+                user_attrs=attributes,
+            ),
+        )
+        return optuna.trial.Trial(self._optuna_study, trial)
+
+    # --- what a step does --------------------------------------------------------------------
+
+    def climb(
+        self,
+        step: Step[C],
+        problem: Problem[C],
+        context_at: Callable[[int, Any], RunningTrial],
+    ) -> Attempt | None:
+        """Trains a candidate from rung to rung.
+
+        Args:
+            step: What was claimed.
+            problem: That of the worker.
+            context_at: The context of an evaluation, from its fidelity and checkpoint.
+
+        Returns:
+            How its trial ended; ``None`` where it goes on another time, here or elsewhere.
+        """
+        rung, checkpoint = step.rung, step.checkpoint
+        while True:
+            fidelity = problem.fidelities[rung]
+            context = context_at(fidelity, checkpoint)
+            done = attempt(problem, step.candidate, context)
+            if done.evaluation is None or done.values is None:
+                return done
+            reached = problem.fidelities.index(done.evaluation.fidelity or fidelity)
+            pause = step.target <= reached < self._last
+            kept = self._study.rungs.finish(
+                self._run.run_id,
+                step.trial.number,
+                Rung(
+                    step.candidate.key,
+                    reached,
+                    done.values,
+                    done.evaluation.known,
+                    context.charged_kwh,
+                    done.evaluation.checkpoint,
+                ),
+                pause=pause,
+            )
+            if reached == self._last:
+                return done
+            if pause or not kept:
+                return None
+            rung, checkpoint = reached + 1, done.evaluation.checkpoint
+
+    def end(self, reason: str) -> int:
+        """Ends what nobody has promoted, since the search is over; returns how many those are."""
+        self._study.trials.requeue([self._run.run_id])  # what a budget has ended in the middle
+        dropped = self._study.rungs.drop(f"not promoted: {reason}")
+        for slot in dropped:
+            tell(self._optuna_study, slot.number, "stopped")
+        return len(dropped)
+
+    # --- what is known -----------------------------------------------------------------------
+
+    def _read(self) -> list[Slot]:
+        """All that was begun, as it stands now."""
+        now = time.monotonic()
+        if now > self._looked_at + LOOK_SECONDS:
+            self._looked_at = now
+            self._study.trials.requeue(self._study.runs.dead())
+        # In this order: nothing is then taken to wait at a rung that is not known yet.
+        self._archive.refresh()
+        slots = self._archive.slots()
+        for slot in slots:
+            if slot.key not in self._parents:
+                self._parents[slot.key] = self._parent(slot.point)
+        self._entry, rungs = self._study.rungs.since(self._entry)
+        rungs = [*self._ahead, *rungs]
+        # What was begun since the archive was read is taken in the next time, in the same order.
+        known = takewhile(lambda rung: rung.key in self._parents, rungs)
+        taken = list(known)
+        self._ahead = rungs[len(taken) :]
+        self._book.add(taken)
+        self._costs.add(taken)
+        return slots
+
+    def _parent(self, point: Point | None) -> str | None:
+        return None if point is None else self._problem.parent(self._problem.space.decode(point))
+
+    def _step_kwh(self, point: Point, rung: int) -> float | None:
+        return self._costs.of(self._parent(point), rung, self._last)
+
+    def _known(self, point: Point) -> tuple[float | None, ...]:
+        known = self._problem.known(self._problem.space.decode(point))
+        return tuple(
+            None if value is None else -value if objective.maximise else value
+            for value, objective in zip(known, self._problem.objectives, strict=False)
+        )
+
+    def _describe(self, point: Point) -> tuple[float, ...]:
+        candidate = self._problem.space.decode(point)
+        if candidate.key not in self._descriptions:
+            described = self._problem.describe(candidate, knob_vector(self._problem.space, point))
+            self._descriptions[candidate.key] = described
+        return self._descriptions[candidate.key]
+
+    def _box(
+        self, _values: Sequence[tuple[float, ...]]
+    ) -> tuple[tuple[float, ...], tuple[float, ...] | None] | None:
+        finished = {s.key: s.values for s in self._archive.slots() if s.values is not None}
+        corners = self._problem.corners(finished)
+        if corners is None:
+            return None
+        maximise = [objective.maximise for objective in self._problem.objectives]
+
+        def turned(corner: tuple[float, ...]) -> tuple[float, ...]:
+            return tuple(minimised([corner], maximise)[0].tolist())
+
+        return turned(corners.worst), None if corners.best is None else turned(corners.best)
