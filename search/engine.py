@@ -23,6 +23,7 @@ from greenfront.search.electricity.scheduler import CarbonScheduler, RunMoments
 from greenfront.search.heartbeat import heartbeat
 from greenfront.search.problem import Problem
 from greenfront.search.progress_estimator import ProgressEstimator
+from greenfront.search.queueing import queue_first_generation
 from greenfront.search.racing import Race
 from greenfront.search.recovery import REFERENCE, adopt_dead_runs, drop_unclaimed, tell
 from greenfront.search.running_trial import RunningTrial
@@ -144,11 +145,14 @@ class Engine(Generic[C]):
             SearchAborted: The same cause failed several trials in a row.
             KeyboardInterrupt: The user stopped it; the running trials are queued again later.
         """
-        shared = self._shared
+        shared, study = self._shared, self._study
         self._adopt()
         if len(self._study.runs.living()) == 1:
             drop_unclaimed(self.optuna_study, self._study.trials)
-        self._queue_first_generation()
+        self._archive.refresh()
+        queue_first_generation(
+            self._problem, self._references, study, self.optuna_study, self._archive
+        )
         with (
             heartbeat(self._run, self._ledger, self._settings.instruments, self._show),
             ThreadPoolExecutor(self._settings.workers, thread_name_prefix="worker") as pool,
@@ -336,24 +340,6 @@ class Engine(Generic[C]):
         return self._scheduler.hold(index, None, rest, lambda why: self._say(index, why))
 
     # --- what to try -------------------------------------------------------------------------
-
-    def _queue_first_generation(self) -> None:
-        """Queues what of it was not queued before: a raised budget may bring more of it."""
-        self._archive.refresh()
-        decode, known = self._problem.space.decode, self.optuna_study.get_trials(deepcopy=False)
-        queued = {
-            decode(trial.system_attrs["fixed_params"]).key
-            for trial in known
-            if trial.system_attrs.get("fixed_params")
-        }
-        queued |= {str(trial.user_attrs.get(REFERENCE)) for trial in known}
-        for key in [key for key in self._references if key not in queued]:
-            self.optuna_study.enqueue_trial({}, user_attrs={REFERENCE: key})
-        for point in self._problem.first_generation():
-            key = decode(point).key
-            if key not in queued and not self._archive.tried(key):
-                self.optuna_study.enqueue_trial(dict(point))
-        self._study.mark_queued()
 
     def _slot_open(self) -> bool:
         limit, counts = self._budget.trials, self._archive.counts()

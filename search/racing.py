@@ -325,11 +325,14 @@ class Race(Generic[C]):
             for value, objective in zip(known, self._problem.objectives, strict=False)
         )
 
-    def _describe(self, point: Point) -> tuple[float, ...]:
-        candidate = self._problem.space.decode(point)
+    def _describe(
+        self, point: Point, settings: tuple[float, ...] | None = None
+    ) -> tuple[float, ...]:
+        space = self._problem.space
+        candidate = space.decode(point)
         if candidate.key not in self._descriptions:
-            described = self._problem.describe(candidate, knob_vector(self._problem.space, point))
-            self._descriptions[candidate.key] = described
+            settings = knob_vector(space, point) if settings is None else settings
+            self._descriptions[candidate.key] = self._problem.describe(candidate, settings)
         return self._descriptions[candidate.key]
 
     def _box(

@@ -56,15 +56,9 @@ def make_sampler(
         case "tpe":
             return untried(optuna.samplers.TPESampler(seed=number))
         case "gp":
-<<<<<<< ours
             return untried(optuna.samplers.GPSampler(seed=number))
-        case "random":
-            return untried(optuna.samplers.RandomSampler(seed=number))
-=======
-            return optuna.samplers.GPSampler(seed=number)
         case "random" | "green":  # a race decides by itself: this is for what is asked besides
-            return optuna.samplers.RandomSampler(seed=number)
->>>>>>> theirs
+            return untried(optuna.samplers.RandomSampler(seed=number))
         case _:
             raise UsageError(
                 f"sampler {name!r} is unknown: take one of {', '.join(get_args(SamplerName))}"

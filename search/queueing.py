@@ -1,0 +1,47 @@
+"""What a study tries before its sampler is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import optuna
+
+from greenfront.search.archive import Archive
+from greenfront.search.problem import Problem
+from greenfront.search.recovery import REFERENCE
+from greenfront.studies.store.study import Study
+
+__all__ = ["queue_first_generation"]
+
+
+def queue_first_generation(
+    problem: Problem[Any],
+    references: Collection[str],
+    study: Study,
+    optuna_study: optuna.Study,
+    archive: Archive,
+) -> None:
+    """Queues what of it was not queued before: a raised budget may bring more of it.
+
+    Args:
+        problem: The problem.
+        references: Keys of the candidates outside of the space.
+        study: Ours, which remembers that it was done.
+        optuna_study: Optuna's, which holds the queue.
+        archive: Refreshed.
+    """
+    decode, known = problem.space.decode, optuna_study.get_trials(deepcopy=False)
+    queued = {
+        decode(trial.system_attrs["fixed_params"]).key
+        for trial in known
+        if trial.system_attrs.get("fixed_params")
+    }
+    queued |= {str(trial.user_attrs.get(REFERENCE)) for trial in known}
+    for key in [key for key in references if key not in queued]:
+        optuna_study.enqueue_trial({}, user_attrs={REFERENCE: key})
+    for point in problem.first_generation():
+        key = decode(point).key
+        if key not in queued and not archive.tried(key):
+            optuna_study.enqueue_trial(dict(point))
+    study.mark_queued()
