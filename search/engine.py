@@ -277,6 +277,7 @@ class Engine(Generic[C]):
             )
 
         with self._estimator.trial(index) as worked:
+            done: Attempt | None
             if self._race is None:
                 done = attempt(problem, step.candidate, context_at(problem.fidelities[-1]))
             else:

@@ -73,7 +73,7 @@ class NetworkProblem(Problem[Candidate]):
         self.options = file.options(facts)
         self.space = network_space(self.options)
         whole = (epoch_range(file.training, self.options.scope)[1],)
-        self.fidelities = RUNGS if str(file.search.sampler) == "green" else whole
+        self.fidelities = RUNGS if file.search.sampler == "green" else whole
         self.ideal = self.metric.perfect
         self._script = first_generation(self.options, self.space, file.study.seed)
         self._instruments = instruments
