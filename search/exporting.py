@@ -16,6 +16,7 @@ from greenfront.objectives.metering.instruments import Instruments, open_instrum
 from greenfront.objectives.packaging.claims import Claims, Judged, Setting
 from greenfront.objectives.packaging.package import MODEL, Packaged
 from greenfront.objectives.resampling import unpacked
+from greenfront.objectives.scores import predictions_co2_kg
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.exploration import start_evaluator
 from greenfront.studies.analysis.front import ScoredTrial
@@ -23,7 +24,7 @@ from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.export.documents import write_documents
 from greenfront.studies.export.facts import interval, paired_difference, record_of, row_of
 from greenfront.studies.export.folder import drafted, require_free, sha256
-from greenfront.studies.export.record import ModelRecord, Score
+from greenfront.studies.export.record import Emission, ModelRecord, Score
 from greenfront.studies.export.script import write_script
 
 __all__ = ["CANDIDATE", "NAMED", "Exported", "chosen", "export_model"]
@@ -108,7 +109,7 @@ def export_model(
             text = json.dumps(row.candidate.to_json(), indent=2)
             (draft / CANDIDATE).write_text(text + "\n", encoding="utf-8")
             write_script(draft, packaged.kind)
-            record = _record(found, row, claims, draft)
+            record = replace(_record(found, row, claims, draft), takes=packaged.kind)
             write_documents(record, draft)
     return Exported(folder, row, claims, record)
 
@@ -225,12 +226,14 @@ def _claims(
 def _record(found: StudyView, row: ScoredTrial, claims: Claims, draft: Path) -> ModelRecord:
     """What is stored of the trial, with what only the exported file can tell."""
     record, task = record_of(found, row.trial), found.facts.task
-    counts = task.class_counts.get("test", ())
+    counts, plain = task.class_counts.get("test", ()), claims.plain_cost.energy
     model = replace(
         record.model,
         test=_score(claims.test, counts),
         file_bytes=claims.file_bytes,
         file_sha256=sha256(draft / MODEL),
+        plain=Emission(plain, predictions_co2_kg(plain, 1.0, record.scoring.carbon)),
+        plain_latency_seconds=claims.plain_cost.latency_seconds,
     )
     notes: tuple[str, ...] = ()
     if record.pretrained:
@@ -256,4 +259,7 @@ def _score(judged: Judged, counts: tuple[int, ...]) -> Score:
     low = high = None
     if judged.resampled is not None:
         low, high = interval(unpacked(judged.resampled))
-    return Score(judged.score, low, high, judged.examples, judged.decisions, counts)
+    return Score(
+        *(judged.score, low, high, judged.examples, judged.decisions, counts),
+        resampled=judged.resampled,
+    )

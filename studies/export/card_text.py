@@ -60,9 +60,14 @@ def _title(record: ModelRecord) -> str:
     )
 
 
+_GIVEN = {"table": "ROWS.csv", "image": "PICTURE.png", "array": "ROWS.npy", "text": "TEXTS.csv"}
+"""What ``predict.py`` could be given."""
+
+
 def _run(record: ModelRecord) -> str:
     task = record.task
-    given = "PICTURE.png" if task.is_image else "TEXTS.txt" if task.is_text else "ROWS.csv"
+    kind = "image" if task.is_image else "text" if task.is_text else "table"
+    given = _GIVEN[record.takes or kind]
     return (
         "```bash\npip install -r requirements.txt\n"
         f"python predict.py {given}\n"
@@ -159,7 +164,7 @@ def _energy(record: ModelRecord) -> str:
     carbon = table(
         ("CO₂ equivalent", "best estimate"),
         [
-            ("one prediction", mass(model.answer.co2_kg)),
+            ("one prediction", mass(model.prediction.co2_kg)),
             ("making this model alone", mass(model.training.co2_kg)),
             ("the whole search", mass(search.co2_kg)),
             (
@@ -173,9 +178,15 @@ def _energy(record: ModelRecord) -> str:
 
 
 def _predictions(model: MeasuredModel) -> Iterator[tuple[str, ...]]:
-    yield ("one prediction", *_reading(model.answer.reading))
+    """One prediction as it is used, and as the study counts it."""
+    if model.plain is not None:
+        reading = _reading(model.plain.reading)
+        yield ("one prediction, raw input to answer, plain session", *reading)
+        yield ("one prediction as the study counts it", *_reading(model.answer.reading))
+    else:
+        yield ("one prediction", *_reading(model.answer.reading))
     if model.preprocessing is not None:
-        yield ("– in the file", *_reading(model.inference.reading))
+        yield ("– in the model", *_reading(model.inference.reading))
         yield ("– preprocessing", *_reading(model.preprocessing))
     if model.batched is not None:
         yield (f"one prediction, {model.batched.batch} a call", *_reading(model.batched.inference))
@@ -183,13 +194,15 @@ def _predictions(model: MeasuredModel) -> Iterator[tuple[str, ...]]:
 
 def _sentences(record: ModelRecord) -> Iterator[str]:
     model, carbon, base = record.model, record.scoring.carbon, record.baseline
-    often = f" (medians of {model.measurements} measurements)" if model.measurements > 1 else ""
-    spread = (
-        ""
-        if model.inference_spread is None
-        else f"; repeated blocks put it within ±{percent(model.inference_spread)} (95 %)"
-    )
-    yield f"One prediction takes {seconds(model.latency_seconds)}{often}{spread}."
+    often = ""
+    if model.plain is None and model.measurements > 1:
+        often = f" (median of {model.measurements} measurements)"
+    spread = ""
+    if model.inference_spread is not None:
+        spread = (
+            f"; repeated blocks put its energy within ±{percent(model.inference_spread)} (95 %)"
+        )
+    yield f"One prediction takes {seconds(model.prediction_seconds)}{often}{spread}."
     if any(kind == "modelled" for kind in _kinds(record)):
         yield (
             "**Modelled** energy is computed from CPU time and constants, not read from a counter: "
@@ -199,8 +212,8 @@ def _sentences(record: ModelRecord) -> Iterator[str]:
         mine, usual = model.answer.reading.joules, base.answer.reading.joules
         share = None if mine is None or not usual else mine / usual
         yield (
-            f"That is {percent(share)} of what the untouched baseline (trial {base.trial}, "
-            f"{_plain(base.description)}) takes for a prediction."
+            f"As the study counts it, that is {percent(share)} of what the untouched baseline "
+            f"(trial {base.trial}, {_plain(base.description)}) takes for a prediction."
         )
     even = BreakEven(record.break_even, record.break_even_predictions)
     yield break_even_sentence(even, record.scoring.predictions, record.search.kind).replace(

@@ -124,6 +124,9 @@ class MeasuredModel:
         agreement: Share of examples that both classify alike; ``None`` if unknown.
         energy_kwh: Making it and all predictions; ``None`` where unavailable.
         co2_kg: The same in CO₂ equivalent; ``None`` where unavailable.
+        plain: One prediction of the exported file, from raw input to label in a session without
+            options; ``None`` until it was exported.
+        plain_latency_seconds: Its median wall time; ``None`` with ``plain``.
     """
 
     trial: int
@@ -149,6 +152,19 @@ class MeasuredModel:
     agreement: float | None = None
     energy_kwh: float | None = None
     co2_kg: float | None = None
+    plain: Emission | None = None
+    plain_latency_seconds: float | None = None
+
+    @property
+    def prediction(self) -> Emission:
+        """One prediction from raw input to answer, measured as near to its use as is known."""
+        return self.answer if self.plain is None else self.plain
+
+    @property
+    def prediction_seconds(self) -> float:
+        """Median wall time of the same."""
+        plain = self.plain_latency_seconds
+        return self.latency_seconds if plain is None else plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +267,8 @@ class ModelRecord:
         needs_no_network: Whether the study shows that no network is needed.
         pretrained: What its weights began as, such as ``"hf:bert-base-uncased"``; empty where they
             began at random.
+        takes: What the exported file is given: ``"table"``, ``"image"``, ``"array"`` or ``"text"``;
+            empty until it was exported.
         version: :data:`VERSION` of who wrote it.
     """
 
@@ -274,6 +292,7 @@ class ModelRecord:
     max_drop: float | None = None
     needs_no_network: bool = False
     pretrained: str = ""
+    takes: str = ""
     version: int = VERSION
 
     @property

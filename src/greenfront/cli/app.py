@@ -24,6 +24,7 @@ def application() -> typer.Typer:
     """The command line with its commands."""
     import typer
 
+    from greenfront.cli import check as hold
     from greenfront.cli import choose, search, ship
     from greenfront.cli import inspect as look
     from greenfront.cli import setup as begin
@@ -47,6 +48,7 @@ def application() -> typer.Typer:
         choose.pick,
         choose.compare,
         choose.table,
+        hold.check,
         look.report,
         ship.export,
         begin.doctor,

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from greenfront.studies.analysis.front import ScoredTrial
     from greenfront.studies.analysis.picking import Pick
     from greenfront.studies.analysis.view import StudyView
+    from greenfront.studies.export.checking import Checked
     from greenfront.studies.export.comparing import ModelComparison, Ratio
     from greenfront.studies.export.record import ModelRecord
 
-__all__ = ["comparison_text", "pick_text"]
+__all__ = ["check_text", "comparison_text", "pick_text"]
 
 HEAD = ("Energy", "CO₂", "J/Prediction", "Latency", "Size")
 SPARE = ("Latency", "CO₂")
@@ -110,6 +111,30 @@ def comparison_text(found: ModelComparison) -> RenderableType:
     lines = [f"{metric.title}: {found.verdict}."]
     lines += [f"First: {first.model.description}.", f"Second: {second.model.description}."]
     lines += [f"{remark}." for remark in found.remarks]
+    return Group(sheet, Text("\n".join(lines)))
+
+
+def check_text(found: Checked) -> RenderableType:
+    """What was asked of a model, and what was found."""
+    sheet = Sheet(_named(found.record), ("Kept", "asked", "limit", "found"))
+    for finding in found.findings:
+        style = "green" if finding.passed else "bold red"
+        kept = "yes" if finding.passed else "NO"
+        sheet.add(kept, finding.asked, finding.limit, finding.found, style=style)
+    reading = found.cost.reading
+    lines = [
+        f"Measured here: {joules(reading.joules)} a prediction ({reading.kind}: {reading.source}), "
+        f"{seconds(found.cost.latency_seconds)}."
+    ]
+    if found.other_cost is not None:
+        usual = found.other_cost
+        lines.append(
+            f"The other: {joules(usual.reading.joules)} a prediction, "
+            f"{seconds(usual.latency_seconds)}."
+        )
+    if found.made_up:
+        lines.append("On made-up inputs; --input FILE takes real ones.")
+    lines += [f"{each[0].upper()}{each[1:]}." for each in found.broken]
     return Group(sheet, Text("\n".join(lines)))
 
 

@@ -68,6 +68,10 @@ def export(
     force: Annotated[
         bool, typer.Option("--force", help="Replace an exported model there.")
     ] = False,
+    push_to_hub: Annotated[
+        str | None,
+        typer.Option("--push-to-hub", help="Upload it, too, as a private model.", metavar="REPO"),
+    ] = None,
     storage: StorageUrl = DEFAULT_STORAGE,
     as_json: AsJson = False,
 ) -> None:
@@ -77,9 +81,12 @@ def export(
     """
     from greenfront.search.exporting import chosen, export_model
     from greenfront.studies.analysis.view import view
+    from greenfront.studies.export.hub import push, require_hub
     from greenfront.studies.store.storage import Storage
 
     named = which.name()
+    if push_to_hub is not None:
+        require_hub(push_to_hub)
     opened = Storage(storage, create=False)
     try:
         found = view(opened, name)
@@ -93,12 +100,15 @@ def export(
             errors.print(f"… {message}", markup=False)
 
     done = export_model(found, row, output, force=force, say=say)
+    address = None if push_to_hub is None else push(output, push_to_hub)
     if as_json:
-        print_json(_json(done))
+        print_json(_json(done) | ({} if address is None else {"hub": address}))
         return
     from greenfront.cli.shipped import exported_text
 
     console().print(exported_text(done, shlex.quote(str(output))), markup=False)
+    if address is not None:
+        console().print(f"Uploaded to {address}", markup=False)
 
 
 def _json(done: object) -> dict[str, object]:

@@ -40,12 +40,12 @@ def training(record: ModelRecord) -> dict[str, Any] | None:
 
 def inference(record: ModelRecord) -> dict[str, Any] | None:
     """The report of one prediction with its preprocessing; ``None`` where it was not metered."""
-    reading = record.model.answer.reading
+    reading = record.model.prediction.reading
     if reading.joules is None or reading.low_joules is None or reading.high_joules is None:
         return None
     measure = {
         "powerConsumption": reading.joules / JOULES_PER_KWH,
-        "measurementDuration": record.model.latency_seconds,
+        "measurementDuration": record.model.prediction_seconds,
     }
     task = _task(record, "inference", 1, f"One prediction ({reading.kind}: {reading.source}).")
     task["nbRequest"] = 1

@@ -99,7 +99,7 @@ def _metric(record: ModelRecord, split: str, found: Score) -> dict[str, Any]:
 def _consumptions(record: ModelRecord) -> list[dict[str, Any]]:
     """Training, which is the whole search with every trial, and one prediction; as known."""
     search, training = record.search, record.model.training
-    answer = record.model.answer
+    answer = record.model.prediction
     found = []
     if search.kwh is not None:
         told = {

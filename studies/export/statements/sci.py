@@ -41,7 +41,7 @@ def scores(record: ModelRecord) -> dict[str, Any]:
 
 
 def _consumer(record: ModelRecord) -> dict[str, Any]:
-    answer, carbon = record.model.answer, record.scoring.carbon
+    answer, carbon = record.model.prediction, record.scoring.carbon
     kwh = answer.reading.kwh
     operational = None if kwh is None else carbon.co2_kg(kwh)
     total = answer.co2_kg

@@ -83,7 +83,7 @@ def _energy(record: ModelRecord) -> dict[str, Any] | None:
     told: dict[str, Any] = {}
     if record.search.kwh is not None:
         told["ai_trainingEnergyConsumption"] = [_quantity(record.search.kwh)]
-    one = record.model.answer.reading.kwh
+    one = record.model.prediction.reading.kwh
     if one is not None:
         told["ai_inferenceEnergyConsumption"] = [_quantity(one)]
     return {"type": "ai_EnergyConsumption", **told} if told else None
@@ -99,7 +99,7 @@ def _quantity(kwh: float) -> dict[str, Any]:
 
 def _about_training(record: ModelRecord) -> str:
     search, alone = record.search, record.model.training.reading.kwh
-    one = record.model.answer.reading
+    one = record.model.prediction.reading
     unknown = "unknown"
     return (
         f"Found by a search of {search.trials} trials; the training energy counts all of them "
