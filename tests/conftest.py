@@ -21,6 +21,7 @@ import hypothesis
 import pytest
 import sqlalchemy as sa
 
+from contracts.forked import forked_evaluators
 from greenfront.studies.store.storage import Storage
 
 # No test asserts on time, and a busy machine is no reason to fail.
@@ -35,6 +36,13 @@ hypothesis.settings.register_profile("explore", PATIENT)
 # The gate tries the same examples each time: what it lets in does not depend on luck.
 hypothesis.settings.register_profile("gate", PATIENT, derandomize=True)
 hypothesis.settings.load_profile("gate" if os.environ.get("CI") else "explore")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def evaluators() -> Iterator[None]:
+    """Evaluators that are started in this process are forked from it."""
+    with forked_evaluators():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -65,6 +65,26 @@ class EvaluatorSettings:
     memory_bytes: float | None = None
 
 
+def _launch(how: EvaluatorSettings, descriptor: int) -> subprocess.Popen[bytes]:
+    threads = str(how.threads)
+    environment = os.environ | {
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        # Threads that spin while they wait burn energy that no model needs.
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
+    with how.log.open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", __package__ + ".child", str(descriptor), how.job],
+            pass_fds=(descriptor,),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+        )
+
+
 SizeVerdict = Callable[[Sizing], str | None]
 """Tells why a candidate of some size is not worth its training; ``None`` where it may be."""
 
@@ -88,23 +108,7 @@ class Evaluator:
         how.log.parent.mkdir(parents=True, exist_ok=True)
         self._how = how
         self._channel, descriptor = Channel.pair()
-        threads = str(how.threads)
-        environment = os.environ | {
-            "OMP_NUM_THREADS": threads,
-            "MKL_NUM_THREADS": threads,
-            "OPENBLAS_NUM_THREADS": threads,
-            # Threads that spin while they wait burn energy that no model needs.
-            "OMP_WAIT_POLICY": "PASSIVE",
-        }
-        with how.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", __package__ + ".child", str(descriptor), how.job],
-                pass_fds=(descriptor,),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=environment,
-            )
+        self._process = _launch(how, descriptor)
         os.close(descriptor)
         self.peak_memory_bytes = 0
         self._meter = PhaseMeter(Stopwatch(instruments, self._process.pid))

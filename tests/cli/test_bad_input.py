@@ -54,10 +54,13 @@ CSV = 'kind = "csv"\npath = "data.csv"\ntarget = "class"'
     ],
     ids=lambda value: str(value)[:60],
 )
-def test_the_study_file(command: Command, sections: dict[str, str], words: list[str]) -> None:
+def test_the_study_file(
+    command: Command, sections: dict[str, str], words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     command.write_study(**sections)
     before = command.contents()
-    said = command.run("run", "study.toml", code=2, CUDA_VISIBLE_DEVICES="")
+    said = command.read("run", "study.toml", code=2)
     for word in words:
         assert word in said.replace("\n", " ")
     assert command.contents() == before
@@ -78,7 +81,7 @@ def test_a_table(command: Command, rows: list[str], task: str, words: list[str])
     write_csv(command.folder, rows)
     command.write_study(task=task)
     before = command.contents()
-    said = command.run("run", "study.toml", code=2)
+    said = command.read("run", "study.toml", code=2)
     for word in words:
         assert word in said
     assert command.contents() == before
@@ -88,7 +91,7 @@ def test_a_family_that_does_not_fit_the_data(command: Command) -> None:
     write_csv(command.folder, GOOD_ROWS)
     command.write_study(task=CSV, space='architectures = ["cnn"]')
     before = command.contents()
-    assert "'cnn' does not fit" in command.run("run", "study.toml", code=2)
+    assert "'cnn' does not fit" in command.read("run", "study.toml", code=2)
     assert command.contents() == before
 
 
@@ -103,7 +106,7 @@ def test_an_image_that_cannot_be_read(command: Command) -> None:
     (command.folder / "pictures" / "cats" / "3.png").write_bytes(b"this is no picture")
     command.write_study(task='kind = "images"\npath = "pictures"')
     before = command.contents()
-    assert "3.png" in command.run("run", "study.toml", code=2)
+    assert "3.png" in command.read("run", "study.toml", code=2)
     assert command.contents() == before
 
 
@@ -120,13 +123,13 @@ def test_a_space_without_a_choice(command: Command) -> None:
 
 def test_a_name_that_another_study_has(command: Command) -> None:
     command.write_study("a.toml", budget="trials = 1", **FAST)
-    command.run("run", "a.toml")
+    command.read("run", "a.toml")
     command.write_study("b.toml", budget="trials = 1", space="bits = [32, 8]")
     before = (command.folder / "greenfront.db").read_bytes()
-    said = command.run("run", "b.toml", code=2)
+    said = command.read("run", "b.toml", code=2)
     assert "other settings" in said
     assert "another name" in said
-    assert len(command.json("studies")["studies"]) == 1
+    assert len(command.read_json("studies")["studies"]) == 1
     assert (command.folder / "greenfront.db").read_bytes() == before
 
 
@@ -148,7 +151,7 @@ def test_a_name_that_another_study_has(command: Command) -> None:
     ids=" ".join,
 )
 def test_wrong_words_are_wrong_usage(command: Command, words: list[str]) -> None:
-    assert command.run(*words, code=2)
+    assert command.read(*words, code=2)
     assert command.contents() == set()
 
 
@@ -159,7 +162,7 @@ def test_a_file_that_is_no_database(command: Command) -> None:
 
 def test_a_study_that_does_not_exist_names_its_neighbours(command: Command) -> None:
     command.write_study(study='name = "digits"', budget="trials = 1", **FAST)
-    command.run("run", "study.toml")
-    assert "digits" in command.run("front", "digit", code=2)
-    assert "--by" in command.run("ledger", "digits", "--by", "weather", code=2)
-    assert "nowhere" in command.run("report", "digits", "-o", "nowhere/report.html", code=2)
+    command.read("run", "study.toml")
+    assert "digits" in command.read("front", "digit", code=2)
+    assert "--by" in command.read("ledger", "digits", "--by", "weather", code=2)
+    assert "nowhere" in command.read("report", "digits", "-o", "nowhere/report.html", code=2)

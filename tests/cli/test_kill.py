@@ -78,7 +78,7 @@ def test_killed_twice_and_resumed_it_ends_with_exactly_all_trials(command: Comma
     middle = finished(command.folder)
     assert middle[: len(before)] == before
 
-    said = command.run("resume", "digits")
+    said = command.read("resume", "digits")
     assert f"all {TRIALS} trials are finished" in said
     after = finished(command.folder)
     assert len(after) == TRIALS
@@ -92,7 +92,7 @@ def test_killed_twice_and_resumed_it_ends_with_exactly_all_trials(command: Comma
     )
     assert not [trial for trial in study.trials if not trial.state.is_finished()]
     # Resuming a finished study does nothing.
-    command.run("resume", "digits")
+    command.read("resume", "digits")
     assert finished(command.folder) == after
 
 
@@ -122,7 +122,7 @@ def test_an_orderly_stop_says_how_to_go_on(command: Command, number: signal.Sign
     assert "Traceback" not in said
     before = finished(command.folder)
     assert len(before) >= 2, sorted(path.name for path in command.folder.iterdir())
-    command.run("resume", "stopped")
+    command.read("resume", "stopped")
     after = finished(command.folder)
     assert set(before) <= set(after)
     assert len(after) == 6

@@ -59,7 +59,7 @@ def rare(tmp_path_factory: pytest.TempPathFactory) -> Command:
         objectives='metric = "roc_auc"\nrepeats = 2',
         budget="trials = 4",
     )
-    (command.folder / "said").write_text(command.run("run", "study.toml"))
+    (command.folder / "said").write_text(command.read("run", "study.toml"))
     return command
 
 
@@ -80,7 +80,7 @@ def numbers(tmp_path_factory: pytest.TempPathFactory) -> Command:
         objectives='metric = "rmse"\nrepeats = 2',
         budget="trials = 5",
     )
-    (command.folder / "said").write_text(command.run("run", "study.toml"))
+    (command.folder / "said").write_text(command.read("run", "study.toml"))
     return command
 
 
@@ -175,6 +175,6 @@ def test_the_report_tells_the_metric(
 def test_a_metric_that_does_not_fit_is_refused_before_anything_is_written(rare: Command) -> None:
     text = (rare.folder / "study.toml").read_text().replace('"roc_auc"', '"rmse"')
     (rare.folder / "wrong.toml").write_text(text.replace('name = "rare"', 'name = "wrong"'))
-    said = rare.run("run", "wrong.toml", code=2)
+    said = rare.read("run", "wrong.toml", code=2)
     assert "metric 'rmse' does not fit task 'rare'" in " ".join(said.split())
     assert "wrong" not in rare.read("studies")

@@ -14,8 +14,8 @@ def test_a_search_on_postgresql(storage_url: str, tmp_path: Path) -> None:
     """The same commands on another server; runs on SQLite as well, as ``--storage`` says."""
     command = Command(tmp_path)
     command.write_study(study='name = "elsewhere"', budget="trials = 3", **FAST)
-    command.run("run", "study.toml", "--storage", storage_url)
-    said = command.run("resume", "elsewhere", "--trials", "5", "--storage", storage_url)
+    command.read("run", "study.toml", "--storage", storage_url)
+    said = command.read("resume", "elsewhere", "--trials", "5", "--storage", storage_url)
     assert "all 5 trials are finished" in said
     found = command.read_json("front", "elsewhere", "--storage", storage_url)
     assert found["rows"]

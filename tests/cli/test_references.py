@@ -21,7 +21,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Command:
         training="epochs = 1\nfine_tune_epochs = 1",
         budget="trials = 3",
     )
-    command.run("run", "study.toml")
+    command.read("run", "study.toml")
     return command
 
 
@@ -49,7 +49,7 @@ def test_a_network_that_has_learnt_nothing_is_not_needed(study: Command) -> None
 
 
 def test_a_plan_names_them(study: Command) -> None:
-    told = study.json("plan", "study.toml")
+    told = study.read_json("plan", "study.toml")
     assert [sample["candidate"].split()[0] for sample in told["samples"][:3]] == [*NAMES, "cnn"]
     assert [sample["reference"] for sample in told["samples"][:3]] == [True, True, False]
     remarks = " ".join(told["remarks"])

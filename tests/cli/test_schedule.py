@@ -221,16 +221,16 @@ def test_scores_do_not_depend_on_when_trials_ran_and_outlive_the_trace(study: Co
         page = " ".join((study.folder / "report.html").read_text().split())
         assert "waiting has saved" in page
         assert "Training a model counts with 100 g per kWh" in page
-        assert "intensity.csv" in study.run("resume", "green", "--trials", "3", code=2)
+        assert "intensity.csv" in study.read("resume", "green", "--trials", "3", code=2)
         trace.write_text(kept.replace("500.0", "501.0"))
-        refused = study.run("resume", "green", "--trials", "3", code=2)
+        refused = study.read("resume", "green", "--trials", "3", code=2)
         assert "has another content than when study 'green' began" in refused
     finally:
         trace.write_text(kept)
 
 
 def test_plan_tells_what_waiting_saves(study: Command) -> None:
-    found = study.json("plan", "study.toml")
+    found = study.read_json("plan", "study.toml")
     schedule = found["schedule"]
     assert schedule["kind"] == "modelled"
     assert schedule["g_per_kwh"] == pytest.approx(CLEAN)
@@ -239,6 +239,6 @@ def test_plan_tells_what_waiting_saves(study: Command) -> None:
     assert any("waiting saves" in r and "(replayed clock)" in r for r in found["remarks"])
     short = CARBON.replace(f"deadline_hours = {DEADLINE_HOURS}", "deadline_hours = 1")
     study.write_study("short.toml", study='name = "s"', carbon=short, **LONG)
-    found = study.json("plan", "short.toml")
+    found = study.read_json("plan", "short.toml")
     assert found["schedule"] is None
     assert any("the deadline of 1 h is too short to wait" in r for r in found["remarks"])

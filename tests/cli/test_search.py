@@ -213,7 +213,7 @@ def test_plan_forecasts_and_writes_nothing(tmp_path: Path) -> None:
     command.write_study(
         budget="trials = 20\nkwh = 1e-9", limits="artefact_bytes = 10", study='name = "p"'
     )
-    found = command.json("plan", "study.toml")
+    found = command.read_json("plan", "study.toml")
     assert command.contents() == {"study.toml"}
     assert found["trials"] == 20
     assert 0 < found["low_kwh"] < found["kwh"] < found["high_kwh"]
@@ -242,7 +242,7 @@ class TestOwnData:
             space="temperature = 3.0",
             training=FAST["training"],
         )
-        found = command.json("run", "study.toml")
+        found = command.read_json("run", "study.toml")
         assert f"all {trials} trials are finished" in found["reason"]
         assert found["front"]["rows"]
         rows = rows_of(command.folder)

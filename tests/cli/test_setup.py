@@ -72,7 +72,7 @@ def test_init_writes_the_study_file_for_a_table(command: Command) -> None:
     assert (file.study.name, file.task.kind, file.task.target) == ("bees-1", "csv", "kind")
     assert Path(str(file.task.path)) == command.folder / "data" / 'bees "1".csv'
     assert '#   "id"\n' in (command.folder / "studies" / "bees.toml").read_text()
-    found = command.json(*words, "--force")
+    found = command.read_json(*words, "--force")
     assert len(found["notes"]) == 1
     assert [column["kind"] for column in found["schema"]["columns"]] == [
         *("identifier", "number", "target")

@@ -51,7 +51,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Command:
         training="epochs = 1\nfine_tune_epochs = 1",
         budget="trials = 4",
     )
-    (command.folder / "said").write_text(command.run("run", "study.toml"))
+    (command.folder / "said").write_text(command.read("run", "study.toml"))
     return command
 
 
@@ -281,7 +281,7 @@ def test_modelled_energy_is_called_so(study: Command) -> None:
 
 def test_json_holds_what_the_text_shows(study: Command) -> None:
     # Resuming spends a little, even where all trials are finished: so it goes first.
-    again = study.json("resume", "small", *WHERE)
+    again = study.read_json("resume", "small", *WHERE)
     front = study.read_json("front", "small", *WHERE)
     assert front["predictions"] == 1_000_000
     assert front["baseline"].keys() == front["rows"][0].keys()
@@ -298,10 +298,11 @@ def test_json_holds_what_the_text_shows(study: Command) -> None:
     assert again["spent_low_kwh"] < again["spent_kwh"] < again["spent_high_kwh"]
 
 
-def test_commands_to_copy_name_the_storage(study: Command) -> None:
+def test_commands_to_copy_name_the_storage(study: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
     wanted = "See it: greenfront report small --storage 'sqlite:///another place.db' -o report.html"
     assert wanted in (study.folder / "said").read_text()
-    assert wanted in on_a_terminal(study, 60, "resume", "small", *WHERE)
+    assert wanted in study.read("resume", "small", *WHERE)
 
 
 @pytest.mark.parametrize(
@@ -321,6 +322,6 @@ def test_a_command_to_copy_is_quoted_for_the_shell(storage: str, said: str) -> N
 
 def test_fewer_trials_than_there_are_is_refused(study: Command) -> None:
     for words in (["resume", "small", *WHERE], ["run", "study.toml"]):
-        said = study.run(*words, "--trials", "2", code=2)
+        said = study.read(*words, "--trials", "2", code=2)
         assert "4 trials are finished already, --trials 2 asks for fewer: " in said
     assert study.read_json("studies", *WHERE)["studies"][0]["trials"] == 4

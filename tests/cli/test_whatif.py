@@ -20,7 +20,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Command:
         objectives="predictions = 1_000_000",
         budget="trials = 5",
     )
-    command.run("run", "study.toml")
+    command.read("run", "study.toml")
     return command
 
 
@@ -86,7 +86,7 @@ def test_a_trace_is_read_with_the_factors_of_the_study(
         objectives="repeats = 1",
         budget="trials = 1",
     )
-    direct.run("run", "study.toml")
+    direct.read("run", "study.toml")
     for command, grams in ((study, 302), (direct, 102)):
         found = command.read_json("whatif", "small", "--trace", "maps.csv")
         assert found["scenario"]["g_per_kwh"] == pytest.approx(grams)

@@ -106,9 +106,10 @@ class Command:
         return json.loads(done.stdout)
 
     def read(self, *words: str, code: int = 0) -> str:
-        """Like :meth:`run`, in this process: for what only reads, without the time of a start."""
+        """Like :meth:`run`, in this process: without the time of a start."""
         done, out, err = self._inside(words)
         assert done == code, out + err
+        assert "Traceback" not in out + err
         return out + err
 
     def read_json(self, *words: str) -> Any:

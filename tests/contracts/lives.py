@@ -79,16 +79,18 @@ def toy_task(input_shape: tuple[int, ...]) -> Task:
 
 
 class Life(TrialRunner):
-    """Sizes one form of packed weights for all: the graph that it measures is the same."""
+    """Sizes a network at 32 bits for all bit-widths.
+
+    Every other graph of it is made and measured anyway: from trained weights by each trial, and
+    in int8 from untrained ones where the recipe is chosen.
+    """
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
         self._sized: dict[Candidate, Sizing] = {}
 
     def size(self, candidate: Candidate) -> Sizing:
-        form = candidate.precision
-        if form.bits < 32 and (form.bits != 8 or form.weight_only):
-            candidate = replace(candidate, precision=Precision(4))
+        candidate = replace(candidate, precision=Precision(32))
         if candidate not in self._sized:
             self._sized[candidate] = super().size(candidate)
         return self._sized[candidate]

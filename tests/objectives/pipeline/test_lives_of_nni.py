@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from typing import ClassVar
 
 import pytest
 
@@ -20,6 +21,8 @@ pytestmark = [
 
 class TestNasBench201(LifeContract):
     name = "nni:nasbench201"
+    # Every operator of the space.
+    shape: ClassVar = {"cell_0_2": "conv_1x1", "cell_1_2": "none", "cell_1_3": "avg_pool_3x3"}
 
 
 class TestMobileNetV3(LifeContract):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 
 from contracts.lives import LifeContract
@@ -11,14 +13,17 @@ pytestmark = pytest.mark.slow
 
 class TestMiniLMPretrained(LifeContract):
     name = "hf:minilm"
+    shape: ClassVar = {"layers": 2, "length": 32}
     input_shape = ()
 
 
 class TestBert(LifeContract):
     name = "bert"
+    shape: ClassVar = {"hidden": 64, "length": 32}
     input_shape = ()
 
 
 class TestDistilBert(LifeContract):
     name = "distilbert"
+    shape: ClassVar = {"hidden": 64, "length": 32}
     input_shape = ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 
 from contracts.lives import LifeContract
@@ -11,11 +13,14 @@ pytestmark = pytest.mark.slow
 
 class TestResNet50(LifeContract):
     name = "timm:resnet50"
+    shape: ClassVar = {"width": 0.25, "depth": 0.5}
 
 
 class TestMobileNetV2(LifeContract):
     name = "timm:mobilenetv2_100"
+    shape: ClassVar = {"resolution": 32}
 
 
 class TestEfficientNetLite0Pretrained(LifeContract):
     name = "timm:tf_efficientnet_lite0@package"
+    shape: ClassVar = {"resolution": 32}

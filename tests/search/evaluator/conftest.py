@@ -12,6 +12,11 @@ from greenfront.search.evaluator.process import Evaluator
 TESTS = Path(__file__).parents[2]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def evaluators() -> None:
+    """Real ones, as in production."""
+
+
 @pytest.fixture
 def purse() -> Purse:
     return Purse()

@@ -96,7 +96,7 @@ def test_its_identity_is_that_of_before(command: Command) -> None:
 
 @pytest.mark.slow
 def test_it_goes_on(command: Command) -> None:
-    found = command.json("resume", "before", "--trials", "10")
+    found = command.read_json("resume", "before", "--trials", "10")
     assert found["reason"] == "all 10 trials are finished"
     (study,) = command.read_json("studies")["studies"]
     assert study["finished"] == 10
