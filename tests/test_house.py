@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = ("spaces", "objectives", "studies", "search", "cli")
 """From the ground up: each may import what stands below it."""
 
-STUDIES = ("store", "config", "analysis", "export", "report")
+STUDIES = ("store", "config", "analysis", "export", "report", "dashboard")
 """The same within ``studies``."""
 
 MOST_LINES = 400

@@ -1,7 +1,9 @@
 """Which knobs mattered in a search: a forest that foresees results from settings.
 
-Optuna's own evaluators look only at parameters that every trial has. Here each family has knobs of
-its own, so that hardly any would be left; the forest knows a knob that a trial does not have.
+Not Optuna's own importance (PED-ANOVA in Optuna 5, shown by the dashboard): that says what the best
+trials have in common and not how sure it is. A forest tells how much it foresees of trials that it
+has not seen, for scores as they are shown, medians included. A knob that a family does not have is
+a value of its own.
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ def _knobs(found: Importance) -> Drawn:
         "knobs",
         "Which knobs mattered",
         f"Share of each knob in what a random forest foresees of {found.trials:,} "
-        f"networks: {' and '.join(told)}, on trials that its trees had not seen. Not Optuna’s "
-        "own evaluators: they see only knobs that every family has.",
+        f"networks: {' and '.join(told)}, on trials that its trees had not seen. (A forest of "
+        "greenfront’s; Optuna’s own importance, PED-ANOVA, stands in the dashboard.)",
         knobs(found),
     )

@@ -48,6 +48,13 @@ class Repeats:
             return False
         return True
 
+    def count(self) -> int:
+        """How many there are."""
+        c = repeats_table.c
+        query = sa.select(sa.func.count()).where(c.study_id == self.study_id)
+        with self.storage.reading() as connection:
+            return int(connection.scalar(query) or 0)
+
     def all(self) -> dict[str, tuple[Repeat, ...]]:
         """From a candidate's key to its repeats, in their order."""
         c = repeats_table.c

@@ -26,8 +26,10 @@ def application() -> typer.Typer:
 
     from greenfront.cli import check as hold
     from greenfront.cli import choose, search, ship
+    from greenfront.cli import dashboard as board
     from greenfront.cli import inspect as look
     from greenfront.cli import setup as begin
+    from greenfront.cli.options import common
 
     app = typer.Typer(
         name="greenfront",
@@ -36,6 +38,7 @@ def application() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
+    app.callback()(common)
     for command in (
         begin.init,
         search.plan,
@@ -51,6 +54,7 @@ def application() -> typer.Typer:
         hold.check,
         look.report,
         ship.export,
+        board.dashboard,
         begin.doctor,
     ):
         app.command()(command)

@@ -23,6 +23,7 @@ __all__ = [
     "AsJson",
     "StorageUrl",
     "StudyName",
+    "common",
     "console",
     "follow_up",
     "grouped_options",
@@ -37,6 +38,23 @@ StorageUrl = Annotated[
     str, typer.Option("--storage", help="SQLAlchemy URL of the database.", metavar="URL")
 ]
 StudyName = Annotated[str, typer.Argument(help="Name of the study.", metavar="NAME")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from greenfront import __version__
+
+        sys.stdout.write(f"greenfront {__version__}\n")
+        raise typer.Exit
+
+
+def common(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Find, for your data, the models that do the job for the least energy and carbon."""
 
 
 def console(*, stderr: bool = False) -> Console:
