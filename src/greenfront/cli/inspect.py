@@ -136,20 +136,31 @@ def report(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Where to write it.", metavar="FILE")
     ] = Path("report.html"),
+    png: Annotated[
+        Path | None, typer.Option(help="Write the figures there, too, as PNG.", metavar="DIR")
+    ] = None,
+    svg: Annotated[Path | None, typer.Option(help="The same as SVG.", metavar="DIR")] = None,
     storage: StorageUrl = DEFAULT_STORAGE,
     as_json: AsJson = False,
 ) -> None:
     """Write one self-contained HTML page about a study; it opens offline."""
     from greenfront.studies.analysis.dossier import dossier
     from greenfront.studies.report.page import write
+    from greenfront.studies.report.pictures import write_pictures
 
     with opened(storage) as database:
         found = dossier(database, name)
     write(found, output)
+    pictures = [] if png is None else write_pictures(found, png, "png")
+    pictures += [] if svg is None else write_pictures(found, svg, "svg")
     if as_json:
-        print_json({"study": name, "report": str(output), "bytes": output.stat().st_size})
+        told = {"study": name, "report": str(output), "bytes": output.stat().st_size}
+        print_json({**told, "pictures": [str(path) for path in pictures]})
     else:
         console().print(f"Wrote {output}", markup=False)
+        for folder in dict.fromkeys(path.parent for path in pictures):
+            many = sum(path.parent == folder for path in pictures)
+            console().print(f"Wrote {many} figures to {folder}", markup=False)
 
 
 def _show(as_json: bool, told: Callable[[], object], drawn: Callable[[], RenderableType]) -> None:

@@ -14,7 +14,7 @@ from rich.text import Text
 __all__ = ["WIDE", "Sheet"]
 
 WIDE = 120
-"""From so many columns on, numbers that a narrow terminal does without stand in any case."""
+"""From so many columns on, the numbers that a narrow terminal folds away stand in the line."""
 
 WORDS_NEED = 24
 """Fewer columns than these fold words into a pillar."""
@@ -38,7 +38,7 @@ class Sheet:
     Args:
         title: Above it.
         headings: Numbers to the right, words to the left: a heading in capitals marks a number.
-        spare: Headings of numbers that a narrow terminal does without.
+        spare: Headings of numbers that a narrow terminal shows below the others, each by its name.
     """
 
     title: str
@@ -110,10 +110,17 @@ class Sheet:
             said = " · ".join(cells[index] for index in words)
             yield Padding(Text(said, style=style, overflow="fold"), (0, 0, 0, INDENT), expand=False)
 
+        folded = [(index, name) for index, name in enumerate(self.headings) if name in spare]
         yield Text(self.title, style="bold")
         yield from line(self.headings, "bold")
         for row in self._rows:
             yield from line(row.cells, row.style)
+            more = (" " * GAP).join(
+                f"{name} {row.cells[at]}" for at, name in folded if row.cells[at]
+            )
+            if more:
+                below = Text(more, style="dim", overflow="fold")
+                yield Padding(below, (0, 0, 0, INDENT), expand=False)
             if row.remark:
                 remark = Text(row.remark, style="dim italic", overflow="fold")
                 yield Padding(remark, (0, 0, 0, INDENT), expand=False)

@@ -59,7 +59,7 @@ NOTHING_EMITTED = (
 )
 
 DETAILS = ("J/Preproc.", "Latency", "Size", "In Drop", "On Front")
-"""What a narrow terminal does without."""
+"""What a narrow terminal shows on a line of its own."""
 
 TIE = "≈: its Green Score cannot be told from that of the row above."
 
