@@ -16,6 +16,7 @@ from greenfront.studies.report.tables import (
     confusion_tables,
     front_table,
     phase_table,
+    technique_table,
     unfinished_table,
 )
 from greenfront.studies.report.wording import instruments, proportionality
@@ -130,7 +131,8 @@ def models(view: StudyView, drawn: Mapping[str, Drawn]) -> str:
     if not view.complete:
         return NOTHING_FINISHED
     sides = f"{_figure(drawn['family-co2'])}{_figure(drawn['family-scores'])}"
-    return f"<div class='halves'>{sides}</div>{_figure(drawn['parallel'])}"
+    techniques = f"<h3>What each technique brings</h3>{technique_table(view)}"
+    return f"{techniques}<div class='halves'>{sides}</div>{_figure(drawn['parallel'])}"
 
 
 def search(found: Dossier, drawn: Mapping[str, Drawn]) -> str:

@@ -12,6 +12,7 @@ from greenfront.studies.analysis.classes import Confusion
 from greenfront.studies.analysis.decisions import has_thresholds, never_decides
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.metric_words import score
+from greenfront.studies.analysis.technique_table import TechniqueRow, technique_rows
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.store.trials import WITHOUT_RESULT, NetworkTrial
 
@@ -25,6 +26,7 @@ __all__ = [
     "numbers",
     "phase_table",
     "table",
+    "technique_table",
     "unfinished_table",
     "words",
 ]
@@ -142,6 +144,47 @@ def phase_table(view: StudyView) -> str:
         for phase, spent in [*view.spent_by_phase.items(), ("in all", view.spent)]
     ]
     return table("phases", "Energy of the search by phase", columns, body)
+
+
+def technique_table(view: StudyView) -> str:
+    """What each technique brings, alone and combined, beside the same network untouched."""
+    rows = technique_rows(view)
+    if not rows:
+        return (
+            "<p class='empty'>No untouched network has finished to hold techniques against yet.</p>"
+        )
+    columns = [
+        *words("Family", "Techniques"),
+        *numbers("Trial", view.metric.heading),
+        Column("", "Retained", "of the untouched", True),
+        Column("", "Prediction", f"energy saved, {view.kind}", True),
+        Column("", "Energy", f"saved, {view.kind}", True),
+        Column("", "CO₂", f"saved, {view.kind}", True),
+        Column("", "Size", "saved", True),
+    ]
+    body = [_technique_row(view, row) for row in rows]
+    return table("techniques", "Each beside the same architecture, untouched", columns, body)
+
+
+def _technique_row(view: StudyView, row: TechniqueRow) -> str:
+    shares = (
+        *(row.retained, row.prediction_reduction, row.energy_reduction),
+        *(row.co2_reduction, row.size_reduction),
+    )
+    remark = ""
+    if row.objection is not None:
+        remark = f"<small class='remark'>not eligible: {escape(row.objection)}</small>"
+    elif row.trial is None:
+        remark = "<small class='remark'>none has finished</small>"
+    reached = quantities.UNAVAILABLE if row.score is None else score(view.metric, row.score)
+    return (
+        f"<tr class='{'eligible' if row.objection is None else 'ineligible'}'>"
+        f"{_head(row.family)}<td>{escape(row.title)}{remark}</td>"
+        + _number(quantities.UNAVAILABLE if row.trial is None else str(row.trial))
+        + _number(reached)
+        + "".join(_number(quantities.percent(share)) for share in shares)
+        + "</tr>"
+    )
 
 
 def confusion_tables(found: Confusion) -> str:

@@ -17,6 +17,7 @@ from contracts.reports import NASTY, NOW, VIEWS, Page, every_view
 from greenfront.errors import UsageError
 from greenfront.studies.analysis import quantities
 from greenfront.studies.analysis.dossier import Dossier
+from greenfront.studies.analysis.technique_table import technique_rows
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.report.page import render, write
 
@@ -172,3 +173,18 @@ def test_the_library_is_the_one_that_plotly_draws_for() -> None:
     told = re.search(r"plotly\.js \(basic - minified\) v(\S+)", ours[:300])
     assert told is not None
     assert told.group(1) == get_plotlyjs_version()
+
+
+def test_each_technique_stands_beside_the_untouched_network() -> None:
+    view = VIEWS["usual"]
+    html = render(Dossier(view), NOW)
+    table = re.search(r"<table id='techniques'>.*?</table>", html, re.DOTALL)
+    assert table is not None
+    rows = technique_rows(view)
+    assert table.group().count("<tr class=") == len(rows) > 0
+    for row in rows:
+        assert f"<td>{row.title}" in table.group()
+        if row.co2_reduction is not None:
+            assert quantities.percent(row.co2_reduction) in table.group()
+    nothing = render(Dossier(VIEWS["no baseline"]), NOW)
+    assert "<h3>What each technique brings</h3>" in nothing
