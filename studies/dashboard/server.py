@@ -68,6 +68,7 @@ class Dashboard:
         )
         self._seen: dict[str, object] = {}
         self._ended = threading.Event()
+        self._serving = False
         app = optuna_dashboard.wsgi(self._overlay, artifact_store=self._artefacts)
         try:
             self._server = make_server(HOST, port, _guarded(app), _Server, _Quiet)
@@ -84,12 +85,15 @@ class Dashboard:
 
     def serve(self) -> None:
         """Serves until :meth:`close`, or an interrupt."""
+        self._serving = True
         threading.Thread(target=self._refresh_always, daemon=True).start()
         self._server.serve_forever()
 
     def close(self) -> None:
         """Ends the server and gives its port back."""
         self._ended.set()
+        if self._serving:  # else it would wait for an end that never comes
+            self._server.shutdown()
         self._server.server_close()
 
     def refresh(self) -> None:
