@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from greenfront.errors import GreenfrontError
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.stopwatch import Stopwatch
-from greenfront.objectives.outcome import Sizing
+from greenfront.objectives.outcome import Outcome, Sizing, Standing
 from greenfront.objectives.readings import Component, Reading, total
 
 __all__ = ["Frames", "LocalContext", "StageContext", "TrialContext", "Window", "synchronize"]
@@ -125,6 +125,12 @@ class TrialContext:
 
     def size_verdict(self, sizing: Sizing) -> str | None:
         """Why no accuracy could make a candidate of this size worth its training; else ``None``."""
+
+    def standing(self, cheap: Outcome, dear: Outcome) -> Standing | None:
+        """Where a model stands against the others, as cheap and as dear as it may be.
+
+        The two differ in the energy of a prediction alone. ``None``: there are no others.
+        """
 
 
 class StageContext(TrialContext, abc.ABC):

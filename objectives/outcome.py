@@ -4,17 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field
 
 from greenfront.objectives.readings import Reading, total
 
-__all__ = ["Batched", "Decisions", "Outcome", "Repeat", "Sizing"]
+__all__ = [
+    "Batched",
+    "Decisions",
+    "GraphReading",
+    "Outcome",
+    "Repeat",
+    "Sizing",
+    "Standing",
+    "Weighed",
+]
 
 
 Score = Annotated[float, Field(validation_alias=AliasChoices("score", "accuracy"))]
 """Studies of before kept it as ``accuracy``, their only metric."""
+
+Standing = Literal["in", "out", "open"]
+"""Of a measured model: not dominated even where it is as dear as it may be; dominated, or over a
+limit, even where it is as cheap; or neither is sure."""
+
+
+@dataclass(frozen=True, slots=True)
+class GraphReading:
+    """One measurement of what a graph's predictions cost.
+
+    It belongs to all files that execute it, see :mod:`greenfront.objectives.stages.graph_key`.
+
+    Attributes:
+        id: Of this measurement, wherever it is told of.
+        inference: Energy of one prediction, the median of its blocks.
+        latency_seconds: Median wall time of one prediction.
+        spread: Half of the 95 % confidence interval of the median, as a share of it, over the
+            blocks; ``None`` if unknown.
+    """
+
+    id: str
+    inference: Reading
+    latency_seconds: float
+    spread: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +118,8 @@ class Repeat:
             where it was not measured.
         resampled: See :class:`Outcome`; of the whole validation split.
         decisions: See :class:`Outcome`.
+        id: Of the measurement, see :class:`GraphReading`; ``None`` in older studies.
+        spread: See :class:`GraphReading`.
     """
 
     score: Score
@@ -93,6 +128,8 @@ class Repeat:
     batched: Batched | None = None
     resampled: str | None = None
     decisions: Decisions | None = None
+    id: str | None = None
+    spread: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +158,10 @@ class Outcome:
         unreal: Why what is claimed for the file is not there, in words; empty where it is.
         torch_file_error: Largest difference between the logits of the file for torch and those of
             the network; ``None`` where there is no such file.
-        inference_spread: Half of the 95 % confidence interval of ``inference``, as a share of it,
-            over the blocks of its measurement; ``None`` if unknown.
+        inference_spread: Half of the 95 % confidence interval of ``inference``, as a share of it;
+            ``None`` if unknown.
         batched: See :class:`Repeat`; the median of the repeats.
-        measurements: How often the exported file was measured; above 1 accuracy, inference and
+        measurements: How often the graph of the exported file was measured; above 1 inference and
             latency are medians.
         zeros: Share of zeros among the exported file's weights: achieved, not asked for.
         compressed_bytes: Size of the file when it is sent compressed; only where weights were set
@@ -136,6 +173,8 @@ class Outcome:
         relative_error: Of numbers: root mean square of the same differences, over the standard
             deviation of the network's answers; ``None`` for classes.
         decisions: Which classes it decides for; ``None`` for numbers, and in older studies.
+        graph: Key of the graph that the exported file executes; ``None`` in older studies.
+        measured: The measurements behind ``inference``; none in older studies.
     """
 
     score: Score
@@ -163,6 +202,8 @@ class Outcome:
     preprocessing: Reading | None = None
     relative_error: float | None = None
     decisions: Decisions | None = None
+    graph: str | None = None
+    measured: tuple[GraphReading, ...] = ()
 
     @property
     def readings(self) -> tuple[Reading, ...]:
@@ -182,3 +223,11 @@ class Outcome:
     def training(self) -> Reading:
         """Sum of :attr:`phases`."""
         return total(self.phases.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A measured model at both ends of the interval in which a prediction's energy lies."""
+
+    cheap: Outcome
+    dear: Outcome

@@ -49,6 +49,7 @@ def start_evaluator(
                 "task": file.to_json()["task"],
                 "cache": str(cache),
                 "study": file.study.name,
+                "instruments": " + ".join(sorted(meter.source for meter in instruments.meters)),
                 "seed": file.study.seed,
                 "threads": file.study.threads,
                 "device": file.training.device,

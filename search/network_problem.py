@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import NoneType
@@ -13,7 +14,8 @@ from greenfront.errors import TrialFailed, UsageError
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments
-from greenfront.objectives.outcome import Outcome, Repeat, Sizing
+from greenfront.objectives.outcome import Outcome, Repeat, Sizing, Standing
+from greenfront.objectives.pareto import non_dominated
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.rungs import RUNGS, RungOutcome
 from greenfront.objectives.scores import (
@@ -23,7 +25,7 @@ from greenfront.objectives.scores import (
     objective_names,
     values_of,
 )
-from greenfront.search.evaluator.process import Evaluator
+from greenfront.search.evaluator.process import Evaluator, Verdicts
 from greenfront.search.exploration import start_evaluator
 from greenfront.search.problem import Evaluation, Objective, Problem
 from greenfront.search.shares import TrialShares
@@ -33,7 +35,7 @@ from greenfront.spaces.knobs import Point
 from greenfront.spaces.network_space import first_generation, network_space
 from greenfront.spaces.techniques.training import epoch_range
 from greenfront.studies.analysis.front import corners
-from greenfront.studies.analysis.volume import Corners
+from greenfront.studies.analysis.volume import Corners, minimised
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.sections import LimitsSection
 from greenfront.studies.config.study_file import StudyFile
@@ -84,6 +86,7 @@ class NetworkProblem(Problem[Candidate]):
         self._taught = False
         self._peaks: list[int] = []
         self._teacher = file.teacher(facts)
+        self._siblings: defaultdict[str, list[Outcome]] = defaultdict(list)
 
     def identity(self) -> str:
         """Hash of the study's settings and data."""
@@ -152,11 +155,11 @@ class NetworkProblem(Problem[Candidate]):
                 candidate, self.fidelities.index(context.fidelity or whole), context
             )
         outcome = self._called("trial", candidate.to_json(), context, Outcome)
-        if not self.facts.preprocessing:
-            outcome = replace(outcome, preprocessing=None)
-        values = values_of(outcome, self.file.objectives.predictions, self._carbon)
+        outcome, values = self._valued(outcome)
         if values is None:
             raise _unmetered(outcome.readings)
+        if outcome.graph is not None:
+            self._siblings[outcome.graph].append(outcome)
         over = self._over_limit(outcome)
         return Evaluation(
             values,
@@ -194,7 +197,10 @@ class NetworkProblem(Problem[Candidate]):
                 context,
                 returns=returns,
                 timeout_seconds=60 * self.file.limits.trial_minutes,
-                size_verdict=lambda sizing: self._objection(sizing, context),
+                verdicts=Verdicts(
+                    lambda sizing: self._objection(sizing, context),
+                    lambda cheap, dear: self._standing(cheap, dear, context),
+                ),
             )
         except UsageError as refusal:
             # A shape that cannot be built says nothing of the others.
@@ -262,6 +268,29 @@ class NetworkProblem(Problem[Candidate]):
             return None
         least = SIZING_MARGIN * energy
         return context.dominated((self.metric.perfect, least, self._carbon.co2_kg(least)))
+
+    def _valued(self, outcome: Outcome) -> tuple[Outcome, tuple[float, float, float] | None]:
+        """An outcome as this study counts it, and its values; ``None`` where one is unmetered."""
+        if not self.facts.preprocessing:
+            outcome = replace(outcome, preprocessing=None)
+        return outcome, values_of(outcome, self.file.objectives.predictions, self._carbon)
+
+    def _standing(self, cheap: Outcome, dear: Outcome, context: TrialContext) -> Standing:
+        """Where a model stands; against those that share its graph, whatever that costs."""
+        if self._over_limit(cheap) is not None:
+            return "out"
+        (cheap, least), (_, most) = self._valued(cheap), self._valued(dear)
+        if least is None or most is None or context.dominated(least) is not None:
+            return "out"
+        for sibling in self._siblings.get(cheap.graph or "", ()):
+            _, values = self._valued(replace(sibling, inference=cheap.inference))
+            if values is not None:
+                both = minimised([values, least], maximised(self.metric))
+                if not non_dominated(both)[1]:
+                    return "out"
+        if self._over_limit(dear) is not None or context.dominated(most) is not None:
+            return "open"
+        return "in"
 
     def _over_limit(self, measured: Sizing | Outcome) -> str | None:
         """Which of ``[limits]`` a model exceeds, as sized or as delivered."""

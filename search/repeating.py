@@ -1,24 +1,34 @@
 """After a search: the members of the front and the baseline are measured again.
 
-A search selects lucky measurements, and a single one would stay on the front. Rounds go over all
-members in turn, so that a machine that gets warmer affects them alike.
+A search selects lucky measurements, and a single one would stay on the front. So each graph on the
+front is measured once more, and again only as long as measurements leave it open whether its trials
+belong there. Rounds go over all of them in turn, so that a machine that gets warmer affects them
+alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from greenfront.errors import TrialFailed
+from greenfront.objectives.outcome import Repeat
 from greenfront.search.budget_watch import BudgetWatch
 from greenfront.search.network_problem import NetworkProblem
 from greenfront.search.running_trial import ChargedTrial
 from greenfront.studies.analysis.front import ScoredTrial, baseline_of, rank, scored
+from greenfront.studies.analysis.medians import Measurements, inferences
+from greenfront.studies.analysis.membership import with_membership
 from greenfront.studies.analysis.rescore import rescored
 from greenfront.studies.store.ledger_writer import LedgerWriter
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.study import Study
+from greenfront.studies.store.trials import NetworkTrial
 
 __all__ = ["repeat_front"]
+
+SURE = 0.95
+"""A probability above it, or below its complement, is taken for certain."""
 
 
 def repeat_front(
@@ -29,10 +39,11 @@ def repeat_front(
     watch: BudgetWatch,
     note: Callable[[str], None],
 ) -> None:
-    """Measures each member of the front as often as the study file says.
+    """Measures the front again, at most as often as the study file says.
 
     Medians can bring other trials onto the front: these are then measured, too. A member that
-    cannot be measured again, such as one whose file is gone, keeps the measurements it has.
+    cannot be measured again, such as one whose file is gone, keeps the measurements it has. What is
+    measured of a graph counts for all trials whose files execute it.
 
     Args:
         problem: Of the study.
@@ -45,10 +56,10 @@ def repeat_front(
     rounds = problem.file.objectives.repeats
     lost: set[str] = set()
     with problem.worker() as worker:
-        for position in range(1, rounds):
-            while lacking := _lacking(problem, study, position, lost):
+        for position in range(2, rounds + 1):
+            while lacking := list(_lacking(problem, study, position, lost)):
                 models = f"{len(lacking)} model" + ("s" if len(lacking) > 1 else "")
-                note(f"measuring the front again, round {position + 1} of {rounds}: {models}")
+                note(f"measuring the front again, round {position} of at most {rounds}: {models}")
                 for row, taken in lacking:
                     run.beat()
                     spent = watch.reached()
@@ -65,25 +76,52 @@ def repeat_front(
                     if repeat is None or repeat.inference.joules is None:
                         lost.add(key)
                     else:
-                        # A late member of the front makes up for earlier rounds.
                         study.repeats.add(run.run_id, key, taken + 1, repeat)
 
 
 def _lacking(
     problem: NetworkProblem, study: Study, position: int, lost: set[str]
-) -> list[tuple[ScoredTrial, int]]:
-    """Trials with fewer than ``position`` repeats, and how many each has."""
+) -> Iterator[tuple[ScoredTrial, int]]:
+    """One trial of each graph to measure in a round, and how many repeats the trial has.
+
+    Every trial where one is judged on a part of the validation split: repeats take all of it.
+    """
+    repeats, sizes = study.repeats.all(), problem.facts.task.sizes
+    partly = sizes.get("evaluation", sizes["validation"]) < sizes["validation"]
+    stored = study.trials.all()
+    graphs = Measurements.of(stored, repeats).graphs
+    again = Counter(graph for key, graph in graphs.items() for _ in repeats.get(key, ()))
+    members, sure = _members(problem, stored, repeats)
+    for row in members:
+        key = row.candidate.key
+        graph, taken = graphs[key], len(repeats.get(key, ()))
+        open_yet = again[graph] == 0 or row.trial not in sure
+        unjudged = partly and not taken
+        if key not in lost and (unjudged or (open_yet and again[graph] < position - 1)):
+            again[graph] += 1
+            yield row, taken
+
+
+def _members(
+    problem: NetworkProblem,
+    stored: Sequence[NetworkTrial],
+    repeats: Mapping[str, Sequence[Repeat]],
+) -> tuple[list[ScoredTrial], set[int]]:
+    """The front and the baseline, and which of the front belong there for certain, or do not."""
     file, facts = problem.file, problem.facts
-    repeats = study.repeats.all()
-    trials = rescored(study.trials.all(), file.scoring(facts), repeats)
-    front = rank(study.name, trials, file.objectives.tolerance, problem.metric)
-    wanted = {row.trial: row for row in front.rows}
+    scoring = file.scoring(facts)
+    trials = rescored(stored, scoring, repeats)
+    front = rank(file.study.name, trials, file.objectives.tolerance, problem.metric)
+    # Which examples happened to judge is left aside: no measurement tells more of that.
+    told = with_membership(front, trials, scoring, inferences(stored, repeats), examples=False)
+    members = {row.trial: row for row in told.rows}
+    sure = {
+        row.trial
+        for row in told.rows
+        if row.probability is not None and not 1 - SURE < row.probability < SURE
+    }
     baseline = baseline_of(scored(trials, front.floor), file.baseline_keys(facts), problem.metric)
-    if baseline is not None:
-        wanted.setdefault(baseline.trial, baseline)
-    taken = {row.trial: len(repeats.get(row.candidate.key, ())) for row in wanted.values()}
-    return [
-        (row, taken[number])
-        for number, row in sorted(wanted.items())
-        if row.candidate.key not in lost and taken[number] < position
-    ]
+    if baseline is not None:  # what all savings are told against
+        members.setdefault(baseline.trial, baseline)
+        sure.discard(baseline.trial)
+    return [members[number] for number in sorted(members)], sure

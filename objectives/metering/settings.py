@@ -58,7 +58,7 @@ class MeteringSettings:
     idle_watts: IdleWatts | None = None
     dram_idle_watts: IdleWatts | None = None
     gpu_idle_watts: IdleWatts | None = None
-    block_seconds: Annotated[float, Field(gt=0, le=60, strict=True)] = 0.1
+    block_seconds: Annotated[float, Field(gt=0, le=60, strict=True)] = 0.05
 
     def __post_init__(self) -> None:
         for key, source, component in (

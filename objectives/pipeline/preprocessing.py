@@ -69,6 +69,7 @@ def preprocessing_cost(runtime: Runtime, candidate: Candidate) -> Reading | None
             "knobs": {name: shape[name] for name in family.encoding_knobs},
             "batch": measuring.batch,
             "processor": describe_cpu().name,
+            "instruments": runtime.instruments,
         },
     )
 

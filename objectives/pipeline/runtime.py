@@ -35,6 +35,7 @@ class Runtime:
         teacher: The candidate that students learn from; ``None`` where none is distilled.
         torch_file: Whether to write a file for torch, too; always where networks are trained on a
             GPU, which ONNX Runtime as it is installed here would not use.
+        instruments: What meters it, in words: readings of other instruments are not comparable.
     """
 
     models: ModelFactory
@@ -45,6 +46,7 @@ class Runtime:
     teacher: Candidate | None = None
     torch_file: bool = False
     judging: Judging | None = None
+    instruments: str = ""
 
     @property
     def judged_by(self) -> Judging:

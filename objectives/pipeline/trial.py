@@ -16,32 +16,26 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
-from onnxruntime import InferenceSession
 
 from greenfront.errors import TrialFailed, TrialStopped
 from greenfront.objectives.codec import from_json
 from greenfront.objectives.judging import Judgement
 from greenfront.objectives.memory import peak_memory_bytes, release_memory, reset_peak_memory
-from greenfront.objectives.outcome import Batched, Outcome, Repeat, Sizing
+from greenfront.objectives.outcome import Outcome, Repeat, Sizing
 from greenfront.objectives.pipeline.answers import ANSWERS, save_answers
 from greenfront.objectives.pipeline.family_check import tried_family
 from greenfront.objectives.pipeline.int8_policy import quantized
 from greenfront.objectives.pipeline.lineage import StageOutput
 from greenfront.objectives.pipeline.manifest import needs_room
 from greenfront.objectives.pipeline.model_factory import network_of
+from greenfront.objectives.pipeline.prediction_costs import MeteredFile, PredictionCosts
 from greenfront.objectives.pipeline.preprocessing import preprocessing_cost
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.stage import WEIGHTS, load_stages
 from greenfront.objectives.pipeline.stages.export import MODEL, ExportFacts
 from greenfront.objectives.pipeline.stages.fit import Fit, FitFacts
-from greenfront.objectives.readings import Reading
-from greenfront.objectives.stages.evaluate import (
-    InferenceCost,
-    Measuring,
-    answers_of,
-    inference_cost,
-    open_artefact,
-)
+from greenfront.objectives.readings import Reading, total
+from greenfront.objectives.stages.evaluate import answers_of
 from greenfront.objectives.stages.export import to_onnx, weight_count
 from greenfront.objectives.stages.predict import seen_through
 from greenfront.objectives.stages.seeding import seed_generators
@@ -51,11 +45,6 @@ from greenfront.spaces.architectures.registry import architecture, is_fitted
 from greenfront.spaces.candidate import Candidate
 
 __all__ = ["Delivered", "TrialRunner"]
-
-FEW_BLOCKS = 3
-
-BATCH = 32
-"""Of the second way in which the front is measured, where the study's is one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +69,10 @@ class TrialRunner:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
         self.stages = load_stages(runtime)
+        self._costs = PredictionCosts(runtime)
 
     def size(self, candidate: Candidate) -> Sizing:
-        """Exports the untrained, compressed graph and measures one prediction of it.
+        """Exports the untrained, compressed graph and measures a prediction of it, if none has yet.
 
         A fitted model has no graph before it is fitted: that is done and kept.
         """
@@ -103,9 +93,9 @@ class TrialRunner:
                 small = path.with_name("small.onnx")
                 quantized(runtime, candidate, path, small, trained=False)
                 path = small
-            session, size = open_artefact(path, runtime.measuring.threads), path.stat().st_size
-        cost = self._cost(session, candidate, "size", self._briefly)
-        return Sizing(weights, flops, size, cost.reading, cost.latency_seconds)
+            size = path.stat().st_size
+            cost = self._costs.sizing(self._costs.file(path, candidate))
+        return Sizing(weights, flops, size, cost.inference, cost.latency_seconds)
 
     def run(self, candidate: Candidate) -> Outcome:
         """The whole life of one candidate.
@@ -123,26 +113,25 @@ class TrialRunner:
                 raise TrialStopped(objection)
         outputs = self._outputs(candidate)
         path, epochs, facts = _delivered(outputs)
-        session = open_artefact(path, self.runtime.measuring.threads)
-        judgement = self._judgement(session, candidate, "evaluate", keep=path.parent)
-        cost = self._cost(session, candidate, "inference", self.runtime.measuring)
-        preprocessing = preprocessing_cost(self.runtime, candidate)
-        return Outcome(
+        file = self._costs.file(path, candidate)
+        judgement = self._judgement(file, "evaluate", keep=path.parent)
+        unmeasured = Outcome(
             score=judgement.score,
             phases={name: r for each in outputs.values() for name, r in each.readings.items()},
-            inference=cost.reading,
-            latency_seconds=cost.latency_seconds,
+            inference=total([]),
+            latency_seconds=0.0,
             artefact_bytes=path.stat().st_size,
             pruned_ratio=outputs["prune"].facts["removed"] if "prune" in outputs else 0.0,
             epochs=epochs,
             peak_memory_bytes=peak_memory_bytes(),
             artefact=str(path.relative_to(self.runtime.store.root)),
-            inference_spread=cost.spread,
-            preprocessing=preprocessing,
+            preprocessing=preprocessing_cost(self.runtime, candidate),
             resampled=judgement.resampled,
             decisions=judgement.decisions,
+            graph=file.graph,
             **asdict(facts),
         )
+        return self._costs.measured(file, unmeasured)
 
     def repeat(self, candidate: Candidate, artefact: str, *, batched: bool) -> Repeat | None:
         """Measures a trial's file again; ``None`` where it is no longer there.
@@ -154,20 +143,19 @@ class TrialRunner:
             return None
         if not self.runtime.store.holds_intact(Path(artefact)):
             path = _delivered(self._outputs(candidate))[0]
-        measuring = self.runtime.measuring
-        session = open_artefact(path, measuring.threads)
-        judgement = self._judgement(session, candidate, "repeat")
-        # One of several: its own interval need not be narrow.
-        briefly = replace(measuring, most_blocks=measuring.least_blocks)
-        cost = self._cost(session, candidate, "repeat", briefly)
-        other = self._otherwise_batched(session, candidate) if batched else None
+        file = self._costs.file(path, candidate)
+        judgement = self._judgement(file, "repeat")
+        reading = self._costs.again(file)
+        other = self._costs.otherwise_batched(file) if batched else None
         return Repeat(
             score=judgement.score,
-            inference=cost.reading,
-            latency_seconds=cost.latency_seconds,
+            inference=reading.inference,
+            latency_seconds=reading.latency_seconds,
             batched=other,
             resampled=judgement.resampled,
             decisions=judgement.decisions,
+            id=reading.id,
+            spread=reading.spread,
         )
 
     def delivered(self, candidate: Candidate, artefact: str) -> Delivered:
@@ -245,53 +233,25 @@ class TrialRunner:
                 outputs[stage.name] = stage.output(candidate, outputs)
         return outputs
 
-    @property
-    def _briefly(self) -> Measuring:
-        measuring = self.runtime.measuring
-        return replace(
-            measuring,
-            block_seconds=measuring.block_seconds / 2,
-            least_blocks=FEW_BLOCKS,
-            most_blocks=FEW_BLOCKS,
-        )
-
     def _fitted(self, candidate: Candidate) -> StageOutput:
         (fit,) = (stage for stage in self.stages if isinstance(stage, Fit))
         return fit.output(candidate, {})
 
     def _fitted_size(self, candidate: Candidate) -> Sizing:
         path, _, facts = _delivered({"fit": self._fitted(candidate)})
-        session = open_artefact(path, self.runtime.measuring.threads)
-        cost = self._cost(session, candidate, "size", self._briefly)
+        file = self._costs.file(path, candidate)
+        cost = self._costs.sizing(file)
         return Sizing(
             facts.parameters,
             facts.flops,
             path.stat().st_size,
-            cost.reading,
+            cost.inference,
             cost.latency_seconds,
         )
 
-    def _otherwise_batched(self, session: InferenceSession, candidate: Candidate) -> Batched:
-        """One prediction in a batch where the study's are single ones, and the other way round."""
-        measuring = self.runtime.measuring
-        examples = len(self.runtime.models.data(candidate).validation)
-        few = replace(
-            measuring,
-            batch=min(BATCH if measuring.batch == 1 else 1, examples),
-            least_blocks=FEW_BLOCKS,
-            most_blocks=FEW_BLOCKS,
-        )
-        cost = self._cost(session, candidate, "repeat", few)
-        return Batched(few.batch, cost.reading, cost.latency_seconds)
-
-    def _judgement(
-        self,
-        session: InferenceSession,
-        candidate: Candidate,
-        phase: str,
-        keep: Path | None = None,
-    ) -> Judgement:
+    def _judgement(self, file: MeteredFile, phase: str, keep: Path | None = None) -> Judgement:
         """On what trials are judged by, whose answers are kept; else on all of validation."""
+        candidate = file.candidate
         models, facts = self.runtime.models, self.runtime.models.task.facts
         validation, whole = models.data(candidate).validation, models.task.whole_validation
         inputs, labels = validation.inputs.cpu().numpy(), models.task.validation.labels
@@ -301,26 +261,12 @@ class TrialRunner:
         if facts.target is not None:
             labels = facts.target.original(labels)
         with self.runtime.context.phase(phase):
-            answers = answers_of(session, inputs, validation.padding)
+            answers = answers_of(file.session, inputs, validation.padding)
             judgement = self.runtime.judged_by.judge(answers, labels)
         if keep is not None:
             with needs_room(self.runtime.store.root):
                 save_answers(keep / ANSWERS, answers, labels)
         return judgement
-
-    def _cost(
-        self, session: InferenceSession, candidate: Candidate, phase: str, measuring: Measuring
-    ) -> InferenceCost:
-        """Of a prediction on the examples that trials are judged by."""
-        validation = self.runtime.models.data(candidate).validation
-        return inference_cost(
-            session,
-            validation.inputs.cpu().numpy(),
-            self.runtime.context,
-            phase=phase,
-            measuring=measuring,
-            padding=validation.padding,
-        )
 
 
 def _delivered(outputs: Mapping[str, StageOutput]) -> tuple[Path, int, ExportFacts]:

@@ -25,6 +25,7 @@ from greenfront.objectives.stages.export import INPUT, OUTPUT
 from greenfront.objectives.stages.session import open_session, session_options
 
 __all__ = [
+    "Enough",
     "InferenceCost",
     "Measuring",
     "Work",
@@ -59,14 +60,14 @@ class Measuring:
         block_seconds: Length of one metered repetition.
         least_blocks: Repetitions at least.
         most_blocks: Repetitions at most.
-        precision: It goes on until the median's confidence interval is narrower than this to
-            either side, as a share of the median.
+        precision: As a share of the median: a confidence interval that is narrower to either side
+            is narrow enough for any decision.
     """
 
     batch: int = 1
     threads: int = 1
-    block_seconds: float = 0.1
-    least_blocks: int = 7
+    block_seconds: float = 0.05
+    least_blocks: int = 6
     most_blocks: int = 25
     precision: float = 0.05
 
@@ -119,6 +120,10 @@ class InferenceCost:
     spread: float | None = None
 
 
+Enough = Callable[[InferenceCost], bool]
+"""Says of a cost, as it is known so far, whether it is known well enough."""
+
+
 def inference_cost(
     session: onnxruntime.InferenceSession,
     inputs: NDArray[Any],
@@ -127,8 +132,12 @@ def inference_cost(
     phase: str,
     measuring: Measuring,
     padding: int | None = None,
+    enough: Enough | None = None,
 ) -> InferenceCost:
     """Repeats predictions in metered blocks until the median block is known well enough.
+
+    That is said by ``enough`` after each block from the least number on, by default by the
+    precision of ``measuring``.
 
     The runtime works on the CPU, so a prediction costs what CPU and memory draw, as far as they
     are metered, and never a GPU. The median is robust against a block that a neighbour disturbed.
@@ -144,7 +153,7 @@ def inference_cost(
         return functools.partial(session.run, [OUTPUT], feed)
 
     work = Work.over(len(inputs), measuring.batch, answer, texts=padding is not None)
-    return repeated_cost(work, context, phase=phase, measuring=measuring)
+    return repeated_cost(work, context, phase=phase, measuring=measuring, enough=enough)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +194,15 @@ class Work:
 
 
 def repeated_cost(
-    work: Work, context: StageContext, *, phase: str, measuring: Measuring
+    work: Work,
+    context: StageContext,
+    *,
+    phase: str,
+    measuring: Measuring,
+    enough: Enough | None = None,
 ) -> InferenceCost:
     """The cost of any work on one example, measured as :func:`inference_cost` says."""
+    stops = enough or (lambda cost: (cost.spread or 0.0) <= measuring.precision)
 
     def run(count: int) -> float:
         # Every block, of every candidate, begins with the same examples: texts differ in length.
@@ -200,28 +215,34 @@ def repeated_cost(
     for length in LENGTHS:
         calls_a_block = length * count
         block = functools.partial(run, calls_a_block)
-        cost = _settled(context, phase, block, calls_a_block * work.examples, measuring)
+        blocks = _Blocks(context, phase, block, calls_a_block * work.examples)
+        cost = blocks.settled(measuring, stops)
         if NOT_ABOVE_IDLE not in cost.reading.flags:
             break
     return cost
 
 
-def _settled(
-    context: StageContext,
-    phase: str,
-    work: Callable[[], float],
-    predictions: int,
-    measuring: Measuring,
-) -> InferenceCost:
-    """Takes equal blocks of so many predictions until their median is known well enough."""
-    blocks: list[tuple[Window, float]] = []
-    while True:
-        blocks.append(_cool_block(context, phase, work))
-        if len(blocks) < measuring.least_blocks:
-            continue
-        cost = _median_cost(blocks, predictions)
-        if len(blocks) >= measuring.most_blocks or (cost.spread or 0.0) <= measuring.precision:
-            return cost
+@dataclass(frozen=True, slots=True)
+class _Blocks:
+    """Equal metered blocks of so many predictions."""
+
+    context: StageContext
+    phase: str
+    work: Callable[[], float]
+    predictions: int
+
+    def settled(self, measuring: Measuring, enough: Enough) -> InferenceCost:
+        """Takes blocks until their median is known well enough."""
+        blocks: list[tuple[Window, float]] = []
+        while True:
+            blocks.append(_cool_block(self.context, self.phase, self.work))
+            if len(blocks) < measuring.least_blocks:
+                continue
+            cost = _median_cost(blocks, self.predictions)
+            # What is unavailable does not become available by more blocks.
+            untold = cost.reading.joules is None
+            if len(blocks) >= measuring.most_blocks or untold or enough(cost):
+                return cost
 
 
 def _median_cost(blocks: Sequence[tuple[Window, float]], predictions: int) -> InferenceCost:

@@ -5,14 +5,16 @@
     call    name, argument        close
     reading readings              progress  message
     go                            sized     sizing
-    stop    reason                result    value
+    stop    reason                weighed   weighed
+    standing standing             result    value
                                   failed    cause, reason
                                   stopped   reason
                                   refused   reason
                                   aborted   reason
 
-``open``, ``close``, ``sized`` and ``progress`` are answered before the evaluator goes on, so that
-it computes nothing between the end of a window and the reading of its counters, nor in a pause.
+``open``, ``close``, ``sized``, ``weighed`` and ``progress`` are answered before the evaluator goes
+on, so that it computes nothing between the end of a window and the reading of its counters, nor in
+a pause.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from greenfront.errors import SearchAborted, TrialFailed, TrialStopped, UsageErr
 from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.context import StageContext, Window, synchronize
 from greenfront.objectives.memory import is_out_of_memory
-from greenfront.objectives.outcome import Sizing
+from greenfront.objectives.outcome import Outcome, Sizing, Standing, Weighed
 from greenfront.objectives.pipeline.manifest import is_disk_full
 from greenfront.objectives.readings import Component, Reading
 from greenfront.search.evaluator.channel import Channel, Message
@@ -68,6 +68,12 @@ class PipeContext(StageContext):
         """Asks whether training can be worth it."""
         answer = self._ask("sized", sizing=to_json(sizing))
         return str(answer["reason"]) if answer["kind"] == "stop" else None
+
+    def standing(self, cheap: Outcome, dear: Outcome) -> Standing | None:
+        """Asks where a model stands that costs something between the two."""
+        answer = self._ask("weighed", weighed=to_json(Weighed(cheap, dear)))
+        standing: Standing | None = answer["standing"]
+        return standing
 
     def _ask(self, kind: str, /, **said: Any) -> Message:
         self._channel.send(kind, **said)

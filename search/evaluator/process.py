@@ -29,11 +29,11 @@ from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.lease import GpuLease
 from greenfront.objectives.metering.process_tree import tree_rss_bytes
 from greenfront.objectives.metering.stopwatch import Stopwatch
-from greenfront.objectives.outcome import Sizing
+from greenfront.objectives.outcome import Outcome, Sizing, Standing, Weighed
 from greenfront.search.evaluator.channel import Channel, Message
 from greenfront.search.evaluator.phases import PhaseMeter
 
-__all__ = ["Evaluator", "EvaluatorSettings"]
+__all__ = ["Evaluator", "EvaluatorSettings", "Verdicts"]
 
 T = TypeVar("T")
 
@@ -85,8 +85,17 @@ def _launch(how: EvaluatorSettings, descriptor: int) -> subprocess.Popen[bytes]:
         )
 
 
-SizeVerdict = Callable[[Sizing], str | None]
-"""Tells why a candidate of some size is not worth its training; ``None`` where it may be."""
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What the search says of a model while it is evaluated.
+
+    Attributes:
+        size: Why a candidate of some size is not worth its training; ``None`` where it may be.
+        standing: Where a model stands that costs something between the two.
+    """
+
+    size: Callable[[Sizing], str | None]
+    standing: Callable[[Outcome, Outcome], Standing | None]
 
 
 class Evaluator:
@@ -115,7 +124,7 @@ class Evaluator:
         self._lease = GpuLease(instruments.gpu_uuids)
         self._alive = True
         self._held_seconds = 0.0
-        self._size_verdict: SizeVerdict = context.size_verdict
+        self._verdicts = Verdicts(context.size_verdict, context.standing)
         try:
             self._converse(context, "begin", settings=how.settings)
         except BaseException:
@@ -141,7 +150,7 @@ class Evaluator:
         *,
         returns: type[T],
         timeout_seconds: float | None = None,
-        size_verdict: SizeVerdict | None = None,
+        verdicts: Verdicts | None = None,
     ) -> T:
         """Carries out one call.
 
@@ -151,7 +160,7 @@ class Evaluator:
             context: Of the trial that it belongs to.
             returns: Type of the call's value.
             timeout_seconds: Seconds of work after which it is killed.
-            size_verdict: Judges a candidate by its size; by default the context does.
+            verdicts: Judge the model; by default the context does.
 
         Raises:
             TrialFailed: It raised, died, hung or took too much memory.
@@ -164,7 +173,7 @@ class Evaluator:
             # What passed since the last call was waiting: of no trial.
             self._meter.cut(context)
             self._meter.leased = True
-            self._size_verdict = size_verdict or context.size_verdict
+            self._verdicts = verdicts or Verdicts(context.size_verdict, context.standing)
             content = {"name": name, "argument": argument}
             try:
                 value = self._converse(context, "call", timeout_seconds, **content)
@@ -237,11 +246,15 @@ class Evaluator:
                 self._progress(message["message"], context)
                 self._answer("go")
             case "sized":
-                reason = self._size_verdict(from_json(Sizing, message["sizing"]))
+                reason = self._verdicts.size(from_json(Sizing, message["sizing"]))
                 if reason is None:
                     self._answer("go")
                 else:
                     self._answer("stop", reason=reason)
+            case "weighed":
+                weighed = from_json(Weighed, message["weighed"])
+                standing = self._verdicts.standing(weighed.cheap, weighed.dear)
+                self._answer("standing", standing=standing)
             case _:
                 return False
         return True

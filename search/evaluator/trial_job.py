@@ -25,7 +25,8 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
         context: The supervisor.
         settings: ``task`` (JSON of :class:`TaskSettings`), ``cache``, ``seed``, ``threads``,
             ``device`` (``"auto"``, ``"cpu"`` or ``"cuda"``), ``batch``, ``block_seconds``,
-            ``torch_file``, ``metric``, ``positive``, ``threshold`` and ``study`` (its name).
+            ``torch_file``, ``metric``, ``positive``, ``threshold``, ``study`` (its name) and
+            ``instruments`` (what they are called).
 
     Returns:
         ``describe`` (the study's facts), ``check`` (tries a family and gives its facts),
@@ -74,6 +75,7 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
             study_metric(task.facts, settings.get("metric"), settings.get("positive")),
             settings.get("threshold", "auto"),
         ),
+        instruments=str(settings.get("instruments", "")),
     )
     runner = TrialRunner(runtime)
 

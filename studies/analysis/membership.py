@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.objectives.outcome import Outcome
+from greenfront.objectives.pooling import log_ratios
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.resampling import unpacked
 from greenfront.objectives.scores import Scoring, maximised
@@ -32,13 +32,16 @@ def with_membership(
     scoring: Scoring,
     readings: Mapping[str, Sequence[Reading]],
     baseline: int | None = None,
+    *,
+    examples: bool = True,
 ) -> Front:
     """Says of each member how probable it is, and whether it can be told from the one above.
 
     A bootstrap of residuals (Efron and Tibshirani, An Introduction to the Bootstrap, 9.4): the
     energies of each file's measurements, as ratios to their median, are pooled over the study,
-    since three of one file say little of their spread. In each draw every trial's median is made
-    anew of as many pooled ratios as it has measurements, its score is that on a resample of the
+    since three of one file say little of their spread. In each draw every graph's median is made
+    anew of as many pooled ratios as it has measurements, the same for all trials whose files
+    execute it, a trial's score is that on a resample of the
     validation examples (see :mod:`greenfront.objectives.resampling`), the same for all trials, and
     the front is found again. Trials that were stored without resamples keep their score.
 
@@ -46,8 +49,10 @@ def with_membership(
         front: Of the trials.
         rows: The same trials, rescored.
         scoring: As they were.
-        readings: All measurements of an inference, by candidate.
+        readings: All measurements of an inference, by candidate; of one graph all are the same.
         baseline: Number of the untouched baseline; ``None`` while there is none.
+        examples: Whether to ask what other validation examples would say, too; else measurements
+            alone.
 
     Returns:
         The front; its rows' ``probability``, ``tied`` and ``beats_baseline`` stay unknown where
@@ -55,7 +60,8 @@ def with_membership(
     """
     details = {row.number: row.outcome for row in rows if row.outcome}
     complete = [row for row in rows if row.values is not None]
-    pooled = residuals([readings[row.key] for row in complete])
+    graphs = {row.number: details[row.number].graph or row.key for row in complete}
+    pooled = residuals(list({graphs[row.number]: readings[row.key] for row in complete}.values()))
     if len(pooled) < FEWEST_RESIDUALS:
         return front
     lines = {
@@ -64,14 +70,15 @@ def with_membership(
         if row.values
     }
     metric, signs = front.metric, np.where(np.asarray(maximised(front.metric)), -1.0, 1.0)
-    drawn = {number: _scores(details[number]) for number in lines}
+    drawn = {number: _scores(details[number], examples) for number in lines}
     losses = {number: signs[0] * scores for number, scores in drawn.items()}
     members = [row.trial for row in front.rows]
     contenders = _contenders(lines, losses, members, float(np.abs(pooled).max()))
     if baseline in lines:
         contenders = sorted({*contenders, baseline})
-    counts = [details[number].measurements for number in contenders]
-    factors = _drawn(pooled, counts)
+    factors = _drawn(
+        pooled, [(graphs[number], details[number].measurements) for number in contenders]
+    )
     fixed = np.array([lines[n][0] for n in contenders])
     slopes = np.array([lines[n][1] for n in contenders])
     vectors = fixed + slopes * factors[:, :, None]
@@ -109,11 +116,10 @@ def residuals(measurements: Sequence[Sequence[Reading]]) -> NDArray[np.float64]:
     """
     pooled: list[float] = []
     for readings in measurements:
-        joules = [reading.joules for reading in readings if reading.joules]
-        if len(joules) >= 2:
-            middle = statistics.median(joules)
-            widened = math.sqrt(len(joules) / (len(joules) - 1))
-            pooled += [widened * math.log(value / middle) for value in joules]
+        ratios = log_ratios(readings)
+        if len(ratios) >= 2:
+            widened = math.sqrt(len(ratios) / (len(ratios) - 1))
+            pooled += [widened * ratio for ratio in ratios]
     return np.array(pooled)
 
 
@@ -128,9 +134,9 @@ def _line(
     return tuple(a - s for a, s in zip(once, slope, strict=True)), slope
 
 
-def _scores(outcome: Outcome) -> NDArray[np.float64]:
+def _scores(outcome: Outcome, examples: bool) -> NDArray[np.float64]:
     """On each draw, ``[DRAWS]``: on a resample of the examples, or always the same."""
-    if outcome.resampled is not None:
+    if examples and outcome.resampled is not None:
         # In turn: there are fewer resamples than draws of energies.
         return np.resize(unpacked(outcome.resampled), DRAWS)
     always: NDArray[np.float64] = np.full(DRAWS, outcome.score)
@@ -165,13 +171,20 @@ def _contenders(
     return sorted([*members, *(n for n, kept in zip(others, hopeful, strict=True) if kept)])
 
 
-def _drawn(pooled: NDArray[np.float64], counts: Sequence[int]) -> NDArray[np.float64]:
-    """Factors ``[draws, trials]``: the median of as many residuals as there are measurements."""
+def _drawn(pooled: NDArray[np.float64], measured: Sequence[tuple[str, int]]) -> NDArray[np.float64]:
+    """Factors ``[draws, trials]``: the median of as many residuals as there are measurements.
+
+    Args:
+        pooled: Residuals.
+        measured: Of each trial its graph, which has one factor, and how often that was measured.
+    """
     random = np.random.default_rng(0)  # the same study always says the same
-    columns = [
-        np.exp(np.median(random.choice(pooled, size=(DRAWS, count)), axis=1)) for count in counts
-    ]
-    return np.stack(columns, axis=1)
+    columns: dict[str, NDArray[np.float64]] = {}
+    for graph, count in measured:
+        if graph not in columns:
+            chosen = random.choice(pooled, size=(DRAWS, count))
+            columns[graph] = np.exp(np.median(chosen, axis=1))
+    return np.stack([columns[graph] for graph, _ in measured], axis=1)
 
 
 def _on_front(vectors: NDArray[np.float64], members: Sequence[int]) -> list[float]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from greenfront.objectives.outcome import Repeat
 from greenfront.objectives.scores import Scoring
-from greenfront.studies.analysis.medians import settled
+from greenfront.studies.analysis.medians import Measurements
 from greenfront.studies.store.trials import NetworkTrial
 
 __all__ = ["rescored"]
@@ -18,17 +18,21 @@ def rescored(
 ) -> list[NetworkTrial]:
     """The trials with the values that ``scoring`` gives their medians.
 
+    Trials whose files execute one graph share all measurements of it.
+
     Args:
         trials: Of a study of networks; what has no values passes as it is.
         scoring: The study's, or another.
         repeats: Further measurements, by candidate.
     """
-    return [_rescored(trial, scoring, repeats.get(trial.key, ())) for trial in trials]
+    known = Measurements.of(trials, repeats)
+    scatter = known.scatter()
 
+    def rescore(trial: NetworkTrial) -> NetworkTrial:
+        if trial.values is None or trial.outcome is None:
+            return trial
+        outcome = known.settled(trial, repeats.get(trial.key, ()), scatter)
+        values = scoring.values(outcome)
+        return trial if values is None else replace(trial, values=values, outcome=outcome)
 
-def _rescored(trial: NetworkTrial, scoring: Scoring, repeats: Sequence[Repeat]) -> NetworkTrial:
-    if trial.values is None or trial.outcome is None:
-        return trial
-    outcome = settled(trial.outcome, repeats)
-    values = scoring.values(outcome)
-    return trial if values is None else replace(trial, values=values, outcome=outcome)
+    return [rescore(trial) for trial in trials]

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from greenfront.errors import DataError, TrialFailed, TrialStopped
+from greenfront.objectives.codec import from_json
 from greenfront.objectives.context import StageContext
+from greenfront.objectives.outcome import Outcome
 from greenfront.search.evaluator.child import Calls
 from greenfront.search.evaluator.trial_job import trial_job
 
@@ -71,6 +73,10 @@ def make(context: StageContext, settings: dict[str, Any]) -> Calls:
         reading = window.total
         return {"joules": reading.joules or 0.0, "cpu_seconds": reading.cpu_seconds}
 
+    def weigh(argument: dict[str, Any]) -> str | None:
+        outcome = from_json(Outcome, argument)
+        return context.standing(outcome, outcome)
+
     def epochs(count: int) -> dict[str, float]:
         with context.phase("train") as window:
             for epoch in range(count):
@@ -115,6 +121,7 @@ def make(context: StageContext, settings: dict[str, Any]) -> Calls:
         **{call.__name__: call for call in calls},
         "work": work,
         "epochs": epochs,
+        "weigh": weigh,
         "work_in_children": work_in_children,
         "nested": nested,
         "nested_failure": nested_failure,

@@ -18,10 +18,12 @@ from hypothesis import strategies as st
 from contracts.contexts import Scripted
 from contracts.evaluators import WATTS, Purse, start
 from greenfront.errors import Interrupted, SearchAborted, TrialFailed, TrialStopped, UsageError
+from greenfront.objectives.codec import to_json
 from greenfront.objectives.context import TrialContext
+from greenfront.objectives.outcome import Outcome, Standing
 from greenfront.objectives.readings import Component, Reading
 from greenfront.search.evaluator import process as local
-from greenfront.search.evaluator.process import Evaluator
+from greenfront.search.evaluator.process import Evaluator, Verdicts
 from greenfront.studies.store.ledger import Ledger
 from greenfront.studies.store.storage import Storage
 
@@ -131,6 +133,23 @@ def test_the_ledger_holds_all_attempts_under_random_kills(
     # … and is what the kernel says of all of them.
     children = sum(after[2:4]) - sum(before[2:4])
     assert spent.cpu_seconds == pytest.approx(children, abs=0.05 * (len(delays) + 1))
+
+
+def test_the_search_says_where_a_model_stands(evaluator: Evaluator, purse: Purse) -> None:
+    energy = Reading(1.0, 1.0, 1.0, "measured", "counter", 1.0, 1.0)
+    outcome = Outcome(0.9, {"train": energy}, energy, 0.0, 1, 1, 1, 0.0, 1, None, "x", graph="g")
+    asked: list[tuple[Outcome, Outcome]] = []
+
+    def standing(cheap: Outcome, dear: Outcome) -> Standing:
+        asked.append((cheap, dear))
+        return "open"
+
+    verdicts = Verdicts(purse.size_verdict, standing)
+    argument = to_json(outcome)
+    assert evaluator.call("weigh", argument, purse, returns=str, verdicts=verdicts) == "open"
+    assert asked == [(outcome, outcome)]
+    # The context of a trial knows of no others.
+    assert evaluator.call("weigh", argument, purse, returns=object) is None
 
 
 def test_a_full_disk_is_no_fault_of_a_trial(evaluator: Evaluator, purse: Purse) -> None:

@@ -165,6 +165,45 @@ def test_a_trial_that_other_examples_would_favour_is_a_contender(
     assert known.probability == 1.0
 
 
+def test_what_shares_a_graph_shares_its_noise(front_of: Callable[..., Made]) -> None:
+    """Of one graph's files, that which cost less to make is cheaper, however readings scatter."""
+    noisy = [1.0, 1.3, 0.8, 1.1, 0.9, 1.2, 0.95]
+    _, rows, readings = front_of((0.9, noisy), (0.89, noisy))
+
+    def second(graphs: Sequence[str]) -> float | None:
+        trials = []
+        for row, graph, share in zip(rows, graphs, (1.0, 0.5), strict=True):
+            assert row.outcome is not None
+            train = reading(share * (row.outcome.training.joules or 0.0))
+            outcome = replace(row.outcome, graph=graph, phases={"train": train})
+            trials.append(replace(row, outcome=outcome, values=SCORING.values(outcome)))
+        front = rank("study", trials, Tolerance(share=0.5), Metric("accuracy", 0.1))
+        found = with_membership(front, trials, SCORING, readings)
+        return {row.trial: row.probability for row in found.rows}[1]
+
+    assert second(["one", "one"]) == 1.0
+    apart = second(["one", "other"])
+    assert apart is not None
+    assert apart < 0.9
+
+
+def test_examples_can_be_left_aside(front_of: Callable[..., Made]) -> None:
+    front, rows, readings = front_of((0.9, [1.0, 1.01, 0.99]), (0.895, [1.0, 1.01, 0.99]))
+    strata = np.zeros(200, dtype=np.int64)
+    trials = []
+    for row, mistakes in zip(rows, (range(20), range(100, 121)), strict=True):
+        wrong = np.zeros(200)
+        wrong[mistakes] = 1
+        scores = resampled_scores(lambda chosen, w=wrong: 1 - float(w[chosen].mean()), strata)
+        assert row.outcome is not None
+        trials.append(replace(row, outcome=replace(row.outcome, resampled=packed(scores))))
+    (with_them,) = with_membership(front, trials, SCORING, readings).rows
+    (without,) = with_membership(front, trials, SCORING, readings, examples=False).rows
+    assert with_them.probability is not None
+    assert without.probability is not None
+    assert with_them.probability < without.probability == 1.0
+
+
 def test_it_says_the_same_twice(front_of: Callable[..., Made]) -> None:
     made = front_of((0.9, [1.0, 1.2, 0.8]), (0.9, [1.05, 1.0, 1.3]), (0.6, [0.1, 0.12, 0.08]))
     assert judged(made) == judged(made)
