@@ -12,7 +12,26 @@ from greenfront.studies.analysis.view import StudyView, view
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 
-__all__ = ["Dossier", "dossier"]
+__all__ = ["Dossier", "Tested", "dossier"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A model on examples that no search has seen.
+
+    Attributes:
+        score: In the unit of the study's metric.
+        low: Lower end of its 95 % interval; ``None`` if unknown.
+        high: Upper end; ``None`` with ``low``.
+        examples: How many there are; ``None`` if unknown.
+        source: Where that was found.
+    """
+
+    score: float
+    low: float | None
+    high: float | None
+    examples: int | None
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +44,7 @@ class Dossier:
         beside: A random search of the same data; ``None`` where the storage holds none.
         importance: Of the knobs; ``None`` where too little was tried.
         electricity: That each trial ran on.
+        tested: The greenest model on the test split; ``None`` while it was not judged on it.
     """
 
     view: StudyView
@@ -32,6 +52,7 @@ class Dossier:
     beside: Beside | None = None
     importance: Importance | None = None
     electricity: tuple[TrialElectricity, ...] = ()
+    tested: Tested | None = None
 
 
 def dossier(storage: Storage, name: str) -> Dossier:

@@ -31,6 +31,9 @@ MOST_SAMPLES = 1000
 
 ABSENT = -1.0
 
+TELLING = 0.1
+"""A forest that foresees less of the variance says nothing of knobs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -39,8 +42,8 @@ class Target:
     Attributes:
         name: ``"score"`` or ``"energy"`` (the logarithm of the whole energy).
         shares: Of the forest's mean decrease in variance, by knob; they add up to 1.
-        explained: R² on the trials that a tree has not seen (out of bag); at 0 or below the forest
-            foresees nothing, and ``shares`` mean nothing.
+        explained: R² on the trials that a tree has not seen (out of bag); where it is little,
+            ``shares`` mean nothing.
     """
 
     name: str
@@ -59,6 +62,11 @@ class Importance:
 
     trials: int
     targets: tuple[Target, ...]
+
+    @property
+    def telling(self) -> tuple[Target, ...]:
+        """Those whose forest foresees enough to be told."""
+        return tuple(target for target in self.targets if target.explained >= TELLING)
 
 
 def knob_importance(view: StudyView) -> Importance | None:

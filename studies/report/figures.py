@@ -58,7 +58,7 @@ def figures(found: Dossier) -> dict[str, Drawn]:
         drawn.append(_phases(view))
     if varied(found):
         drawn.append(_intensity(found))
-    if found.importance is not None and any(t.explained > 0 for t in found.importance.targets):
+    if found.importance is not None and found.importance.telling:
         drawn.append(_knobs(found.importance))
     return {each.name: each for each in drawn}
 
@@ -69,7 +69,7 @@ def _front(view: StudyView) -> Drawn:
     title = " ".join(filter(None, [metric.title, metric.unit]))
     return Drawn(
         "front",
-        "The front",
+        f"{metric.title} over energy",
         f"{title} over the energy of making each model and of its "
         f"{view.scoring.predictions:,.0f} predictions ({view.kind}). Better is {side} and to the "
         "left; the dotted line joins the best for their energy.",
@@ -84,7 +84,7 @@ def _front_by_co2(view: StudyView) -> list[Drawn]:
     return [
         Drawn(
             "front-co2",
-            "The front over CO₂",
+            f"{view.metric.title} over CO₂",
             f"{view.metric.title} over the CO₂ of the same ({view.kind}).",
             front(view, co2_axis(view)),
         )
@@ -157,9 +157,7 @@ def _intensity(found: Dossier) -> Drawn:
 
 def _knobs(found: Importance) -> Drawn:
     told = [
-        f"{target.explained:.0%} of the variance of the {target.name}"
-        for target in found.targets
-        if target.explained > 0
+        f"{target.explained:.0%} of the variance of the {target.name}" for target in found.telling
     ]
     return Drawn(
         "knobs",

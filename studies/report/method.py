@@ -12,6 +12,7 @@ from greenfront.objectives.resampling import DRAWS
 from greenfront.studies.analysis import quantities
 from greenfront.studies.analysis.choice import allowed
 from greenfront.studies.analysis.decisions import has_thresholds
+from greenfront.studies.analysis.dossier import Dossier
 from greenfront.studies.analysis.membership import DRAWS as MEMBERSHIP_DRAWS
 from greenfront.studies.analysis.metric_words import score
 from greenfront.studies.analysis.remarks import compression_remarks
@@ -22,15 +23,21 @@ from greenfront.studies.report.wording import instruments
 __all__ = ["method"]
 
 
-def method(view: StudyView) -> str:
+def method(found: Dossier) -> str:
     """Instruments, carbon model and formulas, as HTML."""
-    terms = [*_energy(view), *_carbon(view), *_scores(view), *_search(view)]
+    view = found.view
+    terms = [
+        *_energy(view, tested=found.tested is not None),
+        *_carbon(view),
+        *_scores(view),
+        *_search(view),
+    ]
     listed = "".join(f"<dt>{term}</dt><dd>{text}</dd>" for term, text in terms)
     meters = meter_table(view) if view.meters else "<p>No instrument metered this study.</p>"
     return f"{meters}<dl>{listed}</dl>"
 
 
-def _energy(view: StudyView) -> list[tuple[str, str]]:
+def _energy(view: StudyView, *, tested: bool) -> list[tuple[str, str]]:
     objectives, sizes = view.file.objectives, view.facts.task.sizes
     notes = [
         (
@@ -54,7 +61,7 @@ def _energy(view: StudyView) -> list[tuple[str, str]]:
             "What was really spent, once: every trial whether it finished or not, and the search "
             "itself. It is another number than the sum of the models’ energies.",
         ),
-        (escape(view.metric.title), _judged(view.metric, sizes)),
+        (escape(view.metric.title), _judged(view.metric, sizes, tested=tested)),
         ("Repeats", _repeats(view)),
     ]
     remarks = compression_remarks(view.file, view.facts)
@@ -77,7 +84,7 @@ def _preprocessing(view: StudyView) -> str:
     return "Preprocessing was not metered and counts nowhere."
 
 
-def _judged(metric: Metric, sizes: Mapping[str, int]) -> str:
+def _judged(metric: Metric, sizes: Mapping[str, int], *, tested: bool) -> str:
     part = sizes.get("evaluation")
     while_searching = (
         ""
@@ -92,7 +99,12 @@ def _judged(metric: Metric, sizes: Mapping[str, int]) -> str:
         else f"Of the answers that the exported file, reloaded, gives to the {examples}; "
         f"{'higher' if metric.maximise else 'lower'} is better."
     )
-    return f"{what}{while_searching} The test split played no part in this page."
+    test = (
+        "The score on test is that of the exported model; the test split played no other part."
+        if tested
+        else "The test split played no part in this page."
+    )
+    return f"{what}{while_searching} {test}"
 
 
 def _repeats(view: StudyView) -> str:

@@ -8,6 +8,7 @@ from html import escape
 from greenfront.objectives.readings import Reading
 from greenfront.studies.analysis import quantities
 from greenfront.studies.analysis.choice import choices, comparison, warnings
+from greenfront.studies.analysis.dossier import Dossier, Tested
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.interval import COVERED, score_interval
 from greenfront.studies.analysis.metric_words import score
@@ -38,8 +39,9 @@ class _Tile:
     source: str
 
 
-def pick(view: StudyView) -> str:
+def pick(found: Dossier) -> str:
     """The greenest model that is accurate enough, as HTML; what is missing where there is none."""
+    view = found.view
     row = view.front.greenest
     lead = f"<p class='lead'>{escape(summary(view))}</p>"
     if row is None:
@@ -48,7 +50,7 @@ def pick(view: StudyView) -> str:
         f"<h2 id='pick'><span class='eyebrow'>The model to take · trial {row.trial}</span> "
         f"{escape(view.label(row))}</h2>"
     )
-    tiles = "".join(_drawn(each) for each in _tiles(view, row))
+    tiles = "".join(_drawn(each) for each in _tiles(view, row, found.tested))
     return f"{_no_network(view)}{head}<dl class='tiles'>{tiles}</dl>{lead}{_advice(view)}"
 
 
@@ -86,13 +88,13 @@ def _advice(view: StudyView) -> str:
     return f"<ul class='choices'>{listed}</ul>" if told else ""
 
 
-def _tiles(view: StudyView, row: ScoredTrial) -> list[_Tile]:
+def _tiles(view: StudyView, row: ScoredTrial, tested: Tested | None) -> list[_Tile]:
     outcome, baseline, kind = row.outcome, view.baseline, view.kind
     usual = None if baseline is None or baseline.trial == row.trial else baseline
     year = a_year(outcome, view.scoring, view.file.operation)
     reading, prepared = outcome.inference, outcome.preprocessing
     return [
-        _score(view, row),
+        _validated(view, row) if tested is None else _tested(view, row, tested),
         _Tile(
             "A prediction",
             quantities.joules(outcome.answer.joules),
@@ -136,7 +138,7 @@ def _tiles(view: StudyView, row: ScoredTrial) -> list[_Tile]:
     ]
 
 
-def _score(view: StudyView, row: ScoredTrial) -> _Tile:
+def _validated(view: StudyView, row: ScoredTrial) -> _Tile:
     metric, found = view.metric, score_interval(row.outcome)
     unit = f" {metric.unit}" if metric.unit else ""
     ends = "its interval is not known"
@@ -151,6 +153,23 @@ def _score(view: StudyView, row: ScoredTrial) -> _Tile:
         f"Of the exported file, reloaded, on validation examples ({examples:,} in all), by which "
         "models were chosen, too: the interval is that of the middle of 200 resamples of them and "
         "does not know of the choice. The test split is kept for the model that is taken.",
+    )
+
+
+def _tested(view: StudyView, row: ScoredTrial, tested: Tested) -> _Tile:
+    metric = view.metric
+    unit = f" {metric.unit}" if metric.unit else ""
+    ends = "its interval is not known"
+    if tested.low is not None and tested.high is not None:
+        ends = f"{COVERED:.0%} interval {score(metric, tested.low)} to {score(metric, tested.high)}"
+    examples = "" if tested.examples is None else f", {tested.examples:,} in all,"
+    return _Tile(
+        f"{metric.title} on test",
+        score(metric, tested.score) + unit,
+        f"{ends}; {score(metric, row.score)} on validation.",
+        "measured",
+        f"Of the exported model in {tested.source} on the test examples{examples} that played no "
+        "part in the search.",
     )
 
 

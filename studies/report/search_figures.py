@@ -175,7 +175,7 @@ def _instant(seconds: float) -> datetime:
 
 def knobs(found: Importance) -> go.Figure:
     """Share of each knob in what a forest explains, the most important above."""
-    told = [target for target in found.targets if target.explained > 0]
+    told = found.telling
     names = _most_important([target.shares for target in told])
     figure = go.Figure(layout=layout(110 + 34 * len(names)))
     for target, colour in zip(told, (BLUE, GREEN), strict=False):

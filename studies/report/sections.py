@@ -170,7 +170,7 @@ def _no_knobs(found: Dossier) -> str:
         )
     return (
         f"<p class='empty'>Which knobs mattered cannot be told: a forest grown on "
-        f"{found.importance.trials} networks foresees nothing of the others.</p>"
+        f"{found.importance.trials} networks foresees next to nothing of others.</p>"
     )
 
 

@@ -193,7 +193,7 @@ def confusion_tables(found: Confusion) -> str:
     body = []
     for name, line in zip(names, found.matrix, strict=True):
         cells = "".join(
-            f"<td class='number{' right' if name == other else ''}' "
+            f"<td class='number{_mark(name == other, count)}' "
             f"style='--share:{count / max(sum(line), 1):.3f}'>{count or '·'}</td>"
             for other, count in zip(names, line, strict=True)
         )
@@ -212,6 +212,10 @@ def confusion_tables(found: Confusion) -> str:
     ]
     columns = [*words("Class"), *numbers("Examples", "Precision", "Recall", "F1")]
     return matrix + table("classes", "What each class gets", columns, lines)
+
+
+def _mark(right: bool, count: int) -> str:
+    return " right" if right else " wrong" if count else ""
 
 
 def meter_table(view: StudyView) -> str:

@@ -139,6 +139,13 @@ def report(
     png: Annotated[
         Path | None, typer.Option(help="Write the figures there, too, as PNG.", metavar="DIR")
     ] = None,
+    exported: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder that export made of the greenest model: its score on test.",
+            metavar="DIR",
+        ),
+    ] = None,
     svg: Annotated[Path | None, typer.Option(help="The same as SVG.", metavar="DIR")] = None,
     storage: StorageUrl = DEFAULT_STORAGE,
     as_json: AsJson = False,
@@ -150,6 +157,10 @@ def report(
 
     with opened(storage) as database:
         found = dossier(database, name)
+    if exported is not None:
+        from greenfront.studies.report.exported import with_test_score
+
+        found = with_test_score(found, exported)
     write(found, output)
     pictures = [] if png is None else write_pictures(found, png, "png")
     pictures += [] if svg is None else write_pictures(found, svg, "svg")

@@ -80,7 +80,7 @@ def test_figures_notes_and_names_stand_in_it(dashboard: Dashboard) -> None:
     _, detail = asked(dashboard.url, f"/api/studies/{ids['digits']}")
     drawn = figures_of(detail)
     assert {"front", "parallel", "progress", "phases"} <= set(drawn)
-    assert drawn["front"]["layout"]["title"]["text"] == "The front"
+    assert drawn["front"]["layout"]["title"]["text"] == "Accuracy over energy"
     assert points_of(drawn["front"]) == 14 + 1  # the baseline is ringed on top
     assert detail["objective_names"] == ["accuracy", "energy_kwh", "co2_kg"]
     assert "Greenest" in detail["note"]["body"]

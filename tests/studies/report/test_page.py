@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 from plotly.offline import get_plotlyjs_version
@@ -19,6 +20,9 @@ from greenfront.studies.analysis import quantities
 from greenfront.studies.analysis.dossier import Dossier
 from greenfront.studies.analysis.technique_table import technique_rows
 from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.export.facts import record_of
+from greenfront.studies.export.record import RECORD, Score
+from greenfront.studies.report.exported import with_test_score
 from greenfront.studies.report.page import render, write
 
 
@@ -188,3 +192,40 @@ def test_each_technique_stands_beside_the_untouched_network() -> None:
             assert quantities.percent(row.co2_reduction) in table.group()
     nothing = render(Dossier(VIEWS["no baseline"]), NOW)
     assert "<h3>What each technique brings</h3>" in nothing
+
+
+def exported(folder: Path, **changes: Any) -> Path:
+    """The record of the greenest model in a folder, as ``greenfront export`` leaves it."""
+    view, pick = VIEWS["usual"], VIEWS["usual"].front.greenest
+    assert pick is not None
+    record = record_of(view, changes.pop("trial", pick.trial))
+    tested = changes.pop("test", Score(0.9615, 0.94, 0.9785, 360))
+    record = replace(record, model=replace(record.model, test=tested), **changes)
+    (folder / RECORD).write_text(json.dumps(record.to_json()), encoding="utf-8")
+    return folder
+
+
+def test_a_score_on_test_is_told_where_an_exported_folder_has_it(tmp_path: Path) -> None:
+    found = Dossier(VIEWS["usual"])
+    page = render(with_test_score(found, exported(tmp_path)), NOW)
+    assert "<dt>Accuracy on test</dt><dd class='value'>96.2%</dd>" in page
+    assert "95% interval 94.0% to 97.9%" in page
+    assert "The test split has not been read" not in page
+    assert "played no part in this page" not in page
+    assert "The test split has not been read" in render(found, NOW)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"study": "other"}, "holds a model of study 'other'"),
+        ({"test": None}, "was not judged on the test split"),
+        ({"trial": VIEWS["usual"].front.rows[-1].trial}, r"holds trial \d+, and the report begins"),
+    ],
+    ids=["of another study", "not judged", "another model"],
+)
+def test_a_folder_that_says_nothing_of_the_model_is_refused(
+    changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        with_test_score(Dossier(VIEWS["usual"]), exported(tmp_path, **changes))
