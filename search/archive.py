@@ -72,6 +72,11 @@ class Archive:
         with self._lock:
             return self._values.get(key)
 
+    def finished(self) -> dict[str, tuple[float, ...]]:
+        """Values of the complete candidates, by key."""
+        with self._lock:
+            return dict(self._values)
+
     def __len__(self) -> int:
         """Candidates that were begun."""
         return len(self._slots)

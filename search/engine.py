@@ -20,6 +20,7 @@ from greenfront.search.archive import Archive
 from greenfront.search.attempt import Attempt, Step, attempt
 from greenfront.search.budget_watch import BudgetWatch
 from greenfront.search.electricity.scheduler import CarbonScheduler, RunMoments
+from greenfront.search.feedback import Feedback
 from greenfront.search.heartbeat import heartbeat
 from greenfront.search.problem import Problem
 from greenfront.search.progress_estimator import ProgressEstimator
@@ -102,6 +103,7 @@ class Engine(Generic[C]):
         self._archive = Archive(problem, study.trials)
         self._estimator = ProgressEstimator(study, settings, moments)
         self.watch = BudgetWatch(self._budget, study.ledger, self._estimator.minutes)
+        self._feedback = Feedback(problem, self._archive, study.follow_ups, self._enqueue)
         self._scheduler = self._make_scheduler(moments)
         self._shared = _Shared()
         seed = [settings.seed, sum(study.trials.counts().values())]
@@ -150,9 +152,10 @@ class Engine(Generic[C]):
         if len(self._study.runs.living()) == 1:
             drop_unclaimed(self.optuna_study, self._study.trials)
         self._archive.refresh()
-        queue_first_generation(
+        queued = queue_first_generation(
             self._problem, self._references, study, self.optuna_study, self._archive
         )
+        self._feedback.queue_again(queued)
         with (
             heartbeat(self._run, self._ledger, self._settings.instruments, self._show),
             ThreadPoolExecutor(self._settings.workers, thread_name_prefix="worker") as pool,
@@ -312,6 +315,8 @@ class Engine(Generic[C]):
             outside = step.candidate.key in self._references
             told: TrialState = "failed" if outside else done.state
             tell(self.optuna_study, number, told, evaluation.values if evaluation else None)
+            if told == "complete" and evaluation is not None:
+                self._feedback.finished(step.candidate.key, step.trial.params, evaluation)
         elif self._race is None:
             # This run was taken for dead and its trial given to another run: that one counts.
             self.optuna_study.tell(step.trial, state=optuna.trial.TrialState.FAIL)
@@ -341,6 +346,11 @@ class Engine(Generic[C]):
         return self._scheduler.hold(index, None, rest, lambda why: self._say(index, why))
 
     # --- what to try -------------------------------------------------------------------------
+
+    def _enqueue(self, point: Point) -> None:
+        self.optuna_study.enqueue_trial(dict(point))
+        if self._race is not None:
+            self._race.expect_queued()
 
     def _slot_open(self) -> bool:
         limit, counts = self._budget.trials, self._archive.counts()

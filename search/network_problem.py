@@ -11,7 +11,7 @@ from types import NoneType
 from typing import Any, Self, TypeVar
 
 from greenfront.errors import TrialFailed, UsageError
-from greenfront.objectives.codec import to_json
+from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.outcome import Outcome, Repeat, Sizing, Standing
@@ -27,14 +27,16 @@ from greenfront.objectives.scores import (
 )
 from greenfront.search.evaluator.process import Evaluator, Verdicts
 from greenfront.search.exploration import start_evaluator
-from greenfront.search.problem import Evaluation, Objective, Problem
+from greenfront.search.problem import Evaluation, Objective, Problem, Wanted
 from greenfront.search.shares import TrialShares
 from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.spaces.candidate import Candidate
+from greenfront.spaces.follow_up import moved
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.network_space import first_generation, network_space
 from greenfront.spaces.techniques.training import epoch_range
 from greenfront.studies.analysis.front import corners
+from greenfront.studies.analysis.targets import excess_words, goal_of
 from greenfront.studies.analysis.volume import Corners, minimised
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.sections import LimitsSection
@@ -43,6 +45,9 @@ from greenfront.studies.config.study_file import StudyFile
 __all__ = ["NetworkProblem", "limited_costs"]
 
 T = TypeVar("T")
+
+FAR = 1.5
+"""From so many times a target on, a follow-up changes everything at once."""
 
 SIZING_MARGIN = 0.9
 """Factor on a sizing's energy, a short measurement: only clearly dominated trials are stopped."""
@@ -87,6 +92,7 @@ class NetworkProblem(Problem[Candidate]):
         self._peaks: list[int] = []
         self._teacher = file.teacher(facts)
         self._siblings: defaultdict[str, list[Outcome]] = defaultdict(list)
+        self.follow_up_share = file.targets.share if file.targets.are_set else 0.0
 
     def identity(self) -> str:
         """Hash of the study's settings and data."""
@@ -109,6 +115,38 @@ class NetworkProblem(Problem[Candidate]):
             sampler=search.sampler,
             population=search.population,
         )
+
+    def follow_up(
+        self, point: Point, evaluation: Evaluation, finished: Mapping[str, tuple[float, ...]]
+    ) -> Wanted | None:
+        """One step stricter or looser, where ``[targets]`` are missed on one side alone."""
+        score, kwh, *_ = evaluation.values
+        best = (max if self.metric.maximise else min)(values[0] for values in finished.values())
+        baselines = [finished[key] for key in self._baseline_keys if key in finished]
+        baseline = max(baselines, key=lambda v: self.metric.gain(v[0]), default=None)
+        goal = goal_of(
+            self.file.targets,
+            self.file.objectives.tolerance,
+            self.metric,
+            best,
+            None if baseline is None else baseline[1],
+        )
+        if goal is None:
+            return None
+        excesses = goal.excesses(kwh, from_json(Outcome, evaluation.detail or {}))
+        accurate = goal.is_accurate(score)
+        if accurate != bool(excesses):
+            return None  # both are reached, or neither
+        far = max(excesses.values(), default=1.0) > FAR
+        move = moved(self.options, self.space, point, stricter=accurate, far=far)
+        if move is None:
+            return None
+        if accurate:
+            lacked = f"accurate enough, but {excess_words(excesses)}"
+        else:
+            reached, least = self.metric.text(score), self.metric.text(goal.least)
+            lacked = f"frugal enough, but {reached} is short of {least}"
+        return Wanted(move.point, accurate, f"{lacked}: {move.told}")
 
     def reference_candidates(self) -> Sequence[Candidate]:
         """Fitted models that networks are compared with."""

@@ -21,7 +21,7 @@ from greenfront.spaces.space import Choice, SearchSpace, stable_hash
 from greenfront.studies.analysis.volume import Corners, seen_corners
 from greenfront.studies.store.study import Direction
 
-__all__ = ["Evaluation", "Objective", "Problem"]
+__all__ = ["Evaluation", "Objective", "Problem", "Wanted"]
 
 C = TypeVar("C", bound=Choice)
 
@@ -32,6 +32,21 @@ class Objective:
 
     name: str
     maximise: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A point to try because of what another one has reached.
+
+    Attributes:
+        point: Whole, of the space.
+        stricter: Whether it should be cheaper; else it should do better.
+        reason: What the other one lacked and what was changed, in words.
+    """
+
+    point: Point
+    stricter: bool
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +99,7 @@ class Problem(abc.ABC, Generic[C]):
         fidelities: Rungs of effort, such as epochs, in ascending order; the last is the whole.
         reference: Customary reference point of the hypervolume, in the objectives' own units.
         ideal: The best value that the first objective can have; ``None`` if there is none.
+        follow_up_share: Of all trials, at most, that may follow others up; 0: none.
     """
 
     space: SearchSpace[C]
@@ -91,6 +107,7 @@ class Problem(abc.ABC, Generic[C]):
     fidelities: tuple[int, ...] = (1,)
     reference: tuple[float, ...] | None = None
     ideal: float | None = None
+    follow_up_share: float = 0.0
 
     @abc.abstractmethod
     def evaluate(self, candidate: C, context: TrialContext) -> Evaluation:
@@ -151,6 +168,21 @@ class Problem(abc.ABC, Generic[C]):
         By default each may.
         """
         return True
+
+    def follow_up(
+        self,
+        point: Point,  # noqa: ARG002
+        evaluation: Evaluation,  # noqa: ARG002
+        finished: Mapping[str, tuple[float, ...]],  # noqa: ARG002
+    ) -> Wanted | None:
+        """What to try next because of a trial on the front; asked if ``follow_up_share`` is set.
+
+        Args:
+            point: Of the trial.
+            evaluation: Of the trial.
+            finished: Values of the complete candidates, by key.
+        """
+        return None
 
     @contextlib.contextmanager
     def worker(self) -> Iterator[Self]:

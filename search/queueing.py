@@ -21,7 +21,7 @@ def queue_first_generation(
     study: Study,
     optuna_study: optuna.Study,
     archive: Archive,
-) -> None:
+) -> set[str]:
     """Queues what of it was not queued before: a raised budget may bring more of it.
 
     Args:
@@ -30,6 +30,9 @@ def queue_first_generation(
         study: Ours, which remembers that it was done.
         optuna_study: Optuna's, which holds the queue.
         archive: Refreshed.
+
+    Returns:
+        Keys of all that was ever queued.
     """
     decode, known = problem.space.decode, optuna_study.get_trials(deepcopy=False)
     queued = {
@@ -44,4 +47,6 @@ def queue_first_generation(
         key = decode(point).key
         if key not in queued and not archive.tried(key):
             optuna_study.enqueue_trial(dict(point))
+            queued.add(key)
     study.mark_queued()
+    return queued

@@ -175,6 +175,10 @@ class Race(Generic[C]):
                 return Decision(key, point, 0, None)
         return None
 
+    def expect_queued(self) -> None:
+        """Looks for queued trials again: one was added."""
+        self._queue_is_empty = False
+
     def _has_queued(self) -> bool:
         if not self._queue_is_empty:
             left = self._optuna_study.get_trials(deepcopy=False, states=(TrialState.WAITING,))

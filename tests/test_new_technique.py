@@ -116,6 +116,25 @@ def test_a_new_technique_changes_no_study_and_no_candidate_that_leaves_it_out(pl
     assert not touched.startswith(key)
 
 
+def test_it_takes_part_in_what_follows_a_missed_target(place: Path) -> None:
+    code = (
+        "from greenfront.spaces.follow_up import moved\n"
+        "from greenfront.spaces.network_space import network_space\n"
+        "from greenfront.spaces.options import NetworkOptions, SpaceTable\n"
+        "from greenfront.spaces.techniques.technique import Scope\n"
+        "space = SpaceTable(pruning=(0, 0), bits=(32,), toy=(0, 2))\n"
+        "options = NetworkOptions(Scope(('lenet',)), space)\n"
+        "searched = network_space(options)\n"
+        "import numpy as np\n"
+        "point = searched.sample(np.random.default_rng(0)) | {'toy': 1}\n"
+        "move = moved(options, searched, point, stricter=True, far=False)\n"
+        "print(move.point['toy'], move.told)\n"
+    )
+    done = run(place, "-c", code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "2 toy 1 → 2\n"
+
+
 def test_its_key_is_checked_like_any_other(place: Path) -> None:
     (place / "bad.toml").write_text(STUDY.replace("[0, 4]", "[0, 10]"))
     (place / "near.toml").write_text(STUDY.replace("toy =", "tiy ="))

@@ -8,7 +8,14 @@ from typing import ClassVar, Literal
 
 from greenfront.spaces.knobs import Categorical, Knob, Point, Value, When
 from greenfront.spaces.table import Choices, Table
-from greenfront.spaces.techniques.technique import Opening, Scope, Settings, Technique, Together
+from greenfront.spaces.techniques.technique import (
+    Opening,
+    Scope,
+    Settings,
+    Technique,
+    Together,
+    neighbour,
+)
 
 __all__ = ["TECHNIQUE", "Precision", "PrecisionOptions"]
 
@@ -99,6 +106,14 @@ class PrecisionTechnique(Technique[Precision, PrecisionOptions]):
         rounded = [step for step in Together if "ROUNDED" in step.name]
         return Opening(alone=offered, together=dict.fromkeys(rounded, int8))
 
+    def stricter(self, point: Point, knobs: Mapping[str, Knob]) -> Point:
+        """The next fewer bits on offer."""
+        return _moved(point, knobs, higher=False)
+
+    def looser(self, point: Point, knobs: Mapping[str, Knob]) -> Point:
+        """The next more bits on offer."""
+        return _moved(point, knobs, higher=True)
+
     def remarks(self, options: PrecisionOptions) -> Iterator[str]:
         """Which bits save bytes alone."""
         packed = [str(bits) for bits in sorted(options.bits, reverse=True) if bits not in (32, 8)]
@@ -107,6 +122,11 @@ class PrecisionTechnique(Technique[Precision, PrecisionOptions]):
                 f"{' and '.join(packed)} bits are packed weights: smaller files, no cheaper "
                 "predictions"
             )
+
+
+def _moved(point: Point, knobs: Mapping[str, Knob], *, higher: bool) -> Point:
+    bits = neighbour(knobs["bits"], point["bits"], higher=higher) if "bits" in point else None
+    return {} if bits is None else {"bits": bits}
 
 
 TECHNIQUE = PrecisionTechnique()

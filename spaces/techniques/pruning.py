@@ -32,6 +32,9 @@ __all__ = [
 STEP = 0.05
 """Finer ratios round to the same number of channels in small networks."""
 
+FOLLOW_UP = 0.2
+"""More or less of the channels where a target was missed."""
+
 Importance = Literal[
     "magnitude", "taylor", "fpgm", "random", "nni:l1", "nni:fpgm", "nni:taylor", "nni:movement"
 ]
@@ -147,10 +150,24 @@ class PruningTechnique(Technique[Pruning, PruningOptions]):
             },
         )
 
+    def stricter(self, point: Point, knobs: Mapping[str, Knob]) -> Point:
+        """A fifth more of the channels leave."""
+        return _moved(point, knobs, FOLLOW_UP)
+
+    def looser(self, point: Point, knobs: Mapping[str, Knob]) -> Point:
+        """A fifth of the channels stay that would have left."""
+        return _moved(point, knobs, -FOLLOW_UP)
+
     def missing(self, options: PruningOptions) -> str | None:
         """Whether NNI is asked for and not here."""
         told = filter(None, map(importance_objection, options.importance))
         return next((f"importance: {objection}" for objection in told), None)
+
+
+def _moved(point: Point, knobs: Mapping[str, Knob], by: float) -> Point:
+    if "pruning" not in point or "pruning" not in knobs:
+        return {}
+    return {"pruning": nearest(knobs["pruning"], float(point["pruning"]) + by)}
 
 
 TECHNIQUE = PruningTechnique()

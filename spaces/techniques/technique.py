@@ -19,7 +19,7 @@ from greenfront.spaces.architectures.registry import architecture, is_fitted
 from greenfront.spaces.knobs import Knob, Point, Value, When
 from greenfront.spaces.table import Table
 
-__all__ = ["Opening", "Scope", "Settings", "Technique", "Together", "nearest"]
+__all__ = ["Opening", "Scope", "Settings", "Technique", "Together", "nearest", "neighbour"]
 
 
 class Settings:
@@ -178,6 +178,22 @@ class Technique(abc.ABC, Generic[S, O]):
         """What of it a first generation tries, with the knobs that are asked, by name."""
         return Opening()
 
+    def stricter(self, point: Point, knobs: Mapping[str, Knob]) -> Point:
+        """One step of it towards a cheaper network; empty where there is none.
+
+        Args:
+            point: The settings of a network.
+            knobs: Those that are asked, by name.
+
+        Returns:
+            The settings that change. What the space does not ask for is dropped.
+        """
+        return {}
+
+    def looser(self, point: Point, knobs: Mapping[str, Knob]) -> Point:
+        """One step of it towards a more accurate network, the inverse of :meth:`stricter`."""
+        return {}
+
     def missing(self, options: O) -> str | None:
         """A key, and what it needs that is not installed, in words; ``None`` where all is here."""
         return None
@@ -189,6 +205,15 @@ class Technique(abc.ABC, Generic[S, O]):
     def remarks(self, options: O) -> Iterable[str]:
         """What a user should know of the technique, in sentences, before and after a search."""
         return ()
+
+
+def neighbour(knob: Knob, value: Value, *, higher: bool) -> Value | None:
+    """The next setting of a knob with ordered settings; ``None`` at the end of its range."""
+    ordered = sorted(knob.values(), key=float)
+    beyond = [each for each in ordered if (each > value if higher else each < value)]  # type: ignore[operator]
+    if not beyond:
+        return None
+    return beyond[0] if higher else beyond[-1]
 
 
 def nearest(knob: Knob, wish: float) -> Value:

@@ -11,7 +11,7 @@ from pydantic import Field, field_serializer
 
 from greenfront.spaces.knobs import Categorical, Integer, Knob, Point, Real, Value, When
 from greenfront.spaces.table import Choices, Range, Table
-from greenfront.spaces.techniques.technique import Opening, Scope, Settings, Technique
+from greenfront.spaces.techniques.technique import Opening, Scope, Settings, Technique, neighbour
 
 __all__ = ["TECHNIQUE", "Training", "TrainingOptions", "epoch_range", "tuning_epochs"]
 
@@ -258,6 +258,13 @@ class TrainingTechnique(Technique[Training, TrainingOptions]):
         """Another optimiser, rate and batch size wherever a network is trained anyway."""
         wanted = ["optimizer", "learning_rate", "sgd_learning_rate", "batch_size"]
         return Opening(varied=[name for name in wanted if name in knobs])
+
+    def looser(self, point: Point, knobs: Mapping[str, Knob]) -> Point:
+        """A longer training."""
+        if "epochs" not in point:
+            return {}
+        epochs = neighbour(knobs["epochs"], point["epochs"], higher=True)
+        return {} if epochs is None else {"epochs": epochs}
 
     def objection(self, options: TrainingOptions, scope: Scope) -> str | None:
         """Only images are augmented, texts are not mixed, and classes are no numbers."""

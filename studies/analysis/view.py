@@ -11,6 +11,7 @@ from greenfront.objectives.codec import from_json
 from greenfront.objectives.metrics import Metric
 from greenfront.objectives.scores import Scoring, Tolerance, maximised
 from greenfront.studies.analysis.break_even import BreakEven, break_even
+from greenfront.studies.analysis.chains import Link, chains
 from greenfront.studies.analysis.choice import beats
 from greenfront.studies.analysis.front import (
     Front,
@@ -27,6 +28,7 @@ from greenfront.studies.analysis.membership import with_membership
 from greenfront.studies.analysis.need import NoNetwork, no_network_needed
 from greenfront.studies.analysis.progress import ProgressPoint, progress
 from greenfront.studies.analysis.rescore import rescored
+from greenfront.studies.analysis.targets import Goal, goal_of
 from greenfront.studies.analysis.timing import Timing, timing
 from greenfront.studies.analysis.wording import kind_of_readings
 from greenfront.studies.config.facts import StudyFacts
@@ -60,6 +62,8 @@ class StudyView:
         spent_by_phase: The same in parts.
         times: When it ran and waited; ``None`` where that was not looked up.
         labels: Of trials by number, see :meth:`label`.
+        goal: Its targets in absolute numbers; ``None`` without any.
+        links: Which trials follow which, and why.
     """
 
     name: str
@@ -78,6 +82,8 @@ class StudyView:
     spent_by_phase: dict[str, Spent]
     times: Timing | None = None
     labels: Mapping[int, str] = field(default_factory=dict)
+    goal: Goal | None = None
+    links: tuple[Link, ...] = ()
 
     @property
     def metric(self) -> Metric:
@@ -87,6 +93,14 @@ class StudyView:
     def label(self, row: ScoredTrial) -> str:
         """What was tried, in a line that no other model of the front has."""
         return self.labels.get(row.trial, row.candidate.describe())
+
+    @property
+    def on_target(self) -> list[ScoredTrial]:
+        """Models that reach all targets, by their number; empty without targets."""
+        goal = self.goal
+        if goal is None:
+            return []
+        return [r for r in self.complete if goal.met_by(r.score, r.energy_kwh, r.outcome)]
 
     @property
     def hypervolume(self) -> float | None:
@@ -156,6 +170,11 @@ def _view(study: Study, scoring: Scoring | None, tolerance: Tolerance | None) ->
     untouched = None if baseline is None else baseline.trial
     front = with_membership(front, trials, scoring, readings, untouched)
     box = corners([row.values for row in baselines], metric)
+    goal = None
+    if complete:
+        best = (max if metric.maximise else min)(row.score for row in complete)
+        against = None if baseline is None else baseline.energy_kwh
+        goal = goal_of(file.targets, file.objectives.tolerance, metric, best, against)
     shown = [*front.rows, *([baseline] if baseline else [])]
     return StudyView(
         name=name,
@@ -176,6 +195,8 @@ def _view(study: Study, scoring: Scoring | None, tolerance: Tolerance | None) ->
         spent_by_phase=study.ledger.by("phase"),
         times=timing(study),
         labels=labels(shown),
+        goal=goal,
+        links=chains(trials, study.follow_ups.all()),
     )
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "OperationSection",
     "SearchSection",
     "StudySection",
+    "TargetsSection",
 ]
 
 
@@ -126,3 +127,28 @@ class LimitsSection(Table):
     inference_joules: Positive | None = None
     latency_seconds: Positive | None = None
     artefact_bytes: Positive | None = None
+
+
+class TargetsSection(Table):
+    """``[targets]``: what a model should reach; those that nearly do are followed up.
+
+    Attributes:
+        energy_reduction: Share of the energy of the most accurate untouched baseline to save.
+        accuracy_drop: How much less accurate than the best one may be; ``[objectives] max_drop``
+            counts where it is left out.
+        latency_seconds: Of one prediction.
+        size_bytes: Of the delivered file.
+        share: Of the trials, at most, that follow others up.
+    """
+
+    energy_reduction: Annotated[float, Field(gt=0, lt=1)] | None = None
+    accuracy_drop: Annotated[float, Field(ge=0, lt=1)] | None = None
+    latency_seconds: Positive | None = None
+    size_bytes: Positive | None = None
+    share: Annotated[float, Field(gt=0, le=0.5)] = 0.25
+
+    @property
+    def are_set(self) -> bool:
+        """Whether there is any target."""
+        wanted = (self.energy_reduction, self.accuracy_drop, self.latency_seconds, self.size_bytes)
+        return any(target is not None for target in wanted)

@@ -42,6 +42,7 @@ from greenfront.studies.config.sections import (
     OperationSection,
     SearchSection,
     StudySection,
+    TargetsSection,
 )
 
 __all__ = ["StudyFile"]
@@ -83,6 +84,7 @@ class StudyFile(Table):
     search: SearchSection = SearchSection()
     budget: Budget = Budget()
     limits: LimitsSection = LimitsSection()
+    targets: TargetsSection = TargetsSection()
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -185,7 +187,12 @@ class StudyFile(Table):
         data = self.to_json()
         for section, key in (("study", "storage"), ("study", "cache"), ("search", "workers")):
             del data[section][key]
-        del data["budget"], data["limits"]["trial_minutes"], data["limits"]["memory_gb"]
+        del (
+            data["budget"],
+            data["targets"],
+            data["limits"]["trial_minutes"],
+            data["limits"]["memory_gb"],
+        )
         del data["objectives"]["repeats"], data["metering"]["block_seconds"]
         # What a year costs changes no trial.
         del data["operation"]

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 import sqlalchemy as sa
 
 from greenfront.errors import StudyError
+from greenfront.studies.store.follow_ups import FollowUps
 from greenfront.studies.store.ledger import Ledger
 from greenfront.studies.store.optuna_tables import deleted_studies, forget, refuse_foreign
 from greenfront.studies.store.pauses import Pauses
@@ -124,6 +125,11 @@ class Study:
     def repeats(self) -> Repeats:
         """Further measurements of finished trials."""
         return Repeats(self.storage, self.study_id)
+
+    @cached_property
+    def follow_ups(self) -> FollowUps:
+        """Candidates that follow others up."""
+        return FollowUps(self.storage, self.study_id)
 
     @classmethod
     def open(cls, storage: Storage, name: str) -> Self:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 __all__ = [
+    "follow_ups_table",
     "ledger_table",
     "metadata",
     "moments_table",
@@ -159,3 +160,17 @@ repeats_table = sa.Table(
     sa.Column("measured_at", sa.Float, nullable=False),
 )
 """Append only: further measurements of finished trials' files, counted from 1."""
+
+follow_ups_table = sa.Table(
+    "greenfront_follow_ups",
+    metadata,
+    sa.Column("entry_id", sa.Integer, primary_key=True),
+    sa.Column("study_id", sa.Integer, nullable=False),
+    sa.Column("key", sa.String(64), nullable=False),
+    sa.Column("origin", sa.String(64), nullable=False),
+    sa.Column("stricter", sa.Boolean, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("point", sa.JSON(none_as_null=True), nullable=False),
+    sa.UniqueConstraint("study_id", "key"),
+)
+"""Append only: candidates that were queued because of what another one, ``origin``, has reached."""

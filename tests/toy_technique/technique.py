@@ -45,6 +45,9 @@ class ToyTechnique(Technique[Toy, ToyOptions]):
     def baseline(self, options: ToyOptions, scope: Scope) -> Mapping[str, Value]:
         return {"toy": 0}
 
+    def stricter(self, point: Point, knobs: Mapping[str, Knob]) -> Point:
+        return {"toy": int(point["toy"]) + 1} if "toy" in point else {}
+
     def opening(self, options: ToyOptions, knobs: Mapping[str, Knob]) -> Opening:
         return Opening(alone=[{"toy": options.toy[1]}] if "toy" in knobs else [])
 

@@ -9,6 +9,7 @@ from greenfront.objectives.codec import to_json
 if TYPE_CHECKING:
     from greenfront.search.optimize import SearchResult
     from greenfront.search.session import PeakMemory
+    from greenfront.studies.analysis.targets import Goal
     from greenfront.studies.analysis.view import StudyView
     from greenfront.studies.analysis.whatif import Comparison
 
@@ -28,7 +29,19 @@ def front_json(view: StudyView) -> dict[str, Any]:
         "break_even_predictions": view.break_even.predictions,
         "break_even_verdict": view.break_even.verdict,
         "baseline": None if view.baseline is None else view.baseline.to_json(view.metric),
+        "targets": None if view.goal is None else _targets(view, view.goal),
+        "follow_ups": to_json(view.links),
         "rows": rows,
+    }
+
+
+def _targets(view: StudyView, goal: Goal) -> dict[str, Any]:
+    return {
+        "least_score": goal.least,
+        "energy_kwh": goal.limits.get("energy"),
+        "latency_seconds": goal.limits.get("latency"),
+        "size_bytes": goal.limits.get("size"),
+        "reached_by": [row.trial for row in view.on_target],
     }
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from greenfront.cli.table import Sheet
 from greenfront.studies.analysis.advice import advice
+from greenfront.studies.analysis.chains import chain_of
 from greenfront.studies.analysis.choice import choices
 from greenfront.studies.analysis.decisions import decision, has_thresholds, never_decides
 from greenfront.studies.analysis.metric_words import score
@@ -111,7 +112,19 @@ def _choices(view: StudyView) -> RenderableType:
     lines += advice(view)
     decided = (decision(view, choice.row) for choice in choices(view.front))
     lines += [sentence for sentence in decided if sentence is not None]
+    lines += _on_target(view)
     return Text("\n".join(lines))
+
+
+def _on_target(view: StudyView) -> list[str]:
+    """Whether the targets are reached, and how the front came about where others led to it."""
+    if view.goal is None:
+        return []
+    numbers = [str(row.trial) for row in view.on_target]
+    reached = f"trial{'s' * (len(numbers) > 1)} {', '.join(numbers)}" if numbers else "no model yet"
+    links = [link for row in view.front.rows for link in chain_of(row.trial, view.links)]
+    told = [link.sentence for link in dict.fromkeys(links)]
+    return [f"Targets: {view.goal.told}; reached by {reached}.", *told]
 
 
 def _pays(view: StudyView) -> str:

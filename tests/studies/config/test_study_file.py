@@ -94,6 +94,10 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
             **{"trial_minutes": 30.0, "memory_gb": None, "inference_joules": None},
             **{"latency_seconds": None, "artefact_bytes": None},
         },
+        "targets": {
+            **{"energy_reduction": None, "accuracy_drop": None, "latency_seconds": None},
+            **{"size_bytes": None, "share": 0.25},
+        },
     }
 
 
@@ -168,7 +172,7 @@ def test_intensity_is_that_of_the_region_or_of_the_world() -> None:
         (
             "xyz = 1\n" + TASK,
             "[xyz]: unknown key: known here: study, task, space, training, objectives, operation, "
-            "carbon, metering, search, budget, limits",
+            "carbon, metering, search, budget, limits, targets",
         ),
         ("[study]", "[task]: is missing: every study needs it"),
         ("[task]\npath = 'x'", "[task] kind: is missing: every study needs it"),

@@ -1,0 +1,93 @@
+"""One step from a network towards a cheaper or a more accurate one, by all that techniques know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from greenfront.spaces.candidate import Candidate
+from greenfront.spaces.knobs import Knob, Point, Value
+from greenfront.spaces.options import NetworkOptions
+from greenfront.spaces.space import SearchSpace
+from greenfront.spaces.techniques.registry import techniques
+from greenfront.spaces.techniques.technique import neighbour
+
+__all__ = ["Move", "moved"]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A network made from another one.
+
+    Attributes:
+        point: Whole, of the space.
+        told: What was changed, in words.
+    """
+
+    point: dict[str, Value]
+    told: str
+
+
+def moved(
+    options: NetworkOptions,
+    space: SearchSpace[Candidate],
+    point: Point,
+    *,
+    stricter: bool,
+    far: bool,
+) -> Move | None:
+    """A network one step stricter or looser.
+
+    Args:
+        options: Of the space.
+        space: The search space.
+        point: Whole, of the space.
+        stricter: Towards a cheaper network; else towards a more accurate one.
+        far: One step in every technique and in the shape; else in the first that has one left:
+            techniques that can share the trained parent come before another shape.
+
+    Returns:
+        ``None`` where everything is at its end.
+    """
+    knobs = {knob.name: knob for knob in space.knobs}
+    before = space.decode(point)
+    wanted: dict[str, Value] = {}
+    for change in _changes(options, knobs, point, stricter=stricter):
+        kept = {
+            name: value
+            for name, value in change.items()
+            if name in point and knobs[name].contains(value) and value != point[name]
+        }
+        wanted |= kept
+        if kept and not far:
+            break
+    if not wanted:
+        return None
+    rng = np.random.default_rng(int(before.key, 16))  # for knobs that are only asked now
+    new = space.complete({**point, **wanted}, rng)
+    if space.decode(new).key == before.key:
+        return None
+    told = ", ".join(f"{_word(name)} {point[name]} → {value}" for name, value in wanted.items())
+    return Move(new, told)
+
+
+def _changes(
+    options: NetworkOptions, knobs: Mapping[str, Knob], point: Point, *, stricter: bool
+) -> Iterator[Point]:
+    for technique in sorted(techniques(), key=lambda each: each.turn or each.order):
+        yield technique.stricter(point, knobs) if stricter else technique.looser(point, knobs)
+    family = str(point.get("architecture", options.scope.families[0]))
+    # What a family turns down for its smaller shape is what its costs depend on.
+    sizes = (f"{family}.{name}" for name in options.scope.family(family).smaller)
+    shape: dict[str, Value] = {}
+    for name in sizes:
+        if name in point and not isinstance(point[name], (str, bool)):
+            value = neighbour(knobs[name], point[name], higher=not stricter)
+            shape |= {} if value is None else {name: value}
+    yield shape
+
+
+def _word(knob: str) -> str:
+    return knob.replace("_", " ").replace(".", " ")
