@@ -5,6 +5,7 @@ from pathlib import Path
 
 import moocore
 import numpy as np
+import optuna
 import pytest
 
 from contracts.problems import SPENT_KWH, ZDT1, Menu
@@ -67,10 +68,15 @@ def test_first_generation_goes_on_when_the_budget_is_raised(url: str) -> None:
     assert [row.candidate for row in result.trials] == points[:9]
 
 
-def test_a_duplicate_is_told_what_its_twin_has_found_and_never_evaluated() -> None:
+def test_a_duplicate_is_told_what_its_twin_has_found_and_never_evaluated(url: str) -> None:
     point = {"dish": "b", "heat": 3, "spice": 0}
-    problem = Menu(first=[point, point])
-    result = optimize_problem(problem, trials=3)
+
+    def ask_again(candidate: PlainChoice) -> None:
+        if not problem.tried:
+            optuna.load_study(study_name="study", storage=url).enqueue_trial(point)
+
+    problem = Menu(before=ask_again, first=[point])
+    result = optimize_problem(problem, trials=3, storage=url)
     assert len(problem.tried) == len(set(problem.tried)) == 3
     first, twin = result.study.trials[:2]
     assert first.params == twin.params == point
