@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import optuna
@@ -72,9 +73,11 @@ def tell(
     study: optuna.Study, number: int, state: GreenfrontState, values: Sequence[float] | None = None
 ) -> None:
     """Tells Optuna how a trial ended; a trial that Optuna knows to be over stays as it is."""
-    if state == "complete" or (state == "infeasible" and values is not None):
-        # An infeasible one's constraint was set before: samplers learn it, no front holds it.
-        study.tell(number, values, skip_if_finished=True)
-    else:
-        ended = TrialState.PRUNED if state == "stopped" else TrialState.FAIL
-        study.tell(number, state=ended, skip_if_finished=True)
+    # Between its look and its write another run may have told the same.
+    with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+        if state == "complete" or (state == "infeasible" and values is not None):
+            # An infeasible one's constraint was set before: samplers learn it, no front holds it.
+            study.tell(number, values, skip_if_finished=True)
+        else:
+            ended = TrialState.PRUNED if state == "stopped" else TrialState.FAIL
+            study.tell(number, state=ended, skip_if_finished=True)

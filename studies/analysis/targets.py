@@ -36,19 +36,14 @@ class Goal:
         return score >= self.least if self.metric.maximise else score <= self.least
 
     def excesses(self, energy_kwh: float, outcome: Outcome) -> dict[str, float]:
-        """By how many times a model is over each limit that it misses; the worst first.
-
-        A cost that is unknown misses nothing.
-        """
+        """By how many times a model is over each limit that it misses; the worst first."""
         costs = {
             "energy": energy_kwh,
             "latency": outcome.latency_seconds,
-            "size": None if outcome.artefact_bytes is None else float(outcome.artefact_bytes),
+            "size": outcome.artefact_bytes,
         }
         found = {
-            name: cost / limit
-            for name, limit in self.limits.items()
-            if (cost := costs[name]) is not None and cost > limit
+            name: costs[name] / limit for name, limit in self.limits.items() if costs[name] > limit
         }
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
