@@ -24,7 +24,7 @@ from greenfront.search.feedback import Feedback
 from greenfront.search.heartbeat import heartbeat
 from greenfront.search.problem import Problem
 from greenfront.search.progress_estimator import ProgressEstimator
-from greenfront.search.queueing import queue_first_generation
+from greenfront.search.queueing import queue_first_generation, tell_unclaimed
 from greenfront.search.racing import Race
 from greenfront.search.recovery import REFERENCE, adopt_dead_runs, drop_unclaimed, tell
 from greenfront.search.running_trial import RunningTrial
@@ -51,9 +51,6 @@ DUPLICATES_BEFORE_RANDOM = 3
 """Duplicates in a row after which an untried point is drawn instead."""
 
 RANDOM_DRAWS = 2000
-
-DUPLICATE = "greenfront:duplicate"
-"""Attribute of a trial that was told what another one of the same candidate has found."""
 
 WAIT_SECONDS = 0.5
 
@@ -233,16 +230,8 @@ class Engine(Generic[C]):
                 self._try(problem, index, Step(trial, candidate))
             else:
                 duplicates += claim == "duplicate"
-                self._tell_unclaimed(trial, candidate.key)
+                tell_unclaimed(self.optuna_study, trial, candidate.key, self._archive)
         raise Interrupted("the search was stopped")
-
-    def _tell_unclaimed(self, trial: optuna.Trial, key: str) -> None:
-        """Tells Optuna what is known of a candidate that another worker has begun already."""
-        self._archive.refresh()
-        values = self._archive.values(key)
-        if values is not None:
-            trial.set_user_attr(DUPLICATE, key)
-        tell(self.optuna_study, trial.number, "failed" if values is None else "complete", values)
 
     def _asked(self, trial: optuna.Trial) -> C:
         """What a trial is about: a reference, or what its sampler suggests."""

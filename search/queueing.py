@@ -1,4 +1,4 @@
-"""What a study tries before its sampler is asked."""
+"""What a study tries before its sampler is asked, and what comes to nothing since it was tried."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import optuna
 
 from greenfront.search.archive import Archive
 from greenfront.search.problem import Problem
-from greenfront.search.recovery import REFERENCE
+from greenfront.search.recovery import REFERENCE, tell
 from greenfront.studies.store.study import Study
 
-__all__ = ["queue_first_generation"]
+__all__ = ["queue_first_generation", "tell_unclaimed"]
+
+DUPLICATE = "greenfront:duplicate"
+"""Attribute of a trial that was told what another one of the same candidate has found."""
 
 
 def queue_first_generation(
@@ -50,3 +53,12 @@ def queue_first_generation(
             queued.add(key)
     study.mark_queued()
     return queued
+
+
+def tell_unclaimed(study: optuna.Study, trial: optuna.Trial, key: str, archive: Archive) -> None:
+    """Tells Optuna what is known of a candidate that another worker has begun already."""
+    archive.refresh()
+    values = archive.values(key)
+    if values is not None:
+        trial.set_user_attr(DUPLICATE, key)
+    tell(study, trial.number, "failed" if values is None else "complete", values)
