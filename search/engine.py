@@ -100,7 +100,7 @@ class Engine(Generic[C]):
         self._archive = Archive(problem, study.trials)
         self._estimator = ProgressEstimator(study, settings, moments)
         self.watch = BudgetWatch(self._budget, study.ledger, self._estimator.minutes)
-        self._feedback = Feedback(problem, self._archive, study.follow_ups, self._enqueue)
+        self._feedback = Feedback(problem, self._archive, study, self._enqueue)
         self._scheduler = self._make_scheduler(moments)
         self._shared = _Shared()
         seed = [settings.seed, sum(study.trials.counts().values())]
@@ -304,8 +304,8 @@ class Engine(Generic[C]):
             outside = step.candidate.key in self._references
             told: TrialState = "failed" if outside else done.state
             tell(self.optuna_study, number, told, evaluation.values if evaluation else None)
-            if told == "complete" and evaluation is not None:
-                self._feedback.finished(step.candidate.key, step.trial.params, evaluation)
+            if told == "complete":
+                self._feedback.finished(number, step.trial.params)
         elif self._race is None:
             # This run was taken for dead and its trial given to another run: that one counts.
             self.optuna_study.tell(step.trial, state=optuna.trial.TrialState.FAIL)

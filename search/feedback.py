@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from greenfront.search.archive import Archive
-from greenfront.search.problem import Evaluation, Problem
+from greenfront.search.problem import Problem
 from greenfront.spaces.knobs import Point
-from greenfront.studies.store.follow_ups import FollowUp, FollowUps
+from greenfront.studies.store.follow_ups import FollowUp
+from greenfront.studies.store.study import Study
 
 __all__ = ["Feedback"]
 
@@ -22,7 +23,7 @@ class Feedback:
     Args:
         problem: Says what follows from a trial.
         archive: The study's trials.
-        kept: The study's follow-ups.
+        study: In an open storage; keeps the follow-ups.
         enqueue: Queues a point.
     """
 
@@ -30,12 +31,12 @@ class Feedback:
         self,
         problem: Problem[Any],
         archive: Archive,
-        kept: FollowUps,
+        study: Study,
         enqueue: Callable[[Point], None],
     ) -> None:
         self._problem = problem
         self._archive = archive
-        self._kept = kept
+        self._study = study
         self._enqueue = enqueue
         self._lock = threading.Lock()
 
@@ -43,11 +44,11 @@ class Feedback:
         """Queues what was written down and neither queued nor begun."""
         if not self._problem.follow_up_share:
             return
-        for found in self._kept.all():
+        for found in self._study.follow_ups.all():
             if found.key not in queued and not self._archive.tried(found.key):
                 self._enqueue(found.point)
 
-    def finished(self, key: str, point: Point, evaluation: Evaluation) -> None:
+    def finished(self, number: int, point: Point) -> None:
         """Queues what follows from a complete trial, if anything does.
 
         Only trials on the present front are followed up, each once, and as long as follow-ups are
@@ -58,15 +59,18 @@ class Feedback:
             return
         with self._lock:
             self._archive.refresh()
-            if self._archive.dominated(evaluation.values) is not None:
+            trial = self._study.trials.get(number)
+            if trial.values is None or self._archive.dominated(trial.values) is not None:
                 return
-            if len(self._kept.all()) >= max(1, share * len(self._archive)):
+            if len(self._study.follow_ups.all()) >= max(1, share * len(self._archive)):
                 return
-            wanted = self._problem.follow_up(point, evaluation, self._archive.finished())
+            wanted = self._problem.follow_up(point, trial, self._archive.finished())
             if wanted is None:
                 return
             new = self._problem.space.decode(wanted.point).key
             if self._archive.tried(new):
                 return
-            if self._kept.add(FollowUp(new, key, wanted.stricter, wanted.reason, wanted.point)):
+            if self._study.follow_ups.add(
+                FollowUp(new, trial.key, wanted.stricter, wanted.reason, wanted.point)
+            ):
                 self._enqueue(wanted.point)

@@ -11,7 +11,7 @@ from types import NoneType
 from typing import Any, Self, TypeVar
 
 from greenfront.errors import TrialFailed, UsageError
-from greenfront.objectives.codec import from_json, to_json
+from greenfront.objectives.codec import to_json
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.outcome import Outcome, Repeat, Sizing, Standing
@@ -41,6 +41,7 @@ from greenfront.studies.analysis.volume import Corners, minimised
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.sections import LimitsSection
 from greenfront.studies.config.study_file import StudyFile
+from greenfront.studies.store.trials import NetworkTrial
 
 __all__ = ["NetworkProblem", "limited_costs"]
 
@@ -117,10 +118,12 @@ class NetworkProblem(Problem[Candidate]):
         )
 
     def follow_up(
-        self, point: Point, evaluation: Evaluation, finished: Mapping[str, tuple[float, ...]]
+        self, point: Point, trial: NetworkTrial, finished: Mapping[str, tuple[float, ...]]
     ) -> Wanted | None:
         """One step stricter or looser, where ``[targets]`` are missed on one side alone."""
-        score, kwh, *_ = evaluation.values
+        if trial.values is None or trial.outcome is None:
+            return None
+        score, kwh, *_ = trial.values
         best = (max if self.metric.maximise else min)(values[0] for values in finished.values())
         baselines = [finished[key] for key in self._baseline_keys if key in finished]
         baseline = max(baselines, key=lambda v: self.metric.gain(v[0]), default=None)
@@ -133,7 +136,7 @@ class NetworkProblem(Problem[Candidate]):
         )
         if goal is None:
             return None
-        excesses = goal.excesses(kwh, from_json(Outcome, evaluation.detail or {}))
+        excesses = goal.excesses(kwh, trial.outcome)
         accurate = goal.is_accurate(score)
         if accurate != bool(excesses):
             return None  # both are reached, or neither

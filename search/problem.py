@@ -20,6 +20,7 @@ from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import Choice, SearchSpace, stable_hash
 from greenfront.studies.analysis.volume import Corners, seen_corners
 from greenfront.studies.store.study import Direction
+from greenfront.studies.store.trials import Trial
 
 __all__ = ["Evaluation", "Objective", "Problem", "Wanted"]
 
@@ -172,14 +173,14 @@ class Problem(abc.ABC, Generic[C]):
     def follow_up(
         self,
         point: Point,  # noqa: ARG002
-        evaluation: Evaluation,  # noqa: ARG002
+        trial: Trial[Any, Any],  # noqa: ARG002
         finished: Mapping[str, tuple[float, ...]],  # noqa: ARG002
     ) -> Wanted | None:
         """What to try next because of a trial on the front; asked if ``follow_up_share`` is set.
 
         Args:
             point: Of the trial.
-            evaluation: Of the trial.
+            trial: As it is kept.
             finished: Values of the complete candidates, by key.
         """
         return None

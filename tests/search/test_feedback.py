@@ -10,12 +10,13 @@ import pytest
 from contracts.problems import Menu
 from greenfront import optimize_problem
 from greenfront.search.feedback import Feedback
-from greenfront.search.problem import Evaluation, Wanted
+from greenfront.search.problem import Wanted
 from greenfront.spaces.knobs import Point
 from greenfront.studies.analysis.chains import chain_of, chains
 from greenfront.studies.store.follow_ups import FollowUp
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
+from greenfront.studies.store.trials import PlainTrial
 
 HOT = {"dish": "b", "heat": 6, "spice": 0}
 
@@ -26,9 +27,9 @@ class Cooler(Menu):
     follow_up_share = 0.4
 
     def follow_up(
-        self, point: Point, evaluation: Evaluation, finished: Mapping[str, tuple[float, ...]]
+        self, point: Point, trial: PlainTrial, finished: Mapping[str, tuple[float, ...]]
     ) -> Wanted | None:
-        assert evaluation.values in finished.values()
+        assert trial.values in finished.values()
         heat = int(point.get("heat", 0))
         if not heat:
             return None
