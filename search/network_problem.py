@@ -27,6 +27,7 @@ from greenfront.objectives.scores import (
 )
 from greenfront.search.evaluator.process import Evaluator, Verdicts
 from greenfront.search.exploration import start_evaluator
+from greenfront.search.network_description import network_description
 from greenfront.search.problem import Evaluation, Objective, Problem, Wanted
 from greenfront.search.shares import TrialShares
 from greenfront.spaces.architectures.registry import is_fitted
@@ -83,6 +84,7 @@ class NetworkProblem(Problem[Candidate]):
         whole = (epoch_range(file.training, self.options.scope)[1],)
         self.fidelities = RUNGS if file.search.sampler == "green" else whole
         self.ideal = self.metric.perfect
+        self._description = network_description(self.space, facts.task)
         self._script = first_generation(self.options, self.space, file.study.seed)
         self._instruments = instruments
         self._carbon = file.carbon.study_model(facts)
@@ -154,6 +156,10 @@ class NetworkProblem(Problem[Candidate]):
     def reference_candidates(self) -> Sequence[Candidate]:
         """Fitted models that networks are compared with."""
         return self.file.references(self.facts)
+
+    def describe(self, candidate: Candidate, knobs: tuple[float, ...]) -> tuple[float, ...]:
+        """See :func:`network_description`."""
+        return self._description(candidate, knobs)
 
     def raced(self, candidate: Candidate) -> bool:
         """Baselines are not: others are measured by them."""

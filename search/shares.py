@@ -59,8 +59,10 @@ class TrialShares:
 
     @property
     def is_short(self) -> bool:
-        """Whether the budget leaves the sampler less than a generation."""
-        return self.sampled is not None and self.sampled < self.generation
+        """Whether the budget leaves the sampler less than a generation, if it breeds any."""
+        return (
+            self.sampler != "green" and self.sampled is not None and self.sampled < self.generation
+        )
 
     @property
     def sentence(self) -> str:

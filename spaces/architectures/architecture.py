@@ -22,10 +22,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-__all__ = ["Architecture", "Encoder", "FamilyFacts", "ModelFamily"]
+__all__ = ["Architecture", "Encoder", "Extent", "FamilyFacts", "ModelFamily"]
 
 Encoder = Callable[["NDArray[Any]"], "NDArray[Any]"]
 """Encodes the inputs of some examples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How large a network is, as far as its shape tells.
+
+    Attributes:
+        weights: Of its matrices and kernels.
+        products: Multiply-adds of a prediction.
+    """
+
+    weights: int
+    products: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +116,19 @@ class ModelFamily(abc.ABC):
             UsageError: The function that makes the networks says something else than it should.
         """
         return FamilyFacts(self.knobs(), self.baseline(), self.smaller())
+
+    def extent(
+        self,
+        shape: Mapping[str, Value],
+        input_shape: tuple[int, ...],
+        outputs: int,
+    ) -> Extent | None:
+        """How large a model is, told without building it; ``None``, the default: it is not known.
+
+        Arguments are those of :meth:`Architecture.build`.
+        """
+        del shape, input_shape, outputs
+        return None
 
     def encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any]) -> Encoder | None:
         """What encodes a task's inputs for the model: texts as token numbers.

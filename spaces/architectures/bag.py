@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from greenfront.spaces.architectures.architecture import Extent
 from greenfront.spaces.architectures.token_family import TokenFamily
 from greenfront.spaces.architectures.tokens import PADDING, VOCABULARY, require_tokenizers
 from greenfront.spaces.knobs import Categorical, Knob, Value
@@ -53,6 +54,17 @@ class Bag(TokenFamily):
     def smaller(self) -> Mapping[str, Value]:
         """Words alone, half as wide."""
         return {"width": 16, "pairs": 0}
+
+    def extent(
+        self,
+        shape: Mapping[str, Value],
+        input_shape: tuple[int, ...],  # noqa: ARG002
+        outputs: int,
+    ) -> Extent:
+        """Rows of the embeddings; each piece of a text adds one, or two with its pair."""
+        width, pairs = int(shape["width"]), int(shape["pairs"])
+        read = int(shape["length"]) * (2 if pairs else 1)
+        return Extent((VOCABULARY + pairs + outputs) * width, (read + outputs) * width)
 
     def build(
         self,

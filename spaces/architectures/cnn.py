@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from greenfront.spaces.architectures.architecture import Architecture
+from greenfront.spaces.architectures.architecture import Architecture, Extent
 from greenfront.spaces.knobs import Categorical, Integer, Knob, Value, When
 
 if TYPE_CHECKING:
@@ -60,6 +61,27 @@ class CNN(Architecture):
         """Half as wide."""
         return {"width": 0.5}
 
+    def extent(
+        self, shape: Mapping[str, Value], input_shape: tuple[int, ...], outputs: int
+    ) -> Extent:
+        """See :meth:`ModelFamily.extent`."""
+        channels, edges = input_shape[0], input_shape[1:]
+        weights = products = 0
+        for kind, inputs, width, stride in _blocks(shape, input_shape):
+            taps, hidden = int(shape["kernel"]) ** 2, inputs * int(shape.get("expansion", 1))
+            # What an inverted block expands is not narrowed yet.
+            expanded = inputs * hidden if kind == "inverted" else 0
+            held = {
+                "standard": taps * inputs * width,
+                "separable": taps * inputs + inputs * width,
+                "inverted": taps * hidden + hidden * width,
+            }[kind]
+            products += expanded * math.prod(edges)
+            edges = tuple(-(-edge // stride) for edge in edges)
+            weights, products = weights + expanded + held, products + held * math.prod(edges)
+            channels = width
+        return Extent(weights + channels * outputs, products + channels * outputs)
+
     def build(
         self, shape: Mapping[str, Value], input_shape: tuple[int, ...], classes: int
     ) -> nn.Module:
@@ -68,18 +90,28 @@ class CNN(Architecture):
 
         from greenfront.spaces.architectures.blocks import block
 
-        channels, edge = input_shape[0], min(input_shape[1:])
         blocks: list[nn.Module] = []
-        for index in range(int(shape["depth"])):
-            # Multiples of 8 fill the vector registers of every CPU in use.
-            width = max(8, round(BASE_CHANNELS * float(shape["width"]) * 2**index / 8) * 8)
-            # Splitting the convolution of few input channels saves nothing.
-            kind = "standard" if index == 0 else str(shape["block"])
-            stride = 2 if edge // 2 >= SMALLEST_MAP else 1
-            edge = -(-edge // stride)
+        channels = input_shape[0]
+        for kind, inputs, width, stride in _blocks(shape, input_shape):
             expansion = int(shape.get("expansion", 1))
-            blocks.append(block(kind, channels, width, int(shape["kernel"]), stride, expansion))
+            blocks.append(block(kind, inputs, width, int(shape["kernel"]), stride, expansion))
             channels = width
         return nn.Sequential(
             *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes)
         )
+
+
+def _blocks(
+    shape: Mapping[str, Value], input_shape: tuple[int, ...]
+) -> Iterator[tuple[str, int, int, int]]:
+    """Kind, channels that come in and go out, and stride of each block."""
+    channels, edge = input_shape[0], min(input_shape[1:])
+    for index in range(int(shape["depth"])):
+        # Multiples of 8 fill the vector registers of every CPU in use.
+        width = max(8, round(BASE_CHANNELS * float(shape["width"]) * 2**index / 8) * 8)
+        # Splitting the convolution of few input channels saves nothing.
+        kind = "standard" if index == 0 else str(shape["block"])
+        stride = 2 if edge // 2 >= SMALLEST_MAP else 1
+        edge = -(-edge // stride)
+        yield kind, channels, width, stride
+        channels = width

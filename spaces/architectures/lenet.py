@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from greenfront.spaces.architectures.architecture import Architecture
+from greenfront.spaces.architectures.architecture import Architecture, Extent
 from greenfront.spaces.architectures.cnn import image_objection
 from greenfront.spaces.knobs import Categorical, Knob, Value
 
@@ -52,6 +52,21 @@ class LeNet(Architecture):
         """Half the channels and neurons."""
         return {"channels": 4, "hidden": 32}
 
+    def extent(
+        self, shape: Mapping[str, Value], input_shape: tuple[int, ...], outputs: int
+    ) -> Extent:
+        """See :meth:`ModelFamily.extent`."""
+        kernel, hidden = int(shape["kernel"]), int(shape["hidden"])
+        channels, (height, width) = input_shape[0], input_shape[1:]
+        weights = products = 0
+        for wider, lost in _blocks(shape, input_shape):
+            held = kernel**2 * channels * wider
+            weights += held
+            products += held * (height - lost) * (width - lost)
+            channels, height, width = wider, -(-(height - lost) // 2), -(-(width - lost) // 2)
+        dense = channels * height * width * hidden + hidden * outputs
+        return Extent(weights + dense, products + dense)
+
     def build(
         self, shape: Mapping[str, Value], input_shape: tuple[int, ...], classes: int
     ) -> nn.Module:
@@ -61,10 +76,7 @@ class LeNet(Architecture):
         kernel = int(shape["kernel"])
         channels, (height, width) = input_shape[0], input_shape[1:]
         layers: list[nn.Module] = []
-        blocks = 0
-        while blocks < FEWEST_BLOCKS or max(height, width) > LARGEST_MAP:
-            outputs = int(shape["channels"]) * 2 ** min(blocks, MOST_DOUBLED)
-            lost = kernel - 1 if min(height, width) - kernel + 1 >= UNPADDED_MAP else 0
+        for outputs, lost in _blocks(shape, input_shape):
             layers += [
                 nn.Conv2d(channels, outputs, kernel, padding=(kernel - 1 - lost) // 2, bias=False),
                 nn.BatchNorm2d(outputs),
@@ -72,7 +84,6 @@ class LeNet(Architecture):
                 nn.MaxPool2d(2, ceil_mode=True),
             ]
             channels, height, width = outputs, -(-(height - lost) // 2), -(-(width - lost) // 2)
-            blocks += 1
         hidden = int(shape["hidden"])
         return nn.Sequential(
             *layers,
@@ -81,3 +92,14 @@ class LeNet(Architecture):
             nn.ReLU(),
             nn.Linear(hidden, classes),
         )
+
+
+def _blocks(shape: Mapping[str, Value], input_shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+    """Channels of each convolution, and by how much it narrows a map before that is halved."""
+    kernel, (height, width) = int(shape["kernel"]), input_shape[1:]
+    blocks = 0
+    while blocks < FEWEST_BLOCKS or max(height, width) > LARGEST_MAP:
+        lost = kernel - 1 if min(height, width) - kernel + 1 >= UNPADDED_MAP else 0
+        yield int(shape["channels"]) * 2 ** min(blocks, MOST_DOUBLED), lost
+        height, width = -(-(height - lost) // 2), -(-(width - lost) // 2)
+        blocks += 1

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from greenfront.spaces.architectures.architecture import Architecture
+from greenfront.spaces.architectures.architecture import Architecture, Extent
 from greenfront.spaces.knobs import Categorical, Integer, Knob, Value, When
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["MLP"]
+__all__ = ["MLP", "dense_extent"]
 
 MAX_DEPTH = 3
 WIDTHS = (16, 32, 64, 128, 256)
@@ -47,12 +49,16 @@ class MLP(Architecture):
         """Half as wide."""
         return {"width_1": 32, "width_2": 16}
 
+    def extent(
+        self, shape: Mapping[str, Value], input_shape: tuple[int, ...], outputs: int
+    ) -> Extent:
+        """See :meth:`ModelFamily.extent`."""
+        return dense_extent(math.prod(input_shape), shape, outputs)
+
     def build(
         self, shape: Mapping[str, Value], input_shape: tuple[int, ...], classes: int
     ) -> nn.Module:
         """See :meth:`Architecture.build`."""
-        import math
-
         from torch import nn
 
         widths = [int(shape[f"width_{layer}"]) for layer in range(1, int(shape["depth"]) + 1)]
@@ -61,3 +67,11 @@ class MLP(Architecture):
         for inputs, outputs in zip(sizes, widths, strict=False):
             layers += [nn.Linear(inputs, outputs), nn.ReLU()]
         return nn.Sequential(*layers, nn.Linear(sizes[-1], classes))
+
+
+def dense_extent(inputs: int, shape: Mapping[str, Value], outputs: int) -> Extent:
+    """Of fully connected layers: ``depth`` hidden ones, ``width_1`` and so on wide."""
+    widths = [int(shape[f"width_{layer}"]) for layer in range(1, int(shape["depth"]) + 1)]
+    sizes = [inputs, *widths, outputs]
+    weights = sum(a * b for a, b in itertools.pairwise(sizes))
+    return Extent(weights, weights)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from greenfront.spaces.architectures.architecture import Architecture
+from greenfront.spaces.architectures.architecture import Architecture, Extent
+from greenfront.spaces.architectures.mlp import dense_extent
 from greenfront.spaces.knobs import Categorical, Integer, Knob, Value, When
 
 if TYPE_CHECKING:
@@ -47,6 +48,12 @@ class Tabular(Architecture):
     def smaller(self) -> Mapping[str, Value]:
         """Half of everything."""
         return {"bins": 8, "width_1": 64, "width_2": 32}
+
+    def extent(
+        self, shape: Mapping[str, Value], input_shape: tuple[int, ...], outputs: int
+    ) -> Extent:
+        """See :meth:`ModelFamily.extent`."""
+        return dense_extent(input_shape[0] * int(shape["bins"]), shape, outputs)
 
     def build(
         self, shape: Mapping[str, Value], input_shape: tuple[int, ...], classes: int
