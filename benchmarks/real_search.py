@@ -1,0 +1,226 @@
+"""Searches of real trainings: what the racing sampler reaches for how much energy.
+
+For each data set and seed, one after the other on this machine: plain NSGA-II with 56 trials, its
+script included; ``green`` until it has spent a share of that energy; random sampling with the same
+script until it has spent what ``green`` did. Everything that a search spends is charged, but the
+front is not measured again. Hypervolume is that of one box, of NSGA-II's baselines; beside it that
+of the same models by their accuracy on the test split, which no search reads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from greenfront.objectives.pareto import hypervolume
+from greenfront.objectives.pipeline.model_factory import ModelFactory
+from greenfront.objectives.scores import maximised
+from greenfront.objectives.stages.evaluate import answers_of, open_artefact
+from greenfront.objectives.tasks.load import load_task
+from greenfront.studies.analysis.front import corners
+from greenfront.studies.analysis.progress import progress
+from greenfront.studies.analysis.view import StudyView, view
+from greenfront.studies.analysis.volume import Corners, minimised
+from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.study import Study
+
+TRIALS, QUICK_TRIALS = 56, 10
+SHARES = (0.05, 0.1, 0.2, 0.4)
+"""Of NSGA-II's energy, at which hypervolumes are compared."""
+WANTED = 0.99
+PICTURES = ("digits", "mnist5k")
+
+
+@dataclass(frozen=True)
+class Searched:
+    """One search.
+
+    Attributes:
+        kwh: That it has spent.
+        curve: kWh spent and hypervolume after each finished trial.
+        begun: Candidates of which something was trained.
+        whole: Candidates with the whole effort.
+        phases_kwh: Its energy by phase.
+        test_hypervolume: By accuracy on the test split.
+    """
+
+    kwh: float
+    curve: list[tuple[float, float]]
+    begun: int
+    whole: int
+    phases_kwh: dict[str, float]
+    test_hypervolume: float
+
+    @property
+    def hypervolume(self) -> float:
+        """At its end."""
+        return self.curve[-1][1] if self.curve else 0.0
+
+    def at(self, kwh: float) -> float:
+        """Hypervolume when so much was spent."""
+        return max((volume for spent, volume in self.curve if spent <= kwh), default=0.0)
+
+    def energy_to(self, volume: float) -> float | None:
+        """Energy in kWh at which a hypervolume was reached; ``None`` if it never was."""
+        return next((spent for spent, found in self.curve if found >= volume), None)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The searches of one data set and seed."""
+
+    data: str
+    seed: int
+    nsga2: Searched
+    green: Searched
+    random: Searched
+
+    @property
+    def share_to_wanted(self) -> float | None:
+        """Of NSGA-II's energy, what ``green`` took to nearly its hypervolume; ``None``: never."""
+        needed = self.green.energy_to(WANTED * self.nsga2.hypervolume)
+        return None if needed is None else needed / self.nsga2.kwh
+
+
+def study_file(data: str, tables: Path, seed: int, sampler: str, budget: str) -> str:
+    """A study of default settings; a table is found below ``tables``."""
+    task = f'kind = "{data}"'
+    if data not in PICTURES:
+        task = f'kind = "csv"\npath = "{tables / f"{data}.csv.gz"}"\ntarget = "class"'
+    return (
+        f'[study]\nname = "s"\nseed = {seed}\n[task]\n{task}\n[objectives]\nrepeats = 1\n'
+        f'[search]\nsampler = "{sampler}"\n[budget]\n{budget}\n'
+    )
+
+
+def run(folder: Path, text: str, box: Corners | None = None) -> tuple[Searched, Corners]:
+    """Carries a study out; its box is that of its own baselines where none is given."""
+    folder.mkdir()
+    (folder / "study.toml").write_text(text)
+    command = [sys.executable, "-m", "greenfront", "run", "study.toml"]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise SystemExit(f"run ended with {ended.returncode}: {ended.stderr[-2000:]}")
+    storage = Storage(f"sqlite:///{folder}/greenfront.db")
+    seen, study = view(storage, "s"), Study.open(storage, "s")
+    metric = seen.file.metric(seen.facts)
+    keys = seen.file.baseline_keys(seen.facts)
+    found = box or corners(
+        [row.values for row in seen.complete if row.candidate.key in keys], metric
+    )
+    if found is None:
+        raise SystemExit("no baseline has finished: give the search more energy")
+    steps = progress(study, maximised(metric), found)
+    searched = Searched(
+        kwh=seen.spent.kwh,
+        curve=[(step.kwh_spent, step.hypervolume) for step in steps],
+        begun=sum(seen.counts.values()),
+        whole=len(seen.complete),
+        phases_kwh={phase: spent.kwh for phase, spent in seen.spent_by_phase.items()},
+        test_hypervolume=tested(seen, folder, found),
+    )
+    storage.close()
+    return searched, found
+
+
+def tested(seen: StudyView, folder: Path, box: Corners) -> float:
+    """Hypervolume of the front with the accuracy that its files have on the test split."""
+    cache = folder / ".greenfront"
+    task = load_task(seen.file.task, cache=cache / "data", seed=seen.file.study.seed)
+    models, maximise = ModelFactory(task, "cpu"), maximised(seen.file.metric(seen.facts))
+    values = []
+    for row in seen.front.rows:
+        split = models.encoded(row.candidate, task.test)
+        padding = models.data(row.candidate).validation.padding
+        session = open_artefact(cache / "lineage" / row.outcome.artefact, threads=1)
+        right = answers_of(session, split.inputs, padding).argmax(1) == task.test.labels
+        values.append((float(right.mean()), *row.values[1:]))
+    assert box.best is not None
+    signed, worst, best = (minimised(v, maximise) for v in (values, [box.worst], [box.best]))
+    return float(hypervolume((signed - best) / (worst - best), [1.0] * signed.shape[1]))
+
+
+def pair(data: str, tables: Path, seed: int, trials: int, share: float) -> Pair:
+    """The three searches of one data set and seed."""
+    with tempfile.TemporaryDirectory(prefix="greenfront-real-") as name:
+        folder = Path(name)
+
+        def text(sampler: str, budget: str) -> str:
+            return study_file(data, tables, seed, sampler, budget)
+
+        plain, box = run(folder / "nsga2", text("nsga2", f"trials = {trials}"))
+        most = f"trials = {trials}\nkwh = {share * plain.kwh!r}"
+        green, _ = run(folder / "green", text("green", most), box)
+        most = f"trials = {trials}\nkwh = {green.kwh!r}"
+        random, _ = run(folder / "random", text("random", most), box)
+        return Pair(data, seed, plain, green, random)
+
+
+def shown(found: Pair) -> str:
+    """A few lines for people."""
+    lines = [f"{found.data}, seed {found.seed}"]
+    for name in ("nsga2", "green", "random"):
+        one: Searched = getattr(found, name)
+        at = "  ".join(f"{share:.0%} {one.at(share * found.nsga2.kwh):.4f}" for share in SHARES)
+        parts = sorted(one.phases_kwh.items(), key=lambda item: -item[1])[:4]
+        spent = ", ".join(f"{phase} {kwh / one.kwh:.0%}" for phase, kwh in parts)
+        lines.append(
+            f"  {name:7} {1e6 * one.kwh:7.1f} mWh  hypervolume {one.hypervolume:.4f} (test "
+            f"{one.test_hypervolume:.4f})  at {at}  begun {one.begun}, whole {one.whole}  {spent}"
+        )
+    share = found.share_to_wanted
+    told = "never" if share is None else f"{share:.0%} of NSGA-II's energy"
+    lines.append(f"  green reaches {WANTED:.0%} of NSGA-II's hypervolume: {told}")
+    return "\n".join(lines)
+
+
+def summary(pairs: Sequence[Pair]) -> dict[str, Any]:
+    """Medians over seeds, for each data set."""
+    found = {}
+    for data in dict.fromkeys(each.data for each in pairs):
+        mine = [each for each in pairs if each.data == data]
+        shares = [float("inf") if p.share_to_wanted is None else p.share_to_wanted for p in mine]
+        middle = statistics.median(shares)
+        found[data] = {
+            "pairs": len(mine),
+            "median_share_to_99_percent": None if middle == float("inf") else middle,
+            "never": sum(share == float("inf") for share in shares),
+            "better_than_random": sum(p.green.hypervolume > p.random.hypervolume for p in mine),
+        }
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_TRIALS} trials, one seed")
+    parser.add_argument("--json", action="store_true", help="one object as the last line")
+    parser.add_argument(
+        "--only", nargs="*", default=["digits", "mnist5k"], help="or a table's name"
+    )
+    parser.add_argument("--data", type=Path, default=Path(), help="folder of NAME.csv.gz")
+    parser.add_argument("--seeds", type=int, default=5, help="how many")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--share", type=float, default=0.4, help="of NSGA-II's energy, for green")
+    asked = parser.parse_args()
+    trials, seeds = (QUICK_TRIALS, 1) if asked.quick else (TRIALS, asked.seeds)
+    pairs = []
+    for seed in range(asked.first_seed, asked.first_seed + seeds):
+        for data in asked.only:
+            pairs.append(pair(data, asked.data.absolute(), seed, trials, asked.share))
+            print(shown(pairs[-1]), flush=True)
+    found = summary(pairs)
+    print(found)
+    if asked.json:
+        print(json.dumps({"summary": found, "pairs": [asdict(each) for each in pairs]}))
+
+
+if __name__ == "__main__":
+    main()
