@@ -52,12 +52,6 @@ class Archive:
         with self._lock:
             return self._counts + Counter(row.state for row in self._unfinished.values())
 
-    def whole(self) -> int:
-        """Trials of the whole effort: finished, or trained to it now."""
-        with self._lock:
-            raced = sum(row.rung is not None for row in self._unfinished.values())
-            return len(self._slots) - raced
-
     def slots(self) -> list[Slot]:
         """All that were begun, in the order in which they were."""
         with self._lock:

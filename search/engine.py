@@ -204,7 +204,9 @@ class Engine(Generic[C]):
             self._archive.refresh()
             if not self._slot_open():
                 if not self._left_to_others(index):
-                    return f"all {self._budget.trials} trials are finished"
+                    if self._race is None:
+                        return f"all {self._budget.trials} trials are finished"
+                    return f"the effort of {self._budget.trials} whole trials is spent"
                 continue
             if self._race is None and self._exhausted(duplicates):
                 return "every candidate of the space has been tried"
@@ -343,7 +345,8 @@ class Engine(Generic[C]):
 
     def _slot_open(self) -> bool:
         limit, counts = self._budget.trials, self._archive.counts()
-        return bool(counts["requeued"]) or limit is None or self._archive.whole() < limit
+        used = len(self._archive) if self._race is None else self._race.effort()
+        return bool(counts["requeued"]) or limit is None or used < limit
 
     def _tried(self, point: Point) -> bool:
         return self._archive.tried(self._problem.space.decode(point).key)

@@ -102,7 +102,8 @@ def optimize_problem(
     Args:
         problem: The problem to search.
         trials: Finished trials in all, over every call; ``None``: until another budget is reached.
-        sampler: ``"nsga2"``, ``"nsga3"``, ``"tpe"``, ``"gp"`` or ``"random"``.
+            In a race, those that were given up at a rung count by their share of the effort.
+        sampler: ``"green"``, ``"nsga2"``, ``"nsga3"``, ``"tpe"``, ``"gp"`` or ``"random"``.
         budget_kwh: Energy of the search in all.
         seed: Of the sampler.
         storage: SQLAlchemy URL; ``None`` keeps the study in this process alone.

@@ -20,7 +20,8 @@ class Budget:
     The ``[budget]`` table of a study file.
 
     Attributes:
-        trials: Finished trials: complete, stopped and failed ones.
+        trials: Finished trials: complete, stopped and failed ones. With the sampler ``green``, one
+            that was given up at a rung counts by the share of its training that it has had.
         kwh: Energy that the search itself spends, also on trials that came to nothing.
         co2_kg: The same in CO₂ equivalent.
         minutes: Time during which at least one run is at work.

@@ -100,7 +100,7 @@ def test_candidates_are_paused_and_promoted(url: str, scripted: Any) -> None:
     points = [point(size) for size in (1, 2, 3, 4)]
     (policies, problem) = scripted(points, best_paused), Curves()
     result = optimize_problem(problem, trials=2, sampler="green", storage=url)
-    assert result.reason == "all 2 trials are finished"
+    assert result.reason == "the effort of 2 whole trials is spent"
     never_twice(problem.trained)
     efforts = [(dict(result.trials[0].candidate), e) for _, _, e in problem.trained]
     assert [effort for _, effort in efforts] == [1, 1, 1, 1, 3, 9, 3, 9]
@@ -112,7 +112,7 @@ def test_candidates_are_paused_and_promoted(url: str, scripted: Any) -> None:
     }
     assert [t.state for t in trials] == [TrialState.PRUNED] * 2 + [TrialState.COMPLETE] * 2
     reasons = {trial.reason for trial in result.trials if trial.state == "dropped"}
-    assert reasons == {"not promoted: all 2 trials are finished"}
+    assert reasons == {"not promoted: the effort of 2 whole trials is spent"}
     # Each rung is kept with what it has cost beyond the one below.
     whole = [rung for rung in rungs if rung.key == slots[3].key]
     assert [rung.kwh for rung in whole] == pytest.approx([4 * n * SPENT_KWH for n in (1, 2, 6)])
