@@ -103,7 +103,7 @@ def study_file(data: str, tables: Path, seed: int, sampler: str, budget: str) ->
 
 def run(folder: Path, text: str, box: Corners | None = None) -> tuple[Searched, Corners]:
     """Carries a study out; its box is that of its own baselines where none is given."""
-    folder.mkdir()
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "study.toml").write_text(text)
     command = [sys.executable, "-m", "greenfront", "run", "study.toml"]
     ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
@@ -148,20 +148,18 @@ def tested(seen: StudyView, folder: Path, box: Corners) -> float:
     return float(hypervolume((signed - best) / (worst - best), [1.0] * signed.shape[1]))
 
 
-def pair(data: str, tables: Path, seed: int, trials: int, share: float) -> Pair:
-    """The three searches of one data set and seed."""
-    with tempfile.TemporaryDirectory(prefix="greenfront-real-") as name:
-        folder = Path(name)
+def pair(data: str, tables: Path, seed: int, trials: int, share: float, folder: Path) -> Pair:
+    """The three searches of one data set and seed; what lies in the folder is gone on with."""
 
-        def text(sampler: str, budget: str) -> str:
-            return study_file(data, tables, seed, sampler, budget)
+    def text(sampler: str, budget: str) -> str:
+        return study_file(data, tables, seed, sampler, budget)
 
-        plain, box = run(folder / "nsga2", text("nsga2", f"trials = {trials}"))
-        most = f"trials = {trials}\nkwh = {share * plain.kwh!r}"
-        green, _ = run(folder / "green", text("green", most), box)
-        most = f"trials = {trials}\nkwh = {green.kwh!r}"
-        random, _ = run(folder / "random", text("random", most), box)
-        return Pair(data, seed, plain, green, random)
+    plain, box = run(folder / "nsga2", text("nsga2", f"trials = {trials}"))
+    most = f"trials = {trials}\nkwh = {share * plain.kwh!r}"
+    green, _ = run(folder / "green", text("green", most), box)
+    most = f"trials = {trials}\nkwh = {green.kwh!r}"
+    random, _ = run(folder / "random", text("random", most), box)
+    return Pair(data, seed, plain, green, random)
 
 
 def shown(found: Pair) -> str:
@@ -207,19 +205,24 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, default=Path(), help="folder of NAME.csv.gz")
     parser.add_argument("--seeds", type=int, default=5, help="how many")
+    parser.add_argument("--folder", type=Path, help="keeps the studies; called again, goes on")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--share", type=float, default=0.4, help="of NSGA-II's energy, for green")
     asked = parser.parse_args()
     trials, seeds = (QUICK_TRIALS, 1) if asked.quick else (TRIALS, asked.seeds)
     pairs = []
-    for seed in range(asked.first_seed, asked.first_seed + seeds):
-        for data in asked.only:
-            pairs.append(pair(data, asked.data.absolute(), seed, trials, asked.share))
-            print(shown(pairs[-1]), flush=True)
-    found = summary(pairs)
-    print(found)
+    with tempfile.TemporaryDirectory(prefix="greenfront-real-") as temporary:
+        kept = asked.folder or Path(temporary)
+        for seed in range(asked.first_seed, asked.first_seed + seeds):
+            for data in asked.only:
+                folder = kept / f"{data}-{trials}-{seed}"
+                found = pair(data, asked.data.absolute(), seed, trials, asked.share, folder)
+                pairs.append(found)
+                print(shown(found), flush=True)
+    medians = summary(pairs)
+    print(medians)
     if asked.json:
-        print(json.dumps({"summary": found, "pairs": [asdict(each) for each in pairs]}))
+        print(json.dumps({"summary": medians, "pairs": [asdict(each) for each in pairs]}))
 
 
 if __name__ == "__main__":
