@@ -180,7 +180,8 @@ class Race(Generic[C]):
         self._queue_is_empty = False
 
     def _has_queued(self) -> bool:
-        if not self._queue_is_empty:
+        # Later on only follow-ups are queued.
+        if not self._queue_is_empty or self._problem.follow_up_share:
             left = self._optuna_study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
             self._queue_is_empty = not left
         return not self._queue_is_empty

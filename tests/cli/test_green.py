@@ -98,10 +98,8 @@ def test_rungs_are_consistent_after_the_kill(raced: Command) -> None:
 
 
 def test_its_energy_is_accounted_for(raced: Command) -> None:
-    by_state = {
-        row["state"]: row["kwh"]
-        for row in raced.read_json("ledger", "study", "--by", "state")["rows"]
-    }
+    parts = raced.read_json("ledger", "study", "--by", "state")["parts"]
+    by_state = {state: part["kwh"] for state, part in parts.items()}
     assert {"complete", "dropped", "search"} <= set(by_state)
     assert all(kwh > 0 for kwh in by_state.values())
 
