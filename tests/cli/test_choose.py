@@ -157,3 +157,13 @@ def test_compare_takes_the_greenest_of_a_study_and_folders(study: Command) -> No
 )
 def test_compare_refuses_what_is_no_model(study: Command, named: str, message: str) -> None:
     assert message in study.read("compare", "before", named, code=2)
+
+
+def test_a_repository_is_looked_at_before_anything_is_made(
+    study: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("export", "before", "-o", "shipped", "--push-to-hub")
+    assert "must be OWNER/NAME" in study.read(*words, "wine", code=2)
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
+    assert "needs a token that may write" in study.read(*words, "me/wine", code=2)
+    assert not (study.folder / "shipped").exists()

@@ -71,7 +71,7 @@ def technique_sheet(view: StudyView, rows: Sequence[TechniqueRow]) -> Renderable
             "cyan" if not row.techniques else "dim" if row.objection or row.trial is None else ""
         )
         sheet.add(
-            *(f"{row.family}: {row.title}", number, _score(view, row), *shares),
+            *(number, f"{row.family}: {row.title}", _score(view, row), *shares),
             remark=_remark(row),
             style=style,
         )
