@@ -99,6 +99,7 @@ class Claims:
         cost: In a session with one thread that does not spin, as ``predict.py`` opens it.
         plain_cost: In a session without any option.
         credited: Energy of one prediction of the model alone, as the study counts it.
+        pace: Energy of a fixed graph beside ``cost``: see :mod:`~.pace`.
         max_error: Largest difference from the network's answers; ``None`` for models without one.
         agreement: Share of the test examples that both classify alike; ``None`` for numbers, and
             for models without a network.
@@ -122,6 +123,7 @@ class Claims:
     cost: Cost
     plain_cost: Cost
     credited: Reading
+    pace: Reading
     max_error: float | None = None
     agreement: float | None = None
     notes: tuple[str, ...] = field(default=())

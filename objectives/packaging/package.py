@@ -10,16 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from greenfront.errors import TrialFailed
 from greenfront.objectives.metric_scores import decided
 from greenfront.objectives.packaging.claims import Cost, Judged
 from greenfront.objectives.packaging.compose import Labels, composed, kind_of
+from greenfront.objectives.packaging.pace import pace
 from greenfront.objectives.packaging.raw_data import RawData
-from greenfront.objectives.packaging.shipped import costs, open_shipped, said
+from greenfront.objectives.packaging.shipped import Said, costs, open_shipped, said
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.stages.export import MODEL
 from greenfront.objectives.pipeline.trial import TrialRunner
+from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.evaluate import answers_of, open_artefact
 from greenfront.objectives.stages.examples import Examples
 from greenfront.objectives.stages.export import weight_count
@@ -31,7 +34,18 @@ from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.task import Labelled, Split
 from greenfront.spaces.candidate import Candidate
 
-__all__ = ["MODEL", "NETWORK", "TOKENIZER", "Order", "Packaged", "judged", "likeness", "package"]
+__all__ = [
+    "MODEL",
+    "NETWORK",
+    "TOKENIZER",
+    "Order",
+    "Packaged",
+    "differing",
+    "encoded",
+    "judged",
+    "likeness",
+    "package",
+]
 
 NETWORK = "model.safetensors"
 TOKENIZER = "tokenizer.json"
@@ -76,6 +90,7 @@ class Packaged:
     operators: Mapping[str, int]
     cost: Cost
     plain_cost: Cost
+    pace: Reading
     max_error: float | None
     agreement: float | None
     has_network: bool
@@ -130,6 +145,7 @@ def package(runner: TrialRunner, order: Order, settings: TaskSettings) -> Packag
         operators=operators,
         cost=cost,
         plain_cost=plain,
+        pace=pace(runtime.context, runtime.measuring, PHASE),
         max_error=None if like is None else like.max_error,
         agreement=None if like is None else like.agreement,
         has_network=like is not None,
@@ -141,7 +157,7 @@ def judged(
     runtime: Runtime, candidate: Candidate, core: Path, threshold: float | None, split: Split
 ) -> Judged:
     """What a model's own file scores on a split that the task has encoded."""
-    labelled, padding = _encoded(runtime, candidate, split)
+    labelled, padding = encoded(runtime, candidate, split)
     session = open_artefact(core, runtime.measuring.threads)
     answers, labels = answers_of(session, labelled.inputs, padding), labelled.labels
     target = runtime.models.task.facts.target
@@ -159,12 +175,13 @@ def likeness(runtime: Runtime, candidate: Candidate, network: Path, core: Path) 
     """
     model = runtime.models.load(candidate, network)
     model = runtime.models.in_target_unit(model, candidate)
-    labelled, padding = _encoded(runtime, candidate, "test")
+    labelled, padding = encoded(runtime, candidate, "test")
     examples = Examples.of(labelled, runtime.models.device, padding)
     return parity(model, open_artefact(core, runtime.measuring.threads), examples)
 
 
-def _encoded(runtime: Runtime, candidate: Candidate, split: Split) -> tuple[Labelled, int | None]:
+def encoded(runtime: Runtime, candidate: Candidate, split: Split) -> tuple[Labelled, int | None]:
+    """A whole split as a candidate's family takes it, and what fills short texts up."""
     task = runtime.models.task
     whole = {
         "train": task.train,
@@ -173,6 +190,24 @@ def _encoded(runtime: Runtime, candidate: Candidate, split: Split) -> tuple[Labe
     }[split]
     padding = runtime.models.data(candidate).validation.padding
     return runtime.models.encoded(candidate, whole), padding
+
+
+def differing(spoken: Said, answers: NDArray[np.float32], labels: Labels) -> NDArray[np.bool_]:
+    """For which examples a whole file says something else than its model answers, ``[n]``.
+
+    Args:
+        spoken: What the file says of raw rows.
+        answers: Of the model to the same rows, prepared.
+        labels: What answers stand for.
+    """
+    given, shares = spoken
+    if shares is None:
+        return np.asarray(given != answers[:, 0], dtype=np.bool_)
+    names = np.array(labels.classes, dtype=object)
+    wanted = names[decided(answers, labels.threshold, labels.positive)]
+    powers = np.exp(answers - answers.max(axis=1, keepdims=True))
+    off = np.abs(shares - powers / powers.sum(axis=1, keepdims=True)).max(axis=1) > CLOSE
+    return np.asarray((given != wanted) | off, dtype=np.bool_)
 
 
 def _require_same(
@@ -185,19 +220,11 @@ def _require_same(
     split: Split,
 ) -> None:
     """Compares what the whole file says of raw rows with the answers that were judged."""
-    labelled, padding = _encoded(runtime, candidate, split)
+    labelled, padding = encoded(runtime, candidate, split)
     threads = runtime.measuring.threads
     answers = answers_of(open_artefact(core, threads), labelled.inputs, padding)
-    given, probabilities = said(open_shipped(whole, threads), data, split)
-    if probabilities is None:
-        different = int(np.count_nonzero(given != answers[:, 0]))
-    else:
-        names = np.array(labels.classes, dtype=object)
-        wanted = names[decided(answers, labels.threshold, labels.positive)]
-        shifted = np.exp(answers - answers.max(axis=1, keepdims=True))
-        shares = shifted / shifted.sum(axis=1, keepdims=True)
-        off = np.abs(probabilities - shares).max(axis=1) > CLOSE
-        different = int(np.count_nonzero((given != wanted) | off))
+    spoken = said(open_shipped(whole, threads), data, split)
+    different = int(np.count_nonzero(differing(spoken, answers, labels)))
     if different:
         raise TrialFailed(
             "cannot export",

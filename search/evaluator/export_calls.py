@@ -1,11 +1,15 @@
-"""What an evaluator can be asked about a finished trial's file: to package it, and to judge it."""
+"""What an evaluator can be asked about a finished trial's file: to package and to verify it."""
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
+from greenfront.objectives.packaging.bench import Bench
+from greenfront.objectives.packaging.claims import read_claims
 from greenfront.objectives.packaging.package import Order, judged, package
+from greenfront.objectives.packaging.verification import verified
 from greenfront.objectives.pipeline.trial import TrialRunner
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.search.evaluator.child import Calls
@@ -15,9 +19,11 @@ __all__ = ["export_calls"]
 
 
 def export_calls(runner: TrialRunner, settings: TaskSettings) -> Calls:
-    """The calls ``package``, and ``judge``: the score of another trial's file on the test split.
+    """The calls ``package``, ``judge`` and ``verify``.
 
-    Both take ``candidate``, ``artefact`` and ``threshold``, and ``package`` a ``folder``.
+    ``judge`` gives the score of another trial's file on the test split. Both take ``candidate``,
+    ``artefact`` and ``threshold``, and ``package`` a ``folder``. ``verify`` holds an exported
+    ``folder`` to its claims.
     """
 
     def packaged(argument: Any) -> Any:
@@ -37,4 +43,10 @@ def export_calls(runner: TrialRunner, settings: TaskSettings) -> Calls:
         core = runner.delivered(candidate, argument["artefact"]).path
         return judged(runner.runtime, candidate, core, argument["threshold"], "test")
 
-    return {"package": packaged, "judge": judge}
+    def verify(argument: Any) -> Any:
+        folder = Path(argument["folder"])
+        with tempfile.TemporaryDirectory() as scratch:
+            bench = Bench(folder, read_claims(folder), runner.runtime, settings, Path(scratch))
+            return verified(bench)
+
+    return {"package": packaged, "judge": judge, "verify": verify}

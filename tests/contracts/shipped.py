@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from greenfront.objectives.context import LocalContext
-from greenfront.objectives.metering.cpu_model import CpuModelMeter, WattsPerThread
+from greenfront.objectives.metering.cpu_model import CpuModelMeter, WattsPerThread, describe_cpu
 from greenfront.objectives.metering.instruments import Instruments
+from greenfront.objectives.packaging.bench import Bench
+from greenfront.objectives.packaging.claims import Claims, Setting
 from greenfront.objectives.packaging.package import Order, Packaged, package
 from greenfront.objectives.packaging.raw_data import RawData
 from greenfront.objectives.pipeline.lineage import LineageStore
@@ -89,6 +91,36 @@ def shipped(
     packaged = package(runner, Order(candidate, artefact, threshold, out), settings)
     write_script(out, packaged.kind)
     return Shipped(out, settings, runner, candidate, artefact, packaged)
+
+
+def bench(model: Shipped, scratch: Path, settings: TaskSettings | None = None) -> Bench:
+    """A packaged model with what a study would claim of it, as verification looks at it."""
+    packaged, runtime = model.packaged, model.runner.runtime
+    claims = Claims(
+        study="toy",
+        trial=0,
+        candidate=model.candidate.to_json(),
+        setting=Setting(task={}, metering={}, seed=3, threads=1, batch=1, metric="accuracy"),
+        fingerprint=runtime.models.task.facts.fingerprint,
+        labels=packaged.labels,
+        validation=packaged.validation,
+        test=packaged.test,
+        baseline=None,
+        file_bytes=packaged.file_bytes,
+        weights=packaged.weights,
+        operators=packaged.operators,
+        processor=describe_cpu().name,
+        cost=packaged.cost,
+        plain_cost=packaged.plain_cost,
+        credited=packaged.cost.energy,
+        pace=packaged.pace,
+        max_error=packaged.max_error,
+        agreement=packaged.agreement,
+    )
+    text = json.dumps(model.candidate.to_json())
+    (model.folder / "candidate.json").write_text(text, encoding="utf-8")
+    scratch.mkdir(parents=True, exist_ok=True)
+    return Bench(model.folder, claims, runtime, settings or model.settings, scratch)
 
 
 def table(folder: Path, *, number: bool = False, rows: int = 160) -> TaskSettings:

@@ -28,6 +28,7 @@ def application() -> typer.Typer:
     from greenfront.cli import choose, search, ship
     from greenfront.cli import dashboard as board
     from greenfront.cli import inspect as look
+    from greenfront.cli import predict as use
     from greenfront.cli import setup as begin
     from greenfront.cli.options import common
 
@@ -55,6 +56,8 @@ def application() -> typer.Typer:
         look.report,
         ship.export,
         board.dashboard,
+        ship.verify,
+        use.predict,
         begin.doctor,
     ):
         app.command()(command)

@@ -1,8 +1,9 @@
-"""Commands for a finished model: export."""
+"""Commands for a finished model: export, verify."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +21,7 @@ from greenfront.cli.options import (
 )
 from greenfront.errors import UsageError
 
-__all__ = ["export"]
+__all__ = ["export", "verify"]
 
 
 @dataclass(frozen=True)
@@ -93,13 +94,7 @@ def export(
     finally:
         opened.close()
     row = chosen(found, trial=which.trial, named=named)
-    errors = console(stderr=True)
-
-    def say(message: str) -> None:
-        if not as_json:
-            errors.print(f"… {message}", markup=False)
-
-    done = export_model(found, row, output, force=force, say=say)
+    done = export_model(found, row, output, force=force, say=_speaker(as_json))
     address = None if push_to_hub is None else push(output, push_to_hub)
     if as_json:
         print_json(_json(done) | ({} if address is None else {"hub": address}))
@@ -109,6 +104,51 @@ def export(
     console().print(exported_text(done, shlex.quote(str(output))), markup=False)
     if address is not None:
         console().print(f"Uploaded to {address}", markup=False)
+
+
+def verify(
+    folder: Annotated[Path, typer.Argument(help="Of an exported model.", metavar="DIR")],
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Where the study's data are now.", metavar="PATH"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold an exported model to what is claimed of it; exit code 1 where something does not hold.
+
+    A fresh process reads model and data anew: sums, labels, preprocessing, executed kernels, scores
+    on the test split, the torch network, and joules.
+    """
+    from greenfront.search.verifying import verify as verified
+
+    found = verified(folder, data, say=_speaker(as_json))
+    if as_json:
+        from greenfront.objectives.codec import to_json
+
+        print_json(
+            {
+                "folder": str(folder),
+                "holds": found.holds,
+                "checks": to_json(found.checks),
+                "test_difference": to_json(found.difference),
+            }
+        )
+    else:
+        from greenfront.cli.shipped import verified_table
+
+        console().print(verified_table(found), crop=False)
+    if not found.holds:
+        raise typer.Exit(1)
+
+
+def _speaker(as_json: bool) -> Callable[[str], None]:
+    errors = console(stderr=True)
+
+    def say(message: str) -> None:
+        if not as_json:
+            errors.print(f"… {message}", markup=False)
+
+    return say
 
 
 def _json(done: object) -> dict[str, object]:

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from greenfront.studies.analysis.quantities import joules, seconds
 
 if TYPE_CHECKING:
-    from greenfront.search.exporting import Exported
+    from rich.console import Group
 
-__all__ = ["exported_text"]
+    from greenfront.search.exporting import Exported
+    from greenfront.search.verifying import Verification
+
+__all__ = ["exported_text", "verified_table"]
 
 
 def exported_text(done: Exported, folder: str) -> str:
@@ -31,3 +34,35 @@ def exported_text(done: Exported, folder: str) -> str:
         f"  greenfront verify {folder}            holds it to what is claimed",
     ]
     return "\n".join(lines)
+
+
+def verified_table(found: Verification) -> Group:
+    """Claimed beside found, then what does not hold and why."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("claim", "claimed", "found", ""):
+        table.add_column(title, overflow="fold")
+    marks = {True: "holds", False: "DOES NOT HOLD", None: "not compared"}
+    for check in found.checks:
+        cells = (check.name, check.claimed, check.found, marks[check.holds])
+        table.add_row(*map(Text, cells))
+    lines = [f"{check.name}: {check.why}." for check in found.checks if check.holds is False]
+    lines += [f"Not compared, {c.name}: {c.why}." for c in found.checks if c.holds is None]
+    if found.difference is not None:
+        metric, told = found.claims.setting.metric, found.difference
+        interval = ""
+        if told.low is not None and told.high is not None:
+            interval = f" (95 % interval {told.low:+.4g} to {told.high:+.4g}, paired)"
+        lines.append(
+            f"Test split, beside the untouched baseline: {metric} {told.value:+.4g}{interval}."
+        )
+    of = f"{found.folder!s} (trial {found.claims.trial} of {found.claims.study})"
+    lines.append(
+        f"Every claim of {of} that can be judged here holds."
+        if found.holds
+        else f"{of} is not what it claims to be."
+    )
+    return Group(table, Text("\n".join(lines)))

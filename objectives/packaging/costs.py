@@ -1,0 +1,112 @@
+"""Whether a prediction takes the energy and the time that are claimed, on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from greenfront.objectives.metering.cpu_model import describe_cpu
+from greenfront.objectives.packaging.bench import Bench
+from greenfront.objectives.packaging.claims import Cost
+from greenfront.objectives.packaging.findings import Check
+from greenfront.objectives.packaging.pace import pace
+from greenfront.objectives.packaging.shipped import costs, open_plain
+from greenfront.objectives.readings import Reading
+from greenfront.objectives.stages.evaluate import inference_cost
+
+__all__ = ["cost_checks"]
+
+PHASE = "verify"
+ROOM = 1.5
+"""A claim holds up to so many times its joules, at the pace of a fixed graph then and now."""
+SEARCH_ROOM = 2.5
+"""The same of what a search measured, at a pace that nobody knows."""
+MOST_TRIES = 3
+"""Whatever disturbs a measurement makes it dearer: the least of so many counts."""
+
+
+def cost_checks(bench: Bench) -> Iterator[Check]:
+    """Whole file in the session of ``predict.py`` and in one without options; the model alone."""
+    claims, runtime = bench.claims, bench.runtime
+    measuring = replace(runtime.measuring, most_blocks=runtime.measuring.least_blocks)
+
+    def whole() -> tuple[Cost, Cost]:
+        return costs(bench.path, bench.data, runtime.context, measuring, PHASE)
+
+    def alone() -> tuple[Cost]:
+        data = runtime.models.data(bench.candidate).validation
+        found = inference_cost(
+            open_plain(bench.core),
+            data.inputs.cpu().numpy(),
+            runtime.context,
+            phase=PHASE,
+            measuring=measuring,
+            padding=data.padding,
+        )
+        return (Cost(found.reading, found.latency_seconds, found.spread),)
+
+    before = pace(runtime.context, measuring, PHASE)
+    room = ROOM * _dearer(before, claims.pace)
+    own, plain = _least(whole, (claims.cost, claims.plain_cost), room)
+    yield _energy(bench, "energy, raw input to label", claims.cost.energy, own.energy, room)
+    yield _energy(
+        bench, "the same, no session options", claims.plain_cost.energy, plain.energy, room
+    )
+    (model,) = _least(alone, (Cost(claims.credited, 0.0),), SEARCH_ROOM)
+    name = "model alone, no session options"
+    yield _energy(bench, name, claims.credited, model.energy, SEARCH_ROOM)
+    yield Check(
+        "latency, raw input to label",
+        f"{claims.cost.latency_seconds * 1e6:.3g} µs",
+        f"{own.latency_seconds * 1e6:.3g} µs",
+        None,
+        "wall time moves with neighbours: it is only shown",
+    )
+
+
+def _dearer(now: Reading, then: Reading) -> float:
+    """How many times what it took then the same work takes now; 1 where that is unknown."""
+    return now.joules / then.joules if now.joules and then.joules else 1.0
+
+
+def _least(
+    measure: Callable[[], tuple[Cost, ...]], claimed: tuple[Cost, ...], room: float
+) -> tuple[Cost, ...]:
+    best = measure()
+    for _ in range(MOST_TRIES - 1):
+        pairs = zip(best, claimed, strict=True)
+        if all(_within(mine.energy, of.energy, room) for mine, of in pairs):
+            break
+        best = tuple(
+            min(pair, key=lambda cost: cost.energy.joules or float("inf"))
+            for pair in zip(best, measure(), strict=True)
+        )
+    return best
+
+
+def _within(found: Reading, claimed: Reading, room: float) -> bool:
+    return found.joules is None or claimed.joules is None or found.joules <= room * claimed.joules
+
+
+def _energy(bench: Bench, name: str, claimed: Reading, found: Reading, room: float) -> Check:
+    wanted, given = _text(claimed), _text(found)
+    why = None
+    if claimed.joules is None or found.joules is None:
+        why = "a reading is unavailable"
+    elif bench.claims.processor != describe_cpu().name:
+        why = f"claimed on {bench.claims.processor or 'another processor'}"
+    elif claimed.source != found.source:
+        why = f"claimed by another instrument ({claimed.source})"
+    if why is not None:
+        return Check(name, wanted, given, None, why)
+    why = (
+        f"a prediction takes more than {room:.3g} times the claimed energy, which is more than "
+        "neighbours and a slower moment explain"
+    )
+    return Check(name, wanted, given, _within(found, claimed, room), why)
+
+
+def _text(reading: Reading) -> str:
+    if reading.joules is None:
+        return "unavailable"
+    return f"{reading.joules * 1e6:.3g} µJ ({reading.kind})"

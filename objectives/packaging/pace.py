@@ -1,0 +1,44 @@
+"""How dear the same work is on this machine at this moment: a fixed graph to measure others by.
+
+A processor whose other cores are busy takes up to twice the CPU time for the same call. Whoever
+compares joules of two days has to compare them with something that was measured beside each.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from onnx import TensorProto, helper
+
+from greenfront.objectives.context import StageContext
+from greenfront.objectives.packaging.piece import Piece
+from greenfront.objectives.readings import Reading
+from greenfront.objectives.stages.evaluate import Measuring, Work, repeated_cost
+from greenfront.objectives.stages.session import open_session, session_options
+
+__all__ = ["pace"]
+
+WIDTH, LAYERS = 128, 4
+
+
+def pace(context: StageContext, measuring: Measuring, phase: str) -> Reading:
+    """Energy of one call of four dense layers of 128 for one example, with one thread."""
+    piece = Piece("pace/")
+    last = "rows"
+    weight = piece.constant("weight", np.eye(WIDTH, dtype=np.float32))
+    for _ in range(LAYERS):
+        last = piece.add("Relu", piece.add("MatMul", last, weight))
+    graph = helper.make_graph(
+        piece.nodes,
+        "pace",
+        [helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["n", WIDTH])],
+        [helper.make_tensor_value_info(last, TensorProto.FLOAT, ["n", WIDTH])],
+        piece.constants,
+    )
+    opsets = [helper.make_opsetid("", 18)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    session = open_session(model, session_options())
+    feed = {"rows": np.ones((1, WIDTH), dtype=np.float32)}
+    work = Work([functools.partial(session.run, None, feed)], 1)
+    return repeated_cost(work, context, phase=phase, measuring=measuring).reading
