@@ -382,6 +382,7 @@ class Engine(Generic[C]):
         """The search as it stands now."""
         spent, counts = self._study.ledger.total(), self._archive.counts()
         front_size, hypervolume = self._archive.front()
+        effort = None if self._race is None else self._race.effort()
         with self._shared.lock:
             doing = dict(self._shared.doing)
         return Status(
@@ -391,6 +392,6 @@ class Engine(Generic[C]):
             kwh_spent=spent.kwh,
             co2_kg_spent=spent.co2_kg,
             budget=self._budget,
-            seconds_left=self._estimator.seconds_left(counts, spent.kwh),
+            seconds_left=self._estimator.seconds_left(counts, spent.kwh, effort),
             doing=doing,
         )

@@ -74,19 +74,25 @@ class ProgressEstimator:
         waited = 0.0 if self._moments is None else self._study.pauses.waited_seconds()
         return self._study.runs.active_minutes() - waited / 60
 
-    def seconds_left(self, counts: Mapping[str, int], kwh: float) -> float | None:
+    def seconds_left(
+        self, counts: Mapping[str, int], kwh: float, effort: float | None = None
+    ) -> float | None:
         """Seconds until trials or energy are used up; ``None`` while unknown.
 
         Args:
             counts: Trials by state.
             kwh: Energy spent so far.
+            effort: Of a race, in trials: what waits at a rung counts in part.
         """
-        over = sum(counts.get(state, 0) for state in FINISHED)
+        finished = sum(counts.get(state, 0) for state in FINISHED)
+        over = finished if effort is None else effort
         with self._lock:
             if not self._durations or not over:
                 return None
-            usual = _mean(self._durations)
-        trials_left = [] if self._budget.trials is None else [self._budget.trials - over]
+            usual = _mean(self._durations) * finished / over
+        trials_left: list[float] = []
+        if self._budget.trials is not None:
+            trials_left.append(self._budget.trials - over)
         if self._budget.kwh is not None and kwh > 0:
             trials_left.append(math.ceil((self._budget.kwh - kwh) / (kwh / over)))
         if not trials_left:

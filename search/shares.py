@@ -75,7 +75,10 @@ class TrialShares:
         if self.sampled is None:
             return f"first {' and '.join(first)}, then the sampler {self.sampler}"
         parts = ", ".join([*first, f"{self.sampled} of the sampler {self.sampler}"])
-        return f"{_counted(self.trials or 0, 'trial')}: {parts}"
+        told = f"{_counted(self.trials or 0, 'trial')}: {parts}"
+        if self.sampler == "green":
+            told += " (what is given up at a rung of its training counts by its share)"
+        return told
 
     @property
     def warning(self) -> str | None:

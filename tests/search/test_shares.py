@@ -73,3 +73,12 @@ def test_without_a_number_of_trials_nothing_is_warned_of() -> None:
         "first 3 references and 13 of the script (2 untouched baselines, 11 techniques alone or "
         "together), then the sampler nsga2"
     )
+
+
+def test_a_race_counts_by_effort_and_needs_no_generation() -> None:
+    raced = replace(USUAL, sampler="green", trials=10)
+    assert replace(raced, sampler="nsga2").warning is not None
+    assert raced.warning is None
+    assert raced.sentence.endswith(
+        "of the sampler green (what is given up at a rung of its training counts by its share)"
+    )
