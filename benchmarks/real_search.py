@@ -3,8 +3,9 @@
 For each data set and seed, one after the other on this machine: plain NSGA-II with 56 trials, its
 script included; ``green`` until it has spent a share of that energy; random sampling with the same
 script until it has spent what ``green`` did. Everything that a search spends is charged, but the
-front is not measured again. Hypervolume is that of one box, of NSGA-II's baselines, with one reading
-for each graph, pooled over the three; beside it that of the same models by their accuracy on the test split, which no search reads.
+front is not measured again. Hypervolume is that of one box, of NSGA-II's baselines, with one
+reading for each graph and each training, pooled over the three; beside it that of the same models
+by their accuracy on the test split, which no search reads.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +27,7 @@ from greenfront.objectives.pipeline.model_factory import ModelFactory
 from greenfront.objectives.scores import maximised
 from greenfront.objectives.stages.evaluate import answers_of, open_artefact
 from greenfront.objectives.tasks.load import load_task
-from greenfront.studies.analysis.front import corners
+from greenfront.studies.analysis.front import ScoredTrial, corners
 from greenfront.studies.analysis.progress import progress
 from greenfront.studies.analysis.view import StudyView, view
 from greenfront.studies.analysis.volume import Corners, minimised
@@ -126,30 +128,33 @@ Values = dict[int, tuple[float, ...]]
 
 
 def pooled(searches: Sequence[Ended]) -> list[Values]:
-    """Values by trial of each search, with one reading for each graph, the mean over all of them.
+    """Values by trial of each search, by one reading for each graph and each candidate's training.
 
-    A machine's readings drift from one search to the next by more than searches differ.
+    Both are means over all searches: a machine's readings drift from one search to the next by more
+    than searches differ.
     """
-    by_graph: dict[str, list[float]] = {}
-    for search in searches:
-        for row in search.seen.complete:
-            if row.outcome.inference.kwh is not None:
-                graph = row.outcome.graph or row.candidate.key
-                by_graph.setdefault(graph, []).append(row.outcome.inference.kwh)
-    found: list[Values] = []
-    for search in searches:
-        predictions = search.seen.file.objectives.predictions
-        mine: Values = {}
-        for row in search.seen.complete:
-            score, energy, co2 = row.values
-            own = row.outcome.inference.kwh
-            if own is not None:
-                mean = statistics.fmean(by_graph[row.outcome.graph or row.candidate.key])
-                right = energy + predictions * (mean - own)
-                co2, energy = co2 * right / energy, right
-            mine[row.trial] = (score, energy, co2)
-        found.append(mine)
-    return found
+    rows = [row for search in searches for row in search.seen.complete]
+    answers: defaultdict[str, list[float]] = defaultdict(list)
+    trainings: defaultdict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        answer, training = row.outcome.answer.kwh, row.outcome.training.kwh
+        if answer is not None and training is not None:  # a complete trial without has no values
+            answers[row.outcome.graph or row.candidate.key].append(answer)
+            trainings[row.candidate.key].append(training)
+
+    def values(row: ScoredTrial, predictions: float) -> tuple[float, ...]:
+        score, energy, co2 = row.values
+        answer = statistics.fmean(answers[row.outcome.graph or row.candidate.key])
+        found = statistics.fmean(trainings[row.candidate.key]) + predictions * answer
+        return score, found, co2 * found / energy
+
+    return [
+        {
+            row.trial: values(row, search.seen.file.objectives.predictions)
+            for row in search.seen.complete
+        }
+        for search in searches
+    ]
 
 
 def searched(search: Ended, values: Values, box: Corners) -> Searched:
