@@ -31,6 +31,7 @@ from greenfront.search.running_trial import RunningTrial
 from greenfront.search.samplers.named import default_population, make_sampler
 from greenfront.search.settings import SearchSettings
 from greenfront.search.status import Status
+from greenfront.search.stop_rule import StopRule
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import Choice
 from greenfront.studies.store.ledger_writer import LedgerWriter
@@ -122,6 +123,8 @@ class Engine(Generic[C]):
                 problem, study, run, self._archive, self.optuna_study, self._asked, settings
             )
 
+        self._rule = StopRule(problem, self._archive, study.ledger, lambda: self._race)
+
     def _make_scheduler(self, moments: RunMoments | None) -> CarbonScheduler | None:
         electricity = self._settings.electricity
         if electricity is None or electricity.settings is None or moments is None:
@@ -198,10 +201,10 @@ class Engine(Generic[C]):
     def _loop(self, problem: Problem[C], index: int) -> str:
         duplicates = 0
         while not self._shared.stop.is_set():
-            reason = self.watch.reached()
+            self._archive.refresh()
+            reason = self.watch.reached() or self._rule.reached()
             if reason:
                 return reason
-            self._archive.refresh()
             if not self._slot_open():
                 if not self._left_to_others(index):
                     if self._race is None:

@@ -37,6 +37,7 @@ from greenfront.spaces.knobs import Point
 from greenfront.spaces.network_space import first_generation, network_space
 from greenfront.spaces.techniques.training import epoch_range
 from greenfront.studies.analysis.front import corners
+from greenfront.studies.analysis.quantities import mass, number
 from greenfront.studies.analysis.targets import excess_words, goal_of
 from greenfront.studies.analysis.volume import Corners, minimised
 from greenfront.studies.config.facts import StudyFacts
@@ -152,6 +153,35 @@ class NetworkProblem(Problem[Candidate]):
             reached, least = self.metric.text(score), self.metric.text(goal.least)
             lacked = f"frugal enough, but {reached} is short of {least}"
         return Wanted(move.point, accurate, f"{lacked}: {move.told}")
+
+    @property
+    def trials_before_stopping(self) -> int | None:  # type: ignore[override]
+        """Those of references and script, and a generation of the sampler's."""
+        if self.file.search.stop_below == 0:
+            return None
+        shares = self.shares
+        return shares.references + shares.scripted + shares.generation
+
+    def too_dear(self, price: float, corners: Corners) -> str | None:
+        """See :attr:`SearchSection.stop_below`; a share of the box saves that share of its CO₂.
+
+        The box ends at the dearest baseline, used for the stated predictions: a gain of hypervolume
+        saves at most this share of what the baseline emits where it counts for all accuracies.
+        """
+        told, predictions = self.file.search.stop_below, self.file.objectives.predictions
+        way_out = "; [search] stop_below = 0 goes on"
+        if told != "worth":
+            if price >= told:
+                return None
+            gain = f"the next kWh is expected to add {number(price)} of hypervolume"
+            return f"{gain}, less than {told:g}{way_out}"
+        cost_kg, worth_kg = self._carbon.training_co2_kg(1.0), price * corners.worst[2]
+        if worth_kg >= cost_kg:
+            return None
+        return (
+            f"a further kWh would emit {mass(cost_kg)} CO₂ and what it is expected to gain saves "
+            f"{mass(worth_kg)} over {predictions:,.0f} predictions{way_out}"
+        )
 
     def reference_candidates(self) -> Sequence[Candidate]:
         """Fitted models that networks are compared with."""

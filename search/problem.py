@@ -101,6 +101,7 @@ class Problem(abc.ABC, Generic[C]):
         reference: Customary reference point of the hypervolume, in the objectives' own units.
         ideal: The best value that the first objective can have; ``None`` if there is none.
         follow_up_share: Of all trials, at most, that may follow others up; 0: none.
+        trials_before_stopping: From so many trials on, :meth:`too_dear` is asked; ``None``: never.
     """
 
     space: SearchSpace[C]
@@ -109,6 +110,7 @@ class Problem(abc.ABC, Generic[C]):
     reference: tuple[float, ...] | None = None
     ideal: float | None = None
     follow_up_share: float = 0.0
+    trials_before_stopping: int | None = None
 
     @abc.abstractmethod
     def evaluate(self, candidate: C, context: TrialContext) -> Evaluation:
@@ -182,6 +184,15 @@ class Problem(abc.ABC, Generic[C]):
             point: Of the trial.
             trial: As it is kept.
             finished: Values of the complete candidates, by key.
+        """
+        return None
+
+    def too_dear(self, price: float, corners: Corners) -> str | None:  # noqa: ARG002
+        """Why a search that still gains so much should end, in words; ``None`` if it should not.
+
+        Args:
+            price: Expected hypervolume a kWh, as a share of the box.
+            corners: The box.
         """
         return None
 

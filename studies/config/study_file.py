@@ -177,8 +177,8 @@ class StudyFile(Table):
     def identity(self, fingerprint: str, trace_sha256: str | None = None) -> str:
         """Hash of everything that may not change while a study goes on.
 
-        Budgets, limits of time and memory, the numbers of workers and of repeats, the length of a
-        measured block, and the places of storage and cache may.
+        Budgets and when to stop, targets, limits of time and memory, the numbers of workers and of
+        repeats, the length of a measured block, and the places of storage and cache may.
 
         Args:
             fingerprint: Of the data.
@@ -187,6 +187,7 @@ class StudyFile(Table):
         data = self.to_json()
         for section, key in (("study", "storage"), ("study", "cache"), ("search", "workers")):
             del data[section][key]
+        del data["search"]["stop_below"]
         del (
             data["budget"],
             data["targets"],
