@@ -88,9 +88,7 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
             **{"idle_watts": None, "dram_idle_watts": None, "gpu_idle_watts": None},
             "block_seconds": 0.1,
         },
-        "search": {
-            **{"sampler": "nsga2", "population": None, "workers": 1, "stop_below": "worth"},
-        },
+        "search": {"sampler": "nsga2", "population": None, "workers": 1, "stop_below": "worth"},
         "budget": {"trials": 40, "kwh": None, "co2_kg": None, "minutes": None},
         "limits": {
             **{"trial_minutes": 30.0, "memory_gb": None, "inference_joules": None},
