@@ -32,7 +32,6 @@ from greenfront.studies.export.record import (
     Score,
     SearchCost,
 )
-from greenfront.studies.store.trials import FINISHED
 
 __all__ = ["interval", "measured_model", "paired_difference", "record_of", "score_of"]
 
@@ -191,7 +190,7 @@ def _search(view: StudyView) -> SearchCost:
         co2_kg=view.spent.co2_kg,
         kind=view.kind,
         trials=len(view.trials),
-        finished=sum(trial.state in FINISHED for trial in view.trials),
+        finished=sum(trial.state == "complete" for trial in view.trials),
         unmetered=view.spent.unmetered,
         cpu_seconds=view.spent.cpu_seconds,
         phases_kwh={phase: spent.kwh for phase, spent in view.spent_by_phase.items()},
