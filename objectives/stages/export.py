@@ -32,6 +32,9 @@ COUNTED = tuple(
 )
 """Types that weights are stored in; wider integers are positions and shapes."""
 
+PACKED, SCALE = "_packed", "_scale"
+"""After a weight's name: its numbers of few bits, and what they are multiplied with."""
+
 
 def to_onnx(model: nn.Module, example: Tensor | tuple[int, ...], path: Path) -> None:
     """Exports at 32 bits, with a free batch axis and batch normalisation folded in.
@@ -82,12 +85,21 @@ def fixes_batch(count: int) -> TrialFailed:
 
 def weight_count(path: Path) -> int:
     """Numbers in the tensors of two and more axes that the file stores."""
-    graph = onnx.load(path).graph
-    return sum(
-        int(np.prod(tensor.dims))
+    return sum(int(np.prod(tensor.dims)) for tensor in stored_weights(onnx.load(path).graph))
+
+
+def stored_weights(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
+    """The tensors of two and more axes that a file stores, without the scales of packed ones."""
+    scales = {
+        tensor.name.removesuffix(PACKED) + SCALE
         for tensor in graph.initializer
-        if len(tensor.dims) >= 2 and tensor.data_type in COUNTED
-    )
+        if tensor.name.endswith(PACKED)
+    }
+    return [
+        tensor
+        for tensor in graph.initializer
+        if len(tensor.dims) >= 2 and tensor.data_type in COUNTED and tensor.name not in scales
+    ]
 
 
 def _trace(model: nn.Module, example: Tensor, path: Path, free: dict[int, str]) -> None:

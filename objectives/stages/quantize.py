@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from greenfront.errors import UsageError
+from greenfront.objectives.stages.export import PACKED, SCALE
 from greenfront.objectives.stages.fake_quant import SMALLEST_PACKED, grid, grid_steps
 from greenfront.objectives.stages.int8 import Int8Recipe, compute_int8
 from greenfront.spaces.techniques.precision import Precision
@@ -109,7 +110,7 @@ def _packed(model: onnx.ModelProto, bits: int) -> onnx.ModelProto:
         if np.prod(tensor.dims) < SMALLEST_PACKED:
             continue
         numbers, scales = _rounded(numpy_helper.to_array(tensor), grid_steps(bits), axis)
-        packed, scale = f"{tensor.name}_packed", f"{tensor.name}_scale"
+        packed, scale = tensor.name + PACKED, tensor.name + SCALE
         stored = getattr(TensorProto, FORMATS[bits][0])
         graph.initializer.remove(tensor)
         graph.initializer.append(

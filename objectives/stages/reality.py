@@ -15,7 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from greenfront.objectives.stages.export import INPUT, weight_count
+from greenfront.objectives.stages.export import INPUT, stored_weights, weight_count
 from greenfront.objectives.stages.fake_quant import SMALLEST_PACKED
 from greenfront.objectives.stages.session import open_session, session_options
 from greenfront.objectives.stages.sparsify import zero_share
@@ -141,8 +141,8 @@ def executed_operators(
 def _narrow_share(path: Path, bits: int) -> float:
     large = [
         (int(np.prod(tensor.dims)), WIDTHS[tensor.data_type])
-        for tensor in onnx.load(path).graph.initializer
-        if len(tensor.dims) >= 2 and tensor.data_type in WIDTHS
+        for tensor in stored_weights(onnx.load(path).graph)
+        if tensor.data_type in WIDTHS
     ]
     large = [(count, width) for count, width in large if count >= SMALLEST_PACKED]
     total = sum(count for count, _ in large)

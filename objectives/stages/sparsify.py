@@ -18,7 +18,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from greenfront.objectives.stages.export import COUNTED
+from greenfront.objectives.stages.export import stored_weights
 
 __all__ = ["compressed_bytes", "zero_share", "zero_weakest", "zeros_kept"]
 
@@ -62,15 +62,15 @@ def zeros_kept(model: nn.Module) -> Iterator[None]:
 def zero_share(path: Path) -> float:
     """Share of zeros among the numbers in the tensors of two and more axes that a file stores."""
     zeros = numbers = 0
-    stored = {tensor.name: tensor for tensor in onnx.load(path).graph.initializer}
-    for name, tensor in stored.items():
-        if len(tensor.dims) >= 2 and tensor.data_type in COUNTED:
-            values = numpy_helper.to_array(tensor)
-            # The runtime's quantizer may shift unsigned numbers: then another one stands for zero.
-            shift = stored.get(f"{name.removesuffix('_quantized')}_zero_point")
-            zero = 0 if shift is None or shift.dims else int(numpy_helper.to_array(shift))
-            zeros += int((values.astype(np.float32) == zero).sum())
-            numbers += values.size
+    graph = onnx.load(path).graph
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    for tensor in stored_weights(graph):
+        values = numpy_helper.to_array(tensor)
+        # The runtime's quantizer may shift unsigned numbers: then another one stands for zero.
+        shift = stored.get(f"{tensor.name.removesuffix('_quantized')}_zero_point")
+        zero = 0 if shift is None or shift.dims else int(numpy_helper.to_array(shift))
+        zeros += int((values.astype(np.float32) == zero).sum())
+        numbers += values.size
     return zeros / numbers if numbers else 0.0
 
 

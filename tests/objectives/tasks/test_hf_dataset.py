@@ -139,8 +139,8 @@ def test_images_are_decoded_once(tmp_path, monkeypatch):
     settings = saved(tmp_path / "pictures", images(9))
     first = load_task(settings, cache=tmp_path / "cache", seed=SEED)
     decoded = []
-    decode = pictures._values
-    monkeypatch.setattr(pictures, "_values", lambda *keys: decoded.append(keys) or decode(*keys))
+    decode = pictures.values_of
+    monkeypatch.setattr(pictures, "values_of", lambda *keys: decoded.append(keys) or decode(*keys))
     assert load_task(settings, cache=tmp_path / "cache", seed=SEED).facts == first.facts
     assert decoded == []
     read(dataclasses.replace(settings, image_size=4), tmp_path)

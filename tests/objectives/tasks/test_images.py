@@ -54,8 +54,8 @@ def test_images_are_decoded_once_and_again_when_a_file_changes(tmp_path, monkeyp
     cache = tmp_path / "cache"
     first = load_task(settings, cache=cache, seed=SEED)
     calls = []
-    decode = pictures._values
-    monkeypatch.setattr(pictures, "_values", lambda *keys: calls.append(keys) or decode(*keys))
+    decode = pictures.values_of
+    monkeypatch.setattr(pictures, "values_of", lambda *keys: calls.append(keys) or decode(*keys))
     assert load_task(settings, cache=cache, seed=SEED).facts == first.facts
     assert calls == []
     image = tmp_path / "pets" / "cat" / "0.png"

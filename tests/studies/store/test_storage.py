@@ -121,12 +121,25 @@ def test_what_is_kept_is_found_again(storage_url: str) -> None:
         again.close()
 
 
-def test_a_ledger_of_an_older_version_gets_what_it_lacks(storage_url: str) -> None:
+LATER_COLUMNS = (
+    ("ledger", "worker"),
+    ("runs", "monotonic_start"),
+    ("runs", "monotonic_heartbeat"),
+    ("trials", "rung"),
+    ("trials", "point"),
+)
+LATER_TABLES = ("rungs", "follow_ups")
+
+
+def test_tables_of_an_older_version_get_what_they_lack(storage_url: str) -> None:
     Storage(storage_url).close()
     engine = sa.create_engine(storage_url)
     with engine.begin() as connection:
-        connection.execute(sa.text("ALTER TABLE greenfront_ledger DROP COLUMN worker"))
         # As it was before tables had versions.
+        for table, column in LATER_COLUMNS:
+            connection.execute(sa.text(f"ALTER TABLE greenfront_{table} DROP COLUMN {column}"))
+        for table in LATER_TABLES:
+            connection.execute(sa.text(f"DROP TABLE greenfront_{table}"))
         for index in ("ledger_by_number", "trials_by_number", "trials_by_state"):
             connection.execute(sa.text(f"DROP INDEX greenfront_{index}"))
         connection.execute(
@@ -136,8 +149,11 @@ def test_a_ledger_of_an_older_version_gets_what_it_lacks(storage_url: str) -> No
     engine.dispose()
     opened = Storage(storage_url, create=False)
     with opened.reading() as connection:
-        columns = {c["name"] for c in sa.inspect(connection).get_columns("greenfront_ledger")}
-    assert "worker" in columns
+        seen = sa.inspect(connection)
+        for table, column in LATER_COLUMNS:
+            assert column in {c["name"] for c in seen.get_columns(f"greenfront_{table}")}
+        for table in LATER_TABLES:
+            assert seen.has_table(f"greenfront_{table}")
     assert Ledger(opened, 1).by("worker") == {}
     opened.close()
 
