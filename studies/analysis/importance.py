@@ -25,7 +25,7 @@ __all__ = ["FEWEST_TRIALS", "Importance", "Target", "knob_importance"]
 FEWEST_TRIALS = 12
 """Of fewer networks a forest learns nothing worth telling."""
 
-TREES = 64
+TREES = 40
 MOST_SAMPLES = 1000
 """That each tree is grown on."""
 

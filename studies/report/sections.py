@@ -222,10 +222,13 @@ def unfinished(view: StudyView) -> str:
 def _figure(drawn: Drawn, tools: str = "") -> str:
     """A place for a figure. What it shows stands below it and in tables, so readers skip it."""
     height = int(drawn.figure.layout.height)
+    # On a phone it is wider than the screen and scrolls, by keyboard, too.
+    wide = f" role='region' tabindex='0' aria-label='{escape(drawn.title)}'"
+    pan = wide if drawn.name == "parallel" else ""
     return (
         f"<figure id='figure-{drawn.name}' aria-labelledby='caption-{drawn.name}'>"
         f"<h3>{escape(drawn.title)}</h3>{tools}"
-        f"<div class='pan'><div class='plot' id='{drawn.name}' aria-hidden='true' "
+        f"<div class='pan'{pan}><div class='plot' id='{drawn.name}' aria-hidden='true' "
         f"style='min-height:{height}px'></div></div>"
         f"<figcaption id='caption-{drawn.name}'>{escape(drawn.caption)}</figcaption></figure>"
     )
