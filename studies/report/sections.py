@@ -8,6 +8,7 @@ from html import escape
 from greenfront.studies.analysis import quantities
 from greenfront.studies.analysis.dossier import Dossier
 from greenfront.studies.analysis.importance import FEWEST_TRIALS
+from greenfront.studies.analysis.metric_words import score
 from greenfront.studies.analysis.timing import timing_lines
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.analysis.wording import break_even_sentence
@@ -15,9 +16,12 @@ from greenfront.studies.report.figures import Drawn
 from greenfront.studies.report.tables import (
     confusion_tables,
     front_table,
+    numbers,
     phase_table,
+    table,
     technique_table,
     unfinished_table,
+    words,
 )
 from greenfront.studies.report.wording import instruments, proportionality
 from greenfront.studies.store.trials import WITHOUT_RESULT
@@ -159,7 +163,37 @@ def search(found: Dossier, drawn: Mapping[str, Drawn]) -> str:
             "to draw.</p>"
         )
     parts.append(_figure(drawn["knobs"]) if "knobs" in drawn else _no_knobs(found))
+    parts.append(_chains(view))
     return "".join(parts)
+
+
+def _chains(view: StudyView) -> str:
+    """The feedback loop as it went: which trials followed which; nothing where none did."""
+    if not view.links:
+        return ""
+    kinds = {True: "cheaper", False: "more accurate"}
+    scores = {row.trial: row for row in view.complete}
+
+    def reached(number: int) -> str:
+        row = scores.get(number)
+        if row is None:
+            return quantities.UNAVAILABLE
+        return f"{score(view.metric, row.score)}, {quantities.energy(row.energy_kwh)}"
+
+    body = [
+        f"<tr><td class='number'>{link.origin}</td><td>{escape(reached(link.origin))}</td>"
+        f"<th scope='row' class='number'>{link.trial}</th><td>{escape(reached(link.trial))}</td>"
+        f"<td>{kinds[link.stricter]}</td><td class='reason'>{escape(link.reason)}</td></tr>"
+        for link in view.links
+    ]
+    columns = [
+        *numbers("Trial"),
+        *words("Reached"),
+        *numbers("Followed by"),
+        *words("Reached", "Asked to be", "Why"),
+    ]
+    caption = f"{len(view.links)} trials were queued because of what others had reached"
+    return f"<h3>Feedback</h3>{table('feedback', caption, columns, body)}"
 
 
 def _no_knobs(found: Dossier) -> str:

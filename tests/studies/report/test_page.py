@@ -17,6 +17,7 @@ from plotly.offline import get_plotlyjs_version
 from contracts.reports import NASTY, NOW, VIEWS, Page, every_view
 from greenfront.errors import UsageError
 from greenfront.studies.analysis import quantities
+from greenfront.studies.analysis.chains import Link
 from greenfront.studies.analysis.dossier import Dossier
 from greenfront.studies.analysis.technique_table import technique_rows
 from greenfront.studies.analysis.view import StudyView
@@ -229,3 +230,17 @@ def test_a_folder_that_says_nothing_of_the_model_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         with_test_score(Dossier(VIEWS["usual"]), exported(tmp_path, **changes))
+
+
+def test_the_feedback_loop_is_shown_only_where_it_went_round() -> None:
+    view = VIEWS["usual"]
+    assert "<h3>Feedback</h3>" not in render(Dossier(view), NOW)
+    links = (Link(3, 1, True, NASTY), Link(25, 3, False, "it was 0.4 points short"))
+    html = render(Dossier(replace(view, links=links)), NOW)
+    found = re.search(r"<table id='feedback'>.*?</table>", html, re.DOTALL)
+    assert found is not None
+    assert found.group().count("<tr>") == 1 + len(links)
+    assert "it was 0.4 points short" in found.group()
+    assert "<script>" not in found.group()
+    third = next(row for row in view.complete if row.trial == 3)
+    assert quantities.energy(third.energy_kwh) in found.group()
