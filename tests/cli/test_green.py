@@ -18,7 +18,7 @@ from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 from greenfront.studies.store.trials import Slot
 
-EFFORT = 4
+EFFORT = 3
 RUNGS = 3
 
 
