@@ -178,8 +178,8 @@ class Engine(Generic[C]):
         return reason
 
     def _adopt(self) -> None:
-        trials, runs = self._study.trials, self._study.runs
-        adopt_dead_runs(self.optuna_study, trials, runs, raced=self._race is not None)
+        study, raced = self._study, self._race is not None
+        adopt_dead_runs(self.optuna_study, study.trials, study.runs, raced=raced)
 
     # --- one worker --------------------------------------------------------------------------
 
@@ -219,9 +219,7 @@ class Engine(Generic[C]):
                 step = self._race.next()
                 if step is not None:
                     self._try(problem, index, step)
-                elif self._left_to_others(index):
-                    continue
-                elif self._slot_open():
+                elif not self._left_to_others(index) and self._slot_open():
                     return "no candidate is worth another step"
                 continue
             trial = self.optuna_study.ask()
@@ -397,4 +395,5 @@ class Engine(Generic[C]):
             budget=self._budget,
             seconds_left=self._estimator.seconds_left(counts, spent.kwh, effort),
             doing=doing,
+            effort=effort,
         )

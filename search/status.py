@@ -25,6 +25,7 @@ class Status:
         budget: Of the whole study.
         seconds_left: Estimate until the first budget is reached; ``None`` while unknown.
         doing: What each worker of this process is doing, by its number.
+        effort: Of a race, in trials: what waits at a rung counts in part; ``None``: there is none.
     """
 
     counts: Mapping[str, int]
@@ -35,10 +36,16 @@ class Status:
     budget: Budget
     seconds_left: float | None
     doing: Mapping[int, str]
+    effort: float | None = None
+
+    @property
+    def done(self) -> float:
+        """How much of a budget of trials is used up."""
+        return self.finished_trials if self.effort is None else self.effort
 
     @property
     def finished_trials(self) -> int:
-        """Trials that count towards the budget and are over."""
+        """Trials that are over, whether or not with a result."""
         return sum(self.counts.get(state, 0) for state in FINISHED)
 
 

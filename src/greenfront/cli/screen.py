@@ -127,7 +127,9 @@ def status_line(status: Status, kind: str) -> str:
     """
     counts, budget = status.counts, status.budget
     of = "" if budget.trials is None else f"/{budget.trials}"
-    parts = [f"{status.finished_trials}{of} done"]
+    parts = [f"{round(status.done, 1):g}{of} done"]
+    if counts.get("paused"):
+        parts.append(f"{counts['paused']} paused")
     parts += [f"{counts[state]} {state}" for state in reversed(WITHOUT_RESULT) if counts.get(state)]
     parts.append(f"front {status.front_size}")
     parts.append(f"hypervolume {_volume(status)}")
@@ -157,11 +159,12 @@ def _drawn(study: str, status: Status, kind: str) -> Group:
     table.add_column(overflow="ellipsis", no_wrap=True)
     counts = status.counts
     limit = status.budget.trials
-    trials = f"{status.finished_trials}" + (f" of {limit}" if limit else "")
+    trials = f"{round(status.done, 1):g}" + (f" of {limit}" if limit else "")
     table.add_row(
         "trials",
         f"{trials} · {counts.get('complete', 0)} complete · {counts.get('stopped', 0)} stopped · "
-        f"{counts.get('failed', 0)} failed",
+        f"{counts.get('failed', 0)} failed"
+        + (f" · {counts['paused']} paused" if counts.get("paused") else ""),
     )
     table.add_row("front", f"{status.front_size} · hypervolume {_volume(status)}")
     table.add_row("spent", _spent(status, kind))
@@ -169,5 +172,5 @@ def _drawn(study: str, status: Status, kind: str) -> Group:
     table.add_row("time left", left)
     for worker, message in sorted(status.doing.items()):
         table.add_row(f"worker {worker}" if len(status.doing) > 1 else "now", Text(message))
-    bar = ProgressBar(total=limit or 1, completed=status.finished_trials if limit else 0, width=60)
+    bar = ProgressBar(total=limit or 1, completed=status.done if limit else 0, width=60)
     return Group(Text(f"greenfront · {study}", style="bold green"), bar, table)
