@@ -14,6 +14,7 @@ from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.metering.instruments import Instruments, open_instruments
 from greenfront.objectives.packaging.claims import Claims, Judged, Setting
+from greenfront.objectives.packaging.inlets import RESIZED_WITHIN
 from greenfront.objectives.packaging.package import MODEL, Packaged
 from greenfront.objectives.resampling import unpacked
 from greenfront.objectives.scores import predictions_co2_kg
@@ -21,6 +22,7 @@ from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.exploration import start_evaluator
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.export.documents import write_documents
 from greenfront.studies.export.facts import interval, paired_difference, record_of, row_of
 from greenfront.studies.export.folder import drafted, require_free, sha256
@@ -110,6 +112,7 @@ def export_model(
             (draft / CANDIDATE).write_text(text + "\n", encoding="utf-8")
             write_script(draft, packaged.kind)
             record = replace(_record(found, row, claims, draft), takes=packaged.kind)
+            record = replace(record, remarks=tuple(remarks(packaged.kind, claims, found.facts)))
             write_documents(record, draft)
     return Exported(folder, row, claims, record)
 
@@ -140,8 +143,6 @@ def _instruments(found: StudyView) -> Instruments:
 
 
 def _require_same_data(found: StudyView, evaluator: Evaluator) -> None:
-    from greenfront.studies.config.facts import StudyFacts
-
     here = evaluator.call("describe", None, TrialContext(), returns=StudyFacts)
     if here.task.fingerprint != found.facts.task.fingerprint:
         raise ExportError(
@@ -254,6 +255,33 @@ def _record(found: StudyView, row: ScoredTrial, claims: Claims, draft: Path) -> 
             claims.test.score, claims.test.resampled, baseline.score, baseline.resampled
         ),
     )
+
+
+def remarks(kind: str, claims: Claims, facts: StudyFacts) -> Iterator[str]:
+    """Sentences for whoever runs the file: what its graph does not do, and what is different."""
+    schema = facts.task.schema
+    for column, made in (("date", "its parts"), ("boolean", "1 and 0")):
+        names = [c.name for c in schema.columns if c.used and c.kind == column] if schema else []
+        if names:
+            yield (
+                f"Of {', '.join(names)} the file takes {made} as numbers, which predict.py makes "
+                "of the texts: ONNX has no operator for that."
+            )
+    if kind == "image":
+        _, height, width = facts.task.input_shape
+        yield (
+            f"Images of another size than {width} × {height} are resized in the graph, where a "
+            f"pixel may differ from Pillow's by up to {RESIZED_WITHIN} of 256 grey levels; "
+            "predict.py resizes by Pillow, as the training did."
+        )
+    if kind == "text":
+        yield "The file takes token numbers; tokenizer.json beside it makes them of texts."
+    threads = claims.setting.threads
+    yield (
+        f"predict.py runs it with {threads} thread{'s' if threads > 1 else ''} that "
+        f"{'do' if threads > 1 else 'does'} not spin while waiting: so it was measured."
+    )
+    yield from (f"{note[0].upper()}{note[1:]}." for note in claims.notes)
 
 
 def _score(judged: Judged, counts: tuple[int, ...]) -> Score:

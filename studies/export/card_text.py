@@ -72,6 +72,7 @@ def _run(record: ModelRecord) -> str:
         "```bash\npip install -r requirements.txt\n"
         f"python predict.py {given}\n"
         "greenfront verify .    # claimed beside found, with greenfront installed\n```"
+        + "".join(f"\n\n{_plain(remark)}" for remark in record.remarks)
     )
 
 

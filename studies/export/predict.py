@@ -69,12 +69,11 @@ class Model:
 
     Args:
         folder: With ``model.onnx``.
-        threads: Of the runtime; those it was measured with, unless told otherwise.
     """
 
-    def __init__(self, folder: Path, threads: int = 1) -> None:
+    def __init__(self, folder: Path) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = _threads(folder)
         options.inter_op_num_threads = 1
         # Threads that spin while they wait burn energy that no prediction needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -106,6 +105,14 @@ class Model:
             Prediction(name, str(label), dict(zip(classes, map(float, row), strict=True)))
             for name, label, row in zip(names, first, others[0].tolist(), strict=True)
         ]
+
+
+def _threads(folder: Path) -> int:
+    """Those that the model was measured with."""
+    claims = folder / "claims.json"
+    if not claims.is_file():
+        return 1
+    return int(json.loads(claims.read_text(encoding="utf-8"))["setting"]["threads"])
 
 
 def batches(model: Model, inputs: Sequence[str]) -> Iterator[Batch]:

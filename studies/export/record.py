@@ -269,6 +269,7 @@ class ModelRecord:
             began at random.
         takes: What the exported file is given: ``"table"``, ``"image"``, ``"array"`` or ``"text"``;
             empty until it was exported.
+        remarks: Sentences on the exported file, for whoever runs it.
         version: :data:`VERSION` of who wrote it.
     """
 
@@ -293,6 +294,7 @@ class ModelRecord:
     needs_no_network: bool = False
     pretrained: str = ""
     takes: str = ""
+    remarks: tuple[str, ...] = ()
     version: int = VERSION
 
     @property

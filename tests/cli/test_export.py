@@ -46,6 +46,9 @@ def test_one_folder_with_all_that_it_takes(study: Command, exported: dict[str, o
     record, claims = (json.loads((folder / f"{n}.json").read_text()) for n in ("record", "claims"))
     assert record["model"]["test"]["value"] == claims["test"]["score"]
     assert record["test_difference"] is not None
+    card = (folder / "README.md").read_text()
+    assert "Of when the file takes its parts as numbers, which predict.py makes of the" in card
+    assert "predict.py runs it with 1 thread that does not spin while waiting" in card
     assert len(predictions(alone(folder, str(study.folder / "table.csv"), "--json"))) == 160
 
 
