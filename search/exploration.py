@@ -49,6 +49,7 @@ def start_evaluator(
                 "task": file.to_json()["task"],
                 "cache": str(cache),
                 "study": file.study.name,
+                "cache_gb": file.study.cache_gb,
                 "instruments": " + ".join(sorted(meter.source for meter in instruments.meters)),
                 "seed": file.study.seed,
                 "threads": file.study.threads,

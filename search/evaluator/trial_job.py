@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,8 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
         context: The supervisor.
         settings: ``task`` (JSON of :class:`TaskSettings`), ``cache``, ``seed``, ``threads``,
             ``device`` (``"auto"``, ``"cpu"`` or ``"cuda"``), ``batch``, ``block_seconds``,
-            ``torch_file``, ``metric``, ``positive``, ``threshold``, ``study`` (its name) and
-            ``instruments`` (what they are called).
+            ``torch_file``, ``metric``, ``positive``, ``threshold``, ``study`` (its name),
+            ``instruments`` (what they are called) and ``cache_gb`` (the most that is kept).
 
     Returns:
         ``describe`` (the study's facts), ``check`` (tries a family and gives its facts),
@@ -38,7 +39,9 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
 
     from greenfront.objectives.judging import Judging
     from greenfront.objectives.metrics import study_metric
+    from greenfront.objectives.pipeline.cache import LINEAGE, capped
     from greenfront.objectives.pipeline.int8_policy import int8_choice
+    from greenfront.objectives.pipeline.lease import Lease
     from greenfront.objectives.pipeline.lineage import LineageStore
     from greenfront.objectives.pipeline.model_factory import ModelFactory
     from greenfront.objectives.pipeline.rungs import run_rung
@@ -58,8 +61,9 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
     task_settings = TypeAdapter(TaskSettings).validate_python(settings["task"])
     with context.phase("data"):
         task = load_task(task_settings, cache=cache / "data", seed=int(settings["seed"]))
-    store = LineageStore(cache / "lineage", str(settings.get("study", "")))
+    store = LineageStore(cache / LINEAGE, str(settings.get("study", "")))
     store.clear_drafts()
+    lease, most_gb = Lease(store.root, store.study), settings.get("cache_gb")
     runtime = Runtime(
         ModelFactory(task, device),
         store,
@@ -98,7 +102,19 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
     def rung(argument: Any) -> Any:
         return run_rung(runner, Candidate.from_json(argument["candidate"]), int(argument["rung"]))
 
-    return {
+    def leased(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def run(argument: Any) -> Any:
+            lease.renew()
+            try:
+                return call(argument)
+            finally:
+                lease.renew()  # what the call has used, it uses no more
+                if most_gb is not None:
+                    capped(store.root, most_gb * 1e9, {store.study})
+
+        return run
+
+    calls: Calls = {
         "describe": lambda _: StudyFacts(
             task.facts, device, supports_mixed_precision(device), preprocessing=True
         ),
@@ -112,3 +128,4 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
         "repeat": repeat,
         **export_calls(runner, task_settings),
     }
+    return {name: leased(call) for name, call in calls.items()}

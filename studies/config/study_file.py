@@ -189,6 +189,7 @@ class StudyFile(Table):
             del data[section][key]
         del data["search"]["stop_below"]
         del (
+            data["study"]["cache_gb"],
             data["budget"],
             data["targets"],
             data["limits"]["trial_minutes"],

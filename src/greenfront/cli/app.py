@@ -24,6 +24,7 @@ def application() -> typer.Typer:
     """The command line with its commands."""
     import typer
 
+    from greenfront.cli import cache as kept
     from greenfront.cli import check as hold
     from greenfront.cli import choose, search, ship
     from greenfront.cli import dashboard as board
@@ -58,6 +59,7 @@ def application() -> typer.Typer:
         board.dashboard,
         ship.verify,
         use.predict,
+        kept.cache,
         begin.doctor,
     ):
         app.command()(command)

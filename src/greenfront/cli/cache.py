@@ -1,0 +1,124 @@
+"""The command ``greenfront cache``: what earlier trials left for later ones, and making room."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from greenfront.cli.options import AsJson, console, print_json
+from greenfront.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from greenfront.objectives.pipeline.cache import CacheEntry
+
+__all__ = ["cache"]
+
+UNITS = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+
+
+def cache(
+    folder: Annotated[
+        Path, typer.Argument(help="Of the study: its key cache.", metavar="FOLDER")
+    ] = Path(".greenfront"),
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Remove all that no running search uses.")
+    ] = False,
+    max_size: Annotated[
+        str | None,
+        typer.Option(help="Remove the longest unused, until the rest fits.", metavar="SIZE"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what trials have left in the cache, and remove what is not used any more."""
+    from greenfront.objectives.pipeline.cache import LINEAGE, entries, remove
+
+    if clear and max_size is not None:
+        raise UsageError("--clear removes everything, --max-size a part: give one of them")
+    most = 0.0 if clear else None if max_size is None else _bytes(max_size)
+    if not folder.is_dir():
+        raise UsageError(
+            f"there is no folder {str(folder)!r}: name the one of [study] cache in the study file, "
+            "such as greenfront cache .greenfront"
+        )
+    root = folder / LINEAGE
+    removed = [] if most is None else remove(root, most)
+    left = entries(root)
+    if as_json:
+        print_json(
+            {
+                "folder": str(folder),
+                "entries": len(left),
+                "bytes": sum(entry.bytes for entry in left),
+                "removed_entries": len(removed),
+                "removed_bytes": sum(entry.bytes for entry in removed),
+                "parts": _parts(left),
+            }
+        )
+        return
+    out = console()
+    if most is not None:
+        out.print(f"Removed {_counted(removed)}.", markup=False)
+    if most is not None and sum(entry.bytes for entry in left) > most:
+        out.print("What is left is used by a search that is running.", markup=False)
+    out.print(_table(left, folder) if left else f"{folder} holds nothing.")
+
+
+def _bytes(size: str) -> float:
+    """Bytes of a size such as ``2GB`` or ``500 MB``."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kKmMgGtT]?[bB]?)\s*", size)
+    unit = "" if match is None else match[2].upper()
+    if match is None or unit not in UNITS:
+        raise UsageError(f"--max-size must be a number with kB, MB, GB or TB, not {size!r}")
+    return float(match[1]) * UNITS[unit]
+
+
+def _parts(left: Sequence[CacheEntry]) -> list[dict[str, Any]]:
+    groups: dict[tuple[str, str], list[CacheEntry]] = {}
+    for entry in left:
+        groups.setdefault((entry.study, entry.stage), []).append(entry)
+    return [
+        {
+            "study": study or None,
+            "stage": stage or None,
+            "entries": len(group),
+            "bytes": sum(entry.bytes for entry in group),
+            "last_used_at": max(entry.used_at for entry in group),
+        }
+        for (study, stage), group in sorted(groups.items())
+    ]
+
+
+def _table(left: Sequence[CacheEntry], folder: Path) -> Any:
+    from rich.table import Table
+
+    table = Table(title=f"{folder}: {_counted(left)}", title_justify="left", box=None)
+    for name in ("study", "stage", "entries", "size", "last used"):
+        table.add_column(name, justify="right" if name in ("entries", "size") else "left")
+    for part in _parts(left):
+        table.add_row(
+            part["study"] or "–",
+            part["stage"] or "–",
+            f"{part['entries']:,}",
+            _size(part["bytes"]),
+            time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(part["last_used_at"])),
+        )
+    return table
+
+
+def _counted(some: Sequence[CacheEntry]) -> str:
+    entries = "1 entry" if len(some) == 1 else f"{len(some):,} entries"
+    return f"{entries}, {_size(sum(entry.bytes for entry in some))}"
+
+
+def _size(size: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} GB"
