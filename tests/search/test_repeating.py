@@ -10,6 +10,7 @@ from typing import Any
 import optuna
 import pytest
 
+from greenfront.objectives.pipeline.cache import entries
 from greenfront.search.session import open_session
 from greenfront.studies.analysis.medians import Measurements
 from greenfront.studies.analysis.membership import FEWEST_RESIDUALS
@@ -142,3 +143,19 @@ def test_a_file_that_is_gone_keeps_its_measurements(storage: Storage, here: Path
         file.unlink()
     assert search(study(repeats=4), storage) != []
     assert Repeats(storage, 1).all() == before
+
+
+def test_a_cap_on_the_cache_leaves_the_files_of_the_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    storage = Storage("sqlite:///greenfront.db")
+    file = study(repeats=2)
+    capped = file.model_copy(update={"study": file.study.model_copy(update={"cache_gb": 1e-6})})
+    assert search(capped, storage) != []
+    left = {entry.stage for entry in entries(tmp_path / ".greenfront" / "lineage")}
+    assert "export" in left
+    assert not left & {"train", "prune"}
+    trials = Study.open(storage, "again").trials.all()
+    assert {trial.state for trial in trials} == {"complete"}
+    storage.close()
