@@ -73,6 +73,7 @@ epochs = 2
 fine_tune_epochs = 1
 [search]
 population = 50
+stop_below = 0
 [budget]
 trials = 1
 """

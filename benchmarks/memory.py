@@ -88,6 +88,7 @@ def study(trials: int, texts: Path | None, target: str) -> StudyFile:
                 "temperature": [2.0, 6.0],
             },
             "training": {"epochs": 1, "fine_tune_epochs": 1},
+            "search": {"stop_below": 0},
             "budget": {"trials": trials},
         }
     )

@@ -85,7 +85,7 @@ def score(task: Task, found: NDArray[Any]) -> float:
 def study(data: DataSet, seed: int, references: bool, trials: int, folder: Path) -> float:
     """Runs a default study and returns how long it took, in seconds."""
     text = f'[study]\nname = "{data.name}"\nseed = {seed}\n[task]\n{data.write(folder)}\n'
-    text += f"[budget]\ntrials = {trials}\nminutes = {MINUTES}\n"
+    text += f"[search]\nstop_below = 0\n[budget]\ntrials = {trials}\nminutes = {MINUTES}\n"
     if not references:
         text += "[space]\nreferences = false\n"
     (folder / "study.toml").write_text(text)

@@ -99,7 +99,7 @@ def study_file(data: str, tables: Path, seed: int, sampler: str, budget: str) ->
         task = f'kind = "csv"\npath = "{tables / f"{data}.csv.gz"}"\ntarget = "class"'
     return (
         f'[study]\nname = "s"\nseed = {seed}\n[task]\n{task}\n[objectives]\nrepeats = 1\n'
-        f'[search]\nsampler = "{sampler}"\n[budget]\n{budget}\n'
+        f'[search]\nsampler = "{sampler}"\nstop_below = 0\n[budget]\n{budget}\n'
     )
 
 
