@@ -35,7 +35,7 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
     assert read(tmp_path, TASK).to_json() == {
         "study": {
             **{"name": "study", "storage": "sqlite:///greenfront.db", "cache": ".greenfront"},
-            **{"seed": 0, "threads": 1, "defaults": 2},
+            **{"seed": 0, "threads": 1, "defaults": 2, "cache_gb": None},
         },
         "task": {
             **{"kind": "digits", "path": None, "target": None, "drop_columns": []},
@@ -86,7 +86,7 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
             **{"cpu": "auto", "dram": "auto", "gpu": "auto"},
             **{"watts_per_thread": None, "watts_per_gb": None},
             **{"idle_watts": None, "dram_idle_watts": None, "gpu_idle_watts": None},
-            "block_seconds": 0.1,
+            "block_seconds": 0.05,
         },
         "search": {"sampler": "nsga2", "population": None, "workers": 1, "stop_below": "worth"},
         "budget": {"trials": 40, "kwh": None, "co2_kg": None, "minutes": None},
