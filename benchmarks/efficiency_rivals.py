@@ -61,11 +61,14 @@ def search_optuna(
 ETA, PARENTS, CROWD = 3, 20, 10
 
 
-def search_halving(table: Table, seed: int, ledger: Ledger, budget: float, target: float) -> None:
-    """Promotions by non-dominated rank, children of the highest populated rung; no duplicates.
+def search_halving(
+    table: Table, seed: int, ledger: Ledger, budget: float, target: float, *, breeds: bool
+) -> None:
+    """MO-ASHA: promotions by non-dominated rank. New candidates are random, and no duplicates.
 
-    Source: Schmucker et al., "Multi-objective asynchronous successive halving", 2021; that rung
-    breeds as in Awad et al., "DEHB", 2021.
+    Source: Schmucker et al., "Multi-objective asynchronous successive halving", 2021. With
+    ``breeds``, new candidates are children of the highest populated rung instead, which is not
+    part of it.
     """
     rng, top = np.random.default_rng([seed, 5]), len(table.epochs) - 1
     points: dict[str, Point] = {}
@@ -105,7 +108,7 @@ def search_halving(table: Table, seed: int, ledger: Ledger, budget: float, targe
         onward = promotion(ETA)
         fresh = None
         crowded = [rung for rung, keys in enumerate(rungs) if len(keys) >= CROWD]
-        parents = order(max(crowded))[:PARENTS] if crowded and onward is None else []
+        parents = order(max(crowded))[:PARENTS] if crowded and breeds and onward is None else []
         for attempt in range(200 if onward is None else 0):
             point = child(parents if attempt < 100 else [])
             if table.space.decode(point).key not in points:

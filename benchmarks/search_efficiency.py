@@ -36,11 +36,11 @@ SEEDS = 20
 TUNED = LCBENCH[:3]
 LEVEL_RIVAL, LEVEL_TRIALS = "NSGA-II 50", 200
 SHARES = {"ec-nas": (0.9, 0.95, 0.99), "lcbench": (0.9, 0.95, 0.99, 1.0)}
-EC_NAS_TRIALS, EC_NAS_KWH = 1000, 60.0
+EC_NAS_TRIALS, EC_NAS_KWH = 400, 60.0
 TRAININGS = 60.0
 """Whole trainings that racing searches may spend on LCBench."""
 WITHIN = 24.0
-OURS, HALVING = "green", "MO-ASHA"
+OURS, HALVING = "green", ("MO-ASHA", "MO-ASHA that breeds")
 BARS = {
     "ec-nas, to 99 %, beside the best rival": 0.45,
     "lcbench, whole trainings to the level, median over tasks": 10.0,
@@ -98,8 +98,9 @@ def run(table: Table, method: str, volume: float, seeds: int) -> Outcome:
         ledger = Ledger(table.reference)
         if method == OURS:
             milliseconds.append(search_green(table, seed, ledger, budget, target))
-        elif method == HALVING:
-            search_halving(table, seed, ledger, budget, target)
+        elif method in HALVING:
+            breeds = method == HALVING[1]
+            search_halving(table, seed, ledger, budget, target, breeds=breeds)
         else:
             name, _, free = method.partition(",")
             trials = EC_NAS_TRIALS if exact else LEVEL_TRIALS
@@ -198,7 +199,7 @@ def table_of(name: str, data: Path) -> Table:
 def methods_of(name: str) -> list[str]:
     """By name; where duplicates happen each rival runs also with them free."""
     free = [f"{rival}, repeats free" for rival in RIVALS] if name.startswith("ec-nas") else []
-    return [*RIVALS, *free, HALVING, OURS]
+    return [*RIVALS, *free, *HALVING, OURS]
 
 
 def volume_of(table: Table, seeds: int) -> float:

@@ -25,6 +25,8 @@ SURE = 1e-3
 """Distance of the ideal that is told apart, as a share of what was seen."""
 CHEAPEST_STEP = 0.004
 """No step counts for cheaper than this share of a mean full training: asking costs, too."""
+FREE = 1e-3
+"""Energies under this share of the median are told apart no further."""
 WIDE = 3.0
 """Positive values that differ by more than this factor are modelled by their logarithm."""
 
@@ -184,8 +186,8 @@ def form_beliefs(
         return _series(begun, x, u, rows, scale, trend)
 
     losses = series([list(s.losses) for s in begun], loss_scale, falling)
-    spent = [list(np.cumsum(np.maximum(s.kwh, 1e-300))) for s in begun]
-    energy = learn(series(spent, Scale(0.0, 1e-300), effort), smooth, clip=False)
+    spent = [list(np.cumsum(s.kwh)) for s in begun]
+    energy = learn(series(spent, _energy_scale(spent), effort), smooth, clip=False)
     scales, others = [loss_scale], []
     for column in range(1, objectives):
         rows = [_measured(s, column, terrain.rungs) for s in begun]
@@ -227,6 +229,12 @@ def _loss_scale(terrain: Terrain, begun: Sequence[RungState], worst: float) -> S
     seen = max(max(s.losses) for s in begun)
     reach = (worst if np.isfinite(worst) else seen) - terrain.ideal
     return Scale(terrain.ideal, max(SURE * reach, 1e-12))
+
+
+def _energy_scale(spent: Sequence[Sequence[float]]) -> Scale:
+    """Logarithmic; what costs next to nothing, as a child of a trained parent, is all the same."""
+    positive = [row[-1] for row in spent if row[-1] > 0]
+    return Scale(0.0, FREE * float(np.median(positive)) if positive else 1e-12)
 
 
 def _measured(state: RungState, column: int, rungs: int) -> list[float | None]:

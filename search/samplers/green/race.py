@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 RANDOM, CHILDREN = 100, 133
 """Points of the pool."""
 PARENTS = 20
-ROUNDS, PROMISING, ANY, NEIGHBOURS = 2, 10, 4, 6
+ROUNDS, PROMISING, ANY, NEIGHBOURS = 5, 10, 4, 6
 """Local search: rounds, the best and some others in each, and mutations of each of them."""
 FINALISTS = 24
 """New and paused candidates whose index is computed in full: so many of each at least."""

@@ -13,7 +13,7 @@ from contracts.problems import Menu
 from greenfront.objectives.pareto import hypervolume
 from greenfront.search.samplers.green.policy import GreenPolicy
 from greenfront.search.samplers.green.start import STARTS
-from greenfront.search.samplers.green.state import RungState, Terrain
+from greenfront.search.samplers.green.state import Decision, RungState, Terrain
 from greenfront.spaces.knobs import Point, Real
 from greenfront.spaces.space import PlainChoice, SearchSpace
 
@@ -227,3 +227,21 @@ def test_candidates_that_wait_for_their_first_rung_come_first(searched: Search) 
     decision = GreenPolicy(terrain(), 1).decide([*searched.states.values(), waiting], 60)
     assert decision is not None
     assert (decision.key, decision.rung, decision.price) == ("queued", 0, None)
+
+
+def test_steps_that_cost_nothing_and_those_whose_cost_is_known(searched: Search) -> None:
+    """Children of a trained parent are nearly free: they come before equals that are not."""
+    states = [
+        replace(state, kwh=(0.0,) * len(state.kwh)) if n % 3 == 0 else state
+        for n, state in enumerate(searched.states.values())
+    ]
+
+    def chosen(cheap: Callable[[Point], bool]) -> list[Decision]:
+        ground = replace(terrain(), step_kwh=lambda point, _: 1e-4 if cheap(point) else 10.0)
+        decided = [GreenPolicy(ground, 1).decide(states, number) for number in range(100, 112)]
+        return [each for each in decided if each is not None and each.price is not None]
+
+    large = chosen(lambda point: float(point["size"]) > 0.5)
+    small = chosen(lambda point: float(point["size"]) <= 0.5)
+    assert all(float(each.point["size"]) > 0.5 for each in large)
+    assert all(float(each.point["size"]) <= 0.5 for each in small)
