@@ -36,7 +36,7 @@ SEEDS = 20
 TUNED = LCBENCH[:3]
 LEVEL_RIVAL, LEVEL_TRIALS = "NSGA-II 50", 200
 SHARES = {"ec-nas": (0.9, 0.95, 0.99), "lcbench": (0.9, 0.95, 0.99, 1.0)}
-EC_NAS_TRIALS, EC_NAS_KWH = 400, 60.0
+EC_NAS_TRIALS, EC_NAS_KWH = 300, 60.0
 TRAININGS = 60.0
 """Whole trainings that racing searches may spend on LCBench."""
 WITHIN = 24.0
