@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from greenfront.search.samplers.green.pool import Pool
 from greenfront.search.samplers.green.prize import Box, make_box
 from greenfront.search.samplers.green.race import Worth, ranked
-from greenfront.search.samplers.green.start import STARTS, next_promotion, spread_start
+from greenfront.search.samplers.green.start import STARTS, foremost, next_promotion, spread_start
 from greenfront.search.samplers.green.state import Decision, RungState, Terrain
 
 __all__ = ["GreenPolicy"]
@@ -69,14 +69,18 @@ class GreenPolicy:
         self, pool: Pool, states: Sequence[RungState], decisions_made: int
     ) -> Decision | None:
         box = self._box(states)
+        if box is None:
+            # Without two different ends nothing is worth more than another: there must be some.
+            onward = foremost(states)
+            if onward is not None:
+                return _on(onward, None)
         due = RANDOM_SHARE * min(1.0, (SETTLED / max(decisions_made, 1)) ** 0.5)
         if box is None or pool.rng.random() < due:
             drawn = pool.draw()
             if drawn is not None:
                 return Decision(drawn.key, drawn.point, 0, None)
         if box is None:
-            paused = [s for s in states if s.status == "paused"]
-            return _on(paused[0], None) if paused else None
+            return None
         moment, count = _moment(states)
         if count > 1:
             # What was known a while ago decides for all decisions since.

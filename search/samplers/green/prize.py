@@ -41,7 +41,8 @@ class Box:
         if self.best is None:
             return chosen
         low, high = self.best[self.counted], self.worst[self.counted]
-        shares: Array = np.maximum((chosen - low) / (high - low), 0.0)
+        # Not cut off at the best corner: where that is the best seen, what is better must pay.
+        shares: Array = (chosen - low) / (high - low)
         return shares
 
     @property

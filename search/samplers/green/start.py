@@ -11,7 +11,7 @@ from greenfront.search.samplers.green.beliefs import Prospect
 from greenfront.search.samplers.green.pool import Pool
 from greenfront.search.samplers.green.state import RungState, Terrain
 
-__all__ = ["STARTS", "next_promotion", "spread_start"]
+__all__ = ["STARTS", "foremost", "next_promotion", "spread_start"]
 
 STARTS = 16
 """Candidates that are begun before any model."""
@@ -47,6 +47,14 @@ def next_promotion(terrain: Terrain, states: Sequence[RungState]) -> RungState |
         if reached < wanted and waiting:
             return waiting[_best(waiting)]
     return None
+
+
+def foremost(states: Sequence[RungState]) -> RungState | None:
+    """The best of those that have come farthest without being complete; ``None`` if none waits."""
+    paused = [state for state in states if state.status == "paused" and state.losses]
+    highest = max((state.rung for state in paused), default=-1)
+    waiting = [state for state in paused if state.rung == highest]
+    return waiting[_best(waiting)] if waiting else None
 
 
 def _best(waiting: Sequence[RungState]) -> int:

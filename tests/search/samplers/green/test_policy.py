@@ -245,3 +245,17 @@ def test_steps_that_cost_nothing_and_those_whose_cost_is_known(searched: Search)
     small = chosen(lambda point: float(point["size"]) <= 0.5)
     assert all(float(each.point["size"]) > 0.5 for each in large)
     assert all(float(each.point["size"]) <= 0.5 for each in small)
+
+
+def test_a_box_that_spans_what_was_seen_grows_beyond_it() -> None:
+    """A problem without a reference: at first there is no box, later one of what is complete."""
+
+    def seen(values: Sequence[tuple[float, ...]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        matrix = np.array(values)
+        return tuple(matrix.max(axis=0)), tuple(matrix.min(axis=0))
+
+    search = Search(replace(terrain(), box=seen)).run(60)
+    complete = search.complete()
+    assert len(complete) > 4
+    assert min(error for error, _ in complete) < 0.1
+    assert min(energy for _, energy in complete) < 0.4
