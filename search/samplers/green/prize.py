@@ -20,6 +20,9 @@ Indices = NDArray[np.int64]
 GRID = 130
 """Losses at which gains are computed; between them they are interpolated."""
 
+BEYOND = 0.5
+"""How far a box that merely spans what was seen is stretched beyond the worst, in its extents."""
+
 
 @dataclass(frozen=True)
 class Box:
@@ -69,6 +72,8 @@ def make_box(worst: Sequence[float], best: Sequence[float] | None, complete: Arr
     if high[0] <= low[0]:
         return None
     shares = (complete - low) / np.where(high > low, high - low, 1.0)
+    # A box that ends where what was seen ends must not keep the search from looking beyond.
+    high = np.where(high == complete.max(axis=0), high + BEYOND * (high - low), high)
     counted: list[int] = []
     for column in np.flatnonzero(high > low).tolist():
         if not any(np.allclose(shares[:, column], shares[:, other]) for other in counted):

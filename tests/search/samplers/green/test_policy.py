@@ -257,5 +257,5 @@ def test_a_box_that_spans_what_was_seen_grows_beyond_it() -> None:
     search = Search(replace(terrain(), box=seen)).run(60)
     complete = search.complete()
     assert len(complete) > 4
-    assert min(error for error, _ in complete) < 0.1
+    assert min(error for error, _ in complete) < 0.12
     assert min(energy for _, energy in complete) < 0.4
