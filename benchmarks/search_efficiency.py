@@ -75,6 +75,11 @@ class Outcome:
             middle = (values[len(values) // 2 - 1] + values[len(values) // 2]) / 2
         return low, middle, high
 
+    def within(self) -> float:
+        """Share of the seeds that got to the level within ``WITHIN``."""
+        reached = [each is not None and each <= WITHIN for each in self.energy["100%"]]
+        return sum(reached) / len(reached)
+
     def line(self) -> str:
         cells = []
         for share, each in self.energy.items():
@@ -83,6 +88,8 @@ class Outcome:
             )
             never = sum(one is None for one in each)
             cells.append(f"{share}: {middle} [{low}, {high}]" + f" never {never}" * bool(never))
+        if "100%" in self.energy:
+            cells.append(f"within {WITHIN:.0f}: {self.within():.0%}")
         cpu = "" if self.milliseconds is None else f" · {self.milliseconds:.0f} CPU-ms a decision"
         return f"{self.table:15} {self.method:22} " + " · ".join(cells) + cpu
 
@@ -127,18 +134,16 @@ def verdicts(outcomes: list[Outcome]) -> dict[str, float | None]:
     found: dict[str, float | None] = dict.fromkeys(BARS)
     on_cells = {o.method: o.quartiles("99%")[1] for o in outcomes if o.table.startswith("ec-nas")}
     rivals = [energy for name, energy in on_cells.items() if name != OURS]
-    cells, medians, worst, within = list(BARS), [], [], []
+    cells, worst, medians = list(BARS), [], []
     if OURS in on_cells and rivals and min(rivals) < np.inf:
         found[cells[0]] = on_cells[OURS] / min(rivals)
     for outcome in outcomes:
         if outcome.method == OURS and outcome.table.startswith("lcbench"):
-            reached = [e is not None and e <= WITHIN for e in outcome.energy["100%"]]
             medians.append(outcome.quartiles("100%")[1])
-            worst.append(sum(reached) / len(reached))
-            within += reached
+            worst.append(outcome.within())
     if medians:
         found[cells[1]] = statistics.median(medians)
-        found[cells[2]] = sum(within) / len(within)
+        found[cells[2]] = statistics.fmean(worst)
         found[cells[3]] = min(worst)
     return found
 
