@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from greenfront.search.samplers.green.pool import Pool
 from greenfront.search.samplers.green.prize import Box, make_box
@@ -51,8 +50,7 @@ class GreenPolicy:
         """
         rng = np.random.default_rng([self.seed, decisions_made])
         pool = Pool(self.terrain, frozenset(state.key for state in states), rng)
-        with threadpool_limits(limits=1, user_api="blas"):  # small matrices: threads only wait
-            return self._start(pool, states) or self._race(pool, states, decisions_made)
+        return self._start(pool, states) or self._race(pool, states, decisions_made)
 
     def _start(self, pool: Pool, states: Sequence[RungState]) -> Decision | None:
         waiting = [s for s in states if s.status == "paused" and s.rung < 0]

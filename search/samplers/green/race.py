@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from greenfront.objectives.pareto import non_dominated
 from greenfront.search.samplers.green.beliefs import Beliefs, Outlook, Prospect, form_beliefs
@@ -28,6 +29,8 @@ ROUNDS, PROMISING, ANY, NEIGHBOURS = 5, 10, 4, 6
 """Local search: rounds, the best and some others in each, and mutations of each of them."""
 FINALISTS = 24
 """New and paused candidates whose index is computed in full: so many of each at least."""
+FOREMOST = 60
+"""Of more candidates than twice this at a rung only the best and the newest are looked at."""
 APART = 0.1
 """Candidates of one ranking differ by more than this, in ranges of a knob, if several are begun."""
 
@@ -52,9 +55,17 @@ def ranked(
         pool: Gathers new candidates; empty.
         count: Trainings that will be begun from this ranking.
     """
+    with threadpool_limits(limits=1, user_api="blas"):  # small matrices: threads only wait
+        return _ranked(terrain, states, box, pool, count)
+
+
+def _ranked(
+    terrain: Terrain, states: Sequence[RungState], box: Box, pool: Pool, count: int
+) -> list[Worth]:
     race = _race_of(terrain, states, box)
     finalists = _apart(_new(terrain, pool, race, states), max(FINALISTS, 2 * count), count > 1)
-    paused = [_prospect(terrain, s) for s in states if s.status == "paused"]
+    foremost = _foremost([s for s in states if s.status == "paused"])
+    paused = [_prospect(terrain, s) for s in foremost]
     finalists += race.by_quick_index(paused)[: max(FINALISTS, 2 * count)]
     if not finalists:
         return []
@@ -78,6 +89,18 @@ def _new(terrain: Terrain, pool: Pool, race: _Race, states: Sequence[RungState])
         scores = np.concatenate([scores, race.quick_index(new)])
         prospects += new
     return [prospects[i] for i in np.argsort(-scores, kind="stable")]
+
+
+def _foremost(states: Sequence[RungState]) -> list[RungState]:
+    """Of many at one rung those of the least losses and the newest; few are all kept."""
+    kept: list[RungState] = []
+    for rung in sorted({state.rung for state in states}):
+        here = [state for state in states if state.rung == rung]
+        if len(here) > 2 * FOREMOST:
+            older, newest = here[:-FOREMOST], here[-FOREMOST:]
+            here = sorted(older, key=lambda state: state.losses[-1])[:FOREMOST] + newest
+        kept += here
+    return kept
 
 
 def _apart(prospects: Sequence[Prospect], count: int, wanted: bool) -> list[Prospect]:
@@ -171,7 +194,7 @@ def _final(beliefs: Beliefs, outlook: Outlook, row: int) -> tuple[float, ...]:
 
 def _parents(terrain: Terrain, race: _Race, states: Sequence[RungState]) -> list[Point]:
     """Those of the best predicted values, front by front."""
-    begun = [s for s in states if s.losses and s.status != "failed"]
+    begun = _foremost([s for s in states if s.losses and s.status != "failed"])
     outlook = race.beliefs.outlook([_prospect(terrain, s) for s in begun], next_only=True)
     values = np.column_stack([outlook.mean, outlook.others])
     left, chosen = np.arange(len(begun)), np.zeros(0, dtype=np.int64)
