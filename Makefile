@@ -6,8 +6,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Tests of one file share what is dear to make: a file goes to one process as a whole. In order of
-# folders the small files come last, and both processes end at about the same time.
+# Tests of one file share what is dear to make: a file goes to one process as a whole. The longest
+# ones come first (tests/conftest.py), and both processes end at about the same time.
 PYTEST := $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo lint check test clean

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import pwd
 import shutil
@@ -24,6 +25,8 @@ import sqlalchemy as sa
 from contracts.forked import forked_evaluators
 from greenfront.studies.store.storage import Storage
 
+TESTS = Path(__file__).parent
+
 # No test asserts on time, and a busy machine is no reason to fail.
 PATIENT = hypothesis.settings(
     deadline=None,
@@ -36,6 +39,30 @@ hypothesis.settings.register_profile("explore", PATIENT)
 # The gate tries the same examples each time: what it lets in does not depend on luck.
 hypothesis.settings.register_profile("gate", PATIENT, derandomize=True)
 hypothesis.settings.load_profile("gate" if os.environ.get("CI") else "explore")
+
+
+LONGEST = (
+    "objectives/pipeline/test_lives_of_timm.py",
+    "objectives/pipeline/test_lives_of_nni.py",
+    "objectives/pipeline/test_lives_of_texts.py",
+    "cli/test_kill.py",
+    "cli/test_schedule.py",
+    "cli/test_search.py",
+    "objectives/pipeline/test_lives.py",
+    "objectives/stages/test_compression.py",
+)
+"""A file goes to one process as a whole: none that takes long may be left for the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest files first."""
+    place = {str(TESTS / name): number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(str(item.path), len(place)))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported to collect the tests stays: garbage collections need not look at it."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="module", autouse=True)

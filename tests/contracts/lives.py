@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from greenfront.objectives.pipeline.lineage import LineageStore
 from greenfront.objectives.pipeline.model_factory import ModelFactory
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.trial import TrialRunner
+from greenfront.objectives.stages import int8
 from greenfront.objectives.stages.evaluate import Measuring
 from greenfront.objectives.tasks.task import Labelled, Task, TaskFacts
 from greenfront.spaces.architectures.registry import architecture
@@ -113,7 +116,7 @@ class LifeContract:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def runner(cls, tmp_path_factory: pytest.TempPathFactory) -> TrialRunner:
+    def runner(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrialRunner]:
         runtime = Runtime(
             ModelFactory(toy_task(cls.input_shape), "cpu"),
             LineageStore(tmp_path_factory.mktemp("lineage")),
@@ -121,7 +124,9 @@ class LifeContract:
             seed=0,
             measuring=Measuring(block_seconds=0.01, least_blocks=1, most_blocks=1),
         )
-        return Life(runtime)
+        # How a recipe is chosen, and which layers keep 32 bits, is no matter of a family.
+        with patch.multiple(int8, ROUNDS=1, BLOCK_SECONDS=0.002, KEPT_SHARES=()):
+            yield Life(runtime)
 
     @classmethod
     def candidate(cls, precision: Precision, ratio: float) -> Candidate:
