@@ -44,8 +44,9 @@ def queue_first_generation(
         if trial.system_attrs.get("fixed_params")
     }
     queued |= {str(trial.user_attrs.get(REFERENCE)) for trial in known}
-    for key in [key for key in references if key not in queued]:
-        optuna_study.enqueue_trial({}, user_attrs={REFERENCE: key})
+    if not study.queued:  # a study that was begun without references goes on without them
+        for key in [key for key in references if key not in queued]:
+            optuna_study.enqueue_trial({}, user_attrs={REFERENCE: key})
     for point in problem.first_generation():
         key = decode(point).key
         if key not in queued and not archive.tried(key):

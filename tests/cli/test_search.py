@@ -55,16 +55,22 @@ def rows_of(folder: Path) -> list[Any]:
 
 
 def medians(folder: Path) -> dict[int, list[float]]:
-    """Objectives of each trial by hand, from the first measurement and the repeats."""
+    """Objectives of each trial by hand, from all measurements of the graph of its file."""
     engine = sa.create_engine(f"sqlite:///{folder}/greenfront.db")
     with engine.connect() as connection:
         taken = connection.execute(sa.text("SELECT key, detail FROM greenfront_repeats")).all()
     engine.dispose()
-    found: dict[int, list[float]] = {}
-    for row in rows_of(folder):
+    rows, found = rows_of(folder), {}
+    measured: dict[str, dict[str, float]] = {}
+    for row in rows:
         first = json.loads(row["detail"])
         more = [json.loads(detail) for key, detail in taken if key == row["key"]]
-        joules = statistics.median(r["inference"]["joules"] for r in (first, *more))
+        for reading in (*first["measured"], *more):
+            graph = measured.setdefault(first["graph"], {})
+            graph[reading["id"]] = reading["inference"]["joules"]
+    for row in rows:
+        first = json.loads(row["detail"])
+        joules = statistics.median(measured[first["graph"]].values())
         making = sum(phase["joules"] for phase in first["phases"].values())
         joules += first["preprocessing"]["joules"]
         kwh = (making + 1e6 * joules) / 3.6e6

@@ -134,7 +134,7 @@ class Command:
     def write_study(self, name: str = "study.toml", **sections: str) -> Path:
         """A study file from its sections.
 
-        By default of the digits, measured once and shortly, without references.
+        By default of the digits, measured once and shortly, without references, to its last trial.
         """
         sections = {
             "task": 'kind = "digits"',
@@ -144,6 +144,8 @@ class Command:
         }
         if "references" not in sections.get("space", ""):
             sections["space"] = f"references = false\n{sections.get('space', '')}"
+        if "stop_below" not in sections.get("search", ""):  # all of the trials that are asked for
+            sections["search"] = f"stop_below = 0\n{sections.get('search', '')}"
         text = "\n".join(f"[{section}]\n{keys}\n" for section, keys in sections.items())
         path = self.folder / name
         path.write_text(text)

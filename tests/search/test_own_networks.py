@@ -76,7 +76,8 @@ def study(*families: str, **sections: dict[str, Any]) -> StudyFile:
             "training": {"epochs": 1, "fine_tune_epochs": 1},
             "objectives": {"repeats": 1},
             "metering": {"block_seconds": 0.01},
-            "budget": {"trials": 5},
+            "search": {"stop_below": 0},
+            "budget": {"trials": 9},
             **sections,
         }
     )
