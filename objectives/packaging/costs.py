@@ -65,8 +65,11 @@ def cost_checks(bench: Bench) -> Iterator[Check]:
 
 
 def _dearer(now: Reading, then: Reading) -> float:
-    """How many times what it took then the same work takes now; 1 where that is unknown."""
-    return now.joules / then.joules if now.joules and then.joules else 1.0
+    """How many times what it took then the same work takes now; 1 where that is unknown.
+
+    At least 1: what takes no more than is claimed bears the claim out, whatever the moment.
+    """
+    return max(now.joules / then.joules, 1.0) if now.joules and then.joules else 1.0
 
 
 def _least(
