@@ -16,7 +16,6 @@ from greenfront.objectives.metering.instruments import Instruments, open_instrum
 from greenfront.objectives.packaging.claims import Claims, Judged, Setting
 from greenfront.objectives.packaging.inlets import RESIZED_WITHIN
 from greenfront.objectives.packaging.package import MODEL, Packaged
-from greenfront.objectives.resampling import unpacked
 from greenfront.objectives.scores import predictions_co2_kg
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.exploration import start_evaluator
@@ -24,9 +23,9 @@ from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.export.documents import write_documents
-from greenfront.studies.export.facts import interval, paired_difference, record_of, row_of
+from greenfront.studies.export.facts import paired_difference, record_of, row_of, score_of
 from greenfront.studies.export.folder import drafted, require_free, sha256
-from greenfront.studies.export.record import Emission, ModelRecord, Score
+from greenfront.studies.export.record import Emission, ModelRecord
 from greenfront.studies.export.script import write_script
 
 __all__ = ["CANDIDATE", "NAMED", "Exported", "chosen", "export_model"]
@@ -231,7 +230,7 @@ def _record(found: StudyView, row: ScoredTrial, claims: Claims, draft: Path) -> 
     counts, plain = task.class_counts.get("test", ()), claims.plain_cost.energy
     model = replace(
         record.model,
-        test=_score(claims.test, counts),
+        test=score_of(claims.test, claims.test.examples, counts),
         file_bytes=claims.file_bytes,
         file_sha256=sha256(draft / MODEL),
         plain=Emission(plain, predictions_co2_kg(plain, 1.0, record.scoring.carbon)),
@@ -250,7 +249,7 @@ def _record(found: StudyView, row: ScoredTrial, claims: Claims, draft: Path) -> 
         return record
     return replace(
         record,
-        baseline=replace(record.baseline, test=_score(baseline, counts)),
+        baseline=replace(record.baseline, test=score_of(baseline, baseline.examples, counts)),
         test_difference=paired_difference(
             claims.test.score, claims.test.resampled, baseline.score, baseline.resampled
         ),
@@ -282,13 +281,3 @@ def remarks(kind: str, claims: Claims, facts: StudyFacts) -> Iterator[str]:
         f"{'do' if threads > 1 else 'does'} not spin while waiting: so it was measured."
     )
     yield from (f"{note[0].upper()}{note[1:]}." for note in claims.notes)
-
-
-def _score(judged: Judged, counts: tuple[int, ...]) -> Score:
-    low = high = None
-    if judged.resampled is not None:
-        low, high = interval(unpacked(judged.resampled))
-    return Score(
-        *(judged.score, low, high, judged.examples, judged.decisions, counts),
-        resampled=judged.resampled,
-    )

@@ -10,9 +10,10 @@ from greenfront.objectives.packaging.bench import Bench
 from greenfront.objectives.packaging.claims import Cost
 from greenfront.objectives.packaging.findings import Check
 from greenfront.objectives.packaging.pace import pace
-from greenfront.objectives.packaging.shipped import costs, open_plain
+from greenfront.objectives.packaging.shipped import costs
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.evaluate import inference_cost
+from greenfront.objectives.stages.session import open_plain
 
 __all__ = ["cost_checks"]
 

@@ -15,11 +15,11 @@ from greenfront.objectives.context import StageContext
 from greenfront.objectives.packaging.claims import Cost
 from greenfront.objectives.packaging.raw_data import Feed, RawData
 from greenfront.objectives.stages.evaluate import Measuring, Work, repeated_cost
-from greenfront.objectives.stages.session import open_session, session_options
+from greenfront.objectives.stages.session import open_plain, open_session, session_options
 from greenfront.objectives.tasks.recipe import TextRecipe
 from greenfront.objectives.tasks.task import Split
 
-__all__ = ["AT_ONCE", "Said", "costs", "open_plain", "open_shipped", "said"]
+__all__ = ["AT_ONCE", "Said", "costs", "open_shipped", "said"]
 
 AT_ONCE = 64
 """Rows a call where all are wanted: as many as where the study judges files."""
@@ -34,13 +34,6 @@ Said = tuple[NDArray[Any], NDArray[Any] | None]
 def open_shipped(path: Path, threads: int) -> onnxruntime.InferenceSession:
     """As ``predict.py`` opens it: so many threads, which do not spin."""
     return open_session(path, session_options(threads))
-
-
-def open_plain(path: Path) -> onnxruntime.InferenceSession:
-    """Without any option: as many threads as there are cores, which spin while they wait."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    return open_session(path, options)
 
 
 def said(session: onnxruntime.InferenceSession, data: RawData, split: Split) -> Said:

@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
-__all__ = ["RUNTIME_FAULTS", "open_session", "session_options"]
+__all__ = ["RUNTIME_FAULTS", "open_plain", "open_session", "session_options"]
 
 RUNTIME_FAULTS = (
     faults.Fail,
@@ -27,6 +27,13 @@ def session_options(threads: int = 1) -> onnxruntime.SessionOptions:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     return options
+
+
+def open_plain(path: Path) -> onnxruntime.InferenceSession:
+    """Loads a file without any option: as many threads as cores, which spin while they wait."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return open_session(path, options)
 
 
 def open_session(

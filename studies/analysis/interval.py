@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from greenfront.objectives.outcome import Outcome
 
-__all__ = ["COVERED", "ScoreInterval", "score_interval"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-COVERED = 0.95
+    from greenfront.objectives.packaging.claims import Judged
+
+__all__ = ["COVERED", "ScoreInterval", "percentile_interval", "score_interval"]
+
+TAILS = (2.5, 97.5)
+"""Percentiles between which the interval lies."""
+
+COVERED = (TAILS[1] - TAILS[0]) / 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +34,29 @@ class ScoreInterval:
     high: float
 
 
-def score_interval(outcome: Outcome) -> ScoreInterval | None:
-    """The bootstrap's percentile interval (Efron and Tibshirani 1993, chapter 13) of a score.
+def percentile_interval(scores: NDArray[np.float64]) -> ScoreInterval:
+    """The bootstrap's percentile interval (Efron and Tibshirani 1993, chapter 13).
 
     Args:
-        outcome: Of the model.
+        scores: On resamples, or differences of such: ``[resamples]``.
+    """
+    import numpy as np
+
+    low, high = np.percentile(scores, TAILS).tolist()
+    return ScoreInterval(low, high)
+
+
+def score_interval(judged: Outcome | Judged) -> ScoreInterval | None:
+    """The interval of a score.
+
+    Args:
+        judged: What a model has scored, with its resamples.
 
     Returns:
         ``None`` where no resamples were kept, as in older studies.
     """
-    if outcome.resampled is None:
+    if judged.resampled is None:
         return None
-    import numpy as np
-
     from greenfront.objectives.resampling import unpacked
 
-    outside = 50 * (1 - COVERED)
-    low, high = np.percentile(unpacked(outcome.resampled), [outside, 100 - outside])
-    return ScoreInterval(float(low), float(high))
+    return percentile_interval(unpacked(judged.resampled))

@@ -8,20 +8,20 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-import numpy as np
 import psutil
-from numpy.typing import NDArray
 
 from greenfront.errors import StudyError
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.outcome import Outcome
+from greenfront.objectives.packaging.claims import Judged
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.resampling import unpacked
 from greenfront.objectives.scores import predictions_co2_kg, training_co2_kg
 from greenfront.objectives.tasks.task import TaskFacts
 from greenfront.studies.analysis.break_even import break_even
 from greenfront.studies.analysis.front import ScoredTrial
+from greenfront.studies.analysis.interval import percentile_interval, score_interval
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.export.record import (
     Difference,
@@ -33,10 +33,7 @@ from greenfront.studies.export.record import (
     SearchCost,
 )
 
-__all__ = ["interval", "measured_model", "paired_difference", "record_of", "score_of"]
-
-TAILS = (2.5, 97.5)
-"""Percentiles between which a 95 % interval lies."""
+__all__ = ["measured_model", "paired_difference", "record_of", "score_of"]
 
 PACKAGES = ("greenfront", "onnxruntime", "onnx", "torch", "scikit-learn", "optuna", "codecarbon")
 
@@ -129,20 +126,17 @@ def measured_model(view: StudyView, row: ScoredTrial) -> MeasuredModel:
     )
 
 
-def interval(scores: NDArray[np.float64]) -> tuple[float, float]:
-    """Lower and upper end of the 95 % interval of scores on resamples, by their percentiles."""
-    low, high = np.percentile(scores, TAILS).tolist()
-    return low, high
-
-
-def score_of(outcome: Outcome, examples: int | None, class_counts: Sequence[int]) -> Score:
+def score_of(judged: Outcome | Judged, examples: int | None, class_counts: Sequence[int]) -> Score:
     """A score with the interval that its resamples give."""
-    low = high = None
-    if outcome.resampled is not None:
-        low, high = interval(unpacked(outcome.resampled))
+    found = score_interval(judged)
     return Score(
-        *(outcome.score, low, high, examples, outcome.decisions, tuple(class_counts)),
-        resampled=outcome.resampled,
+        value=judged.score,
+        low=None if found is None else found.low,
+        high=None if found is None else found.high,
+        examples=examples,
+        decisions=judged.decisions,
+        class_counts=tuple(class_counts),
+        resampled=judged.resampled,
     )
 
 
@@ -159,7 +153,8 @@ def paired_difference(
     """
     if resampled is None or of_baseline is None:
         return Difference(value - baseline)
-    return Difference(value - baseline, *interval(unpacked(resampled) - unpacked(of_baseline)))
+    found = percentile_interval(unpacked(resampled) - unpacked(of_baseline))
+    return Difference(value - baseline, found.low, found.high)
 
 
 def _difference(row: ScoredTrial, baseline: ScoredTrial) -> Difference:

@@ -12,10 +12,11 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from greenfront.errors import DataError, UsageError
+from greenfront.errors import DataError, UsageError, first_line
 from greenfront.objectives.context import LocalContext
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.stages.evaluate import InferenceCost, Measuring, Work, repeated_cost
+from greenfront.objectives.stages.session import open_plain
 from greenfront.studies.export import predict
 
 __all__ = ["MODEL", "given", "made_up", "measured_cost", "plain_session"]
@@ -36,14 +37,12 @@ def plain_session(folder: Path) -> onnxruntime.InferenceSession:
         DataError: There is no model, or it cannot be loaded.
     """
     path = folder / MODEL
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return open_plain(path)
     except Exception as error:
         # The runtime raises classes of its own, which share no base but this.
         raise DataError(
-            f"{str(path)!r} cannot be loaded ({str(error).splitlines()[0]}): export the model again"
+            f"{str(path)!r} cannot be loaded ({first_line(error)}): export the model again"
         ) from error
 
 

@@ -11,6 +11,7 @@ import typer
 
 from greenfront.cli.options import AsJson, console, print_json
 from greenfront.errors import UsageError
+from greenfront.studies.analysis.quantities import size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,12 +70,12 @@ def cache(
     out.print(_table(left, folder) if left else f"{folder} holds nothing.")
 
 
-def _bytes(size: str) -> float:
+def _bytes(text: str) -> float:
     """Bytes of a size such as ``2GB`` or ``500 MB``."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kKmMgGtT]?[bB]?)\s*", size)
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kKmMgGtT]?[bB]?)\s*", text)
     unit = "" if match is None else match[2].upper()
     if match is None or unit not in UNITS:
-        raise UsageError(f"--max-size must be a number with kB, MB, GB or TB, not {size!r}")
+        raise UsageError(f"--max-size must be a number with kB, MB, GB or TB, not {text!r}")
     return float(match[1]) * UNITS[unit]
 
 
@@ -105,7 +106,7 @@ def _table(left: Sequence[CacheEntry], folder: Path) -> Any:
             part["study"] or "–",
             part["stage"] or "–",
             f"{part['entries']:,}",
-            _size(part["bytes"]),
+            size(part["bytes"]),
             time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(part["last_used_at"])),
         )
     return table
@@ -113,12 +114,4 @@ def _table(left: Sequence[CacheEntry], folder: Path) -> Any:
 
 def _counted(some: Sequence[CacheEntry]) -> str:
     entries = "1 entry" if len(some) == 1 else f"{len(some):,} entries"
-    return f"{entries}, {_size(sum(entry.bytes for entry in some))}"
-
-
-def _size(size: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} GB"
+    return f"{entries}, {size(sum(entry.bytes for entry in some))}"

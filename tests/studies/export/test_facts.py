@@ -13,7 +13,8 @@ from contracts.reports import study
 from greenfront.errors import StudyError
 from greenfront.objectives.resampling import DRAWS, packed
 from greenfront.objectives.scores import co2_kg
-from greenfront.studies.export.facts import interval, paired_difference, record_of
+from greenfront.studies.analysis.interval import percentile_interval
+from greenfront.studies.export.facts import paired_difference, record_of
 from greenfront.studies.export.record import VERSION, ModelRecord
 
 VIEW = study(embodied=0.002)
@@ -80,7 +81,8 @@ def test_a_trial_without_a_result_is_no_model() -> None:
 
 def test_an_interval_holds_the_middle_95_percent() -> None:
     scores = np.linspace(0, 1, 201)
-    assert interval(scores) == (pytest.approx(0.025), pytest.approx(0.975))
+    found = percentile_interval(scores)
+    assert (found.low, found.high) == (pytest.approx(0.025), pytest.approx(0.975))
 
 
 def test_a_difference_is_paired() -> None:
