@@ -7,11 +7,19 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from greenfront.search.problem import Problem
+from greenfront.spaces.knobs import Value
 from greenfront.studies.analysis.volume import Frontier
 from greenfront.studies.store.trials import FINISHED, Slot, Trials
 
-__all__ = ["Archive"]
+__all__ = ["DUPLICATES_BEFORE_RANDOM", "Archive"]
+
+DUPLICATES_BEFORE_RANDOM = 3
+"""Duplicates in a row after which an untried point is drawn instead."""
+
+RANDOM_DRAWS = 2000
 
 
 class Archive:
@@ -60,6 +68,15 @@ class Archive:
     def tried(self, key: str) -> bool:
         """Whether a candidate was begun."""
         return key in self._slots
+
+    def untried(self, random: np.random.Generator) -> dict[str, Value] | None:
+        """A random point whose candidate was not begun; ``None`` if none is drawn."""
+        space = self._problem.space
+        for _ in range(RANDOM_DRAWS):
+            point = space.sample(random)
+            if not self.tried(space.decode(point).key):
+                return point
+        return None
 
     def values(self, key: str) -> tuple[float, ...] | None:
         """Values of a candidate; ``None`` unless it is complete."""

@@ -16,7 +16,7 @@ import numpy as np
 import optuna
 
 from greenfront.errors import Interrupted, SearchAborted
-from greenfront.search.archive import Archive
+from greenfront.search.archive import DUPLICATES_BEFORE_RANDOM, Archive
 from greenfront.search.attempt import Attempt, Step, attempt
 from greenfront.search.budget_watch import BudgetWatch
 from greenfront.search.electricity.scheduler import CarbonScheduler, RunMoments
@@ -47,11 +47,6 @@ SAME_FAILURES = 3
 """Failures in a row of one cause that end the search: the next trial would fail as well."""
 OWN_CAUSES = ("cannot prune",)
 """Failures that belong to a candidate's shape, and say nothing of the next one."""
-
-DUPLICATES_BEFORE_RANDOM = 3
-"""Duplicates in a row after which an untried point is drawn instead."""
-
-RANDOM_DRAWS = 2000
 
 WAIT_SECONDS = 0.5
 
@@ -360,12 +355,10 @@ class Engine(Generic[C]):
             return not self._archive.counts()["requeued"]
         if duplicates < DUPLICATES_BEFORE_RANDOM:
             return False
-        for _ in range(RANDOM_DRAWS):
-            point = self._problem.space.sample(self._random)
-            if not self._tried(point):
-                self.optuna_study.enqueue_trial(point)
-                return False
-        return True
+        point = self._archive.untried(self._random)
+        if point is not None:
+            self.optuna_study.enqueue_trial(point)
+        return point is None
 
     # --- what is shown -----------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
-from greenfront.search.archive import Archive
+from greenfront.search.archive import DUPLICATES_BEFORE_RANDOM, Archive
 from greenfront.search.attempt import Attempt, Step, attempt
 from greenfront.search.problem import Problem
 from greenfront.search.recovery import tell
@@ -39,11 +39,7 @@ __all__ = ["Policy", "Race"]
 
 C = TypeVar("C", bound=Choice)
 
-REPEATED = 3
-"""Duplicates in a row after which an untried point is drawn instead."""
-
 MOST_ATTEMPTS = 30
-RANDOM_DRAWS = 2000
 
 LOOK_SECONDS = 10.0
 """So often it is looked whether another run has died in the middle of a rung."""
@@ -157,7 +153,7 @@ class Race(Generic[C]):
         return self._begun(self._opened(decision.point), candidate)
 
     def _decision(self, slots: Sequence[Slot], attempts: int) -> Decision | None:
-        if attempts < REPEATED:
+        if attempts < DUPLICATES_BEFORE_RANDOM:
             states = rung_states(
                 slots,
                 self._book,
@@ -167,13 +163,10 @@ class Race(Generic[C]):
             )
             return self.policy.decide(states, decisions_made(states))
         # Another sampler has tried what this policy knows nothing of.
-        random = np.random.default_rng([len(slots), attempts])
-        for _ in range(RANDOM_DRAWS):
-            point = self._problem.space.sample(random)
-            key = self._problem.space.decode(point).key
-            if not self._archive.tried(key):
-                return Decision(key, point, 0, None)
-        return None
+        point = self._archive.untried(np.random.default_rng([len(slots), attempts]))
+        if point is None:
+            return None
+        return Decision(self._problem.space.decode(point).key, point, 0, None)
 
     def expect_queued(self) -> None:
         """Looks for queued trials again: one was added."""
