@@ -140,7 +140,7 @@ def test_nothing_is_asked_without_a_budget(tmp_path: Path) -> None:
 
 def _work(url: str, budget_kwh: float, trials: int) -> None:
     optimize_problem(
-        Slow(lambda: time.sleep(0.004)), trials=trials, budget_kwh=budget_kwh, storage=url
+        Slow(lambda: time.sleep(0.01)), trials=trials, budget_kwh=budget_kwh, storage=url
     )
 
 
