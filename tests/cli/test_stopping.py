@@ -23,7 +23,9 @@ class Slow:
     def find_spec(name, path=None, target=None):
         if name == {module!r}:
             pathlib.Path({marker!r}).touch()
-            time.sleep(60)
+            # In short steps: a signal just before a sleep is only seen after it.
+            for _ in range(600):
+                time.sleep(0.1)
 
 sys.meta_path.insert(0, Slow)
 '''
@@ -33,7 +35,8 @@ import pathlib, time
 
 def load():
     pathlib.Path({marker!r}).touch()
-    time.sleep(60)
+    for _ in range(600):
+        time.sleep(0.1)
 """
 
 
@@ -52,7 +55,11 @@ def stop(process: subprocess.Popen[str], marker: Path) -> str:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
+    try:
+        said, _ = process.communicate(timeout=50)
+    finally:
+        process.kill()
+        process.wait()
     assert process.returncode == 1, said
     return said
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +54,17 @@ class Seen:
         """What an expression gives in the page."""
         return self.page.evaluate(expression, argument)
 
+    def until(self, expression: str, argument: Any = None) -> None:
+        """Waits until an expression is true.
+
+        Asked from outside each time: the page's policy forbids a waiting script of ours to
+        evaluate text.
+        """
+        deadline = time.monotonic() + ANSWERS / 1000
+        while not self.value(expression, argument):
+            assert time.monotonic() < deadline, f"{expression} did not become true"
+            time.sleep(0.02)
+
     def texts(self, selector: str) -> list[str]:
         """What stands in the elements of a selector, blanks joined."""
         return [" ".join(text.split()) for text in self.page.locator(selector).all_inner_texts()]
@@ -73,7 +85,7 @@ def opened(
     page.on("pageerror", lambda error: seen.complaints.append(str(error)))
     page.on("request", lambda request: seen.requests.append(request.url))
     page.goto(path.as_uri())
-    page.wait_for_function("window.greenfront !== undefined")
+    seen.until("window.greenfront !== undefined")
     return seen
 
 

@@ -56,9 +56,9 @@ def seen(kept: Command, browser: Browser) -> Iterator[Seen]:
 def _as_in_the_study(request: pytest.FixtureRequest) -> None:
     """Tests share a page: each begins with it as it was opened."""
     if "seen" in request.fixturenames:
-        page = request.getfixturevalue("seen").page
-        page.evaluate("document.getElementById('scenario').reset()")
-        page.wait_for_function("greenfront.state.scenario.own")
+        seen = request.getfixturevalue("seen")
+        seen.value("document.getElementById('scenario').reset()")
+        seen.until("greenfront.state.scenario.own")
 
 
 def test_it_asks_nobody_and_complains_of_nothing(seen: Seen) -> None:
@@ -151,7 +151,7 @@ def test_a_click_on_a_point_highlights_the_trial_everywhere(seen: Seen, found: D
     assert shift is not None
     seen.page.mouse.move(*place)
     seen.page.mouse.click(*place)
-    seen.page.wait_for_function("trial => greenfront.state.selected === trial", arg=wanted.trial)
+    seen.until("trial => greenfront.state.selected === trial", wanted.trial)
     assert seen.page.locator("#detail h3").inner_text().startswith(f"Trial {wanted.trial} ")
     assert seen.value(
         "[...document.querySelectorAll('tr.selected')].map(row => row.dataset.trial)"
@@ -300,7 +300,7 @@ def test_a_slider_moves_its_field_and_the_button_takes_all_back(seen: Seen) -> N
     assert form.locator("input[name='predictions']").input_value() == "1000000000"
     assert seen.value("greenfront.state.scenario.predictions") == 1e9
     form.locator("button[type='reset']").click()
-    seen.page.wait_for_function("greenfront.state.scenario.own")
+    seen.until("greenfront.state.scenario.own")
     assert form.locator("input[name='predictions']").input_value() == "1000000"
 
 
