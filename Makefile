@@ -1,7 +1,7 @@
 # Three targets, each with all its own set-up in a fresh virtual environment:
 #   make demo    the main job: a metered search on 5,000 MNIST images, the front, and report.html
 #   make check   the quick loop: lint, types, all tests but the slow ones
-#   make test    everything that CI checks: lint, types, all tests
+#   make test    lint, types, all tests but the long ones, which CI runs too (CI=1 make test)
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -38,7 +38,7 @@ check: lint
 	$(PYTEST) -m "not slow"
 
 test: lint
-	$(PYTEST)
+	$(PYTEST) $(if $(CI),,-m "not long")
 
 clean:
 	rm -rf $(VENV) build demo report.html .mypy_cache .pytest_cache .ruff_cache

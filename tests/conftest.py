@@ -54,10 +54,14 @@ LONGEST = (
 """A file goes to one process as a whole: none that takes long may be left for the end."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the longest files first."""
+    """Puts the longest files first; what is long is slow too."""
     place = {str(TESTS / name): number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(str(item.path), len(place)))
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish() -> None:
