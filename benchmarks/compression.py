@@ -25,9 +25,10 @@ from greenfront.errors import TrialFailed
 from greenfront.objectives.context import LocalContext
 from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.pipeline.model_factory import ModelFactory, family_of
-from greenfront.objectives.stages.evaluate import Measuring, inference_cost, open_artefact
+from greenfront.objectives.stages.evaluate import inference_cost, open_artefact
 from greenfront.objectives.stages.export import to_onnx, weight_count
 from greenfront.objectives.stages.int8 import fastest_int8, has_vnni
+from greenfront.objectives.stages.metered import Measuring
 from greenfront.objectives.stages.parity import parity
 from greenfront.objectives.stages.quantize import quantize
 from greenfront.objectives.tasks.task import Labelled, Task, TaskFacts

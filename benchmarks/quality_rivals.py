@@ -25,9 +25,10 @@ from torch.nn import functional
 
 from greenfront.errors import first_line
 from greenfront.objectives.context import StageContext
-from greenfront.objectives.stages.evaluate import Measuring, inference_cost, open_artefact
+from greenfront.objectives.stages.evaluate import inference_cost, open_artefact
 from greenfront.objectives.stages.export import to_onnx
 from greenfront.objectives.stages.fitted_export import fitted_to_onnx
+from greenfront.objectives.stages.metered import Measuring
 from greenfront.objectives.tasks.task import Task
 
 BLOCK_SECONDS, BLOCKS = 0.2, 5

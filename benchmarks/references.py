@@ -28,7 +28,8 @@ from greenfront.objectives.pipeline.lineage import LineageStore
 from greenfront.objectives.pipeline.model_factory import ModelFactory
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.trial import TrialRunner
-from greenfront.objectives.stages.evaluate import Measuring, answers_of, open_artefact
+from greenfront.objectives.stages.evaluate import answers_of, open_artefact
+from greenfront.objectives.stages.metered import Measuring
 from greenfront.objectives.tasks.load import load_task
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.task import Task

@@ -46,7 +46,7 @@ class Cost:
     Attributes:
         energy: Of the CPU, and of memory where that is metered.
         latency_seconds: Median wall time.
-        spread: See :class:`~greenfront.objectives.stages.evaluate.InferenceCost`.
+        spread: See :class:`~greenfront.objectives.stages.metered.InferenceCost`.
     """
 
     energy: Reading

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from greenfront.objectives.context import StageContext
 from greenfront.objectives.packaging.piece import Piece
 from greenfront.objectives.readings import Reading
-from greenfront.objectives.stages.evaluate import Measuring, Work, repeated_cost
+from greenfront.objectives.stages.metered import Measuring, Work, repeated_cost
 from greenfront.objectives.stages.session import open_session, session_options
 
 __all__ = ["pace"]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from greenfront.objectives.context import StageContext
 from greenfront.objectives.packaging.claims import Cost
 from greenfront.objectives.packaging.raw_data import Feed, RawData
-from greenfront.objectives.stages.evaluate import Measuring, Work, repeated_cost
+from greenfront.objectives.stages.metered import Measuring, Work, repeated_cost
 from greenfront.objectives.stages.session import open_plain, open_session, session_options
 from greenfront.objectives.tasks.recipe import TextRecipe
 from greenfront.objectives.tasks.task import Split

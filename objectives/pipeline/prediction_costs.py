@@ -17,14 +17,9 @@ from greenfront.objectives.pipeline.model_factory import family_of
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pooling import PooledCost, Scatter, pooled
 from greenfront.objectives.readings import Reading
-from greenfront.objectives.stages.evaluate import (
-    Enough,
-    InferenceCost,
-    Measuring,
-    inference_cost,
-    open_artefact,
-)
+from greenfront.objectives.stages.evaluate import inference_cost, open_artefact
 from greenfront.objectives.stages.graph_key import graph_key
+from greenfront.objectives.stages.metered import Enough, InferenceCost, Measuring
 from greenfront.spaces.candidate import Candidate
 
 __all__ = ["MeteredFile", "PredictionCosts"]

@@ -14,7 +14,7 @@ from greenfront.objectives.pipeline.lineage import Made, lineage_key
 from greenfront.objectives.pipeline.model_factory import family_of
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.readings import Reading
-from greenfront.objectives.stages.evaluate import Work, repeated_cost
+from greenfront.objectives.stages.metered import Work, repeated_cost
 from greenfront.spaces.candidate import Candidate
 
 __all__ = ["preprocessing_cost"]

@@ -13,7 +13,7 @@ from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.metrics import study_metric
 from greenfront.objectives.pipeline.lineage import LineageStore, Made, lineage_key
 from greenfront.objectives.pipeline.model_factory import ModelFactory
-from greenfront.objectives.stages.evaluate import Measuring
+from greenfront.objectives.stages.metered import Measuring
 from greenfront.objectives.stages.seeding import seeded
 from greenfront.spaces.architectures.registry import architecture
 from greenfront.spaces.candidate import Candidate

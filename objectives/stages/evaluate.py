@@ -3,73 +3,30 @@
 from __future__ import annotations
 
 import functools
-import itertools
-import math
-import statistics
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from greenfront.errors import TrialFailed
-from greenfront.objectives.context import StageContext, Window
-from greenfront.objectives.metering.throttle import cooldown_seconds
-from greenfront.objectives.readings import Component, Reading, total
+from greenfront.objectives.context import StageContext
 from greenfront.objectives.stages.examples import trimmed
 from greenfront.objectives.stages.export import INPUT, OUTPUT
+from greenfront.objectives.stages.metered import (
+    Enough,
+    InferenceCost,
+    Measuring,
+    Work,
+    repeated_cost,
+)
 from greenfront.objectives.stages.session import open_session, session_options
 
-__all__ = [
-    "Enough",
-    "InferenceCost",
-    "Measuring",
-    "Work",
-    "answers_of",
-    "inference_cost",
-    "median_spread",
-    "open_artefact",
-    "repeated_cost",
-]
+__all__ = ["answers_of", "inference_cost", "open_artefact", "predictions"]
 
 ANSWERED_AT_ONCE = 64
-WARM_UP = 20
-FEWEST_TEXTS = 32
-"""Texts a block at least, so that their lengths are those of the data."""
-
-CONFIDENCE = 0.95
-
-LENGTHS = (1, 2, 4)
-"""Blocks are so many times as long where shorter ones are lost in what the idle machine draws."""
-
-NOT_ABOVE_IDLE = "not above idle energy"
-"""Flag of a prediction whose cost is unavailable for that."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measuring:
-    """How inference is measured.
-
-    Attributes:
-        batch: Examples a call.
-        threads: Threads of the runtime.
-        block_seconds: Length of one metered repetition.
-        least_blocks: Repetitions at least.
-        most_blocks: Repetitions at most.
-        precision: As a share of the median: a confidence interval that is narrower to either side
-            is narrow enough for any decision.
-    """
-
-    batch: int = 1
-    threads: int = 1
-    block_seconds: float = 0.05
-    least_blocks: int = 6
-    most_blocks: int = 25
-    precision: float = 0.05
 
 
 def open_artefact(path: Path, threads: int) -> onnxruntime.InferenceSession:
@@ -103,27 +60,6 @@ def answers_of(
     return answers
 
 
-@dataclass(frozen=True, slots=True)
-class InferenceCost:
-    """Cost of one prediction.
-
-    Attributes:
-        reading: Its energy, that of memory included where it is metered.
-        latency_seconds: Median wall time.
-        spread: Half of the 95 % confidence interval of the median energy, as a share of it; the
-            constants of a model are not in it. ``None`` where energy is unavailable or where too
-            few blocks were taken to tell.
-    """
-
-    reading: Reading
-    latency_seconds: float
-    spread: float | None = None
-
-
-Enough = Callable[[InferenceCost], bool]
-"""Says of a cost, as it is known so far, whether it is known well enough."""
-
-
 def inference_cost(
     session: onnxruntime.InferenceSession,
     inputs: NDArray[Any],
@@ -147,213 +83,20 @@ def inference_cost(
     taken, and where these are not either, the cost is unavailable. So it is where one block's is. A
     call takes at most all examples; the result is per example.
     """
+    work = predictions(session, inputs, measuring.batch, padding)
+    return repeated_cost(work, context, phase=phase, measuring=measuring, enough=enough)
+
+
+def predictions(
+    session: onnxruntime.InferenceSession,
+    inputs: NDArray[Any],
+    batch: int,
+    padding: int | None = None,
+) -> Work:
+    """Predictions of a file for real examples ``[n, …]``, so many a call."""
 
     def answer(rows: slice) -> Callable[[], object]:
         feed = {INPUT: trimmed(inputs[rows], padding)}
         return functools.partial(session.run, [OUTPUT], feed)
 
-    work = Work.over(len(inputs), measuring.batch, answer, texts=padding is not None)
-    return repeated_cost(work, context, phase=phase, measuring=measuring, enough=enough)
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What is done over and over while it is metered.
-
-    Attributes:
-        calls: Taken in turn.
-        examples: That each call works on.
-        least: Calls a block at least.
-    """
-
-    calls: Sequence[Callable[[], object]]
-    examples: int
-    least: int = 1
-
-    @classmethod
-    def over(
-        cls,
-        examples: int,
-        batch: int,
-        call: Callable[[slice], Callable[[], object]],
-        *,
-        texts: bool,
-    ) -> Self:
-        """Work on whole batches of some examples, or on all at once where these are fewer.
-
-        Args:
-            examples: How many there are.
-            batch: Examples a call.
-            call: Makes the call for the examples in some places.
-            texts: Whether they differ in length.
-        """
-        size = min(batch, examples)
-        starts = range(0, examples - size + 1, size)
-        calls = [call(slice(start, start + size)) for start in starts]
-        return cls(calls, size, FEWEST_TEXTS if texts else 1)
-
-
-def repeated_cost(
-    work: Work,
-    context: StageContext,
-    *,
-    phase: str,
-    measuring: Measuring,
-    enough: Enough | None = None,
-) -> InferenceCost:
-    """The cost of any work on one example, measured as :func:`inference_cost` says."""
-    stops = enough or (lambda cost: (cost.spread or 0.0) <= measuring.precision)
-
-    def run(count: int) -> float:
-        # Every block, of every candidate, begins with the same examples: texts differ in length.
-        began = time.perf_counter()
-        for call in itertools.islice(itertools.cycle(work.calls), count):
-            call()
-        return time.perf_counter() - began
-
-    count = max(work.least, _calls_for(run, measuring.block_seconds))
-    for length in LENGTHS:
-        calls_a_block = length * count
-        block = functools.partial(run, calls_a_block)
-        blocks = _Blocks(context, phase, block, calls_a_block * work.examples)
-        cost = blocks.settled(measuring, stops)
-        if NOT_ABOVE_IDLE not in cost.reading.flags:
-            break
-    return cost
-
-
-@dataclass(frozen=True, slots=True)
-class _Blocks:
-    """Equal metered blocks of so many predictions."""
-
-    context: StageContext
-    phase: str
-    work: Callable[[], float]
-    predictions: int
-
-    def settled(self, measuring: Measuring, enough: Enough) -> InferenceCost:
-        """Takes blocks until their median is known well enough."""
-        blocks: list[tuple[Window, float]] = []
-        while True:
-            blocks.append(_cool_block(self.context, self.phase, self.work))
-            if len(blocks) < measuring.least_blocks:
-                continue
-            cost = _median_cost(blocks, self.predictions)
-            # What is unavailable does not become available by more blocks.
-            untold = cost.reading.joules is None
-            if len(blocks) >= measuring.most_blocks or untold or enough(cost):
-                return cost
-
-
-def _median_cost(blocks: Sequence[tuple[Window, float]], predictions: int) -> InferenceCost:
-    components = sorted({part for window, _ in blocks for part in window.readings} - {"gpu"})
-    readings = [_divided(_together(window, components), predictions) for window, _ in blocks]
-    latency = statistics.median(seconds / predictions for _, seconds in blocks)
-    untold = next((reading for reading in readings if reading.joules is None), None)
-    if untold is not None:
-        return InferenceCost(untold, latency)
-    order = sorted(range(len(blocks)), key=lambda i: readings[i].joules or 0.0)
-    middle = order[len(order) // 2]
-    if blocks[middle][0].readings["cpu"].joules == 0:
-        return InferenceCost(_unavailable(readings[middle], NOT_ABOVE_IDLE), latency)
-    spread = median_spread([reading.joules for reading in readings])
-    return InferenceCost(readings[middle], latency, spread)
-
-
-def _together(window: Window, components: Sequence[Component]) -> Reading:
-    """What CPU and memory drew; they ran side by side, so that the seconds are the CPU's.
-
-    Counters may be too slow for a block and tell its energy with that of the next: blocks like
-    that cannot be compared with the others.
-    """
-    cpu = window.readings["cpu"]
-    for component in components:
-        if component not in window.readings:
-            return _unavailable(cpu, f"block too short for the counter of {component}")
-    parts = [window.readings[component] for component in components]
-    return replace(
-        total(parts),
-        cpu_seconds=cpu.cpu_seconds,
-        wall_seconds=cpu.wall_seconds,
-        throttled_seconds=max(part.throttled_seconds for part in parts),
-    )
-
-
-def _unavailable(reading: Reading, why: str) -> Reading:
-    return replace(
-        reading,
-        joules=None,
-        low_joules=None,
-        high_joules=None,
-        kind="unavailable",
-        flags=tuple(sorted({*reading.flags, why})),
-        reserved_joules=None,
-    )
-
-
-def _cool_block(
-    context: StageContext, phase: str, work: Callable[[], float]
-) -> tuple[Window, float]:
-    """One metered block, taken again after a pause where heat slowed the hardware down."""
-    for repeats in itertools.count():
-        with context.phase(phase) as window:
-            seconds = work()
-        pause = cooldown_seconds(window.readings.values(), repeats)
-        if pause is None:
-            break
-        context.progress(f"too hot: measuring again after {pause:.0f} s")
-        time.sleep(pause)
-    return window, seconds
-
-
-def median_spread(values: Sequence[float | None]) -> float | None:
-    """Half the confidence interval of a median, as a share of it, free of distributions.
-
-    Of n sorted values the k-th from either end enclose the true median with a probability of
-    ``1 − 2·P(Binomial(n, ½) < k)`` (Conover, Practical Nonparametric Statistics, 3.2); the largest
-    k that leaves 95 % is taken.
-
-    Args:
-        values: Of equal blocks; ``None`` where one is unavailable.
-
-    Returns:
-        ``None`` for fewer than six values, where one is unavailable, or where the median is 0.
-    """
-    known = sorted(value for value in values if value is not None)
-    count, cut, outside = len(known), 0, 0.0
-    while outside <= (1 - CONFIDENCE) / 2:
-        outside += math.comb(count, cut) / 2**count
-        cut += 1
-    cut -= 1  # the last step went too far
-    middle = statistics.median(known) if known else 0.0
-    if len(known) < len(values) or cut == 0 or middle == 0:
-        return None
-    return (known[-cut] - known[cut - 1]) / (2 * middle)
-
-
-def _calls_for(run: Callable[[int], float], seconds: float) -> int:
-    probe = 1
-    run(probe)
-    taken = run(probe)
-    if taken < seconds / 10:
-        run(WARM_UP)
-        probe = WARM_UP
-        taken = run(probe)
-    while taken < seconds / 10:
-        probe *= 4
-        taken = run(probe)
-    return max(1, round(probe * seconds / taken))
-
-
-def _divided(reading: Reading, parts: int) -> Reading:
-    def share(value: float | None) -> float | None:
-        return None if value is None else value / parts
-
-    return replace(
-        reading,
-        joules=share(reading.joules),
-        low_joules=share(reading.low_joules),
-        high_joules=share(reading.high_joules),
-        cpu_seconds=reading.cpu_seconds / parts,
-        wall_seconds=reading.wall_seconds / parts,
-    )
+    return Work.over(len(inputs), batch, answer, texts=padding is not None)

@@ -116,7 +116,7 @@ def fastest_int8(
 ) -> Int8Choice:
     """Makes each int8 form that may pay, and times them and the 32-bit file in turns.
 
-    Threads and batch are those of :class:`~greenfront.objectives.stages.evaluate.Measuring`.
+    Threads and batch are those of :class:`~greenfront.objectives.stages.metered.Measuring`.
 
     Returns:
         The fastest of those that answer nearly as at 32 bits, of nearly equal ones that with the

@@ -8,6 +8,8 @@ import onnx
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
+from greenfront.objectives.runtime_options import RuntimeOptions
+
 __all__ = ["RUNTIME_FAULTS", "open_plain", "open_session", "session_options"]
 
 RUNTIME_FAULTS = (
@@ -19,13 +21,34 @@ RUNTIME_FAULTS = (
 """What the runtime raises where a file cannot be run on such inputs."""
 
 
-def session_options(threads: int = 1) -> onnxruntime.SessionOptions:
-    """Options of a quiet session with a fixed number of threads that do not spin."""
+PARALLEL_OPERATORS = 2
+"""Operators at once, where they may run side by side."""
+
+LEVELS = {
+    "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
+    "extended": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    "none": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
+}
+
+
+def session_options(chosen: RuntimeOptions | int = 1) -> onnxruntime.SessionOptions:
+    """Options of a quiet session whose threads do not spin; a number is that of its threads."""
+    if isinstance(chosen, int):
+        chosen = RuntimeOptions(chosen)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
+    options.intra_op_num_threads = chosen.threads
+    options.inter_op_num_threads = PARALLEL_OPERATORS if chosen.parallel else 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
+    # What the runtime does by itself is not set: what is credited needs no option.
+    if chosen.optimization != "all":
+        options.graph_optimization_level = LEVELS[chosen.optimization]
+    if chosen.parallel:
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_PARALLEL
+        options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    if not chosen.prepacking:
+        options.add_session_config_entry("session.disable_prepacking", "1")
     return options
 
 

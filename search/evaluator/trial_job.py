@@ -47,7 +47,7 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
     from greenfront.objectives.pipeline.rungs import run_rung
     from greenfront.objectives.pipeline.runtime import Runtime
     from greenfront.objectives.pipeline.trial import TrialRunner
-    from greenfront.objectives.stages.evaluate import Measuring
+    from greenfront.objectives.stages.metered import Measuring
     from greenfront.objectives.stages.train import pick_device, supports_mixed_precision
     from greenfront.objectives.tasks.load import load_task
     from greenfront.search.evaluator.export_calls import export_calls

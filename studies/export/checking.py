@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from greenfront.errors import UsageError
-from greenfront.objectives.stages.evaluate import InferenceCost
+from greenfront.objectives.stages.metered import InferenceCost
 from greenfront.studies.analysis.metric_words import change, score
 from greenfront.studies.analysis.quantities import UNAVAILABLE, joules, percent, seconds, size
 from greenfront.studies.export.card_text import table

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from greenfront.errors import DataError, UsageError, first_line
 from greenfront.objectives.context import LocalContext
 from greenfront.objectives.metering.instruments import Instruments
-from greenfront.objectives.stages.evaluate import InferenceCost, Measuring, Work, repeated_cost
+from greenfront.objectives.stages.metered import InferenceCost, Measuring, Work, repeated_cost
 from greenfront.objectives.stages.session import open_plain
 from greenfront.studies.export import predict
 

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from contracts.command import Command
 from contracts.records import exported
 from greenfront.errors import UsageError
-from greenfront.objectives.stages.evaluate import Measuring
+from greenfront.objectives.stages.metered import Measuring
 from greenfront.studies.export import measuring
 from greenfront.studies.export.documents import write_documents
 from greenfront.studies.export.folder import write_sums

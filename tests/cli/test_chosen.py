@@ -13,7 +13,7 @@ from contracts.reports import study
 from greenfront.cli.chosen import check_text, comparison_text, pick_text
 from greenfront.cli.technique_text import technique_sheet
 from greenfront.objectives.readings import Reading
-from greenfront.objectives.stages.evaluate import InferenceCost
+from greenfront.objectives.stages.metered import InferenceCost
 from greenfront.studies.analysis.picking import Limits, pick
 from greenfront.studies.analysis.technique_table import technique_rows
 from greenfront.studies.export.checking import CheckLimits, check

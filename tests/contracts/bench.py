@@ -15,7 +15,7 @@ from greenfront.objectives.pipeline.lineage import LineageStore
 from greenfront.objectives.pipeline.model_factory import ModelFactory
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.trial import TrialRunner
-from greenfront.objectives.stages.evaluate import Measuring
+from greenfront.objectives.stages.metered import Measuring
 from greenfront.objectives.tasks.task import Task
 from greenfront.spaces.architectures.registry import architecture
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate

@@ -13,7 +13,7 @@ from scipy import stats
 from greenfront.objectives.outcome import GraphReading
 from greenfront.objectives.pooling import Scatter, pooled
 from greenfront.objectives.readings import Reading
-from greenfront.objectives.stages.evaluate import median_spread
+from greenfront.objectives.stages.metered import median_spread
 
 
 def reading(

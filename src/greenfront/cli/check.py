@@ -14,7 +14,7 @@ from greenfront.cli.options import AsJson, console, grouped_options, print_json
 from greenfront.errors import UsageError
 
 if TYPE_CHECKING:
-    from greenfront.objectives.stages.evaluate import InferenceCost
+    from greenfront.objectives.stages.metered import InferenceCost
     from greenfront.studies.export.checking import Checked
 
 __all__ = ["check"]

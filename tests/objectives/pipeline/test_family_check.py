@@ -17,7 +17,7 @@ from greenfront.objectives.pipeline.lineage import LineageStore
 from greenfront.objectives.pipeline.model_factory import ModelFactory
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.trial import TrialRunner
-from greenfront.objectives.stages.evaluate import Measuring
+from greenfront.objectives.stages.metered import Measuring
 from greenfront.spaces.architectures.architecture import FamilyFacts
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
 from greenfront.spaces.techniques.pruning import Pruning

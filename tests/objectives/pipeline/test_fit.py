@@ -16,8 +16,9 @@ from greenfront.objectives.pipeline.lineage import LineageStore
 from greenfront.objectives.pipeline.model_factory import ModelFactory
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.trial import TrialRunner
-from greenfront.objectives.stages.evaluate import Measuring, open_artefact
+from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.export import INPUT
+from greenfront.objectives.stages.metered import Measuring
 from greenfront.objectives.tasks.task import Labelled, TargetScale, Task
 from greenfront.spaces.architectures.sklearn import references
 from greenfront.spaces.network_space import reference_candidate

@@ -16,7 +16,7 @@ from greenfront.objectives.pipeline import prediction_costs
 from greenfront.objectives.pipeline.graph_costs import GraphCosts
 from greenfront.objectives.pipeline.prediction_costs import PredictionCosts
 from greenfront.objectives.readings import Reading, total
-from greenfront.objectives.stages.evaluate import InferenceCost
+from greenfront.objectives.stages.metered import InferenceCost
 from greenfront.objectives.tasks.load import load_task
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.task import Task

@@ -20,7 +20,7 @@ from greenfront.objectives.pipeline.model_factory import ModelFactory
 from greenfront.objectives.pipeline.preprocessing import preprocessing_cost
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.readings import Reading
-from greenfront.objectives.stages.evaluate import Measuring
+from greenfront.objectives.stages.metered import Measuring
 from greenfront.objectives.tasks.preparation import ArrayPreparation
 from greenfront.objectives.tasks.task import Task
 from greenfront.spaces.architectures.registry import architecture

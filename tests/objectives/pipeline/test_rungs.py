@@ -19,7 +19,7 @@ from greenfront.objectives.pipeline.rungs import run_rung
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.trial import TrialRunner
 from greenfront.objectives.rungs import RUNGS, rung_epochs
-from greenfront.objectives.stages.evaluate import Measuring
+from greenfront.objectives.stages.metered import Measuring
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
 from greenfront.spaces.techniques.distillation import Distillation
 from greenfront.spaces.techniques.precision import Precision

@@ -19,7 +19,7 @@ from greenfront.objectives.pipeline.lineage import LineageStore, Made
 from greenfront.objectives.pipeline.model_factory import ModelFactory
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.stage import Stage, StageJob, load_stages
-from greenfront.objectives.stages.evaluate import Measuring
+from greenfront.objectives.stages.metered import Measuring
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.techniques.distillation import Distillation
 from greenfront.spaces.techniques.precision import Precision

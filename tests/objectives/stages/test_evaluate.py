@@ -21,14 +21,9 @@ from greenfront.errors import TrialFailed
 from greenfront.objectives.context import StageContext, Window
 from greenfront.objectives.metering.windows import HEAT
 from greenfront.objectives.readings import Reading
-from greenfront.objectives.stages.evaluate import (
-    Measuring,
-    answers_of,
-    inference_cost,
-    median_spread,
-    open_artefact,
-)
+from greenfront.objectives.stages.evaluate import answers_of, inference_cost, open_artefact
 from greenfront.objectives.stages.export import INPUT, OUTPUT
+from greenfront.objectives.stages.metered import Measuring, median_spread
 from greenfront.objectives.tasks.task import Labelled
 
 CLASSES = 3

@@ -10,7 +10,7 @@ import pytest
 from contracts.records import UNKNOWN, exported, stored
 from greenfront.errors import UsageError
 from greenfront.objectives.readings import Reading
-from greenfront.objectives.stages.evaluate import InferenceCost
+from greenfront.objectives.stages.metered import InferenceCost
 from greenfront.studies.export.checking import CheckLimits, check, markdown
 from greenfront.studies.export.record import Difference, Score
 

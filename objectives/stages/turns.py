@@ -1,0 +1,94 @@
+"""Several pieces of work measured in turns, so that a busier moment comes upon all of them."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from greenfront.objectives.context import StageContext
+from greenfront.objectives.stages.metered import (
+    Block,
+    Blocks,
+    InferenceCost,
+    Measuring,
+    Work,
+    median_interval,
+)
+
+__all__ = ["ROUNDS", "Ratio", "Turned", "in_turns"]
+
+ROUNDS = 9
+"""Turns by default: the interval of a median leaves out the outermost of nine on either side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Joules over those of another piece of work, measured beside it.
+
+    Attributes:
+        value: The median of the turns.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """What one of several pieces of work cost.
+
+    Attributes:
+        cost: Of one prediction.
+        ratio: Over the first piece of work, turn by turn; ``None`` where a reading is unavailable.
+    """
+
+    cost: InferenceCost
+    ratio: Ratio | None
+
+
+def in_turns(
+    works: Sequence[Work],
+    context: StageContext,
+    *,
+    phase: str,
+    measuring: Measuring,
+    rounds: int = ROUNDS,
+) -> list[Turned]:
+    """Takes a metered block of each piece of work in turn.
+
+    Ratios of neighbouring blocks are compared: what disturbs the machine for longer than a turn
+    disturbs both sides of a ratio.
+
+    Args:
+        works: The first is what the others are compared with.
+        context: Meters them.
+        phase: That they are charged to.
+        measuring: How long a block is, and whether it takes all examples.
+        rounds: Blocks of each; fewer than six give no interval, and so no ratio.
+    """
+    rows = [Blocks.of(work, context, phase=phase, measuring=measuring) for work in works]
+    taken: list[list[Block]] = [[] for _ in works]
+    for _ in range(rounds):
+        for blocks, mine in zip(rows, taken, strict=True):
+            mine.append(blocks.taken())
+    costs = [blocks.cost(mine) for blocks, mine in zip(rows, taken, strict=True)]
+    each = [_joules(blocks, mine) for blocks, mine in zip(rows, taken, strict=True)]
+    return [Turned(cost, _ratio(mine, each[0])) for cost, mine in zip(costs, each, strict=True)]
+
+
+def _joules(blocks: Blocks, taken: Sequence[Block]) -> list[float | None]:
+    return [blocks.cost([block]).reading.joules for block in taken]
+
+
+def _ratio(mine: Sequence[float | None], first: Sequence[float | None]) -> Ratio | None:
+    ratios = [
+        one / other for one, other in zip(mine, first, strict=True) if one is not None and other
+    ]
+    interval = median_interval(ratios)
+    if len(ratios) < len(mine) or interval is None:
+        return None
+    return Ratio(statistics.median(ratios), *interval)
