@@ -64,6 +64,7 @@ def start_evaluator(
             log=cache / "logs" / f"{file.study.name}.log",
             threads=file.study.threads,
             memory_bytes=None if memory is None else memory * 2**30,
+            pinned=file.search.workers > 1,
         ),
         instruments,
         context,

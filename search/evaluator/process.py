@@ -31,6 +31,7 @@ from greenfront.objectives.metering.process_tree import tree_rss_bytes
 from greenfront.objectives.metering.stopwatch import Stopwatch
 from greenfront.objectives.outcome import Outcome, Sizing, Standing, Weighed
 from greenfront.search.evaluator.channel import Channel, Message
+from greenfront.search.evaluator.cores import CoreLease
 from greenfront.search.evaluator.phases import PhaseMeter
 
 __all__ = ["Evaluator", "EvaluatorSettings", "Verdicts"]
@@ -56,6 +57,7 @@ class EvaluatorSettings:
         log: File that its output is appended to.
         threads: Threads of every numerical library in it.
         memory_bytes: Resident memory beyond which it is killed; ``None``: never.
+        pinned: Whether it is kept on as many hardware threads of its own, where some are free.
     """
 
     job: str
@@ -63,6 +65,7 @@ class EvaluatorSettings:
     log: Path
     threads: int = 1
     memory_bytes: float | None = None
+    pinned: bool = False
 
 
 def _launch(how: EvaluatorSettings, descriptor: int) -> subprocess.Popen[bytes]:
@@ -119,6 +122,9 @@ class Evaluator:
         self._channel, descriptor = Channel.pair()
         self._process = _launch(how, descriptor)
         os.close(descriptor)
+        self._cores = CoreLease.take(how.threads) if how.pinned else None
+        if self._cores is not None:
+            self._cores.pin(self._process.pid)
         self.peak_memory_bytes = 0
         self._meter = PhaseMeter(Stopwatch(instruments, self._process.pid))
         self._lease = GpuLease(instruments.gpu_uuids)
@@ -344,6 +350,8 @@ class Evaluator:
         _, status, usage = ended
         self._process.returncode = os.waitstatus_to_exitcode(status)
         self._channel.close()
+        if self._cores is not None:
+            self._cores.release()
         self._meter.cut(context, cpu_seconds=usage.ru_utime + usage.ru_stime)
         return status
 

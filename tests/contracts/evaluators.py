@@ -35,7 +35,11 @@ class Purse(TrialContext):
 
 
 def start(
-    tmp_path: Path, purse: TrialContext, memory_bytes: float | None = None, **settings: Any
+    tmp_path: Path,
+    purse: TrialContext,
+    memory_bytes: float | None = None,
+    pinned: bool = False,
+    **settings: Any,
 ) -> Evaluator:
     return Evaluator(
         EvaluatorSettings(
@@ -43,6 +47,7 @@ def start(
             settings=settings,
             log=tmp_path / "logs" / "evaluator.log",
             memory_bytes=memory_bytes,
+            pinned=pinned,
         ),
         Instruments((CpuModelMeter(stated_watts(WATTS)),)),
         purse,

@@ -171,12 +171,17 @@ def _search(file: StudyFile, trials: int | None, as_json: bool) -> None:
 
 
 def _tell(problem: NetworkProblem, new: bool) -> None:
-    """Says what is odd about the data, and whose idea the trials of a new study are."""
-    task, shares = problem.facts.task, problem.shares
+    """Says what is odd about data and workers, and whose idea the trials of a new study are."""
+    from greenfront.search.crowd import crowd_remarks
+    from greenfront.search.evaluator.cores import cores_here
+
+    task, shares, study = problem.facts.task, problem.shares, problem.file.study
     lines = [*task.notes]
     lines += [] if task.schema is None else [f"column {told}" for told in task.schema.warnings]
     if new:
         lines += filter(None, [shares.sentence, shares.warning])
+    workers, cores = problem.file.search.workers, len(cores_here())
+    lines += crowd_remarks(workers, study.threads, cores, study.storage)
     screen = console(stderr=True)
     for said in lines:
         screen.print(said[0].upper() + said[1:] + ".", style="dim", markup=False, soft_wrap=True)
