@@ -17,7 +17,8 @@ among a few that had been compared on all five grids as well, where they differe
 of the oracle's share: the average over all grids is that much less than an untouched test.
 
 What literature promises is not this. 51 % (CarbonScaler, arXiv 2302.08681) and 57 % (CarbonFlex,
-arXiv 2505.18357) come from running on more machines while power is green, not from waiting alone.
+arXiv 2505.18357) come from running on more machines while power is green, not from waiting alone:
+that is `carbon_elastic.py`, whose table is printed after the first.
 Over 123 regions, shifting in time and place "yields limited benefits for many workloads and cloud
 regions" (Sukprasert et al., arXiv 2306.06502v1). The oracle's column is the most that any scheduler
 could save by waiting on these grids.
@@ -31,7 +32,9 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import carbon_elastic
 import numpy as np
+from carbon_elastic import Cell
 from numpy.typing import NDArray
 
 from greenfront.objectives.carbon.forecast import LONGEST_HOURS, Forecaster, forecast
@@ -160,8 +163,11 @@ def oracle_of_all_hours(path: Path) -> float:
 
 def measure(
     path: Path, jobs: int, check: int, seed: int
-) -> dict[tuple[int, int, bool], dict[str, float]]:
-    """Mean savings on one grid, 0 to 1, for each job length, deadline and way of running."""
+) -> tuple[dict[tuple[int, int, bool], dict[str, float]], dict[Cell, dict[str, float]]]:
+    """Mean savings on one grid, 0 to 1, for each job length, deadline and way of running.
+
+    And the same of elastic workers, on a fifth of the starts.
+    """
     trace = read_trace(path)
     first = trace.start.timestamp()
     count = int((trace.end.timestamp() - first) // HOUR)
@@ -195,7 +201,7 @@ def measure(
                 found[job, deadline, pauses] = {
                     name: float(np.mean(1 - grams / at_once)) for name, grams in reached.items()
                 }
-    return found
+    return found, carbon_elastic.measure(trace, values, ahead, starts[: jobs // 5], check)
 
 
 def share(
@@ -229,10 +235,10 @@ def main() -> None:
     if not paths:
         raise SystemExit(f"{arguments.data}: has no ZONE_YEAR.csv")
     began = time.perf_counter()
-    grids = {}
+    grids, elastic = {}, {}
     for path in paths:
         jobs = 50 if arguments.quick else 500
-        grids[path.stem] = measure(path, jobs, arguments.check, arguments.seed)
+        grids[path.stem], elastic[path.stem] = measure(path, jobs, arguments.check, arguments.seed)
         if arguments.json:
             continue
         for (job, deadline, pauses), cell in grids[path.stem].items():
@@ -242,11 +248,31 @@ def main() -> None:
                 f"{path.stem}  {job} h within {deadline:2} h  {how:10}  {numbers}  "
                 f"share {100 * cell['forecast'] / cell['oracle']:3.0f} %"
             )
+        for (job, deadline, exponent), cell in elastic[path.stem].items():
+            numbers = "  ".join(f"{name} {100 * value:5.1f} %" for name, value in cell.items())
+            print(
+                f"{path.stem}  {job:2} h of one worker within {deadline:2} h, up to "
+                f"{carbon_elastic.MOST_WORKERS} that do k^{exponent:g}  {numbers}"
+            )
     result = {
         "forecast_share_24h": share(grids, "forecast", 24),
         "forecast_share_72h": share(grids, "forecast", 72),
         "plain_share_24h": share(grids, "plain", 24),
         "known_share_72h": share(grids, "known", 72),
+        "elastic": {
+            f"k^{exponent:g}": {
+                name: carbon_elastic.share(elastic, name, exponent)
+                for name in ("waiting", "known", "forecast")
+            }
+            for exponent in carbon_elastic.EXPONENTS
+        },
+        "elastic_forecast_share_by_grid": {
+            name: carbon_elastic.share({name: cells}, "forecast", 1.0)
+            for name, cells in elastic.items()
+        },
+        "largest_elastic_oracle_saving": max(
+            cell["oracle"] for cells in elastic.values() for cell in cells.values()
+        ),
         "largest_oracle_saving": max(
             cell["oracle"] for cells in grids.values() for cell in cells.values()
         ),

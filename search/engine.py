@@ -181,8 +181,12 @@ class Engine(Generic[C]):
     def _guarded(self, index: int) -> None:
         shared = self._shared
         try:
-            with self._problem.worker() as problem:
-                reason = self._loop(problem, index)
+            try:
+                with self._problem.worker() as problem:
+                    reason = self._loop(problem, index)
+            finally:
+                if self._scheduler is not None:
+                    self._scheduler.leave(index)
             with shared.lock:
                 shared.reason = shared.reason or reason
         except Interrupted:
@@ -242,6 +246,8 @@ class Engine(Generic[C]):
         counts = self._archive.counts()
         if not counts["running"] and not counts["requeued"]:
             return False
+        if self._scheduler is not None:
+            self._scheduler.leave(index)
         # If a run dies, its trial is taken over here.
         self._say(index, "waiting for trials of other workers")
         self._shared.stop.wait(WAIT_SECONDS)

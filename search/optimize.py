@@ -161,8 +161,8 @@ def search_study(
     run = study.runs.begin()
     electricity, moments = settings.electricity, None
     if electricity is not None:
-        waited = study.pauses.waited_seconds()
-        moments = RunMoments(electricity.provider, electricity.clock, waited)
+        waited = study.pauses.waited_seconds(settings.waiting_workers)
+        moments = RunMoments(electricity.provider, electricity.clock, waited, settings.workers)
     ledger = study.ledger.writer(run.run_id, settings.carbon, moments)
     try:
         for cost in settings.prepaid:

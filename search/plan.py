@@ -141,7 +141,7 @@ def plan_study(file: StudyFile, say: Callable[[str], None] = lambda _message: No
         finally:
             found.evaluator.close(TrialContext())
     plan = _extrapolate(problem, samples)
-    schedule, remark = schedule_forecast(file.carbon, provider, plan.minutes)
+    schedule, remark = schedule_forecast(file, provider, plan.minutes)
     remarks = plan.remarks if remark is None else (*plan.remarks, remark)
     return replace(plan, schedule=schedule, remarks=remarks)
 
@@ -198,6 +198,7 @@ def _extrapolate(problem: NetworkProblem, samples: list[Sample]) -> StudyPlan:
     whole_seconds = (
         None if trials is None else _in_all([s.trial_seconds for s in samples], samples, trials)
     )
+    together = file.search.workers if file.throughput is None else file.throughput[-1]
     task = problem.facts.task
     shape = "×".join(str(edge) for edge in task.input_shape) or "of text"
     return StudyPlan(
@@ -211,7 +212,7 @@ def _extrapolate(problem: NetworkProblem, samples: list[Sample]) -> StudyPlan:
         low_kwh=low_kwh,
         high_kwh=high_kwh,
         co2_kg=None if kwh is None else file.carbon.study_model(problem.facts).training_co2_kg(kwh),
-        minutes=None if whole_seconds is None else whole_seconds / 60 / file.search.workers,
+        minutes=None if whole_seconds is None else whole_seconds / 60 / together,
         kind=total(sample.epoch for sample in samples).kind,
         samples=tuple(samples),
         remarks=tuple(remarks),

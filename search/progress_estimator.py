@@ -36,6 +36,7 @@ class ProgressEstimator:
         self._study = study
         self._budget = settings.budget
         self._workers = settings.workers
+        self._all_waiting = settings.waiting_workers
         self._moments = moments
         self._lock = threading.Lock()
         self._running: dict[int, Callable[[], float]] = {}
@@ -71,7 +72,9 @@ class ProgressEstimator:
 
     def minutes(self) -> float:
         """Minutes of work on the study so far, over all runs."""
-        waited = 0.0 if self._moments is None else self._study.pauses.waited_seconds()
+        waited = 0.0
+        if self._moments is not None:
+            waited = self._study.pauses.waited_seconds(self._all_waiting)
         return self._study.runs.active_minutes() - waited / 60
 
     def seconds_left(

@@ -110,7 +110,7 @@ class Session:
         settings = None
         if carbon.waits and carbon.deadline_hours is not None:
             deadline = clock.at(study.created_at) + SECONDS_PER_HOUR * carbon.deadline_hours
-            settings = ScheduleSettings(deadline, carbon.pause_above)
+            settings = ScheduleSettings(deadline, carbon.pause_above, self.file.throughput)
         return Electricity(self.provider, clock, settings)
 
 

@@ -43,6 +43,13 @@ class SearchSettings:
     prepaid: tuple[Charged, ...] = ()
     observer: Observer | None = None
 
+    @property
+    def waiting_workers(self) -> int:
+        """How many workers wait at a time while the whole run does."""
+        schedule = None if self.electricity is None else self.electricity.settings
+        elastic = schedule is not None and schedule.throughput is not None
+        return self.workers if elastic else 1
+
     def note(self, message: str) -> None:
         """Passes a message to the observer, if there is one."""
         if self.observer is not None:

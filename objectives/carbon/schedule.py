@@ -4,17 +4,22 @@ A job takes ``seconds`` of work between ``earliest`` and ``deadline``. Works on 
 known one, the forecast of a service, or of ``forecast.forecast``. A study calls :func:`decide`
 before it starts, between epochs and between trials, each time with a new forecast. (Waiting,
 suspending and resuming: Wiesner et al., *Let's Wait Awhile*, Middleware 2021, arXiv 2110.13234.)
+
+Work that several workers share can be elastic: more of them in green hours, none in dirty ones
+(``throughput``; Hanafy et al., *CarbonScaler*, POMACS 7, 2023, arXiv 2302.08681).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
 from greenfront.errors import DataError, UsageError
+from greenfront.objectives.carbon.scaling import ONE_WORKER, Floats, allocation, gains
 from greenfront.objectives.carbon.traces import Trace, as_instant, instant_seconds
 from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
 
@@ -23,6 +28,12 @@ __all__ = ["Decision", "Plan", "best_hours", "best_window", "decide", "usual_bes
 _SLACK_SECONDS = 1e-3
 """Tolerance for the rounding of instants."""
 
+_SHORTEST_SECONDS = 1e-5
+"""Of a stretch: instants count whole microseconds."""
+
+_Stretch = tuple[float, float, int]
+"""Start, end, and how many workers run."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -30,11 +41,13 @@ class Plan:
 
     Attributes:
         stretches: Start and end of each stretch of work, in order of time.
-        g_per_kwh: Mean carbon intensity over the work.
-        filled_share: Share of the work that lies in short gaps of the trace.
+        workers: How many workers run in each stretch.
+        g_per_kwh: Mean carbon intensity over the seconds of all workers.
+        filled_share: Share of these seconds that lies in short gaps of the trace.
     """
 
     stretches: tuple[tuple[datetime, datetime], ...]
+    workers: tuple[int, ...]
     g_per_kwh: float
     filled_share: float
 
@@ -48,13 +61,21 @@ class Plan:
         """When work is done."""
         return self.stretches[-1][1]
 
+    @property
+    def worker_seconds(self) -> float:
+        """Seconds of all workers together; what they draw is proportional to it."""
+        return sum(
+            count * (end - start).total_seconds()
+            for count, (start, end) in zip(self.workers, self.stretches, strict=True)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What a running study does now.
 
     Attributes:
-        run: Whether to work now; otherwise wait.
+        workers: How many workers run now; 0: wait.
         until: When to decide again: at the planned start or pause, but no later than the next full
             hour, when there is a new forecast. The end of the work where it cannot pause.
         planned_start: When work is planned to begin; ``now`` where ``run`` is true.
@@ -62,11 +83,16 @@ class Decision:
         why: For people, in one sentence.
     """
 
-    run: bool
+    workers: int
     until: datetime
     planned_start: datetime
     g_per_kwh: float | None
     why: str
+
+    @property
+    def run(self) -> bool:
+        """Whether to work now; otherwise wait."""
+        return self.workers > 0
 
 
 def _bounds(earliest: datetime, deadline: datetime, seconds: float) -> tuple[float, float]:
@@ -81,13 +107,15 @@ def _bounds(earliest: datetime, deadline: datetime, seconds: float) -> tuple[flo
     return first, max(last, first + seconds)
 
 
-def _plan(trace: Trace, stretches: list[tuple[float, float]], g_per_kwh: float) -> Plan:
-    instants = tuple((as_instant(start), as_instant(end)) for start, end in stretches)
-    whole = sum(end - start for start, end in stretches)
+def _plan(trace: Trace, stretches: list[_Stretch], g_per_kwh: float) -> Plan:
+    instants = tuple((as_instant(start), as_instant(end)) for start, end, _ in stretches)
+    workers = tuple(count for _, _, count in stretches)
+    whole = sum(count * (end - start) for start, end, count in stretches)
     filled = sum(
-        trace.filled_share(start, end) * (end - start).total_seconds() for start, end in instants
+        count * trace.filled_share(*bounds) * (bounds[1] - bounds[0]).total_seconds()
+        for bounds, count in zip(instants, workers, strict=True)
     )
-    return Plan(instants, g_per_kwh, filled / whole)
+    return Plan(instants, workers, g_per_kwh, filled / whole)
 
 
 def best_window(trace: Trace, earliest: datetime, deadline: datetime, seconds: float) -> Plan:
@@ -121,51 +149,81 @@ def best_window(trace: Trace, earliest: datetime, deadline: datetime, seconds: f
     best = np.nanmin(means)
     at = int(np.argmax(means <= best + 1e-9 * max(float(best), 1.0)))
     start = float(candidates[at])
-    return _plan(trace, [(start, start + seconds)], float(means[at]))
+    return _plan(trace, [(start, start + seconds, 1)], float(means[at]))
 
 
-def best_hours(trace: Trace, earliest: datetime, deadline: datetime, seconds: float) -> Plan:
+def best_hours(
+    trace: Trace,
+    earliest: datetime,
+    deadline: datetime,
+    seconds: float,
+    throughput: Sequence[float] = ONE_WORKER,
+) -> Plan:
     """The greenest moments for a job that may pause at any time.
 
-    Steps of the trace are taken from the least intensity up until the work is done; of the last one
-    only a part. That is optimal: moving work into any step that is left out cannot lower the mean.
+    Steps of the trace are taken from the least carbon for a second of work up until the work is
+    done; of the last one only a part. That is optimal: moving work into any step that is left out
+    cannot lower the sum.
+
+    Args:
+        trace: Known or forecast intensity.
+        earliest: When work may begin.
+        deadline: When it must be done.
+        seconds: The work, in seconds of one worker.
+        throughput: What 1, 2, … workers do together, in units of one worker; each of them draws
+            the same. One worker by default.
 
     Returns:
-        The stretches of work, neighbours joined. Long gaps of the trace are not offered.
+        The stretches of work, neighbours with as many workers joined. Long gaps of the trace are
+        not offered.
 
     Raises:
-        UsageError: The deadline leaves too little time, or an instant has no time zone.
+        UsageError: The deadline leaves too little time, an instant has no time zone, or more
+            workers gain more than fewer did.
         DataError: The trace covers less time than the work takes.
     """
-    first, last = _bounds(earliest, deadline, seconds)
+    gained = gains(throughput)
+    least = seconds / throughput[-1]
+    first, last = _bounds(earliest, deadline, least)
     starts, ends, values = trace.pieces(first, last)
     lengths = ends - starts
-    if lengths.sum() < seconds - _SLACK_SECONDS:
+    if lengths.sum() < least - _SLACK_SECONDS:
         raise DataError(
-            f"{trace.source}: must cover {seconds:g} s between {earliest.isoformat()} and "
+            f"{trace.source}: must cover {least:g} s between {earliest.isoformat()} and "
             f"{deadline.isoformat()}, but covers {lengths.sum():g} s; give a trace or forecast of "
             "that time"
         )
-    order = np.argsort(values, kind="stable")
-    taken = np.zeros(len(values))
-    before = np.concatenate([[0.0], np.cumsum(lengths[order])[:-1]])
-    taken[order] = np.clip(seconds - before, 0.0, lengths[order])
-    stretches: list[tuple[float, float]] = []
-    for index in np.flatnonzero(taken > 0):
-        start, end = float(starts[index]), float(ends[index])
-        if taken[index] < lengths[index]:
-            joined = bool(stretches) and stretches[-1][1] >= start
-            follows = index + 1 < len(taken) and taken[index + 1] > 0
-            # A part lies next to a neighbour that runs, so that it costs no further pause.
-            if follows and not joined and ends[index] >= starts[index + 1]:
-                start = end - float(taken[index])
+    levels = allocation(lengths, values, seconds, gained)
+    stretches: list[_Stretch] = []
+    for index in np.flatnonzero(levels > 0).tolist():
+        for stretch in _pieces(starts, ends, levels, index):
+            if stretches and stretches[-1][1:] == (stretch[0], stretch[2]):
+                stretches[-1] = (stretches[-1][0], *stretch[1:])
             else:
-                end = start + float(taken[index])
-        if stretches and stretches[-1][1] >= start:
-            stretches[-1] = (stretches[-1][0], end)
-        else:
-            stretches.append((start, end))
-    return _plan(trace, stretches, float((taken * values).sum() / taken.sum()))
+                stretches.append(stretch)
+    drawn = levels * lengths
+    return _plan(trace, stretches, float((drawn * values).sum() / drawn.sum()))
+
+
+def _pieces(starts: Floats, ends: Floats, levels: Floats, index: int) -> list[_Stretch]:
+    """The stretches of one step, of which a part may have one worker more than the rest."""
+    start, end = float(starts[index]), float(ends[index])
+    whole = math.floor(levels[index])
+    part = float(levels[index] - whole) * (end - start)
+    if end - start - part < _SHORTEST_SECONDS:
+        return [(start, end, whole + 1)]
+    if part < _SHORTEST_SECONDS and whole:
+        return [(start, end, whole)]
+    part = max(part, _SHORTEST_SECONDS)
+    last = len(levels) - 1
+    before = levels[index - 1] if index and ends[index - 1] >= start else 0.0
+    after = levels[index + 1] if index < last and end >= starts[index + 1] else 0.0
+    # The part lies next to a neighbour that runs, so that it costs no further pause.
+    if after > 0 and before == 0:
+        found = [(start, end - part, whole), (end - part, end, whole + 1)]
+    else:
+        found = [(start, start + part, whole + 1), (start + part, end, whole)]
+    return [stretch for stretch in found if stretch[2]]
 
 
 def decide(
@@ -176,21 +234,25 @@ def decide(
     *,
     may_pause: bool = True,
     pause_above: float | None = None,
+    throughput: Sequence[float] = ONE_WORKER,
 ) -> Decision:
     """Whether to run now or wait.
 
     Args:
         now: The present.
-        remaining_seconds: Work that is left.
+        remaining_seconds: Work that is left, in seconds of one worker.
         deadline: When it must be done; never missed for the sake of carbon.
         trace: Known or forecast intensity from now on.
         may_pause: Whether the job can stop between epochs and trials and go on later. Otherwise it
             runs through once begun: decide only before its start.
         pause_above: Run while the intensity is at most this many g/kWh and wait while it is higher,
             instead of looking for the greenest moments.
+        throughput: What 1, 2, … workers do together, for work that may pause; see
+            :func:`best_hours`.
 
     Returns:
-        What to do until when, and why.
+        What to do until when, and why. Where it does not look for the greenest moments, all
+        workers run or none.
 
     Raises:
         UsageError: A number is out of range, or an instant has no time zone.
@@ -205,52 +267,61 @@ def decide(
             f"remaining_seconds: must be a finite number of 0 or more, got {remaining_seconds}"
         )
     present, last = instant_seconds("now", now), instant_seconds("deadline", deadline)
+    most = len(throughput)
     if remaining_seconds == 0:
-        return Decision(True, now, now, None, "no work is left")
-    latest = last - remaining_seconds
+        return Decision(most, now, now, None, "no work is left")
+    least = remaining_seconds / throughput[-1]
+    latest = last - least
     if latest <= present + _SLACK_SECONDS:
         late = present - latest
         short = f" and will be missed by {late / 60:.0f} min" if late >= 60 else ""
         why = f"run now: the deadline {_clock(last)} leaves no time to wait{short}"
-        return Decision(True, as_instant(present + remaining_seconds), now, None, why)
+        return Decision(most, as_instant(present + least), now, None, why)
     if pause_above is not None:
-        return _by_threshold(present, latest, trace, pause_above)
+        return _by_threshold(present, latest, trace, pause_above, most)
     try:
-        plan = (best_hours if may_pause else best_window)(trace, now, deadline, remaining_seconds)
+        if may_pause:
+            plan = best_hours(trace, now, deadline, remaining_seconds, throughput)
+        else:
+            plan = best_window(trace, now, deadline, remaining_seconds)
     except DataError as error:
         why = f"run now: no forecast to wait for ({error})"
-        return Decision(True, as_instant(_next_hour(present)), now, None, why)
+        return Decision(most, as_instant(_next_hour(present)), now, None, why)
     start = instant_seconds("start", plan.start)
-    at_once = float(trace.means(np.array([present]), remaining_seconds)[0])
+    at_once = float(trace.means(np.array([present]), least)[0])
     gain = "" if math.isnan(at_once) else f" instead of {at_once:.0f} when run through from now"
     if start <= present + _SLACK_SECONDS:
         until = instant_seconds("end", plan.stretches[0][1])
         until = min(until, _next_hour(present)) if may_pause else until
-        why = f"run now: no better time until {_clock(last)} ({plan.g_per_kwh:.0f} g/kWh)"
-        return Decision(True, as_instant(until), now, plan.g_per_kwh, why)
+        running = plan.workers[0]
+        which = "" if running == most else f" with {running} of {most} workers"
+        why = f"run now{which}: no better time until {_clock(last)} ({plan.g_per_kwh:.0f} g/kWh)"
+        return Decision(running, as_instant(until), now, plan.g_per_kwh, why)
     why = f"wait until {_clock(start)}: {plan.g_per_kwh:.0f} g/kWh{gain}, done by {_clock(last)}"
     until = min(start, _next_hour(present))
-    return Decision(False, as_instant(until), plan.start, plan.g_per_kwh, why)
+    return Decision(0, as_instant(until), plan.start, plan.g_per_kwh, why)
 
 
-def _by_threshold(present: float, latest: float, trace: Trace, pause_above: float) -> Decision:
+def _by_threshold(
+    present: float, latest: float, trace: Trace, pause_above: float, most: int
+) -> Decision:
     starts, ends, values = trace.pieces(present, latest)
     here = np.flatnonzero((starts <= present) & (present < ends))
     now = as_instant(present)
     if not here.size:
         why = "run now: the trace says nothing of this moment"
-        return Decision(True, as_instant(_next_hour(present)), now, None, why)
+        return Decision(most, as_instant(_next_hour(present)), now, None, why)
     value = float(values[here[0]])
     if value <= pause_above:
         why = f"run now: {value:.0f} g/kWh is at most {pause_above:g}"
-        return Decision(True, as_instant(float(ends[here[0]])), now, value, why)
+        return Decision(most, as_instant(float(ends[here[0]])), now, value, why)
     green = np.flatnonzero(values <= pause_above)
     start = float(starts[green[0]]) if green.size else latest
     until = as_instant(min(start, _next_hour(present)))
     reason = "" if green.size else ", the last moment for the deadline"
     why = f"wait until {_clock(start)}{reason}: {value:.0f} g/kWh now is over {pause_above:g}"
     planned = float(values[green[0]]) if green.size else None
-    return Decision(False, until, as_instant(start), planned, why)
+    return Decision(0, until, as_instant(start), planned, why)
 
 
 def _next_hour(present: float) -> float:

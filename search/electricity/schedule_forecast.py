@@ -8,12 +8,14 @@ from datetime import datetime
 from typing import Literal
 
 from greenfront.errors import DataError
+from greenfront.objectives.carbon.scaling import ONE_WORKER
 from greenfront.objectives.carbon.schedule import best_hours
 from greenfront.objectives.carbon.traces import as_instant
 from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
 from greenfront.search.electricity.intensity import IntensityProvider
 from greenfront.studies.analysis.quantities import percent, seconds
 from greenfront.studies.config.carbon import CarbonSection
+from greenfront.studies.config.study_file import StudyFile
 
 __all__ = ["ScheduleForecast", "schedule_forecast"]
 
@@ -28,8 +30,10 @@ class ScheduleForecast:
         g_per_kwh: Mean intensity of the same work in its greenest hours until the deadline.
         start: Begin of these hours, in ISO 8601.
         end: Their end.
-        saving: Share of the carbon that waiting saves; ``None`` where unknown.
+        saving: Share of the carbon that waiting saves, against all workers at once; ``None`` where
+            unknown.
         replayed: Whether all times are of a replayed clock.
+        workers: Fewest and most workers that run in these hours; 1 and 1 where all do or none.
     """
 
     kind: Literal["modelled", "forecast"]
@@ -39,17 +43,19 @@ class ScheduleForecast:
     end: str
     saving: float | None
     replayed: bool
+    workers: tuple[int, int] = (1, 1)
 
 
 def schedule_forecast(
-    section: CarbonSection, provider: IntensityProvider | None, minutes: float | None
+    file: StudyFile, provider: IntensityProvider | None, minutes: float | None
 ) -> tuple[ScheduleForecast | None, str | None]:
-    """Looks for the greenest hours of work that takes so many minutes.
+    """Looks for the greenest hours of work that takes so many minutes with all workers.
 
     Returns:
         The forecast and a sentence on it, without its full stop; both ``None`` for a study that
         does not wait.
     """
+    section, throughput = file.carbon, file.throughput or ONE_WORKER
     if not section.waits or provider is None or section.deadline_hours is None:
         return None, None
     clock = section.clock(time.time())
@@ -67,7 +73,9 @@ def schedule_forecast(
         return None, None
     try:
         trace = provider.ahead(now, deadline)
-        plan = best_hours(trace, as_instant(now), as_instant(deadline), work)
+        plan = best_hours(
+            trace, as_instant(now), as_instant(deadline), work * throughput[-1], throughput
+        )
     except DataError as error:
         return None, f"what waiting saves cannot be told: {error}"
     present = as_instant(now)
@@ -76,6 +84,7 @@ def schedule_forecast(
         for step in trace.steps
     )
     end = as_instant(now + work)
+    emitted = plan.g_per_kwh * plan.worker_seconds
     at_once = trace.mean_between(present, end) if trace.covers(present, end) else None
     found = ScheduleForecast(
         kind="modelled" if known else "forecast",
@@ -83,7 +92,8 @@ def schedule_forecast(
         g_per_kwh=plan.g_per_kwh,
         start=plan.start.isoformat(),
         end=plan.end.isoformat(),
-        saving=1 - plan.g_per_kwh / at_once if at_once else None,
+        saving=1 - emitted / (at_once * work * len(throughput)) if at_once else None,
+        workers=(min(plan.workers), max(plan.workers)),
         replayed=clock.replayed,
     )
     return found, _sentence(section, found, clock.label)
@@ -100,6 +110,9 @@ def _sentence(section: CarbonSection, found: ScheduleForecast, label: str) -> st
             f" instead of {found.at_once_g_per_kwh:.4g} when begun at once: waiting saves "
             f"{percent(found.saving)} of its carbon ({found.kind})"
         )
+    fewest, most = found.workers
+    if most > 1:
+        told += f", with {most} workers" if fewest == most else f", with {fewest} to {most} workers"
     if section.pause_above is not None:
         told += f"; the study waits while it is over {section.pause_above:g} g/kWh instead"
     return told

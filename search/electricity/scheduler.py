@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from greenfront.errors import DataError
 from greenfront.objectives.carbon.clock import Clock
+from greenfront.objectives.carbon.scaling import ONE_WORKER
 from greenfront.objectives.carbon.schedule import Decision, decide
 from greenfront.objectives.carbon.traces import Trace, as_instant
 from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
@@ -37,10 +38,13 @@ class ScheduleSettings:
         deadline: When the study should be done, by the grid's clock, in seconds since 1970.
         pause_above: Wait while the intensity is over so many g/kWh, instead of looking for the
             greenest hours.
+        throughput: What 1, 2, … workers of the run do together, in units of one: more of them run
+            in green hours than in others. ``None``: all or none.
     """
 
     deadline: float
     pause_above: float | None = None
+    throughput: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +88,20 @@ class RunMoments:
         provider: Intensities over time.
         clock: The grid's time.
         earlier_seconds: What the study had waited before this run began.
+        workers: How many there are.
     """
 
     def __init__(
-        self, provider: IntensityProvider, clock: Clock, earlier_seconds: float = 0.0
+        self,
+        provider: IntensityProvider,
+        clock: Clock,
+        earlier_seconds: float = 0.0,
+        workers: int = 1,
     ) -> None:
         self._provider = provider
         self._clock = clock
         self._earlier = earlier_seconds
+        self._workers = workers
         self._waits: dict[int, _Waits] = {}
         self._lock = threading.Lock()
 
@@ -137,6 +147,8 @@ class RunMoments:
     def _shift(self, first: float, last: float, worker: int | None) -> tuple[float, float]:
         """Seconds waited before an entry and within it."""
         # The search's own work goes on while any worker does.
+        if worker is None and len(self._waits) < self._workers:
+            return 0.0, 0.0
         parts = [
             (waits.before(first), waits.within(first, last))
             for owner, waits in self._waits.items()
@@ -180,6 +192,9 @@ class CarbonScheduler:
         left = settings.deadline - clock.at(time.time())
         self._reserved = max(RESERVED_SHARE * left, SECONDS_PER_HOUR)
         self._open_until = -math.inf
+        self._throughput = settings.throughput or ONE_WORKER
+        self._admitted: set[int] = set()
+        self._lately: Decision | None = None
         self._noted = ""
 
     def hold(
@@ -200,10 +215,11 @@ class CarbonScheduler:
         Returns:
             Whether it waited.
         """
-        if number is not None and time.time() < self._open_until:
+        lately = self._lately
+        if number is not None and time.time() < self._open_until and self._admit(worker, lately):
             return False
         decision = self._decision()
-        if decision.run:
+        if self._admit(worker, decision):
             return False
         began, steady = time.time(), time.monotonic()
         self._moments.begin(worker, began)
@@ -214,33 +230,62 @@ class CarbonScheduler:
                 until = self._clock.wall(decision.until.timestamp())
                 while (left := until - time.time()) > 0:
                     rest(min(left, POLL_SECONDS))
+                    if self._admit(worker, decision):  # another one has left
+                        return True
                 decision = self._decision()
-                if decision.run:
+                if self._admit(worker, decision):
                     return True
         finally:
             ended = began + time.monotonic() - steady  # the wall clock may have been set
             self._moments.end(worker, ended)
             self._pauses.end(pause, ended)
 
+    def leave(self, worker: int) -> None:
+        """Lets another worker run in the place of one that has no work."""
+        with self._lock:
+            self._admitted.discard(worker)
+
+    def _admit(self, worker: int, decision: Decision | None) -> bool:
+        """Whether a worker is among those that run now."""
+        if decision is None or not decision.run:
+            self.leave(worker)
+            return False
+        if self._settings.throughput is None:
+            return True
+        with self._lock:
+            self._admitted.discard(worker)
+            free = len(self._admitted) < decision.workers
+            if free:
+                self._admitted.add(worker)
+            return free
+
     def _decision(self) -> Decision:
         now = self._clock.at(time.time())
         deadline = self._settings.deadline
         seconds = self._remaining()
-        work = self._reserved if seconds is None else MARGIN * seconds * self._clock.speed
+        least = self._reserved if seconds is None else MARGIN * seconds * self._clock.speed
         present = as_instant(now)
         with self._lock:
             try:
                 trace = self._ahead(now)
                 horizon = min(deadline, trace.end.timestamp())
                 limit = self._settings.pause_above
-                if limit is None and now < horizon < deadline and work < deadline - now:
-                    work, deadline = foreseen(work, horizon - now, deadline - now), horizon
-                decision = decide(present, work, as_instant(deadline), trace, pause_above=limit)
+                if limit is None and now < horizon < deadline and least < deadline - now:
+                    least, deadline = foreseen(least, horizon - now, deadline - now), horizon
+                decision = decide(
+                    present,
+                    least * self._throughput[-1],
+                    as_instant(deadline),
+                    trace,
+                    pause_above=limit,
+                    throughput=self._throughput,
+                )
             except DataError as error:
                 why = f"run now: no forecast to wait for ({error})"
                 # Ask again soon: a service may answer by then.
                 until = as_instant(self._clock.at(time.time() + 60))
-                decision = Decision(True, until, present, None, why)
+                decision = Decision(len(self._throughput), until, present, None, why)
+            self._lately = decision
             self._open_until = self._clock.wall(decision.until.timestamp()) if decision.run else 0.0
         self._tell(decision)
         return decision

@@ -16,6 +16,7 @@ from greenfront.objectives.carbon.clock import Clock
 from greenfront.objectives.carbon.embodied import embodied_default
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.carbon.intensity import Intensity, region_intensity, world_average
+from greenfront.objectives.carbon.scaling import gains
 from greenfront.objectives.carbon.schedule import usual_best
 from greenfront.objectives.carbon.trace_files import read_trace
 from greenfront.objectives.carbon.traces import Trace
@@ -69,6 +70,7 @@ class CarbonSection(Table):
     schedule: Literal["now", "greenest"] = "now"
     deadline_hours: Annotated[float, Field(ge=1, le=10_000)] | None = None
     pause_above: Annotated[float, Field(ge=0, le=5000)] | None = None
+    throughput: Annotated[list[float], Field(min_length=2, max_length=64)] | None = None
     replay_start: Annotated[str, BeforeValidator(_as_text)] | None = None
     replay_speed: Annotated[float, Field(gt=0, le=1e6)] = 1.0
 
@@ -113,11 +115,26 @@ class CarbonSection(Table):
                 'deadline_hours says how long to wait: give schedule = "greenest" or pause_above, '
                 "or leave it out"
             )
+        if self.throughput is not None and self.schedule != "greenest":
+            raise ValueError(
+                'throughput says how many workers run in which hours: give schedule = "greenest", '
+                "or leave it out"
+            )
         if self.replay_start is not None and self.trace is None:
             raise ValueError("replay_start plays a trace as if it were now: give a trace")
         if self.replay_speed != 1 and self.replay_start is None:
             raise ValueError("replay_speed needs replay_start, an instant within the trace")
         return self
+
+    @field_validator("throughput")
+    @classmethod
+    def _rising_ever_less(cls, value: list[float] | None) -> list[float] | None:
+        if value is not None:
+            try:
+                gains(value)
+            except UsageError as error:
+                raise ValueError(str(error).removeprefix("throughput: ")) from error
+        return value
 
     @field_validator("region")
     @classmethod

@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from greenfront.errors import DataError, StudyFileError, UsageError
 from greenfront.objectives.metering.settings import MeteringSettings
@@ -144,6 +144,22 @@ class StudyFile(Table):
         except DataError as error:  # of [task], which checks itself
             raise StudyFileError(f"{where}: {error}") from error
 
+    @model_validator(mode="after")
+    def _throughput_of_all_workers(self) -> Self:
+        known, workers = self.carbon.throughput, self.search.workers
+        if known is not None and len(known) < workers:
+            raise ValueError(
+                f"[carbon] throughput: must say what 1 to {workers} workers do together, got "
+                f"{len(known)} numbers; add the others, or give [search] workers = {len(known)}"
+            )
+        return self
+
+    @property
+    def throughput(self) -> tuple[float, ...] | None:
+        """What 1, 2, … workers of a run do together; ``None`` where it is not elastic."""
+        known, workers = self.carbon.throughput, self.search.workers
+        return tuple(known[:workers]) if known is not None and workers > 1 else None
+
     def to_json(self) -> dict[str, Any]:
         """Plain values that ``json.dumps`` takes."""
         return self.model_dump(mode="json")
@@ -205,8 +221,8 @@ class StudyFile(Table):
         # The same data in another place are the same data.
         del data["task"]["path"], data["task"]["test_path"]
         data["carbon"]["trace"] = trace_sha256
-        # Scores do not depend on it, only when the search runs does.
-        del data["carbon"]["pause_above"]
+        # Scores do not depend on them, only when the search runs does.
+        del data["carbon"]["pause_above"], data["carbon"]["throughput"]
         for section, key in ADDED_KEYS:
             if data[section][key] == _default(getattr(self, section), key):
                 del data[section][key]

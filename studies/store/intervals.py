@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["Interval", "length", "minus", "union"]
+__all__ = ["Interval", "length", "minus", "overlapping", "union"]
 
 Interval = tuple[float, float]
 
@@ -18,6 +18,20 @@ def union(parts: Iterable[Interval], *, bridging: float = 0.0) -> list[Interval]
         elif end > start:
             found.append((start, end))
     return found
+
+
+def overlapping(parts: Iterable[Interval], count: int) -> list[Interval]:
+    """What at least so many parts cover at a time."""
+    edges = sorted(edge for start, end in parts if end > start for edge in ((start, 1), (end, -1)))
+    found: list[Interval] = []
+    depth, since = 0, 0.0
+    for instant, change in edges:  # at one instant ends come first
+        depth += change
+        if change == 1 and depth == count:
+            since = instant
+        elif change == -1 and depth == count - 1:
+            found.append((since, instant))
+    return union(found)
 
 
 def minus(whole: Iterable[Interval], holes: Iterable[Interval]) -> list[Interval]:

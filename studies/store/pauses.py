@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from greenfront.objectives.carbon.clock import Clock
-from greenfront.studies.store.intervals import Interval, length, union
+from greenfront.studies.store.intervals import Interval, length, overlapping
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.tables import pauses_table, runs_table
 
@@ -87,9 +87,13 @@ class Pauses:
                 )
         return found
 
-    def waited_seconds(self) -> float:
-        """Seconds of the wall's clock in which the study waited."""
-        return length(union(pause.span for pause in self.all()))
+    def waited_seconds(self, workers: int = 1) -> float:
+        """Seconds of the wall's clock in which the study waited.
+
+        Args:
+            workers: How many of them wait at a time while the study does.
+        """
+        return length(overlapping((pause.span for pause in self.all()), workers))
 
 
 class PauseWriter:

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from contracts.problems import Menu
-from greenfront.errors import DataError
+from greenfront.errors import DataError, Interrupted
 from greenfront.objectives.carbon.clock import Clock
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.carbon.intensity import Intensity
@@ -21,6 +21,7 @@ from greenfront.objectives.readings import JOULES_PER_KWH, Reading
 from greenfront.search import heartbeat
 from greenfront.search.electricity.intensity import TraceProvider, continued
 from greenfront.search.electricity.scheduler import (
+    CarbonScheduler,
     Electricity,
     RunMoments,
     ScheduleSettings,
@@ -97,6 +98,7 @@ def search(
     workers: int = 1,
     hours: float = 1000.0,
     pause_above: float | None = None,
+    throughput: tuple[float, ...] | None = None,
     minutes: float | None = None,
     watcher: Watcher | None = None,
 ) -> SearchResult:
@@ -111,7 +113,7 @@ def search(
         facts=None,
     )
     clock = Clock(study.created_at, START, SPEED)
-    settings = ScheduleSettings(START + hours * HOUR, pause_above)
+    settings = ScheduleSettings(START + hours * HOUR, pause_above, throughput)
     how = SearchSettings(
         sampler="random",
         workers=workers,
@@ -161,6 +163,70 @@ def test_several_workers_wait_alike_and_the_run_stays_alive(
     assert times.saved_kg > 0
     assert times.told_share == 1
     assert Pauses(storage, 1).waited_seconds() == pytest.approx(times.waited_seconds, rel=0.3)
+
+
+def test_more_workers_run_in_green_hours(storage: Storage) -> None:
+    # A second worker adds a fifth: its hour at 100 g costs as much as the first one's at 500 g.
+    known = trace(*[300.0, 100.0] * 40)
+    how, watcher = (1.0, 1.2), Watcher()
+    found = search(storage, known, trials=4, workers=2, hours=20, throughput=how, watcher=watcher)
+    assert [row.state for row in found.trials] == ["complete"] * 4
+    pauses = Pauses(storage, 1)
+    assert any("with 1 of 2 workers" in line for line in watcher.doing)
+    # While one worker waited the other one worked.
+    assert pauses.waited_seconds(2) < pauses.waited_seconds(1)
+
+
+def test_the_search_has_not_waited_while_one_of_its_workers_worked() -> None:
+    clock = Clock(0.0, START, HOUR)
+    moments = RunMoments(TraceProvider(trace(400, 300, 200, 100)), clock, workers=2)
+    moments.begin(1, 1.0)
+    moments.end(1, 3.0)
+    assert moments.at(3.0, 4.0, None).unpaused_g_per_kwh == 100.0
+    assert moments.at(3.0, 4.0, 1).unpaused_g_per_kwh == 300.0
+    moments.begin(0, 1.0)
+    moments.end(0, 2.0)
+    assert moments.at(3.0, 4.0, None).unpaused_g_per_kwh == 200.0
+
+
+def test_a_worker_without_work_leaves_its_place_to_another(storage: Storage) -> None:
+    problem = Epochs()
+    study = Study.create(
+        storage,
+        "study",
+        directions=problem.directions,
+        identity=problem.identity(),
+        configuration={},
+        meters=None,
+        facts=None,
+    )
+    clock = Clock(study.created_at, START, SPEED)
+    electricity = Electricity(
+        TraceProvider(trace(*[300.0, 200.0] * 40)),
+        clock,
+        ScheduleSettings(START + 30 * HOUR, throughput=(1.0, 1.1)),
+    )
+    moments = RunMoments(electricity.provider, clock, workers=2)
+    scheduler = CarbonScheduler(
+        electricity,
+        study.pauses.writer(study.runs.begin().run_id, clock),
+        moments,
+        lambda: 15 * HOUR / SPEED,
+        lambda _note: None,
+    )
+
+    def never(_seconds: float) -> None:
+        raise Interrupted("it waits")
+
+    told: list[str] = []
+    assert not scheduler.hold(0, None, never, told.append)
+    with pytest.raises(Interrupted):
+        scheduler.hold(1, None, never, told.append)
+    assert told
+    scheduler.leave(0)
+    assert not scheduler.hold(1, None, never, told.append)
+    with pytest.raises(Interrupted):
+        scheduler.hold(0, 3, never, told.append)
 
 
 def test_the_deadline_comes_before_the_carbon(storage: Storage) -> None:

@@ -57,6 +57,15 @@ def read(folder: Path, carbon: str) -> StudyFile:
         ('pause_above = 200.0\nlive = "uk"', "pause_above needs deadline_hours"),
         (PLANNED + 'live = "uk"\npause_above = 9.0', 'schedule = "greenest" or pause_above: the'),
         ('deadline_hours = 12\nlive = "uk"', "deadline_hours says how long to wait"),
+        ("throughput = [1.0, 1.9]", 'give schedule = "greenest"'),
+        (
+            PLANNED + 'live = "uk"\nthroughput = [1.0, 2.5]',
+            "[carbon] throughput: must begin with 1 and rise from worker to worker",
+        ),
+        (
+            PLANNED + 'live = "uk"\nthroughput = [1.0, 1.9]\n[search]\nworkers = 3',
+            "[carbon] throughput: must say what 1 to 3 workers do together, got 2 numbers",
+        ),
         ("replay_start = 2026-03-01T00:00:00Z", "replay_start plays a trace"),
         ('trace = "t.csv"\nreplay_speed = 9.0', "replay_speed needs replay_start"),
         ('trace = "t.csv"\nreplay_start = 2026-03-01T00:00:00', "an instant with its time zone"),
@@ -140,6 +149,10 @@ def test_the_identity_holds_the_traces_content_and_not_its_place(tmp_path: Path)
         for grams in (100.0, 200.0)
     ]
     assert paused[0] == paused[1]
+    elastic = read(tmp_path, 'trace = "a.csv"\nthroughput = [1, 1.5]\n' + PLANNED)
+    assert elastic.identity("data", "one") == first.identity("data", "one")
+    assert elastic.throughput is None  # of one worker
+    assert elastic.changed(workers=2).throughput == (1.0, 1.5)
 
 
 def test_facts_keep_what_scores_need(image_facts: StudyFacts) -> None:
@@ -226,9 +239,10 @@ def test_a_new_study_on_the_cpu_cannot_count_the_making_of_a_gpu(tmp_path: Path)
 def test_the_waiting_part_of_a_preset_works(tmp_path: Path, without: str) -> None:
     text = re.sub(r"^#   (?=\w+ = )", "", compose("digits"), flags=re.MULTILINE)
     text = re.sub(r'^schedule = "now"', 'schedule = "greenest"', text, flags=re.MULTILINE)
-    absent = {"live", "pause_above"} if without == "live" else {"trace", "schedule"}
+    absent = {"live", "pause_above"} if without == "live" else {"trace", "schedule", "throughput"}
     if without != "live":
         absent |= {"factors", "replay_start", "replay_speed"}  # of a trace
+    text = re.sub("^workers = 1$", "workers = 2", text, flags=re.MULTILINE)
     for key in {*absent, "zone", "floor"}:  # a floor stands for max_drop
         text = re.sub(rf"^{key} = .*$", "", text, flags=re.MULTILINE)
     path = tmp_path / "study.toml"
@@ -237,3 +251,4 @@ def test_the_waiting_part_of_a_preset_works(tmp_path: Path, without: str) -> Non
     assert carbon.waits
     assert carbon.embodied == "laptop"
     assert carbon.deadline_hours == 24
+    assert StudyFile.read(path).throughput == ((1.0, 1.9) if without == "live" else None)
