@@ -7,16 +7,13 @@ and detail; Optuna is told. :mod:`greenfront.search.recovery` goes on from any o
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-import numpy as np
 import optuna
 
-from greenfront.errors import Interrupted, SearchAborted
-from greenfront.search.archive import DUPLICATES_BEFORE_RANDOM, Archive
+from greenfront.errors import Interrupted
+from greenfront.search.archive import Archive
+from greenfront.search.asking import Asking
 from greenfront.search.attempt import Attempt, Step, attempt
 from greenfront.search.budget_watch import BudgetWatch
 from greenfront.search.electricity.scheduler import CarbonScheduler, RunMoments
@@ -24,43 +21,27 @@ from greenfront.search.feedback import Feedback
 from greenfront.search.heartbeat import heartbeat
 from greenfront.search.problem import Problem
 from greenfront.search.progress_estimator import ProgressEstimator
-from greenfront.search.queueing import queue_first_generation, tell_unclaimed
+from greenfront.search.queueing import queue_first_generation
 from greenfront.search.racing import Race
-from greenfront.search.recovery import REFERENCE, adopt_dead_runs, drop_unclaimed, tell
+from greenfront.search.recovery import adopt_dead_runs, drop_unclaimed
 from greenfront.search.running_trial import RunningTrial
 from greenfront.search.samplers.named import default_population, make_sampler
 from greenfront.search.settings import SearchSettings
 from greenfront.search.status import Status
 from greenfront.search.stop_rule import StopRule
+from greenfront.search.trial_ends import TrialEnds
+from greenfront.search.workers import Workers
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import Choice
 from greenfront.studies.store.ledger_writer import LedgerWriter
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.study import Study
-from greenfront.studies.store.trials import TrialState
 
 __all__ = ["Engine"]
 
 C = TypeVar("C", bound=Choice)
 
-SAME_FAILURES = 3
-"""Failures in a row of one cause that end the search: the next trial would fail as well."""
-OWN_CAUSES = ("cannot prune",)
-"""Failures that belong to a candidate's shape, and say nothing of the next one."""
-
 WAIT_SECONDS = 0.5
-
-
-@dataclass
-class _Shared:
-    """State that the workers of one process share, under one lock."""
-
-    lock: threading.RLock = field(default_factory=threading.RLock)
-    stop: threading.Event = field(default_factory=threading.Event)
-    last_causes: list[str | None] = field(default_factory=list)
-    doing: dict[int, str] = field(default_factory=dict)
-    failure: BaseException | None = None
-    reason: str | None = None
 
 
 class Engine(Generic[C]):
@@ -98,9 +79,8 @@ class Engine(Generic[C]):
         self.watch = BudgetWatch(self._budget, study.ledger, self._estimator.minutes)
         self._feedback = Feedback(problem, self._archive, study, self._enqueue)
         self._scheduler = self._make_scheduler(moments)
-        self._shared = _Shared()
+        self._workers = Workers(settings.workers, self._show)
         seed = [settings.seed, sum(study.trials.counts().values())]
-        self._random = np.random.default_rng(seed)
         self.optuna_study = optuna.load_study(
             study_name=study.name,
             storage=study.storage.optuna,
@@ -112,12 +92,18 @@ class Engine(Generic[C]):
                 tried=self._tried,
             ),
         )
+        self._asking = Asking(
+            problem, study, run, self._archive, self.optuna_study, self._references, seed=seed
+        )
         self._race: Race[C] | None = None
         if settings.sampler == "green":
+            asked = self._asking.candidate
             self._race = Race(
-                problem, study, run, self._archive, self.optuna_study, self._asked, settings
+                problem, study, run, self._archive, self.optuna_study, asked, settings
             )
-
+        self._ends = TrialEnds(
+            study, run, ledger, self.optuna_study, self._references, raced=self._race is not None
+        )
         self._rule = StopRule(problem, self._archive, study.ledger, lambda: self._race)
 
     def _make_scheduler(self, moments: RunMoments | None) -> CarbonScheduler | None:
@@ -142,32 +128,18 @@ class Engine(Generic[C]):
             SearchAborted: The same cause failed several trials in a row.
             KeyboardInterrupt: The user stopped it; the running trials are queued again later.
         """
-        shared, study = self._shared, self._study
+        study = self._study
         self._adopt()
-        if len(self._study.runs.living()) == 1:
-            drop_unclaimed(self.optuna_study, self._study.trials)
+        if len(study.runs.living()) == 1:
+            drop_unclaimed(self.optuna_study, study.trials)
         self._archive.refresh()
         queued = queue_first_generation(
             self._problem, self._references, study, self.optuna_study, self._archive
         )
         self._feedback.queue_again(queued)
-        with (
-            heartbeat(self._run, self._ledger, self._settings.instruments, self._show),
-            ThreadPoolExecutor(self._settings.workers, thread_name_prefix="worker") as pool,
-        ):
-            working = [pool.submit(self._guarded, index) for index in range(self._settings.workers)]
-            # Not Thread.join: interrupted by Ctrl-C it takes a running thread for ended (CPython up
-            # to 3.12, bpo-45274), and the storage would be closed under a worker that still writes.
-            try:
-                wait(working)
-            finally:
-                # Reached early only by an interrupt: let the workers stop in order.
-                shared.stop.set()
-                wait(working)
-        if shared.failure is not None:
-            raise shared.failure
-        reason = shared.reason or "done"
-        if self._race is not None and len(self._study.runs.living()) == 1:
+        with heartbeat(self._run, self._ledger, self._settings.instruments, self._show):
+            reason = self._workers.run(self._work, self.watch.reached)
+        if self._race is not None and len(study.runs.living()) == 1:
             self._adopt()
             self._race.end(reason)
         return reason
@@ -178,28 +150,16 @@ class Engine(Generic[C]):
 
     # --- one worker --------------------------------------------------------------------------
 
-    def _guarded(self, index: int) -> None:
-        shared = self._shared
+    def _work(self, index: int) -> str:
         try:
-            try:
-                with self._problem.worker() as problem:
-                    reason = self._loop(problem, index)
-            finally:
-                if self._scheduler is not None:
-                    self._scheduler.leave(index)
-            with shared.lock:
-                shared.reason = shared.reason or reason
-        except Interrupted:
-            with shared.lock:  # by a budget, if not by the user
-                shared.reason = shared.reason or self.watch.reached()
-        except BaseException as failure:  # noqa: BLE001 - handed to the main thread, which raises
-            with shared.lock:
-                shared.failure = shared.failure or failure
-            shared.stop.set()
+            with self._problem.worker() as problem:
+                return self._loop(problem, index)
+        finally:
+            if self._scheduler is not None:
+                self._scheduler.leave(index)
 
     def _loop(self, problem: Problem[C], index: int) -> str:
-        duplicates = 0
-        while not self._shared.stop.is_set():
+        while not self._workers.stop.is_set():
             self._archive.refresh()
             reason = self.watch.reached() or self._rule.reached()
             if reason:
@@ -210,36 +170,19 @@ class Engine(Generic[C]):
                         return f"all {self._budget.trials} trials are finished"
                     return f"the effort of {self._budget.trials} whole trials is spent"
                 continue
-            if self._race is None and self._exhausted(duplicates):
+            if self._race is None and self._asking.exhausted(index):
                 return "every candidate of the space has been tried"
             if self._paused(index):
                 continue  # the budget may have been reached meanwhile
-            if self._race is not None:
-                step = self._race.next()
-                if step is not None:
-                    self._try(problem, index, step)
-                elif not self._left_to_others(index) and self._slot_open():
-                    return "no candidate is worth another step"
-                continue
-            trial = self.optuna_study.ask()
-            candidate = self._asked(trial)
-            choice, limit = candidate.to_json(), self._budget.trials
-            claim = self._study.trials.claim(
-                self._run.run_id, trial.number, candidate.key, choice, limit
-            )
-            if claim == "granted":
-                duplicates = 0
-                self._try(problem, index, Step(trial, candidate))
+            if self._race is None:
+                step = self._asking.next(index, self._budget.trials)
             else:
-                duplicates += claim == "duplicate"
-                tell_unclaimed(self.optuna_study, trial, candidate.key, self._archive)
+                step = self._race.next()
+            if step is not None:
+                self._try(problem, index, step)
+            elif self._race is not None and not self._left_to_others(index) and self._slot_open():
+                return "no candidate is worth another step"
         raise Interrupted("the search was stopped")
-
-    def _asked(self, trial: optuna.Trial) -> C:
-        """What a trial is about: a reference, or what its sampler suggests."""
-        reference = trial.user_attrs.get(REFERENCE) if self._references else None
-        known = self._references.get(str(reference))
-        return self._problem.space.suggest(trial) if known is None else known
 
     def _left_to_others(self, index: int) -> bool:
         """Waits a little where others are still at work; returns whether they are."""
@@ -249,14 +192,14 @@ class Engine(Generic[C]):
         if self._scheduler is not None:
             self._scheduler.leave(index)
         # If a run dies, its trial is taken over here.
-        self._say(index, "waiting for trials of other workers")
-        self._shared.stop.wait(WAIT_SECONDS)
+        self._workers.say(index, "waiting for trials of other workers")
+        self._workers.stop.wait(WAIT_SECONDS)
         self._adopt()
         return True
 
     def _try(self, problem: Problem[C], index: int, step: Step[C]) -> None:
         number = step.trial.number
-        self._say(index, f"trial {number}")
+        self._workers.say(index, f"trial {number}")
 
         def context_at(fidelity: int, checkpoint: object | None = None) -> RunningTrial:
             return RunningTrial(
@@ -264,9 +207,9 @@ class Engine(Generic[C]):
                 number=number,
                 worker=index,
                 archive=self._archive,
-                stop=self._shared.stop,
+                stop=self._workers.stop,
                 watch=self.watch,
-                say=lambda message: self._say(index, message),
+                say=lambda message: self._workers.say(index, message),
                 scheduler=self._scheduler,
                 fidelity=fidelity,
                 checkpoint=checkpoint,
@@ -281,49 +224,17 @@ class Engine(Generic[C]):
         if done is None:
             self._ledger.merge(number)
             self._estimator.paused(worked())
-        elif self._finish(step, done):
-            self._estimator.finished(worked())
-            if self._settings.observer is not None:
-                self._archive.refresh()
-                self._settings.observer.finished(self._study.trials.get(number))
-            if step.candidate.key not in self._references:  # the search does without them
-                self._abort_on_repeated_failures(done.cause, done.reason)
-        self._say(index, "")
-
-    def _finish(self, step: Step[C], done: Attempt) -> bool:
-        """Records the end of a trial; returns whether it was still this run's to end."""
-        number, evaluation = step.trial.number, done.evaluation
-        if done.state == "infeasible" and evaluation is not None:
-            step.trial.set_constraint("real", len(evaluation.infeasible))
-        ours = self._study.trials.finish(
-            self._run.run_id,
-            number,
-            done.state,
-            values=done.values,
-            detail=evaluation.detail if evaluation else None,
-            reason=done.reason,
-        )
-        self._ledger.merge(number)
-        if ours:
-            outside = step.candidate.key in self._references
-            told: TrialState = "failed" if outside else done.state
-            tell(self.optuna_study, number, told, evaluation.values if evaluation else None)
+        else:
+            told = self._ends.write(step, done)
             if told == "complete":
                 self._feedback.finished(number, step.trial.params)
-        elif self._race is None:
-            # This run was taken for dead and its trial given to another run: that one counts.
-            self.optuna_study.tell(step.trial, state=optuna.trial.TrialState.FAIL)
-        return ours
-
-    def _abort_on_repeated_failures(self, cause: str | None, reason: str | None) -> None:
-        with self._shared.lock:
-            self._shared.last_causes.append(None if cause in OWN_CAUSES else cause)
-            last = self._shared.last_causes[-SAME_FAILURES:]
-        if None not in last and len(last) == SAME_FAILURES and len(set(last)) == 1:
-            raise SearchAborted(
-                f"{SAME_FAILURES} trials in a row failed for the same cause. {reason}. Mend that, "
-                f"then greenfront resume {self._study.name} goes on"
-            )
+            if told is not None:
+                self._estimator.finished(worked())
+                if self._settings.observer is not None:
+                    self._archive.refresh()
+                    self._settings.observer.finished(self._study.trials.get(number))
+                self._ends.require_progress(step, done)
+        self._workers.say(index, "")
 
     # --- when to work ------------------------------------------------------------------------
 
@@ -331,12 +242,8 @@ class Engine(Generic[C]):
         """Waits before a trial until it is time to work; returns whether it did."""
         if self._scheduler is None:
             return False
-
-        def rest(seconds: float) -> None:
-            if self._shared.stop.wait(seconds):
-                raise Interrupted("the search was stopped")
-
-        return self._scheduler.hold(index, None, rest, lambda why: self._say(index, why))
+        say = self._workers.say
+        return self._scheduler.hold(index, None, self._workers.rest, lambda why: say(index, why))
 
     # --- what to try -------------------------------------------------------------------------
 
@@ -353,26 +260,7 @@ class Engine(Generic[C]):
     def _tried(self, point: Point) -> bool:
         return self._archive.tried(self._problem.space.decode(point).key)
 
-    def _exhausted(self, duplicates: int) -> bool:
-        """Whether every candidate was tried; after several duplicates, queues an untried point."""
-        size = self._problem.space.size()
-        outside = sum(self._archive.tried(key) for key in self._references)
-        if size is not None and len(self._archive) - outside >= size:
-            return not self._archive.counts()["requeued"]
-        if duplicates < DUPLICATES_BEFORE_RANDOM:
-            return False
-        point = self._archive.untried(self._random)
-        if point is not None:
-            self.optuna_study.enqueue_trial(point)
-        return point is None
-
     # --- what is shown -----------------------------------------------------------------------
-
-    def _say(self, index: int, message: str) -> None:
-        """Shows the current activity of a worker."""
-        with self._shared.lock:
-            self._shared.doing[index] = message
-        self._show()
 
     def _show(self) -> None:
         if self._settings.observer is not None:
@@ -383,8 +271,6 @@ class Engine(Generic[C]):
         spent, counts = self._study.ledger.total(), self._archive.counts()
         front_size, hypervolume = self._archive.front()
         effort = None if self._race is None else self._race.effort()
-        with self._shared.lock:
-            doing = dict(self._shared.doing)
         return Status(
             counts=counts,
             front_size=front_size,
@@ -393,6 +279,6 @@ class Engine(Generic[C]):
             co2_kg_spent=spent.co2_kg,
             budget=self._budget,
             seconds_left=self._estimator.seconds_left(counts, spent.kwh, effort),
-            doing=doing,
+            doing=self._workers.doing(),
             effort=effort,
         )

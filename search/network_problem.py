@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from types import NoneType
 from typing import Any, Self, TypeVar
 
-from greenfront.errors import TrialFailed, UsageError
+from greenfront.errors import TrialFailed
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments
-from greenfront.objectives.outcome import Outcome, Repeat, Sizing, Standing
-from greenfront.objectives.pareto import non_dominated
+from greenfront.objectives.outcome import Outcome, Repeat
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.rungs import RUNGS, RungOutcome
-from greenfront.objectives.scores import (
-    costs_of,
-    least_energy_kwh,
-    maximised,
-    objective_names,
-    values_of,
-)
+from greenfront.objectives.scores import costs_of, maximised, objective_names
 from greenfront.search.evaluator.process import Evaluator, Verdicts
-from greenfront.search.exploration import start_evaluator
+from greenfront.search.evaluator_pool import EvaluatorPool, LentEvaluator
 from greenfront.search.network_description import network_description
 from greenfront.search.problem import Evaluation, Objective, Problem, Wanted
 from greenfront.search.shares import TrialShares
+from greenfront.search.verdicts import Judge
 from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.follow_up import moved
@@ -39,21 +31,17 @@ from greenfront.spaces.techniques.training import epoch_range
 from greenfront.studies.analysis.front import corners
 from greenfront.studies.analysis.quantities import mass, number
 from greenfront.studies.analysis.targets import excess_words, goal_of
-from greenfront.studies.analysis.volume import Corners, minimised
+from greenfront.studies.analysis.volume import Corners
 from greenfront.studies.config.facts import StudyFacts
-from greenfront.studies.config.sections import LimitsSection
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.trials import NetworkTrial
 
-__all__ = ["NetworkProblem", "limited_costs"]
+__all__ = ["NetworkProblem"]
 
 T = TypeVar("T")
 
 FAR = 1.5
 """From so many times a target on, a follow-up changes everything at once."""
-
-SIZING_MARGIN = 0.9
-"""Factor on a sizing's energy, a short measurement: only clearly dominated trials are stopped."""
 
 
 class NetworkProblem(Problem[Candidate]):
@@ -87,15 +75,17 @@ class NetworkProblem(Problem[Candidate]):
         self.ideal = self.metric.perfect
         self._description = network_description(self.space, facts.task)
         self._script = first_generation(self.options, self.space, file.study.seed)
-        self._instruments = instruments
         self._carbon = file.carbon.study_model(facts)
         self._baseline_keys = file.baseline_keys(facts)
-        self._warm = [warm] if warm else []
-        self._evaluator: Evaluator | None = None
-        self._taught = False
-        self._peaks: list[int] = []
-        self._teacher = file.teacher(facts)
-        self._siblings: defaultdict[str, list[Outcome]] = defaultdict(list)
+        self._pool = EvaluatorPool(file, instruments, file.teacher(facts), warm)
+        self._evaluator = LentEvaluator(self._pool)
+        self._judge = Judge(
+            self.metric,
+            file.limits,
+            file.objectives.predictions,
+            self._carbon,
+            preprocessing=facts.preprocessing,
+        )
         self.follow_up_share = file.targets.share if file.targets.are_set else 0.0
 
     def identity(self) -> str:
@@ -207,18 +197,14 @@ class NetworkProblem(Problem[Candidate]):
     @contextlib.contextmanager
     def worker(self) -> Iterator[Self]:
         """The same problem with its own evaluator, which the next worker reuses."""
-        mine = copy.copy(self)
-        mine._evaluator = self._warm.pop() if self._warm else None
-        try:
+        with self._pool.lend() as lent:
+            mine = copy.copy(self)
+            mine._evaluator = lent
             yield mine
-        finally:
-            if mine._evaluator is not None:
-                self._warm.append(mine._evaluator)
 
     def close(self) -> None:
         """Closes the evaluators of all workers."""
-        while self._warm:
-            self._warm.pop().close(TrialContext())
+        self._pool.close()
 
     def evaluate(self, candidate: Candidate, context: TrialContext) -> Evaluation:
         """Runs one trial in this worker's evaluator, or one rung of it; a dead one is replaced.
@@ -232,12 +218,11 @@ class NetworkProblem(Problem[Candidate]):
                 candidate, self.fidelities.index(context.fidelity or whole), context
             )
         outcome = self._called("trial", candidate.to_json(), context, Outcome)
-        outcome, values = self._valued(outcome)
+        outcome, values = self._judge.counted(outcome)
         if values is None:
             raise _unmetered(outcome.readings)
-        if outcome.graph is not None:
-            self._siblings[outcome.graph].append(outcome)
-        over = self._over_limit(outcome)
+        self._judge.keep(outcome)
+        over = self._judge.over_limit(outcome)
         return Evaluation(
             values,
             context.charged_kwh,
@@ -266,29 +251,18 @@ class NetworkProblem(Problem[Candidate]):
         )
 
     def _called(self, name: str, argument: Any, context: TrialContext, returns: type[T]) -> T:
-        evaluator = self._ready(context)
-        try:
-            return evaluator.call(
-                name,
-                argument,
-                context,
-                returns=returns,
-                timeout_seconds=60 * self.file.limits.trial_minutes,
-                verdicts=Verdicts(
-                    lambda sizing: self._objection(sizing, context),
-                    lambda cheap, dear: self._standing(cheap, dear, context),
-                ),
-            )
-        except UsageError as refusal:
-            # A shape that cannot be built says nothing of the others.
-            raise TrialFailed("refused", str(refusal)) from refusal
-        except TrialFailed as failure:
-            if failure.cause == "out of memory" and evaluator.alive:
-                # It may still hold a part of that memory: begin anew.
-                evaluator.close(context)
-            raise
-        finally:
-            self._peaks.append(evaluator.peak_memory_bytes)
+        judge = self._judge
+        return self._evaluator.call(
+            name,
+            argument,
+            context,
+            returns=returns,
+            timeout_seconds=60 * self.file.limits.trial_minutes,
+            verdicts=Verdicts(
+                lambda sizing: judge.objection(sizing, context.dominated),
+                lambda cheap, dear: judge.standing(cheap, dear, context.dominated),
+            ),
+        )
 
     def repeat(
         self, candidate: Candidate, outcome: Outcome, context: TrialContext
@@ -308,7 +282,7 @@ class NetworkProblem(Problem[Candidate]):
             "artefact": outcome.artefact,
             "batched": outcome.batched is None,
         }
-        measured = self._ready(context).call(
+        measured = self._evaluator.ready(context).call(
             "repeat",
             argument,
             context,
@@ -320,75 +294,10 @@ class NetworkProblem(Problem[Candidate]):
     @property
     def peak_memory_bytes(self) -> int:
         """Highest resident memory of any evaluator so far."""
-        return max(self._peaks, default=0)
-
-    def _ready(self, context: TrialContext) -> Evaluator:
-        if self._evaluator is not None and not self._evaluator.alive:
-            self._evaluator.close(context)
-            self._evaluator = None
-        if self._evaluator is None:
-            self._evaluator = start_evaluator(self.file, self._instruments, context)
-            self._taught = False
-        if not self._taught:
-            teacher = None if self._teacher is None else self._teacher.to_json()
-            self._evaluator.call("teacher", teacher, context, returns=NoneType)
-            self._taught = True
-        return self._evaluator
-
-    def _objection(self, sizing: Sizing, context: TrialContext) -> str | None:
-        """Why no accuracy could make a candidate of this size worth its training."""
-        over = self._over_limit(sizing)
-        if over is not None:
-            return over
-        energy = least_energy_kwh(sizing, self.file.objectives.predictions)
-        if energy is None:
-            return None
-        least = SIZING_MARGIN * energy
-        return context.dominated((self.metric.perfect, least, self._carbon.co2_kg(least)))
-
-    def _valued(self, outcome: Outcome) -> tuple[Outcome, tuple[float, float, float] | None]:
-        """An outcome as this study counts it, and its values; ``None`` where one is unmetered."""
-        if not self.facts.preprocessing:
-            outcome = replace(outcome, preprocessing=None)
-        return outcome, values_of(outcome, self.file.objectives.predictions, self._carbon)
-
-    def _standing(self, cheap: Outcome, dear: Outcome, context: TrialContext) -> Standing:
-        """Where a model stands; against those that share its graph, whatever that costs."""
-        if self._over_limit(cheap) is not None:
-            return "out"
-        (cheap, least), (_, most) = self._valued(cheap), self._valued(dear)
-        if least is None or most is None or context.dominated(least) is not None:
-            return "out"
-        for sibling in self._siblings.get(cheap.graph or "", ()):
-            _, values = self._valued(replace(sibling, inference=cheap.inference))
-            if values is not None:
-                both = minimised([values, least], maximised(self.metric))
-                if not non_dominated(both)[1]:
-                    return "out"
-        if self._over_limit(dear) is not None or context.dominated(most) is not None:
-            return "open"
-        return "in"
-
-    def _over_limit(self, measured: Sizing | Outcome) -> str | None:
-        """Which of ``[limits]`` a model exceeds, as sized or as delivered."""
-        for name, value, limit in limited_costs(self.file.limits, measured):
-            if value is not None and limit is not None and value > limit:
-                return f"{name} {value:.4g} is over the limit of {limit:.4g}"
-        return None
+        return self._pool.peak_memory_bytes
 
 
 def _unmetered(readings: Iterable[Reading]) -> TrialFailed:
     flags = ", ".join(sorted({flag for reading in readings for flag in reading.flags}))
     why = f" ({flags})" if flags else ""
     return TrialFailed("no reading", "no instrument could tell what a part of it cost" + why)
-
-
-def limited_costs(
-    limits: LimitsSection, measured: Sizing | Outcome
-) -> list[tuple[str, float | None, float | None]]:
-    """Name, value and limit of each cost that ``[limits]`` can bound; ``None`` if there is none."""
-    return [
-        ("inference_joules", measured.inference.joules, limits.inference_joules),
-        ("latency_seconds", measured.latency_seconds, limits.latency_seconds),
-        ("artefact_bytes", measured.artefact_bytes, limits.artefact_bytes),
-    ]

@@ -19,7 +19,8 @@ from greenfront.search.electricity.intensity import intensity_provider
 from greenfront.search.electricity.schedule_forecast import ScheduleForecast, schedule_forecast
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.exploration import explore
-from greenfront.search.network_problem import NetworkProblem, limited_costs
+from greenfront.search.network_problem import NetworkProblem
+from greenfront.search.verdicts import limited_costs
 from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.network_space import baseline_candidates

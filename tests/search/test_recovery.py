@@ -150,7 +150,7 @@ def test_a_death_between_any_two_writes_loses_nothing(
     url: str, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cuts the engine off after a write of the sixth trial, then resumes."""
-    from greenfront.search import engine as module
+    from greenfront.search import trial_ends as module
     from greenfront.studies.store.runs import Run
     from greenfront.studies.store.trials import Trials
 

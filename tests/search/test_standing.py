@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from contracts.contexts import Scripted
 from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.tasks.task import TaskFacts
 from greenfront.search.network_problem import NetworkProblem
+from greenfront.search.verdicts import Dominated
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
 
@@ -40,34 +40,34 @@ def problem(**limits: float) -> NetworkProblem:
     return NetworkProblem(file, FACTS, detect())
 
 
-def context(dearest: float) -> Scripted:
+def beaten_by(dearest: float) -> Dominated:
     """Everything that costs more kWh in all is dominated."""
 
     def dominated(values: Sequence[float]) -> str | None:
         return "by another" if values[1] > dearest else None
 
-    return Scripted(dominated=dominated)
+    return dominated
 
 
 @pytest.mark.parametrize(("dearest", "said"), [(2.5, "out"), (3.5, "open"), (4.5, "in")])
 def test_the_ends_of_its_interval_decide(dearest: float, said: str) -> None:
     # 1 kWh of training, and 2 to 3 of predictions.
-    assert problem()._standing(model(2.0), model(3.0), context(dearest)) == said
+    assert problem()._judge.standing(model(2.0), model(3.0), beaten_by(dearest)) == said
 
 
 @pytest.mark.parametrize(("limit", "said"), [(1.5, "out"), (2.5, "open"), (3.5, "in")])
 def test_limits_decide_as_well(limit: float, said: str) -> None:
     searched = problem(inference_joules=limit)
-    assert searched._standing(model(2.0), model(3.0), context(9.0)) == said
+    assert searched._judge.standing(model(2.0), model(3.0), beaten_by(9.0)) == said
 
 
 def test_one_of_the_same_graph_dominates_whatever_that_costs() -> None:
     searched = problem()
     sibling = model(2.5, training=1.8e6)
-    searched._siblings["g"].append(sibling)
+    searched._judge.keep(sibling)
     # Its best case is cheaper than the sibling as that was measured.
-    assert searched._standing(model(1.0), model(4.0), context(9.0)) == "out"
+    assert searched._judge.standing(model(1.0), model(4.0), beaten_by(9.0)) == "out"
     better = (model(1.0, score=0.95), model(4.0, score=0.95))
-    assert searched._standing(*better, context(9.0)) == "in"
+    assert searched._judge.standing(*better, beaten_by(9.0)) == "in"
     other = (replace(model(1.0), graph="h"), replace(model(4.0), graph="h"))
-    assert searched._standing(*other, context(9.0)) == "in"
+    assert searched._judge.standing(*other, beaten_by(9.0)) == "in"

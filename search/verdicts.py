@@ -1,0 +1,114 @@
+"""What a study says of a model's cost while it is measured: is it worth going on?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from greenfront.objectives.carbon.footprint import CarbonModel
+from greenfront.objectives.metrics import Metric
+from greenfront.objectives.outcome import Outcome, Sizing, Standing
+from greenfront.objectives.pareto import non_dominated
+from greenfront.objectives.scores import least_energy_kwh, maximised, values_of
+from greenfront.studies.analysis.volume import minimised
+from greenfront.studies.config.sections import LimitsSection
+
+__all__ = ["Dominated", "Judge", "limited_costs"]
+
+SIZING_MARGIN = 0.9
+"""Factor on a sizing's energy, a short measurement: only clearly dominated trials are stopped."""
+
+Dominated = Callable[[Sequence[float]], str | None]
+"""Why values would not be on the front of what is finished; ``None`` if they may be."""
+
+
+class Judge:
+    """Counts models as one study does, and holds them to its limits and to what is finished.
+
+    Args:
+        metric: Of the study.
+        limits: ``[limits]``.
+        predictions: Over the model's life.
+        carbon: Makes CO₂ of energy.
+        preprocessing: Whether making a model's input counts.
+    """
+
+    def __init__(
+        self,
+        metric: Metric,
+        limits: LimitsSection,
+        predictions: float,
+        carbon: CarbonModel,
+        *,
+        preprocessing: bool,
+    ) -> None:
+        self._metric = metric
+        self._limits = limits
+        self._predictions = predictions
+        self._carbon = carbon
+        self._preprocessing = preprocessing
+        self._siblings: defaultdict[str, list[Outcome]] = defaultdict(list)
+
+    def keep(self, outcome: Outcome) -> None:
+        """Remembers a finished model, for those that execute the same graph."""
+        if outcome.graph is not None:
+            self._siblings[outcome.graph].append(outcome)
+
+    def counted(self, outcome: Outcome) -> tuple[Outcome, tuple[float, float, float] | None]:
+        """An outcome as this study counts it, and its values; ``None`` where one is unmetered."""
+        if not self._preprocessing:
+            outcome = replace(outcome, preprocessing=None)
+        return outcome, values_of(outcome, self._predictions, self._carbon)
+
+    def objection(self, sizing: Sizing, dominated: Dominated) -> str | None:
+        """Why no accuracy could make a candidate of this size worth its training."""
+        over = self.over_limit(sizing)
+        if over is not None:
+            return over
+        energy = least_energy_kwh(sizing, self._predictions)
+        if energy is None:
+            return None
+        least = SIZING_MARGIN * energy
+        return dominated((self._metric.perfect, least, self._carbon.co2_kg(least)))
+
+    def standing(self, cheap: Outcome, dear: Outcome, dominated: Dominated) -> Standing:
+        """Where a model stands; against those that share its graph, whatever that costs.
+
+        Args:
+            cheap: The model, as cheap as its measurements allow.
+            dear: The same, as dear as they allow.
+            dominated: Asks the front.
+        """
+        if self.over_limit(cheap) is not None:
+            return "out"
+        (cheap, least), (_, most) = self.counted(cheap), self.counted(dear)
+        if least is None or most is None or dominated(least) is not None:
+            return "out"
+        for sibling in self._siblings.get(cheap.graph or "", ()):
+            _, values = self.counted(replace(sibling, inference=cheap.inference))
+            if values is not None:
+                both = minimised([values, least], maximised(self._metric))
+                if not non_dominated(both)[1]:
+                    return "out"
+        if self.over_limit(dear) is not None or dominated(most) is not None:
+            return "open"
+        return "in"
+
+    def over_limit(self, measured: Sizing | Outcome) -> str | None:
+        """Which of ``[limits]`` a model exceeds, as sized or as delivered."""
+        for name, value, limit in limited_costs(self._limits, measured):
+            if value is not None and limit is not None and value > limit:
+                return f"{name} {value:.4g} is over the limit of {limit:.4g}"
+        return None
+
+
+def limited_costs(
+    limits: LimitsSection, measured: Sizing | Outcome
+) -> list[tuple[str, float | None, float | None]]:
+    """Name, value and limit of each cost that ``[limits]`` can bound; ``None`` if there is none."""
+    return [
+        ("inference_joules", measured.inference.joules, limits.inference_joules),
+        ("latency_seconds", measured.latency_seconds, limits.latency_seconds),
+        ("artefact_bytes", measured.artefact_bytes, limits.artefact_bytes),
+    ]
