@@ -14,11 +14,8 @@ from greenfront.errors import StudyError, UsageError
 from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
 from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.context import TrialContext
-from greenfront.objectives.metering.instruments import (
-    Instruments,
-    open_instruments,
-    require_pinned,
-)
+from greenfront.objectives.metering.instruments import Instruments, open_instruments
+from greenfront.objectives.metering.pinned import require_pinned, with_machine_of
 from greenfront.search.electricity.intensity import IntensityProvider, intensity_provider
 from greenfront.search.electricity.scheduler import Electricity, ScheduleSettings
 from greenfront.search.exploration import explore
@@ -78,7 +75,10 @@ class Session:
             meters=self.instruments.pin(),
             facts=to_json(self.problem.facts),
         )
-        require_pinned(study.meters or [], self.instruments.pin())
+        here, known = self.instruments.pin(), study.meters or []
+        require_pinned(known, here, file.metering.machines)
+        if with_machine_of(known, here) != known:
+            study.store_meters(with_machine_of(known, here))
         # Budgets may have been raised.
         study.store_configuration(_kept(file))
         settings = SearchSettings(

@@ -12,6 +12,7 @@ from greenfront.objectives.metering.dram_model import DramModelMeter
 from greenfront.objectives.metering.idle import IDLE_SECONDS, measure_idle, stated_idle
 from greenfront.objectives.metering.meter import IdlePower, Meter, Snapshot
 from greenfront.objectives.metering.nvml import CardMeter, NvmlMeter, NvmlPowerMeter
+from greenfront.objectives.metering.pinned import MACHINE
 from greenfront.objectives.metering.process_tree import tree_cpu_seconds
 from greenfront.objectives.metering.rapl import RaplComponent, RaplMeter
 from greenfront.objectives.metering.settings import IDLE_KEYS, MeteringSettings
@@ -23,7 +24,6 @@ __all__ = [
     "detect",
     "open_instruments",
     "require_device",
-    "require_pinned",
 ]
 
 _IDLE = "idle_watts"
@@ -96,10 +96,15 @@ class Instruments:
         }
 
     def pin(self) -> list[dict[str, str]]:
-        """What a study stores of its instruments; plain values that ``json.dumps`` takes."""
+        """What a study stores of its instruments; plain values that ``json.dumps`` takes.
+
+        A GPU's model stands in its source; ``machine`` is the processor's, where it is known.
+        """
+        processor = describe_cpu().name
         return [
             {"component": meter.component, "kind": meter.kind, "source": meter.source}
             | ({} if meter.idle is None else {_IDLE: f"{meter.idle.watts:.6g}"})
+            | ({MACHINE: processor} if processor and meter.component == "cpu" else {})
             for meter in self.meters
         ]
 
@@ -248,26 +253,3 @@ def require_device(instruments: Instruments, device: str) -> None:
         f"device {device!r}: its energy must be metered, but it cannot be ({why}); make the meter "
         "work ('greenfront doctor' says how), or set [training] device to another one"
     )
-
-
-def require_pinned(pinned: Sequence[Mapping[str, str]], here: Sequence[Mapping[str, str]]) -> None:
-    """Refuses other instruments than :meth:`Instruments.pin` told at the study's start.
-
-    Raises:
-        MeterError: A component has another kind or source, appeared, or is gone; the message
-            names both and the way out.
-    """
-    then = {entry["component"]: f"{entry['kind']}: {entry['source']}" for entry in pinned}
-    now = {entry["component"]: f"{entry['kind']}: {entry['source']}" for entry in here}
-    differences = [
-        f"{component} energy was '{then.get(component, 'not metered')}' when the study began and "
-        f"is '{now.get(component, 'not metered')}' here"
-        for component in dict.fromkeys((*then, *now))
-        if then.get(component) != now.get(component)
-    ]
-    if differences:
-        raise MeterError(
-            f"instruments: must be those that the study is pinned to, but "
-            f"{' and '.join(differences)}; resume on a machine like the first, make the first "
-            "instruments readable here ('greenfront doctor' says how), or start a new study"
-        )

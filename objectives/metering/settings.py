@@ -10,11 +10,12 @@ from pydantic import Field
 from greenfront.objectives.readings import Component
 from greenfront.spaces.table import CHECKED
 
-__all__ = ["IDLE_KEYS", "CpuSource", "DramSource", "GpuSource", "MeteringSettings"]
+__all__ = ["IDLE_KEYS", "CpuSource", "DramSource", "GpuSource", "Machines", "MeteringSettings"]
 
 CpuSource = Literal["auto", "rapl", "model", "codecarbon"]
 DramSource = Literal["auto", "rapl", "model", "off"]
 GpuSource = Literal["auto", "nvml", "off"]
+Machines = Literal["alike", "any"]
 
 IDLE_KEYS: dict[Component, str] = {
     "cpu": "idle_watts",
@@ -42,6 +43,8 @@ class MeteringSettings:
         idle_watts: Of all CPU packages together while the machine idles; ``None`` measures.
         dram_idle_watts: The same of memory.
         gpu_idle_watts: The same of the GPUs.
+        machines: ``"alike"``: trials run on processors of one model, or not at all. ``"any"``: on
+            any, and whoever shows their energy says that it cannot be compared.
         block_seconds: Length of the blocks in which predictions are measured, at least.
 
     Raises:
@@ -58,6 +61,7 @@ class MeteringSettings:
     idle_watts: IdleWatts | None = None
     dram_idle_watts: IdleWatts | None = None
     gpu_idle_watts: IdleWatts | None = None
+    machines: Machines = "alike"
     block_seconds: Annotated[float, Field(gt=0, le=60, strict=True)] = 0.05
 
     def __post_init__(self) -> None:

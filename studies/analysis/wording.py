@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from greenfront.objectives.metering.pinned import metered_machines
 from greenfront.studies.analysis.quantities import count, energy
 
 if TYPE_CHECKING:  # a list of studies has use for one word alone
@@ -12,7 +13,12 @@ if TYPE_CHECKING:  # a list of studies has use for one word alone
     from greenfront.studies.analysis.break_even import BreakEven, Verdict
     from greenfront.studies.analysis.need import NoNetwork
 
-__all__ = ["break_even_sentence", "kind_of_readings", "no_network_sentence"]
+__all__ = [
+    "break_even_sentence",
+    "kind_of_readings",
+    "no_network_sentence",
+    "unlike_machines_sentence",
+]
 
 _WITHOUT_NUMBER: Mapping[Verdict, str] = {
     "never": "Never pays for itself: the greenest model needs no less energy than the baseline",
@@ -83,4 +89,19 @@ def no_network_sentence(found: NoNetwork, made_for: float, kind: str, metric: Me
     return (
         f"{told}; {whole}, with the leanest network that is accurate enough (trial "
         f"{leanest.trial}) {energy(leanest.energy_kwh)}."
+    )
+
+
+def unlike_machines_sentence(meters: Sequence[Mapping[str, str]]) -> str | None:
+    """What a reader must know of a study on unlike machines; ``None`` for any other one.
+
+    Args:
+        meters: Its pinned instruments.
+    """
+    known = metered_machines(meters)
+    if len(known) < 2:
+        return None
+    return (
+        f"Energy was metered on {len(known)} unlike processors ({', '.join(known)}): joules and "
+        "seconds of trials on different ones cannot be compared."
     )

@@ -212,6 +212,8 @@ class StudyFile(Table):
             data["limits"]["memory_gb"],
         )
         del data["objectives"]["repeats"], data["metering"]["block_seconds"]
+        # On whose machines it may run changes no trial either.
+        del data["metering"]["machines"]
         # What a year costs changes no trial.
         del data["operation"]
         # How accurate is enough changes no trial. A floor did belong to it, and still does.

@@ -13,6 +13,7 @@ import psutil
 from greenfront.errors import StudyError
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.metering.cpu_model import describe_cpu
+from greenfront.objectives.metering.pinned import metered_machines
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.packaging.claims import Judged
 from greenfront.objectives.readings import Reading
@@ -202,7 +203,7 @@ def _hardware(view: StudyView) -> Hardware:
     return Hardware(
         device=view.facts.device,
         threads=view.facts.threads,
-        processor=describe_cpu().name if here else "",
+        processor=", ".join(metered_machines(view.meters)) or (describe_cpu().name if here else ""),
         memory_bytes=psutil.virtual_memory().total if here else None,
         system=platform.system().lower() if here else "",
         meters=tuple(view.meters),

@@ -243,6 +243,10 @@ class Study:
         """Replaces the configuration, such as by one with a raised budget."""
         self._update(configuration=configuration)
 
+    def store_meters(self, meters: list[dict[str, str]]) -> None:
+        """Replaces the pinned instruments by the same ones, seen on a further machine."""
+        self._update(meters=meters)
+
     def mark_queued(self) -> None:
         """Remembers that the first generation has been queued."""
         self._update(queued=True)

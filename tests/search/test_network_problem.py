@@ -14,6 +14,8 @@ import pytest
 import sqlalchemy as sa
 
 from greenfront.errors import MeterError, SearchAborted, StudyError, TrialFailed
+from greenfront.objectives.metering.cpu_model import describe_cpu
+from greenfront.objectives.metering.pinned import metered_machines
 from greenfront.search import exploration
 from greenfront.search.optimize import SearchResult
 from greenfront.search.session import open_session
@@ -152,6 +154,22 @@ def test_other_instruments_are_refused(begun: Storage) -> None:
         connection.execute(sa.update(studies_table).values(meters=pinned))
     with pytest.raises(MeterError, match=r"measured: RAPL.*modelled"):
         search(study(budget={"trials": 2}), begun)
+
+
+def test_a_machine_unlike_the_first_is_refused_or_told(begun: Storage) -> None:
+    found = Study.open(begun, "faults")
+    assert found.meters
+    pinned = [{**found.meters[0], "machine": "Abacus"}]
+    with begun.writing() as connection:
+        connection.execute(sa.update(studies_table).values(meters=pinned))
+    with pytest.raises(MeterError, match="must be like that of the study, 'Abacus'"):
+        search(study(budget={"trials": 2}), begun)
+    search(study(budget={"trials": 2}, metering={"machines": "any"}), begun)
+    again = Study.open(begun, "faults")
+    assert again.meters is not None
+    first, second = metered_machines(again.meters)
+    assert first == "Abacus"
+    assert second == describe_cpu().name
 
 
 def test_other_data_under_the_same_name_are_refused(begun: Storage) -> None:

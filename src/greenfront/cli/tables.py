@@ -27,7 +27,11 @@ from greenfront.studies.analysis.quantities import (
     seconds,
     size,
 )
-from greenfront.studies.analysis.wording import break_even_sentence, no_network_sentence
+from greenfront.studies.analysis.wording import (
+    break_even_sentence,
+    no_network_sentence,
+    unlike_machines_sentence,
+)
 
 if TYPE_CHECKING:
     from greenfront.objectives.metering.crosscheck import CrossCheck
@@ -109,6 +113,8 @@ def _details(outcome: Outcome) -> tuple[str, ...]:
 def _choices(view: StudyView) -> RenderableType:
     """The named models beside the baseline, and what they decide."""
     lines = [] if view.metric.name == "accuracy" else [f"Judged by {view.metric.told}."]
+    unlike = unlike_machines_sentence(view.meters)
+    lines += [unlike] if unlike else []
     lines += advice(view)
     decided = (decision(view, choice.row) for choice in choices(view.front))
     lines += [sentence for sentence in decided if sentence is not None]

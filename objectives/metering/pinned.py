@@ -1,0 +1,73 @@
+"""What a study stores of its instruments, compared with those at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from greenfront.errors import MeterError
+from greenfront.objectives.metering.settings import Machines
+
+__all__ = ["MACHINE", "metered_machines", "require_pinned", "with_machine_of"]
+
+MACHINE = "machine"
+"""Key of the processor's model."""
+
+OTHERS = "other_machines"
+"""Key of further ones, parted by semicolons."""
+
+
+def metered_machines(pinned: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
+    """The processors on which a study was metered, the first one first; empty where unknown."""
+    found = next((entry for entry in pinned if MACHINE in entry), {})
+    return tuple(filter(None, (found.get(MACHINE), *found.get(OTHERS, "").split("; "))))
+
+
+def with_machine_of(
+    pinned: Sequence[Mapping[str, str]], here: Sequence[Mapping[str, str]]
+) -> list[dict[str, str]]:
+    """What a study stores once it was metered here too."""
+    known, new = metered_machines(pinned), metered_machines(here)
+    others = "; ".join((*known[1:], *(name for name in new if name not in known)))
+    return [
+        {**entry, OTHERS: others} if others and MACHINE in entry else dict(entry)
+        for entry in pinned
+    ]
+
+
+def require_pinned(
+    pinned: Sequence[Mapping[str, str]],
+    here: Sequence[Mapping[str, str]],
+    machines: Machines = "alike",
+) -> None:
+    """Refuses other instruments than :meth:`Instruments.pin` told at the study's start.
+
+    Args:
+        pinned: What the study stores; one that knows no processor takes any.
+        here: What :meth:`Instruments.pin` tells of this machine.
+        machines: Whether another model of processor is refused.
+
+    Raises:
+        MeterError: A component has another kind or source, appeared, or is gone, or the processor
+            is another one; the message names both and the way out.
+    """
+    known, new = metered_machines(pinned), metered_machines(here)
+    if machines == "alike" and known and new and new[0] not in known:
+        raise MeterError(
+            f"machine: must be like that of the study, {known[0]!r}, got {new[0]!r}: joules of "
+            "unlike machines cannot be compared; resume on a machine like the first, start a new "
+            'study, or allow it by [metering] machines = "any", and every figure will say so'
+        )
+    then = {entry["component"]: f"{entry['kind']}: {entry['source']}" for entry in pinned}
+    now = {entry["component"]: f"{entry['kind']}: {entry['source']}" for entry in here}
+    differences = [
+        f"{component} energy was '{then.get(component, 'not metered')}' when the study began and "
+        f"is '{now.get(component, 'not metered')}' here"
+        for component in dict.fromkeys((*then, *now))
+        if then.get(component) != now.get(component)
+    ]
+    if differences:
+        raise MeterError(
+            f"instruments: must be those that the study is pinned to, but "
+            f"{' and '.join(differences)}; resume on a machine like the first, make the first "
+            "instruments readable here ('greenfront doctor' says how), or start a new study"
+        )
