@@ -242,7 +242,7 @@ def test_the_waiting_part_of_a_preset_works(tmp_path: Path, without: str) -> Non
     absent = {"live", "pause_above"} if without == "live" else {"trace", "schedule", "throughput"}
     if without != "live":
         absent |= {"factors", "replay_start", "replay_speed"}  # of a trace
-    text = re.sub("^workers = 1$", "workers = 2", text, flags=re.MULTILINE)
+    text = re.sub("^workers = 1 ", "workers = 2 ", text, flags=re.MULTILINE)
     for key in {*absent, "zone", "floor"}:  # a floor stands for max_drop
         text = re.sub(rf"^{key} = .*$", "", text, flags=re.MULTILINE)
     path = tmp_path / "study.toml"
