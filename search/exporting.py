@@ -111,7 +111,7 @@ def export_model(
             (draft / CANDIDATE).write_text(text + "\n", encoding="utf-8")
             write_script(draft, packaged.kind)
             record = replace(_record(found, row, claims, draft), takes=packaged.kind)
-            record = replace(record, remarks=tuple(remarks(packaged.kind, claims, found.facts)))
+            record = replace(record, remarks=tuple(remarks(packaged, claims, found.facts)))
             write_documents(record, draft)
     return Exported(folder, row, claims, record)
 
@@ -256,7 +256,7 @@ def _record(found: StudyView, row: ScoredTrial, claims: Claims, draft: Path) -> 
     )
 
 
-def remarks(kind: str, claims: Claims, facts: StudyFacts) -> Iterator[str]:
+def remarks(packaged: Packaged, claims: Claims, facts: StudyFacts) -> Iterator[str]:
     """Sentences for whoever runs the file: what its graph does not do, and what is different."""
     schema = facts.task.schema
     for column, made in (("date", "its parts"), ("boolean", "1 and 0")):
@@ -266,14 +266,14 @@ def remarks(kind: str, claims: Claims, facts: StudyFacts) -> Iterator[str]:
                 f"Of {', '.join(names)} the file takes {made} as numbers, which predict.py makes "
                 "of the texts: ONNX has no operator for that."
             )
-    if kind == "image":
+    if packaged.resizes:
         _, height, width = facts.task.input_shape
         yield (
             f"Images of another size than {width} × {height} are resized in the graph, where a "
             f"pixel may differ from Pillow's by up to {RESIZED_WITHIN} of 256 grey levels; "
             "predict.py resizes by Pillow, as the training did."
         )
-    if kind == "text":
+    if packaged.kind == "text":
         yield "The file takes token numbers; tokenizer.json beside it makes them of texts."
     threads = claims.setting.threads
     yield (

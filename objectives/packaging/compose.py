@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,14 +14,18 @@ from greenfront.errors import DataError
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.packaging.inlets import array_inlet, table_inlet, text_inlet
 from greenfront.objectives.packaging.outlets import class_outlet, number_outlet
-from greenfront.objectives.packaging.piece import ML, Piece, free_prefix
+from greenfront.objectives.packaging.piece import ML, Piece
 from greenfront.objectives.stages.export import INPUT, OUTPUT
 from greenfront.objectives.tasks.recipe import ArrayRecipe, Recipe, TableRecipe, TextRecipe
 
 __all__ = ["SCHEMA", "Labels", "composed", "core_of", "inlet_of", "kind_of", "told_of"]
 
-SCHEMA = 1
-"""Version of what the file says of itself in its metadata."""
+SCHEMA = 2
+"""Version of what the file says of itself in its metadata; 1 took each column by itself."""
+
+MODEL_PREFIX = "model/"
+START, END = MODEL_PREFIX + INPUT, MODEL_PREFIX + OUTPUT
+"""Where the model begins and ends in a whole file."""
 
 OPSETS = {"": 18, ML: 3}
 """Those that the operators around a model need at least."""
@@ -55,9 +59,8 @@ def composed(
         labels: What answers stand for.
         notes: Further entries of the metadata.
     """
-    model = compose.add_prefix(onnx.load(core), prefix := _prefix(recipe, "model/"))
-    inlet = inlet_of(recipe, prefix)
-    outlet = _outlet(recipe, labels, prefix)
+    model = compose.add_prefix(onnx.load(core), MODEL_PREFIX)
+    inlet, outlet = inlet_of(recipe), _outlet(labels)
     graph = model.graph
     # Between the pieces, so that the model can be taken out again and looked at by itself.
     graph.value_info.extend([*graph.input, *graph.output])
@@ -77,7 +80,7 @@ def composed(
             held[domain].version = max(held[domain].version, version)
         else:
             model.opset_import.append(helper.make_opsetid(domain, version))
-    told = told_of(recipe, labels) | {"boundary": json.dumps([prefix + INPUT, prefix + OUTPUT])}
+    told = told_of(recipe, labels) | {"boundary": json.dumps([START, END])}
     told["outputs"] = json.dumps([output.name for output in graph.output])
     helper.set_model_props(
         model, {f"greenfront.{key}": value for key, value in {**told, **notes}.items()}
@@ -92,6 +95,7 @@ def told_of(recipe: Recipe, labels: Labels) -> dict[str, str]:
         "schema": SCHEMA,
         "kind": kind_of(recipe),
         "preprocessing": to_json(recipe),
+        "inputs": recipe.names if isinstance(recipe, TableRecipe) else {},
         "classes": labels.classes,
         "threshold": labels.threshold,
         "positive": labels.positive,
@@ -111,16 +115,15 @@ def kind_of(recipe: Recipe) -> str:
             return "image" if recipe.is_pixels else "array"
 
 
-def inlet_of(recipe: Recipe, prefix: str) -> Piece:
-    """What comes before a model whose names have a prefix."""
-    target, own = prefix + INPUT, _prefix(recipe, "inlet/")
+def inlet_of(recipe: Recipe) -> Piece:
+    """What comes before a model."""
     match recipe:
         case TableRecipe():
-            return table_inlet(recipe, own, target)
+            return table_inlet(recipe, "inlet/", START)
         case ArrayRecipe():
-            return array_inlet(recipe, own, target)
+            return array_inlet(recipe, "inlet/", START)
         case TextRecipe():
-            return text_inlet(recipe, own, target)
+            return text_inlet(recipe, "inlet/", START)
 
 
 def core_of(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -152,28 +155,11 @@ def core_of(model: onnx.ModelProto) -> onnx.ModelProto:
     return core
 
 
-def _outlet(recipe: Recipe, labels: Labels, prefix: str) -> Piece:
-    own, source, taken = _prefix(recipe, "outlet/"), prefix + OUTPUT, _inputs(recipe)
+def _outlet(labels: Labels) -> Piece:
     if not labels.classes:
-        return number_outlet(own, source, _free("value", taken))
-    outputs = _free("label", taken), _free("probabilities", taken)
-    return class_outlet(labels.classes, labels.threshold, labels.positive, own, source, outputs)
-
-
-def _prefix(recipe: Recipe, wanted: str) -> str:
-    return free_prefix(wanted, _inputs(recipe))
-
-
-def _inputs(recipe: Recipe) -> Sequence[str]:
-    if isinstance(recipe, TableRecipe):
-        return [name for column in recipe.columns for name in column.inputs]
-    return ()
-
-
-def _free(name: str, taken: Sequence[str]) -> str:
-    while name in taken:
-        name = f"{name}_"
-    return name
+        return number_outlet("outlet/", END, "value")
+    outputs = "label", "probabilities"
+    return class_outlet(labels.classes, labels.threshold, labels.positive, "outlet/", END, outputs)
 
 
 def _is_within(node: onnx.NodeProto, prefix: str) -> bool:

@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from greenfront.objectives.packaging.piece import ML, Piece
-from greenfront.objectives.tasks.recipe import ArrayRecipe, TableColumn, TableRecipe, TextRecipe
+from greenfront.objectives.tasks.recipe import (
+    NUMBERS,
+    TEXTS,
+    ArrayRecipe,
+    TableRecipe,
+    TextRecipe,
+)
 from greenfront.objectives.tasks.standardise import Scale
 from greenfront.objectives.tasks.tables.preprocessing import CategoryStep, NumberStep
 
@@ -28,8 +34,9 @@ RESIZED_WITHIN = 2
 def table_inlet(recipe: TableRecipe, prefix: str, target: str) -> Piece:
     """Imputes, standardises and looks up the columns of a table.
 
-    Numbers are ``double [n, 1]`` each, NaN where missing, and categories ``string [n, 1]``, empty
-    where missing.
+    All numbers are one input, ``double [n, numbers]``, NaN where missing, and all categories
+    another, ``string [n, categories]``, empty where missing: each input of a session takes as long
+    as several operators. Both stand in the order of the recipe.
 
     Args:
         recipe: What was learnt of the columns.
@@ -37,57 +44,47 @@ def table_inlet(recipe: TableRecipe, prefix: str, target: str) -> Piece:
         target: Name of the result, float32 ``[n, inputs]``.
     """
     piece = Piece(prefix)
-    numbers = [column for column in recipe.columns if isinstance(column.step, NumberStep)]
-    texts = [column for column in recipe.columns if isinstance(column.step, CategoryStep)]
-    for column, kind in (
-        *((column, TensorProto.DOUBLE) for column in numbers),
-        *((column, TensorProto.STRING) for column in texts),
-    ):
-        piece.inputs += [
-            helper.make_tensor_value_info(name, kind, ["n", 1]) for name in column.inputs
-        ]
-    made, told = [], []
-    for columns, part in ((numbers, _numbers), (texts, _texts)):
-        if columns:
-            inputs, missing = part(piece, columns)
-            made += inputs
-            told += missing
-    piece.joined([*made, *told], named=target)
+    numbers, texts = recipe.steps(NumberStep), recipe.steps(CategoryStep)
+    made: list[str] = []
+    told: list[str] = []
+    for name, kind in ((NUMBERS, TensorProto.DOUBLE), (TEXTS, TensorProto.STRING)):
+        if name in recipe.names:
+            shape: list[int | str] = ["n", len(recipe.names[name])]
+            piece.inputs.append(helper.make_tensor_value_info(name, kind, shape))
+    if numbers:
+        made.append(_numbers(piece, numbers, told))
+    if texts:
+        told = _texts(piece, texts, told)
+    if told:
+        made.append(piece.add("Cast", piece.joined(told), to=TensorProto.FLOAT))
+    piece.joined(made, named=target)
     return piece
 
 
 def array_inlet(recipe: ArrayRecipe, prefix: str, target: str) -> Piece:
     """Standardises features or channels.
 
-    Pixels are ``uint8 [n, height, width, channels]`` of any size and are resized first. Other
-    numbers are ``double`` in the shape that they were learnt in.
+    Pixels are ``uint8 [n, height, width, channels]``; where the data are pictures, of any size,
+    and are resized first. Other numbers are ``double`` in the shape that they were learnt in.
 
     Args:
         recipe: What was learnt.
         prefix: Of the names that are made here.
         target: Name of the result, float32 ``[n, …]``.
     """
-    piece = Piece(prefix)
+    piece, kind = Piece(prefix), TensorProto.DOUBLE
+    shape: list[int | str] = ["n", *recipe.shape]
     if recipe.is_pixels:
         channels, height, width = recipe.shape
-        shape: list[int | str] = ["n", "height", "width", channels]
-        last, kind = "image", TensorProto.UINT8
-        piece.inputs.append(helper.make_tensor_value_info(last, kind, shape))
+        edges = ["height", "width"] if recipe.resizes else [height, width]
+        shape, kind = ["n", *edges, channels], TensorProto.UINT8
+    piece.inputs.append(helper.make_tensor_value_info(recipe.name, kind, shape))
+    last = recipe.name
+    if recipe.is_pixels:
         last = piece.add("Transpose", last, perm=[0, 3, 1, 2])
-        head = piece.add("Shape", last, end=2)
-        edges = piece.constant("edges", np.array([height, width], dtype=np.int64))
-        last = piece.add(
-            *("Resize", last, "", "", piece.add("Concat", head, edges, axis=0)),
-            mode="linear",
-            antialias=1,
-            coordinate_transformation_mode="half_pixel",
-            exclude_outside=1,
-        )
+        if recipe.resizes:
+            last = _resized(piece, last, recipe.shape[1:])
         last = piece.add("Cast", last, to=TensorProto.DOUBLE)
-    else:
-        last = "features" if len(recipe.shape) == 1 else "values"
-        shape = ["n", *recipe.shape]
-        piece.inputs.append(helper.make_tensor_value_info(last, TensorProto.DOUBLE, shape))
     _standardised(piece, last, recipe.scales, (-1, *[1] * (len(recipe.shape) - 1)), target)
     return piece
 
@@ -108,54 +105,65 @@ def text_inlet(recipe: TextRecipe, prefix: str, target: str) -> Piece:
     return piece
 
 
-def _numbers(piece: Piece, columns: Sequence[TableColumn]) -> tuple[list[str], list[str]]:
-    steps = [column.step for column in columns if isinstance(column.step, NumberStep)]
-    values = piece.joined([name for column in columns for name in column.inputs])
-    missing = piece.add("IsNaN", values)
-    fills = np.array([[fill for step in steps for fill in step.fills]])
-    filled = piece.add("Where", missing, piece.constant("fills", fills), values)
+def _resized(piece: Piece, pixels: str, edges: Sequence[int]) -> str:
+    head = piece.add("Shape", pixels, end=2)
+    tail = piece.constant("edges", np.array(edges, dtype=np.int64))
+    return piece.add(
+        *("Resize", pixels, "", "", piece.add("Concat", head, tail, axis=0)),
+        mode="linear",
+        antialias=1,
+        coordinate_transformation_mode="half_pixel",
+        exclude_outside=1,
+    )
+
+
+def _numbers(piece: Piece, steps: Sequence[NumberStep], told: list[str]) -> str:
+    """Scaled numbers; what says that one was missing is added to ``told``."""
     scales = [scale for step in steps for scale in step.scales]
-    made = _standardised(piece, filled, scales, (1, -1))
+    scaled = _standardised(piece, NUMBERS, scales, (1, -1))
+    missing = piece.add("IsNaN", NUMBERS)
+    fills = np.array([[fill for step in steps for fill in step.fills]])
+    means, deviations = _columns(scales)
+    filled = ((fills - means) / deviations).astype(np.float32)
     ends = np.cumsum([len(step.fills) for step in steps])
     said = [int(end) - len(s.fills) for s, end in zip(steps, ends, strict=True) if s.indicator]
-    if not said:
-        return [made], []
-    return [made], [_indicators(piece, missing, said)]
+    told += _indicators(piece, missing, said, int(ends[-1]))
+    return piece.add("Where", missing, piece.constant("fills", filled), scaled)
 
 
-def _texts(piece: Piece, columns: Sequence[TableColumn]) -> tuple[list[str], list[str]]:
-    steps = [column.step for column in columns if isinstance(column.step, CategoryStep)]
-    codes = []
-    for column, step in zip(columns, steps, strict=True):
-        # Behind the levels comes the number of a missing text; any other text has −1.
-        encoded = piece.add(
-            *("LabelEncoder", *column.inputs),
-            domain=ML,
-            keys_strings=[*step.levels, ""],
-            values_int64s=list(range(len(step.levels) + 1)),
-            default_int64=-1,
-        )
-        codes.append(encoded)
-    numbers = piece.joined(codes)
-    behind = piece.constant("behind", np.array([[len(step.levels) for step in steps]]))
-    missing = piece.add("Equal", numbers, behind)
-    fills = [step.levels.index(step.fill) if step.fill in step.levels else -1 for step in steps]
-    filled = piece.add("Where", missing, piece.constant("usual", np.array([fills])), numbers)
+def _texts(piece: Piece, steps: Sequence[CategoryStep], told: list[str]) -> list[str]:
+    """What is 1 for the level of each text, then ``told``, then what says that one was missing."""
+    known = {text: index for index, text in enumerate(_every_level(steps))}
+    # One numbering for all columns; behind it comes a missing text, and any other text has −1.
+    codes = piece.add(
+        *("LabelEncoder", TEXTS),
+        domain=ML,
+        keys_strings=[*known, ""],
+        values_int64s=list(range(len(known) + 1)),
+        default_int64=-1,
+    )
+    missing = piece.add("Equal", codes, piece.constant("missing", np.array(len(known))))
+    usual = np.array([[known.get(step.fill, -1) for step in steps]])
+    filled = piece.add("Where", missing, piece.constant("usual", usual), codes)
     owners = np.repeat(np.arange(len(steps)), [len(step.levels) for step in steps])
-    made = []
-    if len(owners):
-        places = np.concatenate([np.arange(len(step.levels)) for step in steps])[None]
-        spread = piece.add("Gather", filled, piece.constant("owners", owners), axis=1)
-        hit = piece.add("Equal", spread, piece.constant("places", places))
-        made.append(piece.add("Cast", hit, to=TensorProto.FLOAT))
     said = [place for place, step in enumerate(steps) if step.indicator]
-    return made, [_indicators(piece, missing, said)] if said else []
+    behind = [*told, *_indicators(piece, missing, said, len(steps))]
+    if not len(owners):
+        return behind
+    places = np.array([[known[level] for step in steps for level in step.levels]])
+    spread = piece.add("Gather", filled, piece.constant("owners", owners), axis=1)
+    return [piece.add("Equal", spread, piece.constant("places", places)), *behind]
 
 
-def _indicators(piece: Piece, missing: str, places: Sequence[int]) -> str:
-    name = f"said_{len(piece.constants)}"
-    chosen = piece.add("Gather", missing, piece.constant(name, np.array(places)), axis=1)
-    return piece.add("Cast", chosen, to=TensorProto.FLOAT)
+def _every_level(steps: Sequence[CategoryStep]) -> list[str]:
+    return list(dict.fromkeys(level for step in steps for level in step.levels))
+
+
+def _indicators(piece: Piece, missing: str, places: Sequence[int], columns: int) -> list[str]:
+    if len(places) in (0, columns):
+        return [missing] if places else []
+    chosen = piece.constant(f"said_{len(piece.constants)}", np.array(places))
+    return [piece.add("Gather", missing, chosen, axis=1)]
 
 
 def _standardised(

@@ -29,7 +29,7 @@ from greenfront.objectives.stages.export import weight_count
 from greenfront.objectives.stages.parity import Parity, parity
 from greenfront.objectives.stages.reality import executed_operators
 from greenfront.objectives.tasks.pixels import DEFAULT_BACKGROUND
-from greenfront.objectives.tasks.recipe import TextRecipe
+from greenfront.objectives.tasks.recipe import ArrayRecipe, TextRecipe
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.task import Labelled, Split
 from greenfront.spaces.candidate import Candidate
@@ -77,11 +77,12 @@ class Packaged:
 
     Attributes:
         kind: ``"table"``, ``"image"``, ``"array"`` or ``"text"``.
+        resizes: Whether the file takes images of any size.
         has_network: Whether there is a file of the network, too.
     """
 
     kind: str
-
+    resizes: bool
     labels: Labels
     validation: Judged
     test: Judged
@@ -137,6 +138,7 @@ def package(runner: TrialRunner, order: Order, settings: TaskSettings) -> Packag
     cost, plain = costs(path, data, runtime.context, runtime.measuring, PHASE)
     return Packaged(
         kind=kind_of(data.recipe),
+        resizes=isinstance(data.recipe, ArrayRecipe) and data.recipe.resizes,
         labels=labels,
         validation=judged(runtime, candidate, core, order.threshold, "validation"),
         test=judged(runtime, candidate, core, order.threshold, "test"),

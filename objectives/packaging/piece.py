@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-__all__ = ["ML", "Piece", "free_prefix"]
+__all__ = ["ML", "Piece"]
 
 ML = "ai.onnx.ml"
 """Domain of the standard operators for classical machine learning."""
@@ -66,11 +65,3 @@ class Piece:
         if len(parts) > 1:
             return self.add("Concat", *parts, named=named, axis=1)
         return self.add("Identity", *parts, named=named) if named else parts[0]
-
-
-def free_prefix(wanted: str, taken: Iterable[str]) -> str:
-    """A prefix that no name has, which users choose: columns may be called anything."""
-    names = tuple(taken)
-    while any(name.startswith(wanted) for name in names):
-        wanted = f"_{wanted}"
-    return wanted

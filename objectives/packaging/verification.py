@@ -16,13 +16,13 @@ from greenfront.objectives.codec import to_json
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.packaging.bench import Bench
 from greenfront.objectives.packaging.claims import Judged
-from greenfront.objectives.packaging.compose import inlet_of
+from greenfront.objectives.packaging.compose import SCHEMA, inlet_of
 from greenfront.objectives.packaging.costs import cost_checks
 from greenfront.objectives.packaging.findings import Check, Verified
 from greenfront.objectives.packaging.package import TOKENIZER, differing, judged, likeness
 from greenfront.objectives.packaging.shipped import open_shipped, said
 from greenfront.objectives.pipeline.model_factory import family_of
-from greenfront.objectives.stages.export import INPUT, weight_count
+from greenfront.objectives.stages.export import weight_count
 from greenfront.objectives.stages.reality import Claim, executed_operators, unreal
 from greenfront.objectives.stages.session import RUNTIME_FAULTS
 from greenfront.objectives.tasks.recipe import TextRecipe
@@ -115,6 +115,11 @@ def _labels(bench: Bench) -> Iterator[Check]:
 def _preprocessing(bench: Bench) -> Iterator[Check]:
     """What the training rows teach now, beside what stands in the graph and in the metadata."""
     recipe = bench.data.recipe
+    schema = json.loads(bench.told["greenfront.schema"])
+    if schema != SCHEMA:
+        why = "another version of greenfront has laid the graph out otherwise: export it again"
+        yield Check("preprocessing", f"form {schema}", f"form {SCHEMA} is known", None, why)
+        return
     if isinstance(recipe, TextRecipe):
         yield _tokenizer(bench)
     learnt = json.loads(json.dumps(to_json(recipe)))
@@ -125,8 +130,7 @@ def _preprocessing(bench: Bench) -> Iterator[Check]:
         why = f"{place} is not what the training rows teach"
         yield Check("preprocessing", str(given), str(wanted), False, why)
         return
-    boundary = json.loads(bench.told["greenfront.boundary"])[0]
-    inlet = inlet_of(recipe, boundary.removesuffix(INPUT))
+    inlet = inlet_of(recipe)
     held = {tensor.name: tensor for tensor in bench.model.graph.initializer}
     nodes = {node.SerializeToString() for node in bench.model.graph.node}
     for constant in inlet.constants:

@@ -16,8 +16,14 @@ from greenfront.objectives.tasks.columns import check_column, check_text_column
 from greenfront.objectives.tasks.hf_labels import has_labels, read_labels
 from greenfront.objectives.tasks.hf_source import HubSplits, find_splits
 from greenfront.objectives.tasks.own_splits import OwnSplits
-from greenfront.objectives.tasks.pictures import decoded, decoding, opened_image
-from greenfront.objectives.tasks.raw import Raw, array_inputs
+from greenfront.objectives.tasks.pictures import (
+    DECODED,
+    decoded,
+    decoding,
+    opened_image,
+    pixel_inputs,
+)
+from greenfront.objectives.tasks.raw import Raw
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.text import Texts, checked_texts
 
@@ -58,7 +64,7 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
         inputs: Any = _texts(settings, target, splits, found.source)
     else:
         kept = _pixels(settings, image, splits, found.source, cache)
-        inputs, notes = array_inputs(kept["pixels"], found.source), kept["notes"].tolist()
+        inputs, notes = pixel_inputs(kept, found.source), kept["notes"].tolist()
     labels = read_labels(splits, target, found.source)
     is_test = np.arange(len(labels)) >= len(found.train) if "test" in splits else None
     return Raw(found.source, inputs, labels, OwnSplits(is_test), tuple(notes))
@@ -148,7 +154,7 @@ def _pixels(
 
     return cached_arrays(
         cache / f"hf-{_key(list(splits.values()), column, settings)}",
-        ("pixels", "notes"),
+        DECODED,
         lambda: decoded(len(places), image, settings),
     )
 

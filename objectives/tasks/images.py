@@ -12,8 +12,14 @@ from greenfront.objectives.tasks.copies import first_copies
 from greenfront.objectives.tasks.image_folder import list_images
 from greenfront.objectives.tasks.image_table import listed_images
 from greenfront.objectives.tasks.paths import existing_folder
-from greenfront.objectives.tasks.pictures import decoded, decoding, opened_image
-from greenfront.objectives.tasks.raw import Raw, array_inputs
+from greenfront.objectives.tasks.pictures import (
+    DECODED,
+    decoded,
+    decoding,
+    opened_image,
+    pixel_inputs,
+)
+from greenfront.objectives.tasks.raw import Raw
 from greenfront.objectives.tasks.settings import TaskSettings
 
 if TYPE_CHECKING:
@@ -45,12 +51,12 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
     sources = [*decoding(settings), str(folder.resolve()), file_stamps(folder, files)]
     kept = cached_arrays(
         cache / f"images-{cache_key(sources)}",
-        ("pixels", "notes"),
+        DECODED,
         lambda: decoded(len(files), image, settings),
     )
     return Raw(
         str(folder),
-        array_inputs(kept["pixels"], str(folder)),
+        pixel_inputs(kept, str(folder)),
         found.labels,
         found.own,
         (*found.notes, *kept["notes"].tolist()),

@@ -6,7 +6,7 @@ import struct
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,12 +24,16 @@ from greenfront.objectives.tasks.pixels import (
     turned_upright,
     values_of,
 )
+from greenfront.objectives.tasks.raw import ArrayInputs, Pictures, array_inputs
 from greenfront.objectives.tasks.settings import TaskSettings
 
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["decoded", "decoding", "opened_image"]
+__all__ = ["DECODED", "decoded", "decoding", "opened_image", "pixel_inputs"]
+
+DECODED = ("pixels", "deep", "notes")
+"""Arrays that decoding yields, by name."""
 
 _VERSION = 3
 """Of the decoder: raised where the same files give other pixels."""
@@ -114,7 +118,8 @@ def decoded(
     bits are taken for 8 where none of all images' is above 255, else for 16.
 
     Yields:
-        ``pixels``, uint8 ``[count, channels, height, width]``, and ``notes``, str ``[notes]``.
+        ``pixels``, uint8 ``[count, channels, height, width]``; ``deep``, the lowest and highest
+        grey value of 16 bits, or nothing where there are none; and ``notes``, str ``[notes]``.
 
     Raises:
         DataError: An image cannot be read, or all images are one and the same plane.
@@ -130,7 +135,15 @@ def decoded(
             break
         form = found
     yield "pixels", found
+    yield "deep", np.array(form.deep or (), dtype=np.int64)
     yield "notes", np.array(seen.notes(form, found, settings), dtype=str)
+
+
+def pixel_inputs(kept: Mapping[str, NDArray[Any]], source: str) -> ArrayInputs:
+    """Inputs of what :func:`decoded` has yielded."""
+    low_and_high = kept["deep"].tolist()
+    deep = (low_and_high[0], low_and_high[1]) if low_and_high else None
+    return replace(array_inputs(kept["pixels"], source), pictures=Pictures(deep))
 
 
 def _decode_alike(

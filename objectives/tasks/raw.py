@@ -16,7 +16,7 @@ from greenfront.objectives.tasks.settings import TargetKind
 from greenfront.objectives.tasks.standardise import counts_of_unusable, standardise
 from greenfront.objectives.tasks.tables.schema import Schema
 
-__all__ = ["ArrayInputs", "Inputs", "Raw", "array_inputs", "buffer"]
+__all__ = ["ArrayInputs", "Inputs", "Pictures", "Raw", "array_inputs", "buffer"]
 
 
 class Inputs(Protocol):
@@ -80,16 +80,29 @@ class Raw:
 
 
 @dataclass(frozen=True, slots=True)
+class Pictures:
+    """What all image files together tell of how one is read.
+
+    Attributes:
+        deep: Lowest and highest of their grey values of 16 bits; ``None`` where there are none.
+    """
+
+    deep: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ArrayInputs:
     """Inputs that are numbers.
 
     Attributes:
         source: Name of the data, for messages.
         values: Numbers of any type, ``[n, features]`` or ``[n, channels, height, width]``; no NaN.
+        pictures: Where they are pixels of image files, which may have any size; else ``None``.
     """
 
     source: str
     values: NDArray[Any]
+    pictures: Pictures | None = None
 
     def __len__(self) -> int:
         return len(self.values)

@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from greenfront.objectives.tasks.raw import ArrayInputs, Inputs
+from greenfront.objectives.tasks.raw import ArrayInputs, Inputs, Pictures
 from greenfront.objectives.tasks.standardise import Scale
 from greenfront.objectives.tasks.tables.cells import MISSING
 from greenfront.objectives.tasks.tables.inputs import TableInputs
-from greenfront.objectives.tasks.tables.preprocessing import (
-    CategoryStep,
-    NumberStep,
-    Preprocessing,
-)
-from greenfront.objectives.tasks.tables.values import Numbers
+from greenfront.objectives.tasks.tables.preprocessing import CategoryStep, NumberStep
+from greenfront.objectives.tasks.tables.values import Levels, Numbers
 
-__all__ = ["ArrayRecipe", "Recipe", "TableColumn", "TableRecipe", "TextRecipe", "recipe_of"]
+__all__ = [
+    "NUMBERS",
+    "TEXTS",
+    "ArrayRecipe",
+    "Recipe",
+    "TableRecipe",
+    "TextRecipe",
+    "recipe_of",
+]
 
+NUMBERS, TEXTS = "numbers", "texts"
+"""Inputs of a table's file: all numbers, and all categories."""
 
-@dataclass(frozen=True, slots=True)
-class TableColumn:
-    """A column of a table and the names under which a file takes it.
-
-    Attributes:
-        step: What is done with it.
-        inputs: One name a number: the column's, or of a date one for each of its parts.
-    """
-
-    step: NumberStep | CategoryStep
-    inputs: tuple[str, ...]
+Step = TypeVar("Step", NumberStep, CategoryStep)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,40 +36,32 @@ class TableRecipe:
     """Of a table.
 
     Attributes:
-        columns: Those of numbers first.
+        columns: What is done with each; those of numbers first.
     """
 
-    columns: tuple[TableColumn, ...]
+    columns: tuple[NumberStep | CategoryStep, ...]
 
-    @classmethod
-    def of(cls, preprocessing: Preprocessing) -> TableRecipe:
-        """Names the inputs; no two are equal, whatever columns are called."""
-        taken = {step.column for step in preprocessing.steps}
-        columns = []
-        for step in preprocessing.steps:
-            names = step.names if isinstance(step, NumberStep) else (step.column,)
-            if names != (step.column,):
-                names = tuple(_free(name, taken) for name in names)
-            columns.append(TableColumn(step, names))
-        return cls(tuple(columns))
+    def steps(self, kind: type[Step]) -> list[Step]:
+        """Those of one kind, in their order."""
+        return [step for step in self.columns if isinstance(step, kind)]
 
     @property
-    def preprocessing(self) -> Preprocessing:
-        """The steps."""
-        return Preprocessing(tuple(column.step for column in self.columns))
+    def names(self) -> dict[str, list[str]]:
+        """What the columns of each input of a file are: of a date each of its parts."""
+        numbers = [name for step in self.steps(NumberStep) for name in step.names]
+        texts = [step.column for step in self.steps(CategoryStep)]
+        return {name: told for name, told in ((NUMBERS, numbers), (TEXTS, texts)) if told}
 
     def raw(self, inputs: Inputs, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """Raw values of some rows by the names of a file's inputs, each ``[n, 1]``."""
+        """Raw values of some rows by the names of a file's inputs, ``[n, columns]``."""
         assert isinstance(inputs, TableInputs)
+        numbers = [each.values[rows] for each in inputs.columns if isinstance(each, Numbers)]
+        texts = [_texts(each)[rows] for each in inputs.columns if not isinstance(each, Numbers)]
         found: dict[str, NDArray[Any]] = {}
-        for column, values in zip(self.columns, inputs.columns, strict=True):
-            if isinstance(values, Numbers):
-                parts = values.values[rows].T
-                found |= {n: part[:, None] for n, part in zip(column.inputs, parts, strict=True)}
-            else:
-                texts = np.array([*values.levels, ""], dtype=object)
-                codes = np.where(values.codes == MISSING, len(values.levels), values.codes)
-                found[column.inputs[0]] = texts[codes[rows]][:, None]
+        if numbers:
+            found[NUMBERS] = np.concatenate(numbers, axis=1)
+        if texts:
+            found[TEXTS] = np.stack(texts, axis=1)
         return found
 
 
@@ -85,16 +73,23 @@ class ArrayRecipe:
         shape: Of one example: ``[features]`` or ``[channels, height, width]``.
         dtype: Of the raw values.
         scales: One a feature or channel.
+        pictures: What was learnt of image files; ``None`` where the values were pixels already.
     """
 
     shape: tuple[int, ...]
     dtype: str
     scales: tuple[Scale, ...]
+    pictures: Pictures | None = None
 
     @property
     def is_pixels(self) -> bool:
         """Whether they are images of 8 bits."""
         return len(self.shape) == 3 and self.dtype == "uint8"
+
+    @property
+    def resizes(self) -> bool:
+        """Whether a file takes images of other sizes, too."""
+        return self.is_pixels and self.pictures is not None
 
     @property
     def name(self) -> str:
@@ -133,16 +128,14 @@ Recipe = TableRecipe | ArrayRecipe | TextRecipe
 def recipe_of(inputs: Inputs, train: NDArray[np.int64]) -> TableRecipe | ArrayRecipe | None:
     """What the training rows teach about raw inputs; ``None`` for texts."""
     if isinstance(inputs, TableInputs):
-        return TableRecipe.of(inputs.fit(train))
+        return TableRecipe(inputs.fit(train).steps)
     if isinstance(inputs, ArrayInputs):
         values = inputs.values
         scales = tuple(Scale.of(values[train, place]) for place in range(values.shape[1]))
-        return ArrayRecipe(tuple(values.shape[1:]), values.dtype.name, scales)
+        return ArrayRecipe(tuple(values.shape[1:]), values.dtype.name, scales, inputs.pictures)
     return None
 
 
-def _free(name: str, taken: set[str]) -> str:
-    while name in taken:
-        name = f"{name}_"
-    taken.add(name)
-    return name
+def _texts(column: Levels) -> NDArray[Any]:
+    texts = np.array([*column.levels, ""], dtype=object)
+    return texts[np.where(column.codes == MISSING, len(column.levels), column.codes)]

@@ -17,8 +17,8 @@ from greenfront.errors import DataError
 from greenfront.objectives.tasks.cache import cache_key, cached_arrays, file_stamps
 from greenfront.objectives.tasks.own_splits import OwnSplits
 from greenfront.objectives.tasks.paths import existing_folder
-from greenfront.objectives.tasks.pictures import decoded, decoding
-from greenfront.objectives.tasks.raw import Raw, array_inputs
+from greenfront.objectives.tasks.pictures import DECODED, decoded, decoding, pixel_inputs
+from greenfront.objectives.tasks.raw import Raw
 from greenfront.objectives.tasks.settings import TaskSettings, suggest
 from greenfront.objectives.tasks.torchvision_classes import DATASETS, Keys
 from greenfront.spaces.architectures.torchvision_shim import allow_torchvision
@@ -78,12 +78,12 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
         yield from _arrays(settings, parts, has_test=DATASETS[name].test is not None, source=source)
 
     kept = cached_arrays(
-        cache / f"torchvision-{cache_key(sources)}", ("pixels", "notes", "labels", "is_test"), build
+        cache / f"torchvision-{cache_key(sources)}", (*DECODED, "labels", "is_test"), build
     )
     is_test = kept["is_test"]
     return Raw(
         source,
-        array_inputs(kept["pixels"], source),
+        pixel_inputs(kept, source),
         kept["labels"],
         OwnSplits(is_test if is_test.any() else None),
         tuple(kept["notes"].tolist()),

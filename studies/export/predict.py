@@ -158,30 +158,45 @@ def _tables(model: Model, inputs: Sequence[str]) -> Iterator[Batch]:
     for source in inputs:
         rows = _rows(_text(source), source, [column.name for column in columns])
         for start, part in _chunks(rows):
-            feed: dict[str, NDArray[Any]] = {}
-            for column in columns:
-                feed |= column.feed([row.get(column.name) or "" for row in part])
-            yield [str(start + place) for place in range(1, len(part) + 1)], feed
+            made = [each.values([row.get(each.name) or "" for row in part]) for each in columns]
+            yield [str(start + place) for place in range(1, len(part) + 1)], _fed(columns, made)
+
+
+def _fed(columns: Sequence[_Column], made: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """All numbers side by side, and all categories; older models take each by itself."""
+    if columns[0].inputs is not None:
+        return {
+            name: values[:, [place]]
+            for column, values in zip(columns, made, strict=True)
+            for place, name in enumerate(column.inputs or ())
+        }
+    feed: dict[str, NDArray[Any]] = {}
+    for name, is_number in (("numbers", True), ("texts", False)):
+        pairs = zip(columns, made, strict=True)
+        parts = [values for column, values in pairs if (column.reading is not None) == is_number]
+        if parts:
+            feed[name] = np.concatenate(parts, axis=1)
+    return feed
 
 
 class _Column:
     """A column of a table and what the model takes of it."""
 
     def __init__(self, told: dict[str, Any]) -> None:
-        step = told["step"]
+        step = told.get("step", told)
         self.name = str(step["column"])
-        self.inputs: list[str] = told["inputs"]
+        self.inputs: list[str] | None = told.get("inputs")
         self.reading: Reading | None = None
         if "reading" in step:
             reading = {**step["reading"], "parts": tuple(step["reading"]["parts"])}
             self.reading = Reading(**reading)
 
-    def feed(self, cells: Sequence[str]) -> dict[str, NDArray[Any]]:
+    def values(self, cells: Sequence[str]) -> NDArray[Any]:
+        """Numbers ``[n, parts]``, or texts ``[n, 1]``."""
         texts = [cell.strip() for cell in cells]
         if self.reading is None:
-            return {self.inputs[0]: np.array(texts, dtype=object)[:, None]}
-        numbers = self.reading.numbers(texts)
-        return {name: numbers[:, [place]] for place, name in enumerate(self.inputs)}
+            return np.array(texts, dtype=object)[:, None]
+        return self.reading.numbers(texts)
 
 
 def _rows(text: str, source: str, wanted: Sequence[str]) -> Iterator[dict[str, str]]:
@@ -211,6 +226,8 @@ def _images(model: Model, inputs: Sequence[str]) -> Iterator[Batch]:
     except ImportError as error:
         raise InputError("images need the package Pillow: pip install pillow") from error
     channels, height, width = map(int, model.about["preprocessing"]["shape"])
+    told = (model.about["preprocessing"].get("pictures") or {}).get("deep")
+    deep = None if told is None else (int(told[0]), int(told[1]))
     for source in inputs:
         if source.endswith(".npy"):
             yield from _array_file(model, source)
@@ -218,14 +235,14 @@ def _images(model: Model, inputs: Sequence[str]) -> Iterator[Batch]:
         for path in _files(source, IMAGES):
             try:
                 with Image.open(io.BytesIO(_bytes(path))) as image:
-                    if is_deep(image):
+                    if deep is None and is_deep(image):
                         raise InputError(
-                            f"{path}: an image must have 8 bits, but has 16: scale its values as "
-                            "those of the training images were"
+                            f"{path}: an image must have 8 bits, as all that the model learnt "
+                            "from, but has 16: nothing tells how to scale it"
                         )
                     plain, _ = flat(turned_upright(image), str(model.about["background"]))
                     # The model would resize it, too, but not to the last bit as in training.
-                    pixels = values_of(plain, (width, height), channels, None)
+                    pixels = values_of(plain, (width, height), channels, deep)
             except (UnidentifiedImageError, OSError, ValueError) as error:
                 raise InputError(f"{path}: this image cannot be read ({error})") from error
             yield [path], {"image": np.ascontiguousarray(pixels.transpose(1, 2, 0))[None]}

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from greenfront.objectives.packaging.inlets import RESIZED_WITHIN, array_inlet, table_inlet
-from greenfront.objectives.packaging.piece import ML, Piece, free_prefix
+from greenfront.objectives.packaging.piece import ML, Piece
+from greenfront.objectives.tasks.raw import Pictures
 from greenfront.objectives.tasks.recipe import ArrayRecipe, TableRecipe, recipe_of
 from greenfront.objectives.tasks.standardise import Scale
 from greenfront.objectives.tasks.tables.cells import Cells
@@ -19,7 +20,8 @@ from greenfront.objectives.tasks.tables.reading import Reading
 from greenfront.objectives.tasks.tables.values import as_levels, as_numbers
 
 CELLS = st.one_of(st.none(), st.sampled_from(["a", "b", "c d", "é"]))
-NUMBERS = st.one_of(st.none(), st.floats(-1e12, 1e12).map(str))
+# Of three decimals: deviations that vanish would scale others out of float32, which data refuse.
+NUMBERS = st.one_of(st.none(), st.floats(-1e12, 1e12).map(lambda number: f"{number:.3f}"))
 
 
 def run(piece: Piece, feed: dict[str, np.ndarray]) -> np.ndarray:
@@ -59,7 +61,7 @@ def test_a_table_comes_out_bit_for_bit(rows: list[tuple[str | None, ...]], seen:
 
 def pixels(channels: int, edge: int) -> ArrayRecipe:
     scales = tuple(Scale(0.0, 1.0) for _ in range(channels))
-    return ArrayRecipe((channels, edge, edge), "uint8", scales)
+    return ArrayRecipe((channels, edge, edge), "uint8", scales, Pictures())
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -89,8 +91,3 @@ def test_what_is_constant_becomes_nothing() -> None:
     recipe = ArrayRecipe((2,), "float64", (Scale(0.0, 0.0), Scale(3.0, 2.0)))
     made = run(array_inlet(recipe, "inlet/", "made"), {"features": np.array([[9.0, 7.0]])})
     assert made.tolist() == [[0.0, 2.0]]
-
-
-def test_names_of_columns_never_meet_ours() -> None:
-    assert free_prefix("model/", ["a", "models"]) == "model/"
-    assert free_prefix("model/", ["model/input", "_model/x"]) == "__model/"

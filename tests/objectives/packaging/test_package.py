@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -106,9 +107,10 @@ def test_unknown_and_missing_cells(of_table: Shipped) -> None:
     """A category that was never seen and a cell that is no number count as the data say."""
     session = onnxruntime.InferenceSession(of_table.folder / "model.onnx")
     names = {each.name: each.type for each in session.get_inputs()}
-    assert names["colour"] == "tensor(string)"
-    assert names["size"] == "tensor(double)"
-    assert "label_" in [each.name for each in session.get_outputs()]  # a column has that name
+    assert names == {"numbers": "tensor(double)", "texts": "tensor(string)"}
+    told = json.loads(session.get_modelmeta().custom_metadata_map["greenfront.inputs"])
+    assert told["texts"] == ["colour"]
+    assert told["numbers"][:2] == ["label", "when: month"]
     header = "label;when;colour;size;flag\n"
     empty = alone(of_table.folder, "-", "--json", said=header + ";;;;\n")
     strange = alone(of_table.folder, "-", "--json", said=header + "x;then;;n/a;maybe\n")
@@ -130,8 +132,10 @@ def test_numbers_are_in_the_unit_of_the_target(of_numbers: Shipped) -> None:
     np.testing.assert_array_equal(values[rows], judged_answers(of_numbers)[:, 0])
 
 
-def test_images_of_any_size(of_images: Shipped) -> None:
+def test_images_of_any_size(of_images: Shipped, tmp_path: Path) -> None:
     """Resized to the very pixels that the search has seen."""
+    from PIL import Image
+
     folder = Path(str(of_images.settings.path))
     printed = predictions(alone(of_images.folder, str(folder), "--json"))
     files = sorted(str(path) for path in folder.rglob("*.png"))
@@ -142,6 +146,29 @@ def test_images_of_any_size(of_images: Shipped) -> None:
     wanted = powers / powers.sum(1, keepdims=True)
     found = [list(printed[row]["probabilities"].values()) for row in rows]  # type: ignore[attr-defined]
     np.testing.assert_allclose(found, wanted, atol=1e-6)
+    Image.fromarray(np.full((9, 9), 5000, dtype=np.uint16)).save(tmp_path / "deep.png")
+    told = alone(of_images.folder, str(tmp_path / "deep.png"), code=1)
+    assert "an image must have 8 bits, as all that the model learnt from, but has 16" in told
+
+
+def test_grey_images_of_16_bits(tmp_path: Path) -> None:
+    """Scaled by the range of all the study's images, as the search has seen them."""
+    from PIL import Image
+
+    random = np.random.default_rng(5)
+    for name, shade in (("dark", 9000), ("light", 41000)):
+        place = tmp_path / "images" / name
+        place.mkdir(parents=True)
+        for number in range(12):
+            values = np.clip(random.normal(shade, 4000, (12, 12)), 0, 65535).astype(np.uint16)
+            Image.fromarray(values).save(place / f"{number}.png")
+    model = shipped(TaskSettings("images", path=str(tmp_path / "images")), "mlp", tmp_path)
+    printed = predictions(alone(model.folder, str(model.settings.path), "--json"))
+    answers, rows = judged_answers(model), model.raw().rows("validation")
+    powers = np.exp(answers - answers.max(1, keepdims=True))
+    found = [list(printed[row]["probabilities"].values()) for row in rows]  # type: ignore[attr-defined]
+    np.testing.assert_allclose(found, powers / powers.sum(1, keepdims=True), atol=1e-6)
+    assert len({each["label"] for each in printed}) == 2
 
 
 def test_texts_by_the_tokenizer_beside_it(of_texts: Shipped, tmp_path: Path) -> None:

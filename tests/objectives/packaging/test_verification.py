@@ -161,7 +161,7 @@ def test_a_changed_mean(model: Shipped, tmp_path: Path, told_too: bool) -> None:
         for entry in held.metadata_props:
             if told_too and entry.key == "greenfront.preprocessing":
                 recipe = json.loads(entry.value)
-                recipe["columns"][0]["step"]["scales"][0]["mean"] += 0.5
+                recipe["columns"][0]["scales"][0]["mean"] += 0.5
                 entry.value = json.dumps(recipe)
 
     rewritten(model, shift)
