@@ -166,7 +166,7 @@ def test_intensity_is_that_of_the_region_or_of_the_world() -> None:
         (
             TASK + "[metering]\nxyz = 3",
             "[metering] xyz: unknown key: known here: cpu, dram, gpu, watts_per_thread, "
-            "watts_per_gb, idle_watts, dram_idle_watts, gpu_idle_watts, block_seconds",
+            "watts_per_gb, idle_watts, dram_idle_watts, gpu_idle_watts, machines, block_seconds",
         ),
         (TASK + "[studdy]", "[studdy]: unknown key: did you mean 'study'?"),
         (
