@@ -96,10 +96,21 @@ def schedule_forecast(
         workers=(min(plan.workers), max(plan.workers)),
         replayed=clock.replayed,
     )
-    return found, _sentence(section, found, clock.label)
+    return found, _sentence(section, found, clock.label, len(throughput))
 
 
-def _sentence(section: CarbonSection, found: ScheduleForecast, label: str) -> str:
+def _how(found: ScheduleForecast, together: int) -> str:
+    """What saves the carbon of a study on so many workers."""
+    fewest, most = found.workers
+    if together == 1:
+        return "waiting"
+    if fewest == most == together:
+        return f"waiting, with {most} workers at a time or none,"
+    some = f"{most}" if fewest == most else f"{fewest} to {most}"
+    return f"waiting, with {some} instead of {together} workers at a time,"
+
+
+def _sentence(section: CarbonSection, found: ScheduleForecast, label: str, together: int) -> str:
     start, end = (datetime.fromisoformat(text) for text in (found.start, found.end))
     told = (
         f"in the greenest hours until the deadline, from {start:%Y-%m-%d %H:%M} to "
@@ -107,12 +118,9 @@ def _sentence(section: CarbonSection, found: ScheduleForecast, label: str) -> st
     )
     if found.at_once_g_per_kwh is not None and found.saving is not None:
         told += (
-            f" instead of {found.at_once_g_per_kwh:.4g} when begun at once: waiting saves "
-            f"{percent(found.saving)} of its carbon ({found.kind})"
+            f" instead of {found.at_once_g_per_kwh:.4g} when begun at once: "
+            f"{_how(found, together)} saves {percent(found.saving)} of its carbon ({found.kind})"
         )
-    fewest, most = found.workers
-    if most > 1:
-        told += f", with {most} workers" if fewest == most else f", with {fewest} to {most} workers"
     if section.pause_above is not None:
         told += f"; the study waits while it is over {section.pause_above:g} g/kWh instead"
     return told
