@@ -20,6 +20,7 @@ from sqlalchemy.engine import Connection, Engine
 from greenfront.errors import StorageError
 from greenfront.studies.store import migrations
 from greenfront.studies.store.optuna_tables import refuse_foreign
+from greenfront.studies.store.passwords import without_passwords
 from greenfront.studies.store.tables import metadata, trials_table
 from greenfront.studies.store.urls import DEFAULT_URL, parsed_url, shown_url
 
@@ -156,10 +157,10 @@ class Storage:
         """
         parsed = parsed_url(url)
         cls._check_file(parsed, create=True)
-        if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists():
-            return
         with _told(shown_url(url)):
-            engine = _engine(parsed)
+            engine = _engine(parsed)  # says whether there is a driver, also for a file to be made
+            if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists():
+                return
             try:
                 with engine.connect() as connection:
                     refuse_foreign(connection, name, shown_url(url))
@@ -240,16 +241,28 @@ def _told(url: str) -> Iterator[None]:
         yield
     except (sa.exc.NoSuchModuleError, ImportError) as error:
         raise StorageError(
-            f"storage {url!r} cannot be opened, its driver is missing ({error}): for "
+            f"storage {url!r} cannot be opened, its driver is missing ({_words(error)}): for "
             "PostgreSQL, pip install 'greenfront[postgres]'"
         ) from error
     except sa.exc.DBAPIError as error:
         raise StorageError(
-            f"storage {url!r} cannot be opened ({error.orig}): check path, rights and server"
+            f"storage {url!r} cannot be opened ({_words(error.orig)}): check path, rights and "
+            "server"
+        ) from error
+    except (sa.exc.SQLAlchemyError, TypeError, ValueError) as error:  # what a driver will not take
+        raise StorageError(
+            f"storage {url!r} cannot be opened ({_words(error)}): check driver and parameters of "
+            "the URL"
         ) from error
 
 
+def _words(error: BaseException | None) -> str:
+    return without_passwords(str(error).strip())
+
+
 def _engine(url: sa.URL) -> Engine:
+    if url.get_dialect().is_async:
+        raise sa.exc.ArgumentError("its driver is asynchronous: postgresql+psycopg is not")
     if url.get_backend_name() != "sqlite":
         return sa.create_engine(url, pool_pre_ping=True)
     engine = sa.create_engine(url, connect_args={"timeout": LOCK_TIMEOUT_SECONDS})

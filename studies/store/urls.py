@@ -9,13 +9,13 @@ from urllib.parse import unquote
 import sqlalchemy as sa
 
 from greenfront.errors import StorageError
+from greenfront.studies.store.passwords import HIDDEN, without_passwords
 
 __all__ = ["DEFAULT_URL", "parsed_url", "shown_url"]
 
 DEFAULT_URL = "sqlite:///greenfront.db"
 
 _POSTGRES = ("postgresql", "postgres")
-_HIDDEN = "***"
 _HOST = re.compile(r"[\w.-]*|[0-9a-fA-F:.]+")
 _SECRET_KEY = re.compile(r"pass|secret|token|pwd", re.IGNORECASE)
 
@@ -30,6 +30,9 @@ def parsed_url(url: str) -> sa.URL:
         StorageError: It is none.
     """
     found = _read(url)
+    if found is not None and found.get_backend_name() == "sqlite":
+        # A file has neither server nor password: two slashes were meant to be three.
+        found = None if found.host or any(map(_is_secret, found.query)) else found
     if found is not None and found.drivername in _POSTGRES and find_spec("psycopg2") is None:
         return found.set(drivername="postgresql+psycopg")
     if found is None:
@@ -53,12 +56,13 @@ def shown_url(url: str) -> str:
         host = _parsed(f"postgresql://{place}")
         if at:
             is_host = host is not None and _is_plausible(host)
-            return f"{scheme}{colon}{_HIDDEN}" + (f"@{place}" if is_host else "")
+            return f"{scheme}{colon}{HIDDEN}" + (f"@{place}" if is_host else "")
         first, stop, _ = rest.partition(":")
-        return f"{scheme}{colon}{first}{stop}{_HIDDEN}" if colon and stop else url
-    hidden = {key: _HIDDEN for key in found.query if _is_secret(key)}
+        shown = f"{scheme}{colon}{first}{stop}{HIDDEN}" if colon and stop else url
+        return without_passwords(shown)
+    hidden = {key: HIDDEN for key in found.query if _is_secret(key)}
     shown = found.update_query_dict(hidden).render_as_string(hide_password=True)
-    return shown.replace("%2A%2A%2A", _HIDDEN)
+    return shown.replace("%2A%2A%2A", HIDDEN)
 
 
 def _read(url: str) -> sa.URL | None:

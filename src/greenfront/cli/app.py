@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import sys
+import traceback
+from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
 from greenfront.errors import GreenfrontError, UsageError
+from greenfront.studies.store.passwords import without_passwords
 
 if TYPE_CHECKING:
     import typer
@@ -72,6 +75,8 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # Names of files may hold bytes that are no text.
             stream.reconfigure(errors="backslashreplace")
+    sys.excepthook = _print_traceback
+    _hide_typed_passwords()
     try:
         application()()
     except KeyboardInterrupt:
@@ -81,22 +86,47 @@ def main() -> None:
             raise
         _stopped()
     except UsageError as error:
-        print(f"greenfront: {error}", file=sys.stderr)  # noqa: T201
+        _print(str(error))
         sys.exit(2)
     except GreenfrontError as error:
-        print(f"greenfront: {error}", file=sys.stderr)  # noqa: T201
+        _print(str(error))
         sys.exit(1)
     except _database_errors() as error:
-        print(  # noqa: T201
-            f"greenfront: the database did not answer ({getattr(error, 'orig', error)}); what was "
-            "finished is kept: when it is back, greenfront resume goes on",
-            file=sys.stderr,
+        _print(
+            f"the database did not answer ({getattr(error, 'orig', error)}); what was finished is "
+            "kept: when it is back, greenfront resume goes on"
         )
         sys.exit(1)
     except BrokenPipeError:
         # The reader of our output, such as head, has seen enough.
         sys.stderr.close()
         sys.exit(1)
+
+
+def _print(message: str) -> None:
+    print(f"greenfront: {without_passwords(message)}", file=sys.stderr)  # noqa: T201
+
+
+def _print_traceback(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Shows a fault of ours as Python does; a URL may be in the words of other libraries."""
+    lines = traceback.format_exception(kind, error, trace)
+    sys.stderr.write(without_passwords("".join(lines)))
+
+
+def _hide_typed_passwords() -> None:
+    """Takes passwords out of the list of processes, which everybody on the machine may read."""
+    shown = [without_passwords(word, one_word=True) for word in sys.orig_argv]
+    if shown == sys.orig_argv:
+        return
+    from setproctitle import setproctitle
+
+    setproctitle(" ".join(shown))
+    _print(
+        "a password that is typed stays in the shell's history, and stood in the list of "
+        "processes until now: --storage-env VAR, ~/.pgpass and PGPASSWORD keep it out of both"
+    )
 
 
 def _stopped() -> NoReturn:

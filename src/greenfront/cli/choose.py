@@ -11,13 +11,11 @@ import typer
 
 from greenfront.cli.amounts import BYTES, JOULES, SECONDS, SHARES, amount, weights
 from greenfront.cli.options import (
-    DEFAULT_STORAGE,
     AsJson,
-    StorageUrl,
+    StorageOptions,
     StudyName,
     console,
     grouped_options,
-    opened,
     print_json,
 )
 from greenfront.errors import UsageError
@@ -60,7 +58,7 @@ class LimitOptions:
 def pick(
     name: StudyName,
     options: LimitOptions,
-    storage: StorageUrl = DEFAULT_STORAGE,
+    storage: StorageOptions,
     as_json: AsJson = False,
 ) -> None:
     """Take one model of a study, and say why it and not its neighbours.
@@ -83,7 +81,7 @@ def pick(
     scenario = Scenario(max_drop=drop)
     limits = picking.Limits(latency, size, joules)
     weighed = Weights(alpha, beta, gamma)
-    with opened(storage) as database:
+    with storage.opened() as database:
         before = view(database, name)
         tolerance = scenario.tolerance(before)
         found = before if drop is None else view(database, name, tolerance=tolerance)
@@ -99,6 +97,7 @@ def pick(
         raise typer.Exit(1)
 
 
+@grouped_options
 def compare(
     first: Annotated[
         str,
@@ -107,7 +106,7 @@ def compare(
         ),
     ],
     second: Annotated[str, typer.Argument(help="The same.", metavar="B")],
-    storage: StorageUrl = DEFAULT_STORAGE,
+    storage: StorageOptions,
     as_json: AsJson = False,
 ) -> None:
     """Show one model beside another, and whether the difference is more than luck."""
@@ -122,7 +121,7 @@ def compare(
         console().print(comparison_text(found), crop=False)
 
 
-def _record(named: str, storage: str) -> ModelRecord:
+def _record(named: str, storage: StorageOptions) -> ModelRecord:
     """What is known of a model that is named as ``compare`` takes it."""
     from greenfront.studies.analysis.view import view
     from greenfront.studies.export.facts import record_of
@@ -136,7 +135,7 @@ def _record(named: str, storage: str) -> ModelRecord:
             f"a model is a study, STUDY:TRIAL or an exported folder, but {named!r} is none of "
             "them: such as wine, wine:7 or ./exported"
         )
-    with opened(storage) as database:
+    with storage.opened() as database:
         found = view(database, name if colon else named)
     if colon:
         return record_of(found, int(trial))
@@ -160,7 +159,7 @@ class FormOptions:
 
 
 @grouped_options
-def table(name: StudyName, form: FormOptions, storage: StorageUrl = DEFAULT_STORAGE) -> None:
+def table(name: StudyName, form: FormOptions, storage: StorageOptions) -> None:
     """Show what each technique brings, alone and combined, as papers do.
 
     Accuracy retained, and energy and CO₂ saved, against the untouched network of the same
@@ -173,7 +172,7 @@ def table(name: StudyName, form: FormOptions, storage: StorageUrl = DEFAULT_STOR
     from greenfront.studies.analysis.technique_table import technique_rows
     from greenfront.studies.analysis.view import view
 
-    with opened(storage) as database:
+    with storage.opened() as database:
         found = view(database, name)
     rows = technique_rows(found)
     if form.as_json:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from greenfront.cli.options import follow_up
 from greenfront.cli.table import Sheet
 from greenfront.studies.analysis.choice import comparison
 from greenfront.studies.analysis.metric_words import change, score
@@ -23,6 +22,7 @@ from greenfront.studies.analysis.quantities import (
 )
 
 if TYPE_CHECKING:
+    from greenfront.cli.options import StorageOptions
     from greenfront.studies.analysis.front import ScoredTrial
     from greenfront.studies.analysis.picking import Pick
     from greenfront.studies.analysis.view import StudyView
@@ -36,7 +36,7 @@ HEAD = ("Energy", "CO₂", "J/Prediction", "Latency", "Size")
 SPARE = ("Latency", "CO₂")
 
 
-def pick_text(view: StudyView, picked: Pick, storage: str) -> RenderableType:
+def pick_text(view: StudyView, picked: Pick, storage: StorageOptions) -> RenderableType:
     """The model, why it, and for each other one what speaks against it."""
     sheet = Sheet(
         f"Models of {view.name}; energy {view.kind}, for {view.scoring.predictions:,.0f} "
@@ -52,7 +52,7 @@ def pick_text(view: StudyView, picked: Pick, storage: str) -> RenderableType:
         if view.baseline is not None:
             beside = comparison(row, view.baseline, view.kind, view.metric)
             lines.append(f"It is {beside}." if row.trial == view.baseline.trial else _told(beside))
-        command = follow_up("export", view.name, storage, f" --trial {row.trial} -o DIR")
+        command = storage.follow_up("export", view.name, f" --trial {row.trial} -o DIR")
         lines.append(f"To take it along: {command}")
     else:
         lines.append(f"No model picked: {picked.reason}.")

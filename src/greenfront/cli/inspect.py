@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from greenfront.cli.options import (
-    DEFAULT_STORAGE,
     AsJson,
-    StorageUrl,
+    StorageOptions,
     StudyName,
     console,
     grouped_options,
-    opened,
     print_json,
 )
 from greenfront.errors import UsageError
@@ -30,11 +28,12 @@ __all__ = ["front", "ledger", "report", "studies", "whatif"]
 PARTS = ("phase", "state", "trial", "kind", "component", "run", "worker")
 
 
-def studies(storage: StorageUrl = DEFAULT_STORAGE, as_json: AsJson = False) -> None:
+@grouped_options
+def studies(storage: StorageOptions, as_json: AsJson = False) -> None:
     """List the studies of a storage."""
     from greenfront.studies.analysis.listing import list_studies
 
-    with opened(storage) as database:
+    with storage.opened() as database:
         listed = list_studies(database)
     _show(
         as_json,
@@ -43,21 +42,23 @@ def studies(storage: StorageUrl = DEFAULT_STORAGE, as_json: AsJson = False) -> N
     )
 
 
-def front(name: StudyName, storage: StorageUrl = DEFAULT_STORAGE, as_json: AsJson = False) -> None:
+@grouped_options
+def front(name: StudyName, storage: StorageOptions, as_json: AsJson = False) -> None:
     """Show the Pareto front, ranked by Green Score, and which model to take."""
     from greenfront.studies.analysis.view import view
 
-    with opened(storage) as database:
+    with storage.opened() as database:
         found = view(database, name)
     _show(as_json, lambda: _json().front_json(found), lambda: _tables().front_table(found))
 
 
+@grouped_options
 def ledger(
     name: StudyName,
+    storage: StorageOptions,
     by: Annotated[
         str, typer.Option("--by", help=f"One of {', '.join(PARTS)}.", metavar="PART")
     ] = "phase",
-    storage: StorageUrl = DEFAULT_STORAGE,
     as_json: AsJson = False,
 ) -> None:
     """Show what the search itself has spent, and on what."""
@@ -65,7 +66,7 @@ def ledger(
 
     if by not in PARTS:
         raise UsageError(f"--by must be one of {', '.join(PARTS)}, not {by!r}")
-    with opened(storage) as database:
+    with storage.opened() as database:
         found = spending(database, name, by)
     _show(as_json, found.to_json, lambda: _tables().ledger_table(found))
 
@@ -110,7 +111,7 @@ class ScenarioOptions:
 def whatif(
     name: StudyName,
     options: ScenarioOptions,
-    storage: StorageUrl = DEFAULT_STORAGE,
+    storage: StorageOptions,
     as_json: AsJson = False,
 ) -> None:
     """Score a study anew, from its stored readings, under other circumstances."""
@@ -124,15 +125,17 @@ def whatif(
             "the emissions yourself by --embodied-kg-per-device-hour"
         )
     scenario = Scenario(**vars(options))
-    with opened(storage) as database:
+    with storage.opened() as database:
         before = view(database, name)
         after = view(database, name, scenario.applied(before), scenario.tolerance(before))
         found = Comparison(before, after, scenario.operation(before))
     _show(as_json, lambda: _json().whatif_json(found), lambda: _tables().whatif_table(found))
 
 
+@grouped_options
 def report(
     name: StudyName,
+    storage: StorageOptions,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Where to write it.", metavar="FILE")
     ] = Path("report.html"),
@@ -147,7 +150,6 @@ def report(
         ),
     ] = None,
     svg: Annotated[Path | None, typer.Option(help="The same as SVG.", metavar="DIR")] = None,
-    storage: StorageUrl = DEFAULT_STORAGE,
     as_json: AsJson = False,
 ) -> None:
     """Write one self-contained HTML page about a study; it opens offline."""
@@ -155,7 +157,7 @@ def report(
     from greenfront.studies.report.page import write
     from greenfront.studies.report.pictures import write_pictures
 
-    with opened(storage) as database:
+    with storage.opened() as database:
         found = dossier(database, name)
     if exported is not None:
         from greenfront.studies.report.exported import with_test_score

@@ -6,12 +6,16 @@ import contextlib
 import dataclasses
 import inspect
 import json
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
+
+from greenfront.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,22 +25,17 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_STORAGE",
     "AsJson",
-    "StorageUrl",
+    "StorageOptions",
     "StudyName",
     "common",
     "console",
-    "follow_up",
     "grouped_options",
-    "opened",
     "print_json",
 ]
 
 DEFAULT_STORAGE = "sqlite:///greenfront.db"
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-StorageUrl = Annotated[
-    str, typer.Option("--storage", help="SQLAlchemy URL of the database.", metavar="URL")
-]
 StudyName = Annotated[str, typer.Argument(help="Name of the study.", metavar="NAME")]
 
 
@@ -66,20 +65,78 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, width=width, highlight=False)
 
 
-def follow_up(command: str, name: str, storage: str, rest: str = "") -> str:
-    """A command about a study, to be copied from the screen.
+@dataclass(frozen=True)
+class StorageOptions:
+    """Where studies are kept: a URL, or the environment variable that holds one."""
 
-    Args:
-        command: Such as ``"resume"``.
-        name: Of the study.
-        storage: Where it is kept; named, without its password, only where it is not the default.
-        rest: Further words.
-    """
-    from greenfront.studies.store.urls import shown_url
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            "--storage",
+            help=f"SQLAlchemy URL of the database.  [default: {DEFAULT_STORAGE}]",
+            metavar="URL",
+        ),
+    ] = None
+    storage_env: Annotated[
+        str | None,
+        typer.Option(
+            "--storage-env",
+            help="Environment variable that holds the URL: no password is typed.",
+            metavar="VAR",
+        ),
+    ] = None
 
-    named = shlex.quote(shown_url(storage))
-    where = "" if storage == DEFAULT_STORAGE else f" --storage {named}"
-    return f"greenfront {command} {shlex.quote(name)}{where}{rest}"
+    @property
+    def given(self) -> str | None:
+        """The URL, where one is given.
+
+        Raises:
+            UsageError: Two are, or the variable is not set.
+        """
+        if self.storage_env is None:
+            return self.storage
+        if self.storage is not None:
+            raise UsageError("give --storage or --storage-env, not both: each names the database")
+        url = os.environ.get(self.storage_env)
+        if not url:
+            raise UsageError(
+                f"--storage-env names the environment variable {self.storage_env!r}, which is not "
+                f"set: export {self.storage_env}=postgresql://user:password@host/name first"
+            )
+        return url
+
+    @property
+    def url(self) -> str:
+        """The URL, by default that of the file in the working directory."""
+        return self.given or DEFAULT_STORAGE
+
+    def follow_up(self, command: str, name: str, rest: str = "") -> str:
+        """A command about a study there, to be copied from the screen.
+
+        Args:
+            command: Such as ``"resume"``.
+            name: Of the study.
+            rest: Further words.
+        """
+        from greenfront.studies.store.urls import shown_url
+
+        where = ""
+        if self.storage_env is not None:
+            where = f" --storage-env {shlex.quote(self.storage_env)}"
+        elif self.url != DEFAULT_STORAGE:
+            where = f" --storage {shlex.quote(shown_url(self.url))}"
+        return f"greenfront {command} {shlex.quote(name)}{where}{rest}"
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[Storage]:
+        """The database, which has to exist, for as long as it is looked at."""
+        from greenfront.studies.store.storage import Storage
+
+        storage = Storage(self.url, create=False)
+        try:
+            yield storage
+        finally:
+            storage.close()
 
 
 def grouped_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -117,18 +174,6 @@ def grouped_options(command: Callable[..., None]) -> Callable[..., None]:
     adapted.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     adapted.__annotations__ = {p.name: p.annotation for p in parameters}
     return adapted
-
-
-@contextlib.contextmanager
-def opened(url: str) -> Iterator[Storage]:
-    """The database of a URL, which has to exist, for as long as it is looked at."""
-    from greenfront.studies.store.storage import Storage
-
-    storage = Storage(url, create=False)
-    try:
-        yield storage
-    finally:
-        storage.close()
 
 
 def print_json(data: Any) -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from greenfront.cli.options import (
-    DEFAULT_STORAGE,
     AsJson,
-    StorageUrl,
+    StorageOptions,
     StudyName,
     console,
-    follow_up,
+    grouped_options,
     print_json,
 )
 from greenfront.errors import UsageError
@@ -65,16 +65,24 @@ def plan(study_file: StudyPath, as_json: AsJson = False) -> None:
         console().print(plan_text(found), crop=False)
 
 
+@dataclass(frozen=True)
+class OtherStorageOptions(StorageOptions):
+    """The same, where the study file has its say, too."""
+
+    storage: Annotated[
+        str | None,
+        typer.Option("--storage", help="SQLAlchemy URL instead of the file's.", metavar="URL"),
+    ] = None
+
+
+@grouped_options
 def run(
     study_file: StudyPath,
+    storage: OtherStorageOptions,
     trials: Trials = None,
     budget_kwh: BudgetKwh = None,
     budget_minutes: BudgetMinutes = None,
     workers: Workers = None,
-    storage: Annotated[
-        str | None,
-        typer.Option("--storage", help="SQLAlchemy URL instead of the file's.", metavar="URL"),
-    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Search; a study that was begun already goes on, also beside another run of it."""
@@ -85,30 +93,28 @@ def run(
         kwh=budget_kwh,
         minutes=budget_minutes,
         workers=workers,
-        storage=storage,
+        storage=storage.given,
     )
-    _search(file, trials, as_json)
+    where = StorageOptions(file.study.storage) if storage.given is None else storage
+    _search(file, where, trials, as_json)
 
 
+@grouped_options
 def resume(
     name: StudyName,
+    storage: StorageOptions,
     trials: Trials = None,
     budget_kwh: BudgetKwh = None,
     budget_minutes: BudgetMinutes = None,
     workers: Workers = None,
-    storage: StorageUrl = DEFAULT_STORAGE,
     as_json: AsJson = False,
 ) -> None:
     """Go on with a study where it stopped; it holds its own configuration."""
     from greenfront.studies.config.study_file import StudyFile
-    from greenfront.studies.store.storage import Storage
     from greenfront.studies.store.study import Study
 
-    opened = Storage(storage, create=False)
-    try:
-        study = Study.open(opened, name)
-    finally:
-        opened.close()
+    with storage.opened() as database:
+        study = Study.open(database, name)
     if study.facts is None:
         raise UsageError(f"study {name!r} was begun from Python: go on there")
     file = StudyFile.from_stored(study.configuration).changed(
@@ -116,12 +122,12 @@ def resume(
         kwh=budget_kwh,
         minutes=budget_minutes,
         workers=workers,
-        storage=storage,
+        storage=storage.url,
     )
-    _search(file, trials, as_json)
+    _search(file, storage, trials, as_json)
 
 
-def _search(file: StudyFile, trials: int | None, as_json: bool) -> None:
+def _search(file: StudyFile, where: StorageOptions, trials: int | None, as_json: bool) -> None:
     import optuna
 
     from greenfront.cli.screen import watch
@@ -158,12 +164,13 @@ def _search(file: StudyFile, trials: int | None, as_json: bool) -> None:
         try:
             with watch(file, kind, stderr=as_json) as observer:
                 result = session.search(storage, observer)
-            _show(view(storage, name), result, session.peak_memory(), url, as_json)
+            _show(view(storage, name), result, session.peak_memory(), where, as_json)
         except KeyboardInterrupt:
             if not _begun(storage, name):
                 raise
             console(stderr=True).print(
-                "Stopped. What was finished is kept; go on with: " + follow_up("resume", name, url),
+                "Stopped. What was finished is kept; go on with: "
+                + where.follow_up("resume", name),
                 markup=False,
                 soft_wrap=True,
             )
@@ -188,7 +195,7 @@ def _tell(problem: NetworkProblem, new: bool) -> None:
 
 
 def _show(
-    found: StudyView, result: SearchResult, peak: PeakMemory, storage: str, as_json: bool
+    found: StudyView, result: SearchResult, peak: PeakMemory, where: StorageOptions, as_json: bool
 ) -> None:
     if as_json:
         from greenfront.cli.json import run_json
@@ -199,7 +206,7 @@ def _show(
 
     console().print(front_table(found), crop=False)
     console().print(run_summary(found, result.reason, peak))
-    see = follow_up("report", found.name, storage, " -o report.html")
+    see = where.follow_up("report", found.name, " -o report.html")
     console().print(f"See it: {see}", markup=False, soft_wrap=True)
 
 

@@ -11,9 +11,8 @@ from typing import Annotated
 import typer
 
 from greenfront.cli.options import (
-    DEFAULT_STORAGE,
     AsJson,
-    StorageUrl,
+    StorageOptions,
     StudyName,
     console,
     grouped_options,
@@ -63,6 +62,7 @@ class WhichModel:
 def export(
     name: StudyName,
     which: WhichModel,
+    storage: StorageOptions,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The folder to write.", metavar="DIR")
     ],
@@ -73,7 +73,6 @@ def export(
         str | None,
         typer.Option("--push-to-hub", help="Upload it, too, as a private model.", metavar="REPO"),
     ] = None,
-    storage: StorageUrl = DEFAULT_STORAGE,
     as_json: AsJson = False,
 ) -> None:
     """Write a model as a folder that anyone can run: raw input in, labels out.
@@ -83,16 +82,12 @@ def export(
     from greenfront.search.exporting import chosen, export_model
     from greenfront.studies.analysis.view import view
     from greenfront.studies.export.hub import push, require_hub
-    from greenfront.studies.store.storage import Storage
 
     named = which.name()
     if push_to_hub is not None:
         require_hub(push_to_hub)
-    opened = Storage(storage, create=False)
-    try:
-        found = view(opened, name)
-    finally:
-        opened.close()
+    with storage.opened() as database:
+        found = view(database, name)
     row = chosen(found, trial=which.trial, named=named)
     done = export_model(found, row, output, force=force, say=_speaker(as_json))
     address = None if push_to_hub is None else push(output, push_to_hub)
