@@ -210,7 +210,7 @@ def texts(storage: Storage) -> Iterator[str]:
             yield from (str(row) for row in connection.execute(sa.select(table)))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("storage_url", ["postgresql"], indirect=True)
 def test_a_whole_study_shows_and_keeps_no_password(
     storage_url: str, command: Command, monkeypatch: pytest.MonkeyPatch
