@@ -20,8 +20,9 @@ def upgrade() -> None:
     connection = op.get_bind()
     for number, kept in connection.execute(sa.select(_STUDIES)).all():
         section = kept.get("study") if isinstance(kept, dict) else None
-        url = section.get("storage") if isinstance(section, dict) else None
-        if isinstance(url, str) and shown_url(url) != url:
+        if not isinstance(section, dict) or not isinstance(url := section.get("storage"), str):
+            continue
+        if shown_url(url) != url:
             changed = {**kept, "study": {**section, "storage": shown_url(url)}}
             connection.execute(
                 sa.update(_STUDIES)
