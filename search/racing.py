@@ -19,6 +19,7 @@ from optuna.trial import TrialState
 
 from greenfront.search.archive import DUPLICATES_BEFORE_RANDOM, Archive
 from greenfront.search.attempt import Attempt, Step, attempt
+from greenfront.search.decoded import Decoder
 from greenfront.search.problem import Problem
 from greenfront.search.recovery import tell
 from greenfront.search.rung_states import RungBook, StepCosts, decisions_made, rung_states
@@ -98,7 +99,7 @@ class Race(Generic[C]):
         self._costs = StepCosts(self._parents)
         self._entry = 0
         self._ahead: list[Rung] = []
-        self._descriptions: dict[str, tuple[float, ...]] = {}
+        self._decoder = Decoder(problem)
         self._queue_is_empty = False
         self._looked_at = 0.0
         self.price: float | None = None
@@ -108,14 +109,14 @@ class Race(Generic[C]):
         problem, whole = self._problem, self._problem.fidelities[-1]
         sign = -1.0 if problem.objectives[0].maximise else 1.0
         return Terrain(
-            space=problem.space,
+            space=self._decoder.space,
             rungs=self._last + 1,
             effort=tuple(fidelity / whole for fidelity in problem.fidelities),
-            describe=self._describe,
+            describe=lambda point, settings: self._decoder.of(point).describe(settings),
             box=self._box,
             ideal=None if problem.ideal is None else sign * problem.ideal,
             step_kwh=self._step_kwh,
-            known=self._known,
+            known=lambda point: self._decoder.of(point).known(),
         )
 
     # --- what to do next ---------------------------------------------------------------------
@@ -159,7 +160,7 @@ class Race(Generic[C]):
                 self._book,
                 maximise=[objective.maximise for objective in self._problem.objectives],
                 last=self._last,
-                describe=self._describe,
+                numbers=self._numbers,
             )
             return self.policy.decide(states, decisions_made(states))
         # Another sampler has tried what this policy knows nothing of.
@@ -309,7 +310,8 @@ class Race(Generic[C]):
         slots = self._archive.slots()
         for slot in slots:
             if slot.key not in self._parents:
-                self._parents[slot.key] = self._parent(slot.point)
+                point = slot.point
+                self._parents[slot.key] = None if point is None else self._decoder.of(point).parent
         self._entry, rungs = self._study.rungs.since(self._entry)
         rungs = [*self._ahead, *rungs]
         # What was begun since the archive was read is taken in the next time, in the same order.
@@ -320,28 +322,12 @@ class Race(Generic[C]):
         self._costs.add(taken)
         return slots
 
-    def _parent(self, point: Point | None) -> str | None:
-        return None if point is None else self._problem.parent(self._problem.space.decode(point))
-
     def _step_kwh(self, point: Point, rung: int) -> float | None:
-        return self._costs.of(self._parent(point), rung, self._last)
+        return self._costs.of(self._decoder.of(point).parent, rung, self._last)
 
-    def _known(self, point: Point) -> tuple[float | None, ...]:
-        known = self._problem.known(self._problem.space.decode(point))
-        return tuple(
-            None if value is None else -value if objective.maximise else value
-            for value, objective in zip(known, self._problem.objectives, strict=False)
-        )
-
-    def _describe(
-        self, point: Point, settings: tuple[float, ...] | None = None
-    ) -> tuple[float, ...]:
-        space = self._problem.space
-        candidate = space.decode(point)
-        if candidate.key not in self._descriptions:
-            settings = knob_vector(space, point) if settings is None else settings
-            self._descriptions[candidate.key] = self._problem.describe(candidate, settings)
-        return self._descriptions[candidate.key]
+    def _numbers(self, point: Point) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        settings = knob_vector(self._problem.space, point)
+        return self._decoder.of(point).describe(settings), settings
 
     def _box(
         self, _values: Sequence[tuple[float, ...]]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import fmean
 
 from greenfront.search.samplers.green.state import Objectives, RungState, RungStatus
@@ -34,16 +35,26 @@ class RungBook:
 
     orders: dict[tuple[str, int], int] = field(default_factory=dict)
     _by_key: dict[str, dict[int, Rung]] = field(default_factory=lambda: defaultdict(dict))
+    _added: Counter[str] = field(default_factory=Counter)
+    _states: dict[int, tuple[Slot, int, RungState]] = field(default_factory=dict)
 
     def add(self, rungs: Iterable[Rung]) -> None:
         """Takes in finished rungs, in the order in which they were finished."""
         for rung in rungs:
             self.orders.setdefault((rung.key, rung.rung), len(self.orders))
             self._by_key[rung.key][rung.rung] = rung
+            self._added[rung.key] += 1
 
     def of(self, key: str) -> Mapping[int, Rung]:
         """The rungs of one candidate, by their index."""
         return self._by_key.get(key, {})
+
+    def state(self, slot: Slot, made: Callable[[], RungState]) -> RungState:
+        """What is made of a slot and its rungs; made again only where one of them has changed."""
+        kept, added = self._states.get(slot.slot), self._added[slot.key]
+        if kept is None or kept[0] is not slot or kept[1] != added:
+            kept = self._states[slot.slot] = (slot, added, made())
+        return kept[2]
 
 
 def rung_states(
@@ -52,20 +63,24 @@ def rung_states(
     *,
     maximise: Sequence[bool],
     last: int,
-    describe: Callable[[Point], Sequence[float]],
+    numbers: Callable[[Point], tuple[tuple[float, ...], tuple[float, ...]]],
 ) -> list[RungState]:
     """The states of all candidates that were raced, in the order in which they were begun.
 
     Args:
         slots: All that were begun; those outside of the space have no point.
-        book: What they have finished.
+        book: What they have finished; remembers states, so it belongs to one problem.
         maximise: For each objective, whether more is better.
         last: Index of the whole effort.
-        describe: Numbers of a point.
+        numbers: Description and settings of a point, see :class:`RungState`.
     """
     signs = [-1.0 if more else 1.0 for more in maximise]
+
+    def made(slot: Slot, point: Point) -> RungState:
+        return _state(slot, point, book, signs, last, numbers(point))
+
     return [
-        _state(slot, slot.point, book, signs, last, tuple(describe(slot.point)))
+        book.state(slot, partial(made, slot, slot.point))
         for slot in slots
         if slot.point is not None
     ]
@@ -82,7 +97,7 @@ def _state(
     book: RungBook,
     signs: Sequence[float],
     last: int,
-    description: tuple[float, ...],
+    numbers: tuple[tuple[float, ...], tuple[float, ...]],
 ) -> RungState:
     rungs = book.of(slot.key)
     status = STATUS.get(slot.state, "failed")
@@ -107,7 +122,8 @@ def _state(
     return RungState(
         key=slot.key,
         point=point,
-        description=description,
+        description=numbers[0],
+        settings=numbers[1],
         losses=tuple(float(each[0] or 0.0) for each in measured),
         kwh=tuple(kwh),
         known=_partly_signed(known, signs),

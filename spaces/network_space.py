@@ -46,6 +46,10 @@ def _technique_knobs(options: NetworkOptions) -> Iterator[Knob]:
 
 
 def _decoder(options: NetworkOptions) -> Callable[[Point], Candidate]:
+    # What is known of the families does not change: it is looked up once, not at each point.
+    families = {name: options.scope.family(name) for name in options.scope.families}
+    scope = replace(options.scope, found=families)
+    each_technique = [(each, each.settings.section, options.of(each)) for each in techniques()]
     fixed: dict[str, Value] = {"architecture": options.scope.families[0]}
     for knob in _technique_knobs(options):
         fixed[knob.name] = knob.choices[0] if isinstance(knob, Categorical) else knob.low
@@ -59,10 +63,8 @@ def _decoder(options: NetworkOptions) -> Callable[[Point], Candidate]:
         if is_fitted(family):
             return Candidate(choice)
         settings = {
-            technique.settings.section: technique.decode(
-                whole, family, options.of(technique), options.scope
-            )
-            for technique in techniques()
+            section: technique.decode(whole, family, own, scope)
+            for technique, section, own in each_technique
         }
         return Candidate.made(choice, Placement(options.scope.device), settings)
 

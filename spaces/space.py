@@ -161,7 +161,10 @@ class SearchSpace(Generic[C]):
 
     @staticmethod
     def _asked(knob: Knob, point: Point) -> bool:
-        return all(condition.holds(point) for condition in knob.when)
+        for condition in knob.when:  # noqa: SIM110 - all() takes several times as long
+            if not condition.holds(point):
+                return False
+        return True
 
 
 def on_grid(knob: Knob, value: Value) -> Value:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum, auto
+from functools import cache
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from greenfront.spaces.architectures.architecture import FamilyFacts
@@ -44,12 +45,18 @@ class Settings:
 
     def to_json(self) -> Any:
         """Plain values that ``json.dumps`` takes."""
-        return asdict(self)  # type: ignore[call-overload]
+        # Settings are flat, and what they hold cannot be changed: nothing has to be copied.
+        return {name: getattr(self, name) for name in _names(type(self))}  # type: ignore[arg-type]
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
         """Inverse of :meth:`to_json`."""
         return cls(**data)
+
+
+@cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind))
 
 
 @dataclass(frozen=True, slots=True)

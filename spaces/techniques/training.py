@@ -89,14 +89,18 @@ class Training(Settings):
 
     def to_json(self) -> dict[str, Any]:
         """Later settings are left out where they change nothing: keys stay what they were."""
-        told = {each.name: getattr(self, each.name) for each in fields(self)}
-        for each in fields(self):
-            if each.name in _LATER and told[each.name] == each.default:
-                del told[each.name]
+        told: dict[str, Any] = Settings.to_json(self)
+        for name, default in _LATER.items():
+            if told[name] == default:
+                del told[name]
         return told
 
 
-_LATER = ("label_smoothing", "mixup", "average_weights", "class_weights", "loss")
+_LATER = {
+    each.name: each.default
+    for each in fields(Training)
+    if each.name in ("label_smoothing", "mixup", "average_weights", "class_weights", "loss")
+}
 
 
 class TrainingOptions(Table):

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.search.samplers.green.curves import Curves, Scale, Series, learn
-from greenfront.search.samplers.green.encode import knob_vector
 from greenfront.search.samplers.green.model import Prior
 from greenfront.search.samplers.green.state import Objectives, RungState, Terrain
 from greenfront.spaces.knobs import Point
@@ -84,7 +83,7 @@ class Beliefs:
     Attributes:
         loss: Model of the first objective.
         scales: One for each objective.
-        others: Models of the others; ``None`` where all candidates know theirs.
+        others: Models of the others; ``None`` where none is needed, or nothing was seen.
         energy: Model of the energy from the start to each rung (logarithms of kWh).
         full_kwh: Mean energy of a whole training, in kWh.
         terrain: What may be asked.
@@ -162,19 +161,19 @@ class Beliefs:
 
 
 def form_beliefs(
-    terrain: Terrain, states: Sequence[RungState], objectives: int, worst_loss: float
+    terrain: Terrain, states: Sequence[RungState], counted: Sequence[bool], worst_loss: float
 ) -> Beliefs:
     """Learns from all candidates that have finished a rung and did not fail.
 
     Args:
         terrain: What may be asked.
         states: Of the candidates, in any order; at least one has finished a rung.
-        objectives: Number of objectives.
+        counted: For each objective whether it counts; nothing is learnt of one that does not.
         worst_loss: The loss from which on nothing is gained.
     """
     begun = [s for s in states if s.losses and s.status != "failed"]
     x = np.array([s.description for s in begun], dtype=np.float64)
-    u = np.array([knob_vector(terrain.space, s.point) for s in begun], dtype=np.float64)
+    u = np.array([terrain.settings(s) for s in begun], dtype=np.float64)
     effort = np.log(np.array(terrain.effort))
     flat = np.zeros(terrain.rungs)
     loss_scale = _loss_scale(terrain, begun, worst_loss)
@@ -188,8 +187,13 @@ def form_beliefs(
     losses = series([list(s.losses) for s in begun], loss_scale, falling)
     spent = [list(np.cumsum(s.kwh)) for s in begun]
     energy = learn(series(spent, _energy_scale(spent), effort), smooth, clip=False)
-    scales, others = [loss_scale], []
-    for column in range(1, objectives):
+    scales: list[Scale] = [loss_scale]
+    others: list[Curves | None] = []
+    for column in range(1, len(counted)):
+        if not counted[column]:
+            scales.append(Scale())
+            others.append(None)
+            continue
         rows = [_measured(s, column, terrain.rungs) for s in begun]
         seen = [v for row in rows for v in row if v is not None]
         wide = bool(seen) and min(seen) > 0 and max(seen) > WIDE * min(seen)
@@ -234,7 +238,10 @@ def _loss_scale(terrain: Terrain, begun: Sequence[RungState], worst: float) -> S
 def _energy_scale(spent: Sequence[Sequence[float]]) -> Scale:
     """Logarithmic; what costs next to nothing, as a child of a trained parent, is all the same."""
     positive = [row[-1] for row in spent if row[-1] > 0]
-    return Scale(0.0, FREE * float(np.median(positive)) if positive else 1e-12)
+    if not positive:
+        return Scale(0.0, 1e-12)
+    # A power of two: each change of the floor has all hyperparameters fitted anew.
+    return Scale(0.0, 2.0 ** np.floor(np.log2(FREE * float(np.median(positive)))))
 
 
 def _measured(state: RungState, column: int, rungs: int) -> list[float | None]:

@@ -22,8 +22,9 @@ __all__ = ["Curves", "Scale", "Series", "learn"]
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-GROWTH = 1.12
-"""Hyperparameters are fitted anew when there are so many times more observations."""
+GROWTH, GROWTH_LATER = 1.12, 1.4
+"""Hyperparameters are fitted anew when there are so many times more observations: of few ones,
+and of more than are looked at."""
 FIRST_FIT = 8
 MOST_FITTED, MOST_CONDITIONED = 250, 400
 """Observations that hyperparameters, and predictions, are computed from: both are cubic in them."""
@@ -115,12 +116,12 @@ class Curves:
 
     def predict(self, x: Array, u: Array, rungs: Sequence[int]) -> tuple[Array, Array]:
         """Mean ``[n, k]`` and covariance ``[n, k, k]`` at ``k`` rungs, without noise."""
-        mean, covariance = self.posterior.predict(x, u, rungs, rungs)
+        mean, covariance = self.posterior.predict(x, u, rungs)
         return mean * self.unit + self.offset + self.trend[list(rungs)], covariance * self.unit**2
 
     def mean(self, x: Array, u: Array) -> Array:
         """Mean ``[n, rungs]``."""
-        mean, _ = self.posterior.predict(x, u, range(len(self.trend)))
+        mean = self.posterior.mean(x, u, range(len(self.trend)))
         return mean * self.unit + self.offset + self.trend
 
     def noise(self) -> Array:
@@ -132,25 +133,27 @@ class Curves:
 def learn(series: Series, prior: Prior, *, clip: bool) -> Curves:
     """The model of a quantity: hyperparameters from a part of the past, predictions from all.
 
-    The part is the oldest observations, as many as :data:`GROWTH` allows: so it changes seldom,
-    and the answer depends on the observations alone.
+    The part is the oldest observations, as many as :data:`GROWTH` allows: so it changes seldom.
+    Each fit begins where that of fewer observations ended. Both are functions of the observations
+    alone: what is remembered between calls changes no answer.
     """
     n = len(series.z)
-    oldest = np.arange(_fitting_size(n), dtype=np.int64)
-    if len(oldest) > MOST_FITTED:
-        oldest = _representative(series, oldest, MOST_FITTED)
-    theta = _fitted(series.part(oldest), prior, clip)
+    theta = _fitted(series, _fitting_sizes(n), prior, clip)
     if n > MOST_CONDITIONED:
         series = series.part(_representative(series, np.arange(n), MOST_CONDITIONED))
     seen, offset, unit = series.standardised(clip)
     return Curves(condition(seen, prior, theta), offset, unit, series.trend)
 
 
-def _fitting_size(n: int) -> int:
-    size = FIRST_FIT
-    while (following := max(size + 1, int(size * GROWTH))) <= n:
-        size = following
-    return min(size, n)
+def _fitting_sizes(n: int) -> tuple[int, ...]:
+    """After how many observations hyperparameters were fitted, up to ``n``, ascending."""
+    sizes = [min(FIRST_FIT, n)]
+    while True:
+        growth = GROWTH if sizes[-1] < MOST_FITTED else GROWTH_LATER
+        following = max(sizes[-1] + 1, int(sizes[-1] * growth))
+        if following > n:
+            return tuple(sizes)
+        sizes.append(following)
 
 
 def _representative(series: Series, rows: Indices, size: int) -> Indices:
@@ -168,6 +171,7 @@ class _Content:
     """Arguments of a fit that compare by content, so that it is done once."""
 
     series: Series
+    sizes: tuple[int, ...]
     prior: Prior
     clip: bool
     digest: tuple[bytes, ...]
@@ -179,13 +183,19 @@ class _Content:
         return isinstance(other, _Content) and self.digest == other.digest
 
 
-def _fitted(series: Series, prior: Prior, clip: bool) -> Array:
-    arrays = (series.x, series.candidate, series.rung, series.z, series.u, series.trend)
+def _fitted(series: Series, sizes: tuple[int, ...], prior: Prior, clip: bool) -> Array:
+    oldest = series.part(np.arange(sizes[-1], dtype=np.int64))
+    arrays = (oldest.x, oldest.candidate, oldest.rung, oldest.z, oldest.u, oldest.trend)
     digest = tuple(array.tobytes() for array in (*arrays, prior.mean, prior.sd))
-    return _remembered(_Content(series, prior, clip, (*digest, bytes([clip]))))
+    return _remembered(_Content(oldest, sizes, prior, clip, (*digest, bytes([clip]))))
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def _remembered(content: _Content) -> Array:
-    seen, _, _ = content.series.standardised(content.clip)
-    return fit(seen, content.prior)
+    """Hyperparameters, from those that fewer of the observations gave."""
+    series, fewer = content.series, content.sizes[:-1]
+    start = _fitted(series, fewer, content.prior, content.clip) if fewer else None
+    if len(series.z) > MOST_FITTED:
+        series = series.part(_representative(series, np.arange(len(series.z)), MOST_FITTED))
+    seen, _, _ = series.standardised(content.clip)
+    return fit(seen, content.prior, start)

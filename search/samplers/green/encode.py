@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from greenfront.spaces.knobs import Categorical, Knob, Point
+from greenfront.spaces.knobs import Categorical, Point
 from greenfront.spaces.space import SearchSpace
 
 __all__ = ["knob_vector"]
@@ -20,11 +20,11 @@ def knob_vector(space: SearchSpace[Any], point: Point) -> tuple[float, ...]:
     A number is its place in its range, from 0 to 1; a category is one-hot (its length √½). A
     number that is not asked is -1, a category 0.
     """
-    return tuple(number for knob in space.knobs for number in _numbers(knob, point))
-
-
-def _numbers(knob: Knob, point: Point) -> list[float]:
-    value = point.get(knob.name)
-    if isinstance(knob, Categorical):
-        return [HALF_APART if value == choice else 0.0 for choice in knob.choices]
-    return [NOT_ASKED if value is None else knob.position(float(value))]
+    numbers: list[float] = []
+    for knob in space.knobs:
+        value = point.get(knob.name)
+        if isinstance(knob, Categorical):
+            numbers += [HALF_APART if value == choice else 0.0 for choice in knob.choices]
+        else:
+            numbers.append(NOT_ASKED if value is None else knob.position(float(value)))
+    return tuple(numbers)

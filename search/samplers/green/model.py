@@ -36,7 +36,7 @@ NEAR = 0.07
 VAGUE, WALK = 3.0, 1.0
 """Standard deviations of β at the lowest rung and of its steps, in units of the data's own."""
 JITTER = 1e-6
-MOST_ITERATIONS = 25
+MOST_ITERATIONS, FURTHER_ITERATIONS = 25, 8
 BOUND = 4.0
 """Hyperparameters stay within so many standard deviations of their prior."""
 
@@ -227,17 +227,24 @@ def _by_factor(sums: Array, logits: Array) -> Array:
     return gradient
 
 
-def fit(seen: Observations, prior: Prior) -> Array:
-    """The most probable hyperparameters: L-BFGS from the prior's mean, few iterations."""
+def fit(seen: Observations, prior: Prior, start: Array | None = None) -> Array:
+    """The most probable hyperparameters: few iterations of L-BFGS.
+
+    Args:
+        seen: What was seen.
+        prior: Of the hyperparameters.
+        start: Where it begins: those found from a part of it, for which fewer iterations do;
+            ``None``: the prior's mean.
+    """
     bounds = list(zip(prior.mean - BOUND * prior.sd, prior.mean + BOUND * prior.sd, strict=True))
     found = minimize(
         negative_log_posterior,
-        prior.mean,
+        prior.mean if start is None else start,
         args=(seen, prior),
         jac=True,
         method="L-BFGS-B",
         bounds=bounds,
-        options={"maxiter": MOST_ITERATIONS},
+        options={"maxiter": MOST_ITERATIONS if start is None else FURTHER_ITERATIONS},
     )
     theta: Array = found.x
     return theta
@@ -256,42 +263,54 @@ class Posterior:
     f_across: Array
     g_across: Array
     lower: Array
-    alpha: Array
+    f_weights: Array
+    g_weights: Array
+    level: Array
 
-    def predict(
-        self, x: Array, u: Array, rungs: Sequence[int], jointly: Sequence[int] = ()
-    ) -> tuple[Array, Array]:
+    def mean(self, x: Array, u: Array, rungs: Sequence[int]) -> Array:
+        """Mean ``[n, len(rungs)]`` of candidates; see :meth:`predict`."""
+        return self._mean(self._kernel(x), _near(u, self.seen.u), list(rungs))
+
+    def _kernel(self, x: Array) -> Array:
+        """Of descriptions with those of the candidates that were seen ``[n, candidates]``."""
+        seen = self.seen
+        kernel = _matern(_squared_distances(x / self.lengths, seen.x / self.lengths))
+        kernel += LINEAR * (x - seen.centre) @ (seen.x - seen.centre).T / seen.spread
+        return kernel
+
+    def _mean(self, kernel: Array, near: Array, rungs: list[int]) -> Array:
+        own = (1 - self.own) * (kernel @ self.f_weights[:, rungs])
+        own += self.own * (near @ self.g_weights[:, rungs])
+        mean: Array = own * self.scales[rungs] + self.level[rungs]
+        return mean
+
+    def predict(self, x: Array, u: Array, rungs: Sequence[int]) -> tuple[Array, Array]:
         """Mean and covariance of candidates without noise.
 
         Args:
             x: Descriptions ``[n, features]``.
             u: Settings in unit range ``[n, knobs]``.
-            rungs: Where the mean is wanted.
-            jointly: Where the covariance is wanted: among ``rungs``.
+            rungs: Where they are wanted.
 
         Returns:
-            Mean ``[n, len(rungs)]`` and covariance ``[n, len(jointly), len(jointly)]``.
+            Mean ``[n, len(rungs)]`` and covariance ``[n, len(rungs), len(rungs)]``.
         """
         seen, at = self.seen, self.seen.rung
-        deviation = x - seen.centre
-        kernel = _matern(_squared_distances(x / self.lengths, seen.x / self.lengths))
-        kernel += LINEAR * deviation @ (seen.x - seen.centre).T / seen.spread
-        kernel = kernel[:, seen.candidate]
-        near = _near(u, seen.u)[:, seen.candidate]
-        itself = 1 + LINEAR * (deviation**2).sum(axis=1) / seen.spread
+        by_candidate, near_candidate = self._kernel(x), _near(u, seen.u)
+        mean = self._mean(by_candidate, near_candidate, list(rungs))
+        kernel, near = by_candidate[:, seen.candidate], near_candidate[:, seen.candidate]
+        itself = 1 + LINEAR * ((x - seen.centre) ** 2).sum(axis=1) / seen.spread
         walk, w = _walk(self.prior.rungs), self.own
-        means, halves = [], {}
+        halves = {}
         for r in rungs:
             ks = self.scales[at] * self.scales[r]
             k = kernel * (ks * self.f_across[r, at] * (1 - w))
             k += near * (ks * self.g_across[r, at] * w)
             k += walk[r, at]
-            means.append(k @ self.alpha)
-            if r in jointly:
-                halves[r] = sl.blas.dtrsm(1.0, self.lower, k.T, lower=1)
-        covariance = np.empty((len(x), len(jointly), len(jointly)))
-        for p, r in enumerate(jointly):
-            for q, t in enumerate(jointly[: p + 1]):
+            halves[r] = sl.blas.dtrsm(1.0, self.lower, k.T, lower=1)
+        covariance = np.empty((len(x), len(rungs), len(rungs)))
+        for p, r in enumerate(rungs):
+            for q, t in enumerate(rungs[: p + 1]):
                 before = (
                     self.scales[r]
                     * self.scales[t]
@@ -300,7 +319,7 @@ class Posterior:
                 )
                 explained = np.einsum("ij,ij->j", halves[r], halves[t])
                 covariance[:, p, q] = covariance[:, q, p] = before - explained
-        return np.stack(means, axis=1), covariance
+        return mean, covariance
 
 
 def condition(seen: Observations, prior: Prior, theta: Array) -> Posterior:
@@ -318,4 +337,21 @@ def condition(seen: Observations, prior: Prior, theta: Array) -> Posterior:
     k[np.diag_indices_from(k)] += noise[seen.rung]
     lower = np.asfortranarray(np.linalg.cholesky(k))
     alpha = sl.cho_solve((lower, True), seen.z)
-    return Posterior(seen, prior, length, scale, w, noise, f_across, g_across, lower, alpha)
+    # Means need the observations of each candidate only in sum.
+    weights = scale[seen.rung] * alpha
+    at = np.zeros((len(seen.x), len(seen.z)))
+    at[seen.candidate, np.arange(len(seen.z))] = weights
+    return Posterior(
+        seen,
+        prior,
+        length,
+        scale,
+        w,
+        noise,
+        f_across,
+        g_across,
+        lower,
+        f_weights=at @ f_across[seen.rung],
+        g_weights=at @ g_across[seen.rung],
+        level=_walk(prior.rungs)[:, seen.rung] @ alpha,
+    )

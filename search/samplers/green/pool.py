@@ -101,7 +101,7 @@ def mutated(
     changed[int(rng.integers(len(names)))] |= not changed.any()
     reach = REACHES[int(rng.integers(len(REACHES)))]
     settings = dict(point)
-    for name in np.array(names)[changed].tolist():
+    for name in (name for name, change in zip(names, changed.tolist(), strict=True) if change):
         knob = terrain.space.knob(name)
         value = settings[name]
         near = knob.near(value, rng, reach) if isinstance(knob, Real) else knob.near(value, rng)

@@ -11,7 +11,6 @@ from threadpoolctl import threadpool_limits
 
 from greenfront.objectives.pareto import non_dominated
 from greenfront.search.samplers.green.beliefs import Beliefs, Outlook, Prospect, form_beliefs
-from greenfront.search.samplers.green.encode import knob_vector
 from greenfront.search.samplers.green.index import index, two_stage_index
 from greenfront.search.samplers.green.pool import Pool
 from greenfront.search.samplers.green.prize import Box, Prizes
@@ -148,8 +147,10 @@ class _Race:
 
 
 def _race_of(terrain: Terrain, states: Sequence[RungState], box: Box) -> _Race:
+    counted = [column in box.counted for column in range(len(box.worst))]
+
     def believe(known: Sequence[RungState]) -> Beliefs:
-        return form_beliefs(terrain, known, len(box.worst), float(box.worst[0]))
+        return form_beliefs(terrain, known, counted, float(box.worst[0]))
 
     running = [s for s in states if s.status == "running" and s.running_rung is not None]
     beliefs = believe(states)
@@ -167,7 +168,7 @@ def _race_of(terrain: Terrain, states: Sequence[RungState], box: Box) -> _Race:
 
 def _imagined(beliefs: Beliefs, running: Sequence[RungState], outlook: Outlook) -> list[RungState]:
     x = np.array([s.description for s in running], dtype=np.float64)
-    u = np.array([knob_vector(beliefs.terrain.space, s.point) for s in running])
+    u = np.array([beliefs.terrain.settings(s) for s in running])
     losses = beliefs.scales[0].backward(beliefs.loss.mean(x, u))
     imagined = []
     for row, state in enumerate(running):
@@ -209,7 +210,7 @@ def _prospect(terrain: Terrain, state: RungState) -> Prospect:
         key=state.key,
         point=state.point,
         x=state.description,
-        u=knob_vector(terrain.space, state.point),
+        u=terrain.settings(state),
         known=state.known,
         done=state.rung,
         spent=sum(state.kwh),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from greenfront.search.samplers.green.encode import knob_vector
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import SearchSpace
 
@@ -54,6 +55,7 @@ class RungState:
             waits for its first. ``running``: some worker trains it to ``running_rung``.
             ``complete``: has ``values``. ``failed``: closed for good, and no teacher.
         running_rung: The rung that it is being trained to; ``None`` unless running.
+        settings: What :func:`knob_vector` gives of the point, where it is kept; empty: it is not.
     """
 
     key: str
@@ -67,6 +69,7 @@ class RungState:
     values: tuple[float, ...] | None = None
     status: RungStatus = "paused"
     running_rung: int | None = None
+    settings: tuple[float, ...] = ()
 
     @property
     def rung(self) -> int:
@@ -125,3 +128,7 @@ class Terrain:
     ideal: float | None = None
     step_kwh: Callable[[Point, int], float | None] = lambda _point, _rung: None
     known: Callable[[Point], Objectives] = lambda _point: ()
+
+    def settings(self, state: RungState) -> tuple[float, ...]:
+        """What :func:`knob_vector` gives of a candidate's point."""
+        return state.settings or knob_vector(self.space, state.point)

@@ -11,6 +11,7 @@ import pytest
 
 from contracts.problems import Menu
 from greenfront.objectives.pareto import hypervolume
+from greenfront.search.samplers.green import curves
 from greenfront.search.samplers.green.policy import GreenPolicy
 from greenfront.search.samplers.green.start import STARTS
 from greenfront.search.samplers.green.state import Decision, RungState, Terrain
@@ -138,6 +139,31 @@ def test_the_same_states_give_the_same_decision_and_stay_as_they_are(searched: S
     assert any(
         GreenPolicy(terrain(), seed).decide(states, 60) != one for seed in range(2, 5)
     )  # another seed looks elsewhere
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_what_is_remembered_between_decisions_changes_none(searched: Search, share: float) -> None:
+    """Fits begin where earlier ones ended, rankings serve for a while: a restart forgets both."""
+    decided = round(share * searched.decisions)
+    past = [
+        replace(
+            state,
+            losses=state.losses[:rungs],
+            kwh=state.kwh[:rungs],
+            measured=state.measured[:rungs],
+            finished=state.finished[:rungs],
+            values=state.values if rungs == searched.ground.rungs else None,
+            status="complete" if rungs == searched.ground.rungs else "paused",
+        )
+        for state in searched.states.values()
+        if (rungs := sum(number < decided for number in state.finished))
+    ]
+    warm = GreenPolicy(terrain(), 1)
+    for number in range(decided - 3, decided):
+        warm.decide(past, number)
+    remembering = warm.decide(past, decided)
+    curves._remembered.cache_clear()
+    assert remembering == GreenPolicy(terrain(), 1).decide(past, decided)
 
 
 def test_the_price_falls_while_the_front_fills_up(searched: Search) -> None:
