@@ -65,6 +65,15 @@ class Archive:
         with self._lock:
             return sorted(self._slots.values())
 
+    def effort(self) -> float:
+        """What all steps of a race so far come to, in trials; what is over counts as one.
+
+        A rung counts by its share of the whole.
+        """
+        whole = self._problem.fidelities[-1]
+        shares = [fidelity / whole for fidelity in self._problem.fidelities]
+        return sum(1.0 if slot.rung is None else shares[slot.rung] for slot in self.slots())
+
     def tried(self, key: str) -> bool:
         """Whether a candidate was begun."""
         return key in self._slots

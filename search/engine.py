@@ -7,9 +7,11 @@ and detail; Optuna is told. :mod:`greenfront.search.recovery` goes on from any o
 
 from __future__ import annotations
 
+import contextlib
 from typing import Generic, TypeVar
 
 import optuna
+import sqlalchemy as sa
 
 from greenfront.errors import Interrupted
 from greenfront.search.archive import Archive
@@ -79,7 +81,7 @@ class Engine(Generic[C]):
         self.watch = BudgetWatch(self._budget, study.ledger, self._estimator.minutes)
         self._feedback = Feedback(problem, self._archive, study, self._enqueue)
         self._scheduler = self._make_scheduler(moments)
-        self._workers = Workers(settings.workers, self._show)
+        self._workers = Workers(settings.workers, self._show, settings.shift.stop)
         seed = [settings.seed, sum(study.trials.counts().values())]
         self.optuna_study = optuna.load_study(
             study_name=study.name,
@@ -139,10 +141,17 @@ class Engine(Generic[C]):
         self._feedback.queue_again(queued)
         with heartbeat(self._run, self._ledger, self._settings.instruments, self._show):
             reason = self._workers.run(self._work, self.watch.reached)
-        if self._race is not None and len(study.runs.living()) == 1:
+        left = self._settings.shift.left(reason)
+        if self._race is not None and not left and len(study.runs.living()) == 1:
             self._adopt()
             self._race.end(reason)
         return reason
+
+    def hand_over(self) -> None:
+        """Queues again, for others, what runs that have ended were at."""
+        # Where the database is away, the next run does it.
+        with contextlib.suppress(sa.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError):
+            self._adopt()
 
     def _adopt(self) -> None:
         study, raced = self._study, self._race is not None
@@ -159,9 +168,11 @@ class Engine(Generic[C]):
                 self._scheduler.leave(index)
 
     def _loop(self, problem: Problem[C], index: int) -> str:
+        done = 0
         while not self._workers.stop.is_set():
             self._archive.refresh()
             reason = self.watch.reached() or self._rule.reached()
+            reason = reason or self._settings.shift.over(index, self._settings.workers, done)
             if reason:
                 return reason
             if not self._slot_open():
@@ -180,6 +191,7 @@ class Engine(Generic[C]):
                 step = self._race.next()
             if step is not None:
                 self._try(problem, index, step)
+                done += 1
             elif self._race is not None and not self._left_to_others(index) and self._slot_open():
                 return "no candidate is worth another step"
         raise Interrupted("the search was stopped")

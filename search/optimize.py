@@ -27,7 +27,7 @@ from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 from greenfront.studies.store.trials import Trial
 
-__all__ = ["SearchOptions", "SearchResult", "optimize_problem", "search_study"]
+__all__ = ["SearchOptions", "SearchResult", "optimize_problem", "result_of", "search_study"]
 
 C = TypeVar("C", bound=Choice)
 
@@ -42,6 +42,7 @@ class SearchResult:
         curve: kWh spent and hypervolume after each finished trial.
         spent: Cost of the search in all.
         reason: Why it ended, in words.
+        run_id: Of the run; ``None`` where many runs have searched.
     """
 
     study: optuna.Study
@@ -49,6 +50,7 @@ class SearchResult:
     curve: tuple[ProgressPoint, ...]
     spent: Spent
     reason: str
+    run_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,23 +166,46 @@ def search_study(
         waited = study.pauses.waited_seconds(settings.waiting_workers)
         moments = RunMoments(electricity.provider, electricity.clock, waited, settings.workers)
     ledger = study.ledger.writer(run.run_id, settings.carbon, moments)
+    engine = None
     try:
         for cost in settings.prepaid:
             ledger.settle(cost)
         with electricity.provider.running(settings.note) if electricity else nullcontext():
             engine = Engine(problem, study, run, ledger, settings, moments)
             reason = engine.work()
-            if afterwards is not None:
+            if afterwards is not None and not settings.shift.left(reason):
                 afterwards(run, ledger, engine.watch)
     finally:
         run.end()
+        if engine is not None:
+            engine.hand_over()
+    return result_of(problem, study, engine.optuna_study, reason, run.run_id)
+
+
+def result_of(
+    problem: Problem[C],
+    study: Study,
+    optuna_study: optuna.Study,
+    reason: str,
+    run_id: str | None = None,
+) -> SearchResult:
+    """What a search has come to, as the database tells it.
+
+    Args:
+        problem: That was searched.
+        study: In an open storage.
+        optuna_study: The same, as Optuna knows it.
+        reason: Why the search ended, in words.
+        run_id: See :class:`SearchResult`.
+    """
     trials = study.trials.all()
     box = problem.corners({t.key: t.values for t in trials if t.values is not None})
     maximise = [objective.maximise for objective in problem.objectives]
     return SearchResult(
-        study=engine.optuna_study,
+        study=optuna_study,
         trials=tuple(trials),
         curve=tuple(progress(study, maximise, box)),
         spent=study.ledger.total(),
         reason=reason,
+        run_id=run_id,
     )

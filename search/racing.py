@@ -234,14 +234,8 @@ class Race(Generic[C]):
         return optuna.trial.Trial(self._optuna_study, trial)
 
     def effort(self) -> float:
-        """What all steps so far come to, in trials: a rung counts by its share of the whole.
-
-        What is over counts as one, as it does without a race.
-        """
-        whole = self._problem.fidelities[-1]
-        shares = [fidelity / whole for fidelity in self._problem.fidelities]
-        slots = self._archive.slots()
-        return sum(1.0 if slot.rung is None else shares[slot.rung] for slot in slots)
+        """See :meth:`Archive.effort`."""
+        return self._archive.effort()
 
     # --- what a step does --------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments, open_instruments
 from greenfront.objectives.metering.pinned import require_pinned, with_machine_of
+from greenfront.search.budget_watch import BudgetWatch
 from greenfront.search.electricity.intensity import IntensityProvider, intensity_provider
 from greenfront.search.electricity.scheduler import Electricity, ScheduleSettings
 from greenfront.search.exploration import explore
@@ -23,10 +24,12 @@ from greenfront.search.network_problem import NetworkProblem
 from greenfront.search.optimize import SearchResult, search_study
 from greenfront.search.repeating import repeat_front
 from greenfront.search.settings import SearchSettings
+from greenfront.search.shift import Shift
 from greenfront.search.status import Observer
 from greenfront.studies.config.facts import StudyFacts, TraceFacts
 from greenfront.studies.config.study_file import StudyFile
-from greenfront.studies.store.ledger_writer import Charged
+from greenfront.studies.store.ledger_writer import Charged, LedgerWriter
+from greenfront.studies.store.runs import Run
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study, study_names
 from greenfront.studies.store.urls import shown_url
@@ -57,8 +60,21 @@ class Session:
         own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         return PeakMemory(own, self.problem.peak_memory_bytes)
 
-    def search(self, storage: Storage, observer: Observer | None = None) -> SearchResult:
+    def search(
+        self,
+        storage: Storage,
+        observer: Observer | None = None,
+        shift: Shift | None = None,
+        *,
+        joins: bool = False,
+    ) -> SearchResult:
         """Creates or joins the study and searches until a budget is reached.
+
+        Args:
+            storage: Where it is kept.
+            observer: Is told of all progress.
+            shift: How much of it this run does; ``None``: all that is left.
+            joins: Whether the study keeps the budgets and places with which it was begun.
 
         Raises:
             StudyError: The name is taken by another study.
@@ -79,28 +95,30 @@ class Session:
         require_pinned(known, here, file.metering.machines)
         if with_machine_of(known, here) != known:
             study.store_meters(with_machine_of(known, here))
-        # Budgets may have been raised.
-        study.store_configuration(_kept(file))
+        if not joins:  # budgets may have been raised
+            study.store_configuration(_kept(file))
+        shift = shift or Shift()
         settings = SearchSettings(
             sampler=file.search.sampler,
             seed=file.study.seed,
             population=file.search.population,
-            workers=file.search.workers,
+            workers=shift.workers or file.search.workers,
             budget=file.budget,
             carbon=file.carbon.study_model(self.problem.facts),
             electricity=self._electricity(study),
             instruments=self.instruments.of_a_supervisor(),
             prepaid=self.charged,
             observer=observer,
+            shift=shift,
         )
-        return search_study(
-            self.problem,
-            study,
-            settings,
-            lambda run, ledger, watch: repeat_front(
-                self.problem, study, run, ledger, watch, settings.note
-            ),
-        )
+
+        def measure_again(run: Run, ledger: LedgerWriter, watch: BudgetWatch) -> None:
+            if study.runs.living()[:1] == [run.run_id]:
+                repeat_front(self.problem, study, run, ledger, watch, settings.note)
+            elif file.objectives.repeats > 1:
+                settings.note("the front is measured again by the run that began first")
+
+        return search_study(self.problem, study, settings, measure_again)
 
     def _electricity(self, study: Study) -> Electricity | None:
         if self.provider is None:

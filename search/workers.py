@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from greenfront.errors import Interrupted
+from greenfront.search.shift import STOPPED
 
 __all__ = ["Workers"]
 
@@ -17,13 +18,11 @@ class Workers:
     Args:
         count: Number of threads.
         changed: Called whenever one of them begins something else.
-
-    Attributes:
-        stop: Set when all of them shall end.
+        stop: Set when all of them shall end, by themselves or from outside.
     """
 
-    def __init__(self, count: int, changed: Callable[[], None]) -> None:
-        self.stop = threading.Event()
+    def __init__(self, count: int, changed: Callable[[], None], stop: threading.Event) -> None:
+        self.stop = stop
         self._count = count
         self._changed = changed
         self._lock = threading.Lock()
@@ -68,7 +67,7 @@ class Workers:
                 wait(working)
         if self._failure is not None:
             raise self._failure
-        return self._reason or "done"
+        return self._reason or STOPPED
 
     def _end(self, reason: str | None) -> None:
         with self._lock:

@@ -95,7 +95,7 @@ class Runs:
         return [row.run_id for row in self._rows() if not self._alive(row)]
 
     def living(self) -> list[str]:
-        """Runs that are at work now."""
+        """Runs that are at work now, the eldest first."""
         return [row.run_id for row in self._rows() if self._alive(row)]
 
     def spans(self) -> list[Interval]:
@@ -127,7 +127,9 @@ class Runs:
         return length(union(spans)) / 60
 
     def _rows(self) -> Sequence[sa.Row[Any]]:
-        query = sa.select(runs_table).where(runs_table.c.study_id == self.study_id)
+        c = runs_table.c
+        query = sa.select(runs_table).where(c.study_id == self.study_id)
+        query = query.order_by(c.started_at, c.run_id)
         with self.storage.reading() as connection:
             return connection.execute(query).all()
 

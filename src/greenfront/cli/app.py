@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["application", "main"]
 
-SEARCHING = ("plan", "resume", "run")
+SEARCHING = ("plan", "resume", "run", "worker")
 """Commands that take a while before they write; once a study has begun they handle Ctrl-C."""
 
 INTERRUPTED = 130
@@ -34,6 +34,7 @@ def application() -> typer.Typer:
     from greenfront.cli import inspect as look
     from greenfront.cli import predict as use
     from greenfront.cli import setup as begin
+    from greenfront.cli import work as join
     from greenfront.cli.options import common
 
     app = typer.Typer(
@@ -49,6 +50,7 @@ def application() -> typer.Typer:
         search.plan,
         search.run,
         search.resume,
+        join.worker,
         look.studies,
         look.front,
         look.ledger,

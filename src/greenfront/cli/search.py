@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +17,7 @@ from greenfront.cli.options import (
     grouped_options,
     print_json,
 )
+from greenfront.cli.running import status, termination_as_interrupt
 from greenfront.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def plan(study_file: StudyPath, as_json: AsJson = False) -> None:
     from greenfront.studies.config.study_file import StudyFile
 
     file = StudyFile.read(study_file)
-    with _status("Trying one epoch of a few candidates …", quiet=as_json):
+    with status("Trying one epoch of a few candidates …", quiet=as_json):
         found = plan_study(file)
     if as_json:
         from greenfront.objectives.codec import to_json
@@ -152,14 +151,14 @@ def _search(file: StudyFile, where: StorageOptions, trials: int | None, as_json:
                     soft_wrap=True,
                 )
             _require_enough(known, name, trials)
-        with _status("Loading the data …", quiet=as_json):
+        with status("Loading the data …", quiet=as_json):
             session = stack.enter_context(open_session(file, new_in=known))
         storage = known or Storage(url)
         if storage is not known:
             stack.callback(storage.close)
         if not as_json:
             _tell(session.problem, new=known is None or not _begun(known, name))
-        stack.enter_context(_termination_as_interrupt())
+        stack.enter_context(termination_as_interrupt())
         kind = kind_of_readings(session.instruments.pin())
         try:
             with watch(file, kind, stderr=as_json) as observer:
@@ -230,27 +229,3 @@ def _require_enough(storage: Storage, name: str, trials: int | None) -> None:
             f"{finished} trials are finished already, --trials {trials} asks for fewer: it counts "
             f"all of the study's trials, so give {finished} or more, or leave it out"
         )
-
-
-@contextlib.contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """Lets SIGTERM end a run as orderly as Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextlib.contextmanager
-def _status(message: str, *, quiet: bool) -> Iterator[None]:
-    screen = console(stderr=True)
-    if quiet or not screen.is_terminal:
-        yield
-        return
-    with screen.status(message):
-        yield

@@ -1,0 +1,1 @@
+"""A study on a cluster: each worker an actor of Ray, all of them on one database."""

@@ -1,0 +1,37 @@
+"""What commands that run for long share."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+from greenfront.cli.options import console
+
+__all__ = ["status", "termination_as_interrupt"]
+
+
+@contextlib.contextmanager
+def termination_as_interrupt() -> Iterator[None]:
+    """Lets SIGTERM end a run as orderly as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def status(message: str, *, quiet: bool) -> Iterator[None]:
+    """Says on a terminal what is being waited for."""
+    screen = console(stderr=True)
+    if quiet or not screen.is_terminal:
+        yield
+        return
+    with screen.status(message):
+        yield
