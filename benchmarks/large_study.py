@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from controller_rate import rates
+from scale import rates
 
 from greenfront import Evaluation
 from greenfront.errors import TrialFailed, TrialStopped

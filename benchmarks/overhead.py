@@ -18,7 +18,7 @@ import warnings
 from pathlib import Path
 
 import optuna
-from controller_rate import KNOBS, Trivial
+from scale import KNOBS, Trivial
 
 from greenfront import Evaluation, PlainChoice
 from greenfront.objectives.context import TrialContext

@@ -222,8 +222,9 @@ class Workforce:
     def _leave(self, number: int, post: _Post) -> None:
         try:
             ended: Ended = self._ray.get(post.work)
-        except self._ray.exceptions.RayActorError as death:
+        except self._ray.exceptions.RayError as death:  # killed, its node is gone, or a fault
             self._deaths += 1
+            self._ray.kill(post.actor)
             if self._over is None:
                 self._say(
                     f"worker {number} died ({_last_words(death)}): what it was at is queued again, "

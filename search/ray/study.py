@@ -23,7 +23,7 @@ from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study, study_names
 
-__all__ = ["search_on_cluster"]
+__all__ = ["Searched", "search_on_cluster"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from greenfront.errors import GreenfrontError, SearchAborted, UsageError
@@ -32,7 +32,7 @@ class Errand:
     """
 
     folder: str
-    storage: str
+    storage: str = field(repr=False)  # it may hold a password
     file: dict[str, Any]
 
 

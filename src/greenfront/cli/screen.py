@@ -92,8 +92,8 @@ class LiveScreen:
         self._live.console.print(Text(line, style=_STYLES.get(row.state, "")))
 
     def note(self, message: str) -> None:
-        """Shows it in the table's place until the next change."""
-        self._live.update(Text(message, style="bold"))
+        """Prints it above the table."""
+        self._live.console.print(Text(message, style="bold"))
 
 
 _STYLES = {"failed": "red", "infeasible": "red", "stopped": "yellow"}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from greenfront.cli.cluster import EngineOptions
 from greenfront.cli.options import (
     AsJson,
     StorageOptions,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from greenfront.search.network_problem import NetworkProblem
     from greenfront.search.optimize import SearchResult
     from greenfront.search.session import PeakMemory
+    from greenfront.search.status import Observer
     from greenfront.studies.analysis.view import StudyView
     from greenfront.studies.config.study_file import StudyFile
     from greenfront.studies.store.storage import Storage
@@ -40,9 +43,6 @@ BudgetKwh = Annotated[
 BudgetMinutes = Annotated[
     float | None,
     typer.Option("--budget-minutes", help="Time of the search in all.", metavar="MINUTES"),
-]
-Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Trials at once, each in its own process.")
 ]
 
 
@@ -78,10 +78,10 @@ class OtherStorageOptions(StorageOptions):
 def run(
     study_file: StudyPath,
     storage: OtherStorageOptions,
+    engine: EngineOptions,
     trials: Trials = None,
     budget_kwh: BudgetKwh = None,
     budget_minutes: BudgetMinutes = None,
-    workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """Search; a study that was begun already goes on, also beside another run of it."""
@@ -91,21 +91,21 @@ def run(
         trials=trials,
         kwh=budget_kwh,
         minutes=budget_minutes,
-        workers=workers,
+        workers=engine.workers,
         storage=storage.given,
     )
     where = StorageOptions(file.study.storage) if storage.given is None else storage
-    _search(file, where, trials, as_json)
+    _search(file, where, engine, trials, as_json)
 
 
 @grouped_options
 def resume(
     name: StudyName,
     storage: StorageOptions,
+    engine: EngineOptions,
     trials: Trials = None,
     budget_kwh: BudgetKwh = None,
     budget_minutes: BudgetMinutes = None,
-    workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """Go on with a study where it stopped; it holds its own configuration."""
@@ -120,22 +120,23 @@ def resume(
         trials=trials,
         kwh=budget_kwh,
         minutes=budget_minutes,
-        workers=workers,
+        workers=engine.workers,
         storage=storage.url,
     )
-    _search(file, storage, trials, as_json)
+    _search(file, storage, engine, trials, as_json)
 
 
-def _search(file: StudyFile, where: StorageOptions, trials: int | None, as_json: bool) -> None:
+def _search(
+    file: StudyFile, where: StorageOptions, engine: EngineOptions, trials: int | None, as_json: bool
+) -> None:
     import optuna
 
     from greenfront.cli.screen import watch
-    from greenfront.search.session import open_session
     from greenfront.studies.analysis.view import view
-    from greenfront.studies.analysis.wording import kind_of_readings
     from greenfront.studies.store.storage import Storage
     from greenfront.studies.store.study import forget_deleted
 
+    begins = _on_cluster if engine.is_ray() else _here
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     name, url = file.study.name, file.study.storage
     Storage.refuse_foreign(url, name)
@@ -151,29 +152,66 @@ def _search(file: StudyFile, where: StorageOptions, trials: int | None, as_json:
                     soft_wrap=True,
                 )
             _require_enough(known, name, trials)
-        with status("Loading the data …", quiet=as_json):
-            session = stack.enter_context(open_session(file, new_in=known))
+        ready = stack.enter_context(begins(file, known, engine, as_json))
         storage = known or Storage(url)
         if storage is not known:
             stack.callback(storage.close)
-        if not as_json:
-            _tell(session.problem, new=known is None or not _begun(known, name))
         stack.enter_context(termination_as_interrupt())
-        kind = kind_of_readings(session.instruments.pin())
         try:
-            with watch(file, kind, stderr=as_json) as observer:
-                result = session.search(storage, observer)
-            _show(view(storage, name), result, session.peak_memory(), where, as_json)
+            with watch(file, ready.kind, stderr=as_json) as observer:
+                result, peak = ready.search(storage, observer)
+            _show(view(storage, name), result, peak, where, as_json)
         except KeyboardInterrupt:
             if not _begun(storage, name):
                 raise
             console(stderr=True).print(
                 "Stopped. What was finished is kept; go on with: "
-                + where.follow_up("resume", name),
+                + where.follow_up("resume", name, engine.again),
                 markup=False,
                 soft_wrap=True,
             )
             raise typer.Exit(1) from None
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A search that can begin: how its joules are come by, and what carries it out."""
+
+    kind: str
+    search: Callable[[Storage, Observer], tuple[SearchResult, PeakMemory]]
+
+
+@contextlib.contextmanager
+def _here(
+    file: StudyFile, known: Storage | None, _engine: EngineOptions, as_json: bool
+) -> Iterator[_Ready]:
+    from greenfront.search.session import open_session
+    from greenfront.studies.analysis.wording import kind_of_readings
+
+    with contextlib.ExitStack() as stack:
+        with status("Loading the data …", quiet=as_json):
+            session = stack.enter_context(open_session(file, new_in=known))
+        if not as_json:
+            _tell(session.problem, new=known is None or not _begun(known, file.study.name))
+
+        def search(storage: Storage, observer: Observer) -> tuple[SearchResult, PeakMemory]:
+            result = session.search(storage, observer)
+            return result, session.peak_memory()
+
+        yield _Ready(kind_of_readings(session.instruments.pin()), search)
+
+
+@contextlib.contextmanager
+def _on_cluster(
+    file: StudyFile, _known: Storage | None, engine: EngineOptions, _as_json: bool
+) -> Iterator[_Ready]:
+    from greenfront.search.ray.study import search_on_cluster
+
+    def search(storage: Storage, observer: Observer) -> tuple[SearchResult, PeakMemory]:
+        found = search_on_cluster(file, file.study.storage, storage, engine.address, observer)
+        return found.result, found.peak
+
+    yield _Ready("metered on each node", search)
 
 
 def _tell(problem: NetworkProblem, new: bool) -> None:
