@@ -176,10 +176,12 @@ class Workforce:
         Raises:
             GreenfrontError: No worker could go on.
         """
-        self._deaths, finished = 0, look(self._doing())
+        self._deaths, finished = 0, -1
         while True:
             if self._over is None:
                 self._send_out(workers)
+            if finished < 0:
+                finished = look(self._doing())
             if not self._posts:
                 break
             self._await(workers)
