@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
 from greenfront.errors import GreenfrontError
+from greenfront.objectives.learning_curve import LearningCurve
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.stopwatch import Stopwatch
 from greenfront.objectives.outcome import Outcome, Sizing, Standing
@@ -126,6 +127,13 @@ class TrialContext:
     def size_verdict(self, sizing: Sizing) -> str | None:
         """Why no accuracy could make a candidate of this size worth its training; else ``None``."""
 
+    def training_verdict(self, curve: LearningCurve) -> str | None:
+        """Why a training that has come so far cannot pay any more; ``None`` where it may."""
+
+    def paces(self) -> Sequence[float]:
+        """Of the study's finished trainings; see :func:`least_error`."""
+        return ()
+
     def standing(self, cheap: Outcome, dear: Outcome) -> Standing | None:
         """Where a model stands against the others, as cheap and as dear as it may be.
 
@@ -159,6 +167,11 @@ class Frames:
     def innermost(self, otherwise: str) -> str:
         """The name of the innermost one; ``otherwise`` where none is open."""
         return self._open[-1][0] if self._open else otherwise
+
+    @property
+    def readings(self) -> Mapping[Component, Reading]:
+        """Of the innermost one so far, by component; empty where none is open."""
+        return self._open[-1][1] if self._open else {}
 
     def begin(self, phase: str) -> None:
         """Opens one."""

@@ -175,6 +175,8 @@ class Outcome:
         decisions: Which classes it decides for; ``None`` for numbers, and in older studies.
         graph: Key of the graph that the exported file executes; ``None`` in older studies.
         measured: The measurements behind ``inference``; none in older studies.
+        curve: Of its training, see :class:`LearningCurve`; empty in older studies and where nothing
+            was trained.
     """
 
     score: Score
@@ -204,6 +206,7 @@ class Outcome:
     decisions: Decisions | None = None
     graph: str | None = None
     measured: tuple[GraphReading, ...] = ()
+    curve: tuple[float, ...] = ()
 
     @property
     def readings(self) -> tuple[Reading, ...]:

@@ -37,6 +37,7 @@ class Archive:
         self._slots: dict[str, Slot] = {}
         self._unfinished: dict[int, Slot] = {}
         self._counts: Counter[str] = Counter()
+        self._complete: set[int] = set()
         self._values: dict[str, tuple[float, ...]] = {}
         self._frontier = Frontier([objective.maximise for objective in problem.objectives])
 
@@ -52,6 +53,7 @@ class Archive:
                 else:
                     self._unfinished[row.slot] = row
                 if row.values is not None:
+                    self._complete.add(row.slot)
                     self._values[row.key] = row.values
                     self._frontier.add(row.values)
 
@@ -73,6 +75,11 @@ class Archive:
         whole = self._problem.fidelities[-1]
         shares = [fidelity / whole for fidelity in self._problem.fidelities]
         return sum(1.0 if slot.rung is None else shares[slot.rung] for slot in self.slots())
+
+    def complete_slots(self) -> set[int]:
+        """Slots of the complete trials, as of the last refresh."""
+        with self._lock:
+            return set(self._complete)
 
     def tried(self, key: str) -> bool:
         """Whether a candidate was begun."""

@@ -21,6 +21,7 @@ from greenfront.search.budget_watch import BudgetWatch
 from greenfront.search.electricity.scheduler import CarbonScheduler, RunMoments
 from greenfront.search.feedback import Feedback
 from greenfront.search.heartbeat import heartbeat
+from greenfront.search.hopeless import Paces
 from greenfront.search.problem import Problem
 from greenfront.search.progress_estimator import ProgressEstimator
 from greenfront.search.queueing import queue_first_generation
@@ -77,6 +78,7 @@ class Engine(Generic[C]):
             candidate.key: candidate for candidate in problem.reference_candidates()
         }
         self._archive = Archive(problem, study.trials)
+        self._paces = Paces(study.curves, self._archive, problem.ideal)
         self._estimator = ProgressEstimator(study, settings, moments)
         self.watch = BudgetWatch(self._budget, study.ledger, self._estimator.minutes)
         self._feedback = Feedback(problem, self._archive, study, self._enqueue)
@@ -225,6 +227,7 @@ class Engine(Generic[C]):
                 scheduler=self._scheduler,
                 fidelity=fidelity,
                 checkpoint=checkpoint,
+                learnt=self._paces,
             )
 
         with self._estimator.trial(index) as worked:

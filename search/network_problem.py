@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self, TypeVar
 
 from greenfront.errors import TrialFailed
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.context import TrialContext
+from greenfront.objectives.learning_curve import LearningCurve
 from greenfront.objectives.metering.instruments import Instruments
-from greenfront.objectives.outcome import Outcome, Repeat
+from greenfront.objectives.outcome import Outcome, Repeat, Sizing
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.rungs import RUNGS, RungOutcome
 from greenfront.objectives.scores import costs_of, maximised, objective_names
 from greenfront.search.evaluator.process import Evaluator, Verdicts
 from greenfront.search.evaluator_pool import EvaluatorPool, LentEvaluator
+from greenfront.search.hopeless import Hopeless
 from greenfront.search.network_description import network_description
 from greenfront.search.problem import Evaluation, Objective, Problem, Wanted
 from greenfront.search.shares import TrialShares
@@ -26,7 +28,7 @@ from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.follow_up import moved
 from greenfront.spaces.knobs import Point
-from greenfront.spaces.network_space import first_generation, network_space
+from greenfront.spaces.network_space import baseline_candidates, first_generation, network_space
 from greenfront.spaces.techniques.training import epoch_range
 from greenfront.studies.analysis.front import corners
 from greenfront.studies.analysis.quantities import mass, number
@@ -77,6 +79,11 @@ class NetworkProblem(Problem[Candidate]):
         self._script = first_generation(self.options, self.space, file.study.seed)
         self._carbon = file.carbon.study_model(facts)
         self._baseline_keys = file.baseline_keys(facts)
+        self._hopeless: Hopeless | None = None
+        if file.search.stop_hopeless and file.search.sampler != "green":
+            baselines = baseline_candidates(self.options)
+            protected = frozenset(baseline.training_key for baseline in baselines)
+            self._hopeless = Hopeless(self.metric, self._carbon, protected)
         self._pool = EvaluatorPool(file, instruments, file.teacher(facts), warm)
         self._evaluator = LentEvaluator(self._pool)
         self._judge = Judge(
@@ -217,7 +224,8 @@ class NetworkProblem(Problem[Candidate]):
             return self._at_rung(
                 candidate, self.fidelities.index(context.fidelity or whole), context
             )
-        outcome = self._called("trial", candidate.to_json(), context, Outcome)
+        judges = self._judges(context, candidate.training_key)
+        outcome = self._called("trial", candidate.to_json(), context, Outcome, judges)
         outcome, values = self._judge.counted(outcome)
         if values is None:
             raise _unmetered(outcome.readings)
@@ -234,7 +242,8 @@ class NetworkProblem(Problem[Candidate]):
     def _at_rung(self, candidate: Candidate, rung: int, context: TrialContext) -> Evaluation:
         """Trains to a rung; what predictions cost is known by then, and training by its rate."""
         argument = {"candidate": candidate.to_json(), "rung": rung}
-        outcome = self._called("rung", argument, context, RungOutcome)
+        judges = self._judges(context, None)
+        outcome = self._called("rung", argument, context, RungOutcome, judges)
         if not self.facts.preprocessing:
             outcome = replace(outcome, preprocessing=None)
         predictions, answer = self.file.objectives.predictions, outcome.answer
@@ -250,18 +259,34 @@ class NetworkProblem(Problem[Candidate]):
             known=(None, *whole) if known else (None, None, None),
         )
 
-    def _called(self, name: str, argument: Any, context: TrialContext, returns: type[T]) -> T:
-        judge = self._judge
+    def _judges(self, context: TrialContext, training: str | None) -> Verdicts:
+        """What may stop a candidate, whose training is judged if it is given."""
+        judge, hopeless, least_kwh = self._judge, self._hopeless, 0.0
+
+        def size(sizing: Sizing) -> str | None:
+            nonlocal least_kwh
+            least_kwh = judge.least_kwh(sizing) or 0.0
+            return judge.objection(sizing, context.dominated)
+
+        def rest(curve: LearningCurve, spent: Callable[[], Reading | None]) -> str | None:
+            if hopeless is None or training is None:
+                return None
+            return hopeless.verdict(training, curve, least_kwh, spent, context)
+
+        return Verdicts(
+            size, lambda cheap, dear: judge.standing(cheap, dear, context.dominated), rest
+        )
+
+    def _called(
+        self, name: str, argument: Any, context: TrialContext, returns: type[T], judges: Verdicts
+    ) -> T:
         return self._evaluator.call(
             name,
             argument,
             context,
             returns=returns,
             timeout_seconds=60 * self.file.limits.trial_minutes,
-            verdicts=Verdicts(
-                lambda sizing: judge.objection(sizing, context.dominated),
-                lambda cheap, dear: judge.standing(cheap, dear, context.dominated),
-            ),
+            verdicts=judges,
         )
 
     def repeat(

@@ -13,6 +13,7 @@ from greenfront.objectives.readings import JOULES_PER_KWH, Component, Reading
 from greenfront.search.archive import Archive
 from greenfront.search.budget_watch import BudgetWatch
 from greenfront.search.electricity.scheduler import CarbonScheduler
+from greenfront.search.hopeless import Paces
 from greenfront.studies.store.ledger_writer import LedgerWriter
 
 __all__ = ["ChargedTrial", "RunningTrial"]
@@ -71,6 +72,7 @@ class RunningTrial(ChargedTrial):
         scheduler: Pauses it until the electricity is clean; ``None``: never.
         fidelity: See :class:`TrialContext`.
         checkpoint: See :class:`TrialContext`.
+        learnt: Paces of the study's finished trainings; ``None``: none is known.
     """
 
     worker: int
@@ -81,6 +83,7 @@ class RunningTrial(ChargedTrial):
     scheduler: CarbonScheduler | None = None
     fidelity: int | None = None
     checkpoint: object | None = None
+    learnt: Paces | None = None
 
     @property
     def stopping(self) -> bool:
@@ -115,6 +118,10 @@ class RunningTrial(ChargedTrial):
         """See :class:`TrialContext`."""
         if self.scheduler is not None:
             self.scheduler.hold(self.worker, self.number, rest, self._show)
+
+    def paces(self) -> Sequence[float]:
+        """See :class:`TrialContext`."""
+        return () if self.learnt is None else self.learnt.all()
 
     def dominated(self, optimistic: Sequence[float]) -> str | None:
         """See :class:`TrialContext`."""

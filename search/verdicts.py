@@ -66,11 +66,15 @@ class Judge:
         over = self.over_limit(sizing)
         if over is not None:
             return over
-        energy = least_energy_kwh(sizing, self._predictions)
-        if energy is None:
+        least = self.least_kwh(sizing)
+        if least is None:
             return None
-        least = SIZING_MARGIN * energy
         return dominated((self._metric.perfect, least, self._carbon.co2_kg(least)))
+
+    def least_kwh(self, sizing: Sizing) -> float | None:
+        """Energy of all predictions, at least; ``None`` where it is unmetered."""
+        energy = least_energy_kwh(sizing, self._predictions)
+        return None if energy is None else SIZING_MARGIN * energy
 
     def standing(self, cheap: Outcome, dear: Outcome, dominated: Dominated) -> Standing:
         """Where a model stands; against those that share its graph, whatever that costs.

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 from torch import nn
 
+from greenfront.errors import TrialStopped
+from greenfront.objectives.learning_curve import AFTER_EPOCH, LearningCurve
 from greenfront.objectives.pipeline.compile_policy import is_compiled
 from greenfront.objectives.pipeline.model_factory import network_of
 from greenfront.objectives.pipeline.runtime import Runtime
@@ -60,7 +62,7 @@ class Trainer:
         """Trains in place, ``epochs`` at most; returns the one whose weights were kept, from 1."""
         candidate, models = self._job.candidate, self._runtime.models
         family, training = network_of(candidate), replace(candidate.training, epochs=epochs)
-        options = self._options(model, what, epochs)
+        options = self._options(model, epochs, self._report(what))
         data, body = models.data(candidate), family.frozen_body(model)
         if body is None:
             return train(model, data, training, self._job.seed, options)
@@ -68,22 +70,33 @@ class Trainer:
         return train(family.head(model), features, training, self._job.seed, options)
 
     def fit_some(
-        self, model: nn.Module, what: str, until: int | None, since: Checkpoint | None
+        self,
+        model: nn.Module,
+        what: str,
+        until: int | None,
+        since: Checkpoint | None,
+        *,
+        judged: bool = False,
     ) -> Checkpoint:
         """Trains in place for some of the candidate's own epochs; see :func:`train_some`.
 
         Where all but the head is frozen there is nothing to stop for: that takes one pass.
+
+        Raises:
+            TrialStopped: It is ``judged``, and what is left of it cannot pay any more.
         """
         candidate, models = self._job.candidate, self._runtime.models
         family, training, seed = network_of(candidate), candidate.training, self._job.seed
-        options = self._options(model, what, training.epochs)
+        options = self._options(model, training.epochs, self._report(what, judged=judged))
         data, body = models.data(candidate), family.frozen_body(model)
         if body is None:
             return train_some(model, data, training, seed, options, until=until, since=since)
         features = data if since is not None and since.reached.over else seen_through(body, data)
         return train_some(family.head(model), features, training, seed, options, since=since)
 
-    def _options(self, model: nn.Module, what: str, epochs: int) -> FitOptions:
+    def _options(
+        self, model: nn.Module, epochs: int, on_epoch: Callable[[EpochReport], None]
+    ) -> FitOptions:
         candidate, runtime = self._job.candidate, self._runtime
         family, training = network_of(candidate), candidate.training
         return FitOptions(
@@ -96,19 +109,23 @@ class Trainer:
             distillation=candidate.distillation,
             lessons=self._lessons,
             compiled=is_compiled(runtime, candidate, epochs),
-            on_epoch=self._report(what),
+            on_epoch=on_epoch,
             say=runtime.context.progress,
         )
 
-    def _report(self, what: str) -> Callable[[EpochReport], None]:
-        batch = self._job.candidate.training.batch_size
+    def _report(self, what: str, *, judged: bool = False) -> Callable[[EpochReport], None]:
+        context, batch = self._runtime.context, self._job.candidate.training.batch_size
         numbers = self._runtime.models.task.facts.regression
 
         def report(epoch: EpochReport) -> None:
             short = f", {epoch.at_once} at once to spare memory" if epoch.at_once < batch else ""
-            reached = f"R² {epoch.quality:.3f}" if numbers else f"{epoch.quality:.1%}"
-            self._runtime.context.progress(
-                f"{what}, epoch {epoch.epoch} of {epoch.epochs}: {reached}{short}"
-            )
+            good = epoch.qualities[-1]
+            reached = f"R² {good:.3f}" if numbers else f"{good:.1%}"
+            far = f"{epoch.epoch} of {epoch.epochs}"
+            context.progress(f"{what}, epoch {far}: {reached}{short}")
+            if judged and not epoch.over:
+                hopeless = context.training_verdict(LearningCurve(epoch.qualities, epoch.epochs))
+                if hopeless is not None:
+                    raise TrialStopped(f"{AFTER_EPOCH} {far}, at {reached}: {hopeless}")
 
         return report

@@ -102,7 +102,7 @@ class TrialRunner:
 
         Raises:
             TrialFailed: The training diverged, or the network cannot be pruned.
-            TrialStopped: The search found that it cannot be worth its training.
+            TrialStopped: The search found that it cannot be worth its training, or the rest of it.
         """
         release_memory()
         reset_peak_memory()
@@ -129,6 +129,7 @@ class TrialRunner:
             resampled=judgement.resampled,
             decisions=judgement.decisions,
             graph=file.graph,
+            curve=_curve(outputs),
             **asdict(facts),
         )
         return self._costs.measured(file, unmeasured)
@@ -267,6 +268,13 @@ class TrialRunner:
             with needs_room(self.runtime.store.root):
                 save_answers(keep / ANSWERS, answers, labels)
         return judgement
+
+
+def _curve(outputs: Mapping[str, StageOutput]) -> tuple[float, ...]:
+    """Of its training; what was trained by an older version has none."""
+    if "train" not in outputs:
+        return ()
+    return tuple(map(float, outputs["train"].facts.get("curve", ())))
 
 
 def _delivered(outputs: Mapping[str, StageOutput]) -> tuple[Path, int, ExportFacts]:

@@ -33,6 +33,7 @@ class Reached:
         best_loss: Of these weights on the validation split; infinite if there are none.
         parts: In how many parts a batch is computed.
         over: Whether no further epoch would be trained: all are, or patience is at its end.
+        qualities: After each epoch; see :class:`EpochReport`.
     """
 
     epoch: int
@@ -40,6 +41,7 @@ class Reached:
     best_loss: float
     parts: int
     over: bool
+    qualities: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +159,15 @@ def load_checkpoint(path: Path, device: str) -> Checkpoint:
         about = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     return Checkpoint(
-        Reached(**json.loads(about[REACHED])),
+        _reached(json.loads(about[REACHED])),
         _below("best", tensors),
         {name: value for name, value in tensors.items() if not name.startswith("best.")},
         json.loads(about[SCALARS]),
     )
+
+
+def _reached(told: dict[str, Any]) -> Reached:
+    return Reached(**{**told, "qualities": tuple(told.get("qualities", ()))})
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -76,13 +76,16 @@ class EpochReport:
     Attributes:
         epoch: From 1.
         epochs: At most.
-        quality: On the validation split: the share that is right, 0 to 1, or R² of numbers.
+        qualities: After each epoch so far, on the validation split: the share that is right, 0 to
+            1, or R² of numbers.
+        over: Whether it was the last one: all are over, or patience is at its end.
         at_once: Examples in memory at once: less than a batch where that would take too much.
     """
 
     epoch: int
     epochs: int
-    quality: float
+    qualities: tuple[float, ...]
+    over: bool
     at_once: int
 
 
@@ -162,6 +165,7 @@ def train_some(
 
     Raises:
         TrialFailed: The loss became infinite or NaN (cause ``"diverged"``).
+        TrialStopped: ``on_epoch`` raised it.
         UsageError: Inputs are augmented that are no images.
     """
     epochs, examples = training.epochs, data.train
@@ -242,7 +246,9 @@ def train_some(
                     best, best_epoch = judged, epoch
                     best_weights = copy.deepcopy(model.state_dict())
                 patient = not training.patience or epoch - best_epoch < training.patience
-                reached = Reached(epoch, best_epoch, best, parts, epoch == epochs or not patient)
+                over = epoch == epochs or not patient
+                seen_so_far = (*reached.qualities, quality(logits, data.validation.labels))
+                reached = Reached(epoch, best_epoch, best, parts, over, seen_so_far)
             if not (math.isfinite(loss) and math.isfinite(validation_loss)):
                 raise TrialFailed(
                     "diverged",
@@ -252,8 +258,7 @@ def train_some(
                 )
             if options.on_epoch is not None:
                 at_once = math.ceil(training.batch_size / parts)
-                good = quality(logits, data.validation.labels)
-                options.on_epoch(EpochReport(epoch, epochs, good, at_once))
+                options.on_epoch(EpochReport(epoch, epochs, seen_so_far, over, at_once))
             if reached.over:
                 break
         # Where no epoch is left, nothing else is needed any more.

@@ -6,15 +6,16 @@
     reading readings              progress  message
     go                            sized     sizing
     stop    reason                weighed   weighed
-    standing standing             result    value
+    standing standing             trained   curve
+                                  result    value
                                   failed    cause, reason
                                   stopped   reason
                                   refused   reason
                                   aborted   reason
 
-``open``, ``close``, ``sized``, ``weighed`` and ``progress`` are answered before the evaluator goes
-on, so that it computes nothing between the end of a window and the reading of its counters, nor in
-a pause.
+``open``, ``close``, ``sized``, ``weighed``, ``trained`` and ``progress`` are answered before the
+evaluator goes on, so that it computes nothing between the end of a window and the reading of its
+counters, nor in a pause.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from typing import Any
 from greenfront.errors import SearchAborted, TrialFailed, TrialStopped, UsageError
 from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.context import StageContext, Window, synchronize
+from greenfront.objectives.learning_curve import LearningCurve
 from greenfront.objectives.memory import is_out_of_memory
 from greenfront.objectives.outcome import Outcome, Sizing, Standing, Weighed
 from greenfront.objectives.pipeline.manifest import is_disk_full
@@ -67,6 +68,11 @@ class PipeContext(StageContext):
     def size_verdict(self, sizing: Sizing) -> str | None:
         """Asks whether training can be worth it."""
         answer = self._ask("sized", sizing=to_json(sizing))
+        return str(answer["reason"]) if answer["kind"] == "stop" else None
+
+    def training_verdict(self, curve: LearningCurve) -> str | None:
+        """Asks whether the rest of a training can be worth it."""
+        answer = self._ask("trained", curve=to_json(curve))
         return str(answer["reason"]) if answer["kind"] == "stop" else None
 
     def standing(self, cheap: Outcome, dear: Outcome) -> Standing | None:

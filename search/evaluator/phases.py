@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from greenfront.errors import MeterError
 from greenfront.objectives.context import Frames, TrialContext
 from greenfront.objectives.metering.stopwatch import Stopwatch
-from greenfront.objectives.readings import Component, Reading
+from greenfront.objectives.readings import Component, Reading, total
 from greenfront.studies.store.ledger_writer import WAITING
 
 __all__ = ["PhaseMeter"]
@@ -50,6 +50,12 @@ class PhaseMeter:
         """Cuts; does nothing if the evaluator has just died, which its channel reports."""
         with contextlib.suppress(MeterError):
             self.cut(context)
+
+    def so_far(self, context: TrialContext) -> Reading | None:
+        """What the innermost open window has come to; ``None`` where nothing can be told yet."""
+        self.flush(context)
+        parts = self.frames.readings.values()
+        return total(parts) if parts else None
 
     def set_aside(self, context: TrialContext) -> None:
         """Charges what has passed since the last cut to waiting, and to no open window."""

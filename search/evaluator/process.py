@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,11 +26,13 @@ from greenfront.errors import (
 )
 from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.context import TrialContext
+from greenfront.objectives.learning_curve import LearningCurve
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.lease import GpuLease
 from greenfront.objectives.metering.process_tree import tree_rss_bytes
 from greenfront.objectives.metering.stopwatch import Stopwatch
 from greenfront.objectives.outcome import Outcome, Sizing, Standing, Weighed
+from greenfront.objectives.readings import Reading
 from greenfront.search.evaluator.channel import Channel, Message
 from greenfront.search.evaluator.cores import CoreLease
 from greenfront.search.evaluator.phases import PhaseMeter
@@ -95,10 +98,15 @@ class Verdicts:
     Attributes:
         size: Why a candidate of some size is not worth its training; ``None`` where it may be.
         standing: Where a model stands that costs something between the two.
+        training: Why the rest of a training is not worth it, by what the whole of it has spent so
+            far, which is read when it is asked for; ``None`` where it may be.
     """
 
     size: Callable[[Sizing], str | None]
     standing: Callable[[Outcome, Outcome], Standing | None]
+    training: Callable[[LearningCurve, Callable[[], Reading | None]], str | None] = (
+        lambda _curve, _spent: None
+    )
 
 
 class Evaluator:
@@ -130,7 +138,7 @@ class Evaluator:
         self._lease = GpuLease(instruments.gpu_uuids)
         self._alive = True
         self._held_seconds = 0.0
-        self._verdicts = Verdicts(context.size_verdict, context.standing)
+        self._verdicts = _verdicts_of(context)
         try:
             self._converse(context, "begin", settings=how.settings)
         except BaseException:
@@ -179,7 +187,7 @@ class Evaluator:
             # What passed since the last call was waiting: of no trial.
             self._meter.cut(context)
             self._meter.leased = True
-            self._verdicts = verdicts or Verdicts(context.size_verdict, context.standing)
+            self._verdicts = verdicts or _verdicts_of(context)
             content = {"name": name, "argument": argument}
             try:
                 value = self._converse(context, "call", timeout_seconds, **content)
@@ -238,6 +246,12 @@ class Evaluator:
         with contextlib.suppress(OSError):  # it has just died: the next receive() fails
             self._channel.send(kind, **content)
 
+    def _advise(self, objection: str | None) -> None:
+        if objection is None:
+            self._answer("go")
+        else:
+            self._answer("stop", reason=objection)
+
     def _serve(self, message: Message, context: TrialContext) -> bool:
         """Serves a request of the evaluator; false for what ends the call."""
         match message["kind"]:
@@ -252,11 +266,11 @@ class Evaluator:
                 self._progress(message["message"], context)
                 self._answer("go")
             case "sized":
-                reason = self._verdicts.size(from_json(Sizing, message["sizing"]))
-                if reason is None:
-                    self._answer("go")
-                else:
-                    self._answer("stop", reason=reason)
+                self._advise(self._verdicts.size(from_json(Sizing, message["sizing"])))
+            case "trained":
+                curve = from_json(LearningCurve, message["curve"])
+                spent = partial(self._meter.so_far, context)
+                self._advise(self._verdicts.training(curve, spent))
             case "weighed":
                 weighed = from_json(Weighed, message["weighed"])
                 standing = self._verdicts.standing(weighed.cheap, weighed.dear)
@@ -354,6 +368,14 @@ class Evaluator:
             self._cores.release()
         self._meter.cut(context, cpu_seconds=usage.ru_utime + usage.ru_stime)
         return status
+
+
+def _verdicts_of(context: TrialContext) -> Verdicts:
+    return Verdicts(
+        context.size_verdict,
+        context.standing,
+        lambda curve, _spent: context.training_verdict(curve),
+    )
 
 
 def _place(log: Path) -> str | None:

@@ -117,6 +117,10 @@ class SearchSection(Table):
     """``[search]``: how candidates are found.
 
     Attributes:
+        stop_hopeless: Whether a training is stopped between two epochs when a finished trial is
+            better than what can still come of it; see
+            :func:`~greenfront.objectives.learning_curve.least_error`. Under ``green``, which
+            judges at rungs, nothing is.
         stop_below: Hypervolume that a further kWh has to be expected to add; the search ends below
             it. ``"worth"``: what it saves over the stated predictions, in CO₂, has to be worth what
             it emits. 0: it goes on until a budget is reached.
@@ -125,6 +129,7 @@ class SearchSection(Table):
     sampler: Literal["green", "nsga2", "nsga3", "tpe", "gp", "random"] = "nsga2"
     population: Annotated[int, Field(ge=4, le=1000, strict=True)] | None = None
     workers: Annotated[int, Field(ge=1, le=64, strict=True)] = 1
+    stop_hopeless: bool = True
     stop_below: Literal["worth"] | Annotated[float, Field(ge=0, allow_inf_nan=False)] = "worth"
 
 

@@ -203,7 +203,7 @@ class StudyFile(Table):
         data = self.to_json()
         for section, key in (("study", "storage"), ("study", "cache"), ("search", "workers")):
             del data[section][key]
-        del data["search"]["stop_below"]
+        del data["search"]["stop_below"], data["search"]["stop_hopeless"]
         del (
             data["study"]["cache_gb"],
             data["budget"],

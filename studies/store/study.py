@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 import sqlalchemy as sa
 
 from greenfront.errors import StudyError
+from greenfront.studies.store.curves import Curves
 from greenfront.studies.store.follow_ups import FollowUps
 from greenfront.studies.store.ledger import Ledger
 from greenfront.studies.store.optuna_tables import deleted_studies, forget, refuse_foreign
@@ -115,6 +116,11 @@ class Study:
     def rungs(self) -> Rungs:
         """What its raced candidates have reached below the whole effort."""
         return Rungs(self.storage, self.study_id)
+
+    @cached_property
+    def curves(self) -> Curves:
+        """Learning curves of its complete trials."""
+        return Curves(self.storage, self.study_id)
 
     @cached_property
     def pauses(self) -> Pauses:

@@ -27,7 +27,7 @@ CHECKPOINT = "checkpoint.safetensors"
 
 
 class Train(Stage):
-    """Trains a network; its facts tell the ``epoch`` whose weights were kept.
+    """Trains a network; its facts tell the ``epoch`` whose weights were kept, and the ``curve``.
 
     Args:
         runtime: See :class:`Stage`.
@@ -67,7 +67,8 @@ class Train(Stage):
         below = next((each for each in reversed(stopped) if each is not None), None)
         trainer, left, readings = self._trained(job, below, None)
         trainer[0].save(trainer[1])
-        return Made({"train": readings}, {"epoch": left.reached.best_epoch})
+        reached = left.reached
+        return Made({"train": readings}, {"epoch": reached.best_epoch, "curve": reached.qualities})
 
     def rung(
         self, candidate: Candidate, earlier: Mapping[str, StageOutput], rung: int
@@ -112,7 +113,9 @@ class Train(Stage):
             if below is not None:
                 since = load_checkpoint(below.folder / CHECKPOINT, models.device)
             what = "training" if self._phase == "train" else self._phase
-            left = trainer.fit_some(model, what, until, since)
+            # Students wait for a teacher, and a race judges its rungs itself.
+            judged = self._phase == "train" and until is None
+            left = trainer.fit_some(model, what, until, since, judged=judged)
         spent = [] if below is None else [below.readings["train"]]
         return (trainer, model), left, total([*spent, window.total])
 

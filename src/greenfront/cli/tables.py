@@ -14,6 +14,7 @@ from greenfront.studies.analysis.advice import advice
 from greenfront.studies.analysis.chains import chain_of
 from greenfront.studies.analysis.choice import choices
 from greenfront.studies.analysis.decisions import decision, has_thresholds, never_decides
+from greenfront.studies.analysis.early_stops import early_stops_lines
 from greenfront.studies.analysis.metric_words import score
 from greenfront.studies.analysis.quantities import (
     chance,
@@ -115,7 +116,7 @@ def _choices(view: StudyView) -> RenderableType:
     lines = [] if view.metric.name == "accuracy" else [f"Judged by {view.metric.told}."]
     unlike = unlike_machines_sentence(view.meters)
     lines += [unlike] if unlike else []
-    lines += advice(view)
+    lines += advice(view) + early_stops_lines(view)
     decided = (decision(view, choice.row) for choice in choices(view.front))
     lines += [sentence for sentence in decided if sentence is not None]
     lines += _on_target(view)
@@ -274,7 +275,7 @@ def ledger_table(found: Spending) -> RenderableType:
     share = f" ({percent(lost_kwh / total.kwh)})" if total.kwh else ""
     lines = [f"Trials without a result have cost {energy(lost_kwh)}{share} of it."]
     if found.view is not None:
-        lines.append(_pays(found.view))
+        lines += [*early_stops_lines(found.view), _pays(found.view)]
     if total.unmetered:
         lines.append(f"{total.unmetered} entries have no reading and count as nothing.")
     lines += timing_lines(found.times)

@@ -94,7 +94,7 @@ def test_it_reports_every_epoch(data: TrainingData) -> None:
 
     train(model, data, QUICK, seed=0, options=FitOptions(on_epoch=hear))
     assert [(report.epoch, report.epochs) for report in reports] == [(1, 3), (2, 3), (3, 3)]
-    assert [report.quality for report in reports] == seen
+    assert [report.qualities[-1] for report in reports] == seen
     assert seen[-1] > seen[0]
 
 
