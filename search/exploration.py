@@ -17,7 +17,7 @@ from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.ledger_writer import Charged
 
-__all__ = ["Exploration", "explore", "start_evaluator"]
+__all__ = ["Exploration", "Prepaid", "explore", "start_evaluator"]
 
 JOB = "greenfront.search.evaluator.trial_job:trial_job"
 RESOLUTIONS_A_BLOCK = 20
@@ -89,7 +89,7 @@ class Exploration:
 
 
 @dataclass
-class _Prepaid(TrialContext):
+class Prepaid(TrialContext):
     """Keeps charges until there is a ledger for them."""
 
     entries: list[Charged] = field(default_factory=list)
@@ -97,6 +97,7 @@ class _Prepaid(TrialContext):
     def charge(
         self, phase: str, readings: Mapping[Component, Reading], started_at: float, ended_at: float
     ) -> None:
+        """See :class:`TrialContext`."""
         self.entries.append(Charged(phase, readings, started_at, ended_at))
 
 
@@ -118,7 +119,7 @@ def explore(
         UsageError: The data cannot be used.
         SearchAborted: The evaluator died.
     """
-    context = _Prepaid()
+    context = Prepaid()
     try:
         evaluator = start_evaluator(file, instruments, context, cache)
         try:

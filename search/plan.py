@@ -19,6 +19,12 @@ from greenfront.search.electricity.intensity import intensity_provider
 from greenfront.search.electricity.schedule_forecast import ScheduleForecast, schedule_forecast
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.exploration import explore
+from greenfront.search.forecasting import (
+    forecast_of,
+    forecast_of_history,
+    prepaid_kwh,
+    tried_epoch,
+)
 from greenfront.search.network_problem import NetworkProblem
 from greenfront.search.verdicts import limited_costs
 from greenfront.spaces.architectures.registry import is_fitted
@@ -29,7 +35,9 @@ from greenfront.studies.analysis.remarks import (
     metric_remarks,
     reference_remarks,
 )
+from greenfront.studies.config.forecast import Forecast
 from greenfront.studies.config.study_file import StudyFile
+from greenfront.studies.store.storage import Storage
 
 __all__ = ["Sample", "StudyPlan", "plan_study"]
 
@@ -53,6 +61,7 @@ class Sample:
         trial_kwh: Upper estimate for a whole trial; ``None`` where ``epoch`` is unavailable.
         trial_seconds: Upper estimate of its duration.
         reference: Whether it is a fitted model that is tried once, before networks.
+        measuring_seconds: Of sizing it and measuring its file.
     """
 
     candidate: str
@@ -63,6 +72,7 @@ class Sample:
     trial_kwh: float | None
     trial_seconds: float
     reference: bool = False
+    measuring_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,7 @@ class StudyPlan:
         schedule: What waiting for clean hours saves; ``None`` if it does not wait, or if unknown.
         notes: What was done to the data, or is odd about them.
         schema: What the columns of a table were taken for; ``None`` for other data.
+        forecast: What it will cost, as an interval; ``None`` without a number of trials.
     """
 
     study: str
@@ -105,14 +116,20 @@ class StudyPlan:
     schedule: ScheduleForecast | None = None
     notes: tuple[str, ...] = ()
     schema: Schema | None = None
+    forecast: Forecast | None = None
 
 
-def plan_study(file: StudyFile, say: Callable[[str], None] = lambda _message: None) -> StudyPlan:
+def plan_study(
+    file: StudyFile,
+    say: Callable[[str], None] = lambda _message: None,
+    earlier: Storage | None = None,
+) -> StudyPlan:
     """Tries one epoch of the baselines and a few random candidates; keeps nothing.
 
     Args:
         file: The study.
         say: Takes messages on what is being waited for.
+        earlier: Holds studies, of which those of the same data say what trials cost.
 
     Raises:
         UsageError: The data cannot be used.
@@ -132,16 +149,26 @@ def plan_study(file: StudyFile, say: Callable[[str], None] = lambda _message: No
             rng = np.random.default_rng(file.study.seed)
             points = [problem.space.sample(rng) for _ in range(RANDOM_CANDIDATES)]
             references = problem.reference_candidates()
+            candidates = [*references, *baselines, *map(problem.space.decode, points)]
             samples = [
                 replace(
                     _sample(found.evaluator, candidate, candidate in baselines),
                     reference=candidate in references,
                 )
-                for candidate in [*references, *baselines, *map(problem.space.decode, points)]
+                for candidate in candidates
             ]
         finally:
             found.evaluator.close(TrialContext())
     plan = _extrapolate(problem, samples)
+    if plan.trials is not None:
+        forecast = None if earlier is None else forecast_of_history(problem, earlier)
+        if forecast is None:
+            tried = [
+                tried_epoch(candidate, sample.epoch, sample.measuring_seconds)
+                for candidate, sample in zip(candidates, samples, strict=True)
+            ]
+            forecast = forecast_of(problem, tried, prepaid_kwh(found.charged))
+        plan = replace(plan, forecast=forecast)
     schedule, remark = schedule_forecast(file, provider, plan.minutes)
     remarks = plan.remarks if remark is None else (*plan.remarks, remark)
     return replace(plan, schedule=schedule, remarks=remarks)
@@ -170,6 +197,7 @@ def _sample(evaluator: Evaluator, candidate: Candidate, baseline: bool) -> Sampl
         sizing=sizing,
         trial_kwh=trial_kwh,
         trial_seconds=epochs * epoch.wall_seconds + measuring,
+        measuring_seconds=measuring,
     )
 
 

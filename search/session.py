@@ -19,7 +19,13 @@ from greenfront.objectives.metering.pinned import require_pinned, with_machine_o
 from greenfront.search.budget_watch import BudgetWatch
 from greenfront.search.electricity.intensity import IntensityProvider, intensity_provider
 from greenfront.search.electricity.scheduler import Electricity, ScheduleSettings
-from greenfront.search.exploration import explore
+from greenfront.search.exploration import Exploration, Prepaid, explore
+from greenfront.search.forecasting import (
+    forecast_of,
+    forecast_of_history,
+    prepaid_kwh,
+    tried_first,
+)
 from greenfront.search.network_problem import NetworkProblem
 from greenfront.search.optimize import SearchResult, search_study
 from greenfront.search.repeating import repeat_front
@@ -27,6 +33,7 @@ from greenfront.search.settings import SearchSettings
 from greenfront.search.shift import Shift
 from greenfront.search.status import Observer
 from greenfront.studies.config.facts import StudyFacts, TraceFacts
+from greenfront.studies.config.forecast import Forecast
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.ledger_writer import Charged, LedgerWriter
 from greenfront.studies.store.runs import Run
@@ -54,6 +61,7 @@ class Session:
     instruments: Instruments
     charged: tuple[Charged, ...]
     provider: IntensityProvider | None = None
+    forecast: Forecast | None = None
 
     def peak_memory(self) -> PeakMemory:
         """Highest resident memory so far."""
@@ -89,7 +97,7 @@ class Session:
             identity=self.problem.identity(),
             configuration=_kept(file),
             meters=self.instruments.pin(),
-            facts=to_json(self.problem.facts),
+            facts=to_json(replace(self.problem.facts, forecast=self.forecast)),
         )
         here, known = self.instruments.pin(), study.meters or []
         require_pinned(known, here, file.metering.machines)
@@ -166,7 +174,23 @@ def open_session(
             stack.callback(problem.close)
             if study is not None:
                 study.require(problem.identity())
-        yield Session(file, problem, found.instruments, found.charged, provider)
+        forecast, charged = None, found.charged
+        if study is None:
+            forecast, charged = _forecast(problem, found, new_in)
+        yield Session(file, problem, found.instruments, charged, provider, forecast)
+
+
+def _forecast(
+    problem: NetworkProblem, found: Exploration, storage: Storage | None
+) -> tuple[Forecast | None, tuple[Charged, ...]]:
+    """What a new study will cost, and what was charged before it."""
+    known = None if storage is None else forecast_of_history(problem, storage)
+    if known is not None or not found.evaluator.alive:
+        return known, found.charged
+    context = Prepaid(list(found.charged))
+    tried = tried_first(problem, found.evaluator, context)
+    charged = tuple(context.entries)
+    return forecast_of(problem, tried, prepaid_kwh(charged)) if tried else None, charged
 
 
 def _begun_study(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from greenfront.objectives.tasks.task import TaskFacts
 from greenfront.spaces.architectures.architecture import FamilyFacts
+from greenfront.studies.config.forecast import Forecast
 
 __all__ = ["StudyFacts", "TraceFacts"]
 
@@ -53,6 +54,7 @@ class StudyFacts:
             whose trials are to be comparable, they do not.
         families: Of the families that are code of the user's, by name, so that the space stays
             what it is and no other process has to run that code. Older studies kept none.
+        forecast: What the search was expected to cost; ``None`` where nothing could tell.
     """
 
     task: TaskFacts
@@ -63,3 +65,4 @@ class StudyFacts:
     threads: int = field(default_factory=_threads_here)
     preprocessing: bool = False
     families: Mapping[str, FamilyFacts] = field(default_factory=dict)
+    forecast: Forecast | None = None

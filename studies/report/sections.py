@@ -7,6 +7,7 @@ from html import escape
 
 from greenfront.studies.analysis import quantities
 from greenfront.studies.analysis.dossier import Dossier
+from greenfront.studies.analysis.foreseen import foreseen_lines
 from greenfront.studies.analysis.importance import FEWEST_TRIALS
 from greenfront.studies.analysis.metric_words import score
 from greenfront.studies.analysis.timing import timing_lines
@@ -153,6 +154,7 @@ def search(found: Dossier, drawn: Mapping[str, Drawn]) -> str:
     else:
         parts.append("<p class='empty'>The ledger holds no reading yet.</p>")
     times = [] if view.times is None else timing_lines(view.times)
+    times += foreseen_lines(view)
     if times:
         parts.append(f"<p>{escape(' '.join(times))}</p>")
     if "intensity" in drawn:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenfront.objectives.codec import to_json
 from greenfront.studies.analysis.early_stops import early_stops
+from greenfront.studies.analysis.foreseen import foreseen_json
 
 if TYPE_CHECKING:
     from greenfront.search.optimize import SearchResult
@@ -32,6 +33,7 @@ def front_json(view: StudyView) -> dict[str, Any]:
         "baseline": None if view.baseline is None else view.baseline.to_json(view.metric),
         "targets": None if view.goal is None else _targets(view, view.goal),
         "follow_ups": to_json(view.links),
+        "forecast": foreseen_json(view),
         "stopped_between_epochs": [row.number for row in early_stops(view.trials)],
         "rows": rows,
     }

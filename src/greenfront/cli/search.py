@@ -20,7 +20,7 @@ from greenfront.cli.options import (
     print_json,
 )
 from greenfront.cli.running import status, termination_as_interrupt
-from greenfront.errors import UsageError
+from greenfront.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
     from greenfront.search.network_problem import NetworkProblem
@@ -50,10 +50,17 @@ def plan(study_file: StudyPath, as_json: AsJson = False) -> None:
     """Forecast what a search will cost, and whether its limits can be met; writes nothing."""
     from greenfront.search.plan import plan_study
     from greenfront.studies.config.study_file import StudyFile
+    from greenfront.studies.store.storage import Storage
 
     file = StudyFile.read(study_file)
-    with status("Trying one epoch of a few candidates …", quiet=as_json):
-        found = plan_study(file)
+    with contextlib.ExitStack() as stack:
+        earlier = None
+        with contextlib.suppress(StorageError):  # it is told from an epoch then
+            earlier = Storage.existing(file.study.storage)
+        if earlier is not None:
+            stack.callback(earlier.close)
+        stack.enter_context(status("Trying one epoch of a few candidates …", quiet=as_json))
+        found = plan_study(file, earlier=earlier)
     if as_json:
         from greenfront.objectives.codec import to_json
 

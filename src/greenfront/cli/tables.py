@@ -15,6 +15,7 @@ from greenfront.studies.analysis.chains import chain_of
 from greenfront.studies.analysis.choice import choices
 from greenfront.studies.analysis.decisions import decision, has_thresholds, never_decides
 from greenfront.studies.analysis.early_stops import early_stops_lines
+from greenfront.studies.analysis.foreseen import forecast_words, foreseen_lines
 from greenfront.studies.analysis.metric_words import score
 from greenfront.studies.analysis.quantities import (
     chance,
@@ -201,7 +202,7 @@ def run_summary(view: StudyView, reason: str, peak: PeakMemory) -> RenderableTyp
         often = max(row.outcome.measurements for row in view.front.rows)
         by = f" (medians of up to {often} measurements)" if often > 1 else ""
         lines.append(f"Hypervolume of the front: {view.hypervolume:.4f}{by}.")
-    lines.append(_pays(view))
+    lines += [*foreseen_lines(view), _pays(view)]
     return Text("\n".join(lines))
 
 
@@ -275,7 +276,7 @@ def ledger_table(found: Spending) -> RenderableType:
     share = f" ({percent(lost_kwh / total.kwh)})" if total.kwh else ""
     lines = [f"Trials without a result have cost {energy(lost_kwh)}{share} of it."]
     if found.view is not None:
-        lines += [*early_stops_lines(found.view), _pays(found.view)]
+        lines += [*early_stops_lines(found.view), *foreseen_lines(found.view), _pays(found.view)]
     if total.unmetered:
         lines.append(f"{total.unmetered} entries have no reading and count as nothing.")
     lines += timing_lines(found.times)
@@ -313,10 +314,13 @@ def plan_text(plan: StudyPlan) -> RenderableType:
     lines = [f"Space: {space} over {len(plan.knobs)} knobs."]
     if plan.trials is not None:
         lines.append(
-            f"{plan.trials} trials: at most {energy(plan.kwh)} {plan.kind} (between "
-            f"{energy(plan.low_kwh)} and {energy(plan.high_kwh)}), {mass(plan.co2_kg)} CO₂, "
-            f"{seconds(60 * (plan.minutes or 0))}."
+            f"{plan.trials} trials, each trained whole and nothing shared: {energy(plan.kwh)} "
+            f"{plan.kind} (between {energy(plan.low_kwh)} and {energy(plan.high_kwh)}), "
+            f"{mass(plan.co2_kg)} CO₂, {seconds(60 * (plan.minutes or 0))}."
         )
+    if plan.forecast is not None:
+        told = forecast_words(plan.forecast)
+        lines.append(f"Forecast (modelled, {plan.forecast.basis}): {told}.")
     lines += [said[0].upper() + said[1:] + "." for said in (*plan.notes, *plan.remarks)]
     columns = [] if plan.schema is None else [columns_table(plan.schema), Text()]
     return Group(*columns, sheet, Text("\n" + "\n".join(lines)))
