@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from greenfront.errors import TrialFailed, UsageError
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments
-from greenfront.search.evaluator.process import Evaluator, Verdicts
+from greenfront.search.evaluator.process import Evaluator
+from greenfront.search.evaluator.verdicts import Verdicts
 from greenfront.search.exploration import start_evaluator
 from greenfront.spaces.candidate import Candidate
 from greenfront.studies.config.study_file import StudyFile

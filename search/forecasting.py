@@ -159,7 +159,7 @@ def forecast_of(problem: NetworkProblem, tried: Sequence[Tried], prepaid_kwh: fl
     basis = f"from an epoch of {networks} network{'' if networks == 1 else 's'}"
     basis += f" and {len(references)} fitted models" if references else ""
     workers = problem.file.search.workers
-    return Forecast(trials, kwh, seconds.times(1 / 60 / workers), basis)
+    return Forecast(trials, kwh, seconds.times(1 / 60).shared(workers), basis)
 
 
 def tried_first(
@@ -240,9 +240,9 @@ def forecast_of_history(problem: NetworkProblem, storage: Storage) -> Forecast |
             trials * likely, CACHED * trials * min(costs), DEARER * 2 * trials * max(costs)
         )
 
-    minutes = of([rate for _, _, rate in rates]).times(1 / problem.file.search.workers)
+    at_work = of([rate for _, _, rate in rates]).shared(problem.file.search.workers)
     basis = f"from the trials of {names} on the same data"
-    return Forecast(trials, of([rate for _, rate, _ in rates]), minutes, basis)
+    return Forecast(trials, of([rate for _, rate, _ in rates]), at_work, basis)
 
 
 def _same_data(study: Study, problem: NetworkProblem) -> bool:

@@ -17,7 +17,8 @@ from greenfront.objectives.outcome import Outcome, Repeat, Sizing
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.rungs import RUNGS, RungOutcome
 from greenfront.objectives.scores import costs_of, maximised, objective_names
-from greenfront.search.evaluator.process import Evaluator, Verdicts
+from greenfront.search.evaluator.process import Evaluator
+from greenfront.search.evaluator.verdicts import Verdicts
 from greenfront.search.evaluator_pool import EvaluatorPool, LentEvaluator
 from greenfront.search.hopeless import Hopeless
 from greenfront.search.network_description import network_description

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,13 +30,13 @@ from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.lease import GpuLease
 from greenfront.objectives.metering.process_tree import tree_rss_bytes
 from greenfront.objectives.metering.stopwatch import Stopwatch
-from greenfront.objectives.outcome import Outcome, Sizing, Standing, Weighed
-from greenfront.objectives.readings import Reading
+from greenfront.objectives.outcome import Sizing, Weighed
 from greenfront.search.evaluator.channel import Channel, Message
 from greenfront.search.evaluator.cores import CoreLease
 from greenfront.search.evaluator.phases import PhaseMeter
+from greenfront.search.evaluator.verdicts import Verdicts
 
-__all__ = ["Evaluator", "EvaluatorSettings", "Verdicts"]
+__all__ = ["Evaluator", "EvaluatorSettings"]
 
 T = TypeVar("T")
 
@@ -91,24 +90,6 @@ def _launch(how: EvaluatorSettings, descriptor: int) -> subprocess.Popen[bytes]:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Verdicts:
-    """What the search says of a model while it is evaluated.
-
-    Attributes:
-        size: Why a candidate of some size is not worth its training; ``None`` where it may be.
-        standing: Where a model stands that costs something between the two.
-        training: Why the rest of a training is not worth it, by what the whole of it has spent so
-            far, which is read when it is asked for; ``None`` where it may be.
-    """
-
-    size: Callable[[Sizing], str | None]
-    standing: Callable[[Outcome, Outcome], Standing | None]
-    training: Callable[[LearningCurve, Callable[[], Reading | None]], str | None] = (
-        lambda _curve, _spent: None
-    )
-
-
 class Evaluator:
     """One evaluator process; when it has died, another object takes its place.
 
@@ -138,7 +119,7 @@ class Evaluator:
         self._lease = GpuLease(instruments.gpu_uuids)
         self._alive = True
         self._held_seconds = 0.0
-        self._verdicts = _verdicts_of(context)
+        self._verdicts = Verdicts.of(context)
         try:
             self._converse(context, "begin", settings=how.settings)
         except BaseException:
@@ -187,7 +168,7 @@ class Evaluator:
             # What passed since the last call was waiting: of no trial.
             self._meter.cut(context)
             self._meter.leased = True
-            self._verdicts = verdicts or _verdicts_of(context)
+            self._verdicts = verdicts or Verdicts.of(context)
             content = {"name": name, "argument": argument}
             try:
                 value = self._converse(context, "call", timeout_seconds, **content)
@@ -368,14 +349,6 @@ class Evaluator:
             self._cores.release()
         self._meter.cut(context, cpu_seconds=usage.ru_utime + usage.ru_stime)
         return status
-
-
-def _verdicts_of(context: TrialContext) -> Verdicts:
-    return Verdicts(
-        context.size_verdict,
-        context.standing,
-        lambda curve, _spent: context.training_verdict(curve),
-    )
 
 
 def _place(log: Path) -> str | None:

@@ -25,6 +25,10 @@ class Expected:
         """The same in another unit."""
         return Expected(factor * self.likely, factor * self.low, factor * self.high)
 
+    def shared(self, workers: int) -> Expected:
+        """Of time, if so many workers share the work: at worst they are no help to each other."""
+        return Expected(self.likely / workers, self.low / workers, self.high)
+
     def holds(self, came: float) -> bool:
         """Whether what came lies within the interval."""
         return self.low <= came <= self.high

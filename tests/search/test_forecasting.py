@@ -86,7 +86,8 @@ def test_more_trials_cost_more_and_workers_share_the_time() -> None:
     assert more.kwh is not None
     assert more.kwh.high > 3 * one.kwh.high
     two = forecast_of(problem(budget={"trials": 6}, search={"workers": 2}), tried(problem()), 0.0)
-    assert two.minutes.high == pytest.approx(one.minutes.high / 2)
+    assert two.minutes.low == pytest.approx(one.minutes.low / 2)
+    assert two.minutes.high == one.minutes.high  # on one core they are no help to each other
     assert two.kwh == one.kwh
 
 

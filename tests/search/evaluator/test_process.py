@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -23,7 +24,8 @@ from greenfront.objectives.context import TrialContext
 from greenfront.objectives.outcome import Outcome, Standing
 from greenfront.objectives.readings import Component, Reading
 from greenfront.search.evaluator import process as local
-from greenfront.search.evaluator.process import Evaluator, Verdicts
+from greenfront.search.evaluator.process import Evaluator
+from greenfront.search.evaluator.verdicts import Verdicts
 from greenfront.studies.store.ledger import Ledger
 from greenfront.studies.store.storage import Storage
 
@@ -144,7 +146,7 @@ def test_the_search_says_where_a_model_stands(evaluator: Evaluator, purse: Purse
         asked.append((cheap, dear))
         return "open"
 
-    verdicts = Verdicts(purse.size_verdict, standing)
+    verdicts = replace(Verdicts.of(purse), standing=standing)
     argument = to_json(outcome)
     assert evaluator.call("weigh", argument, purse, returns=str, verdicts=verdicts) == "open"
     assert asked == [(outcome, outcome)]
