@@ -12,7 +12,7 @@ from typing import Any
 import optuna
 import pytest
 
-from greenfront.cli.tables import plan_text
+from greenfront.cli.plan_text import plan_text
 from greenfront.errors import SearchAborted, StudyError, TrialFailed
 from greenfront.objectives.codec import from_json
 from greenfront.objectives.context import TrialContext

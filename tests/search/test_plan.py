@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from contracts.hardware import RESOLUTION_SECONDS, LiveMachine, Machine
-from greenfront.cli.tables import plan_text
+from greenfront.cli.plan_text import plan_text
 from greenfront.errors import MeterError
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.metering import instruments

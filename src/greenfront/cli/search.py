@@ -66,7 +66,7 @@ def plan(study_file: StudyPath, as_json: AsJson = False) -> None:
 
         print_json(to_json(found))
     else:
-        from greenfront.cli.tables import plan_text
+        from greenfront.cli.plan_text import plan_text
 
         console().print(plan_text(found), crop=False)
 

@@ -70,7 +70,7 @@ def init(
         return
     screen = console()
     if schema is not None:
-        from greenfront.cli.tables import columns_table
+        from greenfront.cli.plan_text import columns_table
 
         screen.print(columns_table(schema), crop=False)
     for note in notes:

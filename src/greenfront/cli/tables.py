@@ -15,7 +15,7 @@ from greenfront.studies.analysis.chains import chain_of
 from greenfront.studies.analysis.choice import choices
 from greenfront.studies.analysis.decisions import decision, has_thresholds, never_decides
 from greenfront.studies.analysis.early_stops import early_stops_lines
-from greenfront.studies.analysis.foreseen import forecast_words, foreseen_lines
+from greenfront.studies.analysis.foreseen import foreseen_lines
 from greenfront.studies.analysis.metric_words import score
 from greenfront.studies.analysis.quantities import (
     chance,
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from greenfront.objectives.metering.crosscheck import CrossCheck
     from greenfront.objectives.metering.survey import ComponentStatus
     from greenfront.objectives.outcome import Outcome
-    from greenfront.objectives.tasks.tables.schema import Schema
-    from greenfront.search.plan import Sample, StudyPlan
     from greenfront.search.session import PeakMemory
     from greenfront.studies.analysis.front import ScoredTrial
     from greenfront.studies.analysis.listing import StudyEntry
@@ -51,7 +49,6 @@ if TYPE_CHECKING:
 __all__ = [
     "front_table",
     "ledger_table",
-    "plan_text",
     "run_summary",
     "studies_table",
     "whatif_table",
@@ -281,70 +278,6 @@ def ledger_table(found: Spending) -> RenderableType:
         lines.append(f"{total.unmetered} entries have no reading and count as nothing.")
     lines += timing_lines(found.times)
     return Group(sheet, Text("\n".join(lines)))
-
-
-def plan_text(plan: StudyPlan) -> RenderableType:
-    """A plan: its samples, its estimates and its remarks."""
-    sheet = Sheet(
-        f"Plan of {plan.study} ({plan.task})",
-        (
-            "candidate",
-            "Parameters",
-            "FLOPs",
-            "J/Epoch",
-            "J/Prediction",
-            "Latency",
-            "Size",
-            "Trial",
-        ),
-    )
-    for sample in plan.samples:
-        sizing = sample.sizing
-        sheet.add(
-            sample.candidate + _role(sample),
-            count(sizing.parameters),
-            count(sizing.flops),
-            joules(sample.epoch.joules),
-            joules(sizing.inference.joules),
-            seconds(sizing.latency_seconds),
-            size(sizing.artefact_bytes),
-            seconds(sample.trial_seconds),
-        )
-    space = "a continuum" if plan.space_size is None else f"{plan.space_size:,} candidates"
-    lines = [f"Space: {space} over {len(plan.knobs)} knobs."]
-    if plan.trials is not None:
-        lines.append(
-            f"{plan.trials} trials, each trained whole and nothing shared: {energy(plan.kwh)} "
-            f"{plan.kind} (between {energy(plan.low_kwh)} and {energy(plan.high_kwh)}), "
-            f"{mass(plan.co2_kg)} CO₂, {seconds(60 * (plan.minutes or 0))}."
-        )
-    if plan.forecast is not None:
-        told = forecast_words(plan.forecast)
-        lines.append(f"Forecast (modelled, {plan.forecast.basis}): {told}.")
-    lines += [said[0].upper() + said[1:] + "." for said in (*plan.notes, *plan.remarks)]
-    columns = [] if plan.schema is None else [columns_table(plan.schema), Text()]
-    return Group(*columns, sheet, Text("\n" + "\n".join(lines)))
-
-
-def columns_table(schema: Schema) -> RenderableType:
-    """What the columns of a table were taken for, and what is done with each."""
-    used = sum(column.used for column in schema.columns)
-    sheet = Sheet(
-        f"{schema.rows:,} rows; {used} of {len(schema.columns)} columns are features",
-        ("column", "taken for", "Missing", "what is done with it"),
-    )
-    for names, column in schema.grouped():
-        missing = f"{column.missing:,}" if column.missing else ""
-        done = f"{column.treatment}: {column.warning}" if column.warning else column.treatment
-        style = "yellow" if column.warning else ""
-        sheet.add(names, column.kind, missing, done, style=style)
-    return sheet
-
-
-def _role(sample: Sample) -> str:
-    if sample.reference:
-        return " (reference; an epoch is all of it)"
-    return " (baseline)" if sample.baseline else ""
 
 
 _STYLES = {"measured": "green", "modelled": "yellow"}
