@@ -115,6 +115,11 @@ class Archive:
             volume = None if corners is None else self._frontier.volume(corners)
             return len(self._frontier), volume
 
+    def told(self, values: Sequence[float]) -> tuple[float, ...]:
+        """See :meth:`Problem.told`."""
+        with self._lock:
+            return self._problem.told(tuple(values), self._values)
+
     def dominated(self, optimistic: Sequence[float]) -> str | None:
         """See ``TrialContext``."""
         with self._lock:

@@ -106,7 +106,13 @@ class Engine(Generic[C]):
                 problem, study, run, self._archive, self.optuna_study, asked, settings
             )
         self._ends = TrialEnds(
-            study, run, ledger, self.optuna_study, self._references, raced=self._race is not None
+            study,
+            run,
+            ledger,
+            self.optuna_study,
+            self._references,
+            raced=self._race is not None,
+            told=self._archive.told,
         )
         self._rule = StopRule(problem, self._archive, study.ledger, lambda: self._race)
 
@@ -157,7 +163,8 @@ class Engine(Generic[C]):
 
     def _adopt(self) -> None:
         study, raced = self._study, self._race is not None
-        adopt_dead_runs(self.optuna_study, study.trials, study.runs, raced=raced)
+        told = self._archive.told
+        adopt_dead_runs(self.optuna_study, study.trials, study.runs, raced=raced, told=told)
 
     # --- one worker --------------------------------------------------------------------------
 

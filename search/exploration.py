@@ -156,6 +156,7 @@ def _with_families(
             int8=known.int8,
             threads=known.threads,
             preprocessing=known.preprocessing,
+            warm=known.warm,
             families={**facts.families, **known.families},
         )
     if 8 in file.space.bits:

@@ -16,7 +16,7 @@ from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.outcome import Outcome, Repeat, Sizing
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.rungs import RUNGS, RungOutcome
-from greenfront.objectives.scores import costs_of, maximised, objective_names
+from greenfront.objectives.scores import costs_of, maximised, objective_names, weighted_loss
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.evaluator.verdicts import Verdicts
 from greenfront.search.evaluator_pool import EvaluatorPool, LentEvaluator
@@ -37,6 +37,7 @@ from greenfront.studies.analysis.targets import excess_words, goal_of
 from greenfront.studies.analysis.volume import Corners
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
+from greenfront.studies.store.study import Direction
 from greenfront.studies.store.trials import NetworkTrial
 
 __all__ = ["NetworkProblem"]
@@ -77,7 +78,9 @@ class NetworkProblem(Problem[Candidate]):
         self.fidelities = RUNGS if file.search.sampler == "green" else whole
         self.ideal = self.metric.perfect
         self._description = network_description(self.space, facts.task)
-        self._script = first_generation(self.options, self.space, file.study.seed)
+        script = first_generation(self.options, self.space, file.study.seed)
+        self._script = self._warmed(script)
+        self._warm = len(self._script) - len(script)
         self._carbon = file.carbon.study_model(facts)
         self._baseline_keys = file.baseline_keys(facts)
         self._hopeless: Hopeless | None = None
@@ -101,8 +104,18 @@ class NetworkProblem(Problem[Candidate]):
         trace = None if self.facts.trace is None else self.facts.trace.sha256
         return self.file.identity(self.facts.task.fingerprint, trace)
 
+    def _warmed(self, script: Sequence[Point]) -> list[Point]:
+        """The script with what earlier studies have found behind its baselines."""
+        if self.facts.warm is None:
+            return list(script)
+        baselines = len(self.options.scope.families)
+        first = dict[str, Point]()
+        for point in (*script[:baselines], *self.facts.warm.points, *script[baselines:]):
+            first.setdefault(self.space.decode(point).key, point)
+        return list(first.values())
+
     def first_generation(self) -> Sequence[Point]:
-        """Baselines, each technique alone, then together: what is due of the script."""
+        """Baselines, what earlier studies found, techniques: what is due of the script."""
         return self._script[: self.shares.scripted]
 
     @property
@@ -114,6 +127,7 @@ class NetworkProblem(Problem[Candidate]):
             references=len(self.reference_candidates()),
             baselines=len(self.options.scope.families),
             script=len(self._script),
+            warm=self._warm,
             sampler=search.sampler,
             population=search.population,
         )
@@ -184,6 +198,23 @@ class NetworkProblem(Problem[Candidate]):
     def reference_candidates(self) -> Sequence[Candidate]:
         """Fitted models that networks are compared with."""
         return self.file.references(self.facts)
+
+    def told(
+        self, values: tuple[float, ...], finished: Mapping[str, tuple[float, ...]]
+    ) -> tuple[float, ...]:
+        """All, or the weighted loss against the most accurate baseline so far."""
+        weights = self.file.objectives.weights_of_search
+        if weights is None:
+            return values
+        baselines = [finished[key] for key in self._baseline_keys if key in finished]
+        usual = max(baselines, key=lambda v: (self.metric.gain(v[0]), -v[1]), default=values)
+        return (weighted_loss(_three(values), _three(usual), weights, self.metric),)
+
+    @property
+    def told_directions(self) -> list[Direction]:
+        """Of a weighted loss, less is better."""
+        weighted = self.file.objectives.weights_of_search is not None
+        return ["minimize"] if weighted else self.directions
 
     def describe(self, candidate: Candidate, knobs: tuple[float, ...]) -> tuple[float, ...]:
         """See :func:`network_description`."""
@@ -321,6 +352,11 @@ class NetworkProblem(Problem[Candidate]):
     def peak_memory_bytes(self) -> int:
         """Highest resident memory of any evaluator so far."""
         return self._pool.peak_memory_bytes
+
+
+def _three(values: tuple[float, ...]) -> tuple[float, float, float]:
+    score, energy_kwh, co2_kg = values
+    return score, energy_kwh, co2_kg
 
 
 def _unmetered(readings: Iterable[Reading]) -> TrialFailed:

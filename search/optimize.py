@@ -126,7 +126,7 @@ def optimize_problem(
         study = Study.create(
             opened,
             options.name,
-            directions=problem.directions,
+            directions=problem.told_directions,
             identity=problem.identity(),
             configuration={"sampler": sampler, "seed": seed},
             meters=None if instruments is None else instruments.pin(),

@@ -27,6 +27,7 @@ from greenfront.search.forecasting import (
 )
 from greenfront.search.network_problem import NetworkProblem
 from greenfront.search.verdicts import limited_costs
+from greenfront.search.warm_start import warm_start
 from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.network_space import baseline_candidates
@@ -144,6 +145,8 @@ def plan_study(
         try:
             facts = replace(found.facts, trace=trace)
             file.carbon.require(facts)
+            problem = NetworkProblem(file, facts, found.instruments)
+            facts = replace(facts, warm=warm_start(problem, earlier))
             problem = NetworkProblem(file, facts, found.instruments)
             baselines = baseline_candidates(problem.options)
             rng = np.random.default_rng(file.study.seed)

@@ -187,6 +187,24 @@ class Problem(abc.ABC, Generic[C]):
         """
         return None
 
+    def told(
+        self,
+        values: tuple[float, ...],
+        finished: Mapping[str, tuple[float, ...]],  # noqa: ARG002
+    ) -> tuple[float, ...]:
+        """What samplers learn of a trial's values, in :attr:`told_directions`; by default all.
+
+        Args:
+            values: Of a trial that has ended.
+            finished: Values of the complete candidates, by key.
+        """
+        return values
+
+    @property
+    def told_directions(self) -> list[Direction]:
+        """Directions of what samplers learn."""
+        return self.directions
+
     def too_dear(self, price: float, corners: Corners) -> str | None:  # noqa: ARG002
         """Why a search that still gains so much should end, in words; ``None`` if it should not.
 

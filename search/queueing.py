@@ -60,6 +60,8 @@ def tell_unclaimed(study: optuna.Study, trial: optuna.Trial, key: str, archive: 
     """Tells Optuna what is known of a candidate that another worker has begun already."""
     archive.refresh()
     values = archive.values(key)
-    if values is not None:
-        trial.set_user_attr(DUPLICATE, key)
-    tell(study, trial.number, "failed" if values is None else "complete", values)
+    if values is None:
+        tell(study, trial.number, "failed")
+        return
+    trial.set_user_attr(DUPLICATE, key)
+    tell(study, trial.number, "complete", archive.told(values))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import optuna
 from optuna.trial import TrialState
@@ -12,19 +12,27 @@ from greenfront.studies.store.runs import Runs
 from greenfront.studies.store.trials import FINISHED, Trials
 from greenfront.studies.store.trials import TrialState as GreenfrontState
 
-__all__ = ["REFERENCE", "adopt_dead_runs", "drop_unclaimed", "tell"]
+__all__ = ["REFERENCE", "Told", "adopt_dead_runs", "drop_unclaimed", "tell"]
 
 REFERENCE = "greenfront:reference"
 """Attribute of a trial outside of the space: its candidate's key. Optuna is told that it failed,
 since no sampler looks at failed ones: with a trial that has no knobs, what all trials have in
 common would be nothing."""
 
+Told = Callable[[Sequence[float]], Sequence[float]]
+"""What Optuna learns of a trial's values."""
+
 SLOT = "greenfront:slot"
 """Attribute of a queued trial: the slot whose interrupted trial it takes up again."""
 
 
 def adopt_dead_runs(
-    study: optuna.Study, trials: Trials, runs: Runs, *, raced: bool = False
+    study: optuna.Study,
+    trials: Trials,
+    runs: Runs,
+    *,
+    raced: bool = False,
+    told: Told = lambda values: values,
 ) -> None:
     """Queues interrupted trials again and tells Optuna of those that it does not know to be over.
 
@@ -37,6 +45,7 @@ def adopt_dead_runs(
         runs: Of the study.
         raced: Whether a :class:`~greenfront.search.racing.Race` goes on with what was interrupted,
             where it stopped: then Optuna's trial goes on, too.
+        told: What Optuna learns of a trial's values.
     """
     trials.requeue(runs.dead())
     by_number = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
@@ -52,7 +61,8 @@ def adopt_dead_runs(
                 study.enqueue_trial(trial.params, user_attrs=attributes)
         elif row.state in FINISHED and trial.state == TrialState.RUNNING:
             outside = REFERENCE in trial.user_attrs
-            tell(study, row.number, "failed" if outside else row.state, row.values)
+            learnt = None if row.values is None else told(row.values)
+            tell(study, row.number, "failed" if outside else row.state, learnt)
 
 
 def drop_unclaimed(study: optuna.Study, trials: Trials) -> None:

@@ -32,6 +32,7 @@ from greenfront.search.repeating import repeat_front
 from greenfront.search.settings import SearchSettings
 from greenfront.search.shift import Shift
 from greenfront.search.status import Observer
+from greenfront.search.warm_start import warm_start
 from greenfront.studies.config.facts import StudyFacts, TraceFacts
 from greenfront.studies.config.forecast import Forecast
 from greenfront.studies.config.study_file import StudyFile
@@ -93,7 +94,7 @@ class Session:
         study = Study.create(
             storage,
             file.study.name,
-            directions=self.problem.directions,
+            directions=self.problem.told_directions,
             identity=self.problem.identity(),
             configuration=_kept(file),
             meters=self.instruments.pin(),
@@ -170,6 +171,8 @@ def open_session(
             facts = replace(found.facts, trace=trace)
             if study is None:
                 file.carbon.require(facts)
+                cold = NetworkProblem(file, facts, found.instruments)
+                facts = replace(facts, warm=warm_start(cold, new_in))
             problem = NetworkProblem(file, facts, found.instruments, warm=found.evaluator)
             stack.callback(problem.close)
             if study is not None:

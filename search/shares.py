@@ -25,6 +25,7 @@ class TrialShares:
         script: Points of the whole script.
         sampler: Its name.
         population: Parents that a genetic sampler keeps; ``None``: by the number of trials.
+        warm: Candidates of earlier studies, which follow the baselines.
     """
 
     trials: int | None
@@ -33,6 +34,7 @@ class TrialShares:
     script: int
     sampler: str
     population: int | None = None
+    warm: int = 0
 
     @property
     def scripted(self) -> int:
@@ -67,8 +69,10 @@ class TrialShares:
     @property
     def sentence(self) -> str:
         """The shares in words."""
-        techniques = self.scripted - self.baselines
+        warm = min(self.warm, self.scripted - self.baselines)
+        techniques = self.scripted - self.baselines - warm
         script = f"{self.scripted} of the script ({_counted(self.baselines, 'untouched baseline')}"
+        script += f", {warm} that earlier studies found" if warm else ""
         script += f", {_counted(techniques, 'technique')} alone or together)" if techniques else ")"
         first = [_counted(self.references, "reference")] if self.references else []
         first.append(script)

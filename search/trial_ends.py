@@ -10,7 +10,7 @@ import optuna
 
 from greenfront.errors import SearchAborted
 from greenfront.search.attempt import Attempt, Step
-from greenfront.search.recovery import tell
+from greenfront.search.recovery import Told, tell
 from greenfront.studies.store.ledger_writer import LedgerWriter
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.study import Study
@@ -35,6 +35,7 @@ class TrialEnds:
         references: Keys of the candidates outside of the space: Optuna is told nothing of them, and
             the search does without them.
         raced: Whether a race goes on with what another run has taken over.
+        told: What Optuna learns of a trial's values.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class TrialEnds:
         references: Collection[str],
         *,
         raced: bool,
+        told: Told,
     ) -> None:
         self._study = study
         self._run = run
@@ -53,6 +55,7 @@ class TrialEnds:
         self._optuna_study = optuna_study
         self._references = references
         self._raced = raced
+        self._told = told
         self._lock = threading.Lock()
         self._last_causes: list[str | None] = []
 
@@ -73,7 +76,8 @@ class TrialEnds:
         if ours:
             outside = step.candidate.key in self._references
             told: TrialState = "failed" if outside else done.state
-            tell(self._optuna_study, number, told, evaluation.values if evaluation else None)
+            learnt = self._told(evaluation.values) if evaluation else None
+            tell(self._optuna_study, number, told, learnt)
             return told
         if not self._raced:
             # This run was taken for dead and its trial given to another run: that one counts.

@@ -167,7 +167,7 @@ def pick(
     Raises:
         UsageError: The rule needs a baseline, and none has finished.
     """
-    limits, weights = limits or Limits(), weights or Weights()
+    limits, weights = limits or Limits(), weights or Weights(*view.file.objectives.weights)
     scoring = _scorer(view, by, weights)
     rows = {row.trial: row for row in (*view.complete, *view.front.rows)}
     against = {trial: row.objection or limits.objection(row) for trial, row in rows.items()}

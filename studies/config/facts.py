@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 from greenfront.objectives.tasks.task import TaskFacts
 from greenfront.spaces.architectures.architecture import FamilyFacts
+from greenfront.spaces.knobs import Value
 from greenfront.studies.config.forecast import Forecast
 
-__all__ = ["StudyFacts", "TraceFacts"]
+__all__ = ["StudyFacts", "TraceFacts", "WarmStart"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,19 @@ def _threads_here() -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class WarmStart:
+    """What a search begins with since earlier ones have found it.
+
+    Attributes:
+        studies: Their names.
+        points: Settings of the candidates on their fronts, the most telling first.
+    """
+
+    studies: tuple[str, ...]
+    points: tuple[Mapping[str, Value], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StudyFacts:
     """Found once, when a study begins, and kept with it.
 
@@ -55,6 +69,7 @@ class StudyFacts:
         families: Of the families that are code of the user's, by name, so that the space stays
             what it is and no other process has to run that code. Older studies kept none.
         forecast: What the search was expected to cost; ``None`` where nothing could tell.
+        warm: What it began with of earlier studies; ``None`` where it did not.
     """
 
     task: TaskFacts
@@ -66,3 +81,4 @@ class StudyFacts:
     preprocessing: bool = False
     families: Mapping[str, FamilyFacts] = field(default_factory=dict)
     forecast: Forecast | None = None
+    warm: WarmStart | None = None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from greenfront.errors import UsageError
 from greenfront.objectives.metrics import MetricName
-from greenfront.objectives.scores import Tolerance
+from greenfront.objectives.scores import Tolerance, Weights
 from greenfront.spaces.table import Positive, Table
 from greenfront.studies.store.storage import DEFAULT_URL
 
@@ -63,6 +64,10 @@ class ObjectivesSection(Table):
         positive: Of two classes the one that is looked for; ``None``: the rarer one.
         threshold: From which probability on it is decided for; see
             :class:`~greenfront.objectives.judging.Judging`.
+        search: What samplers learn of: all objectives (``"pareto"``), or one number, the
+            :func:`~greenfront.objectives.scores.weighted_loss`. The front is that of all objectives
+            either way.
+        weights: Of loss, energy and CO₂ in it, each over the baseline's.
     """
 
     metric: MetricName | None = None
@@ -72,6 +77,8 @@ class ObjectivesSection(Table):
     predictions: Annotated[float, Field(ge=0, le=1e15)] = 1_000_000
     max_drop: Annotated[float, Field(ge=0, lt=1)] | None = None
     floor: Annotated[float, Field(ge=0, le=1)] | None = None
+    search: Literal["pareto", "weighted"] = "pareto"
+    weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
     batch: Count = 1
     repeats: Annotated[int, Field(ge=1, le=100, strict=True)] = 3
     torch_file: bool = False
@@ -87,6 +94,20 @@ class ObjectivesSection(Table):
                 "difference of accuracies, or floor as a share of the best"
             )
         return data
+
+    @field_validator("weights")
+    @classmethod
+    def _some_weight(cls, value: tuple[float, float, float]) -> tuple[float, float, float]:
+        try:
+            Weights(*value)
+        except UsageError as error:
+            raise ValueError(str(error).removeprefix("weights: ")) from error
+        return value
+
+    @property
+    def weights_of_search(self) -> Weights | None:
+        """Of a single-objective search; ``None`` of one for a whole front."""
+        return Weights(*self.weights) if self.search == "weighted" else None
 
     @property
     def tolerance(self) -> Tolerance:
@@ -117,6 +138,8 @@ class SearchSection(Table):
     """``[search]``: how candidates are found.
 
     Attributes:
+        warm_start: A study whose front is tried after the baselines, within the script's share;
+            ``"auto"``: those of all studies of the same data in the storage; ``None``: none.
         stop_hopeless: Whether a training is stopped between two epochs when a finished trial is
             better than what can still come of it; see
             :func:`~greenfront.objectives.learning_curve.least_error`. Under ``green``, which
@@ -129,6 +152,7 @@ class SearchSection(Table):
     sampler: Literal["green", "nsga2", "nsga3", "tpe", "gp", "random"] = "nsga2"
     population: Annotated[int, Field(ge=4, le=1000, strict=True)] | None = None
     workers: Annotated[int, Field(ge=1, le=64, strict=True)] = 1
+    warm_start: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     stop_hopeless: bool = True
     stop_below: Literal["worth"] | Annotated[float, Field(ge=0, allow_inf_nan=False)] = "worth"
 

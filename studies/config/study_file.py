@@ -60,6 +60,8 @@ ADDED_KEYS: tuple[tuple[str, str], ...] = (
     ("objectives", "metric"),
     ("objectives", "positive"),
     ("objectives", "threshold"),
+    ("objectives", "search"),
+    ("objectives", "weights"),
 )
 """Keys that came later: a study that leaves one at its default has the identity of before."""
 
@@ -154,6 +156,16 @@ class StudyFile(Table):
             )
         return self
 
+    @model_validator(mode="after")
+    def _one_objective_is_enough(self) -> Self:
+        if self.objectives.search == "weighted" and self.search.sampler in ("green", "nsga3"):
+            raise ValueError(
+                f"[search] sampler: {self.search.sampler!r} needs several objectives, and "
+                "[objectives] search = 'weighted' gives it one: take nsga2, tpe, gp or random, or "
+                "leave that out"
+            )
+        return self
+
     @property
     def throughput(self) -> tuple[float, ...] | None:
         """What 1, 2, … workers of a run do together; ``None`` where it is not elastic."""
@@ -172,6 +184,7 @@ class StudyFile(Table):
         minutes: float | None = None,
         workers: int | None = None,
         storage: str | None = None,
+        warm_start: str | None = None,
     ) -> Self:
         """The same study with what the command line says; ``None`` leaves the file's word.
 
@@ -185,6 +198,7 @@ class StudyFile(Table):
             ("budget", "minutes", minutes),
             ("search", "workers", workers),
             ("study", "storage", storage),
+            ("search", "warm_start", warm_start),
         ):
             if value is not None:
                 data[section][key] = value
@@ -203,7 +217,9 @@ class StudyFile(Table):
         data = self.to_json()
         for section, key in (("study", "storage"), ("study", "cache"), ("search", "workers")):
             del data[section][key]
-        del data["search"]["stop_below"], data["search"]["stop_hopeless"]
+        # What it begins with, and when it ends, changes no trial.
+        for key in ("stop_below", "stop_hopeless", "warm_start"):
+            del data["search"][key]
         del (
             data["study"]["cache_gb"],
             data["budget"],
@@ -228,6 +244,8 @@ class StudyFile(Table):
         for section, key in ADDED_KEYS:
             if data[section][key] == _default(getattr(self, section), key):
                 del data[section][key]
+        if self.objectives.search == "pareto":
+            data["objectives"].pop("weights", None)
         # A study that leaves a technique or a key out is what it was before there was one.
         for technique in later_techniques():
             left_out = technique.options().model_dump(mode="json")

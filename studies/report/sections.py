@@ -12,6 +12,7 @@ from greenfront.studies.analysis.importance import FEWEST_TRIALS
 from greenfront.studies.analysis.metric_words import score
 from greenfront.studies.analysis.timing import timing_lines
 from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.analysis.warmth import warm_lines
 from greenfront.studies.analysis.wording import break_even_sentence, unlike_machines_sentence
 from greenfront.studies.report.figures import Drawn
 from greenfront.studies.report.tables import (
@@ -154,7 +155,7 @@ def search(found: Dossier, drawn: Mapping[str, Drawn]) -> str:
     else:
         parts.append("<p class='empty'>The ledger holds no reading yet.</p>")
     times = [] if view.times is None else timing_lines(view.times)
-    times += foreseen_lines(view)
+    times += foreseen_lines(view) + warm_lines(view)
     if times:
         parts.append(f"<p>{escape(' '.join(times))}</p>")
     if "intensity" in drawn:

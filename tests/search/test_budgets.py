@@ -15,6 +15,7 @@ import pytest
 
 from contracts.problems import plain
 from greenfront import PlainChoice, Problem, Real, SearchSpace, optimize_problem
+from greenfront.errors import GreenfrontError
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.carbon.intensity import Intensity
 from greenfront.objectives.context import TrialContext
@@ -138,27 +139,45 @@ def test_nothing_is_asked_without_a_budget(tmp_path: Path) -> None:
     assert not watch.meters
 
 
-def _work(url: str, budget_kwh: float, trials: int) -> None:
-    optimize_problem(
-        Slow(lambda: time.sleep(0.01)), trials=trials, budget_kwh=budget_kwh, storage=url
-    )
+CARBON = CarbonModel(Intensity(500.0, "nowhere", "the test"))
+KG_AN_EPOCH = 0.5 * EPOCH_KWH
 
 
-@pytest.mark.parametrize(("epochs", "trials"), [(100.5, 1000), (1e9, 9)], ids=["energy", "trials"])
-def test_budgets_hold_with_three_workers_killed_and_restarted(
-    url: str, epochs: float, trials: int
-) -> None:
-    optimize_problem(Slow(), trials=1, storage=url)  # makes the tables
+def _work(url: str, budget: Budget) -> None:
+    storage = Storage(url)
+    problem = Slow(lambda: time.sleep(0.01))
+    with contextlib.closing(storage):
+        study = Study.create(
+            storage,
+            "study",
+            directions=problem.directions,
+            identity=problem.identity(),
+            configuration={},
+            meters=None,
+            facts=None,
+        )
+        search_study(problem, study, SearchSettings(budget=budget, carbon=CARBON))
+
+
+def start(url: str, budget: Budget) -> multiprocessing.context.ForkProcess:
+    process = multiprocessing.get_context("fork").Process(target=_work, args=(url, budget))
+    process.start()
+    return process
+
+
+@pytest.mark.parametrize(
+    "budget",
+    [
+        Budget(trials=1000, kwh=100.5 * EPOCH_KWH),
+        Budget(trials=1000, co2_kg=100.5 * KG_AN_EPOCH),
+        Budget(trials=9),
+    ],
+    ids=["energy", "carbon", "trials"],
+)
+def test_budgets_hold_with_three_workers_killed_and_restarted(url: str, budget: Budget) -> None:
+    _work(url, Budget(trials=1))  # makes the tables
     chance = random.Random(1)
-    context = multiprocessing.get_context("fork")
-    arguments = (url, epochs * EPOCH_KWH, trials)
-
-    def start() -> multiprocessing.context.ForkProcess:
-        process = context.Process(target=_work, args=arguments)
-        process.start()
-        return process
-
-    workers = [start() for _ in range(3)]
+    workers = [start(url, budget) for _ in range(3)]
     killed = 0
     while any(worker.is_alive() for worker in workers):
         with opened(url) as study:
@@ -169,14 +188,56 @@ def test_budgets_hold_with_three_workers_killed_and_restarted(
                 os.kill(workers[victim].pid or 0, signal.SIGKILL)
                 killed += 1
             workers[victim].join()
-            workers[victim] = start()
+            workers[victim] = start(url, budget)
         time.sleep(0.05)
-    _work(*arguments)  # whoever comes last finishes what the killed have left
+    _work(url, budget)  # whoever comes last finishes what the killed have left
     with opened(url) as study:
         rows, spent = study.trials.all(), study.ledger.total().kwh / EPOCH_KWH
     assert killed == 3
     assert len({row.key for row in rows}) == len(rows)
-    if trials == 9:
+    if budget.trials == 9:
         assert [row.state for row in rows] == ["complete"] * 9
     else:
         assert 100.5 <= spent < 101 + 3.01  # each worker that was at work ends its epoch
+
+
+def test_minutes_of_killed_workers_count(url: str) -> None:
+    """They are killed at their work, one after the other; the budget is what they had and more."""
+    endless = Budget(trials=None)
+    for killed in range(3):
+        worker = start(url, endless)
+        try:
+            patience = time.monotonic() + 240
+            while time.monotonic() < patience and not _has_spent(url, 5 * (killed + 1)):
+                time.sleep(0.05)
+        finally:
+            os.kill(worker.pid or 0, signal.SIGKILL)
+            worker.join()
+        assert _has_spent(url, 5 * (killed + 1))
+    with opened(url) as study:
+        before = study.runs.active_minutes()
+        assert len(study.runs.dead()) == 3
+    assert before > 0
+    budget = Budget(trials=None, minutes=before + 1 / 60)
+    last = [start(url, budget) for _ in range(2)]
+    try:
+        for worker in last:
+            worker.join(240)
+        assert [worker.exitcode for worker in last] == [0, 0]
+    finally:
+        for worker in last:
+            worker.kill()
+    with opened(url) as study:
+        worked, spent = study.runs.active_minutes(), study.ledger.total().kwh
+    assert worked >= before + 1 / 60
+    _work(url, budget)  # begins nothing
+    with opened(url) as study:
+        assert study.ledger.total().kwh == spent
+
+
+def _has_spent(url: str, epochs: float) -> bool:
+    try:
+        with opened(url) as study:
+            return study.ledger.total().kwh >= epochs * EPOCH_KWH
+    except GreenfrontError:  # the first worker has yet to make the tables
+        return False

@@ -46,12 +46,13 @@ class LimitOptions:
     ] = None
     by: Annotated[str, typer.Option(help=f"One of {', '.join(RULES)}.", metavar="RULE")] = "green"
     weights: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Of loss, energy and CO₂, each over the baseline's, for --by weighted.",
+            help="Of loss, energy and CO₂, each over the baseline's, for --by weighted; by default "
+            "the study's.",
             metavar="α,β,γ",
         ),
-    ] = "1,1,1"
+    ] = None
 
 
 @grouped_options
@@ -71,7 +72,7 @@ def pick(
     latency = amount(options.max_latency, SECONDS, "--max-latency", "2ms")
     size = amount(options.max_size, BYTES, "--max-size", "1MB")
     joules = amount(options.max_joules, JOULES, "--max-joules", "2mJ")
-    alpha, beta, gamma = weights(options.weights)
+    given = None if options.weights is None else weights(options.weights)
 
     from greenfront.objectives.scores import Weights
     from greenfront.studies.analysis import picking
@@ -80,7 +81,7 @@ def pick(
 
     scenario = Scenario(max_drop=drop)
     limits = picking.Limits(latency, size, joules)
-    weighed = Weights(alpha, beta, gamma)
+    weighed = None if given is None else Weights(*given)
     with storage.opened() as database:
         before = view(database, name)
         tolerance = scenario.tolerance(before)

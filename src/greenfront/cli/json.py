@@ -34,6 +34,7 @@ def front_json(view: StudyView) -> dict[str, Any]:
         "targets": None if view.goal is None else _targets(view, view.goal),
         "follow_ups": to_json(view.links),
         "forecast": foreseen_json(view),
+        "warm_start": None if view.facts.warm is None else list(view.facts.warm.studies),
         "stopped_between_epochs": [row.number for row in early_stops(view.trials)],
         "rows": rows,
     }

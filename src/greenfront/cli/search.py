@@ -46,13 +46,23 @@ BudgetMinutes = Annotated[
 ]
 
 
-def plan(study_file: StudyPath, as_json: AsJson = False) -> None:
+WarmStart = Annotated[
+    str | None,
+    typer.Option(
+        "--warm-start",
+        help="Begin with the front of a study of the same data; auto: of all in the storage.",
+        metavar="NAME",
+    ),
+]
+
+
+def plan(study_file: StudyPath, warm_start: WarmStart = None, as_json: AsJson = False) -> None:
     """Forecast what a search will cost, and whether its limits can be met; writes nothing."""
     from greenfront.search.plan import plan_study
     from greenfront.studies.config.study_file import StudyFile
     from greenfront.studies.store.storage import Storage
 
-    file = StudyFile.read(study_file)
+    file = StudyFile.read(study_file).changed(warm_start=warm_start)
     with contextlib.ExitStack() as stack:
         earlier = None
         with contextlib.suppress(StorageError):  # it is told from an epoch then
@@ -81,11 +91,18 @@ class OtherStorageOptions(StorageOptions):
     ] = None
 
 
+@dataclass(frozen=True)
+class BeginOptions(EngineOptions):
+    """The same, and what a new study begins with."""
+
+    warm_start: WarmStart = None
+
+
 @grouped_options
 def run(
     study_file: StudyPath,
     storage: OtherStorageOptions,
-    engine: EngineOptions,
+    engine: BeginOptions,
     trials: Trials = None,
     budget_kwh: BudgetKwh = None,
     budget_minutes: BudgetMinutes = None,
@@ -100,6 +117,7 @@ def run(
         minutes=budget_minutes,
         workers=engine.workers,
         storage=storage.given,
+        warm_start=engine.warm_start,
     )
     where = StorageOptions(file.study.storage) if storage.given is None else storage
     _search(file, where, engine, trials, as_json)

@@ -29,6 +29,7 @@ from greenfront.studies.analysis.quantities import (
     seconds,
     size,
 )
+from greenfront.studies.analysis.warmth import warm_lines
 from greenfront.studies.analysis.wording import (
     break_even_sentence,
     no_network_sentence,
@@ -199,7 +200,7 @@ def run_summary(view: StudyView, reason: str, peak: PeakMemory) -> RenderableTyp
         often = max(row.outcome.measurements for row in view.front.rows)
         by = f" (medians of up to {often} measurements)" if often > 1 else ""
         lines.append(f"Hypervolume of the front: {view.hypervolume:.4f}{by}.")
-    lines += [*foreseen_lines(view), _pays(view)]
+    lines += [*warm_lines(view), *foreseen_lines(view), _pays(view)]
     return Text("\n".join(lines))
 
 
