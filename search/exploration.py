@@ -157,8 +157,12 @@ def _with_families(
             threads=known.threads,
             preprocessing=known.preprocessing,
             warm=known.warm,
+            batch_seconds=known.batch_seconds,
             families={**facts.families, **known.families},
         )
+    if file.training.adaptive:
+        found = evaluator.call("batches", families, context, returns=dict[str, tuple[float, ...]])
+        facts = replace(facts, batch_seconds=found)
     if 8 in file.space.bits:
         ratios = evaluator.call("int8", families, context, returns=dict[str, float])
         return replace(facts, int8=ratios)

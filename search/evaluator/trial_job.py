@@ -31,14 +31,15 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
 
     Returns:
         ``describe`` (the study's facts), ``check`` (tries a family and gives its facts),
-        ``int8`` (how families gain by it), ``teacher`` (sets it), ``size``, ``epoch``, ``trial``,
-        ``rung`` (trains a candidate to one below the whole effort), ``repeat`` (measures a trial's
-        file again), and those of :func:`export_calls`.
+        ``int8`` (how families gain by it), ``batches`` (what larger ones cost), ``teacher`` (sets
+        it), ``size``, ``epoch``, ``trial``, ``rung`` (trains a candidate to one below the whole
+        effort), ``repeat`` (measures a trial's file again), and those of :func:`export_calls`.
     """
     import torch
 
     from greenfront.objectives.judging import Judging
     from greenfront.objectives.metrics import study_metric
+    from greenfront.objectives.pipeline.batch_costs import batch_seconds
     from greenfront.objectives.pipeline.cache import LINEAGE, capped
     from greenfront.objectives.pipeline.int8_policy import int8_choice
     from greenfront.objectives.pipeline.lease import Lease
@@ -91,6 +92,9 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
                 ratios[name] = int8_choice(runtime, name).ratio
         return ratios
 
+    def batches(families: Any) -> Any:
+        return {name: list(batch_seconds(runtime, name)) for name in families}
+
     def teacher(candidate: Any) -> None:
         runtime.teacher = Candidate.from_json(candidate) if candidate else None
 
@@ -120,6 +124,7 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
         ),
         "check": runner.check,
         "int8": int8,
+        "batches": batches,
         "teacher": teacher,
         "size": lambda candidate: runner.size(Candidate.from_json(candidate)),
         "epoch": lambda candidate: runner.epoch_cost(Candidate.from_json(candidate)),

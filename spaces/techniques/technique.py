@@ -74,6 +74,7 @@ class Scope:
         examples: In the training split.
         defaults: Which defaults stand for what a study file leaves out; see ``[study] defaults``.
         regression: Whether numbers are to be predicted, not classes.
+        batch_scales: What batches of a family's trainings are multiplied by, where they are scaled.
         found: Facts of the families that are code of the user's, as an evaluator found them.
     """
 
@@ -87,6 +88,7 @@ class Scope:
     examples: int = 3000
     defaults: int = 2
     regression: bool = False
+    batch_scales: Mapping[str, int] = field(default_factory=dict)
     found: Mapping[str, FamilyFacts] = field(default_factory=dict)
 
     def family(self, name: str) -> FamilyFacts:

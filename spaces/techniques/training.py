@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -13,7 +14,15 @@ from greenfront.spaces.knobs import Categorical, Integer, Knob, Point, Real, Val
 from greenfront.spaces.table import Choices, Range, Table
 from greenfront.spaces.techniques.technique import Opening, Scope, Settings, Technique, neighbour
 
-__all__ = ["TECHNIQUE", "Training", "TrainingOptions", "epoch_range", "tuning_epochs"]
+__all__ = [
+    "TECHNIQUE",
+    "Training",
+    "TrainingOptions",
+    "batch_scale",
+    "epoch_range",
+    "rate_factor",
+    "tuning_epochs",
+]
 
 USUAL_RATES = {"adamw": 3e-3, "sgd": 0.05}
 """Where none is given and these lie in the range."""
@@ -67,6 +76,8 @@ class Training(Settings):
         class_weights: ``"balanced"``: an example counts in inverse proportion to how frequent its
             class is; ``"none"``: all count alike.
         loss: Of numbers: ``"mse"``, or ``"huber"`` where some are far off the others.
+        scaled: What batch size was multiplied by, and the rate by :func:`rate_factor`, since larger
+            batches cost this device less; both are told as they then are.
     """
 
     section: ClassVar[str] = "training"
@@ -86,6 +97,11 @@ class Training(Settings):
     average_weights: bool = False
     class_weights: str = "none"
     loss: str = "mse"
+    scaled: int = 1
+
+    def describe(self) -> str:
+        """That batches are larger than they were asked for."""
+        return "" if self.scaled == 1 else f"batch and rate scaled ×{self.scaled}"
 
     def to_json(self) -> dict[str, Any]:
         """Later settings are left out where they change nothing: keys stay what they were."""
@@ -99,8 +115,34 @@ class Training(Settings):
 _LATER = {
     each.name: each.default
     for each in fields(Training)
-    if each.name in ("label_smoothing", "mixup", "average_weights", "class_weights", "loss")
+    if each.name
+    in ("label_smoothing", "mixup", "average_weights", "class_weights", "loss", "scaled")
 }
+
+
+def batch_scale(seconds: Sequence[float], least_gain: float) -> int:
+    """What batches are multiplied by: doubled as long as that pays.
+
+    Args:
+        seconds: Of a training step for each example in it, with the usual batch, twice that, …
+        least_gain: Share of the time that a doubling has to save.
+    """
+    scale = 1
+    for before, after in itertools.pairwise(seconds):
+        if after > (1 - least_gain) * before:
+            break
+        scale *= 2
+    return scale
+
+
+def rate_factor(optimizer: str, scale: int) -> float:
+    """What the rate is multiplied by with the batch, so that the training stays what it is.
+
+    Plain gradients: as much (Goyal et al., "Accurate, large minibatch SGD", arXiv 1706.02677).
+    Where steps are divided by the gradients' size, the square root (Malladi et al., "On the SDEs
+    and scaling rules for adaptive gradient algorithms", arXiv 2205.10287).
+    """
+    return float(scale) if optimizer == "sgd" else math.sqrt(scale)
 
 
 class TrainingOptions(Table):
@@ -123,6 +165,9 @@ class TrainingOptions(Table):
         average_weights: The first is the baselines'.
         class_weights: The first is the baselines'.
         loss: Of numbers. The first is the baselines'.
+        adaptive: Whether batch size and rate are scaled up together for families whose examples
+            cost this device clearly less in larger batches, or at all less where the grid is
+            dirty; see :func:`batch_scale`.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -142,6 +187,7 @@ class TrainingOptions(Table):
     average_weights: Choices[bool] = (False,)
     class_weights: Choices[Literal["none", "balanced"]] = ("none",)
     loss: Choices[Literal["mse", "huber"]] = ("mse",)
+    adaptive: bool = False
 
     @field_serializer("epochs")
     def _one_number(self, epochs: tuple[int, int] | None) -> Any:
@@ -179,7 +225,7 @@ class TrainingTechnique(Technique[Training, TrainingOptions]):
     options = TrainingOptions
     table = "training"
     order = 50
-    later_keys = ("sgd_learning_rate", *_LATER)
+    later_keys = ("sgd_learning_rate", *(name for name in _LATER if name != "scaled"), "adaptive")
 
     def knobs(self, options: TrainingOptions, scope: Scope) -> Iterator[Knob]:
         """All that is searched of a training."""
@@ -215,10 +261,12 @@ class TrainingTechnique(Technique[Training, TrainingOptions]):
         if options.fine_tune_epochs is None:
             tuning = max(1, math.ceil(tuning * built.effort))
         patience = max(LEAST_PATIENCE, round(PATIENCE_SHARE * epochs))
+        scale = scope.batch_scales.get(family, 1) if options.adaptive else 1
+        rate = float(point[_rate_name(optimizer, options)])
         return Training(
             optimizer=optimizer,
-            learning_rate=float(point[_rate_name(optimizer, options)]),
-            batch_size=int(point["batch_size"]),
+            learning_rate=rate * rate_factor(optimizer, scale),
+            batch_size=scale * int(point["batch_size"]),
             mixed_precision=bool(point["mixed_precision"]),
             epochs=epochs,
             patience=patience if options.patience is None else int(point["patience"]),
@@ -231,6 +279,7 @@ class TrainingTechnique(Technique[Training, TrainingOptions]):
             average_weights=bool(point["average_weights"]),
             class_weights=str(point["class_weights"]),
             loss=str(point["loss"]),
+            scaled=scale,
         )
 
     def baseline(self, options: TrainingOptions, scope: Scope) -> Mapping[str, Value]:

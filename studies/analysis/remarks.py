@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from greenfront.spaces.techniques.registry import techniques
+from greenfront.spaces.techniques.training import rate_factor
+from greenfront.studies.analysis.quantities import number, percent
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import INT8_PAYS, StudyFile
 
@@ -32,8 +34,26 @@ def compression_remarks(file: StudyFile, facts: StudyFacts) -> list[str]:
             if ratio <= INT8_PAYS
             else f"{taken}, so its 8 bits are packed weights, which save bytes and no energy"
         )
+    remarks += _batch_remarks(file, facts)
     for technique in techniques():
         remarks += technique.remarks(getattr(file, technique.table))
+    return remarks
+
+
+def _batch_remarks(file: StudyFile, facts: StudyFacts) -> list[str]:
+    """What ``[training] adaptive`` does to each family."""
+    remarks = []
+    for name, scale in file.batch_scales(facts).items():
+        if scale == 1:
+            remarks.append(f"{name}: larger batches gain too little here, they stay as asked for")
+            continue
+        seconds = facts.batch_seconds[name]
+        share = percent(seconds[scale.bit_length() - 1] / seconds[0])
+        higher = f"{number(rate_factor('adamw', scale))} times as high (of sgd {scale} times)"
+        remarks.append(
+            f"{name}: batches are {scale} times as large as asked for, and rates {higher}: an "
+            f"example of a step then takes {share} of the time here"
+        )
     return remarks
 
 

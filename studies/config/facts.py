@@ -68,6 +68,8 @@ class StudyFacts:
             whose trials are to be comparable, they do not.
         families: Of the families that are code of the user's, by name, so that the space stays
             what it is and no other process has to run that code. Older studies kept none.
+        batch_seconds: Of families: seconds of a training step for each example in it, with the
+            usual batch, twice that, …; empty where batches are not scaled.
         forecast: What the search was expected to cost; ``None`` where nothing could tell.
         warm: What it began with of earlier studies; ``None`` where it did not.
     """
@@ -80,5 +82,6 @@ class StudyFacts:
     threads: int = field(default_factory=_threads_here)
     preprocessing: bool = False
     families: Mapping[str, FamilyFacts] = field(default_factory=dict)
+    batch_seconds: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     forecast: Forecast | None = None
     warm: WarmStart | None = None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import codecs
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -31,7 +30,7 @@ from greenfront.spaces.space import stable_hash
 from greenfront.spaces.table import Table
 from greenfront.spaces.techniques.registry import techniques
 from greenfront.spaces.techniques.technique import Scope
-from greenfront.spaces.techniques.training import tuning_epochs
+from greenfront.spaces.techniques.training import batch_scale, tuning_epochs
 from greenfront.studies.config.budget import Budget
 from greenfront.studies.config.carbon import CarbonSection
 from greenfront.studies.config.facts import StudyFacts
@@ -44,6 +43,7 @@ from greenfront.studies.config.sections import (
     StudySection,
     TargetsSection,
 )
+from greenfront.studies.config.toml_text import encoding_of, texts_in
 
 __all__ = ["StudyFile"]
 
@@ -67,6 +67,13 @@ ADDED_KEYS: tuple[tuple[str, str], ...] = (
 
 FORMER_FLOOR = 0.95
 """Default of ``floor`` when there was no ``max_drop``: studies of then know themselves by it."""
+
+DIRTY_G_PER_KWH = 475.0
+"""More than the world's average: here each joule that a larger batch saves is taken."""
+
+CLEAR_GAIN, SMALL_GAIN = 0.1, 0.02
+"""Least share of a training step's time that doubling its batch has to save, usually and where the
+grid is dirty: larger batches mean fewer steps, which is not for nothing."""
 
 INT8_PAYS = 0.9
 """Int8 kernels are used where they take at most this share of the time of single precision."""
@@ -99,7 +106,7 @@ class StudyFile(Table):
         if path.is_fifo():  # reading it could wait for ever
             raise StudyFileError(f"study file {str(path)!r} cannot be read: it is a pipe")
         try:
-            data = tomllib.loads(path.read_text(encoding=_encoding(path)))
+            data = tomllib.loads(path.read_text(encoding=encoding_of(path)))
         except FileNotFoundError as error:
             raise StudyFileError(
                 f"study file {str(path)!r} does not exist: make one with greenfront init"
@@ -110,7 +117,7 @@ class StudyFile(Table):
             ) from error
         except (ValueError, RecursionError) as error:  # also of integers too long to be read
             raise StudyFileError(f"study file {str(path)!r} is not TOML: {error}") from error
-        for key, text in _texts(data):
+        for key, text in texts_in(data):
             if "\0" in text:
                 raise StudyFileError(f"{path}: {key}: holds a NUL, which no name or path may")
         for name, key in (("task", "path"), ("task", "test_path"), ("carbon", "trace")):
@@ -289,9 +296,18 @@ class StudyFile(Table):
             examples=task.sizes["train"],
             defaults=self.study.defaults,
             regression=task.regression,
+            batch_scales=self.batch_scales(facts),
             found=facts.families,
         )
         return replace(scope, fine_tune_epochs=tuning_epochs(self.training, scope))
+
+    def batch_scales(self, facts: StudyFacts) -> dict[str, int]:
+        """What batches of each family are multiplied by; see ``[training] adaptive``."""
+        if not self.training.adaptive:
+            return {}
+        dirty = self.carbon.study_model(facts).intensity.g_per_kwh > DIRTY_G_PER_KWH
+        gain = SMALL_GAIN if dirty else CLEAR_GAIN
+        return {name: batch_scale(told, gain) for name, told in facts.batch_seconds.items()}
 
     def scoring(self, facts: StudyFacts) -> Scoring:
         """What turns this study's readings into its objectives."""
@@ -368,26 +384,6 @@ class StudyFile(Table):
 
 def _target(facts: StudyFacts) -> Target:
     return "numbers" if facts.task.regression else "classes"
-
-
-def _texts(value: Any, key: str = "the file") -> Iterator[tuple[str, str]]:
-    """Every text in parsed TOML, keys too, each with the key that it stands at."""
-    if isinstance(value, str):
-        yield key, value
-    elif isinstance(value, dict):
-        for name, part in value.items():
-            yield key, name
-            yield from _texts(part, f"[{name}]" if key == "the file" else f"{key} {name}")
-    elif isinstance(value, list):
-        for part in value:
-            yield from _texts(part, key)
-
-
-def _encoding(path: Path) -> str:
-    """UTF-8, as TOML is written, or what a byte-order mark says: editors on Windows put them."""
-    with path.open("rb") as file:
-        begin = file.read(len(codecs.BOM_UTF8))
-    return "utf-16" if begin.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
 
 
 def _default(section: Any, key: str) -> Any:
