@@ -38,6 +38,13 @@ def _name(value: object) -> object:
     return str(value) if isinstance(value, int) else value
 
 
+def _as_tuple(value: object) -> object:
+    """Three numbers, which TOML and JSON write as a list."""
+    if isinstance(value, list) and len(value) != 3:
+        raise ValueError("must be three numbers, of loss, energy and CO₂")
+    return tuple(value) if isinstance(value, list) else value
+
+
 class StudySection(Table):
     """``[study]``: what it is called and where it is kept.
 
@@ -78,7 +85,7 @@ class ObjectivesSection(Table):
     max_drop: Annotated[float, Field(ge=0, lt=1)] | None = None
     floor: Annotated[float, Field(ge=0, le=1)] | None = None
     search: Literal["pareto", "weighted"] = "pareto"
-    weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    weights: Annotated[tuple[float, float, float], BeforeValidator(_as_tuple)] = (1.0, 1.0, 1.0)
     batch: Count = 1
     repeats: Annotated[int, Field(ge=1, le=100, strict=True)] = 3
     torch_file: bool = False
