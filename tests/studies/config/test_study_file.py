@@ -63,13 +63,14 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
             **{"batch_size": [32, 64, 128], "mixed_precision": "auto"},
             **{"augmentation": None, "layer_decay": [1.0], "compile": "never"},
             **{"label_smoothing": [0.0], "mixup": [0.0], "average_weights": [False]},
-            **{"class_weights": ["none"], "loss": ["mse"]},
+            **{"class_weights": ["none"], "loss": ["mse"], "adaptive": False},
         },
         "objectives": {
             **{"metric": None, "positive": None, "threshold": "auto"},
             "predictions": 1_000_000.0,
             "max_drop": 0.01,
             "floor": None,
+            **{"search": "pareto", "weights": [1.0, 1.0, 1.0]},
             "batch": 1,
             "repeats": 3,
             "torch_file": False,
@@ -88,7 +89,10 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
             **{"idle_watts": None, "dram_idle_watts": None, "gpu_idle_watts": None},
             **{"machines": "alike", "block_seconds": 0.05},
         },
-        "search": {"sampler": "nsga2", "population": None, "workers": 1, "stop_below": "worth"},
+        "search": {
+            **{"sampler": "nsga2", "population": None, "workers": 1},
+            **{"warm_start": None, "stop_hopeless": True, "stop_below": "worth"},
+        },
         "budget": {"trials": 40, "kwh": None, "co2_kg": None, "minutes": None},
         "limits": {
             **{"trial_minutes": 30.0, "memory_gb": None, "inference_joules": None},
