@@ -22,6 +22,7 @@ from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study, study_names
+from greenfront.studies.store.urls import shown_url
 
 __all__ = ["Searched", "search_on_cluster"]
 
@@ -59,7 +60,8 @@ def search_on_cluster(
     with connected(address) as cluster, contextlib.ExitStack() as stack:
         _require_shared(cluster, storage)
         observer.note(cluster.sentence())
-        errand = Errand(str(Path.cwd()), url, file.to_json())
+        shown = file.changed(storage=shown_url(url))  # one secret is enough
+        errand = Errand(str(Path.cwd()), url, shown.to_json())
         demand = Demand(file.study.threads, 1 if file.training.device == "cuda" else 0)
         workforce = Workforce(cluster, errand, demand, observer.note)
         stack.callback(workforce.close)

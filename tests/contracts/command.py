@@ -26,6 +26,7 @@ HEAVY = {
     "optuna",
     "pandas",
     "plotly",
+    "ray",
     "sklearn",
     "sqlalchemy",
     "torch",
