@@ -50,6 +50,7 @@ def start_evaluator(
                 "cache": str(cache),
                 "study": file.study.name,
                 "cache_gb": file.study.cache_gb,
+                "shared_cache": file.study.shared_cache,
                 "instruments": " + ".join(sorted(meter.source for meter in instruments.meters)),
                 "seed": file.study.seed,
                 "threads": file.study.threads,

@@ -27,6 +27,7 @@ from greenfront.objectives.pipeline.manifest import (
     sizes_match,
     sums_match,
 )
+from greenfront.objectives.pipeline.shared_store import SharedStore
 from greenfront.objectives.readings import Reading
 from greenfront.spaces.space import stable_hash
 
@@ -107,16 +108,18 @@ class LineageStore:
     Args:
         root: Made when something is stored.
         study: Name of the study that stores; for people.
+        shared: Where other machines' outputs are found, and these are put; ``None``: nowhere.
     """
 
-    def __init__(self, root: Path, study: str = "") -> None:
+    def __init__(self, root: Path, study: str = "", shared: SharedStore | None = None) -> None:
         self.root = root
         self.study = study
+        self._shared = shared
         self._verified: set[str] = set()
 
     def holds(self, key: str) -> bool:
         """Whether the output of a :func:`lineage_key` is there as it was written."""
-        return self._intact(self._folder(key)) is not None
+        return self._found(self._folder(key)) is not None
 
     def output(self, key: str, make: Callable[[Path], Made], *, stage: str = "") -> StageOutput:
         """Loads the output of a :func:`lineage_key`, or has ``make`` write it to a folder.
@@ -137,22 +140,24 @@ class LineageStore:
         with needs_room(self.root):
             folder.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(folder.with_suffix(".lock")):
-                about = self._intact(folder)
+                about = self._intact(folder) or self._fetched(folder)
                 if about is None:
                     about = self._make(folder, make, stage)
+                    if self._shared is not None:
+                        self._shared.keep(key, ABOUT, folder)
                 os.utime(folder)  # tells when it was used last
         return StageOutput(key, folder, about.readings, about.facts)
 
     def find(self, key: str) -> StageOutput | None:
         """The output of a :func:`lineage_key`, if it was made and is as it was written."""
         folder = self._folder(key)
-        about = self._intact(folder)
+        about = self._found(folder)
         return None if about is None else StageOutput(key, folder, about.readings, about.facts)
 
     def holds_intact(self, file: Path) -> bool:
         """Whether a file, relative to the root, is there in an output that is as it was written."""
         path = self.root / file
-        return path.is_file() and self._intact(path.parent) is not None
+        return self._found(path.parent) is not None and path.is_file()
 
     def clear_drafts(self) -> None:
         """Removes what processes that are dead did not finish."""
@@ -163,6 +168,29 @@ class LineageStore:
 
     def _folder(self, key: str) -> Path:
         return self.root / key[:2] / key
+
+    def _found(self, folder: Path) -> _About | None:
+        """What is known of an output here or on other machines, which is then here, too."""
+        about = self._intact(folder)
+        if about is not None or self._shared is None:
+            return about
+        with needs_room(self.root):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder.with_suffix(".lock")):
+                return self._intact(folder) or self._fetched(folder)
+
+    def _fetched(self, folder: Path) -> _About | None:
+        """Takes an output from the shared store; the caller holds its lock."""
+        if self._shared is None:
+            return None
+        draft = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=DRAFT, dir=folder.parent))
+        try:
+            if not self._shared.fetch(folder.name, ABOUT, draft):
+                return None
+            _replace(folder, draft)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        return self._intact(folder)
 
     def _intact(self, folder: Path) -> _About | None:
         """What is known of an output; ``None`` where there is none, or a torn one."""
@@ -191,12 +219,17 @@ class LineageStore:
                 json.dump(to_json(about), file)
                 file.flush()
                 os.fsync(file.fileno())
-            if folder.exists():  # a torn one
-                torn = draft.with_name(f"{draft.name.removesuffix(DRAFT)}.torn{DRAFT}")
-                folder.replace(torn)
-                shutil.rmtree(torn, ignore_errors=True)
-            draft.replace(folder)
+            _replace(folder, draft)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         self._verified.add(folder.name)
         return about
+
+
+def _replace(folder: Path, draft: Path) -> None:
+    """Puts a whole draft in its place, where a torn output may lie."""
+    if folder.exists():
+        torn = draft.with_name(f"{draft.name.removesuffix(DRAFT)}.torn{DRAFT}")
+        folder.replace(torn)
+        shutil.rmtree(torn, ignore_errors=True)
+    draft.replace(folder)

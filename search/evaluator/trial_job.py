@@ -27,7 +27,8 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
         settings: ``task`` (JSON of :class:`TaskSettings`), ``cache``, ``seed``, ``threads``,
             ``device`` (``"auto"``, ``"cpu"`` or ``"cuda"``), ``batch``, ``block_seconds``,
             ``torch_file``, ``metric``, ``positive``, ``threshold``, ``study`` (its name),
-            ``instruments`` (what they are called) and ``cache_gb`` (the most that is kept).
+            ``instruments`` (what they are called), ``cache_gb`` (the most that is kept) and
+            ``shared_cache`` (URL of a folder that all machines share).
 
     Returns:
         ``describe`` (the study's facts), ``check`` (tries a family and gives its facts),
@@ -47,6 +48,7 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
     from greenfront.objectives.pipeline.model_factory import ModelFactory
     from greenfront.objectives.pipeline.rungs import run_rung
     from greenfront.objectives.pipeline.runtime import Runtime
+    from greenfront.objectives.pipeline.shared_store import SharedStore
     from greenfront.objectives.pipeline.trial import TrialRunner
     from greenfront.objectives.stages.metered import Measuring
     from greenfront.objectives.stages.train import pick_device, supports_mixed_precision
@@ -62,7 +64,9 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
     task_settings = TypeAdapter(TaskSettings).validate_python(settings["task"])
     with context.phase("data"):
         task = load_task(task_settings, cache=cache / "data", seed=int(settings["seed"]))
-    store = LineageStore(cache / LINEAGE, str(settings.get("study", "")))
+    place = settings.get("shared_cache")
+    shared = SharedStore(place) if place else None
+    store = LineageStore(cache / LINEAGE, str(settings.get("study", "")), shared)
     store.clear_drafts()
     lease, most_gb = Lease(store.root, store.study), settings.get("cache_gb")
     runtime = Runtime(

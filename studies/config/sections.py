@@ -52,12 +52,14 @@ class StudySection(Table):
         defaults: Which defaults stand for what the file leaves out: 1 are those of the first
             release, before there were families for tables, texts and small images.
         cache_gb: How large the cache may become; ``None``: as large as it gets.
+        shared_cache: URL of a folder through which machines share their caches; ``None``: none.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\w.-]+$")] = "study"
     storage: str = DEFAULT_URL
     cache: str = ".greenfront"
     cache_gb: Positive | None = None
+    shared_cache: str | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
     threads: Count = 1
     defaults: Literal[1, 2] = 2

@@ -229,6 +229,7 @@ class StudyFile(Table):
             del data["search"][key]
         del (
             data["study"]["cache_gb"],
+            data["study"]["shared_cache"],
             data["budget"],
             data["targets"],
             data["limits"]["trial_minutes"],

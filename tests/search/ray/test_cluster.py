@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import optuna
 import psutil
@@ -26,24 +28,50 @@ from greenfront.studies.store.trials import FINISHED
 
 pytestmark = pytest.mark.long
 
+T = TypeVar("T")
+
 TRIALS = 44
 """At least; how many are asked for is said when the driver has been killed."""
 PATIENCE_SECONDS = 240
 ACTOR = "ray::RayWorker"
+ATTEMPTS = 4
 NODE = {"num_cpus": 2, "object_store_memory": 100_000_000}
+
+
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def begun(add: Callable[..., T], **more: Any) -> T:
+    """A node that has begun: Ray gives up on one whose agents take 15 s, as they may here."""
+    for attempt in range(ATTEMPTS):
+        agent, export, listen = free_ports(3)
+        ports = {
+            "metrics_agent_port": agent,  # known beforehand, nobody waits for it
+            "metrics_export_port": export,
+            "dashboard_agent_listen_port": listen,
+        }
+        try:
+            return add(**NODE, **ports, **more)
+        except Exception:  # Ray raises no other
+            if attempt == ATTEMPTS - 1:
+                raise
+    raise AssertionError
 
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Two nodes, the first of them the head."""
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    monkeypatch.setenv("RAY_raylet_start_wait_time_s", str(PATIENCE_SECONDS))
     cluster_utils = pytest.importorskip("ray.cluster_utils")
-    made = cluster_utils.Cluster(
-        initialize_head=True, head_node_args={**NODE, "include_dashboard": False}
-    )
+    made = cluster_utils.Cluster()
     try:
-        made.second = made.add_node(**NODE)
+        begun(made.add_node, include_dashboard=False)
+        made.second = begun(made.add_node)
         yield made
     finally:
         made.shutdown()
