@@ -221,7 +221,7 @@ def test_an_interrupted_trial_is_queued_again_with_the_same_choice(url: str) -> 
     storage = Storage(url, create=False)
     with storage.reading() as connection:
         left = connection.execute(
-            sa.text("SELECT key FROM greenfront_trials WHERE state = 'running'")
+            sa.text("SELECT key FROM greenfront_trials WHERE state = 'requeued'")
         ).scalar_one()
     assert Ledger(storage, 1).total().entries == 4
     storage.close()
