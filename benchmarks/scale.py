@@ -15,6 +15,7 @@ import pwd
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -112,8 +113,19 @@ def rates(
                     tag = f"{workers}_{turn}"
                     theirs = bare_rate(url(f"bare_{tag}"), trials, workers)
                     found.append((our_rate(url(f"ours_{tag}"), trials, workers), theirs))
-                result[_name(kind, workers)] = medians(found)
+                result[_name(kind, workers)] = told(_name(kind, workers), medians(found))
     return result
+
+
+def told(name: str, found: dict[str, float]) -> dict[str, float]:
+    """The same, said at once: a run takes its time."""
+    print(
+        f"{name:<32} {found['ours']:7.1f} trials/s, Optuna alone {found['optuna']:7.1f}, "
+        f"ratio {found['ratio']:.2f}",
+        file=sys.stderr,
+        flush=True,
+    )
+    return found
 
 
 def medians(pairs: Sequence[tuple[float, float]]) -> dict[str, float]:
@@ -179,7 +191,8 @@ def ray_rates(trials: int, counts: Sequence[int], pairs: int) -> dict[str, dict[
                 began = time.perf_counter()
                 ray.get([actor.ours.remote(ours, trials) for actor in actors])
                 found.append((trials / (time.perf_counter() - began), theirs))
-            result[_name("Ray on PostgreSQL", workers)] = medians(found)
+            name = _name("Ray on PostgreSQL", workers)
+            result[name] = told(name, medians(found))
             for actor in actors:
                 ray.kill(actor)
     return result
@@ -227,25 +240,19 @@ def postgres() -> Iterator[Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--quick", action="store_true", help="one pair of 60 trials each")
+    parser.add_argument("--quick", action="store_true", help="one pair of 40 trials each")
     parser.add_argument("--trials", type=int, default=300)
     parser.add_argument("--workers", type=int, nargs="+", default=ALL_WORKERS)
     parser.add_argument("--ray", action="store_true", help="with a Ray cluster, too")
-    parser.add_argument("--json", action="store_true", help="only the last line")
+    parser.add_argument("--json", action="store_true", help="progress goes to stderr anyway")
     arguments = parser.parse_args()
-    trials, pairs = (60, 1) if arguments.quick else (arguments.trials, RATES)
+    trials, pairs = (40, 1) if arguments.quick else (arguments.trials, RATES)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="greenfront-rate-") as name:
         result = rates(Path(name), trials, arguments.workers, pairs)
     if arguments.ray:
         result |= ray_rates(trials, arguments.workers, pairs)
-    if not arguments.json:
-        for name, found in result.items():
-            print(
-                f"{name:<32} {found['ours']:7.1f} trials/s, Optuna alone {found['optuna']:7.1f}, "
-                f"ratio {found['ratio']:.2f}"
-            )
     print(json.dumps(result))
 
 
