@@ -5,8 +5,10 @@ load → export → quantize → compare with the network → hold to what it cl
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from greenfront.objectives.pipeline.int8_policy import int8_recipe, quantized, r
 from greenfront.objectives.pipeline.lineage import Made, lineage_key
 from greenfront.objectives.pipeline.model_factory import family_of
 from greenfront.objectives.pipeline.stage import WEIGHTS, Stage, StageJob
+from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.examples import Examples
 from greenfront.objectives.stages.export import to_onnx, weight_count
@@ -27,6 +30,7 @@ from greenfront.objectives.stages.reality import Claim, unreal
 from greenfront.objectives.stages.sparsify import compressed_bytes, zero_share
 from greenfront.objectives.stages.torch_file import torch_error, write_torch_file
 from greenfront.spaces.candidate import Candidate
+from greenfront.spaces.techniques.precision import Precision
 
 __all__ = ["COMPARED_EXAMPLES", "MODEL", "STAGE", "Export", "ExportFacts"]
 
@@ -71,7 +75,11 @@ class Export(Stage):
         }
 
     def make(self, job: StageJob) -> Made:
-        """Exports at 32 bits, quantizes that, and compares both with the network."""
+        """Exports at 32 bits, quantizes that, and compares both with the network.
+
+        What another trial has exported of the same weights is not exported again; its reading is
+        what this model costs alone.
+        """
         runtime, candidate, folder = self.runtime, job.candidate, job.folder
         path, reference, written = folder / MODEL, folder / REFERENCE, folder / TORCH_MODEL
         data = runtime.models.data(candidate)
@@ -80,13 +88,15 @@ class Export(Stage):
             model = runtime.models.load(candidate, job.parent_weights)
             flops = runtime.models.flops(model, candidate)
             model = runtime.models.in_target_unit(model, candidate)
-            to_onnx(model, data.train.inputs[:1], reference)
-            if runtime.torch_file:
-                self._write_torch_file(model, data.train, written)
+            known = self._copied(job)
+            if known is None:
+                to_onnx(model, data.train.inputs[:1], reference)
+                if runtime.torch_file:
+                    self._write_torch_file(model, data.train, written)
             family_of(candidate).save_encoder(
                 dict(candidate.architecture.shape), runtime.models.task.train.inputs, folder
             )
-        readings["export"] = window.total
+        readings["export"] = known or window.total
         if candidate.precision.bits == 32:
             reference = reference.rename(path)
         else:
@@ -119,6 +129,25 @@ class Export(Stage):
         if reference != path:
             reference.unlink()
         return Made(readings, facts)
+
+    def _copied(self, job: StageJob) -> Reading | None:
+        """Takes the files at 32 bits from the export of the same weights, where one is kept.
+
+        Returns:
+            What that has cost; ``None`` where there is none.
+        """
+        if job.candidate.precision.bits == 32:
+            return None
+        whole = replace(job.candidate, precision=Precision(32))
+        found = self.runtime.store.find(self.key(whole, job.earlier))
+        if found is None:
+            return None
+        with contextlib.suppress(FileNotFoundError):  # removed meanwhile, to make room
+            shutil.copyfile(found.folder / MODEL, job.folder / REFERENCE)
+            if (found.folder / TORCH_MODEL).exists():
+                shutil.copyfile(found.folder / TORCH_MODEL, job.folder / TORCH_MODEL)
+            return found.readings["export"]
+        return None
 
     def _unpruned_weights(self, job: StageJob) -> int:
         """Numbers in the weights of the unpruned network's file, counted once an architecture.

@@ -21,6 +21,7 @@ from contracts.bench import (
 from greenfront.errors import TrialFailed, TrialStopped
 from greenfront.objectives.pipeline.lineage import LineageStore
 from greenfront.objectives.pipeline.model_factory import family_of
+from greenfront.objectives.pipeline.stages import export
 from greenfront.objectives.readings import Reading, total
 from greenfront.objectives.tasks.load import load_task
 from greenfront.objectives.tasks.settings import TaskSettings
@@ -204,6 +205,25 @@ def test_bits_are_really_fewer(bench: Bench) -> None:
     assert len({outcome.artefact for outcome in outcomes.values()}) == 3
 
 
+@pytest.mark.parametrize(
+    "fewer", [Precision(16), Precision(8, weight_only=True), Precision(4)], ids=str
+)
+def test_what_is_exported_at_32_bits_is_exported_once(
+    bench: Bench, fresh: Bench, fewer: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And fewer bits of it are those that an export of their own would have led to."""
+    child = replace(MLP, precision=fewer)
+    alone = fresh.run(child)
+    with monkeypatch.context() as patch:
+        patch.setattr(export, "to_onnx", None)
+        shared = bench.run(child)
+    assert facts(shared) == facts(alone)
+    assert shared.max_error == alone.max_error
+    assert bench.file(shared).read_bytes() == fresh.file(alone).read_bytes()
+    # What it would cost alone is what the export has cost when it was made.
+    assert shared.phases["export"] == bench.run(MLP).phases["export"]
+
+
 def test_what_changes_the_weights_is_trained_anew(bench: Bench, task: Task) -> None:
     for training in (
         replace(TRAINING, learning_rate=4e-3),
@@ -328,3 +348,7 @@ def test_a_file_for_torch_beside_the_credited_one(task: Task, tmp_path: Path) ->
     assert {"model.onnx", "model.pt2"} <= {file.name for file in folder.iterdir()}
     assert outcome.torch_file_error is not None
     assert outcome.torch_file_error < 1e-4
+    fewer = files.run(replace(CNN, precision=Precision(16)))
+    assert fewer.torch_file_error == outcome.torch_file_error
+    copied = (tmp_path / fewer.artefact).parent / "model.pt2"
+    assert copied.read_bytes() == (folder / "model.pt2").read_bytes()
