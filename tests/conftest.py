@@ -44,12 +44,18 @@ hypothesis.settings.load_profile("gate" if os.environ.get("CI") else "explore")
 LONGEST = (
     "objectives/pipeline/test_lives_of_timm.py",
     "objectives/pipeline/test_lives_of_nni.py",
-    "objectives/pipeline/test_lives_of_texts.py",
     "cli/test_kill.py",
     "cli/test_schedule.py",
     "cli/test_search.py",
-    "objectives/pipeline/test_lives.py",
+    "objectives/pipeline/test_lives_of_texts.py",
+    "search/test_network_problem.py",
+    "search/test_plan.py",
+    "cli/test_green.py",
     "objectives/stages/test_compression.py",
+    "cli/test_export.py",
+    "objectives/pipeline/test_training_life.py",
+    "objectives/pipeline/test_lives.py",
+    "search/test_racing.py",
 )
 """A file goes to one process as a whole: none that takes long may be left for the end."""
 
@@ -64,9 +70,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+def pytest_collection() -> None:
+    """Little of what is imported and collected is garbage: looking for some takes seconds."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """What was imported to collect the tests stays: garbage collections need not look at it."""
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import yaml
-from jsonschema import Draft7Validator
 
 from greenfront.cli.check import CheckOptions
 
@@ -22,6 +21,8 @@ SCHEMA = files("check_jsonschema") / "builtin_schemas" / "vendor" / "github-acti
 
 
 def faults(action: Any) -> list[str]:
+    from jsonschema import Draft7Validator  # here: it builds a grammar for seconds
+
     checker = Draft7Validator(json.loads(SCHEMA.read_text()))
     return [error.message for error in checker.iter_errors(action)]
 

@@ -56,8 +56,9 @@ class Measurements:
         if trial.outcome is None:
             raise ValueError(f"trial {trial.number} has no outcome")
         graph = self.graphs[trial.key]
-        outcome = _pooled(_judged(trial.outcome, repeats), self.readings[graph], scatter)
-        return replace(outcome, batched=_batched(self.batched[graph]) or outcome.batched)
+        outcome = _judged(trial.outcome, repeats)
+        batched = _batched(self.batched[graph]) or outcome.batched
+        return _pooled(outcome, self.readings[graph], scatter, batched)
 
 
 def inferences(
@@ -90,7 +91,7 @@ def settled(outcome: Outcome, repeats: Sequence[Repeat]) -> Outcome:
         return outcome
     judged = _judged(outcome, repeats)
     batched = _batched([repeat.batched for repeat in repeats if repeat.batched is not None])
-    return replace(_pooled(judged, _readings("", outcome, repeats), None), batched=batched)
+    return _pooled(judged, _readings("", outcome, repeats), None, batched)
 
 
 def _judged(outcome: Outcome, repeats: Sequence[Repeat]) -> Outcome:
@@ -104,7 +105,12 @@ def _judged(outcome: Outcome, repeats: Sequence[Repeat]) -> Outcome:
     )
 
 
-def _pooled(outcome: Outcome, measured: Sequence[GraphReading], scatter: Scatter | None) -> Outcome:
+def _pooled(
+    outcome: Outcome,
+    measured: Sequence[GraphReading],
+    scatter: Scatter | None,
+    batched: Batched | None,
+) -> Outcome:
     cost = pooled(measured, scatter)
     # What older studies say of their blocks stays as it was printed.
     spread = outcome.inference_spread if outcome.graph is None else cost.spread
@@ -114,6 +120,7 @@ def _pooled(outcome: Outcome, measured: Sequence[GraphReading], scatter: Scatter
         latency_seconds=cost.latency_seconds,
         inference_spread=spread,
         measurements=len(measured),
+        batched=batched,
     )
 
 

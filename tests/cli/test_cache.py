@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from greenfront.cli.amounts import BYTES, amount
 from greenfront.cli.app import application
 from greenfront.errors import UsageError
 from greenfront.objectives.pipeline.lineage import LineageStore, Made, lineage_key
@@ -62,9 +63,16 @@ def test_it_makes_room(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("typed", "size"), [("2gb", 2e9), ("1 tB", 1e12), ("0.5 KiB", 512), ("7", 7), ("3kb", 3000)]
+)
+def test_a_size_may_be_typed_in_small_letters(typed: str, size: float) -> None:
+    assert amount(typed, BYTES, "--max-size", "2GB") == size
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--max-size", "two"], "--max-size must be a number with kB, MB, GB or TB, not 'two'"),
+        (["--max-size", "two"], "--max-size: must be a number of 0 or more with a unit"),
         (["--clear", "--max-size", "1GB"], "give one of them"),
     ],
 )

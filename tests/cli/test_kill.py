@@ -11,9 +11,9 @@ from pathlib import Path
 import optuna
 import psutil
 import pytest
-import sqlalchemy as sa
 
 from contracts.command import FAST, Command
+from contracts.peek import rows
 
 pytestmark = pytest.mark.slow
 
@@ -22,21 +22,11 @@ TRIALS = 12
 
 def finished(folder: Path) -> list[tuple[int, str]]:
     """Numbers and keys of the finished trials, read without our own code."""
-    if not (folder / "greenfront.db").exists():
-        return []
-    engine = sa.create_engine(f"sqlite:///{folder}/greenfront.db")
-    try:
-        with engine.connect() as connection:
-            rows = connection.execute(
-                sa.text(
-                    "SELECT number, key FROM greenfront_trials "
-                    "WHERE state IN ('complete', 'stopped', 'failed') ORDER BY number"
-                )
-            ).all()
-    except sa.exc.OperationalError:
-        rows = []  # the tables are not there yet
-    engine.dispose()
-    return [(row.number, row.key) for row in rows]
+    query = (
+        "SELECT number, key FROM greenfront_trials "
+        "WHERE state IN ('complete', 'stopped', 'failed') ORDER BY number"
+    )
+    return [(int(number), str(key)) for number, key in rows(folder, query)]
 
 
 def wait_for(folder: Path, trials: int, process: subprocess.Popen[str]) -> None:
@@ -110,20 +100,27 @@ def test_two_runs_at_once_share_the_trials(command: Command) -> None:
     assert all(part["kwh"] > 0 for part in by_run.values())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_orderly_stop_says_how_to_go_on(command: Command, number: signal.Signals) -> None:
-    command.write_study(study='name = "stopped"', budget="trials = 6", **FAST)
-    process = command.start("run", "study.toml")
-    wait_for(command.folder, 2, process)
-    os.killpg(process.pid, number)
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert "greenfront resume stopped" in said
-    assert "Traceback" not in said
-    before = finished(command.folder)
-    assert len(before) >= 2, sorted(path.name for path in command.folder.iterdir())
+def test_an_orderly_stop_says_how_to_go_on(command: Command) -> None:
+    """Ctrl-C, then what a scheduler sends."""
+    command.write_study(study='name = "stopped"', budget="trials = 8", **FAST)
+    before: list[tuple[int, str]] = []
+    for number, more, words in (
+        (signal.SIGINT, 2, ("run", "study.toml")),
+        (signal.SIGTERM, 1, ("resume", "stopped")),
+    ):
+        process = command.start(*words)
+        wait_for(command.folder, len(before) + more, process)
+        os.killpg(process.pid, number)
+        said, _ = process.communicate(timeout=240)
+        assert process.returncode == 1
+        assert "greenfront resume stopped" in said
+        assert "Traceback" not in said
+        stopped = finished(command.folder)
+        assert len(stopped) >= len(before) + more, sorted(p.name for p in command.folder.iterdir())
+        assert set(before) <= set(stopped)
+        before = stopped
     command.read("resume", "stopped")
     after = finished(command.folder)
     assert set(before) <= set(after)
-    assert len(after) == 6
+    assert len(after) == 8
     assert "failed" not in command.read_json("ledger", "stopped", "--by", "state")["parts"]

@@ -10,12 +10,11 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from contracts.command import Command
+from contracts.peek import rows
 
 pytestmark = pytest.mark.slow
 
@@ -66,17 +65,6 @@ def write_trace(folder: Path) -> float:
     return sum(grams) / len(grams)
 
 
-def rows(folder: Path, query: str) -> list[Any]:
-    engine = sa.create_engine(f"sqlite:///{folder}/greenfront.db")
-    try:
-        with engine.connect() as connection:
-            return list(connection.execute(sa.text(query)).mappings())
-    except sa.exc.OperationalError:
-        return []  # the tables are not there yet
-    finally:
-        engine.dispose()
-
-
 def grid(folder: Path) -> Callable[[float], datetime]:
     """From an instant to the replayed time, reckoned apart from our own code."""
     (began,) = [row["created_at"] for row in rows(folder, "SELECT * FROM greenfront_studies")]
@@ -93,7 +81,7 @@ def interrupted_in_a_wait(
     while not rows(command.folder, query):
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline
-        time.sleep(0.02)
+        time.sleep(0.05)
     os.killpg(process.pid, number)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 1, said

@@ -19,6 +19,8 @@ FORBID_SOCKETS = '''
 """Forbids every connection that leaves this process's own machine-local pipes."""
 import socket
 
+pytestmark = pytest.mark.slow
+
 def refuse(self, address):
     raise AssertionError(f"a connection to {address!r} was tried")
 

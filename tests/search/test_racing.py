@@ -292,6 +292,7 @@ def test_shared_rungs_are_known_to_be_cheap(url: str, scripted: Any) -> None:
     assert policies[0].terrain.step_kwh(point(2), 0) is None
 
 
+@pytest.mark.slow
 def test_the_green_sampler_finds_most_of_the_front_for_less(url: str) -> None:
     result = optimize_problem(
         Curves(whole=[point(5)]), sampler="green", storage=url, budget_kwh=400 * SPENT_KWH, seed=1

@@ -12,8 +12,8 @@ __all__ = ["BYTES", "JOULES", "SECONDS", "SHARES", "amount", "weights"]
 
 SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9}
 BYTES = {
-    **{"": 1.0, "B": 1.0, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9},
-    **{"KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30},
+    **{"": 1.0, "B": 1.0, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12},
+    **{"KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40},
 }
 JOULES = {
     **{"": 1.0, "J": 1.0, "kJ": 1e3, "mJ": 1e-3, "uJ": 1e-6, "µJ": 1e-6, "μJ": 1e-6, "nJ": 1e-9},
@@ -30,7 +30,8 @@ def amount(text: str | None, units: Mapping[str, float], option: str, such_as: s
 
     Args:
         text: As it was typed.
-        units: From a unit to how many of the option's own it is.
+        units: From a unit to how many of the option's own it is. What is none of them is looked up
+            in capitals, too: ``gb``.
         option: Its name, for the message.
         such_as: A good value, for the message.
 
@@ -44,7 +45,7 @@ def amount(text: str | None, units: Mapping[str, float], option: str, such_as: s
         value = float(found[1].replace("_", "")) if found else math.nan
     except ValueError:
         value = math.nan
-    factor = units.get(found[2]) if found else None
+    factor = units.get(found[2], units.get(found[2].upper())) if found else None
     if factor is None or not math.isfinite(value) or value < 0:
         known = ", ".join(unit for unit in units if unit)
         raise UsageError(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from greenfront.cli.amounts import BYTES, amount
 from greenfront.cli.options import AsJson, console, print_json
 from greenfront.errors import UsageError
 from greenfront.studies.analysis.quantities import size
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from greenfront.objectives.pipeline.cache import CacheEntry
 
 __all__ = ["cache"]
-
-UNITS = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 
 
 def cache(
@@ -41,7 +39,7 @@ def cache(
 
     if clear and max_size is not None:
         raise UsageError("--clear removes everything, --max-size a part: give one of them")
-    most = 0.0 if clear else None if max_size is None else _bytes(max_size)
+    most = 0.0 if clear else amount(max_size, BYTES, "--max-size", "2GB")
     if not folder.is_dir():
         raise UsageError(
             f"there is no folder {str(folder)!r}: name the one of [study] cache in the study file, "
@@ -68,15 +66,6 @@ def cache(
     if most is not None and sum(entry.bytes for entry in left) > most:
         out.print("What is left is used by a search that is running.", markup=False)
     out.print(_table(left, folder) if left else f"{folder} holds nothing.")
-
-
-def _bytes(text: str) -> float:
-    """Bytes of a size such as ``2GB`` or ``500 MB``."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kKmMgGtT]?[bB]?)\s*", text)
-    unit = "" if match is None else match[2].upper()
-    if match is None or unit not in UNITS:
-        raise UsageError(f"--max-size must be a number with kB, MB, GB or TB, not {text!r}")
-    return float(match[1]) * UNITS[unit]
 
 
 def _parts(left: Sequence[CacheEntry]) -> list[dict[str, Any]]:

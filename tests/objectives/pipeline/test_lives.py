@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from contracts.lives import LifeContract
 
 
@@ -15,6 +17,7 @@ class TestCnn(LifeContract):
     name = "cnn"
 
 
+@pytest.mark.slow
 class TestVisionTransformer(LifeContract):
     name = "timm:test_vit"
 

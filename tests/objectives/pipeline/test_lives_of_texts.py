@@ -11,6 +11,7 @@ from contracts.lives import LifeContract
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.long
 class TestMiniLMPretrained(LifeContract):
     name = "hf:minilm"
     shape: ClassVar = {"layers": 2, "length": 32}

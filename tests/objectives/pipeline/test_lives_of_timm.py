@@ -11,6 +11,7 @@ from contracts.lives import LifeContract
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.long
 class TestResNet50(LifeContract):
     name = "timm:resnet50"
     shape: ClassVar = {"width": 0.25, "depth": 0.5}
@@ -21,6 +22,7 @@ class TestMobileNetV2(LifeContract):
     shape: ClassVar = {"resolution": 32}
 
 
+@pytest.mark.long
 class TestEfficientNetLite0Pretrained(LifeContract):
     name = "timm:tf_efficientnet_lite0@package"
     shape: ClassVar = {"resolution": 32}

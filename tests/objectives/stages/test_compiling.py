@@ -4,6 +4,7 @@ import math
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import cache
 
 import pytest
 import torch
@@ -41,7 +42,7 @@ def network(most: int | None = None) -> nn.Module:
     # A bias before normalisation would move by rounding errors alone.
     inner = (nn.Linear(6, 8, bias=False), nn.BatchNorm1d(8), nn.ReLU())
     layers = (*inner, nn.Linear(8, CLASSES))
-    return nn.Sequential(*layers) if most is None else Small(nn.Sequential(*layers), most)
+    return nn.Sequential(*layers) if most is None else small()(nn.Sequential(*layers), most)
 
 
 def compiled_graphs() -> int:
@@ -51,22 +52,28 @@ def compiled_graphs() -> int:
     return int(counters["stats"]["unique_graphs"])
 
 
-class Small(nn.Module):
-    """A network in a memory that holds so many examples in training."""
+@cache
+def small() -> type[nn.Module]:
+    """Its class; to make that takes the compiler, which is seconds of imports."""
 
-    def __init__(self, inner: nn.Module, most: int) -> None:
-        super().__init__()
-        self.inner, self.most = inner, most
+    class Small(nn.Module):
+        """A network in a memory that holds so many examples in training."""
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        self.allocate(len(inputs))
-        logits: Tensor = self.inner(inputs)
-        return logits
+        def __init__(self, inner: nn.Module, most: int) -> None:
+            super().__init__()
+            self.inner, self.most = inner, most
 
-    @torch.compiler.disable  # as an allocator is no part of what is compiled
-    def allocate(self, count: int) -> None:
-        if self.training and count > self.most:
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        def forward(self, inputs: Tensor) -> Tensor:
+            self.allocate(len(inputs))
+            logits: Tensor = self.inner(inputs)
+            return logits
+
+        @torch.compiler.disable  # as an allocator is no part of what is compiled
+        def allocate(self, count: int) -> None:
+            if self.training and count > self.most:
+                raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    return Small
 
 
 @pytest.fixture(scope="module")

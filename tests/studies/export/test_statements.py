@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
-from jsonschema import Draft4Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT4
 from spdx_python_model.bindings import v3_0_1 as spdx3
@@ -27,6 +24,8 @@ every_record = pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS.k
 
 
 def boamps_faults(report: Any) -> list[str]:
+    from jsonschema import Draft4Validator  # here: it builds a grammar for seconds
+
     held = {path.name: json.loads(path.read_text()) for path in BOAMPS.glob("*.json")}
     registry = Registry().with_resources(
         (PLACE + name, DRAFT4.create_resource(schema)) for name, schema in held.items()
@@ -36,6 +35,9 @@ def boamps_faults(report: Any) -> list[str]:
 
 
 def cyclonedx_faults(bom: Any) -> object:
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     return JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bom))
 
 
