@@ -13,11 +13,19 @@ from greenfront.search.samplers.green.policy import GreenPolicy
 from greenfront.search.samplers.green.state import Objectives, RungState, Terrain
 from greenfront.spaces.knobs import Point
 
-__all__ = ["search_green"]
+__all__ = ["Simulation", "search_green"]
 
 
-class _Simulation:
-    """The states of one search, grown rung by rung."""
+class Simulation:
+    """The states of one search, grown rung by rung.
+
+    Args:
+        table: Answers.
+        ledger: Is charged.
+
+    Attributes:
+        states: By key, in the order in which they were begun.
+    """
 
     def __init__(self, table: Table, ledger: Ledger) -> None:
         self.table, self.ledger = table, ledger
@@ -25,6 +33,7 @@ class _Simulation:
         self.finished = 0
 
     def terrain(self) -> Terrain:
+        """What the sampler may ask."""
         table = self.table
         return Terrain(
             space=table.space,
@@ -44,6 +53,7 @@ class _Simulation:
         return _step(self.table.curve(point), rung)
 
     def train(self, key: str, point: Point, rung: int) -> None:
+        """Carries a decision out."""
         curve, state = self.table.curve(point), self.states.get(key)
         reached = curve[: rung + 1]
         done = 0 if state is None else len(state.losses)
@@ -76,7 +86,7 @@ def _step(curve: np.ndarray, rung: int) -> float:
 
 def search_green(table: Table, seed: int, ledger: Ledger, budget: float, target: float) -> float:
     """Searches until the budget is spent or the target reached; returns CPU-ms a decision."""
-    simulation = _Simulation(table, ledger)
+    simulation = Simulation(table, ledger)
     policy = GreenPolicy(simulation.terrain(), seed)
     began, decisions = time.process_time(), 0
     while ledger.spent < budget and ledger.volume < target:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -174,7 +175,7 @@ class _Content:
     sizes: tuple[int, ...]
     prior: Prior
     clip: bool
-    digest: tuple[bytes, ...]
+    digest: bytes
 
     def __hash__(self) -> int:
         return hash(self.digest)
@@ -186,11 +187,13 @@ class _Content:
 def _fitted(series: Series, sizes: tuple[int, ...], prior: Prior, clip: bool) -> Array:
     oldest = series.part(np.arange(sizes[-1], dtype=np.int64))
     arrays = (oldest.x, oldest.candidate, oldest.rung, oldest.z, oldest.u, oldest.trend)
-    digest = tuple(array.tobytes() for array in (*arrays, prior.mean, prior.sd))
-    return _remembered(_Content(oldest, sizes, prior, clip, (*digest, bytes([clip]))))
+    digest = hashlib.blake2b(bytes([clip]))
+    for array in (*arrays, prior.mean, prior.sd):
+        digest.update(repr(array.shape).encode() + array.tobytes())
+    return _remembered(_Content(oldest, sizes, prior, clip, digest.digest()))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)  # some fifty fits lead to the last one, for each quantity
 def _remembered(content: _Content) -> Array:
     """Hyperparameters, from those that fewer of the observations gave."""
     series, fewer = content.series, content.sizes[:-1]

@@ -21,6 +21,8 @@ SETTLED = 100
 """Decisions after which the random share falls with their square root."""
 RANKINGS = 40
 """A ranking serves until there is one more observation for every so many that there were."""
+MANY = 400
+"""Models are made of no more observations: beyond, a ranking serves twice as long."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,8 @@ class GreenPolicy:
 
     terrain: Terrain
     seed: int
-    _rankings: dict[int, tuple[Worth, ...]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
+    _latest: list[tuple[list[RungState], tuple[Worth, ...]]] = field(
+        default_factory=list, init=False, repr=False, compare=False
     )
 
     def decide(self, states: Sequence[RungState], decisions_made: int) -> Decision | None:
@@ -89,16 +91,15 @@ class GreenPolicy:
                 return decision
         return _first_open(ranked(self.terrain, states, box, pool, 1), states)
 
-    def _ranked(self, moment: Sequence[RungState], box: Box, count: int) -> tuple[Worth, ...]:
-        digest = hash(tuple((state.key, state.losses) for state in moment))
-        known = self._rankings.get(digest)
-        if known is None:
-            rng = np.random.default_rng([self.seed, sum(len(s.losses) for s in moment)])
-            pool = Pool(self.terrain, frozenset(state.key for state in moment), rng)
-            known = tuple(ranked(self.terrain, moment, box, pool, count))
-            self._rankings.clear()
-            self._rankings[digest] = known
-        return known
+    def _ranked(self, moment: list[RungState], box: Box, count: int) -> tuple[Worth, ...]:
+        # Lists are equal at once where they hold the same objects: most states do not change.
+        if self._latest and self._latest[0][0] == moment:
+            return self._latest[0][1]
+        rng = np.random.default_rng([self.seed, sum(len(s.losses) for s in moment)])
+        pool = Pool(self.terrain, frozenset(state.key for state in moment), rng)
+        found = tuple(ranked(self.terrain, moment, box, pool, count))
+        self._latest[:] = [(moment, found)]
+        return found
 
     def _box(self, states: Sequence[RungState]) -> Box | None:
         complete = [s.values for s in states if s.values is not None and s.status == "complete"]
@@ -131,16 +132,17 @@ def _moment(states: Sequence[RungState]) -> tuple[list[RungState], int]:
     """
     seen = [number for state in states for number in state.finished]
     losses = sum(len(state.losses) for state in states)
-    serves = losses // RANKINGS
+    serves = losses // RANKINGS * (2 if losses > MANY else 1)
     if serves < 2 or len(seen) < losses:
         return list(states), 1
     last = sorted(seen)[losses - losses % serves - 1]
     cut = []
     for state in states:
-        rungs = sum(number <= last for number in state.finished)
-        if rungs == len(state.losses) and state.status != "running":
+        if state.status != "running" and (not state.finished or state.finished[-1] <= last):
             cut.append(state)
-        elif rungs:
+            continue
+        rungs = sum(number <= last for number in state.finished)
+        if rungs:
             ended = state.values is not None and rungs == len(state.losses)
             cut.append(
                 replace(

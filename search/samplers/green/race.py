@@ -21,13 +21,14 @@ __all__ = ["Worth", "ranked"]
 
 Array = NDArray[np.float64]
 
-RANDOM, CHILDREN = 100, 133
+RANDOM, CHILDREN = 60, 90
 """Points of the pool."""
 PARENTS = 20
-ROUNDS, PROMISING, ANY, NEIGHBOURS = 5, 10, 4, 6
+ROUNDS, PROMISING, ANY, NEIGHBOURS = 5, 10, 4, 4
 """Local search: rounds, the best and some others in each, and mutations of each of them."""
 FINALISTS = 24
-"""New and paused candidates whose index is computed in full: so many of each at least."""
+"""New and paused candidates whose index is computed in full: so many of each, and as many more
+as trainings will be begun from the ranking."""
 FOREMOST = 60
 """Of more candidates than twice this at a rung only the best and the newest are looked at."""
 APART = 0.1
@@ -62,10 +63,11 @@ def _ranked(
     terrain: Terrain, states: Sequence[RungState], box: Box, pool: Pool, count: int
 ) -> list[Worth]:
     race = _race_of(terrain, states, box)
-    finalists = _apart(_new(terrain, pool, race, states), max(FINALISTS, 2 * count), count > 1)
+    several = FINALISTS + count
+    finalists = _apart(_new(terrain, pool, race, states), several, count > 1)
     foremost = _foremost([s for s in states if s.status == "paused"])
     paused = [_prospect(terrain, s) for s in foremost]
-    finalists += race.by_quick_index(paused)[: max(FINALISTS, 2 * count)]
+    finalists += race.by_quick_index(paused)[:several]
     if not finalists:
         return []
     prices = race.index(finalists)
@@ -106,14 +108,14 @@ def _apart(prospects: Sequence[Prospect], count: int, wanted: bool) -> list[Pros
     """The first so many, and where wanted no two of them alike."""
     if not wanted:
         return list(prospects[:count])
-    kept: list[Prospect] = []
-    for prospect in prospects:
-        here = np.array(prospect.u)
-        if all(np.abs(here - other.u).max() > APART for other in kept):
-            kept.append(prospect)
+    kept: list[int] = []
+    u = np.array([prospect.u for prospect in prospects])
+    for row, here in enumerate(u):
+        if (np.abs(u[kept] - here).max(axis=1, initial=0.0) > APART).all():
+            kept.append(row)
         if len(kept) == count:
             break
-    return kept
+    return [prospects[row] for row in kept]
 
 
 @dataclass(frozen=True)

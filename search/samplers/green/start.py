@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -42,9 +43,11 @@ def next_promotion(terrain: Terrain, states: Sequence[RungState]) -> RungState |
     living = [state for state in states if state.status != "failed"]
     for rung in range(1, terrain.rungs):
         wanted = max(1, STARTS // HALVING**rung)
-        reached = sum(max(s.rung, s.running_rung or 0) >= rung for s in living)
+        reached = (s for s in living if max(s.rung, s.running_rung or 0) >= rung)
+        if len(list(islice(reached, wanted))) == wanted:  # in a long search soon found
+            continue
         waiting = [s for s in living if s.status == "paused" and s.rung == rung - 1]
-        if reached < wanted and waiting:
+        if waiting:
             return waiting[_best(waiting)]
     return None
 
