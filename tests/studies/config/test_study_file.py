@@ -35,7 +35,7 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
     assert read(tmp_path, TASK).to_json() == {
         "study": {
             **{"name": "study", "storage": "sqlite:///greenfront.db", "cache": ".greenfront"},
-            **{"seed": 0, "threads": 1, "defaults": 2, "cache_gb": None},
+            **{"seed": 0, "threads": 1, "defaults": 2, "cache_gb": None, "shared_cache": None},
         },
         "task": {
             **{"kind": "digits", "path": None, "target": None, "drop_columns": []},
