@@ -1,6 +1,7 @@
-# Three targets, each with all its own set-up in a fresh virtual environment:
+# Targets, each with all its own set-up in a fresh virtual environment:
 #   make demo    the main job: a metered search on 5,000 MNIST images, the front, and report.html
 #   make check   the quick loop: lint, types, all tests but the slow ones
+#   make audit   known holes in the packages that are installed
 #   make test    lint, types, all tests but the long ones, which CI runs too (CI=1 make test)
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 # ones come first (tests/conftest.py), and both processes end at about the same time.
 PYTEST := $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo lint check test clean
+.PHONY: demo lint check test audit clean
 
 $(BIN)/python: pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
@@ -39,6 +40,11 @@ check: lint
 
 test: lint
 	$(PYTEST) $(if $(CI),,-m "not long")
+
+# Known holes in what is installed; asks PyPI's advisory database, so it needs a network.
+audit: installed
+	$(BIN)/pip install --quiet --disable-pip-version-check "pip-audit>=2.7"
+	$(BIN)/pip-audit --local --skip-editable --progress-spinner off
 
 clean:
 	rm -rf $(VENV) build demo report.html .mypy_cache .pytest_cache .ruff_cache

@@ -10,10 +10,12 @@ from greenfront.errors import SearchAborted, StudyError, TrialFailed
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments, require_device
 from greenfront.objectives.readings import Component, Reading
-from greenfront.search.evaluator.process import Evaluator, EvaluatorSettings
+from greenfront.search.evaluator.launch import EvaluatorSettings
+from greenfront.search.evaluator.process import Evaluator
 from greenfront.spaces.architectures.architecture import FamilyFacts
 from greenfront.spaces.architectures.registry import architecture, is_fitted
 from greenfront.studies.config.facts import StudyFacts
+from greenfront.studies.config.own_code import own_code
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.ledger_writer import Charged
 
@@ -59,12 +61,15 @@ def start_evaluator(
                 "metric": file.objectives.metric,
                 "positive": file.objectives.positive,
                 "threshold": file.objectives.threshold,
+                "code": sorted(own_code(file)),
                 "torch_file": file.objectives.torch_file,
                 "block_seconds": max(file.metering.block_seconds, RESOLUTIONS_A_BLOCK * resolution),
             },
             log=cache / "logs" / f"{file.study.name}.log",
             threads=file.study.threads,
             memory_bytes=None if memory is None else memory * 2**30,
+            import_seconds=file.limits.import_seconds,
+            call_seconds=60 * file.limits.trial_minutes,
             pinned=file.search.workers > 1,
         ),
         instruments,

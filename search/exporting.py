@@ -22,6 +22,7 @@ from greenfront.search.exploration import start_evaluator
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.config.facts import StudyFacts
+from greenfront.studies.config.own_code import require_named_here
 from greenfront.studies.export.documents import write_documents
 from greenfront.studies.export.facts import paired_difference, record_of, row_of, score_of
 from greenfront.studies.export.folder import drafted, require_free, sha256
@@ -94,10 +95,12 @@ def export_model(
         say: Takes messages on what is being done.
 
     Raises:
-        UsageError: The folder exists, or the data of the study cannot be used any more.
+        UsageError: The folder exists, the data of the study cannot be used any more, or code of
+            the user's is named by no study file here.
         ExportError: The model cannot be made again, or the folder cannot be written.
     """
     require_free(folder, force=force)
+    require_named_here(found.file, f"study {found.name!r}")
     say("starting an evaluator and loading the data")
     with _evaluator(found) as evaluator:
         _require_same_data(found, evaluator)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from greenfront.errors import DataError, StorageError, StudyError, UsageError
 from greenfront.search.session import Session, open_session
+from greenfront.studies.config.own_code import require_named_here
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
@@ -23,13 +24,14 @@ def joined_file(storage: Storage, name: str, here: StudyFile | None = None) -> S
         here: A study file of this machine: where its data, its trace and its cache are counts.
 
     Raises:
-        StudyError: There is no such study.
+        StudyError: There is no such study, or only the database names code to run.
         UsageError: It was begun from Python.
     """
     study = Study.open(storage, name)
     if study.facts is None:
         raise UsageError(f"study {name!r} was begun from Python: go on there")
     file = StudyFile.from_stored(study.configuration)
+    require_named_here(file, f"study {name!r}", here)
     if here is None:
         return file
     data, own = file.to_json(), here.to_json()

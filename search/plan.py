@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from greenfront.objectives.context import TrialContext
+from greenfront.objectives.drafts import drafted
 from greenfront.objectives.metering.instruments import open_instruments
 from greenfront.objectives.outcome import Sizing
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading, total
@@ -139,9 +140,9 @@ def plan_study(
         TrialFailed: A candidate could not be tried.
     """
     trace, provider = intensity_provider(file.carbon)
-    with tempfile.TemporaryDirectory(prefix="greenfront-plan-") as folder:
+    with drafted(Path(tempfile.gettempdir()) / "greenfront-plan", folder=True) as folder:
         instruments = open_instruments(file.metering, say=say)
-        found = explore(file, instruments, Path(folder))
+        found = explore(file, instruments, folder)
         try:
             facts = replace(found.facts, trace=trace)
             file.carbon.require(facts)

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from greenfront.errors import ExportError, TrialFailed, UsageError
 from greenfront.objectives.context import TrialContext
@@ -13,6 +14,7 @@ from greenfront.objectives.metering.instruments import open_instruments
 from greenfront.objectives.packaging.claims import Claims, read_claims
 from greenfront.objectives.packaging.findings import Check, Verified
 from greenfront.search.exploration import start_evaluator
+from greenfront.studies.config.own_code import is_own_family, require_named_here
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.export.facts import paired_difference
 from greenfront.studies.export.folder import SUMS, broken_sums
@@ -77,6 +79,7 @@ def _looked_at(
     context = TrialContext()
     with tempfile.TemporaryDirectory() as cache:
         file = _study_file(claims, data, Path(cache))
+        require_named_here(file, f"{str(folder)!r}")
         instruments = open_instruments(file.metering, say=say).without("gpu")
         say("starting a fresh process and loading the data")
         try:
@@ -112,6 +115,7 @@ def _study_file(claims: Claims, data: Path | None, cache: Path) -> StudyFile:
                 "defaults": 2,
             },
             "task": task,
+            "space": _space(claims),
             "training": {"device": "cpu"},
             "metering": dict(setting.metering),
             "objectives": {
@@ -121,6 +125,13 @@ def _study_file(claims: Claims, data: Path | None, cache: Path) -> StudyFile:
             },
         }
     )
+
+
+def _space(claims: Claims) -> dict[str, Any]:
+    """The model's family, where code of the user's makes it: it may run only if it is named."""
+    family = claims.candidate.get("architecture", {}).get("family")
+    named = isinstance(family, str) and is_own_family(family)
+    return {"architectures": [family]} if named else {}
 
 
 def _difference(claims: Claims, found: Verified) -> Difference | None:

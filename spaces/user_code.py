@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from greenfront.errors import UsageError
 
-__all__ = ["FAULTS", "import_module", "is_function_name", "working_directory_first"]
+__all__ = [
+    "FAULTS",
+    "CodeRules",
+    "calling",
+    "import_module",
+    "is_function_name",
+    "rule_code",
+    "working_directory_first",
+]
 
 FAULTS = (
     ArithmeticError,
@@ -19,16 +29,52 @@ FAULTS = (
     AttributeError,
     EOFError,
     ImportError,
+    KeyboardInterrupt,
     LookupError,
     MemoryError,
     NameError,
     OSError,
     RuntimeError,
     SyntaxError,
+    SystemExit,
     TypeError,
     ValueError,
 )
-"""What code of the user's may raise; whatever else it raises is its own and goes through."""
+"""What code of the user's may raise, also to end the process, which is not its own; whatever else
+it raises goes through."""
+
+Watch = Callable[[str, str], AbstractContextManager[None]]
+"""Told what is done with code of the user's (``importing`` or ``calling``), and which."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRules:
+    """What an evaluator holds code of the user's to.
+
+    Attributes:
+        named: Functions that may be imported, each as ``module:function``; ``None``: any.
+        watch: Told what runs, so that whoever waits knows what has crashed or hangs.
+    """
+
+    named: Collection[str] | None = None
+    watch: Watch = lambda _what, _whose: nullcontext()
+
+
+_RULES: ContextVar[CodeRules | None] = ContextVar("_RULES", default=None)
+
+
+def rule_code(rules: CodeRules) -> None:
+    """Holds all code of the user's in this thread to rules from now on."""
+    _RULES.set(rules)
+
+
+def _rules() -> CodeRules:
+    return _RULES.get() or CodeRules()
+
+
+def calling(source: str) -> AbstractContextManager[None]:
+    """Around a call of the user's code; ``source`` is what names it."""
+    return _rules().watch("calling", source)
 
 
 def is_function_name(name: str) -> bool:
@@ -49,14 +95,21 @@ def working_directory_first() -> Iterator[None]:
         sys.path.remove(folder)
 
 
-def import_module(name: str, source: str, refusal: type[UsageError]) -> ModuleType:
-    """Imports a module of the user's; messages call ``source`` what names it.
+def import_module(function: str, source: str, refusal: type[UsageError]) -> ModuleType:
+    """Imports the module of ``module:function``; messages call ``source`` what names it.
 
     Raises:
-        UsageError: As ``refusal``: it cannot be imported.
+        UsageError: As ``refusal``: it cannot be imported, or may not be.
     """
+    name, rules = function.partition(":")[0], _rules()
+    if rules.named is not None and function not in rules.named:
+        raise refusal(
+            f"{source}: no study file of yours names it, and what is stored is no reason to run "
+            "code: name it in the study file, and run that"
+        )
     try:
-        return importlib.import_module(name)
+        with rules.watch("importing", f"module {name!r} of {source}"):
+            return importlib.import_module(name)
     except FAULTS as error:
         raise refusal(
             f"{source}: module {name!r} must be importable, but importing it from "

@@ -159,7 +159,7 @@ def read_claims(folder: Path) -> Claims:
                 f"{data['version']}, known here {VERSION}): update greenfront"
             )
         return from_json(Claims, data)
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise DataError(
             f"{str(path)!r} cannot be read ({error}): export the model again"
         ) from error

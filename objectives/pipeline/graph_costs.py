@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from filelock import FileLock
 
 from greenfront.objectives.codec import from_json, to_json
+from greenfront.objectives.drafts import drafted
 from greenfront.objectives.outcome import GraphReading
 from greenfront.objectives.pipeline.manifest import needs_room
 
@@ -39,7 +39,7 @@ class GraphCosts:
         try:
             kept = from_json(tuple[GraphReading, ...], json.loads(path.read_bytes())["readings"])
             os.utime(path)  # tells when it was used last
-        except (KeyError, OSError, TypeError, ValueError):
+        except (KeyError, OSError, TypeError, ValueError, RecursionError):
             return ()
         return kept
 
@@ -67,14 +67,9 @@ def _plain(readings: Sequence[GraphReading]) -> list[Any]:
 
 def _replace(path: Path, content: Any) -> None:
     """Writes a file entirely or not at all."""
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, prefix=f"{path.stem}.", suffix=".part", delete=False
-    ) as file:
-        part = Path(file.name)
-        try:
+    with drafted(path) as part:
+        with part.open("w") as file:
             json.dump(content, file)
             file.flush()
             os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        part.replace(path)

@@ -20,6 +20,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from greenfront.objectives.codec import from_json, to_json
+from greenfront.objectives.drafts import clear_drafts
+from greenfront.objectives.paths import is_below
+from greenfront.objectives.pipeline.graph_costs import FOLDER as GRAPHS
 from greenfront.objectives.pipeline.manifest import (
     Manifest,
     manifest_of,
@@ -165,6 +168,7 @@ class LineageStore:
             lock = FileLock(draft.parent / f"{draft.name.partition('.')[0]}.lock", timeout=0)
             with contextlib.suppress(Timeout), lock:  # else its owner is at work
                 shutil.rmtree(draft, ignore_errors=True)
+        clear_drafts(self.root / GRAPHS)
 
     def _folder(self, key: str) -> Path:
         return self.root / key[:2] / key
@@ -196,11 +200,11 @@ class LineageStore:
         """What is known of an output; ``None`` where there is none, or a torn one."""
         try:
             about = from_json(_About, json.loads((folder / ABOUT).read_bytes()))
-        except (OSError, ValueError):
+        except (OSError, TypeError, ValueError, RecursionError):
             return None
         if about.files is None:
             return about
-        if not sizes_match(folder, about.files):
+        if not all(map(is_below, about.files)) or not sizes_match(folder, about.files):
             return None
         # What is read once in this process was brought to the disk.
         if folder.name not in self._verified and not sums_match(folder, about.files):

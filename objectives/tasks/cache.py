@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.errors import DataError
+from greenfront.objectives.drafts import drafted
 
 __all__ = ["MAPPED_BYTES", "Arrays", "cache_key", "cached_arrays", "file_stamps"]
 
@@ -111,18 +111,14 @@ def _verify(path: Path) -> None:
 
 
 def _write(path: Path, array: NDArray[Any]) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")
-    unfinished = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
+    with drafted(path) as draft:
+        with draft.open("wb") as file:
             writer = _Checked(file)
             np.lib.format.write_array(writer, np.ascontiguousarray(array), allow_pickle=False)
             file.write(_stored(writer.checksum))  # behind the array, where numpy does not look
             file.flush()
-            os.fsync(handle)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+            os.fsync(file.fileno())
+        draft.replace(path)
 
 
 def _stored(checksum: int) -> bytes:

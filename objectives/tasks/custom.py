@@ -12,6 +12,7 @@ from greenfront.objectives.tasks.raw import Raw, array_inputs
 from greenfront.objectives.tasks.settings import TaskSettings, suggest
 from greenfront.spaces.user_code import (
     FAULTS,
+    calling,
     import_module,
     is_function_name,
     working_directory_first,
@@ -55,7 +56,7 @@ def read(settings: TaskSettings) -> Raw:
 
 
 def _find(module_name: str, function_name: str, source: str) -> Callable[[], Any]:
-    module = import_module(module_name, source, DataError)
+    module = import_module(f"{module_name}:{function_name}", source, DataError)
     function = getattr(module, function_name, None)
     if function is None:
         known = [name for name, value in vars(module).items() if callable(value)]
@@ -73,7 +74,8 @@ def _find(module_name: str, function_name: str, source: str) -> Callable[[], Any
 
 def _call(function: Callable[[], Any], source: str) -> Any:
     try:
-        return function()
+        with calling(source):
+            return function()
     except FAULTS as error:
         raise DataError(
             f"{source} must return (inputs, labels) when called without arguments, but raised "

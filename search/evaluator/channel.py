@@ -8,6 +8,7 @@
     stop    reason                weighed   weighed
     standing standing             trained   curve
                                   result    value
+                                  code      what, whose
                                   failed    cause, reason
                                   stopped   reason
                                   refused   reason
@@ -15,7 +16,8 @@
 
 ``open``, ``close``, ``sized``, ``weighed``, ``trained`` and ``progress`` are answered before the
 evaluator goes on, so that it computes nothing between the end of a window and the reading of its
-counters, nor in a pause.
+counters, nor in a pause. ``code`` is not answered: it says what is done with code of the
+user's, ``null`` when that is over.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ name.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import faulthandler
 import importlib
 import os
@@ -28,8 +29,12 @@ from greenfront.objectives.outcome import Outcome, Sizing, Standing, Weighed
 from greenfront.objectives.pipeline.manifest import is_disk_full
 from greenfront.objectives.readings import Component, Reading
 from greenfront.search.evaluator.channel import Channel, Message
+from greenfront.spaces.user_code import CodeRules, rule_code
 
 __all__ = ["Calls", "Job", "PipeContext", "main"]
+
+PR_SET_CHILD_SUBREAPER = 36
+"""See ``prctl(2)``."""
 
 Calls = Mapping[str, Callable[[Any], Any]]
 """What an evaluator can be asked, by name: from JSON value to JSON value."""
@@ -45,6 +50,15 @@ class PipeContext(StageContext):
         self._channel = channel
         self._inbox = inbox
         self._depth = 0
+
+    @contextlib.contextmanager
+    def user_code(self, what: str, whose: str) -> Iterator[None]:
+        """Says what is done with code of the user's while it is."""
+        self._channel.send("code", what=what, whose=whose)
+        try:
+            yield
+        finally:
+            self._channel.send("code", what=None)
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[Window]:
@@ -93,12 +107,14 @@ def main(descriptor: int, job_name: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     faulthandler.enable()
+    _adopt_orphans()
     os.set_inheritable(descriptor, False)
     channel = Channel(descriptor)
     inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(channel, inbox), daemon=True).start()
     context = PipeContext(channel, inbox)
     settings = inbox.get()["settings"]
+    rule_code(CodeRules(settings.get("code"), context.user_code))
     calls: Calls = {}
 
     def begin(_argument: Any) -> None:
@@ -109,6 +125,15 @@ def main(descriptor: int, job_name: str) -> None:
     while True:
         message = inbox.get()
         _answer(channel, calls[message["name"]], message["argument"])
+
+
+def _adopt_orphans() -> None:
+    """Keeps what is left by processes that it has started in its tree: metered, and ended with it.
+
+    On Linux alone, where a parent's death would move them below another process.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _listen(channel: Channel, inbox: queue.SimpleQueue[Message]) -> None:
@@ -137,7 +162,7 @@ def _answer(channel: Channel, call: Callable[[Any], Any], argument: Any) -> None
         channel.send("refused", reason=str(error))
     except SearchAborted as error:
         channel.send("aborted", reason=str(error))
-    except Exception as error:  # noqa: BLE001 - whatever a stage raises costs one trial only
+    except BaseException as error:  # noqa: BLE001 - whatever a stage raises costs one trial only
         traceback.print_exc()
         words = f"{type(error).__name__}: {error}".strip()
         if is_disk_full(error):

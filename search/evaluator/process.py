@@ -6,10 +6,8 @@ import contextlib
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
-from dataclasses import dataclass
+import uuid
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,7 +30,11 @@ from greenfront.objectives.metering.process_tree import tree_rss_bytes
 from greenfront.objectives.metering.stopwatch import Stopwatch
 from greenfront.objectives.outcome import Sizing, Weighed
 from greenfront.search.evaluator.channel import Channel, Message
+from greenfront.search.evaluator.code_watch import CodeWatch
 from greenfront.search.evaluator.cores import CoreLease
+from greenfront.search.evaluator.family import end_family
+from greenfront.search.evaluator.keeper import kept_mark
+from greenfront.search.evaluator.launch import EvaluatorSettings, launch
 from greenfront.search.evaluator.phases import PhaseMeter
 from greenfront.search.evaluator.verdicts import Verdicts
 
@@ -46,48 +48,10 @@ FLUSH_SECONDS = 5.0
 
 GRACE_SECONDS = 10.0
 
+ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT
+"""Looks whether a process has ended, and leaves it, and with it its usage, to be reaped."""
+
 CRASH_PLACE = re.compile(r'Current thread .*?\n  File "([^"]*)", line (\d+)', re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluatorSettings:
-    """How to start an evaluator.
-
-    Attributes:
-        job: ``module:function`` that makes its calls.
-        settings: What the job gets, in JSON values.
-        log: File that its output is appended to.
-        threads: Threads of every numerical library in it.
-        memory_bytes: Resident memory beyond which it is killed; ``None``: never.
-        pinned: Whether it is kept on as many hardware threads of its own, where some are free.
-    """
-
-    job: str
-    settings: dict[str, Any]
-    log: Path
-    threads: int = 1
-    memory_bytes: float | None = None
-    pinned: bool = False
-
-
-def _launch(how: EvaluatorSettings, descriptor: int) -> subprocess.Popen[bytes]:
-    threads = str(how.threads)
-    environment = os.environ | {
-        "OMP_NUM_THREADS": threads,
-        "MKL_NUM_THREADS": threads,
-        "OPENBLAS_NUM_THREADS": threads,
-        # Threads that spin while they wait burn energy that no model needs.
-        "OMP_WAIT_POLICY": "PASSIVE",
-    }
-    with how.log.open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", __package__ + ".child", str(descriptor), how.job],
-            pass_fds=(descriptor,),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=environment,
-        )
 
 
 class Evaluator:
@@ -109,7 +73,8 @@ class Evaluator:
         how.log.parent.mkdir(parents=True, exist_ok=True)
         self._how = how
         self._channel, descriptor = Channel.pair()
-        self._process = _launch(how, descriptor)
+        self._mark = f"{kept_mark()}/{uuid.uuid4().hex}"
+        self._process = launch(how, descriptor, self._mark)
         os.close(descriptor)
         self._cores = CoreLease.take(how.threads) if how.pinned else None
         if self._cores is not None:
@@ -119,6 +84,7 @@ class Evaluator:
         self._lease = GpuLease(instruments.gpu_uuids)
         self._alive = True
         self._held_seconds = 0.0
+        self._code = CodeWatch(how)
         self._verdicts = Verdicts.of(context)
         try:
             self._converse(context, "begin", settings=how.settings)
@@ -133,9 +99,7 @@ class Evaluator:
         """Whether it can take another call; one that has died by itself is still to be closed."""
         if not self._alive:
             return False
-        # Leaves a dead process, and with it its usage, to be reaped.
-        ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        return ended is None
+        return os.waitid(os.P_PID, self._process.pid, ENDED) is None
 
     def call(
         self,
@@ -179,6 +143,8 @@ class Evaluator:
     def close(self, context: TrialContext) -> None:
         """Ends the process and charges what is left."""
         if self._alive:
+            # The time of what it has started cannot be read once that is ended with it.
+            self._meter.flush(context)
             self._channel.close()  # it exits at the end of its pipe
             self._reap(context)
 
@@ -194,7 +160,7 @@ class Evaluator:
         self._held_seconds = 0.0
         while True:
             try:
-                message = self._channel.receive() if self._channel.poll(POLL_SECONDS) else None
+                message = self._next(POLL_SECONDS)
             except (EOFError, OSError):
                 raise self._death(context) from None
             if message is not None and not self._serve(message, context):
@@ -209,6 +175,9 @@ class Evaluator:
                 flushed = now
                 self._meter.flush(context)
             self._stop_if_asked(context)
+            if (overdue := self._code.overdue) is not None:
+                self._kill(context)
+                raise TrialFailed("timed out", overdue)
             worked = now - began - self._held_seconds
             if timeout_seconds is not None and worked > timeout_seconds:
                 self._kill(context)
@@ -217,6 +186,20 @@ class Evaluator:
                     f"no end after {timeout_seconds:.0f} s; raise [limits] trial_minutes if it "
                     "needs more",
                 )
+
+    def _next(self, seconds: float) -> Message | None:
+        """The next message, if one comes in time.
+
+        Raises:
+            EOFError: The evaluator is dead; what it has forked may hold its end open.
+            OSError: The same, mid-message.
+        """
+        was_alive = self.alive
+        if self._channel.poll(seconds):
+            return self._channel.receive()
+        if not was_alive:
+            raise EOFError
+        return None
 
     def _stop_if_asked(self, context: TrialContext) -> None:
         if context.stopping:
@@ -242,6 +225,8 @@ class Evaluator:
             case "close":
                 readings = self._meter.end(context, message.get("depth"))
                 self._answer("reading", readings=to_json(readings))
+            case "code":
+                self._code.hear(message)
             case "progress":
                 self._hold(context)
                 self._progress(message["message"], context)
@@ -281,7 +266,7 @@ class Evaluator:
             if flushed is None:
                 flushed = now
                 self._meter.flush(context)
-            if self._channel.poll(seconds):
+            if self._channel.poll(seconds) or not self.alive:
                 # It sends nothing while it waits: this is its end.
                 raise self._death(context)
             if context.stopping:
@@ -321,28 +306,34 @@ class Evaluator:
 
     def _death(self, context: TrialContext) -> TrialFailed:
         status = self._reap(context)
+        doing = self._code.doing
         if os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
             name = signal.Signals(number).name
             if number == signal.SIGKILL:
                 return TrialFailed(
-                    "out of memory", f"killed by {name}: most likely the system ran out of memory"
+                    "out of memory",
+                    f"killed by {name}{doing}: most likely the system ran out of memory",
                 )
             where = _place(self._how.log)
             where = f" in {where}" if where else ""
-            return TrialFailed("crashed", f"ended by {name}{where}; see {self._how.log}")
-        code = os.waitstatus_to_exitcode(status)
-        return TrialFailed("crashed", f"ended with code {code}; see {self._how.log}")
+            return TrialFailed("crashed", f"ended by {name}{where}{doing}; see {self._how.log}")
+        number = os.waitstatus_to_exitcode(status)
+        return TrialFailed("crashed", f"ended with code {number}{doing}; see {self._how.log}")
 
     def _reap(self, context: TrialContext) -> int:
         """Waits for the end and charges everything up to it by the exact usage of ``wait4``."""
         self._alive = False
         deadline = time.monotonic() + GRACE_SECONDS
-        while not (ended := os.wait4(self._process.pid, os.WNOHANG))[0]:
+        while os.waitid(os.P_PID, self._process.pid, ENDED) is None:
             if time.monotonic() > deadline:
                 os.kill(self._process.pid, signal.SIGKILL)
             time.sleep(0.005)
-        _, status, usage = ended
+        # Its group has its number for as long as it was not waited for.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        end_family(self._mark)
+        _, status, usage = os.wait4(self._process.pid, 0)
         self._process.returncode = os.waitstatus_to_exitcode(status)
         self._channel.close()
         if self._cores is not None:

@@ -216,7 +216,7 @@ def _padding(folder: Path, config: Mapping[str, Any], wanted: str) -> int:
 def _json(file: Path, wanted: str) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(
             f"architecture 'hf:{wanted}': {file} must be a JSON file, but cannot be read "
             f"({error}): save the model again"

@@ -16,6 +16,7 @@ from greenfront.spaces.knobs import Categorical, Integer, Knob, Real, Value
 from greenfront.spaces.sources import sources_hash
 from greenfront.spaces.user_code import (
     FAULTS,
+    calling,
     import_module,
     is_function_name,
     working_directory_first,
@@ -181,7 +182,7 @@ class UserModel(Architecture):
         from torch import nn
 
         try:
-            with _settings_kept():
+            with _settings_kept(), calling(f"architecture {self.name!r}"):
                 module = self._function(input_shape, classes, **shape)
         except FAULTS as error:
             settings = "".join(f", {key}={value!r}" for key, value in shape.items())
@@ -237,7 +238,7 @@ def _settings_kept() -> Iterator[None]:
 
 
 def _find(module_name: str, function_name: str, name: str) -> Callable[..., Any]:
-    module = import_module(module_name, f"architecture {name!r}", UsageError)
+    module = import_module(name, f"architecture {name!r}", UsageError)
     function = getattr(module, function_name, None)
     if function is None:
         known = [key for key, value in vars(module).items() if callable(value)]

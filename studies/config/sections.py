@@ -170,6 +170,7 @@ class LimitsSection(Table):
     """``[limits]``: what a trial may take and a model may cost; beyond it, it is stopped."""
 
     trial_minutes: Positive = 30.0
+    import_seconds: Positive = 120.0
     memory_gb: Positive | None = None
     inference_joules: Positive | None = None
     latency_seconds: Positive | None = None

@@ -103,9 +103,9 @@ class StudyFile(Table):
             StudyFileError: It cannot be read, keys break rules, or an importance needs a package
                 that is not installed; the message names each.
         """
-        if path.is_fifo():  # reading it could wait for ever
-            raise StudyFileError(f"study file {str(path)!r} cannot be read: it is a pipe")
         try:
+            if path.is_fifo():  # reading it could wait for ever
+                raise StudyFileError(f"study file {str(path)!r} cannot be read: it is a pipe")
             data = tomllib.loads(path.read_text(encoding=encoding_of(path)))
         except FileNotFoundError as error:
             raise StudyFileError(
@@ -233,6 +233,7 @@ class StudyFile(Table):
             data["budget"],
             data["targets"],
             data["limits"]["trial_minutes"],
+            data["limits"]["import_seconds"],
             data["limits"]["memory_gb"],
         )
         del data["objectives"]["repeats"], data["metering"]["block_seconds"]

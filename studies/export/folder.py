@@ -6,16 +6,20 @@ import contextlib
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from greenfront.errors import ExportError, UsageError
+from greenfront.objectives import drafts
+from greenfront.objectives.paths import is_below
 
 __all__ = ["SUMS", "broken_sums", "drafted", "require_free", "sha256", "write_sums"]
 
 SUMS = "SHA256SUMS"
 """As ``sha256sum --check`` reads it."""
+
+FORMER = ".former"
+"""Suffix of a folder that is being replaced."""
 
 CHUNK_BYTES = 2**20
 
@@ -47,26 +51,23 @@ def drafted(folder: Path, *, force: bool) -> Iterator[Path]:
         UsageError: The folder exists and is not to be replaced.
         ExportError: It cannot be written, such as on a full disk.
     """
-    require_free(folder, force=force)
     whole = folder.absolute()
-    draft: Path | None = None
+    _put_back(whole)
+    require_free(folder, force=force)
     try:
         whole.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{whole.name}.", suffix=".draft", dir=whole.parent))
-        yield draft
-        write_sums(draft)
-        for path in [*_files(draft), draft]:
-            _to_disk(path)
-        draft.chmod(0o755)
-        _take_place(draft, whole)
+        with drafts.drafted(whole, folder=True) as draft:
+            yield draft
+            write_sums(draft)
+            for path in [*_files(draft), draft]:
+                _to_disk(path)
+            draft.chmod(0o755)
+            _take_place(draft, whole)
     except OSError as error:
         raise ExportError(
             f"{str(folder)!r} cannot be written ({error.strerror or error}): nothing was left "
             "behind; make room or give another folder with -o"
         ) from error
-    finally:
-        if draft is not None:
-            shutil.rmtree(draft, ignore_errors=True)
 
 
 def write_sums(folder: Path) -> None:
@@ -86,7 +87,9 @@ def broken_sums(folder: Path) -> list[str]:
         wanted, _, name = line.partition("  ")
         named.add(name)
         path = folder / name
-        if not path.is_file():
+        if not is_below(name):
+            wrong.append(f"{name} lies outside of the folder")
+        elif not _is_file(path):
             wrong.append(f"{name} is missing")
         elif sha256(path) != wanted:
             wrong.append(f"{name} is not what was exported: its SHA-256 is another")
@@ -108,6 +111,13 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in found if "__pycache__" not in path.parts)
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # of a name that is too long for any file
+        return False
+
+
 def _to_disk(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -120,11 +130,22 @@ def _take_place(draft: Path, folder: Path) -> None:
     if not folder.exists():
         draft.replace(folder)
         return
-    former = draft.with_suffix(".former")
-    folder.replace(former)
-    try:
-        draft.replace(folder)
-    except OSError:
-        former.replace(folder)
-        raise
-    shutil.rmtree(former, ignore_errors=True)
+    former = folder.with_name(f".{folder.name}{FORMER}")
+    with drafts.locked(folder):
+        folder.replace(former)
+        try:
+            draft.replace(folder)
+        except OSError:
+            former.replace(folder)
+            raise
+        shutil.rmtree(former, ignore_errors=True)
+
+
+def _put_back(folder: Path) -> None:
+    """Ends what an export that was killed while it replaced a folder has begun."""
+    former = folder.with_name(f".{folder.name}{FORMER}")
+    with contextlib.suppress(OSError), drafts.locked(former):
+        if folder.exists():
+            shutil.rmtree(former, ignore_errors=True)
+        else:
+            former.replace(folder)

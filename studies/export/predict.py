@@ -272,7 +272,7 @@ def _named_texts(model: Model, source: str) -> Iterator[tuple[str, str]]:
         for number, line in enumerate(filter(str.strip, _text(source).split("\n")), start=1):
             try:
                 yield str(number), str(json.loads(line)[column])
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, RecursionError) as error:
                 raise InputError(
                     f"{source}, line {number}: each line must be a JSON object with {column!r}"
                 ) from error

@@ -339,5 +339,5 @@ def read_record(folder: Path) -> ModelRecord:
         ) from error
     except OSError as error:
         raise DataError(f"{str(path)!r} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{str(path)!r} cannot be used: {error}; export the model again") from error

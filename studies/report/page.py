@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from string import Template
 from typing import Any
 
 from greenfront.errors import UsageError
+from greenfront.objectives.drafts import drafted
 from greenfront.studies.analysis.dossier import Dossier
 from greenfront.studies.analysis.labels import labels
 from greenfront.studies.analysis.view import StudyView
@@ -81,20 +81,13 @@ def write(found: Dossier, path: Path, now: datetime | None = None) -> None:
     """
     page = render(found, now)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        with drafted(path) as part:
+            part.write_text(page, encoding="utf-8", newline="\n")
+            # A draft is private; a report is as readable as any file that the user makes.
+            part.chmod(0o666 & ~_umask())
+            part.replace(path)
     except OSError as error:
         raise _unwritable(path, error) from error
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(page)
-        # A temporary file is private; a report is as readable as any file that the user makes.
-        part.chmod(0o666 & ~_umask())
-        part.replace(path)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _unwritable(path: Path, error: OSError) -> UsageError:

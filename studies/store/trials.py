@@ -350,9 +350,12 @@ def given_out(connection: sa.Connection, study_id: int) -> tuple[int, int]:
 def _network_trial(row: sa.Row[Any]) -> NetworkTrial:
     from greenfront.objectives.codec import from_json
     from greenfront.objectives.outcome import Outcome
+    from greenfront.objectives.paths import is_below
     from greenfront.spaces.candidate import Candidate
 
     outcome = None if row.detail is None else from_json(Outcome, row.detail)
+    if outcome is not None and not is_below(outcome.artefact):
+        raise ValueError(f"the file of trial {row.number} lies outside of the cache")
     return _trial(row, Candidate.from_json(row.choice), outcome)
 
 

@@ -10,7 +10,8 @@ from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.cpu_model import CpuModelMeter, stated_watts
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.readings import Component, Reading
-from greenfront.search.evaluator.process import Evaluator, EvaluatorSettings
+from greenfront.search.evaluator.launch import EvaluatorSettings
+from greenfront.search.evaluator.process import Evaluator
 
 WATTS = 10.0
 

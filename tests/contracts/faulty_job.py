@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from greenfront.errors import DataError, TrialFailed, TrialStopped
 from greenfront.objectives.codec import from_json
@@ -24,6 +26,41 @@ def burn(cpu_seconds: float) -> None:
     until = time.process_time() + cpu_seconds
     while time.process_time() < until:
         pass
+
+
+def leave_behind(places: Path) -> None:
+    """A fork, one that was given away, one in its own session, a program, and a worker."""
+
+    def stay(name: str) -> NoReturn:
+        part = places.with_suffix(f".{name}")
+        part.write_text(str(os.getpid()))
+        part.rename(places / name)
+        time.sleep(3600)
+        os._exit(0)
+
+    if os.fork() == 0:
+        stay("fork")
+    if (middle := os.fork()) == 0:
+        if os.fork() == 0:
+            stay("orphan")
+        os._exit(0)
+    os.waitpid(middle, 0)
+    if (middle := os.fork()) == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.setsid()
+            stay("daemon")
+        os._exit(0)
+    os.waitpid(middle, 0)
+    code = (
+        "import os, pathlib, time\n"
+        f"part = pathlib.Path({str(places)!r} + '.program')\n"
+        "part.write_text(str(os.getpid()))\n"
+        f"part.rename({str(places / 'program')!r})\n"
+        "time.sleep(3600)"
+    )
+    subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    multiprocessing.get_context("fork").Process(target=stay, args=("worker",), daemon=True).start()
 
 
 def make(context: StageContext, settings: dict[str, Any]) -> Calls:
@@ -112,6 +149,22 @@ def make(context: StageContext, settings: dict[str, Any]) -> Calls:
         with context.phase("train"):
             subprocess.run([sys.executable, "-c", code], check=True)
 
+    def leave_children(argument: dict[str, Any]) -> None:
+        """Starts processes in every way that there is, writes their numbers, then goes on so."""
+        places = Path(argument["pids"])
+        places.mkdir()
+        leave_behind(places)
+        while len(list(places.iterdir())) < 5:
+            time.sleep(0.01)
+        context.progress("left")
+        match argument["then"]:
+            case "segfault":
+                ctypes.string_at(0)
+            case "hang":
+                time.sleep(3600)
+            case "keep Python busy":  # the expression's engine never gives the lock up
+                re.match(r"(a+)+$", "a" * 60 + "b")
+
     def say(_argument: Any) -> int:
         sys.stdout.write("users print things\n")
         return os.getpid()
@@ -126,6 +179,7 @@ def make(context: StageContext, settings: dict[str, Any]) -> Calls:
         "nested": nested,
         "nested_failure": nested_failure,
         "child_that_stays": child_that_stays,
+        "leave_children": leave_children,
         "say": say,
     }
 

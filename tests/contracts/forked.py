@@ -20,7 +20,7 @@ from typing import NoReturn
 from unittest.mock import patch
 
 from greenfront.search.evaluator import child, process
-from greenfront.search.evaluator.process import EvaluatorSettings
+from greenfront.search.evaluator.launch import EvaluatorSettings
 
 __all__ = ["forked_evaluators"]
 
@@ -36,7 +36,7 @@ NEEDED = (
 )
 """What an evaluator imports before its first trial is over."""
 
-_start = process._launch
+_start = process.launch
 
 
 class Forked:
@@ -50,7 +50,7 @@ class Forked:
 @contextlib.contextmanager
 def forked_evaluators() -> Iterator[None]:
     """Forks evaluators instead of starting them, and times the recipes of int8 shortly."""
-    with patch.object(process, "_launch", _launch):
+    with patch.object(process, "launch", _launch):
         yield
 
 
@@ -64,9 +64,9 @@ def _can_fork() -> bool:
     return True
 
 
-def _launch(how: EvaluatorSettings, descriptor: int) -> object:
+def _launch(how: EvaluatorSettings, descriptor: int, mark: str) -> object:
     if not _can_fork():
-        return _start(how, descriptor)
+        return _start(how, descriptor, mark)
     with how.log.open("ab") as log, Path(os.devnull).open("rb") as nothing:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -80,6 +80,7 @@ def _serve(job: str, descriptor: int, stdin: int, log: int) -> NoReturn:
     try:
         from greenfront.objectives.stages import int8
 
+        os.setsid()
         gc.freeze()
         for number, source in enumerate((stdin, log, log)):
             os.dup2(source, number)

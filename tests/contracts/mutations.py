@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from typing import NoReturn
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -39,9 +42,30 @@ _PLACES = st.floats(0, 1)
 _LENGTHS = st.integers(0, 40)
 
 
-def profile() -> settings:
-    """As many examples as the environment asks for."""
-    return settings(max_examples=EXAMPLES)
+MOST_CPU_SECONDS = 5.0
+"""What reading one file may take: beyond, it hangs. Of the processor's time, which neighbours on a
+busy machine do not move."""
+
+
+@contextlib.contextmanager
+def in_time() -> Iterator[None]:
+    """Ends what works for too long."""
+
+    def fail(_number: int, _frame: object) -> NoReturn:
+        raise AssertionError(f"no end after {MOST_CPU_SECONDS} s of work")
+
+    before = signal.signal(signal.SIGPROF, fail)
+    signal.setitimer(signal.ITIMER_PROF, MOST_CPU_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def profile(share: float = 1.0) -> settings:
+    """As many examples as the environment asks for, or a share of them where they take longer."""
+    return settings(max_examples=max(1, int(share * EXAMPLES)))
 
 
 def _inserted(place: float, token: bytes) -> Mutation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
 import traceback
@@ -103,6 +104,11 @@ def main() -> None:
         # The reader of our output, such as head, has seen enough.
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _print(f"{str(error.filename)!r} cannot be used: {error.strerror}")
+        sys.exit(2 if error.errno == errno.ENAMETOOLONG else 1)
 
 
 def _print(message: str) -> None:

@@ -134,6 +134,7 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Go on with a study where it stopped; it holds its own configuration."""
+    from greenfront.studies.config.own_code import require_named_here
     from greenfront.studies.config.study_file import StudyFile
     from greenfront.studies.store.study import Study
 
@@ -141,7 +142,9 @@ def resume(
         study = Study.open(database, name)
     if study.facts is None:
         raise UsageError(f"study {name!r} was begun from Python: go on there")
-    file = StudyFile.from_stored(study.configuration).changed(
+    stored = StudyFile.from_stored(study.configuration)
+    require_named_here(stored, f"study {name!r}")
+    file = stored.changed(
         trials=trials,
         kwh=budget_kwh,
         minutes=budget_minutes,

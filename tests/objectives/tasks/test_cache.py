@@ -97,7 +97,7 @@ def test_what_fails_leaves_no_files(tmp_path):
     with pytest.raises(DataError, match=r"^the second cannot be made$"):
         kept(tmp_path, fails)
     assert [file.name for file in tmp_path.glob("[!.]*")] == ["key.large.npy"]
-    assert list(tmp_path.glob("*.tmp")) + list(tmp_path.glob(".*.tmp")) == []
+    assert list(tmp_path.glob(".*.draft")) == []
     np.testing.assert_array_equal(kept(tmp_path)["small"], SMALL)
 
 
@@ -129,7 +129,7 @@ def test_of_several_processes_one_makes_the_arrays(tmp_path):
         worker.join()
     assert [worker.exitcode for worker in workers] == [0] * 4
     assert counts.value == 1
-    assert list(tmp_path.glob(".*.tmp")) == []
+    assert list(tmp_path.glob(".*.draft")) == []
 
 
 class TestEncoded:

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from contracts.mutations import mutated, profile
+from contracts.mutations import in_time, mutated, profile
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.load import load_task
 from greenfront.objectives.tasks.settings import TaskSettings
@@ -55,7 +55,8 @@ def loaded(settings: TaskSettings, cache: Path) -> Task | None:
     """The task; ``None`` where it was refused, in words that name the file."""
     task, told = None, ""
     try:
-        task = load_task(settings, cache=cache, seed=0)
+        with in_time():
+            task = load_task(settings, cache=cache, seed=0)
     except DataError as error:
         told = str(error)
     assert task is not None or (Path(settings.path or "").name in told and len(told) > 40)

@@ -289,7 +289,8 @@ sys.path.insert(0, {str(TESTS)!r})
 from pathlib import Path
 from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.context import TrialContext
-from greenfront.search.evaluator.process import Evaluator, EvaluatorSettings
+from greenfront.search.evaluator.launch import EvaluatorSettings
+from greenfront.search.evaluator.process import Evaluator
 context = TrialContext()
 how = EvaluatorSettings(job="contracts.faulty_job:make", settings={{}}, log=Path("log"))
 evaluator = Evaluator(how, detect(), context)

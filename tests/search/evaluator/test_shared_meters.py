@@ -19,7 +19,8 @@ from greenfront.objectives.metering.lease import GpuLease
 from greenfront.objectives.metering.nvml import NvmlMeter
 from greenfront.objectives.metering.process_tree import machine_cpu_seconds
 from greenfront.objectives.metering.rapl import RaplMeter
-from greenfront.search.evaluator.process import Evaluator, EvaluatorSettings
+from greenfront.search.evaluator.launch import EvaluatorSettings
+from greenfront.search.evaluator.process import Evaluator
 
 WATTS_OF_THE_CARD = 200.0
 
