@@ -78,10 +78,11 @@ def _locked_draft(path: Path, folder: bool) -> tuple[Path, int]:
         else:
             lock, name = tempfile.mkstemp(prefix=prefix, suffix=SUFFIX, dir=place)
             draft = Path(name)
+        # Where a file system has no locks, nobody takes a draft for a dead process's.
         with contextlib.suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if draft.exists():
-                return draft, lock
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if draft.exists():
+            return draft, lock
         os.close(lock)  # cleared by another process before it was locked
 
 
