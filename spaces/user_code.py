@@ -6,7 +6,6 @@ import importlib
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +18,7 @@ __all__ = [
     "calling",
     "import_module",
     "is_function_name",
+    "no_code",
     "rule_code",
     "working_directory_first",
 ]
@@ -60,21 +60,29 @@ class CodeRules:
     watch: Watch = lambda _what, _whose: nullcontext()
 
 
-_RULES: ContextVar[CodeRules | None] = ContextVar("_RULES", default=None)
+_rules = CodeRules()
 
 
-def rule_code(rules: CodeRules) -> None:
-    """Holds all code of the user's in this thread to rules from now on."""
-    _RULES.set(rules)
+def rule_code(rules: CodeRules) -> CodeRules:
+    """Holds all code of the user's in this process to rules; returns those of before."""
+    global _rules
+    before, _rules = _rules, rules
+    return before
 
 
-def _rules() -> CodeRules:
-    return _RULES.get() or CodeRules()
+@contextmanager
+def no_code() -> Iterator[None]:
+    """Around what imports none: a process that holds a database, whatever that names."""
+    before = rule_code(CodeRules(named=()))
+    try:
+        yield
+    finally:
+        rule_code(before)
 
 
 def calling(source: str) -> AbstractContextManager[None]:
     """Around a call of the user's code; ``source`` is what names it."""
-    return _rules().watch("calling", source)
+    return _rules.watch("calling", source)
 
 
 def is_function_name(name: str) -> bool:
@@ -101,7 +109,7 @@ def import_module(function: str, source: str, refusal: type[UsageError]) -> Modu
     Raises:
         UsageError: As ``refusal``: it cannot be imported, or may not be.
     """
-    name, rules = function.partition(":")[0], _rules()
+    name, rules = function.partition(":")[0], _rules
     if rules.named is not None and function not in rules.named:
         raise refusal(
             f"{source}: no study file of yours names it, and what is stored is no reason to run "

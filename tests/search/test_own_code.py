@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from contracts.command import FAST, Command
 from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.tables import trials_table
+from greenfront.studies.store.tables import studies_table, trials_table
 
 SOURCES = {
     "greenfront_segfaults": "import ctypes\nctypes.string_at(0)",
@@ -157,6 +157,14 @@ def test_code_is_run_where_a_study_file_names_it_and_nowhere_else(
                 .where(trials_table.c.slot == slot)
                 .values(**dict(zip(("choice", "detail"), forged, strict=True)))
             )
+        # Nor are facts that lack what was found out of a family: it is not looked up here.
+        facts = connection.scalar(sa.select(studies_table.c.facts))
+        connection.execute(sa.update(studies_table).values(facts=facts | {"families": {}}))
+    storage.close()
+    told = command.read("front", "own", code=2)
+    assert f"'{module}:net': no study file of yours names it" in told
+    with storage.writing() as connection:
+        connection.execute(sa.update(studies_table).values(facts=facts))
     storage.close()
     done, _, said = command._inside(("export", "own", "--trial", "0", "-o", "another"))
     assert done in (1, 2)
