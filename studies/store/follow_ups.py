@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.part import StudyPart
 from greenfront.studies.store.tables import follow_ups_table
 
 __all__ = ["FollowUp", "FollowUps"]
@@ -33,17 +33,8 @@ class FollowUp:
     point: Mapping[str, Any]
 
 
-class FollowUps:
-    """The follow-ups of one study, in the order in which they were queued.
-
-    Args:
-        storage: The database.
-        study_id: Optuna's number of the study.
-    """
-
-    def __init__(self, storage: Storage, study_id: int) -> None:
-        self.storage = storage
-        self.study_id = study_id
+class FollowUps(StudyPart):
+    """The follow-ups of one study, in the order in which they were queued."""
 
     def add(self, found: FollowUp) -> bool:
         """Keeps one; returns whether its candidate follows nothing yet."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from greenfront.objectives.readings import JOULES_PER_KWH
+from greenfront.studies.store.part import StudyPart
 from greenfront.studies.store.runs import Runs
-from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.tables import ledger_table, trials_table
 from greenfront.studies.store.trials import WITHOUT_RESULT
 
@@ -60,17 +60,8 @@ class Spent:
         return {**asdict(self), "kwh": kwh, "low_kwh": low_kwh, "high_kwh": high_kwh}
 
 
-class Ledger:
-    """What a study has spent, and on what.
-
-    Args:
-        storage: The database.
-        study_id: Optuna's number of the study.
-    """
-
-    def __init__(self, storage: Storage, study_id: int) -> None:
-        self.storage = storage
-        self.study_id = study_id
+class Ledger(StudyPart):
+    """What a study has spent, and on what."""
 
     def writer(
         self, run_id: str, carbon: CarbonModel | None, moments: Moments | None = None

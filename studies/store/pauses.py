@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from greenfront.objectives.carbon.clock import Clock
 from greenfront.studies.store.intervals import Interval, length, overlapping
+from greenfront.studies.store.part import StudyPart
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.tables import pauses_table, runs_table
 
@@ -42,17 +43,8 @@ class Pause:
         return self.started_at, self.ended_at
 
 
-class Pauses:
-    """The waits of a study.
-
-    Args:
-        storage: The database.
-        study_id: Optuna's number of the study.
-    """
-
-    def __init__(self, storage: Storage, study_id: int) -> None:
-        self.storage = storage
-        self.study_id = study_id
+class Pauses(StudyPart):
+    """The waits of a study."""
 
     def writer(self, run_id: str, clock: Clock) -> PauseWriter:
         """What writes down the waits of one run; see :class:`PauseWriter`."""

@@ -8,18 +8,14 @@ import sqlalchemy as sa
 
 from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.outcome import Repeat
-from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.part import StudyPart
 from greenfront.studies.store.tables import repeats_table
 
 __all__ = ["Repeats"]
 
 
-class Repeats:
+class Repeats(StudyPart):
     """The repeats of one study; safe for any number of runs at once."""
-
-    def __init__(self, storage: Storage, study_id: int) -> None:
-        self.storage = storage
-        self.study_id = study_id
 
     def add(self, run_id: str, key: str, position: int, repeat: Repeat) -> bool:
         """Keeps one measurement.

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.part import StudyPart
 from greenfront.studies.store.tables import rungs_table, trials_table
 from greenfront.studies.store.trials import WAITING, Claim, Slot, Trials, given_out
 
@@ -37,17 +37,8 @@ class Rung:
     checkpoint: Any = None
 
 
-class Rungs:
-    """The rungs of one study; safe for any number of runs at once.
-
-    Args:
-        storage: The database.
-        study_id: Optuna's number of the study.
-    """
-
-    def __init__(self, storage: Storage, study_id: int) -> None:
-        self.storage = storage
-        self.study_id = study_id
+class Rungs(StudyPart):
+    """The rungs of one study; safe for any number of runs at once."""
 
     def finish(self, run_id: str, number: int, rung: Rung, *, pause: bool) -> bool:
         """Keeps what a rung has come to; one that was interrupted and done again counts once.

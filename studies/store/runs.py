@@ -16,6 +16,7 @@ import psutil
 import sqlalchemy as sa
 
 from greenfront.studies.store.intervals import Interval, length, union
+from greenfront.studies.store.part import StudyPart
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.tables import runs_table
 
@@ -57,7 +58,7 @@ class Run:
             )
 
 
-class Runs:
+class Runs(StudyPart):
     """Who works on a study, and who did.
 
     Args:
@@ -66,8 +67,7 @@ class Runs:
     """
 
     def __init__(self, storage: Storage, study_id: int) -> None:
-        self.storage = storage
-        self.study_id = study_id
+        super().__init__(storage, study_id)
         self._heard: dict[str, _Heard] = {}
 
     def begin(self) -> Run:

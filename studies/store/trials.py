@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, 
 import sqlalchemy as sa
 
 from greenfront.errors import StudyError
+from greenfront.studies.store.part import StudyPart
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.tables import trials_table
 
@@ -134,7 +135,7 @@ PlainTrial = Trial[dict[str, Any], dict[str, Any]]
 """A trial of a problem from Python: candidate and outcome are the JSON values that it gave."""
 
 
-class Trials:
+class Trials(StudyPart):
     """Gives out the trials of one study; safe for any number of runs at once.
 
     Args:
@@ -144,8 +145,7 @@ class Trials:
     """
 
     def __init__(self, storage: Storage, study_id: int, *, of_networks: bool = False) -> None:
-        self.storage = storage
-        self.study_id = study_id
+        super().__init__(storage, study_id)
         self._read = _network_trial if of_networks else _plain_trial
         self._mine = trials_table.c.study_id == study_id
 
