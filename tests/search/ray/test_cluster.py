@@ -30,7 +30,7 @@ pytestmark = pytest.mark.long
 
 T = TypeVar("T")
 
-TRIALS = 44
+TRIALS = 40
 """At least; how many are asked for is said when the driver has been killed."""
 PATIENCE_SECONDS = 240
 ACTOR = "ray::RayWorker"
@@ -68,6 +68,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Two nodes, the first of them the head."""
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     cluster_utils = pytest.importorskip("ray.cluster_utils")
+    before = signal.getsignal(signal.SIGTERM)  # which Ray replaces
     made = cluster_utils.Cluster()
     try:
         begun(made.add_node, include_dashboard=False)
@@ -75,6 +76,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield made
     finally:
         made.shutdown()
+        signal.signal(signal.SIGTERM, before)
 
 
 class Watched:
@@ -143,29 +145,31 @@ def test_every_trial_is_done_once_whatever_is_killed(
         victim.kill()
         killed.append(f"actor {victim.pid} after {watched.finished()} trials")
 
-    driver = command.start("run", "study.toml", "--workers", "3", *where)
+    driver = command.start("run", "study.toml", "--workers", "2", *where)
     try:
-        kill_actor(4, driver)
-        kill_actor(10, driver)
-        watched.wait_for(16, driver)
+        kill_actor(3, driver)
+        kill_actor(8, driver)
+        watched.wait_for(13, driver)
         cluster.remove_node(cluster.second, allow_graceful=False)
         killed.append(f"the second node after {watched.finished()} trials")
-        watched.wait_for(24, driver)
+        watched.wait_for(18, driver)
         os.kill(driver.pid, signal.SIGKILL)
         killed.append(f"the driver after {watched.finished()} trials")
         said = driver.communicate(timeout=PATIENCE_SECONDS)[0]
         assert "Ray at " in said
-        assert said.count("joined on") >= 4
+        assert said.count("joined on") >= 3
         assert said.count(" died (") >= 2
         before = watched.finished()
-        asked = max(TRIALS, before + 20)
+        asked = max(TRIALS, before + 10)
         driver = command.start("resume", "scattered", "--trials", str(asked), *where)
         kill_actor(before + 3, driver)
         said = driver.communicate(timeout=PATIENCE_SECONDS)[0]
         assert driver.returncode == 0, said
         assert f"all {asked} trials are finished" in said
     finally:
-        driver.kill()
+        if driver.poll() is None:
+            driver.kill()
+            driver.communicate()
         sys.stderr.write("\n  ".join(["killed:", *killed]) + "\n")
     assert len(killed) == 5
     check(storage_url, asked)
@@ -188,7 +192,7 @@ def check(url: str, asked: int) -> None:
         assert entries
         assert len(entries) == len(set(entries))
         parts = study.ledger.by("run")
-        assert len(parts) >= 6  # three workers twice, and those that took others' places
+        assert len(parts) >= 5  # two workers twice, and those that took others' places
         total = sum(part.kwh for part in parts.values())
         assert total == pytest.approx(study.ledger.total().kwh, rel=1e-9)
         assert study.runs.living() == []
