@@ -52,9 +52,9 @@ def study(name: str, seed: int, trials: int, search: dict[str, Any]) -> StudyFil
         {
             "study": {"name": name, "seed": seed, "cache": f"cache-{name}"},
             "task": {"kind": "digits"},
-            "space": {"architectures": ["mlp", "cnn"], "references": False},
+            "space": {"architectures": ["mlp"], "references": False},
             "search": {"stop_below": 0.0, **search},
-            "metering": {"block_seconds": 0.05},
+            "metering": {"block_seconds": 0.02},
             "budget": {"trials": trials},
         }
     )

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from greenfront.cli.table import Sheet
 from greenfront.studies.analysis.foreseen import forecast_words
-from greenfront.studies.analysis.quantities import count, energy, joules, mass, seconds, size
+from greenfront.studies.analysis.quantities import count, joules, mass, seconds, size
 
 if TYPE_CHECKING:
     from greenfront.objectives.tasks.tables.schema import Schema
@@ -47,15 +47,12 @@ def plan_text(plan: StudyPlan) -> RenderableType:
         )
     space = "a continuum" if plan.space_size is None else f"{plan.space_size:,} candidates"
     lines = [f"Space: {space} over {len(plan.knobs)} knobs."]
-    if plan.trials is not None:
-        lines.append(
-            f"{plan.trials} trials, each trained whole and nothing shared: {energy(plan.kwh)} "
-            f"{plan.kind} (between {energy(plan.low_kwh)} and {energy(plan.high_kwh)}), "
-            f"{mass(plan.co2_kg)} CO₂, {seconds(60 * (plan.minutes or 0))}."
-        )
-    if plan.forecast is not None:
-        told = forecast_words(plan.forecast)
-        lines.append(f"Forecast (modelled, {plan.forecast.basis}): {told}.")
+    forecast = plan.forecast
+    if forecast is not None:
+        told = forecast_words(forecast)
+        if forecast.kwh is not None and plan.kwh and plan.co2_kg is not None:
+            told += f"; {mass(plan.co2_kg / plan.kwh * forecast.kwh.likely)} CO₂"
+        lines.append(f"{forecast.trials} trials (modelled, {forecast.basis}): {told}.")
     lines += [said[0].upper() + said[1:] + "." for said in (*plan.notes, *plan.remarks)]
     columns = [] if plan.schema is None else [columns_table(plan.schema), Text()]
     return Group(*columns, sheet, Text("\n" + "\n".join(lines)))
