@@ -9,10 +9,12 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, Field
 
 from greenfront.objectives.readings import Reading, total
+from greenfront.objectives.runtime_options import RuntimeAdvice
 
 __all__ = [
     "Batched",
     "Decisions",
+    "Derived",
     "GraphReading",
     "Outcome",
     "Repeat",
@@ -133,6 +135,33 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
+class Derived:
+    """Where a model comes from that was made after the search, and what that brought.
+
+    Attributes:
+        origins: Numbers of the trials that it was made of.
+        beside: Number of the trial that it was compared with: the one of least energy among those
+            that are at least as accurate.
+        ratio: Its joules over that one's, the median of measurements in turns, of single
+            predictions in sessions without options.
+        low: Lower end of the 95 % interval of ``ratio``.
+        high: Upper end.
+        gain: Its score less that one's on the validation split; positive is better.
+        least_gain: Lower end of the paired 95 % interval of ``gain``; ``None`` if unknown.
+        most_gain: Upper end.
+    """
+
+    origins: tuple[int, ...]
+    beside: int
+    ratio: float
+    low: float
+    high: float
+    gain: float
+    least_gain: float | None = None
+    most_gain: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """A finished trial, measured on the exported artefact as it was reloaded.
 
@@ -177,6 +206,11 @@ class Outcome:
         measured: The measurements behind ``inference``; none in older studies.
         curve: Of its training, see :class:`LearningCurve`; empty in older studies and where nothing
             was trained.
+        passed_on: Of a cascade: share of the validation examples that its second model computes;
+            ``None`` of one that stands alone.
+        derived: What it was made of after the search, and what that brought; ``None`` of a trial
+            of the search.
+        runtime: How its file is best run here; ``None`` where that was not measured.
     """
 
     score: Score
@@ -207,6 +241,9 @@ class Outcome:
     graph: str | None = None
     measured: tuple[GraphReading, ...] = ()
     curve: tuple[float, ...] = ()
+    passed_on: float | None = None
+    derived: Derived | None = None
+    runtime: RuntimeAdvice | None = None
 
     @property
     def readings(self) -> tuple[Reading, ...]:

@@ -224,6 +224,7 @@ def _claims(
         max_error=packaged.max_error,
         agreement=packaged.agreement,
         notes=packaged.notes,
+        passed_on=packaged.passed_on,
     )
 
 

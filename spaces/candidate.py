@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self, TypeVar
 
 from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.spaces.knobs import Value
 from greenfront.spaces.space import stable_hash
+from greenfront.spaces.techniques.cascade import Cascade
 from greenfront.spaces.techniques.distillation import Distillation
 from greenfront.spaces.techniques.precision import Precision
 from greenfront.spaces.techniques.pruning import Pruning
@@ -118,6 +119,18 @@ class Candidate:
         """Whether no technique is applied: no pruning, no zeros, 32 bits, no distillation."""
         return all(one.untouched for one in self.settings)
 
+    @property
+    def second(self) -> Candidate | None:
+        """The model that is asked where this one is not sure; ``None`` of one that stands alone."""
+        cascade = self.of(Cascade)
+        return None if cascade.untouched else Candidate.from_json(cascade.second_json)
+
+    @property
+    def alone(self) -> Candidate:
+        """The same model without a second one behind it."""
+        kept = tuple(one for one in self.others if not isinstance(one, Cascade))
+        return replace(self, others=kept)
+
     def describe(self) -> str:
         """A short line for people, such as ``cnn depth=3 width=0.5 · pruned 50 % · 8 bits``."""
         shape = " ".join(f"{name}={_short(value)}" for name, value in self.architecture.shape)
@@ -127,8 +140,9 @@ class Candidate:
     def to_json(self) -> dict[str, Any]:
         """Plain values that ``json.dumps`` takes."""
         choice = self.architecture
-        # Techniques are for networks: of a fitted model they say nothing.
-        settings = () if is_fitted(choice.family) else self.settings
+        # Most techniques are for networks: of a fitted model they say nothing.
+        fitted = is_fitted(choice.family)
+        settings = (one for one in self.settings if one.for_fitted or not fitted)
         told: dict[str, Any] = {one.section: one.to_json() for one in settings}
         told["architecture"] = {"family": choice.family, "shape": dict(choice.shape)}
         told["placement"] = asdict(self.placement)

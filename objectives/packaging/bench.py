@@ -21,6 +21,7 @@ from greenfront.objectives.packaging.raw_data import RawData
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.stages.evaluate import answers_of, open_artefact
 from greenfront.objectives.stages.export import INPUT, OUTPUT, to_onnx
+from greenfront.objectives.stages.subgraphs import graphs_of
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.task import Split
 from greenfront.spaces.candidate import Candidate
@@ -79,7 +80,7 @@ class Bench:
         """The model in the file, by itself, under the names that our own files have."""
         core = core_of(self.model)
         names = {core.graph.input[0].name: INPUT, core.graph.output[0].name: OUTPUT}
-        for node in core.graph.node:
+        for node in (node for graph in graphs_of(core.graph) for node in graph.node):
             for field in (node.input, node.output):
                 field[:] = [names.get(name, name) for name in field]
         core.graph.input[0].name, core.graph.output[0].name = INPUT, OUTPUT
@@ -105,7 +106,11 @@ class Bench:
     @cached_property
     def untouched(self) -> Path:
         """A file of the claimed architecture before any pruning, built here."""
-        return self._written(self.runtime.models.build(self.candidate), "untouched.onnx")
+        return self.built(self.candidate)
+
+    def built(self, candidate: Candidate, name: str = "untouched.onnx") -> Path:
+        """A file of a candidate's architecture at 32 bits and before any pruning."""
+        return self._written(self.runtime.models.build(candidate), name)
 
     def _written(self, model: nn.Module, name: str) -> Path:
         path = self.scratch / name

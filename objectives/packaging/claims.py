@@ -104,6 +104,7 @@ class Claims:
         agreement: Share of the test examples that both classify alike; ``None`` for numbers, and
             for models without a network.
         notes: What is different from what the study has, in words.
+        passed_on: Of a cascade: share of the validation examples that its second model computes.
         version: Of the form of these claims.
     """
 
@@ -127,6 +128,7 @@ class Claims:
     max_error: float | None = None
     agreement: float | None = None
     notes: tuple[str, ...] = field(default=())
+    passed_on: float | None = None
     version: int = VERSION
 
     def write(self, folder: Path) -> None:

@@ -29,7 +29,11 @@ MOST_TRIES = 3
 def cost_checks(bench: Bench) -> Iterator[Check]:
     """Whole file in the session of ``predict.py`` and in one without options; the model alone."""
     claims, runtime = bench.claims, bench.runtime
-    measuring = replace(runtime.measuring, most_blocks=runtime.measuring.least_blocks)
+    measuring = replace(
+        runtime.measuring,
+        most_blocks=runtime.measuring.least_blocks,
+        entire=bench.candidate.second is not None,
+    )
 
     def whole() -> tuple[Cost, Cost]:
         return costs(bench.path, bench.data, runtime.context, measuring, PHASE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +23,13 @@ from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.stages.export import MODEL
 from greenfront.objectives.pipeline.trial import TrialRunner
 from greenfront.objectives.readings import Reading
+from greenfront.objectives.stages.cascade import parts_of, sureness
 from greenfront.objectives.stages.evaluate import answers_of, open_artefact
 from greenfront.objectives.stages.examples import Examples
 from greenfront.objectives.stages.export import weight_count
 from greenfront.objectives.stages.parity import Parity, parity
 from greenfront.objectives.stages.reality import executed_operators
+from greenfront.objectives.stages.session import open_session, session_options
 from greenfront.objectives.tasks.pixels import DEFAULT_BACKGROUND
 from greenfront.objectives.tasks.recipe import ArrayRecipe, TextRecipe
 from greenfront.objectives.tasks.settings import TaskSettings
@@ -45,6 +47,7 @@ __all__ = [
     "judged",
     "likeness",
     "package",
+    "passed_on",
 ]
 
 NETWORK = "model.safetensors"
@@ -96,6 +99,7 @@ class Packaged:
     agreement: float | None
     has_network: bool
     notes: tuple[str, ...]
+    passed_on: float | None = None
 
 
 def package(runner: TrialRunner, order: Order, settings: TaskSettings) -> Packaged:
@@ -135,7 +139,9 @@ def package(runner: TrialRunner, order: Order, settings: TaskSettings) -> Packag
             like = likeness(runtime, candidate, network, core)
         one = data.feed(data.rows("validation")[:1])
         operators = dict(executed_operators(path, one))
-    cost, plain = costs(path, data, runtime.context, runtime.measuring, PHASE)
+    second = candidate.second
+    measuring = replace(runtime.measuring, entire=second is not None)
+    cost, plain = costs(path, data, runtime.context, measuring, PHASE)
     return Packaged(
         kind=kind_of(data.recipe),
         resizes=isinstance(data.recipe, ArrayRecipe) and data.recipe.resizes,
@@ -152,6 +158,7 @@ def package(runner: TrialRunner, order: Order, settings: TaskSettings) -> Packag
         agreement=None if like is None else like.agreement,
         has_network=like is not None,
         notes=delivered.notes,
+        passed_on=None if second is None else passed_on(runtime, candidate, core),
     )
 
 
@@ -167,6 +174,19 @@ def judged(
         labels = target.original(labels)
     found = runtime.judged_by.judge_at(threshold, answers, labels)
     return Judged(found.score, len(labels), found.decisions, found.resampled)
+
+
+def passed_on(runtime: Runtime, candidate: Candidate, core: Path) -> float:
+    """Share of the validation examples that the second model of a cascade computes.
+
+    Raises:
+        DataError: The file is no cascade.
+    """
+    parts = parts_of(onnx.load(core))
+    labelled, padding = encoded(runtime, candidate, "validation")
+    session = open_session(parts.first, session_options(runtime.measuring.threads))
+    sure = sureness(answers_of(session, labelled.inputs, padding))
+    return float((sure < np.float32(parts.threshold)).mean())
 
 
 def likeness(runtime: Runtime, candidate: Candidate, network: Path, core: Path) -> Parity:

@@ -51,12 +51,12 @@ def said(session: onnxruntime.InferenceSession, data: RawData, split: Split) -> 
 def costs(
     path: Path, data: RawData, context: StageContext, measuring: Measuring, phase: str
 ) -> tuple[Cost, Cost]:
-    """One prediction from raw input to label, on validation rows.
+    """One prediction from raw input to label, on validation rows; of a cascade on all of them.
 
     Returns:
         Its cost in the session of ``predict.py``, and in one without options.
     """
-    rows = data.rows("validation")[:MEASURED]
+    rows = data.rows("validation")[: None if measuring.entire else MEASURED]
     feeder = data.feeder(rows)
     texts = isinstance(data.recipe, TextRecipe)
 

@@ -15,6 +15,7 @@ from greenfront.errors import DataError, TrialFailed, first_line
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.packaging.bench import Bench
+from greenfront.objectives.packaging.cascade import cascade_checks
 from greenfront.objectives.packaging.claims import Judged
 from greenfront.objectives.packaging.compose import SCHEMA, inlet_of
 from greenfront.objectives.packaging.costs import cost_checks
@@ -57,6 +58,7 @@ def verified(bench: Bench) -> Verified:
         ("preprocessing", _preprocessing),
         ("raw input", _raw_input),
         ("compression", _compression),
+        ("cascade", cascade_checks),
         ("file", _file),
         ("scores", _scores),
         ("torch network", _network),
@@ -186,7 +188,7 @@ def _compression(bench: Bench) -> Iterator[Check]:
     if stated != dict(bench.claims.candidate):
         why = "candidate.json and claims.json tell of different models"
         yield Check("candidate", candidate.describe(), "another", False, why)
-    if is_fitted(candidate.architecture.family):
+    if candidate.second is not None or is_fitted(candidate.architecture.family):
         return
     untouched = weight_count(bench.untouched) if candidate.pruning.ratio else None
     example = bench.runtime.models.data(candidate).validation.batch(slice(0, 1)).cpu().numpy()

@@ -181,6 +181,8 @@ class PredictionCosts:
     ) -> InferenceCost:
         """Of a prediction on the examples that trials are judged by."""
         validation = self._runtime.models.data(file.candidate).validation
+        if file.candidate.second is not None:  # what it costs depends on how many are passed on
+            measuring = replace(measuring, entire=True)
         return inference_cost(
             file.session,
             validation.inputs.cpu().numpy(),

@@ -18,7 +18,6 @@ from pathlib import Path
 import torch
 
 from greenfront.errors import TrialFailed, TrialStopped
-from greenfront.objectives.codec import from_json
 from greenfront.objectives.judging import Judgement
 from greenfront.objectives.memory import peak_memory_bytes, release_memory, reset_peak_memory
 from greenfront.objectives.outcome import Outcome, Repeat, Sizing
@@ -32,8 +31,9 @@ from greenfront.objectives.pipeline.prediction_costs import MeteredFile, Predict
 from greenfront.objectives.pipeline.preprocessing import preprocessing_cost
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.stage import WEIGHTS, load_stages
+from greenfront.objectives.pipeline.stages.cascade import file_facts, finished
 from greenfront.objectives.pipeline.stages.export import MODEL, ExportFacts
-from greenfront.objectives.pipeline.stages.fit import Fit, FitFacts
+from greenfront.objectives.pipeline.stages.fit import Fit
 from greenfront.objectives.readings import Reading, total
 from greenfront.objectives.stages.evaluate import answers_of
 from greenfront.objectives.stages.export import to_onnx, weight_count
@@ -43,8 +43,15 @@ from greenfront.objectives.stages.train import train
 from greenfront.spaces.architectures.architecture import FamilyFacts
 from greenfront.spaces.architectures.registry import architecture, is_fitted
 from greenfront.spaces.candidate import Candidate
+from greenfront.spaces.techniques.layer_bits import LayerBits
 
 __all__ = ["Delivered", "TrialRunner"]
+
+
+APART = (
+    "it is a cascade of two models, whose torch networks are not in the folder: export the trials "
+    "that it was made of for these"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +113,7 @@ class TrialRunner:
         """
         release_memory()
         reset_peak_memory()
-        # What is fitted has no size before; a global cut depends on trained weights.
-        if not is_fitted(candidate.architecture.family) and candidate.pruning.scope == "uniform":
+        if _is_sized(candidate):
             objection = self.runtime.context.size_verdict(self.size(candidate))
             if objection is not None:
                 raise TrialStopped(objection)
@@ -191,6 +197,8 @@ class TrialRunner:
         notes = () if was_there else ("the file was gone and was made again from its weights",)
         if "fit" in outputs:
             return Delivered(made, None, notes)
+        if "cascade" in outputs:
+            return Delivered(made, None, (*notes, APART))
         *_, before, _ = outputs.values()
         return Delivered(made, before.folder / WEIGHTS, notes)
 
@@ -279,10 +287,16 @@ def _curve(outputs: Mapping[str, StageOutput]) -> tuple[float, ...]:
 
 def _delivered(outputs: Mapping[str, StageOutput]) -> tuple[Path, int, ExportFacts]:
     """The file of a candidate, the passes that made it, and what is known of it."""
-    if "fit" in outputs:
-        fit = outputs["fit"]
-        facts = from_json(FitFacts, fit.facts)
-        return fit.folder / MODEL, facts.epoch, facts.export
-    export = outputs["export"]
-    epoch = int(outputs["train"].facts["epoch"])
-    return export.folder / MODEL, epoch, from_json(ExportFacts, export.facts)
+    facts = outputs["fit" if "fit" in outputs else "train"].facts
+    return finished(outputs).folder / MODEL, int(facts["epoch"]), file_facts(outputs)
+
+
+def _is_sized(candidate: Candidate) -> bool:
+    """Whether what it costs is known before it is trained.
+
+    What is fitted has no size before, a global cut depends on trained weights, and what is made
+    after a search is made of trained models.
+    """
+    fitted = is_fitted(candidate.architecture.family)
+    later = candidate.second is not None or not candidate.of(LayerBits).untouched
+    return not fitted and not later and candidate.pruning.scope == "uniform"

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from greenfront.errors import TrialFailed, first_line
 from greenfront.objectives.stages.fold_sizes import fold_sizes
 from greenfront.objectives.stages.session import RUNTIME_FAULTS
+from greenfront.objectives.stages.subgraphs import graphs_of
 
 __all__ = ["INPUT", "OUTPUT", "fixes_batch", "to_onnx", "weight_count"]
 
@@ -90,14 +91,15 @@ def weight_count(path: Path) -> int:
 
 def stored_weights(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
     """The tensors of two and more axes that a file stores, without the scales of packed ones."""
+    tensors = [tensor for each in graphs_of(graph) for tensor in each.initializer]
     scales = {
         tensor.name.removesuffix(PACKED) + SCALE
-        for tensor in graph.initializer
+        for tensor in tensors
         if tensor.name.endswith(PACKED)
     }
     return [
         tensor
-        for tensor in graph.initializer
+        for tensor in tensors
         if len(tensor.dims) >= 2 and tensor.data_type in COUNTED and tensor.name not in scales
     ]
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from greenfront.objectives.stages.export import stored_weights
+from greenfront.objectives.stages.subgraphs import graphs_of
 
 __all__ = ["compressed_bytes", "zero_share", "zero_weakest", "zeros_kept"]
 
@@ -63,7 +64,7 @@ def zero_share(path: Path) -> float:
     """Share of zeros among the numbers in the tensors of two and more axes that a file stores."""
     zeros = numbers = 0
     graph = onnx.load(path).graph
-    stored = {tensor.name: tensor for tensor in graph.initializer}
+    stored = {tensor.name: tensor for each in graphs_of(graph) for tensor in each.initializer}
     for tensor in stored_weights(graph):
         values = numpy_helper.to_array(tensor)
         # The runtime's quantizer may shift unsigned numbers: then another one stands for zero.

@@ -34,7 +34,8 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
         ``describe`` (the study's facts), ``check`` (tries a family and gives its facts),
         ``int8`` (how families gain by it), ``batches`` (what larger ones cost), ``teacher`` (sets
         it), ``size``, ``epoch``, ``trial``, ``rung`` (trains a candidate to one below the whole
-        effort), ``repeat`` (measures a trial's file again), and those of :func:`export_calls`.
+        effort), ``repeat`` (measures a trial's file again), and those of :func:`export_calls` and
+        :func:`tune_calls`.
     """
     import torch
 
@@ -54,6 +55,7 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
     from greenfront.objectives.stages.train import pick_device, supports_mixed_precision
     from greenfront.objectives.tasks.load import load_task
     from greenfront.search.evaluator.export_calls import export_calls
+    from greenfront.search.evaluator.tune_calls import tune_calls
     from greenfront.studies.config.facts import StudyFacts
 
     # The quantizer recommends a preparation that brings nothing for graphs exported here.
@@ -136,5 +138,6 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
         "rung": rung,
         "repeat": repeat,
         **export_calls(runner, task_settings),
+        **tune_calls(runner),
     }
     return {name: leased(call) for name, call in calls.items()}

@@ -29,6 +29,6 @@ def techniques() -> tuple[Technique[Any, Any], ...]:
 
 def table_of_options(table: Literal["space", "training"], *others: type[Table]) -> type[Table]:
     """One table with ``others`` and the keys of all techniques that add to it."""
-    parts = [*others, *(t.options for t in techniques() if t.table == table)]
+    parts = dict.fromkeys([*others, *(t.options for t in techniques() if t.table == table)])
     # Fields are inherited from the last base to the first.
-    return create_model(f"{table.title()}Table", __base__=tuple(reversed(parts)))
+    return create_model(f"{table.title()}Table", __base__=tuple(reversed(list(parts))))

@@ -28,11 +28,13 @@ class Settings:
 
     Attributes:
         section: Name in a candidate's JSON form.
+        for_fitted: Whether it can be done to models that are fitted, too.
     """
 
     __slots__ = ()
 
     section: ClassVar[str]
+    for_fitted: ClassVar[bool] = False
 
     @property
     def untouched(self) -> bool:

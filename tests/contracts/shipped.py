@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from greenfront.objectives.tasks.load import load_task
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.spaces.architectures.registry import architecture
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
+from greenfront.spaces.techniques.cascade import Cascade
 from greenfront.spaces.techniques.precision import Precision
 from greenfront.spaces.techniques.training import Training
 from greenfront.studies.export.script import write_script
@@ -72,8 +73,12 @@ def shipped(
     *,
     precision: Precision | None = None,
     threshold: float | None = None,
+    cascade: float | None = None,
 ) -> Shipped:
-    """Trains a family's baseline for two epochs and packages it."""
+    """Trains a family's baseline for two epochs and packages it.
+
+    A cascade puts a linear model before it, which passes on below that probability.
+    """
     task = load_task(settings, cache=folder / "cache" / "data", seed=3)
     context = LocalContext(Instruments((CpuModelMeter(WattsPerThread(4, 2, 8, "test")),)))
     store = LineageStore(folder / "cache" / "lineage")
@@ -85,6 +90,10 @@ def shipped(
         Training(learning_rate=5e-3, batch_size=32, epochs=2, patience=0),
         precision=precision or Precision(),
     )
+    if cascade is not None:
+        linear = Candidate(ArchitectureChoice("sklearn:logistic", (("c", 1.0),)))
+        behind = Cascade.to(candidate.to_json(), cascade)
+        candidate = replace(linear, others=(behind,))
     artefact = runner.run(candidate).artefact
     out = folder / "out"
     out.mkdir()
@@ -116,6 +125,7 @@ def bench(model: Shipped, scratch: Path, settings: TaskSettings | None = None) -
         pace=packaged.pace,
         max_error=packaged.max_error,
         agreement=packaged.agreement,
+        passed_on=packaged.passed_on,
     )
     text = json.dumps(model.candidate.to_json())
     (model.folder / "candidate.json").write_text(text, encoding="utf-8")

@@ -55,6 +55,7 @@ class ExportFacts:
     zeros: float
     compressed_bytes: int | None
     relative_error: float | None = None
+    passed_on: float | None = None
 
 
 class Export(Stage):

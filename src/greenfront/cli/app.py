@@ -36,6 +36,7 @@ def application() -> typer.Typer:
     from greenfront.cli import inspect as look
     from greenfront.cli import predict as use
     from greenfront.cli import setup as begin
+    from greenfront.cli import tune as win
     from greenfront.cli import work as join
     from greenfront.cli.options import common
 
@@ -62,6 +63,7 @@ def application() -> typer.Typer:
         choose.table,
         hold.check,
         look.report,
+        win.tune,
         ship.export,
         board.dashboard,
         ship.verify,

@@ -20,7 +20,7 @@ from greenfront.cli.options import (
 )
 from greenfront.errors import UsageError
 
-__all__ = ["export", "verify"]
+__all__ = ["WhichModel", "export", "speaker", "verify"]
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def export(
     with storage.opened() as database:
         found = view(database, name)
     row = chosen(found, trial=which.trial, named=named)
-    done = export_model(found, row, output, force=force, say=_speaker(as_json))
+    done = export_model(found, row, output, force=force, say=speaker(as_json))
     address = None if push_to_hub is None else push(output, push_to_hub)
     if as_json:
         print_json(_json(done) | ({} if address is None else {"hub": address}))
@@ -116,7 +116,7 @@ def verify(
     """
     from greenfront.search.verifying import verify as verified
 
-    found = verified(folder, data, say=_speaker(as_json))
+    found = verified(folder, data, say=speaker(as_json))
     if as_json:
         from greenfront.objectives.codec import to_json
 
@@ -136,7 +136,8 @@ def verify(
         raise typer.Exit(1)
 
 
-def _speaker(as_json: bool) -> Callable[[str], None]:
+def speaker(as_json: bool) -> Callable[[str], None]:
+    """Takes messages on what is being done; people see them beside the output."""
     errors = console(stderr=True)
 
     def say(message: str) -> None:

@@ -1,0 +1,210 @@
+"""Two models in one file: the second computes only what the first is not sure of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, compose, helper, numpy_helper
+
+from greenfront.errors import DataError
+from greenfront.objectives.stages.export import INPUT, OUTPUT
+
+__all__ = ["Parts", "cascaded", "merged_answers", "parts_of", "sureness"]
+
+FIRST, SECOND, OWN = "first/", "second/", "cascade/"
+"""How the names begin of what belongs to either model, and of what joins them."""
+
+THRESHOLD = f"{OWN}threshold"
+OPSET = 18
+"""From this one on, axes of reductions are inputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a cascade is made of.
+
+    Attributes:
+        first: The model that sees every example.
+        second: The model that sees what the first is not sure of.
+        threshold: The probability of the first's likeliest class below which it is not.
+    """
+
+    first: onnx.ModelProto
+    second: onnx.ModelProto
+    threshold: float
+
+
+def cascaded(first: Path, second: Path, threshold: float) -> onnx.ModelProto:
+    """Joins two files of classifiers that take the same inputs and know the same classes.
+
+    An ``If`` on the least sure example of a call holds the second model, which computes the unsure
+    examples alone: their logits take the place of the first model's.
+
+    Args:
+        first: From inputs to logits.
+        second: The same.
+        threshold: See :class:`Parts`; the softmax of the logits is compared with it.
+    """
+    one, other = (
+        compose.add_prefix(onnx.load(path), prefix)
+        for path, prefix in ((first, FIRST), (second, SECOND))
+    )
+    entry, logits = one.graph.input[0], one.graph.output[0]
+    _renamed(one.graph, entry.name, INPUT)
+    entry.name = INPUT
+    rows = f"{OWN}rows"
+    _renamed(other.graph, other.graph.input[0].name, rows)
+    answered = other.graph.output[0].name
+    unsure, places = f"{OWN}unsure", f"{OWN}places"
+    then = helper.make_graph(
+        [
+            helper.make_node("Less", [f"{OWN}sure", f"{OWN}limit"], [unsure]),
+            helper.make_node("Compress", [INPUT, unsure], [rows], axis=0),
+            *other.graph.node,
+            helper.make_node("NonZero", [unsure], [f"{OWN}row"]),
+            helper.make_node("Transpose", [f"{OWN}row"], [places]),
+            helper.make_node("ScatterND", [logits.name, places, answered], [f"{OWN}both"]),
+        ],
+        "unsure",
+        [],
+        [_like(logits, f"{OWN}both")],
+        list(other.graph.initializer),
+    )
+    otherwise = helper.make_graph(
+        [helper.make_node("Identity", [logits.name], [f"{OWN}alone"])],
+        "sure",
+        [],
+        [_like(logits, f"{OWN}alone")],
+    )
+    axis = numpy_helper.from_array(np.array([-1], dtype=np.int64), f"{OWN}axis")
+    graph = helper.make_graph(
+        [
+            *one.graph.node,
+            # Prefixes reach what operators make within an If, and no constants around it. The
+            # runtime takes this step out when it loads the file.
+            helper.make_node("Identity", [THRESHOLD], [f"{OWN}limit"]),
+            helper.make_node("Softmax", [logits.name], [f"{OWN}shares"], axis=-1),
+            helper.make_node(
+                "ReduceMax", [f"{OWN}shares", f"{OWN}axis"], [f"{OWN}sure"], keepdims=0
+            ),
+            helper.make_node("ReduceMin", [f"{OWN}sure"], [f"{OWN}least"], keepdims=0),
+            helper.make_node("Less", [f"{OWN}least", THRESHOLD], [f"{OWN}ask"]),
+            helper.make_node(
+                "If", [f"{OWN}ask"], [OUTPUT], then_branch=then, else_branch=otherwise
+            ),
+        ],
+        "cascade",
+        [entry],
+        [_like(logits, OUTPUT)],
+        [
+            *one.graph.initializer,
+            axis,
+            numpy_helper.from_array(np.array(threshold, dtype=np.float32), THRESHOLD),
+        ],
+    )
+    model = helper.make_model(graph, ir_version=max(one.ir_version, other.ir_version))
+    del model.opset_import[:]
+    model.opset_import.extend(_opsets((one, other)))
+    onnx.checker.check_model(model)
+    return model
+
+
+def parts_of(model: onnx.ModelProto) -> Parts:
+    """Takes a cascade apart, also where its names got a prefix.
+
+    Raises:
+        DataError: It is none.
+    """
+    graph = model.graph
+    limit = next((t for t in graph.initializer if t.name.endswith(THRESHOLD)), None)
+    ask = next((node for node in graph.node if node.op_type == "If"), None)
+    if limit is None or ask is None:
+        raise DataError(
+            "a cascade must hold its second model in an If and a threshold for it, but this file "
+            "does not: export it again"
+        )
+    prefix = limit.name.removesuffix(THRESHOLD)
+    then = next(each.g for each in ask.attribute if each.name == "then_branch")
+    logits = next(node for node in graph.node if node.op_type == "Softmax" and _own(node, prefix))
+    scatter = next(node for node in then.node if node.op_type == "ScatterND")
+    second = [node for node in then.node if not _own(node, prefix)]
+    first = [node for node in graph.node if not _own(node, prefix) and node is not ask]
+    return Parts(
+        _part(model, first, graph.initializer, (graph.input[0].name, logits.input[0])),
+        _part(model, second, then.initializer, (f"{prefix}{OWN}rows", scatter.input[2])),
+        float(numpy_helper.to_array(limit)),
+    )
+
+
+def sureness(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The probability of each example's likeliest class, as the file computes it, ``[n]``."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    sure: NDArray[np.float32] = (powers.max(axis=1) / powers.sum(axis=1)).astype(np.float32)
+    return sure
+
+
+def merged_answers(
+    first: NDArray[np.float32], second: NDArray[np.float32], threshold: float
+) -> NDArray[np.float32]:
+    """What a cascade answers, given the logits of both models ``[n, classes]``."""
+    unsure = sureness(first) < np.float32(threshold)
+    return np.where(unsure[:, None], second, first)
+
+
+def _part(
+    model: onnx.ModelProto,
+    nodes: Iterable[onnx.NodeProto],
+    tensors: Iterable[onnx.TensorProto],
+    ends: tuple[str, str],
+) -> onnx.ModelProto:
+    names = dict(zip(ends, (INPUT, OUTPUT), strict=True))
+    entry, exit_ = model.graph.input[0], model.graph.output[0]
+    graph = helper.make_graph(
+        list(nodes), "model", [_like(entry, INPUT)], [_like(exit_, OUTPUT)], _used(nodes, tensors)
+    )
+    for name, new in names.items():
+        _renamed(graph, name, new)
+    part = helper.make_model(graph, ir_version=model.ir_version)
+    del part.opset_import[:]
+    part.opset_import.extend(model.opset_import)
+    return part
+
+
+def _used(
+    nodes: Iterable[onnx.NodeProto], tensors: Iterable[onnx.TensorProto]
+) -> list[onnx.TensorProto]:
+    wanted = {name for node in nodes for name in node.input}
+    return [tensor for tensor in tensors if tensor.name in wanted]
+
+
+def _own(node: onnx.NodeProto, prefix: str) -> bool:
+    return all(name.startswith(f"{prefix}{OWN}") for name in node.output)
+
+
+def _renamed(graph: onnx.GraphProto, old: str, new: str) -> None:
+    """Gives a value another name wherever operators use or make it."""
+    for node in graph.node:
+        for field in (node.input, node.output):
+            field[:] = [new if name == old else name for name in field]
+
+
+def _like(info: onnx.ValueInfoProto, name: str) -> onnx.ValueInfoProto:
+    """A float tensor of the same shape, whose number of examples is open."""
+    edges = [edge.dim_value or edge.dim_param or None for edge in info.type.tensor_type.shape.dim]
+    kind = info.type.tensor_type.elem_type or TensorProto.FLOAT
+    return helper.make_tensor_value_info(name, kind, ["n", *edges[1:]])
+
+
+def _opsets(models: Iterable[onnx.ModelProto]) -> list[onnx.OperatorSetIdProto]:
+    """The later of each operator set; what it changes, comparing the answers would show."""
+    held = {"": OPSET}
+    for model in models:
+        for used in model.opset_import:
+            domain = "" if used.domain == "ai.onnx" else used.domain
+            held[domain] = max(held.get(domain, 0), used.version)
+    return [helper.make_opsetid(domain, version) for domain, version in held.items()]

@@ -1,0 +1,1 @@
+"""After a search: what else can be won on a file that was picked."""

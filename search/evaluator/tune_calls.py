@@ -1,0 +1,79 @@
+"""What an evaluator can be asked about picked models after a search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from greenfront.objectives.codec import from_json
+from greenfront.objectives.pipeline.trial import TrialRunner
+from greenfront.objectives.stages.turns import Ratio, in_turns
+from greenfront.objectives.tuning.cascades import cascade_plans
+from greenfront.objectives.tuning.members import Gain, Member, Validation, gain, plain_work
+from greenfront.objectives.tuning.runtime_sweep import Sweep, runtime_advice
+from greenfront.search.evaluator.child import Calls
+
+__all__ = ["Beside", "tune_calls"]
+
+PHASE = "tune"
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A model beside another one.
+
+    Attributes:
+        ratio: Joules of a single prediction in a plain session over the other's, measured in turns;
+            ``None`` where a reading is unavailable.
+        gain: Its score less the other's on the validation split.
+    """
+
+    ratio: Ratio | None
+    gain: Gain
+
+
+def tune_calls(runner: TrialRunner) -> Calls:
+    """The calls ``sweep``, ``cascades`` and ``beside``.
+
+    ``sweep`` takes a :class:`Member` and says how its file is best run; ``cascades`` takes
+    ``members`` and the number of a ``target`` among them; ``beside`` takes two members and compares
+    the ``one`` with the ``other``.
+    """
+    runtime, root = runner.runtime, runner.runtime.store.root
+
+    def file_of(member: Member) -> Path:
+        return runner.delivered(member.model, member.artefact).path
+
+    def sweep(argument: Any) -> Any:
+        member = from_json(Member, argument)
+        validation, model = Validation(runtime), member.model
+        # What a cascade takes depends on how many examples it passes on.
+        measuring = replace(runtime.measuring, entire=model.second is not None)
+        return runtime_advice(
+            Sweep(
+                path=file_of(member),
+                inputs=validation.inputs(model),
+                padding=validation.padding(model),
+                context=runtime.context,
+                measuring=measuring,
+                phase=PHASE,
+            )
+        )
+
+    def cascades(argument: Any) -> Any:
+        members = [from_json(Member, each) for each in argument["members"]]
+        with runtime.context.phase(PHASE):
+            return cascade_plans(members, int(argument["target"]), Validation(runtime), root)
+
+    def beside(argument: Any) -> Any:
+        one, other = (from_json(Member, argument[name]) for name in ("one", "other"))
+        validation = Validation(runtime)
+        pairs = [(file_of(each), each.model) for each in (other, one)]
+        works, measuring = plain_work(pairs, validation)
+        found = in_turns(works, runtime.context, phase=PHASE, measuring=measuring)
+        with runtime.context.phase(PHASE):
+            theirs, mine = (validation.judged(validation.answers(*each)) for each in pairs)
+        return Beside(found[1].ratio, gain(runtime, mine, theirs))
+
+    return {"sweep": sweep, "cascades": cascades, "beside": beside}

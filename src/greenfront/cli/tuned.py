@@ -1,0 +1,100 @@
+"""What people read of the tuning of a picked model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from greenfront.cli.options import follow_up
+from greenfront.cli.table import Sheet
+from greenfront.studies.analysis.metric_words import change
+from greenfront.studies.analysis.quantities import UNAVAILABLE, energy, joules, percent, seconds
+
+if TYPE_CHECKING:
+    from greenfront.objectives.runtime_options import RuntimeAdvice, TriedRuntime
+    from greenfront.search.tuning import Tuned
+    from greenfront.search.workshop import Made
+    from greenfront.studies.analysis.view import StudyView
+
+__all__ = ["advice_lines", "tuned_text"]
+
+
+def tuned_text(done: Tuned, found: StudyView, storage: str) -> RenderableType:
+    """How the model is best run, what was made of it, and how to go on."""
+    parts: list[RenderableType] = []
+    lines: list[str] = []
+    if done.runtime is not None:
+        parts.append(_ways(done.runtime, f"Ways to run trial {done.row.trial}, by measured joules"))
+        lines += advice_lines(done.runtime)
+    for made in done.made:
+        lines += _made(made, found, storage)
+    lines += [f"{remark[0].upper()}{remark[1:]}." for remark in done.remarks]
+    lines.append(f"All of that took {energy(done.kwh)}, which the study's ledger holds.")
+    return Group(*parts, Text("\n".join(lines)))
+
+
+def advice_lines(advice: RuntimeAdvice) -> list[str]:
+    """What a measurement of ways to run a file recommends, in sentences."""
+    best, batched = advice.best, advice.batched
+    if best is None:
+        lines = [
+            f"Run it as it is measured ({advice.usual.describe()}): nothing else takes clearly "
+            "less."
+        ]
+    else:
+        lines = [
+            f"Run it with {best.options.describe()}: {_of(best)} of the joules of "
+            f"{advice.usual.describe()}, which stays what is credited."
+        ]
+    if batched is not None:
+        lines.append(
+            f"Where several examples wait, ask {batched.batch} at a time: {_of(batched)} of the "
+            "joules of a prediction."
+        )
+    return lines
+
+
+def _ways(advice: RuntimeAdvice, title: str) -> Sheet:
+    sheet = Sheet(title, ("way", "J/Prediction", "Of the Usual", "95 % Interval", "Latency"))
+    for tried in advice.tried:
+        interval = UNAVAILABLE
+        if tried.low is not None and tried.high is not None:
+            interval = f"{percent(tried.low)} to {percent(tried.high)}"
+        usual = tried is advice.tried[0]
+        sheet.add(
+            tried.describe(),
+            joules(tried.joules),
+            "usual" if usual else UNAVAILABLE if tried.ratio is None else percent(tried.ratio),
+            "" if usual else interval,
+            seconds(tried.latency_seconds),
+            style="bold green" if tried.saves else "",
+        )
+    return sheet
+
+
+def _made(made: Made, found: StudyView, storage: str) -> list[str]:
+    what = {"bits": "Bits by layer", "cascade": "Cascade"}.get(made.part, made.part)
+    head = f"{what}: trial {made.trial}, {made.description}"
+    if not made.accepted or made.derived is None:
+        return [f"{head}: {made.told}."]
+    told = made.derived
+    interval = (told.least_gain, told.most_gain)
+    sign = 1.0 if found.metric.maximise else -1.0
+    ends = [None if each is None else sign * each for each in interval]
+    low, high = ends if sign > 0 else reversed(ends)
+    command = follow_up("export", found.name, storage, f" --trial {made.trial} -o DIR")
+    return [
+        f"{head}: {percent(told.ratio)} ({percent(told.low)} to {percent(told.high)}) of the "
+        f"joules of trial {told.beside}, the best by itself, measured in turns in plain sessions; "
+        f"{found.metric.name} {change(found.metric, sign * told.gain, low, high)} on validation, "
+        "where it was chosen; the test split was not looked at.",
+        f"To take it along: {command}",
+    ]
+
+
+def _of(tried: TriedRuntime) -> str:
+    if tried.ratio is None or tried.low is None or tried.high is None:
+        return UNAVAILABLE
+    return f"{percent(tried.ratio)} ({percent(tried.low)} to {percent(tried.high)})"
