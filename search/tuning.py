@@ -9,14 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from greenfront.errors import StudyError
+from greenfront.errors import StudyError, TrialFailed
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.runtime_options import RuntimeAdvice
 from greenfront.objectives.tuning.cascades import Plan
+from greenfront.objectives.tuning.layer_plan import LayerPlan
 from greenfront.search.workshop import Made, Order, Part, Workshop, member_of, workshop
+from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.spaces.techniques.cascade import Cascade
+from greenfront.spaces.techniques.layer_bits import LayerBits
+from greenfront.spaces.techniques.precision import Precision
 from greenfront.studies.analysis.front import ScoredTrial
+from greenfront.studies.analysis.quantities import percent
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.store.afterwards import replace_detail
 from greenfront.studies.store.storage import Storage
@@ -84,6 +89,8 @@ def tune(
         advice, made, remarks = None, list[Made](), list[str]()
         if "runtime" in parts:
             advice = _swept(shop, row)
+        if "bits" in parts:
+            _layers(shop, row, made, remarks)
         if "cascade" in parts:
             _cascades(shop, row, made, remarks)
         return Tuned(found.name, row, advice, tuple(made), tuple(remarks), shop.kwh)
@@ -99,6 +106,42 @@ def _swept(shop: Workshop, row: ScoredTrial) -> RuntimeAdvice:
     assert stored is not None
     replace_detail(shop.study.trials, row.trial, to_json(replace(stored, runtime=advice)))
     return advice
+
+
+def _layers(shop: Workshop, row: ScoredTrial, made: list[Made], remarks: list[str]) -> None:
+    """Makes a network with 8 bits in the layers that gain by them, where there is such a one."""
+    if row.candidate.second is not None or is_fitted(row.candidate.architecture.family):
+        remarks.append(f"no bits by layer: trial {row.trial} is no network by itself")
+        return
+    shop.say(f"trial {row.trial}: what 8 bits bring in each layer")
+    try:
+        with shop.charging(row.trial) as context:
+            argument = to_json(member_of(row))
+            plan = shop.evaluator.call("layers", argument, context, returns=LayerPlan)
+    except TrialFailed as failure:
+        remarks.append(f"no bits by layer: {failure.reason}")
+        return
+    if plan.reason:
+        remarks.append(f"no bits by layer: {plan.reason}")
+        return
+    tuned = row.candidate.precision.quantization_aware
+    candidate = replace(
+        row.candidate,
+        precision=Precision(8, quantization_aware=tuned),
+        others=(*row.candidate.others, LayerBits(plan.floating)),
+    )
+    other = _best(shop.found, row.score) or row
+    made.append(shop.make(Order("bits", candidate, (row.trial,), other)))
+    beside = [("8", plan.over_int8), ("32", plan.over_float)]
+    told = " and ".join(
+        f"{percent(r.value)} ({percent(r.low)} to {percent(r.high)}) of those of {bits} bits in all"
+        for bits, r in beside
+        if r is not None
+    )
+    remarks.append(
+        f"with {len(plan.floating)} of {plan.layers} layers at 32 bits and the others in 8, trial "
+        f"{row.trial} takes {told}, as the study measures"
+    )
 
 
 def _cascades(shop: Workshop, row: ScoredTrial, made: list[Made], remarks: list[str]) -> None:

@@ -15,6 +15,7 @@ from optuna.trial import TrialState as OptunaState
 from greenfront.errors import ExportError, TrialFailed, TrialStopped
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.metering.instruments import open_instruments
+from greenfront.objectives.metering.pinned import require_pinned
 from greenfront.objectives.outcome import Derived, Outcome
 from greenfront.objectives.tuning.members import Member
 from greenfront.search.evaluator.process import Evaluator
@@ -219,11 +220,12 @@ def workshop(study: Study, found: StudyView, say: Callable[[str], None]) -> Iter
     """Begins a run with an evaluator, and ends both.
 
     Raises:
-        MeterError: The study's instruments do not work here.
+        MeterError: The study's instruments do not work here, or the machine is another.
         ExportError: The evaluator died.
     """
     file = found.file
     instruments = open_instruments(file.metering, study.meters, say)
+    require_pinned(study.meters or [], instruments.pin(), file.metering.machines)
     run = study.runs.begin()
     try:
         ledger = study.ledger.writer(run.run_id, file.carbon.study_model(found.facts))

@@ -12,9 +12,10 @@ from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.packaging.bench import Bench
 from greenfront.objectives.packaging.findings import Check
 from greenfront.objectives.packaging.package import passed_on
+from greenfront.objectives.pipeline.stages.export import claim_of
 from greenfront.objectives.stages.cascade import parts_of
 from greenfront.objectives.stages.export import weight_count
-from greenfront.objectives.stages.reality import Claim, unreal
+from greenfront.objectives.stages.reality import unreal
 from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.techniques.cascade import Cascade
@@ -64,7 +65,6 @@ def _compression(bench: Bench, name: str, part: Candidate, path: Path) -> Check:
         whole = bench.built(part, f"{name}_untouched.onnx")
         untouched = weight_count(whole) if part.pruning.ratio else None
         example = bench.runtime.models.data(part).validation.batch(slice(0, 1)).cpu().numpy()
-        claim = Claim(part.precision, untouched, part.sparsity.share)
-        reasons = unreal(claim, whole, path, example)
+        reasons = unreal(claim_of(part, untouched), whole, path, example)
     found = "only in name" if reasons else "real"
     return Check(f"cascade, {name} model", part.describe(), found, not reasons, "; ".join(reasons))

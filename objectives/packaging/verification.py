@@ -23,8 +23,9 @@ from greenfront.objectives.packaging.findings import Check, Verified
 from greenfront.objectives.packaging.package import TOKENIZER, differing, judged, likeness
 from greenfront.objectives.packaging.shipped import open_shipped, said
 from greenfront.objectives.pipeline.model_factory import family_of
+from greenfront.objectives.pipeline.stages.export import claim_of
 from greenfront.objectives.stages.export import weight_count
-from greenfront.objectives.stages.reality import Claim, executed_operators, unreal
+from greenfront.objectives.stages.reality import executed_operators, unreal
 from greenfront.objectives.stages.session import RUNTIME_FAULTS
 from greenfront.objectives.tasks.recipe import TextRecipe
 from greenfront.objectives.tasks.task import Split
@@ -192,8 +193,7 @@ def _compression(bench: Bench) -> Iterator[Check]:
         return
     untouched = weight_count(bench.untouched) if candidate.pruning.ratio else None
     example = bench.runtime.models.data(candidate).validation.batch(slice(0, 1)).cpu().numpy()
-    claim = Claim(candidate.precision, untouched, candidate.sparsity.share)
-    reasons = unreal(claim, bench.reference, bench.core, example)
+    reasons = unreal(claim_of(candidate, untouched), bench.reference, bench.core, example)
     yield Check(
         "compression",
         candidate.describe(),

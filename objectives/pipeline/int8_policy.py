@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import onnxruntime
 from numpy.typing import NDArray
 
+from greenfront.errors import TrialFailed
 from greenfront.objectives.codec import from_json
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.stages.export import to_onnx
-from greenfront.objectives.stages.int8 import Int8Choice, Int8Recipe, fastest_int8, has_vnni
+from greenfront.objectives.stages.int8 import (
+    Int8Choice,
+    Int8Recipe,
+    compute_int8,
+    fastest_int8,
+    has_vnni,
+    int8_layers,
+)
 from greenfront.objectives.stages.quantize import quantize
 from greenfront.spaces.candidate import Candidate
+from greenfront.spaces.techniques.layer_bits import LayerBits
 from greenfront.spaces.techniques.precision import Precision
 
-__all__ = ["int8_choice", "int8_recipe", "quantized", "reduces_range"]
+__all__ = [
+    "UniformInt8",
+    "int8_choice",
+    "int8_recipe",
+    "quantized",
+    "reduces_range",
+    "uniform_int8",
+]
 
 CALIBRATION_EXAMPLES = 128
 
@@ -67,9 +84,28 @@ def int8_recipe(runtime: Runtime, candidate: Candidate) -> Int8Recipe | None:
 
 
 def quantized(
-    runtime: Runtime, candidate: Candidate, source: Path, target: Path, *, trained: bool = True
+    runtime: Runtime,
+    candidate: Candidate,
+    source: Path,
+    target: Path,
+    *,
+    trained: bool = True,
+    exactly: bool = False,
 ) -> int:
-    """Writes a candidate's fewer bits; returns how many layers of int8 kernels stay at 32."""
+    """Writes a candidate's fewer bits; returns how many layers of int8 kernels stay at 32.
+
+    Those that it names, where it names any or is meant ``exactly``; else those that it takes.
+    """
+    floating = candidate.of(LayerBits).floating
+    if floating or exactly:
+        return compute_int8(
+            source,
+            target,
+            int8_recipe(runtime, candidate) or "dynamic",
+            calibration=_calibration(runtime, candidate),
+            reduce_range=reduces_range(candidate.precision),
+            floating=floating,
+        )
     return quantize(
         source,
         target,
@@ -79,6 +115,36 @@ def quantized(
         reduce_range=reduces_range(candidate.precision),
         trained=trained,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class UniformInt8:
+    """The int8 form of a network whose layers are all treated alike.
+
+    Attributes:
+        candidate: What it is.
+        layers: Names of its layers, from the input on.
+        floating: Those that stay at 32 bits because the network would not bear it otherwise.
+    """
+
+    candidate: Candidate
+    layers: list[str]
+    floating: list[str]
+
+
+def uniform_int8(runtime: Runtime, candidate: Candidate, source: Path, target: Path) -> UniformInt8:
+    """Writes the int8 form of a candidate's network.
+
+    Raises:
+        TrialFailed: It was tuned for other bits (cause ``"refused"``), or has no int8 form.
+    """
+    bits, tuned = candidate.precision.bits, candidate.precision.quantization_aware
+    if tuned and bits != 8:
+        raise TrialFailed("refused", f"its weights were tuned for {bits} bits")
+    uniform = replace(candidate, precision=Precision(8, quantization_aware=tuned))
+    kept = quantized(runtime, uniform, source, target)
+    layers = int8_layers(source, int8_recipe(runtime, uniform) or "dynamic")
+    return UniformInt8(uniform, layers, layers[:kept])
 
 
 def _calibration(runtime: Runtime, candidate: Candidate) -> NDArray[Any]:

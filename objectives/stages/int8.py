@@ -30,7 +30,14 @@ from greenfront.objectives.stages.export import INPUT
 from greenfront.objectives.stages.fold_sizes import size_arithmetic
 from greenfront.objectives.stages.session import open_session, session_options
 
-__all__ = ["Int8Choice", "Int8Recipe", "compute_int8", "fastest_int8", "has_vnni"]
+__all__ = [
+    "Int8Choice",
+    "Int8Recipe",
+    "compute_int8",
+    "fastest_int8",
+    "has_vnni",
+    "int8_layers",
+]
 
 Int8Recipe = Literal["static", "static_per_tensor", "dynamic"]
 """How int8 kernels get their ranges: calibrated once (weights by channel or by tensor), or
@@ -55,6 +62,7 @@ WORTHWHILE = 0.9
 PRODUCTS = ("MatMul", "Gemm", "Gather")
 """Operators that a dynamic recipe makes integer: convolutions would get slower than at 32 bits."""
 LAYERS = ("Conv", "MatMul", "Gemm")
+"""What holds the weights of a network; a dynamic recipe leaves the first of them as they are."""
 
 
 def compute_int8(
@@ -65,13 +73,15 @@ def compute_int8(
     calibration: NDArray[Any],
     reduce_range: bool,
     trained: bool = True,
+    floating: Sequence[str] | None = None,
 ) -> int:
     """Writes a file that computes in 8 bits, as much of it as the network bears.
 
     Errors grow on the way from the input, and the first layers make the largest: where calibrated
     ranges move the logits by more than a tenth of their spread, more and more of these stay
     floating. If that does not help enough, the file that errs least is taken. Answers of an
-    untrained network mean nothing: all of its layers compute in 8 bits.
+    untrained network mean nothing: all of its layers compute in 8 bits. Where ``floating`` names
+    the layers that stay, these do and no others.
 
     Returns:
         How many layers stay at 32 bits.
@@ -79,11 +89,14 @@ def compute_int8(
     Raises:
         TrialFailed: The graph cannot be quantized (cause ``"cannot quantize"``).
     """
+    if floating is not None:
+        _write_int8(source, target, recipe, calibration, reduce_range, floating)
+        return len(floating)
     if recipe == "dynamic" or not trained:
         _write_int8(source, target, recipe, calibration, reduce_range)
         return 0
     wanted = _answers(open_artefact(source, threads=1), calibration)
-    layers = [node.name for node in _fused(source).graph.node if node.op_type in LAYERS]
+    layers = int8_layers(source, recipe)
     least, best, best_kept = math.inf, b"", 0
     for kept in (0, *sorted({math.ceil(share * len(layers)) for share in KEPT_SHARES})):
         _write_int8(source, target, recipe, calibration, reduce_range, layers[:kept])
@@ -94,6 +107,12 @@ def compute_int8(
             break
     target.write_bytes(best)
     return best_kept
+
+
+def int8_layers(source: Path, recipe: Int8Recipe) -> list[str]:
+    """Names of the layers that a recipe computes in 8 bits, from the input on."""
+    model = _prepared(source) if recipe == "dynamic" else _fused(source)
+    return [node.name for node in model.graph.node if node.op_type in LAYERS[recipe == "dynamic" :]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +242,7 @@ def _write_int8(
                 weight_type=QuantType.QInt8,
                 per_channel=True,
                 reduce_range=reduce_range,
+                nodes_to_exclude=list(floating),
             )
             return
         model = _fused(source)

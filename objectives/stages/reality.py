@@ -68,11 +68,14 @@ class Claim:
             where no pruning is claimed.
         zeros: Share of the weights that were set to zero; nothing is credited for them, but what
             is said of them has to be true, too.
+        mixed: Whether layers differ in their bits, each in those that pay for it: then neither
+            bytes nor a number of layers are claimed, but that some compute in 8 bits.
     """
 
     precision: Precision
     untouched_weights: int | None = None
     zeros: float = 0.0
+    mixed: bool = False
 
 
 def unreal(claim: Claim, reference: Path, artefact: Path, example: NDArray[Any]) -> tuple[str, ...]:
@@ -96,7 +99,7 @@ def unreal(claim: Claim, reference: Path, artefact: Path, example: NDArray[Any])
         reasons.append(
             f"{claim.zeros:.0%} zeros are claimed, but {zeros:.0%} of the file's weights are zero"
         )
-    if bits < 32:
+    if bits < 32 and not claim.mixed:
         size, whole = artefact.stat().st_size, reference.stat().st_size
         if size >= whole:
             reasons.append(
@@ -110,7 +113,9 @@ def unreal(claim: Claim, reference: Path, artefact: Path, example: NDArray[Any])
                 "so few"
             )
     if bits == 8 and not claim.precision.weight_only:
-        reasons += _floating(executed_operators(artefact, example))
+        executed = executed_operators(artefact, example)
+        share = 1.0 if claim.mixed else LARGEST_FLOATING_SHARE
+        reasons += _floating(executed, share)
     return tuple(reasons)
 
 
@@ -149,12 +154,12 @@ def _narrow_share(path: Path, bits: int) -> float:
     return sum(count for count, width in large if width <= bits) / total if total else 0.0
 
 
-def _floating(executed: Counter[str]) -> list[str]:
+def _floating(executed: Counter[str], largest_share: float) -> list[str]:
     integer = sum(executed[name] for name in INTEGER)
     floating = sum(executed[name] for name in FLOATING)
     if integer == 0:
         return ["int8 kernels are claimed, but the runtime executes none"]
-    if floating / (floating + integer) > LARGEST_FLOATING_SHARE:
+    if floating / (floating + integer) > largest_share:
         return [
             f"int8 kernels are claimed, but the runtime executes {floating} of "
             f"{floating + integer} products in floating point"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from greenfront.objectives.codec import from_json
 from greenfront.objectives.pipeline.trial import TrialRunner
 from greenfront.objectives.stages.turns import Ratio, in_turns
 from greenfront.objectives.tuning.cascades import cascade_plans
+from greenfront.objectives.tuning.layer_plan import layer_plan
 from greenfront.objectives.tuning.members import Gain, Member, Validation, gain, plain_work
 from greenfront.objectives.tuning.runtime_sweep import Sweep, runtime_advice
 from greenfront.search.evaluator.child import Calls
@@ -34,11 +36,11 @@ class Beside:
 
 
 def tune_calls(runner: TrialRunner) -> Calls:
-    """The calls ``sweep``, ``cascades`` and ``beside``.
+    """The calls ``sweep``, ``cascades``, ``layers`` and ``beside``.
 
     ``sweep`` takes a :class:`Member` and says how its file is best run; ``cascades`` takes
-    ``members`` and the number of a ``target`` among them; ``beside`` takes two members and compares
-    the ``one`` with the ``other``.
+    ``members`` and the number of a ``target`` among them; ``layers`` takes a member and says which
+    of its layers gain by 8 bits; ``beside`` takes two and compares the ``one`` with the ``other``.
     """
     runtime, root = runner.runtime, runner.runtime.store.root
 
@@ -76,4 +78,9 @@ def tune_calls(runner: TrialRunner) -> Calls:
             theirs, mine = (validation.judged(validation.answers(*each)) for each in pairs)
         return Beside(found[1].ratio, gain(runtime, mine, theirs))
 
-    return {"sweep": sweep, "cascades": cascades, "beside": beside}
+    def layers(argument: Any) -> Any:
+        member = from_json(Member, argument)
+        with tempfile.TemporaryDirectory() as folder:
+            return layer_plan(runner, member, Validation(runtime), Path(folder))
+
+    return {"sweep": sweep, "cascades": cascades, "layers": layers, "beside": beside}

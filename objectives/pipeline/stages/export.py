@@ -30,9 +30,10 @@ from greenfront.objectives.stages.reality import Claim, unreal
 from greenfront.objectives.stages.sparsify import compressed_bytes, zero_share
 from greenfront.objectives.stages.torch_file import torch_error, write_torch_file
 from greenfront.spaces.candidate import Candidate
+from greenfront.spaces.techniques.layer_bits import LayerBits
 from greenfront.spaces.techniques.precision import Precision
 
-__all__ = ["COMPARED_EXAMPLES", "MODEL", "STAGE", "Export", "ExportFacts"]
+__all__ = ["COMPARED_EXAMPLES", "MODEL", "STAGE", "Export", "ExportFacts", "claim_of"]
 
 MODEL = "model.onnx"
 TORCH_MODEL = "model.pt2"
@@ -58,6 +59,16 @@ class ExportFacts:
     passed_on: float | None = None
 
 
+def claim_of(candidate: Candidate, untouched_weights: int | None) -> Claim:
+    """What is claimed for the file of a candidate that stands alone."""
+    return Claim(
+        candidate.precision,
+        untouched_weights,
+        candidate.sparsity.share,
+        mixed=not candidate.of(LayerBits).untouched,
+    )
+
+
 class Export(Stage):
     """Writes, compares and judges the file; its facts are :class:`ExportFacts`."""
 
@@ -66,13 +77,14 @@ class Export(Stage):
 
     def inputs(self, candidate: Candidate) -> Mapping[str, Any]:
         """Bits, how 8 of them are computed here, and which files are written."""
-        packed = candidate.precision.packed
+        packed, floating = candidate.precision.packed, candidate.of(LayerBits).floating
         return {
             "bits": candidate.precision.bits,
             "recipe": int8_recipe(self.runtime, candidate),
             "reduce_range": reduces_range(candidate.precision),
             "torch_file": self.runtime.torch_file,
             **({"packing": PACKING} if packed else {}),
+            **({"floating": list(floating)} if floating else {}),
         }
 
     def make(self, job: StageJob) -> Made:
@@ -113,7 +125,7 @@ class Export(Stage):
             likeness = parity(model, open_artefact(path, runtime.measuring.threads), compared)
             torch_file_error = torch_error(model, written, compared) if written.exists() else None
             unpruned = self._unpruned_weights(job) if candidate.pruning.ratio else None
-            claim = Claim(candidate.precision, unpruned, candidate.sparsity.share)
+            claim = claim_of(candidate, unpruned)
             reasons = unreal(claim, reference, path, compared.inputs[:1].cpu().numpy())
         facts = ExportFacts(
             parameters=weight_count(reference),

@@ -1,0 +1,192 @@
+"""Which layers of a network gain by 8 bits, by measured joules; the others stay at 32."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from greenfront.errors import TrialFailed
+from greenfront.objectives.judging import Judgement
+from greenfront.objectives.pipeline.int8_policy import quantized, uniform_int8
+from greenfront.objectives.pipeline.trial import TrialRunner
+from greenfront.objectives.stages.evaluate import open_artefact, predictions
+from greenfront.objectives.stages.export import to_onnx
+from greenfront.objectives.stages.turns import Ratio, Turned, in_turns
+from greenfront.objectives.tuning.members import Gain, Member, Validation, gain
+from greenfront.spaces.candidate import Candidate
+from greenfront.spaces.techniques.layer_bits import LayerBits
+
+__all__ = ["LayerPlan", "TriedLayer", "layer_plan"]
+
+PHASE = "tune"
+MOST_LAYERS = 40
+"""Of a network: each is measured by itself."""
+AT_ONCE = 12
+"""Files that are measured in turns with one another."""
+
+
+@dataclass(frozen=True, slots=True)
+class TriedLayer:
+    """One layer whose bits alone were changed.
+
+    Attributes:
+        name: In the exported graph.
+        to_bits: 8 or 32: those that it got.
+        ratio: Joules of the file over those of the file that was begun with, in turns; ``None``
+            where a reading is unavailable.
+        gain: Score on validation less that of the picked model.
+    """
+
+    name: str
+    to_bits: int
+    ratio: Ratio | None
+    gain: Gain
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPlan:
+    """Bits by layer that take clearly less than the same bits for all, and do no worse.
+
+    Attributes:
+        floating: Layers at 32 bits.
+        layers: How many the network has.
+        over_int8: Joules over those of the file whose layers are all in 8 bits, in turns.
+        over_float: Joules over those of the file whose layers are all at 32 bits.
+        tried: Each layer by itself.
+        reason: Why there is no such plan, in words; empty where there is one.
+    """
+
+    floating: tuple[str, ...]
+    layers: int
+    over_int8: Ratio | None
+    over_float: Ratio | None
+    tried: tuple[TriedLayer, ...]
+    reason: str = ""
+
+
+def layer_plan(
+    runner: TrialRunner, member: Member, validation: Validation, scratch: Path
+) -> LayerPlan:
+    """Begins with all layers in 8 bits, or at 32 where that takes less, and changes one by one.
+
+    Every layer is first changed alone: what the file takes then is the layer's cost, and how it
+    scores its sensitivity. Then the changes that save are made one upon the other, the largest
+    first; each stays only if the file takes clearly less than before and does no worse than the
+    picked model, as far as the validation examples can tell.
+
+    Args:
+        runner: Of the study.
+        member: The picked trial, a network.
+        validation: Judges; the test split is never read.
+        scratch: Takes the files.
+
+    Raises:
+        TrialFailed: The network is no longer kept, or has no int8 form.
+    """
+    files = _Files.of(runner, member, validation, scratch)
+    names = files.names
+    if not 1 < len(names) <= MOST_LAYERS:
+        why = f"it has {len(names)} layers, and bits by layer are for 2 to {MOST_LAYERS}"
+        return LayerPlan((), len(names), None, None, (), why)
+    all_int8, all_float = frozenset(files.uniform), frozenset(names)
+    ratio = files.in_turns([all_int8, all_float])[1].ratio
+    begun = all_float if ratio is not None and ratio.value < 1 else all_int8
+    tried = tuple(files.tried(begun))
+    saving = [each for each in tried if each.ratio is not None and each.ratio.value < 1]
+    current = begun
+    for each in sorted(saving, key=lambda layer: layer.ratio.value if layer.ratio else 1.0):
+        changed = current ^ {each.name}
+        step = files.in_turns([current, changed])[1].ratio
+        if step is not None and step.high < 1 and not files.gain(changed).lost:
+            current = changed
+    if current in (all_int8, all_float):
+        kept = "8" if current == all_int8 else "32"
+        why = f"no layer by itself takes clearly less with other bits than {kept}"
+        return LayerPlan((), len(names), None, None, tried, why)
+    over_int8, over_float = (
+        files.in_turns([other, current])[1].ratio for other in (all_int8, all_float)
+    )
+    return LayerPlan(tuple(sorted(current)), len(names), over_int8, over_float, tried)
+
+
+@dataclass
+class _Files:
+    """The files of one network by which layers stay at 32 bits."""
+
+    runner: TrialRunner
+    candidate: Candidate
+    validation: Validation
+    reference: Path
+    names: list[str]
+    uniform: list[str]
+    picked: Judgement
+    _gains: dict[frozenset[str], Gain] = field(default_factory=dict)
+    _written: dict[frozenset[str], Path] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, runner: TrialRunner, member: Member, validation: Validation, scratch: Path
+    ) -> _Files:
+        runtime, candidate = runner.runtime, member.model
+        delivered = runner.delivered(candidate, member.artefact)
+        if delivered.network is None:
+            raise TrialFailed("gone", "the torch network of the trial is no longer kept")
+        models = runtime.models
+        with runtime.context.phase(PHASE):
+            network = models.in_target_unit(models.load(candidate, delivered.network), candidate)
+            reference = scratch / "reference.onnx"
+            to_onnx(network, models.data(candidate).train.inputs[:1], reference)
+            picked = validation.judged(validation.answers(delivered.path, candidate))
+            found = uniform_int8(runtime, candidate, reference, scratch / "uniform.onnx")
+        return cls(
+            runner, found.candidate, validation, reference, found.layers, found.floating, picked
+        )
+
+    def file(self, floating: frozenset[str]) -> Path:
+        """The file with so many layers at 32 bits; with all of them the 32-bit export."""
+        if floating == frozenset(self.names):
+            return self.reference
+        if floating not in self._written:
+            path = self.reference.with_name(f"{len(self._written)}.onnx")
+            bits = LayerBits(tuple(sorted(floating)))
+            candidate = replace(self.candidate, others=(*self.candidate.others, bits))
+            with self.runner.runtime.context.phase(PHASE):
+                quantized(self.runner.runtime, candidate, self.reference, path, exactly=True)
+            self._written[floating] = path
+        return self._written[floating]
+
+    def in_turns(self, sets: Sequence[frozenset[str]]) -> list[Turned]:
+        """Predictions of some files, measured in turns as the study measures."""
+        runtime, validation = self.runner.runtime, self.validation
+        inputs, padding = validation.inputs(self.candidate), validation.padding(self.candidate)
+        measuring = runtime.measuring
+        works = [
+            predictions(
+                open_artefact(self.file(each), measuring.threads), inputs, measuring.batch, padding
+            )
+            for each in sets
+        ]
+        return in_turns(works, runtime.context, phase=PHASE, measuring=measuring)
+
+    def gain(self, floating: frozenset[str]) -> Gain:
+        """What a file scores on validation, less what the picked one does."""
+        if floating not in self._gains:
+            path = self.file(floating)
+            with self.runner.runtime.context.phase(PHASE):
+                answers = self.validation.answers(path, self.candidate)
+                judged = self.validation.judged(answers)
+            self._gains[floating] = gain(self.runner.runtime, judged, self.picked)
+        return self._gains[floating]
+
+    def tried(self, begun: frozenset[str]) -> Iterator[TriedLayer]:
+        """Each layer changed by itself."""
+        for start in range(0, len(self.names), AT_ONCE):
+            some = self.names[start : start + AT_ONCE]
+            self.runner.runtime.context.progress(
+                f"layers {start + 1} to {start + len(some)} of {len(self.names)}, each by itself"
+            )
+            found = self.in_turns([begun, *(begun ^ {name} for name in some)])[1:]
+            for name, turned in zip(some, found, strict=True):
+                to_bits = 8 if name in begun else 32
+                yield TriedLayer(name, to_bits, turned.ratio, self.gain(begun ^ {name}))

@@ -1,0 +1,68 @@
+"""One small study, tuned as a user does."""
+
+from __future__ import annotations
+
+import pytest
+
+from contracts.command import FAST, Command
+from contracts.shipped import table
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Command:
+    command = Command(tmp_path_factory.mktemp("tune"))
+    table(command.folder)
+    command.write_study(
+        study='name = "t"',
+        task='kind = "csv"\npath = "table.csv"\ntarget = "goal"',
+        space='references = true\narchitectures = ["mlp"]\nbits = [32]',
+        training=FAST["training"],
+        metering="block_seconds = 0.001",
+        objectives="repeats = 1",
+        budget="trials = 4",
+    )
+    command.run("run", "study.toml")
+    return command
+
+
+def test_what_is_found_is_kept_with_the_study(study: Command) -> None:
+    before = study.read_json("front", "t")
+    told = study.read_json("tune", "t", "--most-accurate")
+    assert told["trial"] == before["most_accurate"]
+    advice = told["runtime"]
+    assert advice["tried"][0]["options"]["threads"] == 1
+    assert {each["batch"] for each in advice["tried"]} >= {1, 8}
+    # Beside other tests nothing need be clearly cheaper: what was tried is told in any case.
+    assert told["made"] or told["remarks"]
+    assert told["kwh"] > 0
+    spent = study.read("ledger", "t")
+    assert "tune" in spent
+    numbers = [each["trial"] for each in told["made"]]
+    assert all(number >= 4 for number in numbers)
+    for made in told["made"]:
+        again = study.read_json("tune", "t", "--most-accurate", "--only", made["part"])
+        assert [each for each in again["made"] if each["trial"] in numbers] == again["made"]
+    # The study goes on as if nothing had been: what was made is none of the sampler's.
+    resumed = study.run("resume", "t", "--trials", str(5 + len(numbers)))
+    assert resumed.returncode == 0
+
+
+def test_people_read_it(study: Command) -> None:
+    told = study.read("tune", "t", "--trial", "2", "--only", "runtime")
+    assert "Ways to run trial 2, by measured joules" in told
+    assert "1 thread, graph not optimized" in told
+    assert "which the study's ledger holds" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("tune", "t", "--only", "luck"), "--only must be one of runtime, bits, cascade, not"),
+        (("tune", "t", "--knee", "--trial", "1"), "give one of --trial, --greenest"),
+        (("tune", "t", "--trial", "99"), "has no trial 99"),
+        (("tune", "u"), "study 'u' does not exist"),
+    ],
+    ids=range(4),
+)
+def test_wrong_usage(study: Command, words: tuple[str, ...], told: str) -> None:
+    assert told in study.read(*words, code=2)
