@@ -10,6 +10,7 @@ from pathlib import Path
 from types import NoneType
 
 from greenfront.errors import ExportError, MeterError, StudyError, TrialFailed
+from greenfront.objectives.codec import to_json
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.metering.instruments import Instruments, open_instruments
@@ -20,6 +21,7 @@ from greenfront.objectives.scores import predictions_co2_kg
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.exploration import start_evaluator
 from greenfront.studies.analysis.front import ScoredTrial
+from greenfront.studies.analysis.runtime_words import advice_lines
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.own_code import require_named_here
@@ -157,7 +159,7 @@ def _packaged(found: StudyView, row: ScoredTrial, evaluator: Evaluator, draft: P
     try:
         return evaluator.call(
             "package",
-            {**_model(row), "folder": str(draft)},
+            {**_model(row), "folder": str(draft), "runtime": to_json(row.outcome.runtime)},
             TrialContext(),
             returns=Packaged,
         )
@@ -225,6 +227,7 @@ def _claims(
         agreement=packaged.agreement,
         notes=packaged.notes,
         passed_on=packaged.passed_on,
+        runtime=row.outcome.runtime,
     )
 
 
@@ -284,4 +287,6 @@ def remarks(packaged: Packaged, claims: Claims, facts: StudyFacts) -> Iterator[s
         f"predict.py runs it with {threads} thread{'s' if threads > 1 else ''} that "
         f"{'do' if threads > 1 else 'does'} not spin while waiting: so it was measured."
     )
+    if claims.runtime is not None:
+        yield from advice_lines(claims.runtime)
     yield from (f"{note[0].upper()}{note[1:]}." for note in claims.notes)

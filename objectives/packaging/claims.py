@@ -13,6 +13,7 @@ from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.outcome import Decisions
 from greenfront.objectives.packaging.compose import Labels
 from greenfront.objectives.readings import Reading
+from greenfront.objectives.runtime_options import RuntimeAdvice
 
 __all__ = ["CLAIMS", "VERSION", "Claims", "Cost", "Judged", "Setting", "read_claims"]
 
@@ -105,6 +106,7 @@ class Claims:
             for models without a network.
         notes: What is different from what the study has, in words.
         passed_on: Of a cascade: share of the validation examples that its second model computes.
+        runtime: How the model alone was found to be run best; nothing of it is credited.
         version: Of the form of these claims.
     """
 
@@ -129,6 +131,7 @@ class Claims:
     agreement: float | None = None
     notes: tuple[str, ...] = field(default=())
     passed_on: float | None = None
+    runtime: RuntimeAdvice | None = None
     version: int = VERSION
 
     def write(self, folder: Path) -> None:

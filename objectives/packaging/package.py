@@ -13,6 +13,7 @@ import onnx
 from numpy.typing import NDArray
 
 from greenfront.errors import TrialFailed
+from greenfront.objectives.codec import to_json
 from greenfront.objectives.metric_scores import decided
 from greenfront.objectives.packaging.claims import Cost, Judged
 from greenfront.objectives.packaging.compose import Labels, composed, kind_of
@@ -23,6 +24,7 @@ from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.stages.export import MODEL
 from greenfront.objectives.pipeline.trial import TrialRunner
 from greenfront.objectives.readings import Reading
+from greenfront.objectives.runtime_options import RuntimeAdvice
 from greenfront.objectives.stages.cascade import parts_of, sureness
 from greenfront.objectives.stages.evaluate import answers_of, open_artefact
 from greenfront.objectives.stages.examples import Examples
@@ -66,12 +68,14 @@ class Order:
         artefact: The trial's file, relative to the lineage store.
         threshold: From which probability on the positive class is decided for; ``None`` without.
         folder: Where to write.
+        runtime: How the trial's file is best run; ``None`` where that was not measured.
     """
 
     candidate: Candidate
     artefact: str
     threshold: float | None
     folder: Path
+    runtime: RuntimeAdvice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +130,10 @@ def package(runner: TrialRunner, order: Order, settings: TaskSettings) -> Packag
             runtime.judged_by.metric.positive,
             facts.target.name if facts.target else "",
         )
-        background = json.dumps(settings.background or DEFAULT_BACKGROUND)
-        onnx.save(composed(core, data.recipe, labels, {"background": background}), path)
+        told = {"background": json.dumps(settings.background or DEFAULT_BACKGROUND)}
+        if order.runtime is not None:
+            told["runtime"] = json.dumps(to_json(order.runtime.options))
+        onnx.save(composed(core, data.recipe, labels, told), path)
         for split in ("validation", "test"):
             _require_same(runtime, candidate, core, path, data, labels, split)
         if isinstance(data.recipe, TextRecipe):

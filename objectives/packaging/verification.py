@@ -14,6 +14,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as faults
 from greenfront.errors import DataError, TrialFailed, first_line
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.metering.cpu_model import describe_cpu
+from greenfront.objectives.packaging.advised import advice_checks
 from greenfront.objectives.packaging.bench import Bench
 from greenfront.objectives.packaging.cascade import cascade_checks
 from greenfront.objectives.packaging.claims import Judged
@@ -64,6 +65,7 @@ def verified(bench: Bench) -> Verified:
         ("scores", _scores),
         ("torch network", _network),
         ("energy", cost_checks),
+        ("advised", advice_checks),
     )
     for name, part in parts:
         found += _attempted_all(name, part, bench)

@@ -6,11 +6,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from greenfront.objectives.codec import from_json
 from greenfront.objectives.packaging.bench import Bench
 from greenfront.objectives.packaging.claims import read_claims
 from greenfront.objectives.packaging.package import Order, judged, package
 from greenfront.objectives.packaging.verification import verified
 from greenfront.objectives.pipeline.trial import TrialRunner
+from greenfront.objectives.runtime_options import RuntimeAdvice
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.search.evaluator.child import Calls
 from greenfront.spaces.candidate import Candidate
@@ -22,8 +24,8 @@ def export_calls(runner: TrialRunner, settings: TaskSettings) -> Calls:
     """The calls ``package``, ``judge`` and ``verify``.
 
     ``judge`` gives the score of another trial's file on the test split. Both take ``candidate``,
-    ``artefact`` and ``threshold``, and ``package`` a ``folder``. ``verify`` holds an exported
-    ``folder`` to its claims.
+    ``artefact`` and ``threshold``, and ``package`` a ``folder`` and the ``runtime`` that is advised.
+    ``verify`` holds an exported ``folder`` to its claims.
     """
 
     def packaged(argument: Any) -> Any:
@@ -34,6 +36,7 @@ def export_calls(runner: TrialRunner, settings: TaskSettings) -> Calls:
                 argument["artefact"],
                 argument["threshold"],
                 Path(argument["folder"]),
+                from_json(RuntimeAdvice, told) if (told := argument["runtime"]) else None,
             ),
             settings,
         )

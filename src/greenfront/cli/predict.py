@@ -36,6 +36,9 @@ def predict(
     meter: Annotated[
         bool, typer.Option("--meter", help="Say what it took: examples a second, joules.")
     ] = False,
+    advised: Annotated[
+        bool, typer.Option("--advised", help="Run it as greenfront tune found to take least.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object a line instead of CSV.")
     ] = False,
@@ -46,7 +49,7 @@ def predict(
     """
     from greenfront.studies.export.predict import InputError, written
 
-    model, counted = _opened(folder), [0]
+    model, counted = _opened(folder, advised=advised), [0]
     try:
         lines = written(
             _predictions(model, inputs, counted),
@@ -112,7 +115,7 @@ def _told(examples: int, wall_seconds: float, reading: Reading) -> str:
     return f"{line}; {whole}, with reading and writing."
 
 
-def _opened(folder: Path) -> Model:
+def _opened(folder: Path, *, advised: bool) -> Model:
     from greenfront.objectives.stages.session import RUNTIME_FAULTS
     from greenfront.studies.export.predict import Model
 
@@ -122,8 +125,8 @@ def _opened(folder: Path) -> Model:
             "greenfront export NAME -o DIR"
         )
     try:
-        return Model(folder)
-    except (*RUNTIME_FAULTS, RuntimeError, KeyError, ValueError) as error:
+        return Model(folder, advised=advised)
+    except (*RUNTIME_FAULTS, OSError, RuntimeError, KeyError, ValueError) as error:
         raise DataError(
             f"{str(folder)!r} cannot be used ({type(error).__name__}: {error}): greenfront verify "
             "says what is wrong with it; export it again"

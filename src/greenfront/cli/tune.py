@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from greenfront.cli.options import (
-    DEFAULT_STORAGE,
     AsJson,
-    StorageUrl,
+    StorageOptions,
     StudyName,
     console,
     grouped_options,
-    opened,
     print_json,
 )
 from greenfront.cli.ship import WhichModel, speaker
@@ -31,13 +29,13 @@ PARTS = ("runtime", "bits", "cascade")
 def tune(
     name: StudyName,
     which: WhichModel,
+    storage: StorageOptions,
     only: Annotated[
         list[str] | None,
         typer.Option(
             "--only", help=f"Of {', '.join(PARTS)}; several times for several.", metavar="PART"
         ),
     ] = None,
-    storage: StorageUrl = DEFAULT_STORAGE,
     as_json: AsJson = False,
 ) -> None:
     """Win more on a picked model after a search: how it is best run, and what is made of it.
@@ -60,7 +58,7 @@ def tune(
     from greenfront.studies.analysis.view import view
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with opened(storage) as database:
+    with storage.opened() as database:
         found = view(database, name)
         row = chosen(found, trial=which.trial, named=named)
         asked = [part for part in tuning.PARTS if part in parts]

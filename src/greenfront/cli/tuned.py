@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from greenfront.cli.options import follow_up
 from greenfront.cli.table import Sheet
 from greenfront.studies.analysis.metric_words import change
 from greenfront.studies.analysis.quantities import UNAVAILABLE, energy, joules, percent, seconds
+from greenfront.studies.analysis.runtime_words import advice_lines
 
 if TYPE_CHECKING:
-    from greenfront.objectives.runtime_options import RuntimeAdvice, TriedRuntime
+    from greenfront.cli.options import StorageOptions
+    from greenfront.objectives.runtime_options import RuntimeAdvice
     from greenfront.search.tuning import Tuned
     from greenfront.search.workshop import Made
     from greenfront.studies.analysis.view import StudyView
 
-__all__ = ["advice_lines", "tuned_text"]
+__all__ = ["tuned_text"]
 
 
-def tuned_text(done: Tuned, found: StudyView, storage: str) -> RenderableType:
+def tuned_text(done: Tuned, found: StudyView, storage: StorageOptions) -> RenderableType:
     """How the model is best run, what was made of it, and how to go on."""
     parts: list[RenderableType] = []
     lines: list[str] = []
@@ -33,27 +34,6 @@ def tuned_text(done: Tuned, found: StudyView, storage: str) -> RenderableType:
     lines += [f"{remark[0].upper()}{remark[1:]}." for remark in done.remarks]
     lines.append(f"All of that took {energy(done.kwh)}, which the study's ledger holds.")
     return Group(*parts, Text("\n".join(lines)))
-
-
-def advice_lines(advice: RuntimeAdvice) -> list[str]:
-    """What a measurement of ways to run a file recommends, in sentences."""
-    best, batched = advice.best, advice.batched
-    if best is None:
-        lines = [
-            f"Run it as it is measured ({advice.usual.describe()}): nothing else takes clearly "
-            "less."
-        ]
-    else:
-        lines = [
-            f"Run it with {best.options.describe()}: {_of(best)} of the joules of "
-            f"{advice.usual.describe()}, which stays what is credited."
-        ]
-    if batched is not None:
-        lines.append(
-            f"Where several examples wait, ask {batched.batch} at a time: {_of(batched)} of the "
-            "joules of a prediction."
-        )
-    return lines
 
 
 def _ways(advice: RuntimeAdvice, title: str) -> Sheet:
@@ -74,7 +54,7 @@ def _ways(advice: RuntimeAdvice, title: str) -> Sheet:
     return sheet
 
 
-def _made(made: Made, found: StudyView, storage: str) -> list[str]:
+def _made(made: Made, found: StudyView, storage: StorageOptions) -> list[str]:
     what = {"bits": "Bits by layer", "cascade": "Cascade"}.get(made.part, made.part)
     head = f"{what}: trial {made.trial}, {made.description}"
     if not made.accepted or made.derived is None:
@@ -84,7 +64,7 @@ def _made(made: Made, found: StudyView, storage: str) -> list[str]:
     sign = 1.0 if found.metric.maximise else -1.0
     ends = [None if each is None else sign * each for each in interval]
     low, high = ends if sign > 0 else reversed(ends)
-    command = follow_up("export", found.name, storage, f" --trial {made.trial} -o DIR")
+    command = storage.follow_up("export", found.name, f" --trial {made.trial} -o DIR")
     return [
         f"{head}: {percent(told.ratio)} ({percent(told.low)} to {percent(told.high)}) of the "
         f"joules of trial {told.beside}, the best by itself, measured in turns in plain sessions; "
@@ -92,9 +72,3 @@ def _made(made: Made, found: StudyView, storage: str) -> list[str]:
         "where it was chosen; the test split was not looked at.",
         f"To take it along: {command}",
     ]
-
-
-def _of(tried: TriedRuntime) -> str:
-    if tried.ratio is None or tried.low is None or tried.high is None:
-        return UNAVAILABLE
-    return f"{percent(tried.ratio)} ({percent(tried.low)} to {percent(tried.high)})"
