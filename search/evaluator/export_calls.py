@@ -24,7 +24,7 @@ def export_calls(runner: TrialRunner, settings: TaskSettings) -> Calls:
     """The calls ``package``, ``judge`` and ``verify``.
 
     ``judge`` gives the score of another trial's file on the test split. Both take ``candidate``,
-    ``artefact`` and ``threshold``, and ``package`` a ``folder`` and the ``runtime`` that is advised.
+    ``artefact`` and ``threshold``, and ``package`` a ``folder`` and the advised ``runtime``.
     ``verify`` holds an exported ``folder`` to its claims.
     """
 

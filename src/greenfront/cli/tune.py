@@ -40,10 +40,8 @@ def tune(
 ) -> None:
     """Win more on a picked model after a search: how it is best run, and what is made of it.
 
-    Measures threads, graph optimization and batch; finds which layers gain by 8 bits; and puts a
-    frugal model before an accurate one that is asked only where the first is not sure. What takes
-    clearly less energy and does no worse becomes a trial of the study, to be exported like any.
-    By default the greenest model within the allowed drop.
+    What takes clearly less energy and does no worse becomes a trial, to be exported like any.
+    By default it looks at the greenest model within the allowed drop.
     """
     parts = tuple(dict.fromkeys(only or PARTS))
     for part in parts:
