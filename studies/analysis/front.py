@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from greenfront.objectives.metrics import Metric
@@ -83,6 +83,16 @@ class ScoredTrial:
         return self.objection is None
 
     @property
+    def made_of(self) -> str | None:
+        """Of which trials it was made after the search, in words; ``None`` of one of the search."""
+        if self.outcome.derived is None:
+            return None
+        origins = [str(number) for number in self.outcome.derived.origins]
+        return f"made after the search of trial{'s' if len(origins) > 1 else ''} " + " and ".join(
+            origins
+        )
+
+    @property
     def values(self) -> tuple[float, float, float]:
         """Those of :func:`~greenfront.objectives.scores.objective_names`."""
         return self.score, self.energy_kwh, self.co2_kg
@@ -116,6 +126,7 @@ class ScoredTrial:
             "beats_baseline_probability": self.beats_baseline,
             "tied_with_the_row_above": self.tied,
             "measurements": outcome.measurements,
+            "derived": None if outcome.derived is None else asdict(outcome.derived),
             "candidate": self.candidate.to_json(),
             "phases": {
                 "training_kwh": outcome.training.kwh,
@@ -136,6 +147,7 @@ class ScoredTrial:
                 "floating_layers": outcome.floating_layers,
                 "parameters": outcome.parameters,
                 "flops": outcome.flops,
+                "passed_on": outcome.passed_on,
                 "pruned_ratio": outcome.pruned_ratio,
                 "zeros": outcome.zeros,
                 "compressed_bytes": outcome.compressed_bytes,

@@ -237,6 +237,7 @@ def _front_row(view: StudyView, row: ScoredTrial) -> str:
         for name in names
     ]
     told = [
+        *filter(None, [row.made_of]),
         *(["dominated"] if row.rank == 0 else []),
         *([] if row.objection is None else [f"not eligible: {row.objection}"]),
         *filter(None, [never_decides(view, row)]),

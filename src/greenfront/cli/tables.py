@@ -161,7 +161,7 @@ def _cells(view: StudyView, row: ScoredTrial) -> tuple[str, ...]:
 def _add(view: StudyView, sheet: Sheet, row: ScoredTrial, *cells: str) -> None:
     """A member of the front, with what speaks against it."""
     against = None if row.objection is None else f"not eligible: {row.objection}"
-    remark = "; ".join(filter(None, [against, never_decides(view, row)])) or None
+    remark = "; ".join(filter(None, [row.made_of, against, never_decides(view, row)])) or None
     sheet.add(*cells, remark=remark, style="" if row.eligible else "dim")
 
 
