@@ -19,6 +19,8 @@ from greenfront.search.evaluator.child import Calls
 __all__ = ["Beside", "tune_calls"]
 
 PHASE = "tune"
+COMPARED = 15
+"""Turns by which a model is taken or not: more than those that only order several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def tune_calls(runner: TrialRunner) -> Calls:
         validation = Validation(runtime)
         pairs = [(file_of(each), each.model) for each in (other, one)]
         works, measuring = plain_work(pairs, validation)
-        found = in_turns(works, runtime.context, phase=PHASE, measuring=measuring)
+        found = in_turns(works, runtime.context, phase=PHASE, measuring=measuring, rounds=COMPARED)
         with runtime.context.phase(PHASE):
             theirs, mine = (validation.judged(validation.answers(*each)) for each in pairs)
         return Beside(found[1].ratio, gain(runtime, mine, theirs))
