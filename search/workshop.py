@@ -23,10 +23,12 @@ from greenfront.search.evaluator.tune_calls import Beside
 from greenfront.search.exploration import start_evaluator
 from greenfront.search.recovery import REFERENCE, tell
 from greenfront.search.running_trial import ChargedTrial
+from greenfront.search.verdicts import limited_costs
 from greenfront.spaces.candidate import Candidate
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.quantities import percent
 from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.config.sections import LimitsSection
 from greenfront.studies.store.afterwards import Finished, add_finished
 from greenfront.studies.store.ledger_writer import LedgerWriter
 from greenfront.studies.store.runs import Run
@@ -142,7 +144,8 @@ class Workshop:
             try:
                 outcome = self._measured(order, number, context)
                 values = self.found.scoring.values(outcome)
-                reason = _objection(outcome, unmetered=values is None)
+                over = _over_limit(outcome, self.found.file.limits)
+                reason = over or _objection(outcome, unmetered=values is None)
             except TrialStopped as stop:
                 reason = stop.reason
             except TrialFailed as failure:
@@ -243,6 +246,14 @@ def workshop(study: Study, found: StudyView, say: Callable[[str], None]) -> Iter
         raise ExportError(f"study {found.name!r} cannot be tuned: {failure}") from failure
     finally:
         run.end()
+
+
+def _over_limit(outcome: Outcome, limits: LimitsSection) -> str | None:
+    """Which of ``[limits]`` it exceeds."""
+    for name, value, limit in limited_costs(limits, outcome):
+        if value is not None and limit is not None and value > limit:
+            return f"{name} {value:.4g} is over the limit of {limit:.4g}"
+    return None
 
 
 def _objection(outcome: Outcome, *, unmetered: bool) -> str | None:
