@@ -23,12 +23,11 @@ from greenfront.search.evaluator.tune_calls import Beside
 from greenfront.search.exploration import start_evaluator
 from greenfront.search.recovery import REFERENCE, tell
 from greenfront.search.running_trial import ChargedTrial
-from greenfront.search.verdicts import limited_costs
+from greenfront.search.verdicts import Judge
 from greenfront.spaces.candidate import Candidate
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.quantities import percent
 from greenfront.studies.analysis.view import StudyView
-from greenfront.studies.config.sections import LimitsSection
 from greenfront.studies.store.afterwards import Finished, add_finished
 from greenfront.studies.store.ledger_writer import LedgerWriter
 from greenfront.studies.store.runs import Run
@@ -98,6 +97,7 @@ class Workshop:
         run: Of this process.
         ledger: Charged with all energy.
         evaluator: Of the study.
+        judge: Counts models as the study does.
         say: Takes messages on what is being done.
         kwh: Charged so far.
     """
@@ -107,6 +107,7 @@ class Workshop:
     run: Run
     ledger: LedgerWriter
     evaluator: Evaluator
+    judge: Judge
     say: Callable[[str], None]
     kwh: float = 0.0
 
@@ -143,8 +144,8 @@ class Workshop:
         with self.charging(number) as context:
             try:
                 outcome = self._measured(order, number, context)
-                values = self.found.scoring.values(outcome)
-                over = _over_limit(outcome, self.found.file.limits)
+                outcome, values = self.judge.counted(outcome)
+                over = self.judge.over_limit(outcome)
                 reason = over or _objection(outcome, unmetered=values is None)
             except TrialStopped as stop:
                 reason = stop.reason
@@ -173,8 +174,6 @@ class Workshop:
         """What every trial is asked for, and then a comparison in turns."""
         candidate = order.candidate
         outcome = self.evaluator.call("trial", candidate.to_json(), context, returns=Outcome)
-        if not self.found.facts.preprocessing:
-            outcome = replace(outcome, preprocessing=None)
         if outcome.unreal or outcome.inference.joules is None:
             return outcome
         mine = Member(number, candidate.to_json(), outcome.artefact, outcome.inference.joules)
@@ -231,7 +230,8 @@ def workshop(study: Study, found: StudyView, say: Callable[[str], None]) -> Iter
     require_pinned(study.meters or [], instruments.pin(), file.metering.machines)
     run = study.runs.begin()
     try:
-        ledger = study.ledger.writer(run.run_id, file.carbon.study_model(found.facts))
+        carbon = file.carbon.study_model(found.facts)
+        ledger = study.ledger.writer(run.run_id, carbon)
         say("starting an evaluator and loading the data")
         context = ChargedTrial(ledger, found.complete[0].trial)
         evaluator = start_evaluator(file, instruments, context)
@@ -239,21 +239,20 @@ def workshop(study: Study, found: StudyView, say: Callable[[str], None]) -> Iter
             teacher = file.teacher(found.facts)
             told = None if teacher is None else teacher.to_json()
             evaluator.call("teacher", told, context, returns=NoneType)
-            yield Workshop(study, found, run, ledger, evaluator, say)
+            judge = Judge(
+                found.metric,
+                file.limits,
+                file.objectives.predictions,
+                carbon,
+                preprocessing=found.facts.preprocessing,
+            )
+            yield Workshop(study, found, run, ledger, evaluator, judge, say)
         finally:
             evaluator.close(context)
     except TrialFailed as failure:
         raise ExportError(f"study {found.name!r} cannot be tuned: {failure}") from failure
     finally:
         run.end()
-
-
-def _over_limit(outcome: Outcome, limits: LimitsSection) -> str | None:
-    """Which of ``[limits]`` it exceeds."""
-    for name, value, limit in limited_costs(limits, outcome):
-        if value is not None and limit is not None and value > limit:
-            return f"{name} {value:.4g} is over the limit of {limit:.4g}"
-    return None
 
 
 def _objection(outcome: Outcome, *, unmetered: bool) -> str | None:
