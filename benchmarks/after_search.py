@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-DATA = ("digits", "mnist5k", "magic")
+DATA = ("digits", "mnist5k", "optdigits", "magic")
 QUICK = ("digits",)
 PICTURES = ("digits", "mnist5k")
 TABLES = Path(__file__).parents[2] / "shared" / "benchdata" / "tabular"

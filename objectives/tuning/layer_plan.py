@@ -53,7 +53,7 @@ class LayerPlan:
         layers: How many the network has.
         over_int8: Joules over those of the file whose layers are all in 8 bits, in turns.
         over_float: Joules over those of the file whose layers are all at 32 bits.
-        tried: Each layer by itself.
+        tried: Each layer by itself: of the file in 8 bits, then of that at 32.
         reason: Why there is no such plan, in words; empty where there is one.
     """
 
@@ -68,12 +68,12 @@ class LayerPlan:
 def layer_plan(
     runner: TrialRunner, member: Member, validation: Validation, scratch: Path
 ) -> LayerPlan:
-    """Begins with all layers in 8 bits, or at 32 where that takes less, and changes one by one.
+    """Begins with all layers in 8 bits, and once more with all at 32, and changes one by one.
 
     Every layer is first changed alone: what the file takes then is the layer's cost, and how it
     scores its sensitivity. Then the changes that save are made one upon the other, the largest
-    first; each stays only if the file takes clearly less than before and does no worse than the
-    picked model, as far as the validation examples can tell.
+    first; each stays only if the file takes clearly less than before. What is reached does no worse
+    than the picked model, as far as the validation examples can tell.
 
     Args:
         runner: Of the study.
@@ -90,24 +90,36 @@ def layer_plan(
         why = f"it has {len(names)} layers, and bits by layer are for 2 to {MOST_LAYERS}"
         return LayerPlan((), len(names), None, None, (), why)
     all_int8, all_float = frozenset(files.uniform), frozenset(names)
-    ratio = files.in_turns([all_int8, all_float])[1].ratio
-    begun = all_float if ratio is not None and ratio.value < 1 else all_int8
-    tried = tuple(files.tried(begun))
+    tried: list[TriedLayer] = []
+    mixed = []
+    for begun in (all_int8, all_float):
+        some = list(files.tried(begun))
+        tried += some
+        reached = _reached(files, begun, some)
+        if reached not in (all_int8, all_float) and not files.gain(reached).lost:
+            mixed.append(reached)
+    if not mixed:
+        why = "no layer takes clearly less with other bits, be the others in 8 or at 32"
+        return LayerPlan((), len(names), None, None, tuple(tried), why)
+    ratios = [each.ratio for each in files.in_turns([all_int8, *mixed])[1:]]
+    _, best = min((ratio.value if ratio else 1.0, place) for place, ratio in enumerate(ratios))
+    over_float = files.in_turns([all_float, mixed[best]])[1].ratio
+    floating = tuple(sorted(mixed[best]))
+    return LayerPlan(floating, len(names), ratios[best], over_float, tuple(tried))
+
+
+def _reached(files: _Files, begun: frozenset[str], tried: Sequence[TriedLayer]) -> frozenset[str]:
+    """Changes what saves alone, the largest first, as long as each saves upon the others."""
     saving = [each for each in tried if each.ratio is not None and each.ratio.value < 1]
     current = begun
     for each in sorted(saving, key=lambda layer: layer.ratio.value if layer.ratio else 1.0):
         changed = current ^ {each.name}
         step = files.in_turns([current, changed])[1].ratio
-        if step is not None and step.high < 1 and not files.gain(changed).lost:
+        # What does worse already may do so for now, if it does no worse than before.
+        worse = files.gain(changed).lost and files.gain(changed).value < files.gain(current).value
+        if step is not None and step.high < 1 and not worse:
             current = changed
-    if current in (all_int8, all_float):
-        kept = "8" if current == all_int8 else "32"
-        why = f"no layer by itself takes clearly less with other bits than {kept}"
-        return LayerPlan((), len(names), None, None, tried, why)
-    over_int8, over_float = (
-        files.in_turns([other, current])[1].ratio for other in (all_int8, all_float)
-    )
-    return LayerPlan(tuple(sorted(current)), len(names), over_int8, over_float, tried)
+    return current
 
 
 @dataclass
