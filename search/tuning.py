@@ -85,7 +85,7 @@ def tune(
         raise StudyError(
             f"study {found.name!r} is being searched now: wait until that has ended, then tune it"
         )
-    with workshop(study, found, say) as shop:
+    with workshop(study, found, row.trial, say) as shop:
         advice, made, remarks = None, list[Made](), list[str]()
         if "runtime" in parts:
             advice = _swept(shop, row)

@@ -218,8 +218,16 @@ def member_of(row: ScoredTrial) -> Member:
 
 
 @contextmanager
-def workshop(study: Study, found: StudyView, say: Callable[[str], None]) -> Iterator[Workshop]:
+def workshop(
+    study: Study, found: StudyView, number: int, say: Callable[[str], None]
+) -> Iterator[Workshop]:
     """Begins a run with an evaluator, and ends both.
+
+    Args:
+        study: In an open storage.
+        found: What is shown of it.
+        number: Of the trial that is charged for the evaluator's start and end.
+        say: Takes messages on what is being done.
 
     Raises:
         MeterError: The study's instruments do not work here, or the machine is another.
@@ -233,7 +241,7 @@ def workshop(study: Study, found: StudyView, say: Callable[[str], None]) -> Iter
         carbon = file.carbon.study_model(found.facts)
         ledger = study.ledger.writer(run.run_id, carbon)
         say("starting an evaluator and loading the data")
-        context = ChargedTrial(ledger, found.complete[0].trial)
+        context = ChargedTrial(ledger, number)
         evaluator = start_evaluator(file, instruments, context)
         try:
             teacher = file.teacher(found.facts)
@@ -246,7 +254,7 @@ def workshop(study: Study, found: StudyView, say: Callable[[str], None]) -> Iter
                 carbon,
                 preprocessing=found.facts.preprocessing,
             )
-            yield Workshop(study, found, run, ledger, evaluator, judge, say)
+            yield Workshop(study, found, run, ledger, evaluator, judge, say, context.charged_kwh)
         finally:
             evaluator.close(context)
     except TrialFailed as failure:
