@@ -77,9 +77,10 @@ class Export(Stage):
 
     def inputs(self, candidate: Candidate) -> Mapping[str, Any]:
         """Bits, how 8 of them are computed here, and which files are written."""
-        packed, floating = candidate.precision.packed, candidate.of(LayerBits).floating
+        packed, bits = candidate.precision.packed, candidate.precision.bits
+        floating = candidate.of(LayerBits).floating if bits == 8 else ()
         return {
-            "bits": candidate.precision.bits,
+            "bits": bits,
             "recipe": int8_recipe(self.runtime, candidate),
             "reduce_range": reduces_range(candidate.precision),
             "torch_file": self.runtime.torch_file,
