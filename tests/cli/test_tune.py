@@ -21,7 +21,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Command:
         objectives="repeats = 1",
         budget="trials = 4",
     )
-    command.run("run", "study.toml")
+    command.read("run", "study.toml")
     return command
 
 
@@ -39,12 +39,11 @@ def test_what_is_found_is_kept_with_the_study(study: Command) -> None:
     assert "tune" in spent
     numbers = [each["trial"] for each in told["made"]]
     assert all(number >= 4 for number in numbers)
-    for made in told["made"]:
-        again = study.read_json("tune", "t", "--most-accurate", "--only", made["part"])
-        assert [each for each in again["made"] if each["trial"] in numbers] == again["made"]
     # The study goes on as if nothing had been: what was made is none of the sampler's.
-    resumed = study.run("resume", "t", "--trials", str(5 + len(numbers)))
-    assert resumed.returncode == 0
+    study.read("resume", "t", "--trials", str(5 + len(numbers)))
+    rows = study.read_json("front", "t")["rows"]
+    made = {row["trial"]: row["derived"] for row in rows if row["derived"]}
+    assert set(made) <= set(numbers)
 
 
 def test_people_read_it(study: Command) -> None:
