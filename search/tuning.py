@@ -19,7 +19,6 @@ from greenfront.search.workshop import Made, Order, Part, Workshop, member_of, w
 from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.spaces.techniques.cascade import Cascade
 from greenfront.spaces.techniques.layer_bits import LayerBits
-from greenfront.spaces.techniques.precision import Precision
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.quantities import percent
 from greenfront.studies.analysis.view import StudyView
@@ -124,10 +123,9 @@ def _layers(shop: Workshop, row: ScoredTrial, made: list[Made], remarks: list[st
     if plan.reason:
         remarks.append(f"no bits by layer: {plan.reason}")
         return
-    tuned = row.candidate.precision.quantization_aware
     candidate = replace(
         row.candidate,
-        precision=Precision(8, quantization_aware=tuned),
+        precision=row.candidate.precision.in_int8 or row.candidate.precision,
         others=(*row.candidate.others, LayerBits(plan.floating)),
     )
     other = _best(shop.found, row.score) or row

@@ -138,10 +138,10 @@ def uniform_int8(runtime: Runtime, candidate: Candidate, source: Path, target: P
     Raises:
         TrialFailed: It was tuned for other bits (cause ``"refused"``), or has no int8 form.
     """
-    bits, tuned = candidate.precision.bits, candidate.precision.quantization_aware
-    if tuned and bits != 8:
-        raise TrialFailed("refused", f"its weights were tuned for {bits} bits")
-    uniform = replace(candidate, precision=Precision(8, quantization_aware=tuned))
+    precision = candidate.precision.in_int8
+    if precision is None:
+        raise TrialFailed("refused", f"its weights were tuned: {candidate.precision.describe()}")
+    uniform = replace(candidate, precision=precision)
     kept = quantized(runtime, uniform, source, target)
     layers = int8_layers(source, int8_recipe(runtime, uniform) or "dynamic")
     return UniformInt8(uniform, layers, layers[:kept])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from greenfront.spaces.knobs import Categorical, Knob, Point, Value, When
@@ -49,6 +49,13 @@ class Precision(Settings):
     def packed(self) -> bool:
         """Whether whole numbers are stored that are computed as floating ones."""
         return self.bits in (2, 4) or (self.bits == 8 and self.weight_only)
+
+    @property
+    def in_int8(self) -> Precision | None:
+        """The same weights in int8 kernels; ``None`` where they were tuned for other bits."""
+        if self.quantization_aware and self.bits != 8:
+            return None
+        return replace(self, bits=8, weight_only=False)
 
     def describe(self) -> str:
         """How many bits, and how they came about."""
