@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 
 from greenfront.search.archive import DUPLICATES_BEFORE_RANDOM, Archive
 from greenfront.search.attempt import Step
@@ -64,7 +65,10 @@ class Asking(Generic[C]):
             limit: Trials of the study in all; ``None``: as many as you like.
         """
         trial = self._optuna_study.ask()
-        candidate = self.candidate(trial)
+        try:
+            candidate = self.candidate(trial)
+        except UpdateFinishedTrialError:
+            return None  # suspended in between and taken for dead: another run has ended it
         claim = self._study.trials.claim(
             self._run.run_id, trial.number, candidate.key, candidate.to_json(), limit
         )

@@ -14,7 +14,13 @@ from greenfront.search.running_trial import RunningTrial
 from greenfront.spaces.space import Choice
 from greenfront.studies.store.trials import TrialState
 
-__all__ = ["Attempt", "Step", "attempt"]
+__all__ = ["ATTEMPTS", "Attempt", "Step", "attempt"]
+
+ATTEMPTS = 3
+"""So often a candidate is tried, at most, that others are compared with."""
+
+ACCIDENTS = ("crashed", "out of memory", "no reading")
+"""Failures that belong to a moment: the same candidate may do better in another one."""
 
 C = TypeVar("C", bound=Choice)
 
@@ -53,6 +59,11 @@ class Attempt:
     evaluation: Evaluation | None = None
     cause: str | None = None
     reason: str | None = None
+
+    @property
+    def by_accident(self) -> bool:
+        """Whether it failed for what need not happen again."""
+        return self.state == "failed" and self.cause in ACCIDENTS
 
     @property
     def values(self) -> tuple[float, ...] | None:

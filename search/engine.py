@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from greenfront.errors import Interrupted
 from greenfront.search.archive import Archive
 from greenfront.search.asking import Asking
-from greenfront.search.attempt import Attempt, Step, attempt
+from greenfront.search.attempt import ATTEMPTS, Attempt, Step, attempt
 from greenfront.search.budget_watch import BudgetWatch
 from greenfront.search.electricity.scheduler import CarbonScheduler, RunMoments
 from greenfront.search.feedback import Feedback
@@ -111,7 +111,7 @@ class Engine(Generic[C]):
             ledger,
             self.optuna_study,
             self._references,
-            raced=self._race is not None,
+            note=settings.note,
             told=self._archive.told,
         )
         self._rule = StopRule(problem, self._archive, study.ledger, lambda: self._race)
@@ -140,17 +140,32 @@ class Engine(Generic[C]):
         """
         study = self._study
         self._adopt()
-        if len(study.runs.living()) == 1:
+        alone = self._is_alone()
+        if alone:
             drop_unclaimed(self.optuna_study, study.trials)
         self._archive.refresh()
         queued = queue_first_generation(
             self._problem, self._references, study, self.optuna_study, self._archive
         )
         self._feedback.queue_again(queued)
-        with heartbeat(self._run, self._ledger, self._settings.instruments, self._show):
+        patience = study.storage.patience
+        with (
+            heartbeat(
+                self._run,
+                self._ledger,
+                self._settings.instruments,
+                self._show,
+                self._workers.fail,
+            ),
+            patience.until(self._workers.stop),
+        ):
             reason = self._workers.run(self._work, self.watch.reached)
+        # What was asked for and never claimed: by a run that might have been alive at the start, or
+        # where the database had made a trial and its answer was lost.
+        if (patience.losses or not alone) and self._is_alone():
+            drop_unclaimed(self.optuna_study, study.trials)
         left = self._settings.shift.left(reason)
-        if self._race is not None and not left and len(study.runs.living()) == 1:
+        if self._race is not None and not left and self._is_alone():
             self._adopt()
             self._race.end(reason)
         return reason
@@ -160,6 +175,9 @@ class Engine(Generic[C]):
         # Where the database is away, the next run does it.
         with contextlib.suppress(sa.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError):
             self._adopt()
+
+    def _is_alone(self) -> bool:
+        return len(self._study.runs.living()) == 1
 
     def _adopt(self) -> None:
         study, raced = self._study, self._race is not None
@@ -237,12 +255,21 @@ class Engine(Generic[C]):
                 learnt=self._paces,
             )
 
-        with self._estimator.trial(index) as worked:
-            done: Attempt | None
+        def tried() -> Attempt | None:
             if self._race is None:
-                done = attempt(problem, step.candidate, context_at(problem.fidelities[-1]))
-            else:
-                done = self._race.climb(step, problem, context_at)
+                return attempt(problem, step.candidate, context_at(problem.fidelities[-1]))
+            return self._race.climb(step, problem, context_at)
+
+        with self._estimator.trial(index) as worked:
+            done = tried()
+            for count in range(2, ATTEMPTS + 1):
+                if done is None or not done.by_accident or not problem.needed(step.candidate):
+                    break
+                self._settings.note(
+                    f"trial {number} failed ({done.reason}): others are compared with it, so it is "
+                    f"tried again, for the {count}. of {ATTEMPTS} times"
+                )
+                done = tried()
         if done is None:
             self._ledger.merge(number)
             self._estimator.paused(worked())

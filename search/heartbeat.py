@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import sqlalchemy as sa
 
+from greenfront.errors import StorageLost
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.stopwatch import Stopwatch
 from greenfront.studies.store.ledger_writer import Charged, LedgerWriter
@@ -24,7 +25,11 @@ MERGED_BEATS = 60
 
 @contextlib.contextmanager
 def heartbeat(
-    run: Run, ledger: LedgerWriter, instruments: Instruments | None, beaten: Callable[[], None]
+    run: Run,
+    ledger: LedgerWriter,
+    instruments: Instruments | None,
+    beaten: Callable[[], None],
+    fail: Callable[[BaseException], None],
 ) -> Iterator[None]:
     """Marks a run alive in the database and charges this process, every few seconds.
 
@@ -33,6 +38,7 @@ def heartbeat(
         ledger: Charged with phase ``search``.
         instruments: Meter this process; ``None`` charges nothing.
         beaten: Called after each beat.
+        fail: Called when the database is lost for good.
     """
     over = threading.Event()
     stopwatch = None
@@ -58,19 +64,31 @@ def heartbeat(
         for beats in itertools.count(1):
             if over.wait(HEARTBEAT_SECONDS):
                 return
-            # A database that is away for a moment must not end the heartbeat for good.
-            with contextlib.suppress(sa.exc.DBAPIError):
+            # A database that is away for longer than is waited for ends the search, not this.
+            try:
                 beat()
                 beaten()
                 if beats % MERGED_BEATS == 0:
                     ledger.merge(None)
+            except sa.exc.DBAPIError:
+                pass
+            except StorageLost as lost:
+                fail(lost)
+                return
 
     thread = threading.Thread(target=keep_beating, name="heartbeat", daemon=True)
     thread.start()
     try:
         yield
-    finally:
+    except BaseException:
         over.set()
         thread.join()
-        beat()
-        ledger.merge(None)
+        # Which may be what was raised.
+        with contextlib.suppress(sa.exc.DBAPIError, StorageLost):
+            beat()
+            ledger.merge(None)
+        raise
+    over.set()
+    thread.join()
+    beat()
+    ledger.merge(None)

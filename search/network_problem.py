@@ -224,6 +224,11 @@ class NetworkProblem(Problem[Candidate]):
         """Baselines are not: others are measured by them."""
         return candidate.key not in self._baseline_keys
 
+    def needed(self, candidate: Candidate) -> bool:
+        """Baselines and references are."""
+        references = (reference.key for reference in self.reference_candidates())
+        return candidate.key in (*self._baseline_keys, *references)
+
     def parent(self, candidate: Candidate) -> str | None:
         """Its training: what prunes or rounds the same network shares it."""
         return candidate.training_key

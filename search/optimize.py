@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import optuna
+import sqlalchemy as sa
 
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.search.budget_watch import BudgetWatch
 from greenfront.search.electricity.scheduler import RunMoments
 from greenfront.search.engine import Engine
 from greenfront.search.problem import Problem
+from greenfront.search.rescuing import hold, rescued
 from greenfront.search.samplers.named import SamplerName
 from greenfront.search.settings import SearchSettings
 from greenfront.search.status import Observer
@@ -22,6 +24,7 @@ from greenfront.studies.analysis.progress import ProgressPoint, progress
 from greenfront.studies.config.budget import Budget
 from greenfront.studies.store.ledger import Spent
 from greenfront.studies.store.ledger_writer import LedgerWriter
+from greenfront.studies.store.patience import PATIENCE_MINUTES
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
@@ -64,6 +67,7 @@ class SearchOptions:
         budget_minutes: Time in all.
         instruments: Meter this process, so that the search's own energy is charged too.
         observer: Is told of all progress.
+        patience_minutes: How long a database server that is away is waited for.
     """
 
     name: str = "study"
@@ -72,6 +76,7 @@ class SearchOptions:
     budget_minutes: float | None = None
     instruments: Instruments | None = None
     observer: Observer | None = None
+    patience_minutes: float = PATIENCE_MINUTES
 
 
 def optimize_problem(
@@ -141,6 +146,7 @@ def optimize_problem(
             instruments=instruments,
             observer=options.observer,
         )
+        opened.patience.begin(options.patience_minutes, settings.note)
         return search_study(problem, study, settings)
     finally:
         opened.close()
@@ -165,7 +171,8 @@ def search_study(
     if electricity is not None:
         waited = study.pauses.waited_seconds(settings.waiting_workers)
         moments = RunMoments(electricity.provider, electricity.clock, waited, settings.workers)
-    ledger = study.ledger.writer(run.run_id, settings.carbon, moments)
+    ledger = study.ledger.writer(run.run_id, settings.carbon, moments, run.known)
+    held = hold(study.storage)
     engine = None
     try:
         for cost in settings.prepaid:
@@ -175,10 +182,19 @@ def search_study(
             reason = engine.work()
             if afterwards is not None and not settings.shift.left(reason):
                 afterwards(run, ledger, engine.watch)
-    finally:
         run.end()
-        if engine is not None:
-            engine.hand_over()
+        engine.hand_over()
+    except BaseException as failure:
+        lost = rescued(study, run, held, failure)
+        if lost is not None:
+            raise lost from failure
+        with suppress(sa.exc.DBAPIError):  # which may be what was raised
+            run.end()
+            if engine is not None:
+                engine.hand_over()
+        raise
+    finally:
+        held.close()
     return result_of(problem, study, engine.optuna_study, reason, run.run_id)
 
 

@@ -172,6 +172,13 @@ class Problem(abc.ABC, Generic[C]):
         """
         return True
 
+    def needed(self, candidate: C) -> bool:  # noqa: ARG002
+        """Whether others are compared with a candidate: after an accident it is tried again.
+
+        By default none is.
+        """
+        return False
+
     def follow_up(
         self,
         point: Point,  # noqa: ARG002

@@ -7,6 +7,7 @@ seed alone: a worker that is killed has its rung done again, from the checkpoint
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,13 +16,14 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from greenfront.search.archive import DUPLICATES_BEFORE_RANDOM, Archive
 from greenfront.search.attempt import Attempt, Step, attempt
 from greenfront.search.decoded import Decoder
 from greenfront.search.problem import Problem
-from greenfront.search.recovery import tell
+from greenfront.search.recovery import tell, too_late
 from greenfront.search.rung_states import RungBook, StepCosts, decisions_made, rung_states
 from greenfront.search.running_trial import RunningTrial
 from greenfront.search.samplers.green.encode import knob_vector
@@ -92,6 +94,7 @@ class Race(Generic[C]):
         self._optuna_study = optuna_study
         self._asked = asked
         self._limit = settings.budget.trials
+        self._note = settings.note
         self._last = len(problem.fidelities) - 1
         self._lock = threading.Lock()
         self._book = RungBook()
@@ -142,7 +145,9 @@ class Race(Generic[C]):
             return self._promoted(waiting, waiting.rung)
         if self._has_queued():
             trial = self._optuna_study.ask()
-            return self._begun(trial, self._asked(trial))
+            with contextlib.suppress(UpdateFinishedTrialError):  # see Asking.next
+                return self._begun(trial, self._asked(trial))
+            return "duplicate"
         decision = self._decision(slots, attempts)
         if decision is None:
             return None
@@ -191,7 +196,7 @@ class Race(Generic[C]):
             Start(target if target < self._last else None, dict(trial.params) or None),
         )
         if answer != "granted":
-            self._optuna_study.tell(trial, state=TrialState.FAIL)
+            tell(self._optuna_study, trial.number, "failed")
             return answer
         return Step(trial, candidate, 0, target, None)
 
@@ -200,7 +205,7 @@ class Race(Generic[C]):
         answer = self._study.rungs.promote(self._run.run_id, slot, trial.number, rung, self._limit)
         if answer != "granted":
             if trial.number != slot.number:
-                self._optuna_study.tell(trial, state=TrialState.FAIL)
+                tell(self._optuna_study, trial.number, "failed")
             return answer
         finished = self._book.of(slot.key)
         target = self._last if rung is None else rung
@@ -279,6 +284,8 @@ class Race(Generic[C]):
             )
             if reached == self._last:
                 return done
+            if not kept:
+                self._note(too_late(step.trial.number))
             if pause or not kept:
                 return None
             rung, checkpoint = reached + 1, done.evaluation.checkpoint

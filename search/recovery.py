@@ -12,7 +12,7 @@ from greenfront.studies.store.runs import Runs
 from greenfront.studies.store.trials import FINISHED, Trials
 from greenfront.studies.store.trials import TrialState as GreenfrontState
 
-__all__ = ["REFERENCE", "Told", "adopt_dead_runs", "drop_unclaimed", "tell"]
+__all__ = ["REFERENCE", "Told", "adopt_dead_runs", "drop_unclaimed", "tell", "too_late"]
 
 REFERENCE = "greenfront:reference"
 """Attribute of a trial outside of the space: its candidate's key. Optuna is told that it failed,
@@ -77,6 +77,14 @@ def drop_unclaimed(study: optuna.Study, trials: Trials) -> None:
             fixed = trial.system_attrs.get("fixed_params")
             if fixed is not None:
                 study.enqueue_trial(fixed, user_attrs=dict(trial.user_attrs))
+
+
+def too_late(number: int) -> str:
+    """Says that the result of a trial does not count: its run was suspended and taken for dead."""
+    return (
+        f"trial {number} ended too late, its result is dropped: this run was silent for so long "
+        "that another one has taken the trial over"
+    )
 
 
 def tell(

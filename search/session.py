@@ -91,6 +91,8 @@ class Session:
             SearchAborted: The same cause failed three trials in a row.
         """
         file = self.file
+        note = (lambda _message: None) if observer is None else observer.note
+        storage.patience.begin(file.study.patience_minutes, note)
         study = Study.create(
             storage,
             file.study.name,

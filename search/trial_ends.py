@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
 from typing import Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 
 from greenfront.errors import SearchAborted
 from greenfront.search.attempt import Attempt, Step
-from greenfront.search.recovery import Told, tell
+from greenfront.search.recovery import Told, tell, too_late
 from greenfront.studies.store.ledger_writer import LedgerWriter
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.study import Study
@@ -34,7 +37,7 @@ class TrialEnds:
         optuna_study: Optuna's.
         references: Keys of the candidates outside of the space: Optuna is told nothing of them, and
             the search does without them.
-        raced: Whether a race goes on with what another run has taken over.
+        note: Takes messages for the user.
         told: What Optuna learns of a trial's values.
     """
 
@@ -46,7 +49,7 @@ class TrialEnds:
         optuna_study: optuna.Study,
         references: Collection[str],
         *,
-        raced: bool,
+        note: Callable[[str], None],
         told: Told,
     ) -> None:
         self._study = study
@@ -54,7 +57,7 @@ class TrialEnds:
         self._ledger = ledger
         self._optuna_study = optuna_study
         self._references = references
-        self._raced = raced
+        self._note = note
         self._told = told
         self._lock = threading.Lock()
         self._last_causes: list[str | None] = []
@@ -63,7 +66,20 @@ class TrialEnds:
         """Writes one; returns what Optuna was told, ``None`` where it was not this run's to end."""
         number, evaluation = step.trial.number, done.evaluation
         if done.state == "infeasible" and evaluation is not None:
-            step.trial.set_constraint("real", len(evaluation.infeasible))
+            with contextlib.suppress(UpdateFinishedTrialError):  # taken over; see below
+                step.trial.set_constraint("real", len(evaluation.infeasible))
+        self._run.known.ended(
+            {
+                "number": number,
+                "key": step.candidate.key,
+                "state": done.state,
+                "choice": step.candidate.to_json(),
+                "values": done.values,
+                "detail": evaluation.detail if evaluation else None,
+                "reason": done.reason,
+                "finished_at": time.time(),
+            }
+        )
         ours = self._study.trials.finish(
             self._run.run_id,
             number,
@@ -79,9 +95,9 @@ class TrialEnds:
             learnt = self._told(evaluation.values) if evaluation else None
             tell(self._optuna_study, number, told, learnt)
             return told
-        if not self._raced:
-            # This run was taken for dead and its trial given to another run: that one counts.
-            self._optuna_study.tell(step.trial, state=optuna.trial.TrialState.FAIL)
+        # This run was suspended and taken for dead: what another one finds counts. In a race
+        # Optuna's trial is the other's now, else it was ended when it was taken.
+        self._note(too_late(number))
         return None
 
     def require_progress(self, step: Step[Any], done: Attempt) -> None:

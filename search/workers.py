@@ -51,9 +51,7 @@ class Workers:
             except Interrupted:
                 self._end(interrupted())
             except BaseException as failure:  # noqa: BLE001 - raised by the main thread
-                with self._lock:
-                    self._failure = self._failure or failure
-                self.stop.set()
+                self.fail(failure)
 
         with ThreadPoolExecutor(self._count, thread_name_prefix="worker") as pool:
             working = [pool.submit(guarded, index) for index in range(self._count)]
@@ -68,6 +66,12 @@ class Workers:
         if self._failure is not None:
             raise self._failure
         return self._reason or STOPPED
+
+    def fail(self, failure: BaseException) -> None:
+        """Stops all threads in order; :meth:`run` then raises the first failure."""
+        with self._lock:
+            self._failure = self._failure or failure
+        self.stop.set()
 
     def _end(self, reason: str | None) -> None:
         with self._lock:

@@ -5,13 +5,9 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import pwd
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
 from uuid import uuid4
 
 # Before any numerical library is loaded: the networks of tests are too small to gain by threads,
@@ -23,6 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from contracts.forked import forked_evaluators
+from contracts.postgres import postgres_server, postgres_url
 from greenfront.studies.store.storage import Storage
 
 TESTS = Path(__file__).parent
@@ -91,35 +88,8 @@ def evaluators() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def postgres_folder() -> Iterator[Path]:
     """Starts a server that listens on a socket in the folder, and trusts everybody."""
-    initdb, pg_ctl = _binary("initdb"), _binary("pg_ctl")
-    with tempfile.TemporaryDirectory(prefix="greenfront-postgres-", dir=_in_memory()) as name:
-        folder = Path(name)
-        data, log = str(folder / "data"), folder / "log"
-        unprivileged: dict[str, Any] = {}
-        if os.geteuid() == 0:  # PostgreSQL refuses root
-            user = _user("postgres") or _user("nobody")
-            if user is None:
-                _without_postgres("there is no user 'postgres' or 'nobody' to run it as")
-            os.chown(folder, user.pw_uid, user.pw_gid)
-            unprivileged = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-
-        def run(*command: str) -> None:
-            # To a file: the server inherits the stream, and a pipe would never end.
-            with log.open("a") as output:
-                done = subprocess.run(
-                    command, cwd=folder, stdout=output, stderr=output, **unprivileged
-                )
-            if done.returncode:
-                _without_postgres(f"{command[0]} failed: {log.read_text()}")
-
-        log.touch()
-        options = f"-c fsync=off -c listen_addresses= -c unix_socket_directories={folder}"
-        run(initdb, "-D", data, "-A", "trust", "-U", "greenfront", "-E", "UTF8", "--locale=C", "-N")
-        run(pg_ctl, "-D", data, "-o", options, "-w", "start")
-        try:
-            yield folder
-        finally:
-            run(pg_ctl, "-D", data, "-m", "immediate", "stop")
+    with postgres_server() as server:
+        yield server.folder
 
 
 @pytest.fixture(scope="session")
@@ -135,7 +105,7 @@ def postgres_template(postgres_folder: Path) -> str:
     """The name of a database with all tables, to be copied."""
     with _server(postgres_folder) as connection:
         connection.exec_driver_sql("CREATE DATABASE tables")
-    Storage(_url(postgres_folder, "tables")).close()
+    Storage(postgres_url(postgres_folder, "tables")).close()
     return "tables"
 
 
@@ -153,7 +123,7 @@ def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]
     name = f"test_{uuid4().hex}"
     with _server(folder) as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
-        yield _url(folder, name)
+        yield postgres_url(folder, name)
         connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -165,40 +135,11 @@ def storage(storage_url: str) -> Iterator[Storage]:
     opened.close()
 
 
-def _url(folder: Path, database: str) -> str:
-    return f"postgresql+psycopg://greenfront@/{database}?host={folder}"
-
-
 @contextlib.contextmanager
 def _server(folder: Path) -> Iterator[sa.Connection]:
-    engine = sa.create_engine(_url(folder, "postgres"), isolation_level="AUTOCOMMIT")
+    engine = sa.create_engine(postgres_url(folder, "postgres"), isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:
             yield connection
     finally:
         engine.dispose()
-
-
-def _binary(name: str) -> str:
-    homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    found = shutil.which(name, path=os.pathsep.join([os.environ["PATH"], *map(str, homes)]))
-    return found or _without_postgres(f"{name} is not installed")
-
-
-def _in_memory() -> Path | None:
-    """Where a database is copied faster than on a disk; None where there is no room."""
-    folder = Path("/dev/shm")
-    return folder if folder.is_dir() and shutil.disk_usage(folder).free > 2**30 else None
-
-
-def _user(name: str) -> pwd.struct_passwd | None:
-    try:
-        return pwd.getpwnam(name)
-    except KeyError:
-        return None
-
-
-def _without_postgres(reason: str) -> NoReturn:
-    if os.environ.get("GREENFRONT_REQUIRE_POSTGRES") == "1":
-        pytest.fail(f"PostgreSQL is required: {reason}")
-    pytest.skip(f"no PostgreSQL: {reason}")

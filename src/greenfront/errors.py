@@ -11,6 +11,7 @@
     ├── TrialStopped            one trial was ended early on purpose; the study goes on
     ├── Interrupted             the user wants to stop; the trial is queued again
     ├── SearchAborted           the study cannot go on
+    │   └── StorageLost         its database was deleted or damaged while it ran
     └── ExportError             a model cannot be exported, or the exported one cannot be used
 
 Every message names the thing, the rule it breaks, the value given and the way out.
@@ -26,6 +27,7 @@ __all__ = [
     "MeterError",
     "SearchAborted",
     "StorageError",
+    "StorageLost",
     "StudyError",
     "StudyFileError",
     "TrialFailed",
@@ -96,6 +98,10 @@ class Interrupted(GreenfrontError):  # noqa: N818 - a wish, not an error
 
 class SearchAborted(GreenfrontError):  # noqa: N818 - the study's end, not a fault of the caller
     """The study cannot go on, for example after three failures in a row of the same cause."""
+
+
+class StorageLost(SearchAborted):
+    """The database was deleted or damaged under a live run."""
 
 
 class ExportError(GreenfrontError):

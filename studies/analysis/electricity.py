@@ -58,8 +58,7 @@ def electricity(study: Study, clock: Clock) -> list[TrialElectricity]:
         .group_by(entry.number)
         .order_by(sa.func.min(entry.started_at), entry.number)
     )
-    with study.storage.reading() as connection:
-        rows = connection.execute(query).all()
+    rows = study.storage.rows(query)
     return [
         TrialElectricity(
             number, clock.at(start), clock.at(end), grams / joules, joules / JOULES_PER_KWH

@@ -76,8 +76,7 @@ def _finished(study: Study) -> list[tuple[int, Sequence[float] | None, float | N
         .where(c.study_id == study.study_id, c.state.in_(FINISHED))
         .order_by(c.finished_at, c.number)
     )
-    with study.storage.reading() as connection:
-        return [(number, values, ended) for number, values, ended in connection.execute(query)]
+    return [(number, values, ended) for number, values, ended in study.storage.rows(query)]
 
 
 def _spending(study: Study) -> tuple[list[float], list[float]]:
@@ -88,7 +87,6 @@ def _spending(study: Study) -> tuple[list[float], list[float]]:
         .where(c.study_id == study.study_id, c.joules.is_not(None))
         .order_by(c.ended_at)
     )
-    with study.storage.reading() as connection:
-        rows = connection.execute(query).all()
+    rows = study.storage.rows(query)
     totals: list[float] = (np.cumsum([joules for _, joules in rows]) / JOULES_PER_KWH).tolist()
     return [moment for moment, _ in rows], totals

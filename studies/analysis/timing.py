@@ -127,8 +127,7 @@ def _busy(study: Study) -> list[Interval]:
         )
         .distinct()
     )
-    with study.storage.reading() as connection:
-        return [(row.started_at, row.ended_at) for row in connection.execute(query)]
+    return [(row.started_at, row.ended_at) for row in study.storage.rows(query)]
 
 
 def _emitted(study: Study) -> tuple[float | None, float | None, float]:
@@ -145,8 +144,7 @@ def _emitted(study: Study) -> tuple[float | None, float | None, float]:
         .select_from(ledger_table.outerjoin(moments_table, moment.entry_id == entry.entry_id))
         .where(entry.study_id == study.study_id)
     )
-    with study.storage.reading() as connection:
-        co2_kg, unpaused, moments, told_joules, joules = connection.execute(query).one()
+    co2_kg, unpaused, moments, told_joules, joules = study.storage.rows(query)[0]
     share = float(told_joules / joules) if joules else 0.0
     return co2_kg, unpaused if moments else None, share
 

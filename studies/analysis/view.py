@@ -36,7 +36,7 @@ from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.ledger import Spent
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study, readable
-from greenfront.studies.store.trials import NetworkTrial
+from greenfront.studies.store.trials import WITHOUT_RESULT, NetworkTrial
 
 __all__ = ["StudyView", "view"]
 
@@ -113,6 +113,21 @@ class StudyView:
         # What the front says of a member counts: there it is asked how sure it is within the drop.
         rows = {row.trial: row for row in (*self.complete, *self.front.rows)}
         return no_network_needed(tuple(rows.values()), self.metric)
+
+    @property
+    def lost_baseline(self) -> str | None:
+        """That no baseline is there, and none is to come; ``None`` where one is or may be."""
+        keys = self.file.baseline_keys(self.facts)
+        tried = [row for row in self.trials if row.candidate.key in keys]
+        if self.baseline is not None or len(tried) < len(keys):
+            return None
+        if any(row.state not in WITHOUT_RESULT for row in tried):
+            return None
+        ended = ", ".join(f"trial {row.number} {row.state}: {row.reason or '–'}" for row in tried)
+        return (
+            f"No untouched baseline has come to a result ({ended}): what is saved against one is "
+            "not known, and the hypervolume has no fixed box. A study of another name tries again."
+        )
 
     @property
     def best(self) -> ScoredTrial | None:

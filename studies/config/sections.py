@@ -10,6 +10,7 @@ from greenfront.errors import UsageError
 from greenfront.objectives.metrics import MetricName
 from greenfront.objectives.scores import Tolerance, Weights
 from greenfront.spaces.table import Positive, Table
+from greenfront.studies.store.patience import PATIENCE_MINUTES
 from greenfront.studies.store.storage import DEFAULT_URL
 
 __all__ = [
@@ -53,10 +54,12 @@ class StudySection(Table):
             release, before there were families for tables, texts and small images.
         cache_gb: How large the cache may become; ``None``: as large as it gets.
         shared_cache: URL of a folder through which machines share their caches; ``None``: none.
+        patience_minutes: How long a search waits for a database server that is away.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\w.-]+$")] = "study"
     storage: str = DEFAULT_URL
+    patience_minutes: Annotated[float, Field(ge=0, le=10_000)] = PATIENCE_MINUTES
     cache: str = ".greenfront"
     cache_gb: Positive | None = None
     shared_cache: str | None = None

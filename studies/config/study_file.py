@@ -215,7 +215,8 @@ class StudyFile(Table):
         """Hash of everything that may not change while a study goes on.
 
         Budgets and when to stop, targets, limits of time and memory, the numbers of workers and of
-        repeats, the length of a measured block, and the places of storage and cache may.
+        repeats, the length of a measured block, and the places of storage and cache and the
+        patience with them may.
 
         Args:
             fingerprint: Of the data.
@@ -230,6 +231,7 @@ class StudyFile(Table):
         del (
             data["study"]["cache_gb"],
             data["study"]["shared_cache"],
+            data["study"]["patience_minutes"],
             data["budget"],
             data["targets"],
             data["limits"]["trial_minutes"],

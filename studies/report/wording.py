@@ -45,6 +45,8 @@ def summary(view: StudyView) -> str:
     if found is not None:
         told = no_network_sentence(found, view.scoring.predictions, view.kind, view.metric)
         sentences.insert(0, told)
+    if view.lost_baseline is not None:
+        sentences.insert(0, view.lost_baseline)
     decided = None if greenest is None else decision(view, greenest)
     return " ".join([*sentences, *([decided] if decided else [])])
 

@@ -46,12 +46,14 @@ class FollowUps(StudyPart):
             "reason": found.reason,
             "point": dict(found.point),
         }
+        c = follow_ups_table.c
+        known = sa.select(c.entry_id).where(
+            c.study_id == self.study_id, c.key == found.key, c.origin == found.origin
+        )
         try:
-            with self.storage.writing() as connection:
-                connection.execute(sa.insert(follow_ups_table), [row])
+            return self.storage.change(sa.insert(follow_ups_table).values(row), done=known)
         except sa.exc.IntegrityError:
             return False
-        return True
 
     def all(self) -> list[FollowUp]:
         """All of them."""
@@ -61,5 +63,5 @@ class FollowUps(StudyPart):
             .where(c.study_id == self.study_id)
             .order_by(c.entry_id)
         )
-        with self.storage.reading() as connection:
-            return [FollowUp(*row) for row in connection.execute(query)]
+        rows = self.storage.rows(query)
+        return [FollowUp(*row) for row in rows]

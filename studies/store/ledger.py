@@ -16,6 +16,7 @@ from greenfront.studies.store.trials import WITHOUT_RESULT
 if TYPE_CHECKING:
     from greenfront.objectives.carbon.footprint import CarbonModel
     from greenfront.studies.store.ledger_writer import LedgerWriter, Moments
+    from greenfront.studies.store.rescue import Known
 
 __all__ = ["Ledger", "Spent"]
 
@@ -64,18 +65,22 @@ class Ledger(StudyPart):
     """What a study has spent, and on what."""
 
     def writer(
-        self, run_id: str, carbon: CarbonModel | None, moments: Moments | None = None
+        self,
+        run_id: str,
+        carbon: CarbonModel | None,
+        moments: Moments | None = None,
+        known: Known | None = None,
     ) -> LedgerWriter:
         """What charges energy on behalf of one run; see :class:`LedgerWriter`."""
         from greenfront.studies.store.ledger_writer import LedgerWriter
 
-        return LedgerWriter(self.storage, self.study_id, run_id, carbon, moments)
+        return LedgerWriter(self.storage, self.study_id, run_id, carbon, moments, known)
 
     def total(self) -> Spent:
         """The whole study: every trial, finished or not, and the search itself."""
         query = sa.select(*_sums()).where(ledger_table.c.study_id == self.study_id)
-        with self.storage.reading() as connection:
-            return _spent(tuple(connection.execute(query).one()))
+        row = self.storage.rows(query)[0]
+        return _spent(tuple(row))
 
     def by(self, what: str) -> dict[str, Spent]:
         """The study's spending in parts that add up to the whole.
@@ -121,8 +126,8 @@ class Ledger(StudyPart):
             .where(ledger.study_id == self.study_id)
             .group_by(part)
         )
-        with self.storage.reading() as connection:
-            parts = {str(row[0]): _spent(tuple(row[1:])) for row in connection.execute(query)}
+        rows = self.storage.rows(query)
+        parts = {str(row[0]): _spent(tuple(row[1:])) for row in rows}
         return dict(sorted(parts.items(), key=lambda item: -item[1].kwh))
 
     def wasted_kwh(self) -> float:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -12,6 +14,7 @@ import sqlalchemy as sa
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.readings import Component, Reading
+from greenfront.studies.store.rescue import Known
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.tables import ledger_table, moments_table, pauses_table
 
@@ -86,6 +89,7 @@ class LedgerWriter:
         run_id: The run that spends.
         carbon: Turns energy into CO₂; ``None`` leaves CO₂ empty.
         moments: Tells the intensity of each entry's time; without it the carbon model's counts.
+        known: Keeps what was charged in memory, too; ``None``: nobody asks.
     """
 
     def __init__(
@@ -95,12 +99,17 @@ class LedgerWriter:
         run_id: str,
         carbon: CarbonModel | None,
         moments: Moments | None = None,
+        known: Known | None = None,
     ) -> None:
+        self.known = known
         self.storage = storage
         self.study_id = study_id
         self.run_id = run_id
         self.carbon = carbon
         self.moments = moments
+        # What belongs to no trial is charged by all threads, and merged by one of them: not while
+        # another looks whether its own piece was written.
+        self._unmerged = threading.Lock()
 
     def charge(
         self,
@@ -144,11 +153,15 @@ class LedgerWriter:
             }
             for component, reading in readings.items()
         ]
-        with self.storage.writing() as connection:
+        if self.known is not None:
+            self.known.charged(rows)
+        c = ledger_table.c
+
+        def charged(connection: sa.Connection) -> None:
             if moment is None:
                 connection.execute(sa.insert(ledger_table), rows)
                 return
-            entry = ledger_table.c.entry_id
+            entry = c.entry_id
             for row, (component, reading) in zip(rows, readings.items(), strict=True):
                 made = connection.execute(sa.insert(ledger_table).returning(entry).values(row))
                 connection.execute(
@@ -162,6 +175,19 @@ class LedgerWriter:
                     )
                 )
 
+        # One worker is in one window at a time.
+        known = sa.select(c.entry_id).where(
+            c.study_id == self.study_id,
+            c.number.is_not_distinct_from(number),
+            c.run_id == self.run_id,
+            c.worker.is_not_distinct_from(worker),
+            c.phase == phase,
+            c.started_at == started_at,
+            c.ended_at == ended_at,
+        )
+        with self._unmerged if number is None else nullcontext():
+            self.storage.write(charged, done=lambda connection: connection.scalar(known))
+
     def merge(self, number: int | None) -> None:
         """Makes one entry of all pieces of a phase and component that this run has written.
 
@@ -173,6 +199,10 @@ class LedgerWriter:
         Args:
             number: The trial that is over; ``None`` for what belongs to none.
         """
+        with self._unmerged if number is None else nullcontext():
+            self._merge(number)
+
+    def _merge(self, number: int | None) -> None:
         c, m = ledger_table.c, moments_table.c
         mine = (c.study_id == self.study_id, c.run_id == self.run_id, c.number == number)
         query = (
@@ -182,21 +212,23 @@ class LedgerWriter:
             .order_by(c.entry_id)
         )
         # Nobody else writes what this run has spent on this trial.
-        with self.storage.reading() as connection:
-            pauses = self._pauses(connection, number)
-            groups: dict[tuple[Any, ...], list[sa.Row[Any]]] = defaultdict(list)
-            for row in connection.execute(query):
-                past = sum(end <= row.started_at for end in pauses)
-                minute = None if number is not None else row.started_at // MERGED_SECONDS
-                same = (row.worker, row.phase, row.component, row.kind, row.source)
-                groups[(*same, row.g_per_kwh, row.basis, past, minute)].append(row)
+        pauses = self._pauses(number)
+        groups: dict[tuple[Any, ...], list[sa.Row[Any]]] = defaultdict(list)
+        for row in self.storage.rows(query):
+            past = sum(end <= row.started_at for end in pauses)
+            minute = None if number is not None else row.started_at // MERGED_SECONDS
+            same = (row.worker, row.phase, row.component, row.kind, row.source)
+            groups[(*same, row.g_per_kwh, row.basis, past, minute)].append(row)
         several = [pieces for pieces in groups.values() if len(pieces) > 1]
-        if several:
-            with self.storage.writing() as connection:
-                for pieces in several:
-                    _merge(connection, pieces)
 
-    def _pauses(self, connection: sa.Connection, number: int | None) -> list[float]:
+        def merged(connection: sa.Connection) -> None:
+            for pieces in several:
+                _merge(connection, pieces)
+
+        if several:  # made again it comes to the same: sums are of what was read
+            self.storage.write(merged)
+
+    def _pauses(self, number: int | None) -> list[float]:
         """When this trial's pauses ended."""
         if self.moments is None or number is None:
             return []
@@ -204,7 +236,7 @@ class LedgerWriter:
         query = sa.select(p.ended_at).where(
             p.study_id == self.study_id, p.number == number, p.ended_at.is_not(None)
         )
-        return list(connection.scalars(query))
+        return [ended_at for (ended_at,) in self.storage.rows(query)]
 
     def settle(self, cost: Charged) -> None:
         """Writes a window that was to be charged later, to no trial."""

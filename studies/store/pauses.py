@@ -61,22 +61,21 @@ class Pauses(StudyPart):
         )
         now = time.time()
         found = []
-        with self.storage.reading() as connection:
-            for row in connection.execute(query):
-                ended = row.ended_at
-                if ended is None:
-                    # Never written down: it goes on, or its run was killed in it.
-                    ended = min(now, row.run_ended_at or row.heartbeat_at or row.started_at)
-                found.append(
-                    Pause(
-                        row.number,
-                        row.started_at,
-                        max(ended, row.started_at),
-                        row.reason,
-                        row.clock_started_at,
-                        row.clock_ended_at,
-                    )
+        for row in self.storage.rows(query):
+            ended = row.ended_at
+            if ended is None:
+                # Never written down: it goes on, or its run was killed in it.
+                ended = min(now, row.run_ended_at or row.heartbeat_at or row.started_at)
+            found.append(
+                Pause(
+                    row.number,
+                    row.started_at,
+                    max(ended, row.started_at),
+                    row.reason,
+                    row.clock_started_at,
+                    row.clock_ended_at,
                 )
+            )
         return found
 
     def waited_seconds(self, workers: int = 1) -> float:
@@ -114,15 +113,23 @@ class PauseWriter:
             "reason": reason,
             "clock_started_at": self._clock.at(started_at),
         }
-        with self._storage.writing() as connection:
-            made = connection.execute(sa.insert(pauses_table).values(row)).inserted_primary_key
-        return int(made[0]) if made else 0
+        c = pauses_table.c
+        known = sa.select(c.pause_id).where(
+            c.run_id == self._run_id,
+            c.number.is_not_distinct_from(number),
+            c.started_at == started_at,
+        )
+        insert = sa.insert(pauses_table).values(row).returning(c.pause_id)
+        return self._storage.write(
+            lambda connection: int(connection.execute(insert).scalar_one()),
+            done=lambda connection: connection.scalar(known),
+        )
 
     def end(self, pause_id: int, ended_at: float) -> None:
         """Writes that it is over."""
-        with self._storage.writing() as connection:
-            connection.execute(
-                sa.update(pauses_table)
-                .where(pauses_table.c.pause_id == pause_id)
-                .values(ended_at=ended_at, clock_ended_at=self._clock.at(ended_at))
-            )
+        change = (
+            sa.update(pauses_table)
+            .where(pauses_table.c.pause_id == pause_id)
+            .values(ended_at=ended_at, clock_ended_at=self._clock.at(ended_at))
+        )
+        self._storage.change(change)

@@ -37,19 +37,23 @@ class Repeats(StudyPart):
             "detail": to_json(repeat),
             "measured_at": time.time(),
         }
+        c = repeats_table.c
+        known = sa.select(c.run_id).where(
+            c.study_id == self.study_id,
+            c.key == key,
+            c.position == position,
+            c.run_id == run_id,
+        )
         try:
-            with self.storage.writing() as connection:
-                connection.execute(sa.insert(repeats_table), [row])
+            return self.storage.change(sa.insert(repeats_table).values(row), done=known)
         except sa.exc.IntegrityError:
             return False
-        return True
 
     def count(self) -> int:
         """How many there are."""
         c = repeats_table.c
         query = sa.select(sa.func.count()).where(c.study_id == self.study_id)
-        with self.storage.reading() as connection:
-            return int(connection.scalar(query) or 0)
+        return int(self.storage.read(lambda connection: connection.scalar(query)) or 0)
 
     def all(self) -> dict[str, tuple[Repeat, ...]]:
         """From a candidate's key to its repeats, in their order."""
@@ -60,7 +64,7 @@ class Repeats(StudyPart):
             .order_by(c.key, c.position)
         )
         found: dict[str, tuple[Repeat, ...]] = {}
-        with self.storage.reading() as connection:
-            for key, detail in connection.execute(query):
-                found[key] = (*found.get(key, ()), from_json(Repeat, detail))
+        rows = self.storage.rows(query)
+        for key, detail in rows:
+            found[key] = (*found.get(key, ()), from_json(Repeat, detail))
         return found

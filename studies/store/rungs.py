@@ -60,7 +60,14 @@ class Rungs(StudyPart):
             & (trials.state == "running")
         )
         changed = {"state": "paused", "rung": rung.rung} if pause else {"state": "running"}
-        with self.storage.writing() as connection:
+        known = sa.select(c.entry_id).where(
+            c.study_id == self.study_id,
+            c.key == rung.key,
+            c.rung == rung.rung,
+            c.run_id == run_id,
+        )
+
+        def kept(connection: sa.Connection) -> bool:
             held = connection.execute(sa.update(trials_table).where(mine).values(**changed))
             if held.rowcount != 1:
                 return False
@@ -82,7 +89,11 @@ class Rungs(StudyPart):
                     finished_at=time.time(),
                 )
             )
-        return True
+            return True
+
+        return self.storage.write(
+            kept, done=lambda connection: connection.scalar(known) is not None or None
+        )
 
     def promote(
         self, run_id: str, row: Slot, number: int, rung: int | None, limit: int | None
@@ -101,7 +112,8 @@ class Rungs(StudyPart):
             ``"full"`` when every slot of the whole effort is given out.
         """
         c = trials_table.c
-        with self.storage.writing() as connection:
+
+        def promoted(connection: sa.Connection) -> Claim:
             if rung is None and row.rung is not None and limit is not None:
                 _, whole = given_out(connection, self.study_id)
                 if whole >= limit:
@@ -124,7 +136,20 @@ class Rungs(StudyPart):
                     finished_at=None,
                 )
             )
-        return "granted" if taken.rowcount else "duplicate"
+            return "granted" if taken.rowcount else "duplicate"
+
+        # Its own earlier change: one process promotes one trial after the other.
+        held = sa.select(c.slot).where(
+            c.study_id == self.study_id,
+            c.slot == row.slot,
+            c.number == number,
+            c.run_id == run_id,
+            c.state == "running",
+        )
+        return self.storage.write(
+            promoted,
+            done=lambda connection: None if connection.scalar(held) is None else "granted",
+        )
 
     def drop(self, reason: str) -> list[Slot]:
         """Ends what waits below the whole effort: nobody promotes it now.
@@ -136,13 +161,11 @@ class Rungs(StudyPart):
         for row in Trials(self.storage, self.study_id).progress(0):
             if row.state not in ("paused", "requeued") or row.rung is None:
                 continue
-            with self.storage.writing() as connection:
-                result = connection.execute(
-                    sa.update(trials_table)
-                    .where(c.study_id == self.study_id, c.slot == row.slot, c.state == row.state)
-                    .values(state="dropped", reason=reason, finished_at=time.time())
-                )
-            if result.rowcount:
+            now, mine = time.time(), (c.study_id == self.study_id) & (c.slot == row.slot)
+            change = sa.update(trials_table).where(mine, c.state == row.state)
+            change = change.values(state="dropped", reason=reason, finished_at=now)
+            dropped = sa.select(c.slot).where(mine, c.state == "dropped", c.finished_at == now)
+            if self.storage.change(change, done=dropped):
                 ended.append(row)
         return ended
 
@@ -158,8 +181,7 @@ class Rungs(StudyPart):
             .where(c.study_id == self.study_id, c.entry_id > entry)
             .order_by(c.entry_id)
         )
-        with self.storage.reading() as connection:
-            rows = connection.execute(query).all()
+        rows = self.storage.rows(query)
         return (rows[-1][0] if rows else entry), [_rung(row[1:]) for row in rows]
 
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-import platform
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
 import psutil
 import sqlalchemy as sa
 
+from greenfront.errors import StorageLost
 from greenfront.studies.store.intervals import Interval, length, union
 from greenfront.studies.store.part import StudyPart
+from greenfront.studies.store.processes import exists, place, since_boot
+from greenfront.studies.store.rescue import Known
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.tables import runs_table
 
@@ -31,20 +32,58 @@ HEARTBEAT_SECONDS = 5.0
 """How often a run says that it is alive; within the ledger's promise of ten seconds."""
 
 SILENCE_SECONDS = 60.0
-"""A run on another host that has been silent for so long is taken for dead."""
+"""A run elsewhere that has been silent for so long is taken for dead."""
+
+LATE_BEATS = 3
+"""A run that was late by so many beats was suspended, or its database was away."""
+
+
+@dataclass(slots=True)
+class Wakefulness:
+    """Since when a process has beaten without a gap, by its own monotonic clock.
+
+    Attributes:
+        beaten_at: When it last did; ``None`` for a mere onlooker.
+        since: Since when without a gap.
+    """
+
+    beaten_at: float | None = None
+    since: float = 0.0
+
+    def beaten(self) -> None:
+        """A beat has reached the database."""
+        if not self.lasts():
+            self.since = monotonic()
+        self.beaten_at = monotonic()
+
+    def lasts(self) -> bool:
+        """Whether the latest beat is no longer ago than it should be."""
+        gap = LATE_BEATS * HEARTBEAT_SECONDS
+        return self.beaten_at is not None and monotonic() - self.beaten_at <= gap
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One process at work on one study."""
+    """One process at work on one study.
+
+    Attributes:
+        storage: The database.
+        study_id: Optuna's number of the study.
+        run_id: Its own.
+        known: What it has found and spent.
+        awake: Its beats.
+    """
 
     storage: Storage
     study_id: int
     run_id: str
+    known: Known = field(default_factory=Known, compare=False, repr=False)
+    awake: Wakefulness = field(default_factory=Wakefulness, compare=False)
 
     def beat(self) -> None:
         """Says that this process is alive."""
         self._update(heartbeat_at=time.time(), monotonic_heartbeat=monotonic())
+        self.awake.beaten()
 
     def end(self) -> None:
         """Signs this process out."""
@@ -52,9 +91,11 @@ class Run:
         self._update(heartbeat_at=now, ended_at=now, monotonic_heartbeat=monotonic())
 
     def _update(self, **values: float) -> None:
-        with self.storage.writing() as connection:
-            connection.execute(
-                sa.update(runs_table).where(runs_table.c.run_id == self.run_id).values(**values)
+        mine = sa.update(runs_table).where(runs_table.c.run_id == self.run_id)
+        if not self.storage.change(mine.values(**values)):
+            raise StorageLost(
+                f"{self.storage.url} does not hold this run any more: its study was deleted, or an "
+                "older state of the database was restored"
             )
 
 
@@ -69,25 +110,27 @@ class Runs(StudyPart):
     def __init__(self, storage: Storage, study_id: int) -> None:
         super().__init__(storage, study_id)
         self._heard: dict[str, _Heard] = {}
+        self._awake = Wakefulness()
+        self._here = place()
 
     def begin(self) -> Run:
         """Signs this process in."""
-        run = Run(self.storage, self.study_id, uuid.uuid4().hex)
+        run = Run(self.storage, self.study_id, uuid.uuid4().hex, awake=self._awake)
         now, steady = time.time(), monotonic()
-        with self.storage.writing() as connection:
-            connection.execute(
-                sa.insert(runs_table).values(
-                    run_id=run.run_id,
-                    study_id=self.study_id,
-                    host=_host(),
-                    pid=os.getpid(),
-                    pid_started_at=_since_boot(psutil.Process()),
-                    started_at=now,
-                    heartbeat_at=now,
-                    monotonic_start=steady,
-                    monotonic_heartbeat=steady,
-                )
-            )
+        row = {
+            "run_id": run.run_id,
+            "study_id": self.study_id,
+            "host": self._here,
+            "pid": os.getpid(),
+            "pid_started_at": since_boot(psutil.Process()),
+            "started_at": now,
+            "heartbeat_at": now,
+            "monotonic_start": steady,
+            "monotonic_heartbeat": steady,
+        }
+        known = sa.select(runs_table.c.run_id).where(runs_table.c.run_id == run.run_id)
+        self.storage.change(sa.insert(runs_table).values(row), done=known)
+        self._awake.beaten()
         return run
 
     def dead(self) -> list[str]:
@@ -120,7 +163,7 @@ class Runs(StudyPart):
             if begin is None or end is None:  # begun by an older version
                 spans.append((row.started_at, time.time() if alive else row.heartbeat_at))
                 continue
-            if alive and row.host == _host():
+            if alive and row.host == self._here:
                 end = max(monotonic(), end)
             origin = origins.setdefault(row.host, row.started_at - begin)
             spans.append((origin + begin, origin + end))
@@ -129,25 +172,29 @@ class Runs(StudyPart):
     def _rows(self) -> Sequence[sa.Row[Any]]:
         c = runs_table.c
         query = sa.select(runs_table).where(c.study_id == self.study_id)
-        query = query.order_by(c.started_at, c.run_id)
-        with self.storage.reading() as connection:
-            return connection.execute(query).all()
+        return self.storage.rows(query.order_by(c.started_at, c.run_id))
 
     def _alive(self, row: sa.Row[Any]) -> bool:
         if row.ended_at is not None:
             return False
-        return _exists(row) if row.host == _host() else self._is_heard(row)
+        if row.host == self._here:
+            return exists(row.pid, row.pid_started_at)
+        return self._is_heard(row)
 
     def _is_heard(self, row: sa.Row[Any]) -> bool:
-        """Whether a run of another host has beaten lately.
+        """Whether a run elsewhere has beaten lately.
 
-        At first sight only the two hosts' wall clocks can tell; once a beat was seen to follow
-        another, this process's own monotonic clock does.
+        A run is asked by its own monotonic clock alone, and only for the time in which its own
+        beats came through: who was suspended, or had no database, has heard nobody. A mere onlooker
+        can only compare wall clocks at first sight; once it saw a beat follow another, it need not.
         """
         known = self._heard.get(row.run_id)
         if known is None or known.beat != row.heartbeat_at:
             known = _Heard(row.heartbeat_at, monotonic(), followed=known is not None)
             self._heard[row.run_id] = known
+        if self._awake.beaten_at is not None:
+            heard_at = max(known.heard_at, self._awake.since)
+            return not self._awake.lasts() or monotonic() - heard_at < SILENCE_SECONDS
         silent = monotonic() - known.heard_at
         if not known.followed:
             silent = max(silent, time.time() - row.heartbeat_at)
@@ -156,7 +203,7 @@ class Runs(StudyPart):
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """A beat of another host's run.
+    """A beat of a run elsewhere.
 
     Attributes:
         beat: In Unix seconds of that host.
@@ -167,31 +214,3 @@ class _Heard:
     beat: float
     heard_at: float
     followed: bool
-
-
-def _exists(row: sa.Row[Any]) -> bool:
-    try:
-        process = psutil.Process(row.pid)
-        # Its start tells a process from another one that was given its number since. Older
-        # versions kept it in Unix seconds.
-        begun = (_since_boot(process), process.create_time())
-        same = any(abs(start - row.pid_started_at) < 1.0 for start in begun)
-        # A killed process that nobody has waited for keeps its number, but does nothing more.
-        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _since_boot(process: psutil.Process) -> float:
-    """When a process was started, in seconds since the boot: the wall clock may be set."""
-    boot = psutil.boot_time()  # first: creation times are told against what it has last found
-    return float(process.create_time() - boot)
-
-
-def _host() -> str:
-    # The boot id tells a machine from its own past and from another of the same name.
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        boot = f"{psutil.boot_time():.0f}"
-    return f"{platform.node()}/{boot}"

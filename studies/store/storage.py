@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -21,6 +21,9 @@ from greenfront.errors import StorageError
 from greenfront.studies.store import migrations
 from greenfront.studies.store.optuna_tables import refuse_foreign
 from greenfront.studies.store.passwords import without_passwords
+from greenfront.studies.store.patience import Patience
+from greenfront.studies.store.presence import DatabaseFile
+from greenfront.studies.store.server import backend, engine_settings, outlive
 from greenfront.studies.store.tables import metadata, trials_table
 from greenfront.studies.store.urls import DEFAULT_URL, parsed_url, shown_url
 
@@ -67,6 +70,7 @@ class Storage:
     def __init__(self, url: str = DEFAULT_URL, *, create: bool = True) -> None:
         parsed = parsed_url(url)
         self.url = shown_url(url)
+        self.patience = Patience()
         self._check_file(parsed, create)
         with _told(self.url):
             self.engine = _engine(parsed)
@@ -78,6 +82,8 @@ class Storage:
             except BaseException:
                 self.engine.dispose()
                 raise
+        if parsed.get_backend_name() == "sqlite" and parsed.database:
+            self.file = DatabaseFile(Path(parsed.database))
 
     @cached_property
     def optuna(self) -> BaseStorage:
@@ -88,7 +94,7 @@ class Storage:
         """
         with _told(self.url):
             try:
-                return _racing(lambda: _optuna_storage(self.engine.url))
+                return _racing(lambda: _optuna_storage(self.engine.url, self.patience))
             except RuntimeError as error:
                 raise StorageError(
                     f"storage {self.url!r} holds tables that this version of Optuna cannot read "
@@ -175,6 +181,7 @@ class Storage:
         folder = tempfile.TemporaryDirectory(prefix="greenfront-")
         storage = cls.__new__(cls)
         storage.url = f"sqlite:///{folder.name}/study.db"
+        storage.patience = Patience()
         storage.engine = _engine(sa.make_url(storage.url))
         _tune(storage.engine)
         storage.optuna = InMemoryStorage()
@@ -182,17 +189,93 @@ class Storage:
         metadata.create_all(storage.engine)
         return storage
 
+    file: DatabaseFile | None = None
+    """Of SQLite; ``None`` of a server, and of a temporary one."""
+
     _folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def read(self, look: Callable[[Connection], T]) -> T:
+        """What is found by a look, which is repeated where the server went away.
+
+        Args:
+            look: May run more than once, and writes nothing.
+        """
+
+        def looked(_again: bool) -> T:
+            with self.reading() as connection:
+                return look(connection)
+
+        return self.patience.outlast(looked)
+
+    def write(
+        self,
+        change: Callable[[Connection], T],
+        done: Callable[[Connection], T | None] = lambda _connection: None,
+    ) -> T:
+        """One transaction that happens once, whenever the server goes away.
+
+        Args:
+            change: May run more than once; what it does is undone where it is not committed.
+            done: Looks whether a change has happened whose answer was lost, and gives what it came
+                to; ``None`` where it has not. By default it is made again: right for a change that
+                comes to the same when it is made twice.
+
+        Returns:
+            What ``change`` or ``done`` has returned.
+        """
+        lost: list[int] = []
+
+        def changed(again: bool) -> T:
+            with self.writing() as connection:
+                lost.append(backend(connection))
+                if again:
+                    outlive(connection, lost[:-1])
+                    found = done(connection)
+                    if found is not None:
+                        return found
+                return change(connection)
+
+        return self.patience.outlast(changed)
+
+    def rows(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        """All rows of a query; see :meth:`read`."""
+        return self.read(lambda connection: connection.execute(query).all())
+
+    def change(
+        self, statement: sa.Update | sa.Insert | sa.Delete, done: sa.Select[Any] | None = None
+    ) -> bool:
+        """A transaction of one statement; see :meth:`write`.
+
+        Args:
+            statement: What to change.
+            done: Finds something where it has been changed already.
+
+        Returns:
+            Whether a row was changed.
+        """
+
+        def is_done(connection: Connection) -> bool | None:
+            return None if done is None or connection.execute(done).first() is None else True
+
+        return self.write(
+            lambda connection: connection.execute(statement).rowcount != 0, done=is_done
+        )
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection for looking; it never waits for writers."""
+        """A connection for looking, once; it never waits for writers."""
         with self.engine.connect() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
-        """One transaction: all of it happens, or nothing."""
+        """One transaction, tried once: all of it happens, or nothing.
+
+        Raises:
+            StorageLost: The file is not the one that was opened.
+        """
+        if self.file is not None:
+            self.file.require()
         with self.engine.connect() as connection:
             if connection.dialect.name == "sqlite":
                 # Taking the write lock first: a read that turns into a write may not wait for it.
@@ -264,7 +347,7 @@ def _engine(url: sa.URL) -> Engine:
     if url.get_dialect().is_async:
         raise sa.exc.ArgumentError("its driver is asynchronous: postgresql+psycopg is not")
     if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True)
+        return sa.create_engine(url, **engine_settings(url))
     engine = sa.create_engine(url, connect_args={"timeout": LOCK_TIMEOUT_SECONDS})
 
     @sa.event.listens_for(engine, "connect")
@@ -301,12 +384,14 @@ def _racing(make: Callable[[], T]) -> T:
     return make()
 
 
-def _optuna_storage(url: sa.URL) -> RDBStorage:
-    from optuna.storages import RDBStorage
-
+def _optuna_storage(url: sa.URL, patience: Patience) -> RDBStorage:
     text = url.render_as_string(hide_password=False)
     if url.get_backend_name() != "sqlite":
-        return RDBStorage(text, engine_kwargs={"pool_pre_ping": True})
+        from greenfront.studies.store.patient_optuna import PatientStorage
+
+        return PatientStorage(text, engine_settings(url), patience)
+    from optuna.storages import RDBStorage
+
     storage = RDBStorage(text, engine_kwargs={"connect_args": {"timeout": LOCK_TIMEOUT_SECONDS}})
     _tune(storage.engine)
     return storage

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Literal, Self
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from greenfront.errors import StudyError
 from greenfront.studies.store.curves import Curves
@@ -33,21 +34,26 @@ __all__ = ["Direction", "Study", "forget_deleted", "readable", "study_names"]
 def study_names(storage: Storage) -> list[str]:
     """Every study in the storage, the oldest first, but those that were deleted through Optuna."""
     query = sa.select(studies_table.c.study_id, studies_table.c.name)
-    with storage.reading() as connection:
-        deleted = deleted_studies(connection)
+
+    def look(connection: Connection) -> tuple[dict[int, str], Sequence[sa.Row[Any]]]:
         rows = connection.execute(query.order_by(studies_table.c.created_at)).all()
+        return deleted_studies(connection), rows
+
+    deleted, rows = storage.read(look)
     return [str(name) for study_id, name in rows if study_id not in deleted]
 
 
 def forget_deleted(storage: Storage) -> list[str]:
     """Removes what is kept of studies that were deleted through Optuna; gives their names."""
-    with storage.reading() as connection:
-        if not deleted_studies(connection):
-            return []
-    with storage.writing() as connection:
+    if not storage.read(deleted_studies):
+        return []
+
+    def forgotten(connection: Connection) -> list[str]:
         deleted = deleted_studies(connection)
         forget(connection, list(deleted))
-    return list(deleted.values())
+        return list(deleted.values())
+
+    return storage.write(forgotten)
 
 
 @contextlib.contextmanager
@@ -144,11 +150,14 @@ class Study:
         Raises:
             StudyError: There is none of this name, the message lists the nearest; or it is damaged.
         """
-        with readable(storage, name), storage.reading() as connection:
-            row = connection.execute(
-                sa.select(studies_table).where(studies_table.c.name == name)
-            ).one_or_none()
-            is_deleted = row is not None and row.study_id in deleted_studies(connection)
+        query = sa.select(studies_table).where(studies_table.c.name == name)
+
+        def look(connection: Connection) -> tuple[sa.Row[Any] | None, bool]:
+            row = connection.execute(query).one_or_none()
+            return row, row is not None and row.study_id in deleted_studies(connection)
+
+        with readable(storage, name):
+            row, is_deleted = storage.read(look)
         if is_deleted:
             raise StudyError(
                 f"study {name!r} was deleted from {storage.url} through Optuna, such as by its "
@@ -196,8 +205,7 @@ class Study:
         import optuna
 
         forget_deleted(storage)
-        with storage.reading() as connection:
-            refuse_foreign(connection, name, storage.url)
+        storage.read(lambda connection: refuse_foreign(connection, name, storage.url))
         made = optuna.create_study(
             storage=storage.optuna,
             study_name=name,
@@ -211,23 +219,19 @@ class Study:
                 f"objectives ({', '.join(held)}): give the new study another name under "
                 "[study] name, or another storage"
             )
-        try:
-            with storage.writing() as connection:
-                connection.execute(
-                    sa.insert(studies_table).values(
-                        study_id=storage.optuna.get_study_id_from_name(name),
-                        name=name,
-                        identity=identity,
-                        configuration=configuration,
-                        meters=meters,
-                        facts=facts,
-                        queued=False,
-                        created_at=time.time(),
-                    )
-                )
-        except sa.exc.IntegrityError:
-            # It exists already: join it below.
-            pass
+        row = {
+            "study_id": storage.optuna.get_study_id_from_name(name),
+            "name": name,
+            "identity": identity,
+            "configuration": configuration,
+            "meters": meters,
+            "facts": facts,
+            "queued": False,
+            "created_at": time.time(),
+        }
+        # Where it exists already it is joined below.
+        with contextlib.suppress(sa.exc.IntegrityError):
+            storage.change(sa.insert(studies_table).values(row))
         study = cls.open(storage, name)
         study.require(identity)
         return study
@@ -258,9 +262,5 @@ class Study:
         self._update(queued=True)
 
     def _update(self, **values: Any) -> None:
-        with self.storage.writing() as connection:
-            connection.execute(
-                sa.update(studies_table)
-                .where(studies_table.c.study_id == self.study_id)
-                .values(**values)
-            )
+        mine = sa.update(studies_table).where(studies_table.c.study_id == self.study_id)
+        self.storage.change(mine.values(**values))

@@ -191,7 +191,8 @@ class Trials(StudyPart):
     ) -> Claim:
         table = trials_table
         started = {"run_id": run_id, "number": number, "started_at": time.time()}
-        with self.storage.writing() as connection:
+
+        def granted(connection: sa.Connection) -> Claim:
             adopted = connection.execute(
                 sa.update(table)
                 .where(self._mine, table.c.key == key, table.c.state == "requeued")
@@ -217,7 +218,14 @@ class Trials(StudyPart):
                     **started,
                 )
             )
-        return "granted"
+            return "granted"
+
+        def held(connection: sa.Connection) -> Claim | None:
+            mine = (table.c.key == key, table.c.run_id == run_id, table.c.number == number)
+            found = connection.scalar(sa.select(table.c.slot).where(self._mine, *mine))
+            return None if found is None else "granted"
+
+        return self.storage.write(granted, done=held)
 
     def finish(
         self,
@@ -235,46 +243,33 @@ class Trials(StudyPart):
             Whether it was still this run's to end: a run that was taken for dead has lost it.
         """
         table = trials_table
-        with self.storage.writing() as connection:
-            result = connection.execute(
-                sa.update(table)
-                .where(
-                    self._mine,
-                    table.c.number == number,
-                    table.c.run_id == run_id,
-                    table.c.state == "running",
-                )
-                .values(
-                    state=state,
-                    values=None if values is None else list(values),
-                    detail=detail,
-                    reason=reason,
-                    rung=None,
-                    finished_at=time.time(),
-                )
+        mine = (self._mine, table.c.number == number, table.c.run_id == run_id)
+        change = (
+            sa.update(table)
+            .where(*mine, table.c.state == "running")
+            .values(
+                state=state,
+                values=None if values is None else list(values),
+                detail=detail,
+                reason=reason,
+                rung=None,
+                finished_at=time.time(),
             )
-        return result.rowcount == 1
+        )
+        ended = sa.select(table.c.slot).where(*mine, table.c.state == state)
+        return self.storage.change(change, done=ended)
 
     def requeue(self, dead_runs: Sequence[str]) -> list[Trial[Any, Any]]:
         """Takes the running trials of dead runs away from them, each exactly once.
 
         Returns:
-            The trials that this call took.
+            The trials that this call took; but those for which the answer was lost.
         """
         table, taken = trials_table, []
         for row in self.all(states=("running",), runs=dead_runs):
-            with self.storage.writing() as connection:
-                result = connection.execute(
-                    sa.update(table)
-                    .where(
-                        self._mine,
-                        table.c.slot == row.slot,
-                        table.c.number == row.number,
-                        table.c.state == "running",
-                    )
-                    .values(state="requeued")
-                )
-            if result.rowcount:
+            mine = (self._mine, table.c.slot == row.slot, table.c.number == row.number)
+            change = sa.update(table).where(*mine, table.c.state == "running")
+            if self.storage.change(change.values(state="requeued")):
                 taken.append(row)
         return taken
 
@@ -296,8 +291,8 @@ class Trials(StudyPart):
             query = query.where(c.state.in_(states))
         if runs is not None:
             query = query.where(c.run_id.in_(runs))
-        with self.storage.reading() as connection:
-            return [self._read(row) for row in connection.execute(query)]
+        rows = self.storage.rows(query)
+        return [self._read(row) for row in rows]
 
     def get(self, number: int) -> Trial[Any, Any]:
         """The trial whose present attempt Optuna numbered ``number``.
@@ -306,8 +301,7 @@ class Trials(StudyPart):
             StudyError: There is none.
         """
         query = sa.select(trials_table).where(self._mine, trials_table.c.number == number)
-        with self.storage.reading() as connection:
-            row = connection.execute(query).one_or_none()
+        row = self.storage.read(lambda connection: connection.execute(query).one_or_none())
         if row is None:
             raise StudyError(f"trial {number} does not exist: greenfront front lists those that do")
         return self._read(row)
@@ -325,8 +319,9 @@ class Trials(StudyPart):
         query = sa.select(c.slot, c.key, c.number, c.state, c["values"], c.rung, c.point).where(
             self._mine, (c.slot >= from_slot) | c.slot.in_(also)
         )
-        with self.storage.reading() as connection:
-            rows = [Slot(*row) for row in connection.execute(query.order_by(c.slot))]
+        query = query.order_by(c.slot)
+        found = self.storage.rows(query)
+        rows = (Slot(*row) for row in found)
         return [
             row if row.values is None else row._replace(values=tuple(row.values)) for row in rows
         ]
@@ -335,8 +330,8 @@ class Trials(StudyPart):
         """Number of trials by state."""
         c = trials_table.c
         query = sa.select(c.state, sa.func.count()).where(self._mine).group_by(c.state)
-        with self.storage.reading() as connection:
-            return Counter(dict(tuple(row) for row in connection.execute(query)))
+        rows = self.storage.rows(query)
+        return Counter(dict(tuple(row) for row in rows))
 
 
 def given_out(connection: sa.Connection, study_id: int) -> tuple[int, int]:

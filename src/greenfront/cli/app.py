@@ -99,10 +99,9 @@ def main() -> None:
         _print(str(error))
         sys.exit(1)
     except _database_errors() as error:
-        _print(
-            f"the database did not answer ({getattr(error, 'orig', error)}); what was finished is "
-            "kept: when it is back, greenfront resume goes on"
-        )
+        from greenfront.studies.store.patience import failure_words
+
+        _print(failure_words(error))
         sys.exit(1)
     except BrokenPipeError:
         # The reader of our output, such as head, has seen enough.

@@ -92,12 +92,12 @@ def front_table(view: StudyView) -> RenderableType:
         cells = ("base", *_cells(view, row), *details, "", "")
         sheet.add(*cells, remark=remark or None, style="cyan")
     table = Group(_with_ties(sheet, view), _choices(view))
+    first = [Text(view.lost_baseline, style="bold red")] if view.lost_baseline else []
     found = view.no_network
-    if found is None:
-        return table
-    return Group(
-        Text(no_network_sentence(found, view.scoring.predictions, view.kind, view.metric)), table
-    )
+    if found is not None:
+        told = no_network_sentence(found, view.scoring.predictions, view.kind, view.metric)
+        first.append(Text(told))
+    return Group(*first, table)
 
 
 def _details(outcome: Outcome) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,10 +13,12 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from greenfront.studies.store import runs
+from greenfront.errors import StorageLost
+from greenfront.studies.store import processes, runs
 from greenfront.studies.store.runs import (
     HEARTBEAT_SECONDS,
     SILENCE_SECONDS,
+    Run,
     Runs,
 )
 from greenfront.studies.store.storage import Storage
@@ -88,6 +90,15 @@ def test_a_run_from_beginning_to_end(storage: Storage, monkeypatch: pytest.Monke
     )
 
 
+def test_a_run_that_is_not_there_any_more_is_told_so(storage: Storage) -> None:
+    run = Runs(storage, STUDY).begin()
+    run.beat()
+    with storage.writing() as connection:
+        connection.execute(sa.delete(runs_table))
+    with pytest.raises(StorageLost, match="does not hold this run any more"):
+        run.beat()
+
+
 def test_runs_of_other_studies_are_not_counted(storage: Storage) -> None:
     run = Runs(storage, STUDY).begin()
     assert Runs(storage, STUDY + 1).living() == Runs(storage, STUDY + 1).dead() == []
@@ -143,12 +154,29 @@ def test_a_run_of_another_host_is_dead_after_silence_only(
 def test_another_boot_of_this_host_is_another_host(storage: Storage) -> None:
     run = Runs(storage, STUDY).begin()
     host = str(stored(storage, run.run_id).host)
-    name, boot = host.split("/")
+    name, boot, *_ = host.split("/")
     assert name == platform.node()
     known = Path("/proc/sys/kernel/random/boot_id")
     assert not known.exists() or boot == known.read_text().strip()
-    row(storage, "before", host=f"{name}/not-{boot}")
+    row(storage, "before", host=host.replace(boot, f"not-{boot}"))
     assert Runs(storage, STUDY).dead() == ["before"]
+
+
+def test_a_container_of_the_same_name_and_number_is_another_place(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two processes with the same host name, number and start, one is silent and one is here."""
+    here = Runs(storage, STUDY).begin()
+    monkeypatch.setattr(processes, "_namespace", lambda: "pid:[1]")
+    there = Runs(storage, STUDY).begin()
+    pid = stored(storage, here.run_id).pid
+    assert stored(storage, there.run_id).pid == pid
+    monkeypatch.undo()
+    later = time.time() + SILENCE_SECONDS + 1
+    at(monkeypatch, later)
+    looking = Runs(storage, STUDY)
+    assert looking.living() == [here.run_id]
+    assert looking.dead() == [there.run_id]
 
 
 def test_heartbeats_are_frequent_enough() -> None:
@@ -217,4 +245,47 @@ def test_a_run_that_is_heard_stays_alive_when_this_hosts_clock_is_set(
     assert Runs(storage, STUDY).dead() == ["far"]  # who has never heard it cannot know
     later = time.monotonic() + SILENCE_SECONDS + 1
     monkeypatch.setattr(runs, "monotonic", lambda: later)
+    assert known.dead() == ["far"]
+
+
+def silent_elsewhere(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Runs, Run, Callable[[float], None]]:
+    """A run here that watches a silent one elsewhere, and what moves its monotonic clock."""
+    clock = [1000.0]
+    monkeypatch.setattr(runs, "monotonic", lambda: clock[0])
+
+    def later(seconds: float) -> None:
+        clock[0] += seconds
+
+    known = Runs(storage, STUDY)
+    run = known.begin()
+    row(storage, "far", heartbeat_at=time.time() - 10 * SILENCE_SECONDS)
+    return known, run, later
+
+
+def test_who_works_takes_nobody_for_dead_by_the_wall_clock(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, run, later = silent_elsewhere(storage, monkeypatch)
+    assert known.dead() == []  # clocks of two hosts may differ by days
+    beats = int(SILENCE_SECONDS / HEARTBEAT_SECONDS) + 1
+    for _ in range(beats):
+        later(HEARTBEAT_SECONDS)
+        run.beat()
+    assert known.dead() == ["far"]
+
+
+def test_who_was_suspended_or_had_no_database_has_heard_nobody(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, run, later = silent_elsewhere(storage, monkeypatch)
+    assert known.dead() == []
+    later(100 * SILENCE_SECONDS)
+    assert known.dead() == []  # before its own next beat
+    run.beat()
+    assert known.dead() == []  # the other one may have woken up in this moment, too
+    for _ in range(int(SILENCE_SECONDS / HEARTBEAT_SECONDS)):
+        later(HEARTBEAT_SECONDS)
+        run.beat()
     assert known.dead() == ["far"]

@@ -1,0 +1,68 @@
+"""Whether a database file is still the one that was opened."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from greenfront.errors import StorageLost
+
+__all__ = ["DatabaseFile"]
+
+MAGIC = b"SQLite format 3\0"
+HEADER_BYTES = 100
+
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR)
+
+
+class DatabaseFile:
+    """An SQLite file under a live process.
+
+    Who holds it open goes on with it after it was deleted, and all that is written is lost.
+
+    Args:
+        path: Of the file, which exists.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        found = self.path.stat()
+        self._known = (found.st_dev, found.st_ino)
+
+    def objection(self) -> str | None:
+        """What has happened to it, in words; ``None`` while nothing has."""
+        try:
+            found = self.path.stat()
+            if (found.st_dev, found.st_ino) != self._known:
+                # SQLite makes an empty file where it finds none.
+                return "was replaced by another file" if found.st_size else "was deleted"
+            if found.st_size < HEADER_BYTES:
+                return "was truncated"
+            with self.path.open("rb") as file:
+                return None if file.read(len(MAGIC)) == MAGIC else "was overwritten"
+        except FileNotFoundError:
+            return "was deleted"
+        except OSError as error:
+            return f"cannot be read any more ({error.strerror})"
+
+    def require(self) -> None:
+        """Checks that nothing has happened to it.
+
+        Raises:
+            StorageLost: Something has.
+        """
+        objection = self.objection()
+        if objection is not None:
+            raise StorageLost(f"the database {self.path} {objection}")
+
+    def damage(self, error: BaseException | None) -> str | None:
+        """The same, by an error: SQLite finds that pages are missing or make no sense."""
+        while error is not None:
+            if isinstance(error, sa.exc.DBAPIError):
+                code = getattr(error.orig, "sqlite_errorcode", None)
+                if code is not None and code & 0xFF in DAMAGED:
+                    return f"is damaged ({error.orig})"
+            error = error.__cause__
+        return self.objection()

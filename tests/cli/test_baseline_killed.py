@@ -1,0 +1,63 @@
+"""The evaluator of the untouched baseline is killed in the middle of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from contracts.command import FAST, Command
+from greenfront.search.running_trial import RunningTrial
+
+
+def kill_evaluators(monkeypatch: pytest.MonkeyPatch, most: int) -> list[int]:
+    """Kills evaluators in the middle of the first trial, some times; gives their numbers."""
+    killed: list[int] = []
+    progress = RunningTrial.progress
+
+    def killing(context: RunningTrial, message: str) -> None:
+        if context.number == 0 and len(killed) < most:
+            for child in psutil.Process().children():
+                if child.pid not in killed and child.status() != psutil.STATUS_ZOMBIE:
+                    killed.append(child.pid)
+                    os.kill(child.pid, signal.SIGKILL)
+        progress(context, message)
+
+    monkeypatch.setattr(RunningTrial, "progress", killing)
+    return killed
+
+
+@pytest.mark.slow
+def test_it_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = Command(tmp_path)
+    command.write_study(study='name = "killed"', budget="trials = 1", **FAST)
+    killed = kill_evaluators(monkeypatch, 1)
+    said = command.read("run", "study.toml")
+    assert len(killed) == 1
+    assert "trial 0 failed" in said
+    assert "tried again, for the 2. of 3 times" in said
+    assert "No untouched baseline" not in said
+    assert command.read_json("front", "killed")["baseline"]["trial"] == 0
+    # All of its attempts are charged to it, the last one went through.
+    assert set(command.read_json("ledger", "killed", "--by", "state")["parts"]) == {
+        "complete",
+        "search",
+    }
+
+
+@pytest.mark.slow
+def test_without_one_that_is_said_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = Command(tmp_path)
+    command.write_study(study='name = "killed"', budget="trials = 2", **FAST)
+    assert len(kill_evaluators(monkeypatch, 3)) < 3
+    said = command.read("run", "study.toml")
+    told = "No untouched baseline has come to a result (trial 0 failed"
+    assert told in said.partition("Pareto front")[0]
+    front = command.read("front", "killed")
+    assert front.startswith(told)
+    command.read("report", "killed", "-o", "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert told in page.partition("<p class='lead'>")[2][:200]

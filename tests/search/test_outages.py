@@ -1,0 +1,164 @@
+"""A database server that goes away in the middle of a search, and comes back."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+import pytest
+import sqlalchemy as sa
+
+from contracts.postgres import Server, postgres_server
+from contracts.problems import ZDT1
+from greenfront import PlainChoice, optimize_problem
+from greenfront.objectives.context import TrialContext
+from greenfront.search.optimize import SearchOptions, SearchResult
+from greenfront.search.problem import Evaluation
+from greenfront.search.status import Status
+from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.tables import ledger_table, trials_table
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with postgres_server() as started:
+        yield started
+
+
+@pytest.fixture
+def url(server: Server, request: pytest.FixtureRequest) -> str:
+    engine = sa.create_engine(server.url(), isolation_level="AUTOCOMMIT")
+    name = f"study_{abs(hash(request.node.name))}"
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    engine.dispose()
+    return server.url(name)
+
+
+@dataclass
+class Screen:
+    """What is said."""
+
+    said: list[str] = field(default_factory=list)
+
+    def changed(self, status: Status) -> None: ...
+
+    def finished(self, row: Any) -> None: ...
+
+    def note(self, message: str) -> None:
+        self.said.append(message)
+
+
+class Slow(ZDT1):
+    """Lets something happen in the middle of an evaluation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = 0
+        self.evaluated: list[str] = []
+        self.lock = threading.Lock()
+        self.moments: dict[int, threading.Event] = {}
+
+    def evaluate(self, candidate: PlainChoice, context: TrialContext) -> Evaluation:
+        with self.lock:
+            self.begun += 1
+            event = self.moments.get(self.begun)
+        if event is not None:
+            event.set()
+        time.sleep(0.02)
+        self.evaluated.append(candidate.key)
+        return super().evaluate(candidate, context)
+
+
+def check(url: str, trials: int, problem: Slow | None = None) -> None:
+    """Exactly the trials that were asked for, and each entry of the ledger once."""
+    storage = Storage(url, create=False)
+    try:
+        rows = storage.rows(sa.select(trials_table))
+        charged = storage.rows(sa.select(ledger_table.c.number).order_by(ledger_table.c.number))
+    finally:
+        storage.close()
+    assert [row.state for row in rows] == ["complete"] * trials
+    assert sorted(row.slot for row in rows) == list(range(trials))
+    assert len({row.key for row in rows}) == trials
+    assert [number for (number,) in charged] == sorted(row.number for row in rows)
+    study = optuna.load_study(study_name="study", storage=url)
+    told = {trial.number: trial for trial in study.trials}
+    assert {row.number: list(row.values) for row in rows} == {
+        number: trial.values for number, trial in told.items() if trial.values is not None
+    }
+    assert all(trial.state.is_finished() for trial in told.values())
+    if problem is not None:  # nothing was done twice
+        assert sorted(problem.evaluated) == sorted(row.key for row in rows)
+
+
+def test_a_server_that_is_stopped_and_started_twice(server: Server, url: str) -> None:
+    """A crash of three seconds in the middle of a run of two workers, and another one."""
+    problem, screen = Slow(), Screen()
+    first, second = problem.moments[10], problem.moments[30] = threading.Event(), threading.Event()
+    results: list[SearchResult] = []
+
+    def search() -> None:
+        options = SearchOptions(workers=2, observer=screen)
+        results.append(optimize_problem(problem, trials=50, storage=url, options=options))
+
+    thread = threading.Thread(target=search)
+    thread.start()
+    try:
+        for moment in (first, second):
+            assert moment.wait(240)
+            server.stop()
+            time.sleep(3)
+            server.start()
+    finally:
+        thread.join(240)
+    assert results
+    assert results[0].reason == "all 50 trials are finished"
+    check(url, 50, problem)
+    assert [said.partition(" (")[0].partition(" after")[0] for said in screen.said] == [
+        "the database does not answer",
+        "the database answers again",
+    ] * 2
+
+
+@contextlib.contextmanager
+def cut_connections(url: str, begun: threading.Event) -> Iterator[list[int]]:
+    """Ends connections to a database at random moments, once something has begun."""
+    over, draw, cut = threading.Event(), random.Random(1), [0]
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
+    others = sa.text(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+
+    def cut_now() -> None:
+        begun.wait(240)
+        with engine.connect() as connection:
+            while not over.wait(draw.uniform(0.05, 0.4)):
+                cut[0] += connection.scalar(others) or 0
+
+    thread = threading.Thread(target=cut_now)
+    thread.start()
+    try:
+        yield cut
+    finally:
+        begun.set()
+        over.set()
+        thread.join()
+        engine.dispose()
+
+
+def test_connections_that_are_cut_at_random_moments(url: str) -> None:
+    problem = Slow()
+    begun = problem.moments[1] = threading.Event()
+    with cut_connections(url, begun) as cut:
+        options = SearchOptions(workers=2)
+        optimize_problem(problem, trials=120, storage=url, options=options)
+    assert cut[0] > 10
+    check(url, 120, problem)
