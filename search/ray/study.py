@@ -57,6 +57,7 @@ def search_on_cluster(
         GreenfrontError: No worker could begin, or go on.
     """
     name = file.study.name
+    storage.patience.begin(file.study.patience_minutes, observer.note)
     with connected(address) as cluster, contextlib.ExitStack() as stack:
         _require_shared(cluster, storage)
         observer.note(cluster.sentence())

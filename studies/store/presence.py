@@ -11,7 +11,6 @@ from greenfront.errors import StorageLost
 
 __all__ = ["DatabaseFile"]
 
-MAGIC = b"SQLite format 3\0"
 HEADER_BYTES = 100
 
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR)
@@ -33,19 +32,17 @@ class DatabaseFile:
 
     def objection(self) -> str | None:
         """What has happened to it, in words; ``None`` while nothing has."""
+        # It is not opened to look into it: closing it would take SQLite's locks away.
         try:
             found = self.path.stat()
-            if (found.st_dev, found.st_ino) != self._known:
-                # SQLite makes an empty file where it finds none.
-                return "was replaced by another file" if found.st_size else "was deleted"
-            if found.st_size < HEADER_BYTES:
-                return "was truncated"
-            with self.path.open("rb") as file:
-                return None if file.read(len(MAGIC)) == MAGIC else "was overwritten"
         except FileNotFoundError:
             return "was deleted"
         except OSError as error:
             return f"cannot be read any more ({error.strerror})"
+        if (found.st_dev, found.st_ino) != self._known:
+            # SQLite makes an empty file where it finds none.
+            return "was replaced by another file" if found.st_size else "was deleted"
+        return "was truncated" if found.st_size < HEADER_BYTES else None
 
     def require(self) -> None:
         """Checks that nothing has happened to it.

@@ -34,11 +34,6 @@ def truncate(path: Path) -> None:
         file.truncate(0)
 
 
-def overwrite(path: Path) -> None:
-    with path.open("r+b") as file:
-        file.write(b"not a database at all " * 1000)
-
-
 def replace(path: Path) -> None:
     other = path.with_name("other.db")
     with sqlite3.connect(other) as connection:
@@ -62,7 +57,6 @@ def files_of(lost: StorageLost) -> tuple[list[dict[str, Any]], str | None]:
     [
         (delete, "was deleted"),
         (truncate, "was truncated"),
-        (overwrite, "was overwritten"),
         (replace, "was replaced"),
     ],
 )
