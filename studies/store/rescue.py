@@ -55,8 +55,8 @@ class Known:
         """One object for each trial and each entry."""
         with self._lock:
             return [
-                *({"kind": "trial", **trial} for trial in self.trials),
-                *({"kind": "spent", **row} for row in self.spending.values()),
+                *({"record": "trial", **trial} for trial in self.trials),
+                *({"record": "spent", **row} for row in self.spending.values()),
             ]
 
 
@@ -70,7 +70,7 @@ def write_rescue(known: Known, beside: Path, run_id: str, told: Mapping[str, Any
         told: Of the study, for the first line.
     """
     path = beside.with_name(f"{beside.name}.rescue-{run_id[:8]}.jsonl")
-    head = {"kind": "rescue", "version": VERSION, **told, "run_id": run_id, "at": time.time()}
+    head = {"record": "rescue", "version": VERSION, **told, "run_id": run_id, "at": time.time()}
     with path.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(line) + "\n" for line in (head, *known.lines()))
     return path

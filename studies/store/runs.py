@@ -38,6 +38,10 @@ LATE_BEATS = 3
 """A run that was late by so many beats was suspended, or its database was away."""
 
 
+_ENDED: set[str] = set()
+"""Runs of this process that are over, whatever their databases could be told of it."""
+
+
 @dataclass(slots=True)
 class Wakefulness:
     """Since when a process has beaten without a gap, by its own monotonic clock.
@@ -86,7 +90,8 @@ class Run:
         self.awake.beaten()
 
     def end(self) -> None:
-        """Signs this process out."""
+        """Signs this process out; it knows itself that it did where the database is away."""
+        _ENDED.add(self.run_id)
         now = time.time()
         self._update(heartbeat_at=now, ended_at=now, monotonic_heartbeat=monotonic())
 
@@ -175,7 +180,7 @@ class Runs(StudyPart):
         return self.storage.rows(query.order_by(c.started_at, c.run_id))
 
     def _alive(self, row: sa.Row[Any]) -> bool:
-        if row.ended_at is not None:
+        if row.ended_at is not None or row.run_id in _ENDED:
             return False
         if row.host == self._here:
             return exists(row.pid, row.pid_started_at)

@@ -74,10 +74,10 @@ def test_it_ends_the_search_and_what_is_known_is_written(
     with pytest.raises(StorageLost, match=told) as raised:
         optimize_problem(problem, trials=8, storage=url)
     (head, *lines), copy = files_of(raised.value)
-    assert (head["kind"], head["version"], head["study"]) == ("rescue", 1, "study")
+    assert (head["record"], head["version"], head["study"]) == ("rescue", 1, "study")
     assert told in head["reason"]
-    trials = [line for line in lines if line["kind"] == "trial"]
-    spent = [line for line in lines if line["kind"] == "spent"]
+    trials = [line for line in lines if line["record"] == "trial"]
+    spent = [line for line in lines if line["record"] == "spent"]
     assert [trial["key"] for trial in trials[:3]] == problem.tried[:3]
     assert all(trial["state"] == "complete" and trial["values"] for trial in trials[:3])
     assert [line["number"] for line in spent[:3]] == [trial["number"] for trial in trials[:3]]
@@ -112,7 +112,7 @@ def test_it_is_noticed_in_the_middle_of_a_long_trial(
     with pytest.raises(StorageLost, match="was deleted") as raised:
         optimize_problem(Long(), trials=8, storage=f"sqlite:///{path}")
     lines, copy = files_of(raised.value)
-    assert [line["kind"] for line in lines].count("trial") == 2
+    assert [line["record"] for line in lines].count("trial") == 2
     assert copy is not None
     assert threading.active_count() < 5
 
