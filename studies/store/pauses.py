@@ -120,10 +120,11 @@ class PauseWriter:
             c.started_at == started_at,
         )
         insert = sa.insert(pauses_table).values(row).returning(c.pause_id)
-        return self._storage.write(
-            lambda connection: int(connection.execute(insert).scalar_one()),
+        number_in_book = self._storage.write(
+            lambda connection: connection.execute(insert).scalar_one(),
             done=lambda connection: connection.scalar(known),
         )
+        return int(number_in_book)
 
     def end(self, pause_id: int, ended_at: float) -> None:
         """Writes that it is over."""

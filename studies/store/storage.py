@@ -237,8 +237,8 @@ class Storage:
 
         return self.patience.outlast(changed)
 
-    def rows(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
-        """All rows of a query; see :meth:`read`."""
+    def rows(self, query: sa.Select[Any]) -> Sequence[Any]:
+        """All rows of a query, as SQLAlchemy's; see :meth:`read`."""
         return self.read(lambda connection: connection.execute(query).all())
 
     def change(
