@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import optuna
 import sqlalchemy as sa
 
+from greenfront.errors import StorageLost
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.search.budget_watch import BudgetWatch
 from greenfront.search.electricity.scheduler import RunMoments
@@ -186,12 +187,12 @@ def search_study(
         engine.hand_over()
     except BaseException as failure:
         lost = rescued(study, run, held, failure)
-        if lost is not None:
-            raise lost from failure
-        with suppress(sa.exc.DBAPIError):  # which may be what was raised
+        with suppress(sa.exc.DBAPIError, StorageLost):  # which may be what was raised
             run.end()
             if engine is not None:
                 engine.hand_over()
+        if lost is not None:
+            raise lost from failure
         raise
     finally:
         held.close()
