@@ -79,9 +79,5 @@ def add_finished(trials: Trials, run_id: str, trial: Finished) -> bool:
 def replace_detail(trials: Trials, number: int, detail: dict[str, Any]) -> None:
     """Replaces what is known of a finished trial beside its values."""
     table = trials_table
-    with trials.storage.writing() as connection:
-        connection.execute(
-            sa.update(table)
-            .where(table.c.study_id == trials.study_id, table.c.number == number)
-            .values(detail=detail)
-        )
+    mine = (table.c.study_id == trials.study_id, table.c.number == number)
+    trials.storage.change(sa.update(table).where(*mine).values(detail=detail))

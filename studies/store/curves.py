@@ -51,10 +51,8 @@ class Curves:
         query = sa.select(c.slot, c.choice, c["values"], c.detail["curve"]).where(
             c.study_id == self.study_id, c.slot.in_(slots), c.state == "complete"
         )
-        with self.storage.reading() as connection:
-            rows = connection.execute(query).all()
         found = []
-        for slot, choice, values, qualities in rows:
+        for slot, choice, values, qualities in self.storage.rows(query):
             if not qualities:
                 continue
             candidate = Candidate.from_json(choice)
