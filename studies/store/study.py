@@ -35,7 +35,7 @@ def study_names(storage: Storage) -> list[str]:
     """Every study in the storage, the oldest first, but those that were deleted through Optuna."""
     query = sa.select(studies_table.c.study_id, studies_table.c.name)
 
-    def look(connection: Connection) -> tuple[dict[int, str], Sequence[sa.Row[Any]]]:
+    def look(connection: Connection) -> tuple[dict[int, str], Sequence[Any]]:
         rows = connection.execute(query.order_by(studies_table.c.created_at)).all()
         return deleted_studies(connection), rows
 
