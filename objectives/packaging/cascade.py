@@ -37,7 +37,7 @@ def cascade_checks(bench: Bench) -> Iterator[Check]:
         "cascade, threshold",
         f"{threshold:.4g}",
         f"{parts.threshold:.4g}",
-        np.float32(threshold) == np.float32(parts.threshold),
+        bool(np.float32(threshold) == np.float32(parts.threshold)),
         "the file asks its second model at another threshold",
     )
     claimed, found = bench.claims.passed_on, passed_on(bench.runtime, candidate, bench.core)

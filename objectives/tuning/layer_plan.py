@@ -104,6 +104,13 @@ def layer_plan(
     ratios = [each.ratio for each in files.in_turns([all_int8, *mixed])[1:]]
     _, best = min((ratio.value if ratio else 1.0, place) for place, ratio in enumerate(ratios))
     over_float = files.in_turns([all_float, mixed[best]])[1].ratio
+    if over_float is not None and over_float.low > 1:
+        why = (
+            f"the best mix takes {over_float.value:.0%} ({over_float.low:.0%} to "
+            f"{over_float.high:.0%}) of the joules of 32 bits in all layers, which is the better "
+            "choice here"
+        )
+        return LayerPlan((), len(names), ratios[best], over_float, tuple(tried), why)
     floating = tuple(sorted(mixed[best]))
     return LayerPlan(floating, len(names), ratios[best], over_float, tuple(tried))
 

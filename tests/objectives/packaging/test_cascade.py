@@ -12,7 +12,9 @@ import pytest
 from onnx import numpy_helper
 
 from contracts.shipped import Shipped, alone, bench, predictions, shipped, table
+from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.packaging.cascade import cascade_checks
+from greenfront.objectives.packaging.findings import Verified
 from greenfront.objectives.packaging.package import encoded
 from greenfront.objectives.packaging.verification import verified
 from greenfront.objectives.stages.cascade import merged_answers, parts_of
@@ -34,6 +36,8 @@ def test_it_holds(cascade: Shipped, tmp_path: Path) -> None:
     # Joules are measured beside other tests here.
     broken = [c for c in found.checks if c.holds is False and "label" not in c.name]
     assert [check for check in broken if "session" not in check.name] == []
+    # An evaluator sends what it found as JSON.
+    assert from_json(Verified, to_json(found)) == found
     names = [check.name for check in found.checks if check.name.startswith("cascade")]
     assert names == [
         "cascade, threshold",
