@@ -36,6 +36,7 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
         "study": {
             **{"name": "study", "storage": "sqlite:///greenfront.db", "cache": ".greenfront"},
             **{"seed": 0, "threads": 1, "defaults": 2, "cache_gb": None, "shared_cache": None},
+            "patience_minutes": 10.0,
         },
         "task": {
             **{"kind": "digits", "path": None, "target": None, "drop_columns": []},
