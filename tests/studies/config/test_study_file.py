@@ -93,6 +93,7 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
         "budget": {"trials": 40, "kwh": None, "co2_kg": None, "minutes": None},
         "limits": {
             **{"trial_minutes": 30.0, "memory_gb": None, "inference_joules": None},
+            "import_seconds": 120.0,
             **{"latency_seconds": None, "artefact_bytes": None},
         },
         "targets": {
