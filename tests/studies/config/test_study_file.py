@@ -34,9 +34,9 @@ def study(**sections: dict[str, Any]) -> StudyFile:
 def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
     assert read(tmp_path, TASK).to_json() == {
         "study": {
-            **{"name": "study", "storage": "sqlite:///greenfront.db", "cache": ".greenfront"},
-            **{"seed": 0, "threads": 1, "defaults": 2, "cache_gb": None, "shared_cache": None},
-            "patience_minutes": 10.0,
+            **{"name": "study", "storage": "sqlite:///greenfront.db", "patience_minutes": 10.0},
+            **{"cache": ".greenfront", "cache_gb": None, "shared_cache": None},
+            **{"seed": 0, "threads": 1, "defaults": 2},
         },
         "task": {
             **{"kind": "digits", "path": None, "target": None, "drop_columns": []},
@@ -92,14 +92,11 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
         },
         "budget": {"trials": 40, "kwh": None, "co2_kg": None, "minutes": None},
         "limits": {
-            **{"trial_minutes": 30.0, "memory_gb": None, "inference_joules": None},
-            "import_seconds": 120.0,
-            **{"latency_seconds": None, "artefact_bytes": None},
+            **{"trial_minutes": 30.0, "import_seconds": 120.0, "memory_gb": None},
+            **{"inference_joules": None, "latency_seconds": None, "artefact_bytes": None},
         },
-        "targets": {
-            **{"energy_reduction": None, "accuracy_drop": None, "latency_seconds": None},
-            **{"size_bytes": None, "share": 0.25},
-        },
+        "targets": {"energy_reduction": None, "accuracy_drop": None, "latency_seconds": None}
+        | {"size_bytes": None, "share": 0.25},
     }
 
 
