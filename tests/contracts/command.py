@@ -145,8 +145,10 @@ class Command:
         }
         if "references" not in sections.get("space", ""):
             sections["space"] = f"references = false\n{sections.get('space', '')}"
-        if "stop_below" not in sections.get("search", ""):  # all of the trials that are asked for
-            sections["search"] = f"stop_below = 0\n{sections.get('search', '')}"
+        # All of the trials that are asked for, each to its end, however the machine measures them.
+        for rest in ("stop_below = 0", "stop_hopeless = false"):
+            if rest.split()[0] not in sections.get("search", ""):
+                sections["search"] = f"{rest}\n{sections.get('search', '')}"
         text = "\n".join(f"[{section}]\n{keys}\n" for section, keys in sections.items())
         path = self.folder / name
         path.write_text(text)
