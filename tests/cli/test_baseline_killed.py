@@ -13,17 +13,17 @@ from contracts.command import FAST, Command
 from greenfront.search.running_trial import RunningTrial
 
 
-def kill_evaluators(monkeypatch: pytest.MonkeyPatch, most: int) -> list[int]:
-    """Kills evaluators in the middle of the first trial, some times; gives their numbers."""
-    killed: list[int] = []
+def kill_evaluators(monkeypatch: pytest.MonkeyPatch, most: int) -> list[list[int]]:
+    """Kills what evaluates, in the middle of the first trial, some times; gives the processes."""
+    killed: list[list[int]] = []
     progress = RunningTrial.progress
 
     def killing(context: RunningTrial, message: str) -> None:
         if context.number == 0 and len(killed) < most:
-            for child in psutil.Process().children():
-                if child.pid not in killed and child.status() != psutil.STATUS_ZOMBIE:
-                    killed.append(child.pid)
-                    os.kill(child.pid, signal.SIGKILL)
+            children = psutil.Process().children()
+            killed.append([c.pid for c in children if c.status() != psutil.STATUS_ZOMBIE])
+            for pid in killed[-1]:
+                os.kill(pid, signal.SIGKILL)
         progress(context, message)
 
     monkeypatch.setattr(RunningTrial, "progress", killing)
@@ -52,8 +52,9 @@ def test_it_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_without_one_that_is_said_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = Command(tmp_path)
     command.write_study(study='name = "killed"', budget="trials = 2", **FAST)
-    assert len(kill_evaluators(monkeypatch, 3)) < 3
+    killed = kill_evaluators(monkeypatch, 3)
     said = command.read("run", "study.toml")
+    assert len(killed) == 3
     told = "No untouched baseline has come to a result (trial 0 failed"
     assert told in said.partition("Pareto front")[0]
     front = command.read("front", "killed")
