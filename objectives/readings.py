@@ -53,7 +53,21 @@ class Reading:
     @property
     def kwh(self) -> float | None:
         """The best estimate in kWh; ``None`` where unavailable."""
-        return None if self.joules is None else self.joules / JOULES_PER_KWH
+        return _kwh(self.joules)
+
+    @property
+    def low_kwh(self) -> float | None:
+        """``low_joules`` in kWh."""
+        return _kwh(self.low_joules)
+
+    @property
+    def high_kwh(self) -> float | None:
+        """``high_joules`` in kWh."""
+        return _kwh(self.high_joules)
+
+
+def _kwh(joules: float | None) -> float | None:
+    return None if joules is None else joules / JOULES_PER_KWH
 
 
 def _sum(values: list[float | None]) -> float | None:

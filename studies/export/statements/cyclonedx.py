@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from greenfront.objectives.readings import JOULES_PER_KWH
 from greenfront.studies.export.forms import identity, instant, plain_decimal
 from greenfront.studies.export.record import ModelRecord, Score
 
@@ -114,8 +113,8 @@ def _consumptions(record: ModelRecord) -> list[dict[str, Any]]:
         reading = answer.reading
         told = {
             "kind": reading.kind,
-            "low_kwh": _kwh(reading.low_joules),
-            "high_kwh": _kwh(reading.high_joules),
+            "low_kwh": reading.low_kwh,
+            "high_kwh": reading.high_kwh,
             "counts": "one prediction with its preprocessing",
         }
         found.append(_consumption("inference", answer.reading.kwh, answer.co2_kg, told))
@@ -152,10 +151,6 @@ def _environment(record: ModelRecord) -> dict[str, Any]:
         "pue": carbon.pue,
         "embodied_kg_per_device_hour": carbon.embodied_kg_per_device_hour,
     }
-
-
-def _kwh(joules: float | None) -> float | None:
-    return None if joules is None else joules / JOULES_PER_KWH
 
 
 def _properties(told: dict[str, Any]) -> list[dict[str, str]]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import Any
 
 from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
-from greenfront.objectives.readings import JOULES_PER_KWH
 from greenfront.studies.export.forms import instant
 from greenfront.studies.export.record import ModelRecord
 
@@ -50,8 +49,8 @@ def _consumer(record: ModelRecord) -> dict[str, Any]:
         "boundary": ["model", *(["preprocessing"] if record.model.preprocessing else [])],
         "excluded": ["orchestration", "monitoring", "storage", "client", "network", "end of life"],
         "energy_kwh": kwh,
-        "energy_low_kwh": _kwh(answer.reading.low_joules),
-        "energy_high_kwh": _kwh(answer.reading.high_joules),
+        "energy_low_kwh": answer.reading.low_kwh,
+        "energy_high_kwh": answer.reading.high_kwh,
         "kind": answer.reading.kind,
         "operational_g": _grams(operational),
         "embodied_g": _grams(None if total is None or operational is None else total - operational),
@@ -96,7 +95,3 @@ def _embodied_kg(record: ModelRecord) -> float | None:
 
 def _grams(kg: float | None) -> float | None:
     return None if kg is None else 1000 * kg
-
-
-def _kwh(joules: float | None) -> float | None:
-    return None if joules is None else joules / JOULES_PER_KWH
