@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from greenfront.objectives.learning_curve import AFTER_EPOCH
-from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.store.trials import NetworkTrial
+
+if TYPE_CHECKING:
+    from greenfront.studies.analysis.view import StudyView
 
 __all__ = ["early_stops", "early_stops_lines"]
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from greenfront.objectives.codec import to_json
 from greenfront.studies.analysis.quantities import energy, seconds
-from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.config.forecast import Expected, Forecast
 from greenfront.studies.store.trials import FINISHED
+
+if TYPE_CHECKING:
+    from greenfront.studies.analysis.view import StudyView
 
 __all__ = ["forecast_words", "foreseen_json", "foreseen_lines"]
 

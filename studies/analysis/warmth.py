@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from greenfront.studies.analysis.view import StudyView
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from greenfront.studies.analysis.view import StudyView
+
 
 __all__ = ["warm_lines"]
 

@@ -214,6 +214,7 @@ def test_json_has_the_promised_keys(
         "beats_baseline_probability": None,
         "tied_with_the_row_above": False,
         "measurements": 1,
+        "derived": None,
         "candidate": candidate(0).to_json(),
         "phases": {
             "training_kwh": pytest.approx(1e-3),
@@ -234,6 +235,7 @@ def test_json_has_the_promised_keys(
             "floating_layers": 0,
             "parameters": 1000,
             "flops": 2000,
+            "passed_on": None,
             "pruned_ratio": 0.25,
             "zeros": 0.0,
             "compressed_bytes": None,
