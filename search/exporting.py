@@ -14,13 +14,14 @@ from greenfront.objectives.codec import to_json
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.metering.instruments import Instruments, open_instruments
-from greenfront.objectives.packaging.claims import Claims, Judged, Setting
-from greenfront.objectives.packaging.inlets import RESIZED_WITHIN
+from greenfront.objectives.packaging.claims import Claims, Judged, Parts, Setting
 from greenfront.objectives.packaging.package import MODEL, Packaged
 from greenfront.objectives.scores import predictions_co2_kg
+from greenfront.objectives.wrapping.inlets import RESIZED_WITHIN
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.exploration import start_evaluator
 from greenfront.studies.analysis.front import ScoredTrial
+from greenfront.studies.analysis.quantities import joules
 from greenfront.studies.analysis.runtime_words import advice_lines
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.config.facts import StudyFacts
@@ -221,6 +222,7 @@ def _claims(
         processor=describe_cpu().name,
         cost=packaged.cost,
         plain_cost=packaged.plain_cost,
+        parts=packaged.parts,
         credited=row.outcome.inference,
         pace=packaged.pace,
         max_error=packaged.max_error,
@@ -282,6 +284,8 @@ def remarks(packaged: Packaged, claims: Claims, facts: StudyFacts) -> Iterator[s
         )
     if packaged.kind == "text":
         yield "The file takes token numbers; tokenizer.json beside it makes them of texts."
+    if claims.parts is not None:
+        yield _beside(claims.parts)
     threads = claims.setting.threads
     yield (
         f"predict.py runs it with {threads} thread{'s' if threads > 1 else ''} that "
@@ -290,3 +294,16 @@ def remarks(packaged: Packaged, claims: Claims, facts: StudyFacts) -> Iterator[s
     if claims.runtime is not None:
         yield from advice_lines(claims.runtime)
     yield from (f"{note[0].upper()}{note[1:]}." for note in claims.notes)
+
+
+def _beside(parts: Parts) -> str:
+    """How far a session without options takes what the study counts."""
+    whole, model, around = (
+        joules(each.joules) for each in (parts.whole, parts.model, parts.preprocessing)
+    )
+    told = (
+        f"Measured in turns on the machine of the export, a session without options takes {whole} "
+        f"from raw input to label, and what the study counts {model} for the model with {around} "
+        "for preprocessing"
+    )
+    return f"{told}." if parts.ratio is None else f"{told}: {parts.ratio:.2f} times that."

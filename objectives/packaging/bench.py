@@ -15,7 +15,6 @@ from torch import nn
 
 from greenfront.errors import DataError
 from greenfront.objectives.packaging.claims import Claims
-from greenfront.objectives.packaging.compose import core_of
 from greenfront.objectives.packaging.package import MODEL, NETWORK, encoded
 from greenfront.objectives.packaging.raw_data import RawData
 from greenfront.objectives.pipeline.runtime import Runtime
@@ -24,6 +23,7 @@ from greenfront.objectives.stages.export import INPUT, OUTPUT, to_onnx
 from greenfront.objectives.stages.subgraphs import graphs_of
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.task import Split
+from greenfront.objectives.wrapping.compose import core_of
 from greenfront.spaces.candidate import Candidate
 
 __all__ = ["Bench"]

@@ -11,11 +11,11 @@ from typing import Any
 from greenfront.errors import DataError
 from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.outcome import Decisions
-from greenfront.objectives.packaging.compose import Labels
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.runtime_options import RuntimeAdvice
+from greenfront.objectives.wrapping.compose import Labels
 
-__all__ = ["CLAIMS", "VERSION", "Claims", "Cost", "Judged", "Setting", "read_claims"]
+__all__ = ["CLAIMS", "VERSION", "Claims", "Cost", "Judged", "Parts", "Setting", "read_claims"]
 
 CLAIMS = "claims.json"
 """Their file in a folder."""
@@ -53,6 +53,29 @@ class Cost:
     energy: Reading
     latency_seconds: float
     spread: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A prediction and the parts of it that a study counts, measured in turns.
+
+    Attributes:
+        whole: From raw input to label, in a session without options.
+        model: The model alone, with one thread that does not spin, as the search runs it.
+        preprocessing: What the file does around the model, and the tokenizer beside it.
+    """
+
+    whole: Reading
+    model: Reading
+    preprocessing: Reading
+
+    @property
+    def ratio(self) -> float | None:
+        """Joules of the whole over those of the parts; ``None`` where one is unavailable."""
+        whole, parts = self.whole.joules, (self.model.joules, self.preprocessing.joules)
+        if whole is None or parts[0] is None or parts[1] is None or not sum(map(float, parts)):
+            return None
+        return whole / (parts[0] + parts[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +124,8 @@ class Claims:
         plain_cost: In a session without any option.
         credited: Energy of one prediction of the model alone, as the study counts it.
         pace: Energy of a fixed graph beside ``cost``: see :mod:`~.pace`.
+        parts: What a session without options takes beside what the study counts; ``None`` in
+            folders of before, and where the model takes raw examples as they are.
         max_error: Largest difference from the network's answers; ``None`` for models without one.
         agreement: Share of the test examples that both classify alike; ``None`` for numbers, and
             for models without a network.
@@ -127,6 +152,7 @@ class Claims:
     plain_cost: Cost
     credited: Reading
     pace: Reading
+    parts: Parts | None = None
     max_error: float | None = None
     agreement: float | None = None
     notes: tuple[str, ...] = field(default=())

@@ -12,10 +12,10 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from greenfront.objectives.context import StageContext
-from greenfront.objectives.packaging.piece import Piece
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.metered import Measuring, Work, repeated_cost
 from greenfront.objectives.stages.session import open_session, session_options
+from greenfront.objectives.wrapping.piece import Piece
 
 __all__ = ["pace"]
 

@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from greenfront.errors import TrialFailed
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.metric_scores import decided
-from greenfront.objectives.packaging.claims import Cost, Judged
-from greenfront.objectives.packaging.compose import Labels, composed, kind_of
+from greenfront.objectives.packaging.claims import Cost, Judged, Parts
 from greenfront.objectives.packaging.pace import pace
 from greenfront.objectives.packaging.raw_data import RawData
-from greenfront.objectives.packaging.shipped import Said, costs, open_shipped, said
+from greenfront.objectives.packaging.shipped import Said, costs, open_shipped, parts, said
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.stages.export import MODEL
 from greenfront.objectives.pipeline.trial import TrialRunner
@@ -36,6 +35,7 @@ from greenfront.objectives.tasks.pixels import DEFAULT_BACKGROUND
 from greenfront.objectives.tasks.recipe import ArrayRecipe, TextRecipe
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.task import Labelled, Split
+from greenfront.objectives.wrapping.compose import Labels, composed, kind_of
 from greenfront.spaces.candidate import Candidate
 
 __all__ = [
@@ -98,6 +98,7 @@ class Packaged:
     operators: Mapping[str, int]
     cost: Cost
     plain_cost: Cost
+    parts: Parts | None
     pace: Reading
     max_error: float | None
     agreement: float | None
@@ -133,7 +134,7 @@ def package(runner: TrialRunner, order: Order, settings: TaskSettings) -> Packag
         told = {"background": json.dumps(settings.background or DEFAULT_BACKGROUND)}
         if order.runtime is not None:
             told["runtime"] = json.dumps(to_json(order.runtime.options))
-        onnx.save(composed(core, data.recipe, labels, told), path)
+        onnx.save(composed(onnx.load(core), data.recipe, labels, told), path)
         for split in ("validation", "test"):
             _require_same(runtime, candidate, core, path, data, labels, split)
         if isinstance(data.recipe, TextRecipe):
@@ -147,6 +148,7 @@ def package(runner: TrialRunner, order: Order, settings: TaskSettings) -> Packag
         operators = dict(executed_operators(path, one))
     second = candidate.second
     measuring = replace(runtime.measuring, entire=second is not None)
+    beside = parts(path, core, data, runtime, candidate, measuring, PHASE)
     cost, plain = costs(path, data, runtime.context, measuring, PHASE)
     return Packaged(
         kind=kind_of(data.recipe),
@@ -159,6 +161,7 @@ def package(runner: TrialRunner, order: Order, settings: TaskSettings) -> Packag
         operators=operators,
         cost=cost,
         plain_cost=plain,
+        parts=beside,
         pace=pace(runtime.context, runtime.measuring, PHASE),
         max_error=None if like is None else like.max_error,
         agreement=None if like is None else like.agreement,

@@ -12,14 +12,19 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from greenfront.objectives.context import StageContext
-from greenfront.objectives.packaging.claims import Cost
+from greenfront.objectives.packaging.claims import Cost, Parts
 from greenfront.objectives.packaging.raw_data import Feed, RawData
+from greenfront.objectives.pipeline.preprocessing import around, beyond
+from greenfront.objectives.pipeline.runtime import Runtime
+from greenfront.objectives.stages.evaluate import open_artefact, predictions
 from greenfront.objectives.stages.metered import Measuring, Work, repeated_cost
 from greenfront.objectives.stages.session import open_plain, open_session, session_options
+from greenfront.objectives.stages.turns import in_turns
 from greenfront.objectives.tasks.recipe import TextRecipe
 from greenfront.objectives.tasks.task import Split
+from greenfront.spaces.candidate import Candidate
 
-__all__ = ["AT_ONCE", "Said", "costs", "open_shipped", "said"]
+__all__ = ["AT_ONCE", "Said", "costs", "open_shipped", "parts", "said"]
 
 AT_ONCE = 64
 """Rows a call where all are wanted: as many as where the study judges files."""
@@ -48,6 +53,47 @@ def said(session: onnxruntime.InferenceSession, data: RawData, split: Split) -> 
     return first, others[0] if others else None
 
 
+def parts(
+    whole: Path,
+    core: Path,
+    data: RawData,
+    runtime: Runtime,
+    candidate: Candidate,
+    measuring: Measuring,
+    phase: str,
+) -> Parts | None:
+    """What a plain session takes from raw input beside what the study counts, in turns.
+
+    Args:
+        whole: The file.
+        core: The model's own.
+        data: Raw examples.
+        runtime: Of the study.
+        candidate: What the model is.
+        measuring: How predictions are measured.
+        phase: That the work is charged to.
+    """
+    validation = runtime.models.data(candidate).validation
+    if data.encoder is None and runtime.models.task.preparation is None:
+        return None
+    model = predictions(
+        open_artefact(core, measuring.threads),
+        validation.inputs.cpu().numpy(),
+        measuring.batch,
+        validation.padding,
+    )
+    plain = _answers(open_plain(whole), data, measuring)
+    turned = in_turns(
+        [plain, model, *around(runtime, data.encoder)],
+        runtime.context,
+        phase=phase,
+        measuring=measuring,
+        rounds=measuring.least_blocks,
+    )
+    session, alone, bare, around_it = (each.cost.reading for each in turned)
+    return Parts(session, alone, beyond(around_it, bare))
+
+
 def costs(
     path: Path, data: RawData, context: StageContext, measuring: Measuring, phase: str
 ) -> tuple[Cost, Cost]:
@@ -56,19 +102,25 @@ def costs(
     Returns:
         Its cost in the session of ``predict.py``, and in one without options.
     """
-    rows = data.rows("validation")[: None if measuring.entire else MEASURED]
-    feeder = data.feeder(rows)
-    texts = isinstance(data.recipe, TextRecipe)
 
     def cost(session: onnxruntime.InferenceSession) -> Cost:
-        def call(some: slice) -> Callable[[], object]:
-            if texts:  # whose tokens are numbered each time
-                return lambda: session.run(None, dict(feeder(some)))
-            feed: Feed = feeder(some)
-            return functools.partial(session.run, None, dict(feed))
-
-        work = Work.over(len(rows), measuring.batch, call, texts=texts)
+        work = _answers(session, data, measuring)
         found = repeated_cost(work, context, phase=phase, measuring=measuring)
         return Cost(found.reading, found.latency_seconds, found.spread)
 
     return cost(open_shipped(path, measuring.threads)), cost(open_plain(path))
+
+
+def _answers(session: onnxruntime.InferenceSession, data: RawData, measuring: Measuring) -> Work:
+    """Answers to raw examples of the validation split."""
+    rows = data.rows("validation")[: None if measuring.entire else MEASURED]
+    feeder = data.feeder(rows)
+    texts = isinstance(data.recipe, TextRecipe)
+
+    def call(some: slice) -> Callable[[], object]:
+        if texts:  # whose tokens are numbered each time
+            return lambda: session.run(None, dict(feeder(some)))
+        feed: Feed = feeder(some)
+        return functools.partial(session.run, None, dict(feed))
+
+    return Work.over(len(rows), measuring.batch, call, texts=texts)

@@ -18,7 +18,6 @@ from greenfront.objectives.packaging.advised import advice_checks
 from greenfront.objectives.packaging.bench import Bench
 from greenfront.objectives.packaging.cascade import cascade_checks
 from greenfront.objectives.packaging.claims import Judged
-from greenfront.objectives.packaging.compose import SCHEMA, inlet_of
 from greenfront.objectives.packaging.costs import cost_checks
 from greenfront.objectives.packaging.findings import Check, Verified
 from greenfront.objectives.packaging.package import TOKENIZER, differing, judged, likeness
@@ -30,6 +29,7 @@ from greenfront.objectives.stages.reality import executed_operators, unreal
 from greenfront.objectives.stages.session import RUNTIME_FAULTS
 from greenfront.objectives.tasks.recipe import TextRecipe
 from greenfront.objectives.tasks.task import Split
+from greenfront.objectives.wrapping.compose import SCHEMA, inlet_of
 from greenfront.spaces.architectures.registry import is_fitted
 
 __all__ = ["verified"]

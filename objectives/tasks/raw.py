@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.own_splits import NO_SPLITS, OwnSplits
-from greenfront.objectives.tasks.preparation import ArrayPreparation
 from greenfront.objectives.tasks.settings import TargetKind
 from greenfront.objectives.tasks.standardise import counts_of_unusable, standardise
 from greenfront.objectives.tasks.tables.schema import Schema
@@ -110,10 +109,6 @@ class ArrayInputs:
     def encode(self, train: NDArray[np.int64]) -> NDArray[np.float32]:
         """Standardises each feature or channel; see :meth:`Inputs.encode`."""
         return standardise(self.values, train, names=_names(self.values), source=self.source)
-
-    def preparation(self, train: NDArray[np.int64], rows: NDArray[np.int64]) -> ArrayPreparation:
-        """See :class:`~greenfront.objectives.tasks.preparation.Preparable`."""
-        return ArrayPreparation.learnt(self.values, train, rows)
 
     def encoded_bytes(self) -> int:
         """Four bytes a value."""

@@ -17,8 +17,9 @@ from greenfront.objectives.tasks.cache import MAPPED_BYTES, cached_arrays
 from greenfront.objectives.tasks.copies import copy_notes, cut, together
 from greenfront.objectives.tasks.labels import encode_labels, small_classes
 from greenfront.objectives.tasks.own_splits import NO_SPLITS, OwnSplits
-from greenfront.objectives.tasks.preparation import MOST_EXAMPLES, Preparable
+from greenfront.objectives.tasks.preparation import MOST_EXAMPLES, Preparation
 from greenfront.objectives.tasks.raw import Inputs, Raw, buffer
+from greenfront.objectives.tasks.recipe import recipe_of
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.target_scale import target_scale
 from greenfront.objectives.tasks.task import Labelled, Split, TargetScale, Task, TaskFacts
@@ -70,10 +71,9 @@ def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None 
         target=scale,
         schema=raw.schema,
     )
-    preparation = None
-    if isinstance(raw.inputs, Preparable):
-        some = indices["validation"][chosen][:MOST_EXAMPLES]
-        preparation = raw.inputs.preparation(indices["train"], some)
+    some = indices["validation"][chosen][:MOST_EXAMPLES]
+    recipe = recipe_of(raw.inputs, indices["train"])
+    preparation = None if recipe is None else Preparation(recipe, recipe.raw(raw.inputs, some))
     return Task(
         *(facts, splits["train"], judged, splits["test"]),
         None if judged is whole else whole,

@@ -121,6 +121,7 @@ def bench(model: Shipped, scratch: Path, settings: TaskSettings | None = None) -
         processor=describe_cpu().name,
         cost=packaged.cost,
         plain_cost=packaged.plain_cost,
+        parts=packaged.parts,
         credited=packaged.cost.energy,
         pace=packaged.pace,
         max_error=packaged.max_error,

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.tasks.raw import buffer
-from greenfront.objectives.tasks.tables.preparation import TablePreparation
 from greenfront.objectives.tasks.tables.preprocessing import MOST_LEVELS, Preprocessing, fit
 from greenfront.objectives.tasks.tables.values import Levels, Numbers, Values
 
@@ -61,10 +60,6 @@ class TableInputs:
             DataError: A standardised number is too large for float32.
         """
         return self.fit(train).apply(self.columns, self.source)
-
-    def preparation(self, train: NDArray[np.int64], rows: NDArray[np.int64]) -> TablePreparation:
-        """See :class:`~greenfront.objectives.tasks.preparation.Preparable`."""
-        return TablePreparation.of(self.fit(train), self.columns, rows)
 
     def encoded_bytes(self) -> int:
         """Four bytes a value, with every name of a column among the training rows."""

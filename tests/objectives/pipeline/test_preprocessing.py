@@ -21,7 +21,9 @@ from greenfront.objectives.pipeline.preprocessing import preprocessing_cost
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.metered import Measuring
-from greenfront.objectives.tasks.preparation import ArrayPreparation
+from greenfront.objectives.tasks.preparation import Preparation
+from greenfront.objectives.tasks.raw import ArrayInputs
+from greenfront.objectives.tasks.recipe import recipe_of
 from greenfront.objectives.tasks.task import Task
 from greenfront.spaces.architectures.registry import architecture
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
@@ -59,7 +61,10 @@ def test_standardising_is_measured_once_a_task(tmp_path: Path) -> None:
     task = toy_task((1, 8, 8))
     raw = np.random.default_rng(0).integers(0, 255, (24, 1, 8, 8)).astype(np.uint8)
     rows = np.arange(24)
-    task = replace(task, preparation=ArrayPreparation.learnt(raw, rows, rows))
+    inputs = ArrayInputs("toy", raw)
+    recipe = recipe_of(inputs, rows)
+    assert recipe is not None
+    task = replace(task, preparation=Preparation(recipe, recipe.raw(inputs, rows)))
     runtime = runtime_of(task, tmp_path)
     first = preprocessing_cost(runtime, candidate("mlp"))
     assert 1e-7 < joules(first) < 1e-2

@@ -6,12 +6,16 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
+from onnx import TensorProto, helper
 
 from greenfront.objectives.tasks.load import load_task
 from greenfront.objectives.tasks.preparation import MOST_EXAMPLES
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.task import Task
+from greenfront.objectives.wrapping.compose import START, inlet_of
+from greenfront.objectives.wrapping.piece import ML
 
 
 def agrees(task: Task) -> None:
@@ -19,11 +23,17 @@ def agrees(task: Task) -> None:
     assert preparation is not None
     count = min(MOST_EXAMPLES, len(task.validation))
     assert len(preparation) == count
+    inlet = inlet_of(preparation.recipe)
+    kind = TensorProto.FLOAT
+    outputs = [helper.make_tensor_value_info(START, kind, None)]
+    graph = helper.make_graph(inlet.nodes, "inlet", inlet.inputs, outputs, inlet.constants)
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid(ML, 3)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
     for size in (1, 7):
-        made = [preparation.inputs(slice(start, start + size)) for start in range(0, count, size)]
-        assert {part.dtype for part in made} == {np.dtype(np.float32)}
-        found = np.concatenate(made)
-        np.testing.assert_allclose(found, task.validation.inputs[:count], atol=1e-5, rtol=1e-5)
+        feeds = [preparation.feed(slice(start, start + size)) for start in range(0, count, size)]
+        found = np.concatenate([session.run(None, feed)[0] for feed in feeds])
+        np.testing.assert_array_equal(found, task.validation.inputs[:count])
 
 
 @pytest.mark.parametrize("fraction", [1.0, 0.5])

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from greenfront.objectives.packaging.piece import ML, Piece
 from greenfront.objectives.tasks.recipe import (
     NUMBERS,
     TEXTS,
@@ -24,6 +23,7 @@ from greenfront.objectives.tasks.recipe import (
 )
 from greenfront.objectives.tasks.standardise import Scale
 from greenfront.objectives.tasks.tables.preprocessing import CategoryStep, NumberStep
+from greenfront.objectives.wrapping.piece import ML, Piece
 
 __all__ = ["RESIZED_WITHIN", "array_inlet", "table_inlet", "text_inlet"]
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import onnx
 from onnx import compose, helper
 
 from greenfront.errors import DataError
 from greenfront.objectives.codec import to_json
-from greenfront.objectives.packaging.inlets import array_inlet, table_inlet, text_inlet
-from greenfront.objectives.packaging.outlets import class_outlet, number_outlet
-from greenfront.objectives.packaging.piece import ML, Piece
 from greenfront.objectives.stages.export import INPUT, OUTPUT
 from greenfront.objectives.tasks.recipe import ArrayRecipe, Recipe, TableRecipe, TextRecipe
+from greenfront.objectives.wrapping.inlets import array_inlet, table_inlet, text_inlet
+from greenfront.objectives.wrapping.outlets import class_outlet, number_outlet
+from greenfront.objectives.wrapping.piece import ML, Piece
 
-__all__ = ["SCHEMA", "Labels", "composed", "core_of", "inlet_of", "kind_of", "told_of"]
+__all__ = ["SCHEMA", "START", "Labels", "composed", "core_of", "inlet_of", "kind_of", "told_of"]
 
 SCHEMA = 2
 """Version of what the file says of itself in its metadata; 1 took each column by itself."""
@@ -49,17 +48,17 @@ class Labels:
 
 
 def composed(
-    core: Path, recipe: Recipe, labels: Labels, notes: Mapping[str, str]
+    core: onnx.ModelProto, recipe: Recipe, labels: Labels, notes: Mapping[str, str] | None = None
 ) -> onnx.ModelProto:
     """Puts the graph of a model between what it needs and what it is asked for.
 
     Args:
-        core: The model's own file, from inputs to logits or numbers.
+        core: The model's own graph, from inputs to logits or numbers.
         recipe: What makes inputs of raw examples.
         labels: What answers stand for.
         notes: Further entries of the metadata.
     """
-    model = compose.add_prefix(onnx.load(core), MODEL_PREFIX)
+    model = compose.add_prefix(core, MODEL_PREFIX)
     inlet, outlet = inlet_of(recipe), _outlet(labels)
     graph = model.graph
     # Between the pieces, so that the model can be taken out again and looked at by itself.
@@ -83,7 +82,7 @@ def composed(
     told = told_of(recipe, labels) | {"boundary": json.dumps([START, END])}
     told["outputs"] = json.dumps([output.name for output in graph.output])
     helper.set_model_props(
-        model, {f"greenfront.{key}": value for key, value in {**told, **notes}.items()}
+        model, {f"greenfront.{key}": value for key, value in {**told, **(notes or {})}.items()}
     )
     onnx.checker.check_model(model)
     return model

@@ -8,7 +8,7 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from greenfront.objectives.metric_scores import log_odds
-from greenfront.objectives.packaging.piece import ML, Piece
+from greenfront.objectives.wrapping.piece import ML, Piece
 
 __all__ = ["class_outlet", "number_outlet"]
 

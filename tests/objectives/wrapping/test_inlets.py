@@ -9,8 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from greenfront.objectives.packaging.inlets import RESIZED_WITHIN, array_inlet, table_inlet
-from greenfront.objectives.packaging.piece import ML, Piece
 from greenfront.objectives.tasks.raw import Pictures
 from greenfront.objectives.tasks.recipe import ArrayRecipe, TableRecipe, recipe_of
 from greenfront.objectives.tasks.standardise import Scale
@@ -18,6 +16,8 @@ from greenfront.objectives.tasks.tables.cells import Cells
 from greenfront.objectives.tasks.tables.inputs import TableInputs
 from greenfront.objectives.tasks.tables.reading import Reading
 from greenfront.objectives.tasks.tables.values import as_levels, as_numbers
+from greenfront.objectives.wrapping.inlets import RESIZED_WITHIN, array_inlet, table_inlet
+from greenfront.objectives.wrapping.piece import ML, Piece
 
 CELLS = st.one_of(st.none(), st.sampled_from(["a", "b", "c d", "é"]))
 # Of three decimals: deviations that vanish would scale others out of float32, which data refuse.

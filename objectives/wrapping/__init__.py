@@ -1,0 +1,1 @@
+"""What stands before and behind a model in its file: from raw input to label."""
