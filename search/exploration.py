@@ -9,7 +9,7 @@ from pathlib import Path
 from greenfront.errors import SearchAborted, StudyError, TrialFailed
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments, require_device
-from greenfront.objectives.readings import Component, Reading
+from greenfront.objectives.readings import Component, Reading, total
 from greenfront.search.evaluator.launch import EvaluatorSettings
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.spaces.architectures.architecture import FamilyFacts
@@ -96,9 +96,18 @@ class Exploration:
 
 @dataclass
 class Prepaid(TrialContext):
-    """Keeps charges until there is a ledger for them."""
+    """Keeps charges until there is a ledger for them.
+
+    Attributes:
+        entries: In the order in which they came.
+    """
 
     entries: list[Charged] = field(default_factory=list)
+
+    @property
+    def total(self) -> Reading:
+        """All of them together."""
+        return total(one for entry in self.entries for one in entry.readings.values())
 
     def charge(
         self, phase: str, readings: Mapping[Component, Reading], started_at: float, ended_at: float

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import NoneType
+from typing import TypeVar
 
 from greenfront.errors import ExportError, MeterError, StudyError, TrialFailed
 from greenfront.objectives.codec import to_json
-from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.metering.instruments import Instruments, open_instruments
 from greenfront.objectives.packaging.claims import Claims, Judged, Parts, Setting
@@ -19,7 +20,7 @@ from greenfront.objectives.packaging.package import MODEL, Packaged
 from greenfront.objectives.scores import predictions_co2_kg
 from greenfront.objectives.wrapping.inlets import RESIZED_WITHIN
 from greenfront.search.evaluator.process import Evaluator
-from greenfront.search.exploration import start_evaluator
+from greenfront.search.exploration import Prepaid, start_evaluator
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.quantities import joules
 from greenfront.studies.analysis.runtime_words import advice_lines
@@ -31,8 +32,15 @@ from greenfront.studies.export.facts import paired_difference, record_of, row_of
 from greenfront.studies.export.folder import drafted, require_free, sha256
 from greenfront.studies.export.record import Emission, ModelRecord
 from greenfront.studies.export.script import write_script
+from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.study import Study
 
-__all__ = ["CANDIDATE", "NAMED", "Exported", "chosen", "export_model"]
+__all__ = ["CANDIDATE", "NAMED", "PHASE", "Exported", "charge", "chosen", "export_model"]
+
+T = TypeVar("T")
+
+PHASE = "package"
+"""In a study's ledger: what exporting its models has taken."""
 
 CANDIDATE = "candidate.json"
 NAMED = ("greenest", "most accurate", "knee")
@@ -86,6 +94,8 @@ def export_model(
     folder: Path,
     *,
     force: bool = False,
+    context: Prepaid,
+    licence: str | None = None,
     say: Callable[[str], None] = lambda _message: None,
 ) -> Exported:
     """Writes the folder of a trial: the model from raw input to label, and all that is said of it.
@@ -95,6 +105,8 @@ def export_model(
         row: The trial.
         folder: Where to write.
         force: Whether an exported model there is replaced.
+        context: Charged with what the export takes.
+        licence: Identifier of SPDX; ``None``: nobody said.
         say: Takes messages on what is being done.
 
     Raises:
@@ -105,26 +117,47 @@ def export_model(
     require_free(folder, force=force)
     require_named_here(found.file, f"study {found.name!r}")
     say("starting an evaluator and loading the data")
-    with _evaluator(found) as evaluator:
-        _require_same_data(found, evaluator)
+    with _helper(found, context) as helper:
+        _require_same_data(found, helper)
         with drafted(folder, force=force) as draft:
             say(f"packaging trial {row.trial}: graph, test split, joules")
-            packaged = _packaged(found, row, evaluator, draft)
-            baseline = _baseline(found, row, evaluator, packaged)
+            packaged = _packaged(found, row, helper, draft)
+            baseline = _baseline(found, row, helper, packaged)
             claims = _claims(found, row, packaged, baseline)
             claims.write(draft)
             text = json.dumps(row.candidate.to_json(), indent=2)
             (draft / CANDIDATE).write_text(text + "\n", encoding="utf-8")
             write_script(draft, packaged.kind)
             record = replace(_record(found, row, claims, draft), takes=packaged.kind)
+            if licence is not None:
+                record = replace(record, licence=replace(record.licence, identifier=licence))
             record = replace(record, remarks=tuple(remarks(packaged, claims, found.facts)))
             write_documents(record, draft)
     return Exported(folder, row, claims, record)
 
 
+def charge(storage: Storage, found: StudyView, spent: Prepaid) -> None:
+    """Writes what an export has taken into its study's ledger, as a run and a phase of its own."""
+    ledger = Study.open(storage, found.name).ledger
+    writer = ledger.writer(uuid.uuid4().hex, found.scoring.carbon)
+    for entry in spent.entries:
+        writer.settle(replace(entry, phase=PHASE))
+    writer.merge(None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Helper:
+    """The process that packages, and what it is charged to."""
+
+    evaluator: Evaluator
+    context: Prepaid
+
+    def ask(self, name: str, argument: object, returns: type[T]) -> T:
+        return self.evaluator.call(name, argument, self.context, returns=returns)
+
+
 @contextmanager
-def _evaluator(found: StudyView) -> Iterator[Evaluator]:
-    context = TrialContext()
+def _helper(found: StudyView, context: Prepaid) -> Iterator[_Helper]:
     try:
         evaluator = start_evaluator(found.file, _instruments(found), context)
     except TrialFailed as failure:
@@ -133,7 +166,7 @@ def _evaluator(found: StudyView) -> Iterator[Evaluator]:
         teacher = found.file.teacher(found.facts)
         told = None if teacher is None else teacher.to_json()
         evaluator.call("teacher", told, context, returns=NoneType)
-        yield evaluator
+        yield _Helper(evaluator, context)
     finally:
         evaluator.close(context)
 
@@ -147,8 +180,8 @@ def _instruments(found: StudyView) -> Instruments:
         return open_instruments(settings).without("gpu")
 
 
-def _require_same_data(found: StudyView, evaluator: Evaluator) -> None:
-    here = evaluator.call("describe", None, TrialContext(), returns=StudyFacts)
+def _require_same_data(found: StudyView, helper: _Helper) -> None:
+    here = helper.ask("describe", None, StudyFacts)
     if here.task.fingerprint != found.facts.task.fingerprint:
         raise ExportError(
             f"the data of study {found.name!r} are no longer what it searched on (another content "
@@ -156,14 +189,14 @@ def _require_same_data(found: StudyView, evaluator: Evaluator) -> None:
         )
 
 
-def _packaged(found: StudyView, row: ScoredTrial, evaluator: Evaluator, draft: Path) -> Packaged:
+def _packaged(found: StudyView, row: ScoredTrial, helper: _Helper, draft: Path) -> Packaged:
     try:
-        return evaluator.call(
-            "package",
-            {**_model(row), "folder": str(draft), "runtime": to_json(row.outcome.runtime)},
-            TrialContext(),
-            returns=Packaged,
-        )
+        argument = {
+            **_model(row),
+            "folder": str(draft),
+            "runtime": to_json(row.outcome.runtime),
+        }
+        return helper.ask("package", argument, Packaged)
     except TrialFailed as failure:
         raise ExportError(
             f"trial {row.trial} of study {found.name!r} cannot be exported: {failure.reason}"
@@ -171,7 +204,7 @@ def _packaged(found: StudyView, row: ScoredTrial, evaluator: Evaluator, draft: P
 
 
 def _baseline(
-    found: StudyView, row: ScoredTrial, evaluator: Evaluator, packaged: Packaged
+    found: StudyView, row: ScoredTrial, helper: _Helper, packaged: Packaged
 ) -> Judged | None:
     """What the untouched baseline scores on the test split, where its file is still there."""
     if found.baseline is None:
@@ -179,8 +212,7 @@ def _baseline(
     if found.baseline.trial == row.trial:
         return packaged.test
     try:
-        argument = _model(found.baseline)
-        return evaluator.call("judge", argument, TrialContext(), returns=Judged)
+        return helper.ask("judge", _model(found.baseline), Judged)
     except TrialFailed:
         return None
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from greenfront.errors import ExportError, TrialFailed, UsageError
-from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import open_instruments
 from greenfront.objectives.packaging.claims import Claims, read_claims
 from greenfront.objectives.packaging.findings import Check, Verified
-from greenfront.search.exploration import start_evaluator
+from greenfront.objectives.readings import Reading
+from greenfront.search.exploration import Prepaid, start_evaluator
 from greenfront.studies.config.own_code import is_own_family, require_named_here
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.export.facts import paired_difference
@@ -33,12 +33,14 @@ class Verification:
         checks: Claimed beside found.
         difference: Score on the test split less the baseline's, with its paired 95 % interval;
             ``None`` where one of them is unknown.
+        spent: What looking has taken; ``None`` where nothing was run.
     """
 
     folder: Path
     claims: Claims
     checks: tuple[Check, ...]
     difference: Difference | None
+    spent: Reading | None = None
 
     @property
     def holds(self) -> bool:
@@ -69,14 +71,19 @@ def verify(
     if broken:
         # What was changed by accident or on the way is not run.
         return Verification(folder, claims, (replace(sums, found=f"{len(broken)} wrong"),), None)
-    found = _looked_at(folder, claims, data, say)
-    return Verification(folder, claims, (sums, *found.checks), _difference(claims, found))
+    context = Prepaid()
+    found = _looked_at(folder, claims, data, context, say)
+    checks = (sums, *found.checks)
+    return Verification(folder, claims, checks, _difference(claims, found), context.total)
 
 
 def _looked_at(
-    folder: Path, claims: Claims, data: Path | None, say: Callable[[str], None]
+    folder: Path,
+    claims: Claims,
+    data: Path | None,
+    context: Prepaid,
+    say: Callable[[str], None],
 ) -> Verified:
-    context = TrialContext()
     with tempfile.TemporaryDirectory() as cache:
         file = _study_file(claims, data, Path(cache))
         require_named_here(file, f"{str(folder)!r}")

@@ -72,10 +72,11 @@ class Parts:
     @property
     def ratio(self) -> float | None:
         """Joules of the whole over those of the parts; ``None`` where one is unavailable."""
-        whole, parts = self.whole.joules, (self.model.joules, self.preprocessing.joules)
-        if whole is None or parts[0] is None or parts[1] is None or not sum(map(float, parts)):
+        whole, model = self.whole.joules, self.model.joules
+        around = self.preprocessing.joules
+        if whole is None or model is None or around is None or model + around <= 0:
             return None
-        return whole / (parts[0] + parts[1])
+        return whole / (model + around)
 
 
 @dataclass(frozen=True, slots=True)

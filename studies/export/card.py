@@ -31,7 +31,7 @@ def metadata(record: ModelRecord) -> dict[str, Any]:
     regression = record.task.regression
     task = _hub_task(record)
     told: dict[str, Any] = {
-        "license": record.licence.identifier,
+        "license": record.licence.identifier.lower(),  # as the hub writes them
         "library_name": "onnx",
         "pipeline_tag": task,
         "tags": [

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 import uuid
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from greenfront.errors import UsageError
 from greenfront.studies.export.record import ModelRecord
 
-__all__ = ["identity", "instant", "plain_decimal", "two_figures"]
+__all__ = ["identity", "instant", "plain_decimal", "spdx_identifier", "two_figures"]
 
 
 def plain_decimal(value: float) -> str:
@@ -32,3 +34,17 @@ def identity(record: ModelRecord, form: str) -> uuid.UUID:
     model = record.model
     told = [record.study, model.trial, record.task.fingerprint, record.created_at, form]
     return uuid.uuid5(uuid.NAMESPACE_URL, "greenfront:" + "/".join(map(str, told)))
+
+
+def spdx_identifier(text: str) -> str:
+    """The identifier of a licence as it was given.
+
+    Raises:
+        UsageError: It cannot be one: SPDX's are of letters, digits, ``.``, ``+`` and ``-``.
+    """
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", text) is None:
+        raise UsageError(
+            f"--license must be one identifier of SPDX, such as Apache-2.0, but is {text!r}: "
+            "https://spdx.org/licenses lists them; your own is LicenseRef-NAME"
+        )
+    return text

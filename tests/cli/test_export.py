@@ -32,7 +32,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Command:
 
 @pytest.fixture(scope="module")
 def exported(study: Command) -> dict[str, object]:
-    told: dict[str, object] = study.read_json("export", "t", "--most-accurate", "-o", "out/deep")
+    words = ("export", "t", "--most-accurate", "-o", "out/deep", "--license", "MIT")
+    told: dict[str, object] = study.read_json(*words)
     return told
 
 
@@ -49,6 +50,9 @@ def test_one_folder_with_all_that_it_takes(study: Command, exported: dict[str, o
     assert record["model"]["test"]["value"] == claims["test"]["score"]
     assert record["test_difference"] is not None
     card = (folder / "README.md").read_text()
+    assert "license: mit\n" in card
+    assert record["licence"]["identifier"] == "MIT"
+    assert "Measured in turns on the machine of the export, a session without options" in card
     assert "Of when the file takes its parts as numbers, which predict.py makes of the" in card
     assert "predict.py runs it with 1 thread that does not spin while waiting" in card
     assert len(predictions(alone(folder, str(study.folder / "table.csv"), "--json"))) == 160
@@ -60,6 +64,14 @@ def test_it_is_what_it_claims_to_be(study: Command, exported: dict[str, object])
     broken = [c for c in told["checks"] if c["holds"] is False and "label" not in c["name"]]
     assert [c for c in broken if "session" not in c["name"]] == []
     assert told["checks"][0]["name"] == "checksums"
+    assert told["spent"]["joules"] > 0
+
+
+def test_what_an_export_takes_is_in_the_ledger(study: Command, exported: dict[str, object]) -> None:
+    spent = exported["spent"]
+    assert isinstance(spent, dict)
+    parts = study.read_json("ledger", "t")["parts"]
+    assert parts["package"]["kwh"] >= 0.99 * spent["joules"] / 3.6e6 > 0
 
 
 def test_it_predicts_what_its_own_script_predicts(
@@ -107,9 +119,10 @@ def test_other_data_are_told(study: Command, exported: dict[str, object]) -> Non
         (("export", "t", "-o", "x", "--trial", "9"), "has no trial 9; its trials are 0 to 1"),
         (("export", "t", "-o", "x", "--knee", "--trial", "1"), "give one of --trial, --greenest"),
         (("export", "u", "-o", "x"), "study 'u' does not exist"),
+        (("export", "t", "-o", "x", "--license", "my own"), "must be one identifier of SPDX"),
         (("verify", "nowhere"), "'nowhere' is no exported model: it has no claims.json"),
     ],
-    ids=range(6),
+    ids=range(7),
 )
 def test_wrong_usage(
     study: Command, exported: dict[str, object], words: tuple[str, ...], told: str

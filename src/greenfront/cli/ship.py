@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from greenfront.cli.options import (
     print_json,
 )
 from greenfront.errors import UsageError
+
+if TYPE_CHECKING:
+    from greenfront.objectives.readings import Reading
 
 __all__ = ["WhichModel", "export", "speaker", "verify"]
 
@@ -58,6 +61,21 @@ class WhichModel:
         return given[0] if given else "greenest"
 
 
+@dataclass(frozen=True)
+class Publishing:
+    """What may become of the folder."""
+
+    force: Annotated[bool, typer.Option("--force", help="Replace an exported model there.")] = False
+    licence: Annotated[
+        str | None,
+        typer.Option("--license", help="Of the model, as SPDX calls it: MIT, …", metavar="ID"),
+    ] = None
+    push_to_hub: Annotated[
+        str | None,
+        typer.Option("--push-to-hub", help="Upload it, too, as a private model.", metavar="REPO"),
+    ] = None
+
+
 @grouped_options
 def export(
     name: StudyName,
@@ -66,37 +84,45 @@ def export(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The folder to write.", metavar="DIR")
     ],
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace an exported model there.")
-    ] = False,
-    push_to_hub: Annotated[
-        str | None,
-        typer.Option("--push-to-hub", help="Upload it, too, as a private model.", metavar="REPO"),
-    ] = None,
+    published: Publishing,
     as_json: AsJson = False,
 ) -> None:
     """Write a model as a folder that anyone can run: raw input in, labels out.
 
     By default the greenest model within the allowed drop.
     """
-    from greenfront.search.exporting import chosen, export_model
+    from greenfront.search.exploration import Prepaid
+    from greenfront.search.exporting import charge, chosen, export_model
     from greenfront.studies.analysis.view import view
+    from greenfront.studies.export.forms import spdx_identifier
     from greenfront.studies.export.hub import push, require_hub
 
-    named = which.name()
+    named, spent = which.name(), Prepaid()
+    licence, push_to_hub = published.licence, published.push_to_hub
+    if licence is not None:
+        licence = spdx_identifier(licence)
     if push_to_hub is not None:
         require_hub(push_to_hub)
     with storage.opened() as database:
         found = view(database, name)
     row = chosen(found, trial=which.trial, named=named)
-    done = export_model(found, row, output, force=force, say=speaker(as_json))
+    force, say = published.force, speaker(as_json)
+    try:
+        done = export_model(
+            found, row, output, force=force, context=spent, licence=licence, say=say
+        )
+    finally:
+        with storage.opened() as database:
+            charge(database, found, spent)
     address = None if push_to_hub is None else push(output, push_to_hub)
     if as_json:
-        print_json(_json(done) | ({} if address is None else {"hub": address}))
+        print_json(
+            _json(done) | _spent(spent.total) | ({} if address is None else {"hub": address})
+        )
         return
     from greenfront.cli.shipped import exported_text
 
-    console().print(exported_text(done, shlex.quote(str(output))), markup=False)
+    console().print(exported_text(done, shlex.quote(str(output)), spent.total), markup=False)
     if address is not None:
         console().print(f"Uploaded to {address}", markup=False)
 
@@ -126,6 +152,7 @@ def verify(
                 "holds": found.holds,
                 "checks": to_json(found.checks),
                 "test_difference": to_json(found.difference),
+                **_spent(found.spent),
             }
         )
     else:
@@ -134,6 +161,13 @@ def verify(
         console().print(verified_table(found), crop=False)
     if not found.holds:
         raise typer.Exit(1)
+
+
+def _spent(reading: Reading | None) -> dict[str, object]:
+    """What the command itself has taken."""
+    from greenfront.objectives.codec import to_json
+
+    return {"spent": None if reading is None else to_json(reading)}
 
 
 def speaker(as_json: bool) -> Callable[[str], None]:

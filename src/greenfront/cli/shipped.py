@@ -9,14 +9,17 @@ from greenfront.studies.analysis.quantities import joules, seconds
 if TYPE_CHECKING:
     from rich.console import Group
 
+    from greenfront.objectives.readings import Reading
     from greenfront.search.exporting import Exported
     from greenfront.search.verifying import Verification
 
 __all__ = ["exported_text", "verified_table"]
 
 
-def exported_text(done: Exported, folder: str) -> str:
+def exported_text(done: Exported, folder: str, spent: Reading) -> str:
     """What was written, what it does, and how to go on."""
+    from greenfront.search.exporting import PHASE
+
     claims, record = done.claims, done.record
     metric = record.metric
     test = f"{metric.text(claims.test.score)} on the {claims.test.examples} test examples"
@@ -29,6 +32,7 @@ def exported_text(done: Exported, folder: str) -> str:
         f"({claims.cost.energy.kind}), {seconds(claims.cost.latency_seconds)}; in a session "
         f"without options {joules(claims.plain_cost.energy.joules)}.",
         *(f"Note: {note}." for note in claims.notes),
+        f"The export itself took {joules(spent.joules)} ({spent.kind}): {PHASE!r} in the ledger.",
         "",
         f"  python {folder}/predict.py INPUT      needs only {folder}/requirements.txt",
         f"  greenfront verify {folder}            holds it to what is claimed",
@@ -59,6 +63,8 @@ def verified_table(found: Verification) -> Group:
         lines.append(
             f"Test split, beside the untouched baseline: {metric} {told.value:+.4g}{interval}."
         )
+    if found.spent is not None:
+        lines.append(f"Looking took {joules(found.spent.joules)} ({found.spent.kind}).")
     of = f"{found.folder!s} (trial {found.claims.trial} of {found.claims.study})"
     lines.append(
         f"Every claim of {of} that can be judged here holds."

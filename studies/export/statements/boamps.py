@@ -18,6 +18,9 @@ HIGH, MEDIUM = 0.10, 0.25
 
 BILLION = 1e9
 
+FORM = "1.1.0"
+"""Version of the form, by its release notes."""
+
 
 def training(record: ModelRecord) -> dict[str, Any] | None:
     """The report of training with all its runs; ``None`` where its energy is unknown."""
@@ -74,6 +77,7 @@ def _report(
     stage = task["taskStage"]
     return {
         "header": {
+            "formatVersion": FORM,
             "formatVersionSpecificationUri": "https://github.com/Boavizta/BoAmps",
             "reportId": str(identity(record, f"boamps {stage}")),
             "reportDatetime": _moment(record.created_at),

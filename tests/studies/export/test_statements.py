@@ -54,6 +54,7 @@ def test_boamps_reports_follow_the_schema(record: ModelRecord) -> None:
     for report in (boamps.training(record), boamps.inference(record)):
         assert (report is None) == (record.search.kwh is None)
         assert report is None or boamps_faults(report) == []
+        assert report is None or report["header"]["formatVersion"] == "1.1.0"
 
 
 def test_the_boamps_schema_refuses_what_is_no_report() -> None:
