@@ -25,10 +25,9 @@ name = "{name}"
 {task}
 [space]
 architectures = ["{family}"]
+references = false
 [training]
 epochs = 1
-[search]
-references = false
 [budget]
 trials = 1
 """
