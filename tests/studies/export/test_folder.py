@@ -70,6 +70,6 @@ def test_models_of_before_take_each_column_by_itself() -> None:
         return {name: values.tolist() for name, values in predict._fed(columns, made).items()}
 
     assert fed(steps) == {"numbers": [[1.5], [2.0]], "texts": [["red"], [""]]}
-    former = [{"step": step, "inputs": [step["column"]]} for step in steps]
+    former: list[dict[str, object]] = [{"step": step, "inputs": [step["column"]]} for step in steps]
     assert fed(former) == {"size": [[1.5], [2.0]], "hue": [["red"], [""]]}
     assert np.asarray(fed(former)["size"]).shape == (2, 1)
