@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.errors import DataError
-from greenfront.objectives.tasks.task import Split
 
-__all__ = ["NO_SPLITS", "OwnSplits", "of_words", "own_splits", "split_word"]
+__all__ = ["NO_SPLITS", "OwnSplits", "Split", "of_words", "own_splits", "split_word"]
+
+Split = Literal["train", "validation", "test"]
 
 _WORDS: dict[str, Split] = {
     **dict.fromkeys(("train", "training", "trn"), "train"),

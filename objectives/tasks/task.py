@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from greenfront.objectives.tasks.own_splits import Split
+from greenfront.objectives.tasks.preparation import Preparation
 from greenfront.objectives.tasks.tables.schema import Schema
 
-if TYPE_CHECKING:  # it reads raw data, which name their splits as tasks do
-    from greenfront.objectives.tasks.preparation import Preparation
-
 __all__ = ["Labelled", "Split", "TargetScale", "Task", "TaskFacts"]
-
-Split = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True, slots=True)
