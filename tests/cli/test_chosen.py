@@ -11,6 +11,7 @@ from rich.console import Console, RenderableType
 from contracts.records import exported
 from contracts.reports import study
 from greenfront.cli.chosen import check_text, comparison_text, pick_text
+from greenfront.cli.options import StorageOptions
 from greenfront.cli.technique_text import technique_sheet
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.metered import InferenceCost
@@ -22,8 +23,10 @@ from greenfront.studies.export.comparing import compare
 VIEW = study()
 COST = InferenceCost(Reading(1e-3, 1e-3, 1e-3, "measured", "meter", 1, 1), 1e-3, 0.02)
 TEXTS = {
-    "pick": pick_text(VIEW, pick(VIEW), "sqlite:///greenfront.db"),
-    "pick nothing": pick_text(VIEW, pick(VIEW, limits=Limits(joules=1e-12)), "sqlite:///x.db"),
+    "pick": pick_text(VIEW, pick(VIEW), StorageOptions()),
+    "pick nothing": pick_text(
+        VIEW, pick(VIEW, limits=Limits(joules=1e-12)), StorageOptions("sqlite:///x.db")
+    ),
     "compare": comparison_text(compare(exported(), exported(kind="measured"))),
     "table": technique_sheet(VIEW, technique_rows(VIEW)),
     "no table": technique_sheet(study(trials=0), []),

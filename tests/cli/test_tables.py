@@ -17,7 +17,7 @@ from rich.console import Console, RenderableType
 
 from contracts.command import Command
 from greenfront.cli.json import front_json, whatif_json
-from greenfront.cli.options import follow_up
+from greenfront.cli.options import StorageOptions
 from greenfront.cli.table import Sheet
 from greenfront.cli.tables import front_table, run_summary, whatif_table
 from greenfront.search.session import PeakMemory
@@ -321,7 +321,7 @@ def test_commands_to_copy_name_the_storage(study: Command, monkeypatch: pytest.M
     ],
 )
 def test_a_command_to_copy_is_quoted_for_the_shell(storage: str, said: str) -> None:
-    assert follow_up("resume", "wine", storage) == said
+    assert StorageOptions(storage).follow_up("resume", "wine") == said
 
 
 def test_fewer_trials_than_there_are_is_refused(study: Command) -> None:
