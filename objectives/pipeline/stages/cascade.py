@@ -50,7 +50,9 @@ class Join(Stage):
 
     def inputs(self, candidate: Candidate) -> Mapping[str, Any]:
         """The second model's own file, and when it is asked."""
-        second, keys = _second(candidate), list[str]()
+        second, keys = candidate.second, list[str]()
+        if second is None:
+            return {}
         for stage in load_stages(self.runtime):
             if stage.applies(second):
                 keys.append(stage.key_after(second, keys))

@@ -21,6 +21,7 @@ from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.stage import Stage, StageJob, load_stages
 from greenfront.objectives.stages.metered import Measuring
 from greenfront.spaces.candidate import Candidate
+from greenfront.spaces.techniques.cascade import Cascade
 from greenfront.spaces.techniques.distillation import Distillation
 from greenfront.spaces.techniques.precision import Precision
 from greenfront.spaces.techniques.pruning import Pruning
@@ -67,9 +68,10 @@ def test_each_file_is_a_stage_and_they_run_in_order(runtime: Runtime) -> None:
         pruning=Pruning(0.5),
         sparsity=Sparsity(0.5),
         precision=Precision(4, quantization_aware=True),
+        others=(Cascade.to(plain.to_json(), 0.9),),
     )
     names = applied(runtime, everything)
-    assert names == ["teach", "train", "prune", "sparsify", "round", "export"]
+    assert names == ["teach", "train", "prune", "sparsify", "round", "export", "cascade"]
     stages = load_stages(runtime)
     assert {stage.name for stage in stages} == {*names, "fit"}  # of models that are not trained
     assert len({stage.order for stage in stages if stage.name != "fit"}) == len(names)
@@ -78,9 +80,11 @@ def test_each_file_is_a_stage_and_they_run_in_order(runtime: Runtime) -> None:
 def test_what_a_stage_depends_on_is_json(runtime: Runtime) -> None:
     runtime.teacher = runtime.models.baseline("mlp")
     student = replace(runtime.teacher, distillation=Distillation(2.0, 0.5))
+    cascade = replace(student, others=(Cascade.to(runtime.teacher.to_json(), 0.9),))
     for stage in load_stages(runtime):
-        inputs = stage.inputs(student)
-        assert json.loads(json.dumps(inputs)) == inputs
+        for candidate in (student, cascade):
+            inputs = stage.inputs(candidate)
+            assert json.loads(json.dumps(inputs)) == inputs
 
 
 def test_later_techniques_do_not_change_what_was_trained(runtime: Runtime) -> None:
