@@ -73,7 +73,7 @@ class StorageOptions:
         str | None,
         typer.Option(
             "--storage",
-            help=f"SQLAlchemy URL of the database.  [default: {DEFAULT_STORAGE}]",
+            help=f"SQLAlchemy URL of the database.  \\[default: {DEFAULT_STORAGE}]",
             metavar="URL",
         ),
     ] = None
