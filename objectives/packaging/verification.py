@@ -39,6 +39,8 @@ SAME = 1e-6
 NEAR = 0.005
 """The same on another processor, whose 8-bit products may round otherwise."""
 
+SHOWN_LABELS = 6
+
 FAULTS = (
     *RUNTIME_FAULTS,
     *(faults.InvalidGraph, faults.InvalidProtobuf, faults.NoSuchFile),
@@ -111,10 +113,16 @@ def _labels(bench: Bench) -> Iterator[Check]:
         if wrong is not None or len(names) != len(classes):
             place = min(len(names), len(classes)) if wrong is None else wrong
             why = f"labels are not those of the data: those of the {what} differ at {place}"
-            yield Check("labels", ", ".join(names[:6]), ", ".join(classes[:6]), False, why)
+            yield Check("labels", _listed(names), _listed(classes), False, why)
             return
-    claimed = ", ".join(bench.claims.labels.classes[:6]) or "a number"
-    yield Check("labels", claimed, ", ".join(classes[:6]) or "a number", True, "")
+    claimed = _listed(bench.claims.labels.classes) or "a number"
+    yield Check("labels", claimed, _listed(classes) or "a number", True, "")
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first names, and how many there are where not all are shown."""
+    told = ", ".join(names[:SHOWN_LABELS])
+    return told if len(names) <= SHOWN_LABELS else f"{told}, … ({len(names)})"
 
 
 def _preprocessing(bench: Bench) -> Iterator[Check]:

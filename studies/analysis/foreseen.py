@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["forecast_words", "foreseen_json", "foreseen_lines"]
 
+AFTERWARDS = ("package", "tune")
+"""Phases of commands that follow a search, of which a forecast says nothing."""
+
 
 def forecast_words(forecast: Forecast) -> str:
     """A forecast in words, without its basis."""
@@ -37,15 +40,16 @@ def foreseen_lines(view: StudyView) -> list[str]:
         return []
     told = f"Forecast at the start (modelled, {forecast.basis}): {forecast_words(forecast)}."
     finished = sum(view.counts[state] for state in FINISHED)
-    kwh, minutes = view.spent.shown_kwh[0], _minutes(view)
-    came = "; ".join(
-        f"{words}{_verdict(expected, value, finished >= forecast.trials)}"
-        for words, expected, value in (
-            (energy(kwh), forecast.kwh, kwh),
-            (seconds(60 * minutes), forecast.minutes, minutes),
-        )
+    over = finished >= forecast.trials
+    kwh, minutes = _came(view)
+    if minutes is None:
+        spent = energy(view.spent.shown_kwh[0])
+        return [told, f"It came to {spent}, with what export or tune took after the search."]
+    came = (
+        f"{energy(kwh)}{_verdict(forecast.kwh, kwh, over)}; "
+        f"{seconds(60 * minutes)}{_verdict(forecast.minutes, minutes, over)}"
     )
-    if finished >= forecast.trials:
+    if over:
         return [told, f"It came to {came}."]
     return [told, f"So far, {finished} of {forecast.trials} trials came to {came}."]
 
@@ -60,8 +64,11 @@ def _verdict(expected: Expected | None, came: float | None, over: bool) -> str:
     return ", as foreseen" if expected.holds(came) else ", less than foreseen"
 
 
-def _minutes(view: StudyView) -> float:
-    return 0.0 if view.times is None else view.times.ran_seconds / 60
+def _came(view: StudyView) -> tuple[float | None, float | None]:
+    """Energy in kWh and minutes of the search; ``None`` once other commands have spent more."""
+    if any(phase in view.spent_by_phase for phase in AFTERWARDS):
+        return None, None
+    return view.spent.shown_kwh[0], 0.0 if view.times is None else view.times.ran_seconds / 60
 
 
 def foreseen_json(view: StudyView) -> dict[str, Any] | None:
@@ -69,5 +76,5 @@ def foreseen_json(view: StudyView) -> dict[str, Any] | None:
     forecast = view.facts.forecast
     if forecast is None:
         return None
-    came = {"came_kwh": view.spent.shown_kwh[0], "came_minutes": _minutes(view)}
-    return {**to_json(forecast), "kind": "modelled", **came}
+    kwh, minutes = _came(view)
+    return {**to_json(forecast), "kind": "modelled", "came_kwh": kwh, "came_minutes": minutes}
