@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 __all__ = ["JOULES_PER_KWH", "Component", "Reading", "ReadingKind", "total"]
@@ -64,6 +64,19 @@ class Reading:
     def high_kwh(self) -> float | None:
         """``high_joules`` in kWh."""
         return _kwh(self.high_joules)
+
+    def with_joules(self, change: Callable[[float], float]) -> Reading:
+        """The same with the best estimate and both ends changed alike; ``None`` stays ``None``."""
+
+        def changed(joules: float | None) -> float | None:
+            return None if joules is None else change(joules)
+
+        return replace(
+            self,
+            joules=changed(self.joules),
+            low_joules=changed(self.low_joules),
+            high_joules=changed(self.high_joules),
+        )
 
 
 def _kwh(joules: float | None) -> float | None:

@@ -67,16 +67,10 @@ class RungOutcome:
 
 def _times(reading: Reading, factor: float) -> Reading:
     """A reading of so many times the work."""
-
-    def times(joules: float | None) -> float | None:
-        return None if joules is None else factor * joules
-
+    reserved = reading.reserved_joules
     return replace(
-        reading,
-        joules=times(reading.joules),
-        low_joules=times(reading.low_joules),
-        high_joules=times(reading.high_joules),
-        reserved_joules=times(reading.reserved_joules),
+        reading.with_joules(lambda joules: factor * joules),
+        reserved_joules=None if reserved is None else factor * reserved,
         cpu_seconds=factor * reading.cpu_seconds,
         wall_seconds=factor * reading.wall_seconds,
         throttled_seconds=factor * reading.throttled_seconds,

@@ -199,13 +199,7 @@ def _as_reading(cost: InferenceCost) -> GraphReading:
 
 
 def _scaled(reading: Reading, factor: float) -> Reading:
-    def times(value: float | None) -> float | None:
-        return None if value is None else factor * value
-
     return replace(
-        reading,
-        joules=times(reading.joules),
-        low_joules=times(reading.low_joules),
-        high_joules=times(reading.high_joules),
+        reading.with_joules(lambda joules: factor * joules),
         cpu_seconds=factor * reading.cpu_seconds,
     )

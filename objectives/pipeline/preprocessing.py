@@ -146,15 +146,8 @@ def beyond(whole: Reading, bare: Reading) -> Reading:
     if whole.joules is None or bare.joules is None:
         return whole if whole.joules is None else bare
     share = max(0.0, 1 - bare.joules / whole.joules) if whole.joules else 0.0
-
-    def part(value: float | None) -> float | None:
-        return None if value is None else share * value
-
     return replace(
-        whole,
-        joules=part(whole.joules),
-        low_joules=part(whole.low_joules),
-        high_joules=part(whole.high_joules),
+        whole.with_joules(lambda joules: share * joules),
         cpu_seconds=share * whole.cpu_seconds,
         wall_seconds=share * whole.wall_seconds,
     )

@@ -328,14 +328,8 @@ def _calls_for(run: Callable[[int], float], seconds: float) -> int:
 
 
 def _divided(reading: Reading, parts: int) -> Reading:
-    def share(value: float | None) -> float | None:
-        return None if value is None else value / parts
-
     return replace(
-        reading,
-        joules=share(reading.joules),
-        low_joules=share(reading.low_joules),
-        high_joules=share(reading.high_joules),
+        reading.with_joules(lambda joules: joules / parts),
         cpu_seconds=reading.cpu_seconds / parts,
         wall_seconds=reading.wall_seconds / parts,
     )
