@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from greenfront import (
     Categorical,
@@ -19,6 +20,8 @@ from greenfront import (
 from greenfront.errors import TrialFailed, TrialStopped
 from greenfront.objectives.context import TrialContext
 from greenfront.spaces.knobs import Point
+from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.study import Study
 
 SPENT_KWH = 1e-6
 
@@ -160,3 +163,16 @@ def fail(cause: str) -> Callable[[PlainChoice], None]:
 
 def stop(candidate: PlainChoice) -> None:
     raise TrialStopped("as the test wants it")
+
+
+def begun_study(storage: Storage, problem: Problem[Any]) -> Study:
+    """A study of a problem, named ``study``, which nothing meters."""
+    return Study.create(
+        storage,
+        "study",
+        directions=problem.directions,
+        identity=problem.identity(),
+        configuration={},
+        meters=None,
+        facts=None,
+    )

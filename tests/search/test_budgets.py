@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.problems import plain
+from contracts.problems import begun_study, plain
 from greenfront import PlainChoice, Problem, Real, SearchSpace, optimize_problem
 from greenfront.errors import GreenfrontError
 from greenfront.objectives.carbon.footprint import CarbonModel
@@ -147,15 +147,7 @@ def _work(url: str, budget: Budget) -> None:
     storage = Storage(url)
     problem = Slow(lambda: time.sleep(0.01))
     with contextlib.closing(storage):
-        study = Study.create(
-            storage,
-            "study",
-            directions=problem.directions,
-            identity=problem.identity(),
-            configuration={},
-            meters=None,
-            facts=None,
-        )
+        study = begun_study(storage, problem)
         search_study(problem, study, SearchSettings(budget=budget, carbon=CARBON))
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from contracts.problems import Menu
+from contracts.problems import Menu, begun_study
 from greenfront.errors import DataError, Interrupted
 from greenfront.objectives.carbon.clock import Clock
 from greenfront.objectives.carbon.footprint import CarbonModel
@@ -103,15 +103,7 @@ def search(
     watcher: Watcher | None = None,
 ) -> SearchResult:
     problem = Epochs()
-    study = Study.create(
-        storage,
-        "study",
-        directions=problem.directions,
-        identity=problem.identity(),
-        configuration={},
-        meters=None,
-        facts=None,
-    )
+    study = begun_study(storage, problem)
     clock = Clock(study.created_at, START, SPEED)
     settings = ScheduleSettings(START + hours * HOUR, pause_above, throughput)
     how = SearchSettings(
@@ -191,15 +183,7 @@ def test_the_search_has_not_waited_while_one_of_its_workers_worked() -> None:
 
 def test_a_worker_without_work_leaves_its_place_to_another(storage: Storage) -> None:
     problem = Epochs()
-    study = Study.create(
-        storage,
-        "study",
-        directions=problem.directions,
-        identity=problem.identity(),
-        configuration={},
-        meters=None,
-        facts=None,
-    )
+    study = begun_study(storage, problem)
     clock = Clock(study.created_at, START, SPEED)
     electricity = Electricity(
         TraceProvider(trace(*[300.0, 200.0] * 40)),
