@@ -16,7 +16,7 @@ from greenfront.objectives.pipeline.stage import WEIGHTS, StageJob
 from greenfront.objectives.stages.checkpoint import Checkpoint
 from greenfront.objectives.stages.distil import TeacherOutputs, load_teacher_outputs
 from greenfront.objectives.stages.predict import seen_through
-from greenfront.objectives.stages.train import EpochReport, FitOptions, train, train_some
+from greenfront.objectives.stages.train import EpochReport, FitOptions, train
 
 __all__ = ["TEACHER_OUTPUTS", "Trainer"]
 
@@ -60,14 +60,7 @@ class Trainer:
 
     def fit(self, model: nn.Module, what: str, epochs: int) -> int:
         """Trains in place, ``epochs`` at most; returns the one whose weights were kept, from 1."""
-        candidate, models = self._job.candidate, self._runtime.models
-        family, training = network_of(candidate), replace(candidate.training, epochs=epochs)
-        options = self._options(model, epochs, self._report(what))
-        data, body = models.data(candidate), family.frozen_body(model)
-        if body is None:
-            return train(model, data, training, self._job.seed, options)
-        features = seen_through(body, data)
-        return train(family.head(model), features, training, self._job.seed, options)
+        return self._train(model, epochs, self._report(what)).reached.best_epoch
 
     def fit_some(
         self,
@@ -78,21 +71,32 @@ class Trainer:
         *,
         judged: bool = False,
     ) -> Checkpoint:
-        """Trains in place for some of the candidate's own epochs; see :func:`train_some`.
+        """Trains in place for some of the candidate's own epochs; see :func:`train`.
 
         Where all but the head is frozen there is nothing to stop for: that takes one pass.
 
         Raises:
             TrialStopped: It is ``judged``, and what is left of it cannot pay any more.
         """
-        candidate, models = self._job.candidate, self._runtime.models
-        family, training, seed = network_of(candidate), candidate.training, self._job.seed
-        options = self._options(model, training.epochs, self._report(what, judged=judged))
+        epochs, report = self._job.candidate.training.epochs, self._report(what, judged=judged)
+        return self._train(model, epochs, report, until, since)
+
+    def _train(
+        self,
+        model: nn.Module,
+        epochs: int,
+        on_epoch: Callable[[EpochReport], None],
+        until: int | None = None,
+        since: Checkpoint | None = None,
+    ) -> Checkpoint:
+        candidate, models, seed = self._job.candidate, self._runtime.models, self._job.seed
+        family, training = network_of(candidate), replace(candidate.training, epochs=epochs)
+        options = self._options(model, epochs, on_epoch)
         data, body = models.data(candidate), family.frozen_body(model)
         if body is None:
-            return train_some(model, data, training, seed, options, until=until, since=since)
+            return train(model, data, training, seed, options, until=until, since=since)
         features = data if since is not None and since.reached.over else seen_through(body, data)
-        return train_some(family.head(model), features, training, seed, options, since=since)
+        return train(family.head(model), features, training, seed, options, since=since)
 
     def _options(
         self, model: nn.Module, epochs: int, on_epoch: Callable[[EpochReport], None]

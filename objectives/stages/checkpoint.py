@@ -21,6 +21,8 @@ __all__ = ["Checkpoint", "Loop", "Reached", "load_checkpoint", "save_checkpoint"
 
 REACHED, SCALARS = "reached", "scalars"
 """Keys of the file's metadata."""
+OPTIMIZER = "mover"
+"""What the names of its tensors begin with in stored checkpoints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Loop:
     Attributes:
         model: The network.
         extra: Weights that are trained with it and thrown away.
-        mover: The optimiser.
+        optimizer: Of all weights.
         schedule: Of its rate.
         mean: Of the weights; ``None`` where none is kept.
         generators: That are drawn from, besides the global ones.
@@ -76,21 +78,28 @@ class Loop:
 
     model: nn.Module
     extra: Sequence[nn.Parameter]
-    mover: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     mean: RunningMean | None
     generators: Sequence[torch.Generator]
+
+    def step(self) -> None:
+        """Moves the weights by the gradient that they hold."""
+        self.optimizer.step()
+        self.schedule.step()
+        if self.mean is not None:
+            self.mean.update()
 
     def checkpoint(self, reached: Reached, best: Mapping[str, Tensor]) -> Checkpoint:
         """Everything as it stands, copied."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {f"extra.{index}": weight for index, weight in enumerate(self.extra)}
-        held = self.mover.state_dict()["state"]
+        held = self.optimizer.state_dict()["state"]
         moments: dict[str, dict[str, Any]] = {}
         for number, state in held.items():
             for key, value in state.items():
                 if isinstance(value, Tensor):
-                    tensors[f"mover.{number}.{key}"] = value
+                    tensors[f"{OPTIMIZER}.{number}.{key}"] = value
                 else:
                     moments.setdefault(str(number), {})[key] = value
         if self.mean is not None:
@@ -101,7 +110,7 @@ class Loop:
         copied = {name: value.detach().clone() for name, value in {**tensors, **drawn[0]}.items()}
         scalars = {
             "moments": moments,
-            "rates": [group["lr"] for group in self.mover.param_groups],
+            "rates": [group["lr"] for group in self.optimizer.param_groups],
             "steps": self.schedule.last_epoch,
             "updates": 0 if self.mean is None else self.mean.updates,
             "random": drawn[1],
@@ -118,13 +127,13 @@ class Loop:
         state: dict[int, dict[str, Any]] = {
             int(number): dict(values) for number, values in scalars["moments"].items()
         }
-        for name, value in _below("mover", tensors).items():
+        for name, value in _below(OPTIMIZER, tensors).items():
             number, _, key = name.partition(".")
             state.setdefault(int(number), {})[key] = value
-        held = self.mover.state_dict()
+        held = self.optimizer.state_dict()
         for group, rate in zip(held["param_groups"], scalars["rates"], strict=True):
             group["lr"] = rate
-        self.mover.load_state_dict({**held, "state": state})
+        self.optimizer.load_state_dict({**held, "state": state})
         steps = int(scalars["steps"])
         self.schedule.load_state_dict(
             {

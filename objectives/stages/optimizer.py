@@ -12,7 +12,7 @@ from torch import nn
 from greenfront.errors import TrialFailed
 from greenfront.spaces.techniques.training import Training
 
-__all__ = ["optimizer", "rate_shares", "warm_cosine"]
+__all__ = ["build_optimizer", "rate_shares", "warm_cosine"]
 
 
 class _AdamW(torch.optim.AdamW):
@@ -68,7 +68,7 @@ def rate_shares(
     }
 
 
-def optimizer(
+def build_optimizer(
     training: Training,
     shares: dict[nn.Parameter, float],
     extra: Iterable[nn.Parameter] = (),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,11 +19,11 @@ from greenfront.objectives.stages.augment import Mixture, draw_mixtures, draw_mo
 from greenfront.objectives.stages.averaging import RunningMean
 from greenfront.objectives.stages.checkpoint import Checkpoint, Loop, Reached
 from greenfront.objectives.stages.compiling import Forward
-from greenfront.objectives.stages.distil import TeacherOutputs, criterion
-from greenfront.objectives.stages.examples import TrainingData
+from greenfront.objectives.stages.distil import Criterion, TeacherOutputs, criterion
+from greenfront.objectives.stages.examples import Examples, TrainingData
 from greenfront.objectives.stages.loss import PLAIN, Loss, quality
 from greenfront.objectives.stages.microbatch import parts_of_batch
-from greenfront.objectives.stages.optimizer import optimizer, rate_shares, warm_cosine
+from greenfront.objectives.stages.optimizer import build_optimizer, rate_shares, warm_cosine
 from greenfront.objectives.stages.predict import predict
 from greenfront.spaces.techniques.distillation import Distillation
 from greenfront.spaces.techniques.training import Training
@@ -34,7 +35,6 @@ __all__ = [
     "predict",
     "supports_mixed_precision",
     "train",
-    "train_some",
 ]
 
 
@@ -117,33 +117,16 @@ def train(
     training: Training,
     seed: int,
     options: FitOptions = FitOptions(),
-) -> int:
-    """Trains ``model`` in place and leaves in it the weights of the best validation loss.
-
-    See :func:`train_some`, of which this is the whole.
-
-    Returns:
-        The epoch whose weights were kept, from 1.
-    """
-    return train_some(model, data, training, seed, options).reached.best_epoch
-
-
-def train_some(
-    model: nn.Module,
-    data: TrainingData,
-    training: Training,
-    seed: int,
-    options: FitOptions = FitOptions(),
     *,
     until: int | None = None,
     since: Checkpoint | None = None,
 ) -> Checkpoint:
-    """Trains ``model`` in place for some of its epochs, and leaves the best weights so far in it.
+    """Trains ``model`` in place, all epochs or some, and leaves the best weights so far in it.
 
     However often a training stops and goes on, it ends as the one that never did, bit by bit.
 
-    The loss is that at the temperature which suits the answers best: late epochs and students are
-    surer than they should be, and yet more often right.
+    The best weights are those of the lowest validation loss, at the temperature which suits the
+    answers best: late epochs and students are surer than they should be, and yet more often right.
 
     A short linear warm-up to the peak rate, then a cosine to zero: a pruned network has lost enough
     to need the full rate again. Training batches are augmented, mixed and smoothed, the validation
@@ -168,97 +151,38 @@ def train_some(
         TrialStopped: ``on_epoch`` raised it.
         UsageError: Inputs are augmented that are no images.
     """
-    epochs, examples = training.epochs, data.train
-    # A last batch of one example would break batch normalisation: spread the examples evenly.
-    batches = math.ceil(len(examples) / training.batch_size)
-    # One generator for the order and one for the moves: these change nothing in the order.
-    order, motion = (torch.Generator().manual_seed(number) for number in (seed, seed + 1))
-    device, kind = examples.inputs.device, training.augmentation
     reached = Reached(0, 0, math.inf, parts=0, over=False) if since is None else since.reached
     best_weights = copy.deepcopy(model.state_dict()) if since is None else dict(since.best)
     if since is not None and reached.over:
         model.load_state_dict(best_weights)
         return since
-    last = epochs if until is None else min(until, epochs)
+    last = training.epochs if until is None else min(until, training.epochs)
+    examples, teaching = data.train, (options.distillation, options.lessons)
     with (
-        criterion(
-            model,
-            examples,
-            options.head,
-            options.distillation,
-            options.lessons,
-            seed,
-            options.loss,
-        ) as loss_of,
+        criterion(model, examples, options.head, *teaching, seed, options.loss) as loss_of,
         Forward(model, compiled=options.compiled, say=options.say) as forward,
     ):
-        shares = rate_shares(
-            model.train(),
-            head=options.head,
-            blocks=options.blocks,
-            body_rate=options.body_rate,
-            layer_decay=training.layer_decay,
-        )
+        model.train()
+        # A last batch of one example would break batch normalisation: spread the examples evenly.
+        batches = math.ceil(len(examples) / training.batch_size)
         parts = parts_of_batch(model, examples.inputs[:2], len(examples) // batches)
-        mover = optimizer(training, shares, loss_of.weights, options.weight_decay)
-        rates = warm_cosine(epochs * batches, options.warm_up)
-        schedule = torch.optim.lr_scheduler.LambdaLR(mover, rates)
-        mean = RunningMean(model, epochs * batches) if training.average_weights else None
-        loop = Loop(model, loss_of.weights, mover, schedule, mean, (order, motion))
+        loop = _loop(model, loss_of.weights, training, seed, options, training.epochs * batches)
         if since is not None:
             loop.restore(since)
             parts = reached.parts
-
-        def seen(chosen: Tensor) -> Tensor:
-            inputs = examples.batch(chosen)
-            return inputs if moves is None else move_images(inputs, moves[chosen])
-
-        def part_loss(chosen: Tensor, mixture: Mixture | None) -> Tensor:
-            inputs = seen(chosen)
-            if mixture is not None:
-                inputs = mixture.of(inputs, seen(mixture.partners[chosen]))
-            with torch.autocast(device.type, torch.bfloat16, enabled=training.mixed_precision):
-                logits = forward(inputs).float()
-            loss = loss_of(logits, chosen)
-            if mixture is None:
-                return loss
-            return mixture.of(loss, loss_of(logits, mixture.partners[chosen]))
-
+        steps = _Steps(loop, examples, training, loss_of, forward, batches, parts)
         for epoch in range(reached.epoch + 1, last + 1):
-            model.train()
-            shuffled = torch.randperm(len(examples), generator=order).to(device)
-            moves = draw_moves(kind, len(examples), examples.inputs.shape[1:], motion)
-            moves = None if moves is None else moves.to(device)
-            mixtures = draw_mixtures(training.mixup, shuffled, batches, motion)
-            for chosen, mixture in zip(shuffled.tensor_split(batches), mixtures, strict=True):
-                mixed_loss = partial(part_loss, mixture=mixture)
-                loss, parts = _accumulated(mover, mixed_loss, chosen, parts, forward)
-                mover.step()
-                schedule.step()
-                if mean is not None:
-                    mean.update()
-            with nullcontext() if mean is None else mean.shown():
-                logits = predict(model, data.validation.inputs, data.validation.padding)
-                validation_loss = float(options.loss.judge(logits, data.validation.labels))
-                judged = float(options.loss.calibrated(logits, data.validation.labels))
-                best, best_epoch = reached.best_loss, reached.best_epoch
-                if judged < best:
-                    best, best_epoch = judged, epoch
+            loss = steps.epoch()
+            with nullcontext() if loop.mean is None else loop.mean.shown():
+                judged = _judge(model, data.validation, options.loss)
+                if judged.calibrated < reached.best_loss:
                     best_weights = copy.deepcopy(model.state_dict())
-                patient = not training.patience or epoch - best_epoch < training.patience
-                over = epoch == epochs or not patient
-                seen_so_far = (*reached.qualities, quality(logits, data.validation.labels))
-                reached = Reached(epoch, best_epoch, best, parts, over, seen_so_far)
-            if not (math.isfinite(loss) and math.isfinite(validation_loss)):
-                raise TrialFailed(
-                    "diverged",
-                    f"the loss was {loss:g} in training and {validation_loss:g} in validation "
-                    f"after epoch {epoch} with {training.optimizer} at learning rate "
-                    f"{training.learning_rate:g}",
-                )
+            _require_finite(epoch, loss, judged.loss, training)
+            reached = _after_epoch(reached, judged, training, steps.parts)
             if options.on_epoch is not None:
-                at_once = math.ceil(training.batch_size / parts)
-                options.on_epoch(EpochReport(epoch, epochs, seen_so_far, over, at_once))
+                at_once = math.ceil(training.batch_size / steps.parts)
+                report = (epoch, training.epochs, reached.qualities, reached.over, at_once)
+                options.on_epoch(EpochReport(*report))
             if reached.over:
                 break
         # Where no epoch is left, nothing else is needed any more.
@@ -268,28 +192,139 @@ def train_some(
     return left
 
 
-def _accumulated(
-    optimizer: torch.optim.Optimizer,
-    loss_of: Callable[[Tensor], Tensor],
-    chosen: Tensor,
-    parts: int,
-    forward: Forward,
-) -> tuple[float, int]:
-    """Leaves a batch's gradient; returns its mean loss and how many parts memory demanded."""
-    while True:
-        optimizer.zero_grad(set_to_none=True)
-        total = 0.0
-        try:
-            for part in chosen.tensor_split(parts):
-                loss = loss_of(part) * (len(part) / len(chosen))
-                loss.backward()  # type: ignore[no-untyped-call]
-                total += float(loss.detach())
-        except (MemoryError, RuntimeError) as error:
-            if forward.gives_up(error):
-                continue
-            # Parts of one example would break batch normalisation.
-            if not is_out_of_memory(error) or len(chosen) // (2 * parts) < 2:
-                raise
-            parts *= 2
-        else:
-            return total, parts
+@dataclass(slots=True)
+class _Steps:
+    """Takes the optimizer's steps, one epoch after the other.
+
+    Attributes:
+        loop: What changes.
+        examples: The training split.
+        training: Of the candidate.
+        loss_of: The loss of logits, by the places of their examples.
+        forward: The network's pass.
+        batches: In an epoch.
+        parts: In how many parts a batch is computed; grows where memory demands it.
+    """
+
+    loop: Loop
+    examples: Examples
+    training: Training
+    loss_of: Criterion
+    forward: Forward
+    batches: int
+    parts: int
+
+    def epoch(self) -> float:
+        """Trains one epoch; returns the loss of its last batch."""
+        order, motion = self.loop.generators
+        examples, device = self.examples, self.examples.inputs.device
+        self.loop.model.train()
+        shuffled = torch.randperm(len(examples), generator=order).to(device)
+        shape = examples.inputs.shape[1:]
+        moves = draw_moves(self.training.augmentation, len(examples), shape, motion)
+        moves = None if moves is None else moves.to(device)
+        mixtures = draw_mixtures(self.training.mixup, shuffled, self.batches, motion)
+        loss = math.nan
+        for chosen, mixture in zip(shuffled.tensor_split(self.batches), mixtures, strict=True):
+            loss = self._accumulate(chosen, partial(self._loss, moves=moves, mixture=mixture))
+            self.loop.step()
+        return loss
+
+    def _loss(self, chosen: Tensor, *, moves: Tensor | None, mixture: Mixture | None) -> Tensor:
+        """Mean loss of some examples, moved and mixed."""
+
+        def seen(places: Tensor) -> Tensor:
+            inputs = self.examples.batch(places)
+            return inputs if moves is None else move_images(inputs, moves[places])
+
+        inputs = seen(chosen)
+        if mixture is not None:
+            inputs = mixture.of(inputs, seen(mixture.partners[chosen]))
+        mixed_precision = self.training.mixed_precision
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=mixed_precision):
+            logits = self.forward(inputs).float()
+        loss = self.loss_of(logits, chosen)
+        if mixture is None:
+            return loss
+        return mixture.of(loss, self.loss_of(logits, mixture.partners[chosen]))
+
+    def _accumulate(self, chosen: Tensor, loss_of: Callable[[Tensor], Tensor]) -> float:
+        """Leaves a batch's gradient in the weights; returns its mean loss."""
+        while True:
+            self.loop.optimizer.zero_grad(set_to_none=True)
+            total = 0.0
+            try:
+                for part in chosen.tensor_split(self.parts):
+                    loss = loss_of(part) * (len(part) / len(chosen))
+                    loss.backward()  # type: ignore[no-untyped-call]
+                    total += float(loss.detach())
+            except (MemoryError, RuntimeError) as error:
+                if self.forward.gives_up(error):
+                    continue
+                # Parts of one example would break batch normalisation.
+                if not is_out_of_memory(error) or len(chosen) // (2 * self.parts) < 2:
+                    raise
+                self.parts *= 2
+            else:
+                return total
+
+
+def _loop(
+    model: nn.Module,
+    extra: Sequence[nn.Parameter],
+    training: Training,
+    seed: int,
+    options: FitOptions,
+    steps: int,
+) -> Loop:
+    """Optimizer, schedule and generators of a training that has not begun."""
+    shares = rate_shares(
+        model,
+        head=options.head,
+        blocks=options.blocks,
+        body_rate=options.body_rate,
+        layer_decay=training.layer_decay,
+    )
+    optimizer = build_optimizer(training, shares, extra, options.weight_decay)
+    rates = warm_cosine(steps, options.warm_up)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rates)
+    mean = RunningMean(model, steps) if training.average_weights else None
+    # One generator for the order and one for the moves: these change nothing in the order.
+    generators = tuple(torch.Generator().manual_seed(number) for number in (seed, seed + 1))
+    return Loop(model, extra, optimizer, schedule, mean, generators)
+
+
+class _Judged(NamedTuple):
+    """A network on the validation split: its loss, as it is and at the best temperature."""
+
+    loss: float
+    calibrated: float
+    quality: float
+
+
+def _judge(model: nn.Module, validation: Examples, loss: Loss) -> _Judged:
+    logits, labels = predict(model, validation.inputs, validation.padding), validation.labels
+    return _Judged(
+        float(loss.judge(logits, labels)),
+        float(loss.calibrated(logits, labels)),
+        quality(logits, labels),
+    )
+
+
+def _after_epoch(before: Reached, judged: _Judged, training: Training, parts: int) -> Reached:
+    epoch, best_epoch, best_loss = before.epoch + 1, before.best_epoch, before.best_loss
+    if judged.calibrated < best_loss:
+        best_epoch, best_loss = epoch, judged.calibrated
+    patient = not training.patience or epoch - best_epoch < training.patience
+    over = epoch == training.epochs or not patient
+    qualities = (*before.qualities, judged.quality)
+    return Reached(epoch, best_epoch, best_loss, parts, over, qualities)
+
+
+def _require_finite(epoch: int, loss: float, validation_loss: float, training: Training) -> None:
+    if not (math.isfinite(loss) and math.isfinite(validation_loss)):
+        raise TrialFailed(
+            "diverged",
+            f"the loss was {loss:g} in training and {validation_loss:g} in validation after epoch "
+            f"{epoch} with {training.optimizer} at learning rate {training.learning_rate:g}",
+        )

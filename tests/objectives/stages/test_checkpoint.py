@@ -15,7 +15,7 @@ from greenfront.objectives.stages.checkpoint import Checkpoint, load_checkpoint,
 from greenfront.objectives.stages.distil import TeacherOutputs
 from greenfront.objectives.stages.examples import Examples, TrainingData
 from greenfront.objectives.stages.seeding import seed_generators
-from greenfront.objectives.stages.train import FitOptions, train, train_some
+from greenfront.objectives.stages.train import FitOptions, train
 from greenfront.spaces.techniques.distillation import Distillation
 from greenfront.spaces.techniques.training import Training
 
@@ -69,7 +69,7 @@ def in_parts(
             seed_generators(99 + part)
             torch.rand(7)
         head = replace(options, head=model.head) if options.lessons else options
-        left = train_some(model, data(), training, 5, head, until=until, since=since)
+        left = train(model, data(), training, 5, head, until=until, since=since)
         save_checkpoint(left, folder / f"{part}.safetensors")
         since = load_checkpoint(folder / f"{part}.safetensors", "cpu")
     assert since is not None
@@ -111,7 +111,7 @@ def test_a_training_in_parts_equals_one_in_one_go(
     whole = network()
     if options.lessons:
         options = replace(options, head=whole.head)
-    best = train(whole, data(), training, 5, options)
+    best = train(whole, data(), training, 5, options).reached.best_epoch
     drawn = torch.rand(3)
     parts, left = in_parts(training, [1, 2, 4, None], tmp_path, options)
     assert left.reached.over
@@ -137,7 +137,7 @@ def test_a_part_leaves_the_best_weights_so_far(tmp_path: Path) -> None:
 def test_what_is_over_is_trained_no_further(tmp_path: Path) -> None:
     _, left = in_parts(PLAIN, [None], tmp_path, FitOptions())
     model, before = network(), copy.deepcopy(left)
-    again = train_some(model, data(), PLAIN, 5, since=left)
+    again = train(model, data(), PLAIN, 5, since=left)
     assert again.reached == before.reached
     assert all(torch.equal(v, weights(model)[n]) for n, v in before.best.items())
 

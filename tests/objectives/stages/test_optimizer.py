@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from greenfront.errors import TrialFailed
-from greenfront.objectives.stages.optimizer import optimizer, rate_shares, warm_cosine
+from greenfront.objectives.stages.optimizer import build_optimizer, rate_shares, warm_cosine
 from greenfront.spaces.techniques.training import Training
 
 
@@ -66,7 +66,7 @@ def test_weights_without_gradient_have_no_rate() -> None:
 def test_every_weight_gets_its_rate(name: str) -> None:
     network, extra = Network(), nn.Parameter(torch.zeros(3))
     shares = rate_shares(network, head=network.head, blocks=network.blocks, layer_decay=0.5)
-    made = optimizer(Training(optimizer=name, learning_rate=0.04), shares, [extra])
+    made = build_optimizer(Training(optimizer=name, learning_rate=0.04), shares, [extra])
     rates = {weight: group["lr"] for group in made.param_groups for weight in group["params"]}
     assert rates.keys() == {*network.parameters(), extra}
     assert rates[network.stem.weight] == pytest.approx(0.04 / 8)
@@ -77,7 +77,7 @@ def test_every_weight_gets_its_rate(name: str) -> None:
 
 def test_an_unknown_optimizer_is_told() -> None:
     with pytest.raises(TrialFailed, match="'adam' is unknown: take 'adamw' or 'sgd'"):
-        optimizer(Training(optimizer="adam"), rate_shares(Network()))
+        build_optimizer(Training(optimizer="adam"), rate_shares(Network()))
 
 
 def test_the_rate_warms_up_and_falls_like_a_cosine() -> None:
@@ -103,7 +103,7 @@ def test_steps_are_those_of_torch_to_the_last_bit(
     theirs = copy.deepcopy(ours)
     training = Training(optimizer=name, learning_rate=0.05)
     movers = {
-        ours: optimizer(training, rate_shares(ours)),
+        ours: build_optimizer(training, rate_shares(ours)),
         theirs: published(theirs.parameters(), lr=0.05, **settings),
     }
     for network, mover in movers.items():

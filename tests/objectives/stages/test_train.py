@@ -106,7 +106,7 @@ def test_the_best_weights_stay(hopeless: TrainingData) -> None:
         replace(QUICK, epochs=6),
         seed=0,
         options=FitOptions(on_epoch=lambda _: losses.append(loss(model, hopeless.validation))),
-    )
+    ).reached.best_epoch
     assert len(losses) == 6
     assert losses[-1] > min(losses)
     assert best == 1 + losses.index(min(losses))
@@ -122,7 +122,7 @@ def test_patience_ends_a_training_that_gains_nothing(hopeless: TrainingData, pat
         replace(QUICK, epochs=40, patience=patience),
         seed=0,
         options=FitOptions(on_epoch=lambda report: epochs.append(report.epoch)),
-    )
+    ).reached.best_epoch
     assert epochs[-1] == best + patience < 40
 
 
@@ -137,7 +137,7 @@ def test_no_epochs_leave_the_weights_alone(data: TrainingData) -> None:
     model = network()
     before = weights(model)
     training = replace(QUICK, epochs=0)
-    assert train(model, data, training, seed=0) == 0
+    assert train(model, data, training, seed=0).reached.best_epoch == 0
     assert torch.equal(weights(model), before)
 
 
@@ -155,7 +155,7 @@ def test_the_seed_decides_everything(data: TrainingData) -> None:
 def test_a_last_batch_of_one_does_not_break_batch_normalisation(data: TrainingData) -> None:
     small = Examples(data.train.inputs[:65], data.train.labels[:65])
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.BatchNorm1d(8), nn.Linear(8, CLASSES))
-    assert train(model, replace(data, train=small), QUICK, seed=0) >= 1
+    assert train(model, replace(data, train=small), QUICK, seed=0).reached.best_epoch >= 1
 
 
 def test_every_example_is_seen_once_an_epoch(data: TrainingData) -> None:
