@@ -25,6 +25,7 @@ from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.quantities import joules
 from greenfront.studies.analysis.runtime_words import advice_lines
 from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.analysis.wording import sentence
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.own_code import require_named_here
 from greenfront.studies.export.documents import write_documents
@@ -325,7 +326,7 @@ def remarks(packaged: Packaged, claims: Claims, facts: StudyFacts) -> Iterator[s
     )
     if claims.runtime is not None:
         yield from advice_lines(claims.runtime)
-    yield from (f"{note[0].upper()}{note[1:]}." for note in claims.notes)
+    yield from map(sentence, claims.notes)
 
 
 def _beside(parts: Parts) -> str:

@@ -17,6 +17,7 @@ __all__ = [
     "break_even_sentence",
     "kind_of_readings",
     "no_network_sentence",
+    "sentence",
     "unlike_machines_sentence",
 ]
 
@@ -46,6 +47,11 @@ def kind_of_readings(meters: Iterable[Mapping[str, str]] | None, kinds: Iterable
     told = {*(meter["kind"] for meter in meters or ()), *kinds}
     found = told & {"measured", "modelled"}
     return "partly modelled" if len(found) == 2 else next(iter(found), "not metered")
+
+
+def sentence(remark: str) -> str:
+    """A remark as it is stored, with its capital and its full stop."""
+    return f"{remark[0].upper()}{remark[1:]}."
 
 
 def break_even_sentence(found: BreakEven, made_for: float, kind: str) -> str:

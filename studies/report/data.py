@@ -6,6 +6,7 @@ from html import escape
 
 from greenfront.objectives.tasks.tables.schema import Schema
 from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.analysis.wording import sentence
 from greenfront.studies.report.tables import Column, table, words
 
 __all__ = ["data"]
@@ -20,7 +21,7 @@ _COLUMNS = [
 def data(view: StudyView) -> str:
     """Size and splits, what was done to the data, and the columns of a table."""
     task = view.facts.task
-    notes = "".join(f"<li>{escape(note[0].upper() + note[1:])}.</li>" for note in task.notes)
+    notes = "".join(f"<li>{escape(sentence(note))}</li>" for note in task.notes)
     columns = "" if task.schema is None else _columns(task.schema)
     sizes = ", ".join(f"{count:,} {split}" for split, count in task.sizes.items())
     return f"<p>Examples: {escape(sizes)}.</p>{f'<ul>{notes}</ul>' if notes else ''}{columns}"

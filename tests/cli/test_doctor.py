@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from greenfront.cli.tables import comparison_text, instruments_text
+from greenfront.cli.doctor_text import comparison_text, instruments_text
 from greenfront.objectives.metering.crosscheck import CrossCheck
 from greenfront.objectives.metering.survey import ComponentStatus
 from greenfront.objectives.readings import Reading

@@ -29,15 +29,19 @@ def application() -> typer.Typer:
     """The command line with its commands."""
     import typer
 
-    from greenfront.cli import cache as kept
-    from greenfront.cli import check as hold
-    from greenfront.cli import choose, search, ship
-    from greenfront.cli import dashboard as board
-    from greenfront.cli import inspect as look
-    from greenfront.cli import predict as use
-    from greenfront.cli import setup as begin
-    from greenfront.cli import tune as win
-    from greenfront.cli import work as join
+    from greenfront.cli import (
+        cache,
+        check,
+        choose,
+        dashboard,
+        predict,
+        search,
+        setup,
+        ship,
+        studies,
+        tune,
+        worker,
+    )
     from greenfront.cli.options import common
 
     app = typer.Typer(
@@ -49,27 +53,27 @@ def application() -> typer.Typer:
     )
     app.callback()(common)
     for command in (
-        begin.init,
+        setup.init,
         search.plan,
         search.run,
         search.resume,
-        join.worker,
-        look.studies,
-        look.front,
-        look.ledger,
-        look.whatif,
+        worker.worker,
+        studies.studies,
+        studies.front,
+        studies.ledger,
+        studies.whatif,
         choose.pick,
         choose.compare,
         choose.table,
-        hold.check,
-        look.report,
-        win.tune,
+        check.check,
+        studies.report,
+        tune.tune,
         ship.export,
-        board.dashboard,
+        dashboard.dashboard,
         ship.verify,
-        use.predict,
-        kept.cache,
-        begin.doctor,
+        predict.predict,
+        cache.cache,
+        setup.doctor,
     ):
         app.command()(command)
     return app

@@ -123,6 +123,6 @@ def _write(summary: str, file: Path | None) -> None:
 
 
 def _print(found: Checked) -> None:
-    from greenfront.cli.chosen import check_text
+    from greenfront.cli.choose_text import check_text
 
     console().print(check_text(found), crop=False)

@@ -91,7 +91,7 @@ def pick(
     if as_json:
         print_json(picked.to_json(found))
     else:
-        from greenfront.cli.chosen import pick_text
+        from greenfront.cli.choose_text import pick_text
 
         console().print(pick_text(found, picked, storage), crop=False)
     if picked.row is None:
@@ -117,7 +117,7 @@ def compare(
     if as_json:
         print_json(found.to_json())
     else:
-        from greenfront.cli.chosen import comparison_text
+        from greenfront.cli.choose_text import comparison_text
 
         console().print(comparison_text(found), crop=False)
 

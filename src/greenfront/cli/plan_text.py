@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from greenfront.cli.table import Sheet
+from greenfront.cli.sheet import Sheet
 from greenfront.studies.analysis.foreseen import forecast_words
 from greenfront.studies.analysis.quantities import count, joules, mass, seconds, size
+from greenfront.studies.analysis.wording import sentence
 
 if TYPE_CHECKING:
     from greenfront.objectives.tasks.tables.schema import Schema
@@ -53,7 +54,7 @@ def plan_text(plan: StudyPlan) -> RenderableType:
         if forecast.kwh is not None and plan.kwh and plan.co2_kg is not None:
             told += f"; {mass(plan.co2_kg / plan.kwh * forecast.kwh.likely)} CO₂"
         lines.append(f"{forecast.trials} trials (modelled, {forecast.basis}): {told}.")
-    lines += [said[0].upper() + said[1:] + "." for said in (*plan.notes, *plan.remarks)]
+    lines += map(sentence, (*plan.notes, *plan.remarks))
     columns = [] if plan.schema is None else [columns_table(plan.schema), Text()]
     return Group(*columns, sheet, Text("\n" + "\n".join(lines)))
 

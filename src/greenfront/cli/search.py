@@ -246,6 +246,7 @@ def _tell(problem: NetworkProblem, new: bool) -> None:
     """Says what is odd about data and workers, and whose idea the trials of a new study are."""
     from greenfront.search.crowd import crowd_remarks
     from greenfront.search.evaluator.cores import cores_here
+    from greenfront.studies.analysis.wording import sentence
 
     task, shares, study = problem.facts.task, problem.shares, problem.file.study
     lines = [*task.notes]
@@ -255,19 +256,19 @@ def _tell(problem: NetworkProblem, new: bool) -> None:
     workers, cores = problem.file.search.workers, len(cores_here())
     lines += crowd_remarks(workers, study.threads, cores, study.storage)
     screen = console(stderr=True)
-    for said in lines:
-        screen.print(said[0].upper() + said[1:] + ".", style="dim", markup=False, soft_wrap=True)
+    for remark in lines:
+        screen.print(sentence(remark), style="dim", markup=False, soft_wrap=True)
 
 
 def _show(
     found: StudyView, result: SearchResult, peak: PeakMemory, where: StorageOptions, as_json: bool
 ) -> None:
     if as_json:
-        from greenfront.cli.json import run_json
+        from greenfront.cli.json_output import run_json
 
         print_json(run_json(found, result, peak))
         return
-    from greenfront.cli.tables import front_table, run_summary
+    from greenfront.cli.studies_text import front_table, run_summary
 
     console().print(front_table(found), crop=False)
     console().print(run_summary(found, result.reason, peak))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -40,8 +40,7 @@ def init(
     """Write a commented study file to start from, or the one for a table."""
     from greenfront.studies.presets.compose import compose, compose_table
 
-    schema: Schema | None = None
-    notes: tuple[str, ...] = ()
+    described: Described | None = None
     if table is None:
         if target is not None:
             raise UsageError("--target names a column of a table: give the table, too")
@@ -49,41 +48,29 @@ def init(
     elif task is not None:
         raise UsageError(f"give a table or --task, not both: {str(table)!r} and {task!r}")
     else:
-        schema, notes = _described(table, target)
+        described = _described(table, target)
         path = Path(os.path.relpath(table.absolute(), output.absolute().parent)).as_posix()
-        text = compose_table(path, str(target), schema)
-    if output.exists() and not force:
-        raise UsageError(f"{str(output)!r} exists: give another name with -o, or --force")
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{str(output)!r} cannot be written: {error.strerror}") from error
-    if as_json:
+        text = compose_table(path, str(target), described.schema)
+    _write(output, text, force=force)
+    if not as_json:
+        _show(output, described)
+    elif described is None:
+        print_json({"study_file": str(output), "task": task or "digits"})
+    else:
         from greenfront.objectives.codec import to_json
 
-        told = (
-            {"task": task or "digits"}
-            if schema is None
-            else {"schema": to_json(schema), "notes": notes}
-        )
+        told = {"schema": to_json(described.schema), "notes": described.notes}
         print_json({"study_file": str(output), **told})
-        return
-    screen = console()
-    if schema is not None:
-        from greenfront.cli.plan_text import columns_table
-
-        screen.print(columns_table(schema), crop=False)
-    for note in notes:
-        screen.print(note[0].upper() + note[1:] + ".", markup=False, soft_wrap=True)
-    quoted = shlex.quote(str(output))
-    screen.print(
-        f"Wrote {output}. Next: greenfront plan {quoted}, then greenfront run {quoted}",
-        markup=False,
-        soft_wrap=True,
-    )
 
 
-def _described(table: Path, target: str | None) -> tuple[Schema, tuple[str, ...]]:
+class Described(NamedTuple):
+    """A table: what its columns were taken for, and what was made of its file, in words."""
+
+    schema: Schema
+    notes: tuple[str, ...]
+
+
+def _described(table: Path, target: str | None) -> Described:
     from greenfront.objectives.tasks.settings import TaskSettings
     from greenfront.objectives.tasks.table import describe
     from greenfront.objectives.tasks.tables.files import read_cells
@@ -91,7 +78,36 @@ def _described(table: Path, target: str | None) -> tuple[Schema, tuple[str, ...]
     if target is None:
         names = ", ".join(map(repr, read_cells(table).names))
         raise UsageError(f"--target must name the column to predict, one of {names}")
-    return describe(TaskSettings(kind="csv", path=str(table.absolute()), target=target))
+    return Described(*describe(TaskSettings(kind="csv", path=str(table.absolute()), target=target)))
+
+
+def _write(output: Path, text: str, *, force: bool) -> None:
+    if output.exists() and not force:
+        raise UsageError(f"{str(output)!r} exists: give another name with -o, or --force")
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{str(output)!r} cannot be written: {error.strerror}: name a file in a folder that "
+            "can be written to with -o"
+        ) from error
+
+
+def _show(output: Path, described: Described | None) -> None:
+    screen = console()
+    if described is not None:
+        from greenfront.cli.plan_text import columns_table
+        from greenfront.studies.analysis.wording import sentence
+
+        screen.print(columns_table(described.schema), crop=False)
+        for note in described.notes:
+            screen.print(sentence(note), markup=False, soft_wrap=True)
+    quoted = shlex.quote(str(output))
+    screen.print(
+        f"Wrote {output}. Next: greenfront plan {quoted}, then greenfront run {quoted}",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def doctor(
@@ -112,7 +128,7 @@ def doctor(
     if as_json:
         print_json(found.to_json())
         return
-    from greenfront.cli.tables import comparison_text, facts_table, instruments_text
+    from greenfront.cli.doctor_text import comparison_text, facts_table, instruments_text
 
     screen = console()
     screen.print(instruments_text(found.instruments))

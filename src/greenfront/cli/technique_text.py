@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from greenfront.cli.table import Sheet
+from greenfront.cli.sheet import Sheet
 from greenfront.studies.analysis.metric_words import score
 from greenfront.studies.analysis.quantities import UNAVAILABLE, percent
 
@@ -65,16 +65,10 @@ def technique_sheet(view: StudyView, rows: Sequence[TechniqueRow]) -> Renderable
         spare=("−Size",),
     )
     for row in rows:
-        shares = [percent(getattr(row, name)) for name in SHARES]
+        family, techniques, *figures = _cells(view, row)
         number = UNAVAILABLE if row.trial is None else str(row.trial)
-        style = (
-            "cyan" if not row.techniques else "dim" if row.objection or row.trial is None else ""
-        )
-        sheet.add(
-            *(number, f"{row.family}: {row.title}", _score(view, row), *shares),
-            remark=_remark(row),
-            style=style,
-        )
+        cells = (number, f"{family}: {techniques}", *figures)
+        sheet.add(*cells, remark=_remark(row), style=_style(row))
     return Group(
         sheet,
         Text(

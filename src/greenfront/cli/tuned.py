@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from greenfront.cli.table import Sheet
+from greenfront.cli.sheet import Sheet
 from greenfront.studies.analysis.metric_words import change
 from greenfront.studies.analysis.quantities import UNAVAILABLE, energy, joules, percent, seconds
 from greenfront.studies.analysis.runtime_words import advice_lines
+from greenfront.studies.analysis.wording import sentence
 
 if TYPE_CHECKING:
     from greenfront.cli.options import StorageOptions
@@ -31,7 +32,7 @@ def tuned_text(done: Tuned, found: StudyView, storage: StorageOptions) -> Render
         lines += advice_lines(done.runtime)
     for made in done.made:
         lines += _made(made, found, storage)
-    lines += [f"{remark[0].upper()}{remark[1:]}." for remark in done.remarks]
+    lines += map(sentence, done.remarks)
     lines.append(f"All of that took {energy(done.kwh)}, which the study's ledger holds.")
     return Group(*parts, Text("\n".join(lines)))
 

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from contracts.reports import VIEWS
-from greenfront.cli.tables import front_table
+from greenfront.cli.studies_text import front_table
 from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Decisions
 from greenfront.studies.analysis.decisions import decision, has_thresholds, never_decides

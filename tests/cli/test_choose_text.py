@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 
 from contracts.records import exported
 from contracts.reports import study
-from greenfront.cli.chosen import check_text, comparison_text, pick_text
+from greenfront.cli.choose_text import check_text, comparison_text, pick_text
 from greenfront.cli.options import StorageOptions
 from greenfront.cli.technique_text import technique_sheet
 from greenfront.objectives.readings import Reading

@@ -31,14 +31,15 @@ PARTS = ("phase", "state", "trial", "kind", "component", "run", "worker")
 @grouped_options
 def studies(storage: StorageOptions, as_json: AsJson = False) -> None:
     """List the studies of a storage."""
+    from greenfront.objectives.codec import to_json
     from greenfront.studies.analysis.listing import list_studies
 
     with storage.opened() as database:
         listed = list_studies(database)
     _show(
         as_json,
-        lambda: {"storage": database.url, "studies": _json().to_json(listed)},
-        lambda: _tables().studies_table(listed),
+        lambda: {"storage": database.url, "studies": to_json(listed)},
+        lambda: _text().studies_table(listed),
     )
 
 
@@ -49,7 +50,7 @@ def front(name: StudyName, storage: StorageOptions, as_json: AsJson = False) -> 
 
     with storage.opened() as database:
         found = view(database, name)
-    _show(as_json, lambda: _json().front_json(found), lambda: _tables().front_table(found))
+    _show(as_json, lambda: _json().front_json(found), lambda: _text().front_table(found))
 
 
 @grouped_options
@@ -68,7 +69,7 @@ def ledger(
         raise UsageError(f"--by must be one of {', '.join(PARTS)}, not {by!r}")
     with storage.opened() as database:
         found = spending(database, name, by)
-    _show(as_json, found.to_json, lambda: _tables().ledger_table(found))
+    _show(as_json, found.to_json, lambda: _text().ledger_table(found))
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def whatif(
         before = view(database, name)
         after = view(database, name, scenario.applied(before), scenario.tolerance(before))
         found = Comparison(before, after, scenario.operation(before))
-    _show(as_json, lambda: _json().whatif_json(found), lambda: _tables().whatif_table(found))
+    _show(as_json, lambda: _json().whatif_json(found), lambda: _text().whatif_table(found))
 
 
 @grouped_options
@@ -185,12 +186,12 @@ def _show(as_json: bool, told: Callable[[], object], drawn: Callable[[], Rendera
 
 
 def _json() -> ModuleType:
-    from greenfront.cli import json
+    from greenfront.cli import json_output
 
-    return json
+    return json_output
 
 
-def _tables() -> ModuleType:
-    from greenfront.cli import tables
+def _text() -> ModuleType:
+    from greenfront.cli import studies_text
 
-    return tables
+    return studies_text

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from greenfront.cli.table import Sheet
+from greenfront.cli.sheet import Sheet
 from greenfront.studies.analysis.choice import comparison
 from greenfront.studies.analysis.metric_words import change, score
 from greenfront.studies.analysis.quantities import (
@@ -20,6 +20,7 @@ from greenfront.studies.analysis.quantities import (
     seconds,
     size,
 )
+from greenfront.studies.analysis.wording import sentence
 
 if TYPE_CHECKING:
     from greenfront.cli.options import StorageOptions
@@ -51,7 +52,8 @@ def pick_text(view: StudyView, picked: Pick, storage: StorageOptions) -> Rendera
         lines.append(f"Trial {row.trial}: {picked.reason}.")
         if view.baseline is not None:
             beside = comparison(row, view.baseline, view.kind, view.metric)
-            lines.append(f"It is {beside}." if row.trial == view.baseline.trial else _told(beside))
+            is_baseline = row.trial == view.baseline.trial
+            lines.append(sentence(f"it is {beside}" if is_baseline else beside))
         command = storage.follow_up("export", view.name, f" --trial {row.trial} -o DIR")
         lines.append(f"To take it along: {command}")
     else:
@@ -62,10 +64,6 @@ def pick_text(view: StudyView, picked: Pick, storage: StorageOptions) -> Rendera
         sheet.add(*_cells(view, other.row), remark=said, style="dim" if other.excluded else "")
     shown = bool(picked.others) or picked.row is not None
     return Group(*([sheet] if shown else []), Text("\n".join(lines)))
-
-
-def _told(beside: str) -> str:
-    return f"{beside[0].upper()}{beside[1:]}."
 
 
 def _cells(view: StudyView, row: ScoredTrial) -> tuple[str, ...]:
@@ -134,7 +132,7 @@ def check_text(found: Checked) -> RenderableType:
         )
     if found.made_up:
         lines.append("On made-up inputs; --input FILE takes real ones.")
-    lines += [f"{each[0].upper()}{each[1:]}." for each in found.broken]
+    lines += map(sentence, found.broken)
     return Group(sheet, Text("\n".join(lines)))
 
 

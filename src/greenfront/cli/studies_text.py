@@ -1,15 +1,14 @@
-"""Tables for people; the same facts as the JSON."""
+"""What people read of studies: their front, ledger and scenarios; the same facts as the JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from greenfront.cli.table import Sheet
+from greenfront.cli.sheet import Sheet
 from greenfront.studies.analysis.advice import advice
 from greenfront.studies.analysis.chains import chain_of
 from greenfront.studies.analysis.choice import choices
@@ -33,12 +32,11 @@ from greenfront.studies.analysis.warmth import warm_lines
 from greenfront.studies.analysis.wording import (
     break_even_sentence,
     no_network_sentence,
+    sentence,
     unlike_machines_sentence,
 )
 
 if TYPE_CHECKING:
-    from greenfront.objectives.metering.crosscheck import CrossCheck
-    from greenfront.objectives.metering.survey import ComponentStatus
     from greenfront.objectives.outcome import Outcome
     from greenfront.search.session import PeakMemory
     from greenfront.studies.analysis.front import ScoredTrial
@@ -220,7 +218,7 @@ def whatif_table(found: Comparison) -> RenderableType:
         _add(view, sheet, row, _rank(row), *was, *_cells(view, row)[:-1])
     flips = found.flips()
     lines = [f"Electricity: {carbon.intensity.region}, {carbon.intensity.source}."]
-    lines += [flip[0].upper() + flip[1:] + "." for flip in flips]
+    lines += map(sentence, flips)
     if not flips:
         lines.append("No choice changes.")
     lines.append(_pays(view))
@@ -279,60 +277,3 @@ def ledger_table(found: Spending) -> RenderableType:
         lines.append(f"{total.unmetered} entries have no reading and count as nothing.")
     lines += timing_lines(found.times)
     return Group(sheet, Text("\n".join(lines)))
-
-
-_STYLES = {"measured": "green", "modelled": "yellow"}
-_COMPONENTS = {"cpu": "CPU", "gpu": "GPU", "dram": "Memory"}
-
-
-def instruments_text(statuses: Sequence[ComponentStatus]) -> RenderableType:
-    """What meters each component, in sentences, and what stands beside it."""
-    said = Text()
-    for component, name in _COMPONENTS.items():
-        mine = [status for status in statuses if status.component == component]
-        chosen = next((status for status in mine if status.chosen), None)
-        kind = "not metered" if chosen is None else chosen.kind
-        said.append(f"{name}: ", style="bold")
-        said.append(kind, style=_STYLES.get(kind, "red" if component == "cpu" else "dim"))
-        said.append("\n")
-        for status in sorted(mine, key=lambda status: not status.chosen):
-            said.append(f"  {'→' if status.chosen else ' '} {status.name}: ")
-            said.append(_instrument(status) + "\n", style="" if status.chosen else "dim")
-    said.rstrip()
-    return said
-
-
-def _instrument(status: ComponentStatus) -> str:
-    if status.source is None:
-        return f"{status.missing}. Remedy: {status.remedy}."
-    told = [f"{status.kind} by {status.source}"]
-    if status.resolution_seconds:
-        told.append(f"tells windows from {seconds(status.resolution_seconds)} on")
-    if status.kind == "modelled":
-        told.append("needs no idle baseline")
-    elif status.idle_watts is not None:
-        told.append(f"the idle machine draws {status.idle_watts:.3g} W")
-    if status.remark:
-        told.append(status.remark)
-    return "; ".join(told) + "."
-
-
-def comparison_text(found: CrossCheck) -> RenderableType:
-    """Two readings of the same work."""
-    mine, theirs = found.ours, found.codecarbon
-    ratio = "unknown" if found.ratio is None else f"{found.ratio:.2f}"
-    verdict = "their bands overlap" if found.agree else "their bands do not overlap"
-    return Text(
-        f"Cross-check, {mine.cpu_seconds:.1f} CPU-seconds of work: {joules(mine.joules)} by the "
-        f"instrument in use, {joules(theirs.joules)} by {theirs.source}; ratio {ratio}, {verdict}."
-    )
-
-
-def facts_table(facts: Mapping[str, str]) -> RenderableType:
-    """What else is found here."""
-    table = Table(title="Here", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("what")
-    table.add_column("found", overflow="fold")
-    for name, value in facts.items():
-        table.add_row(name, Text(value))
-    return table

@@ -16,10 +16,10 @@ import pytest
 from rich.console import Console, RenderableType
 
 from contracts.command import Command
-from greenfront.cli.json import front_json, whatif_json
+from greenfront.cli.json_output import front_json, whatif_json
 from greenfront.cli.options import StorageOptions
-from greenfront.cli.table import Sheet
-from greenfront.cli.tables import front_table, run_summary, whatif_table
+from greenfront.cli.sheet import Sheet
+from greenfront.cli.studies_text import front_table, run_summary, whatif_table
 from greenfront.search.session import PeakMemory
 from greenfront.studies.analysis.dossier import Dossier
 from greenfront.studies.analysis.front import ScoredTrial

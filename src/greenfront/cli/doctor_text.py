@@ -1,0 +1,74 @@
+"""What people read of ``greenfront doctor``: instruments, their cross-check, and what is here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from greenfront.studies.analysis.quantities import joules, seconds
+
+if TYPE_CHECKING:
+    from greenfront.objectives.metering.crosscheck import CrossCheck
+    from greenfront.objectives.metering.survey import ComponentStatus
+
+__all__ = ["comparison_text", "facts_table", "instruments_text"]
+
+_STYLES = {"measured": "green", "modelled": "yellow"}
+_COMPONENTS = {"cpu": "CPU", "gpu": "GPU", "dram": "Memory"}
+
+
+def instruments_text(statuses: Sequence[ComponentStatus]) -> RenderableType:
+    """What meters each component, in sentences, and what stands beside it."""
+    said = Text()
+    for component, name in _COMPONENTS.items():
+        mine = [status for status in statuses if status.component == component]
+        chosen = next((status for status in mine if status.chosen), None)
+        kind = "not metered" if chosen is None else chosen.kind
+        said.append(f"{name}: ", style="bold")
+        said.append(kind, style=_STYLES.get(kind, "red" if component == "cpu" else "dim"))
+        said.append("\n")
+        for status in sorted(mine, key=lambda status: not status.chosen):
+            said.append(f"  {'→' if status.chosen else ' '} {status.name}: ")
+            said.append(_instrument(status) + "\n", style="" if status.chosen else "dim")
+    said.rstrip()
+    return said
+
+
+def _instrument(status: ComponentStatus) -> str:
+    if status.source is None:
+        return f"{status.missing}. Remedy: {status.remedy}."
+    told = [f"{status.kind} by {status.source}"]
+    if status.resolution_seconds:
+        told.append(f"tells windows from {seconds(status.resolution_seconds)} on")
+    if status.kind == "modelled":
+        told.append("needs no idle baseline")
+    elif status.idle_watts is not None:
+        told.append(f"the idle machine draws {status.idle_watts:.3g} W")
+    if status.remark:
+        told.append(status.remark)
+    return "; ".join(told) + "."
+
+
+def comparison_text(found: CrossCheck) -> RenderableType:
+    """Two readings of the same work."""
+    mine, theirs = found.ours, found.codecarbon
+    ratio = "unknown" if found.ratio is None else f"{found.ratio:.2f}"
+    verdict = "their bands overlap" if found.agree else "their bands do not overlap"
+    return Text(
+        f"Cross-check, {mine.cpu_seconds:.1f} CPU-seconds of work: {joules(mine.joules)} by the "
+        f"instrument in use, {joules(theirs.joules)} by {theirs.source}; ratio {ratio}, {verdict}."
+    )
+
+
+def facts_table(facts: Mapping[str, str]) -> RenderableType:
+    """What else is found here."""
+    table = Table(title="Here", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("what")
+    table.add_column("found", overflow="fold")
+    for name, value in facts.items():
+        table.add_row(name, Text(value))
+    return table
