@@ -6,7 +6,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
@@ -16,7 +16,15 @@ from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.search.evaluator.child import Calls
 from greenfront.spaces.candidate import Candidate
 
+if TYPE_CHECKING:  # what they import takes seconds
+    from greenfront.objectives.pipeline.lineage import LineageStore
+    from greenfront.objectives.pipeline.runtime import Runtime
+    from greenfront.objectives.pipeline.trial import TrialRunner
+    from greenfront.objectives.tasks.task import Task
+
 __all__ = ["trial_job"]
+
+Call = Callable[[Any], Any]
 
 
 def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
@@ -39,39 +47,45 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
     """
     import torch
 
-    from greenfront.objectives.judging import Judging
-    from greenfront.objectives.metrics import study_metric
-    from greenfront.objectives.pipeline.batch_costs import batch_seconds
-    from greenfront.objectives.pipeline.cache import LINEAGE, capped
-    from greenfront.objectives.pipeline.int8_policy import int8_choice
-    from greenfront.objectives.pipeline.lease import Lease
-    from greenfront.objectives.pipeline.lineage import LineageStore
-    from greenfront.objectives.pipeline.model_factory import ModelFactory
-    from greenfront.objectives.pipeline.rungs import run_rung
-    from greenfront.objectives.pipeline.runtime import Runtime
-    from greenfront.objectives.pipeline.shared_store import SharedStore
     from greenfront.objectives.pipeline.trial import TrialRunner
-    from greenfront.objectives.stages.metered import Measuring
-    from greenfront.objectives.stages.train import pick_device, supports_mixed_precision
+    from greenfront.objectives.stages.train import pick_device
     from greenfront.objectives.tasks.load import load_task
     from greenfront.search.evaluator.export_calls import export_calls
     from greenfront.search.evaluator.tune_calls import tune_calls
-    from greenfront.studies.config.facts import StudyFacts
 
     # The quantizer recommends a preparation that brings nothing for graphs exported here.
     logging.getLogger().setLevel(logging.ERROR)
     torch.set_num_threads(int(settings["threads"]))
-    cache = Path(settings["cache"])
     device = pick_device(settings["device"])
     task_settings = TypeAdapter(TaskSettings).validate_python(settings["task"])
+    data = Path(settings["cache"]) / "data"
     with context.phase("data"):
-        task = load_task(task_settings, cache=cache / "data", seed=int(settings["seed"]))
-    place = settings.get("shared_cache")
-    shared = SharedStore(place) if place else None
-    store = LineageStore(cache / LINEAGE, str(settings.get("study", "")), shared)
+        task = load_task(task_settings, cache=data, seed=int(settings["seed"]))
+    runner = TrialRunner(_runtime(task, device, context, settings))
+    calls = {
+        **_study_calls(runner.runtime),
+        **_trial_calls(runner),
+        **export_calls(runner, task_settings),
+        **tune_calls(runner),
+    }
+    leased = _leased(runner.runtime.store, settings.get("cache_gb"))
+    return {name: leased(call) for name, call in calls.items()}
+
+
+def _runtime(task: Task, device: str, context: StageContext, settings: dict[str, Any]) -> Runtime:
+    from greenfront.objectives.judging import Judging
+    from greenfront.objectives.metrics import study_metric
+    from greenfront.objectives.pipeline.cache import LINEAGE
+    from greenfront.objectives.pipeline.lineage import LineageStore
+    from greenfront.objectives.pipeline.model_factory import ModelFactory
+    from greenfront.objectives.pipeline.runtime import Runtime
+    from greenfront.objectives.pipeline.shared_store import SharedStore
+    from greenfront.objectives.stages.metered import Measuring
+
+    url, root = settings.get("shared_cache"), Path(settings["cache"]) / LINEAGE
+    store = LineageStore(root, str(settings.get("study", "")), SharedStore(url) if url else None)
     store.clear_drafts()
-    lease, most_gb = Lease(store.root, store.study), settings.get("cache_gb")
-    runtime = Runtime(
+    return Runtime(
         ModelFactory(task, device),
         store,
         context,
@@ -88,7 +102,20 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
         ),
         instruments=str(settings.get("instruments", "")),
     )
-    runner = TrialRunner(runtime)
+
+
+def _study_calls(runtime: Runtime) -> Calls:
+    """The calls that a study begins with: its facts, what its families gain by, its teacher."""
+    from greenfront.objectives.pipeline.batch_costs import batch_seconds
+    from greenfront.objectives.pipeline.int8_policy import int8_choice
+    from greenfront.objectives.stages.train import supports_mixed_precision
+    from greenfront.studies.config.facts import StudyFacts
+
+    device = runtime.models.device
+
+    def describe(_argument: Any) -> Any:
+        mixed_precision = supports_mixed_precision(device)
+        return StudyFacts(runtime.models.task.facts, device, mixed_precision, preprocessing=True)
 
     def int8(families: Any) -> Any:
         ratios = {}
@@ -98,21 +125,47 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
                 ratios[name] = int8_choice(runtime, name).ratio
         return ratios
 
-    def batches(families: Any) -> Any:
-        return {name: list(batch_seconds(runtime, name)) for name in families}
-
     def teacher(candidate: Any) -> None:
         runtime.teacher = Candidate.from_json(candidate) if candidate else None
+
+    return {
+        "describe": describe,
+        "int8": int8,
+        "batches": lambda families: {n: list(batch_seconds(runtime, n)) for n in families},
+        "teacher": teacher,
+    }
+
+
+def _trial_calls(runner: TrialRunner) -> Calls:
+    """The calls of a family and of candidates."""
+    from greenfront.objectives.pipeline.rungs import run_rung
+
+    def rung(argument: Any) -> Any:
+        return run_rung(runner, Candidate.from_json(argument["candidate"]), int(argument["rung"]))
 
     def repeat(argument: Any) -> Any:
         candidate = Candidate.from_json(argument["candidate"])
         measured = runner.repeat(candidate, argument["artefact"], batched=bool(argument["batched"]))
         return [] if measured is None else [measured]
 
-    def rung(argument: Any) -> Any:
-        return run_rung(runner, Candidate.from_json(argument["candidate"]), int(argument["rung"]))
+    return {
+        "check": runner.check,
+        "size": lambda candidate: runner.size(Candidate.from_json(candidate)),
+        "epoch": lambda candidate: runner.epoch_cost(Candidate.from_json(candidate)),
+        "trial": lambda candidate: runner.run(Candidate.from_json(candidate)),
+        "rung": rung,
+        "repeat": repeat,
+    }
 
-    def leased(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
+
+def _leased(store: LineageStore, most_gb: float | None) -> Callable[[Call], Call]:
+    """Keeps what a call uses in the cache while it runs, and the cache within its size after it."""
+    from greenfront.objectives.pipeline.cache import capped
+    from greenfront.objectives.pipeline.lease import Lease
+
+    lease = Lease(store.root, store.study)
+
+    def wrap(call: Call) -> Call:
         def run(argument: Any) -> Any:
             lease.renew()
             try:
@@ -124,20 +177,4 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
 
         return run
 
-    calls: Calls = {
-        "describe": lambda _: StudyFacts(
-            task.facts, device, supports_mixed_precision(device), preprocessing=True
-        ),
-        "check": runner.check,
-        "int8": int8,
-        "batches": batches,
-        "teacher": teacher,
-        "size": lambda candidate: runner.size(Candidate.from_json(candidate)),
-        "epoch": lambda candidate: runner.epoch_cost(Candidate.from_json(candidate)),
-        "trial": lambda candidate: runner.run(Candidate.from_json(candidate)),
-        "rung": rung,
-        "repeat": repeat,
-        **export_calls(runner, task_settings),
-        **tune_calls(runner),
-    }
-    return {name: leased(call) for name, call in calls.items()}
+    return wrap
