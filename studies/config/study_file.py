@@ -50,6 +50,26 @@ __all__ = ["StudyFile"]
 CANDIDATE_FORMAT = 3
 """Raised when candidates get other keys: an older study would never find its trials again."""
 
+CHANGEABLE_SECTIONS = ("budget", "targets", "operation")
+"""What changes no trial: when a study ends, what it should reach, what a year costs."""
+
+CHANGEABLE_KEYS: dict[str, tuple[str, ...]] = {
+    "study": ("storage", "cache", "cache_gb", "shared_cache", "patience_minutes"),
+    # The same data in another place are the same data: they have a fingerprint.
+    "task": ("path", "test_path"),
+    # References stand beside the space: what is searched stays the same.
+    "space": ("references",),
+    # How accurate is enough changes no trial. A floor did belong to it, and still does.
+    "objectives": ("repeats", "max_drop"),
+    # Scores do not depend on them, only when the search runs does.
+    "carbon": ("pause_above", "throughput"),
+    "metering": ("block_seconds", "machines"),
+    # What it begins with, and when it ends, changes no trial.
+    "search": ("workers", "stop_below", "stop_hopeless", "warm_start"),
+    "limits": ("trial_minutes", "import_seconds", "memory_gb"),
+}
+"""Keys that may change while a study goes on, by section."""
+
 ADDED_KEYS: tuple[tuple[str, str], ...] = (
     ("task", "split_column"),
     ("task", "background"),
@@ -214,44 +234,21 @@ class StudyFile(Table):
     def identity(self, fingerprint: str, trace_sha256: str | None = None) -> str:
         """Hash of everything that may not change while a study goes on.
 
-        Budgets and when to stop, targets, limits of time and memory, the numbers of workers and of
-        repeats, the length of a measured block, and the places of storage and cache and the
-        patience with them may.
+        :data:`CHANGEABLE_SECTIONS` and :data:`CHANGEABLE_KEYS` may.
 
         Args:
             fingerprint: Of the data.
             trace_sha256: Of the carbon trace, where there is one.
         """
         data = self.to_json()
-        for section, key in (("study", "storage"), ("study", "cache"), ("search", "workers")):
-            del data[section][key]
-        # What it begins with, and when it ends, changes no trial.
-        for key in ("stop_below", "stop_hopeless", "warm_start"):
-            del data["search"][key]
-        del (
-            data["study"]["cache_gb"],
-            data["study"]["shared_cache"],
-            data["study"]["patience_minutes"],
-            data["budget"],
-            data["targets"],
-            data["limits"]["trial_minutes"],
-            data["limits"]["import_seconds"],
-            data["limits"]["memory_gb"],
-        )
-        del data["objectives"]["repeats"], data["metering"]["block_seconds"]
-        # On whose machines it may run changes no trial either.
-        del data["metering"]["machines"]
-        # What a year costs changes no trial.
-        del data["operation"]
-        # How accurate is enough changes no trial. A floor did belong to it, and still does.
-        del data["objectives"]["max_drop"]
+        for section in CHANGEABLE_SECTIONS:
+            del data[section]
+        for section, keys in CHANGEABLE_KEYS.items():
+            for key in keys:
+                del data[section][key]
         if self.objectives.floor is None:
             data["objectives"]["floor"] = FORMER_FLOOR
-        # The same data in another place are the same data.
-        del data["task"]["path"], data["task"]["test_path"]
         data["carbon"]["trace"] = trace_sha256
-        # Scores do not depend on them, only when the search runs does.
-        del data["carbon"]["pause_above"], data["carbon"]["throughput"]
         for section, key in ADDED_KEYS:
             if data[section][key] == _default(getattr(self, section), key):
                 del data[section][key]
@@ -270,8 +267,6 @@ class StudyFile(Table):
                     del data[technique.table][key]
         if self.study.defaults == 1:
             del data["study"]["defaults"]
-        # References stand beside the space: what is searched stays the same.
-        del data["space"]["references"]
         return stable_hash([CANDIDATE_FORMAT, data, fingerprint])
 
     def options(self, facts: StudyFacts) -> NetworkOptions:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from greenfront.objectives.learning_curve import LearningCurve
-from greenfront.studies.store.storage import Storage
+from greenfront.studies.store.part import StudyPart
 from greenfront.studies.store.tables import trials_table
 
 __all__ = ["Curves", "TrialCurve"]
@@ -31,17 +31,8 @@ class TrialCurve:
     score: float
 
 
-class Curves:
-    """Reads the learning curves of one study.
-
-    Args:
-        storage: The database.
-        study_id: Optuna's number of the study.
-    """
-
-    def __init__(self, storage: Storage, study_id: int) -> None:
-        self.storage = storage
-        self.study_id = study_id
+class Curves(StudyPart):
+    """Reads the learning curves of one study."""
 
     def of(self, slots: Sequence[int]) -> list[TrialCurve]:
         """Those of some trials, without those that have none: fitted, of Python, or older."""
