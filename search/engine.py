@@ -83,7 +83,7 @@ class Engine(Generic[C]):
         self.watch = BudgetWatch(self._budget, study.ledger, self._estimator.minutes)
         self._feedback = Feedback(problem, self._archive, study, self._enqueue)
         self._scheduler = self._make_scheduler(moments)
-        self._workers = Workers(settings.workers, self._show, settings.shift.stop)
+        self._workers = Workers(settings.workers, self._show, settings.quota.stop)
         seed = [settings.seed, sum(study.trials.counts().values())]
         self.optuna_study = optuna.load_study(
             study_name=study.name,
@@ -164,7 +164,7 @@ class Engine(Generic[C]):
         # where the database had made a trial and its answer was lost.
         if (patience.losses or not alone) and self._is_alone():
             drop_unclaimed(self.optuna_study, study.trials)
-        left = self._settings.shift.left(reason)
+        left = self._settings.quota.left(reason)
         if self._race is not None and not left and self._is_alone():
             self._adopt()
             self._race.end(reason)
@@ -199,7 +199,7 @@ class Engine(Generic[C]):
         while not self._workers.stop.is_set():
             self._archive.refresh()
             reason = self.watch.reached() or self._rule.reached()
-            reason = reason or self._settings.shift.over(index, self._settings.workers, done)
+            reason = reason or self._settings.quota.over(index, self._settings.workers, done)
             if reason:
                 return reason
             if not self._slot_open():

@@ -18,7 +18,7 @@ from greenfront.objectives.metering.instruments import Instruments, open_instrum
 from greenfront.objectives.packaging.claims import Claims, Judged, Parts, Setting
 from greenfront.objectives.packaging.package import MODEL, Packaged
 from greenfront.objectives.scores import predictions_co2_kg
-from greenfront.objectives.wrapping.inlets import RESIZED_WITHIN
+from greenfront.objectives.wrapping.preprocess import RESIZED_WITHIN
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.exploration import Prepaid, start_evaluator
 from greenfront.studies.analysis.front import ScoredTrial

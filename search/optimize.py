@@ -181,7 +181,7 @@ def search_study(
         with electricity.provider.running(settings.note) if electricity else nullcontext():
             engine = Engine(problem, study, run, ledger, settings, moments)
             reason = engine.work()
-            if afterwards is not None and not settings.shift.left(reason):
+            if afterwards is not None and not settings.quota.left(reason):
                 afterwards(run, ledger, engine.watch)
         run.end()
         engine.hand_over()

@@ -28,9 +28,9 @@ from greenfront.search.forecasting import (
 )
 from greenfront.search.network_problem import NetworkProblem
 from greenfront.search.optimize import SearchResult, search_study
+from greenfront.search.quota import Quota
 from greenfront.search.repeating import repeat_front
 from greenfront.search.settings import SearchSettings
-from greenfront.search.shift import Shift
 from greenfront.search.status import Observer
 from greenfront.search.warm_start import warm_start
 from greenfront.studies.config.facts import StudyFacts, TraceFacts
@@ -73,7 +73,7 @@ class Session:
         self,
         storage: Storage,
         observer: Observer | None = None,
-        shift: Shift | None = None,
+        quota: Quota | None = None,
         *,
         joins: bool = False,
     ) -> SearchResult:
@@ -82,7 +82,7 @@ class Session:
         Args:
             storage: Where it is kept.
             observer: Is told of all progress.
-            shift: How much of it this run does; ``None``: all that is left.
+            quota: How much of it this run does; ``None``: all that is left.
             joins: Whether the study keeps the budgets and places with which it was begun.
 
         Raises:
@@ -108,19 +108,19 @@ class Session:
             study.store_meters(with_machine_of(known, here))
         if not joins:  # budgets may have been raised
             study.store_configuration(_kept(file))
-        shift = shift or Shift()
+        quota = quota or Quota()
         settings = SearchSettings(
             sampler=file.search.sampler,
             seed=file.study.seed,
             population=file.search.population,
-            workers=shift.workers or file.search.workers,
+            workers=quota.workers or file.search.workers,
             budget=file.budget,
             carbon=file.carbon.study_model(self.problem.facts),
             electricity=self._electricity(study),
             instruments=self.instruments.of_a_supervisor(),
             prepaid=self.charged,
             observer=observer,
-            shift=shift,
+            quota=quota,
         )
 
         def measure_again(run: Run, ledger: LedgerWriter, watch: BudgetWatch) -> None:

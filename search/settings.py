@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.search.electricity.scheduler import Electricity
-from greenfront.search.shift import Shift
+from greenfront.search.quota import Quota
 from greenfront.search.status import Observer
 from greenfront.studies.config.budget import Budget
 from greenfront.studies.store.ledger_writer import Charged
@@ -31,7 +31,7 @@ class SearchSettings:
         instruments: Meter this process; ``None`` leaves the search's own energy out.
         prepaid: Energy of preparing this run, charged to the search itself.
         observer: Is told of all progress.
-        shift: How much of the study this run does.
+        quota: How much of the study this run does.
     """
 
     sampler: str = "nsga2"
@@ -44,7 +44,7 @@ class SearchSettings:
     instruments: Instruments | None = None
     prepaid: tuple[Charged, ...] = ()
     observer: Observer | None = None
-    shift: Shift = field(default_factory=Shift)
+    quota: Quota = field(default_factory=Quota)
 
     @property
     def waiting_workers(self) -> int:

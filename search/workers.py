@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from greenfront.errors import Interrupted
-from greenfront.search.shift import STOPPED
+from greenfront.search.quota import STOPPED
 
 __all__ = ["Workers"]
 

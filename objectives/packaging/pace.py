@@ -15,7 +15,7 @@ from greenfront.objectives.context import StageContext
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.metered import Measuring, Work, repeated_cost
 from greenfront.objectives.stages.session import open_session, session_options
-from greenfront.objectives.wrapping.piece import Piece
+from greenfront.objectives.wrapping.graph_builder import GraphBuilder
 
 __all__ = ["pace"]
 
@@ -24,21 +24,15 @@ WIDTH, LAYERS = 128, 4
 
 def pace(context: StageContext, measuring: Measuring, phase: str) -> Reading:
     """Energy of one call of four dense layers of 128 for one example, with one thread."""
-    piece = Piece("pace/")
+    graph = GraphBuilder("pace/")
     last = "rows"
-    weight = piece.constant("weight", np.eye(WIDTH, dtype=np.float32))
+    weight = graph.constant("weight", np.eye(WIDTH, dtype=np.float32))
     for _ in range(LAYERS):
-        last = piece.add("Relu", piece.add("MatMul", last, weight))
-    graph = helper.make_graph(
-        piece.nodes,
-        "pace",
-        [helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["n", WIDTH])],
-        [helper.make_tensor_value_info(last, TensorProto.FLOAT, ["n", WIDTH])],
-        piece.constants,
-    )
-    opsets = [helper.make_opsetid("", 18)]
-    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
-    session = open_session(model, session_options())
+        last = graph.add("Relu", graph.add("MatMul", last, weight))
+    shape: list[str | int] = ["n", WIDTH]
+    graph.inputs.append(helper.make_tensor_value_info("rows", TensorProto.FLOAT, shape))
+    graph.outputs.append(helper.make_tensor_value_info(last, TensorProto.FLOAT, shape))
+    session = open_session(graph.model("pace"), session_options())
     feed = {"rows": np.ones((1, WIDTH), dtype=np.float32)}
     work = Work([functools.partial(session.run, None, feed)], 1)
     return repeated_cost(work, context, phase=phase, measuring=measuring).reading

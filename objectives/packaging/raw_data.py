@@ -15,7 +15,7 @@ from greenfront.objectives.tasks.load import read_raw
 from greenfront.objectives.tasks.raw import Inputs
 from greenfront.objectives.tasks.recipe import Recipe, TextRecipe, recipe_of
 from greenfront.objectives.tasks.settings import TaskSettings
-from greenfront.objectives.tasks.split import Dealt, deal
+from greenfront.objectives.tasks.split import SplitRows, split_rows
 from greenfront.objectives.tasks.task import Split
 from greenfront.spaces.architectures.architecture import Encoder
 from greenfront.spaces.candidate import Candidate
@@ -32,13 +32,13 @@ class RawData:
 
     Attributes:
         inputs: All rows.
-        dealt: Which row is in which split.
+        split: Which row is in which split.
         recipe: What makes inputs of them.
         encoder: Numbers the tokens of texts; ``None`` for other data.
     """
 
     inputs: Inputs
-    dealt: Dealt
+    split: SplitRows
     recipe: Recipe
     encoder: Encoder | None
 
@@ -52,17 +52,17 @@ class RawData:
             DataError: They cannot be read.
         """
         raw = read_raw(settings, cache=cache)
-        dealt = deal(raw, settings, seed=seed)
-        train = dealt.indices["train"]
+        split = split_rows(raw, settings, seed=seed)
+        train = split.indices["train"]
         recipe: Recipe | None = recipe_of(raw.inputs, train)
         if recipe is not None:
-            return cls(raw.inputs, dealt, recipe, None)
+            return cls(raw.inputs, split, recipe, None)
         family, shape = family_of(candidate), dict(candidate.architecture.shape)
         texts = raw.inputs.encode(train)
         encoder = family.encoder(shape, texts[train])
         column = settings.text_column or "text"
         recipe = TextRecipe(int(family.padding or 0), int(shape["length"]), column)
-        return cls(raw.inputs, dealt, recipe, encoder)
+        return cls(raw.inputs, split, recipe, encoder)
 
     def feed(self, rows: NDArray[np.int64]) -> Feed:
         """What a file takes for some rows."""
@@ -83,4 +83,4 @@ class RawData:
 
     def rows(self, split: Split) -> NDArray[np.int64]:
         """Those of a split, in the order in which the task has them."""
-        return self.dealt.indices[split]
+        return self.split.indices[split]

@@ -29,7 +29,7 @@ from greenfront.objectives.stages.reality import executed_operators, unreal
 from greenfront.objectives.stages.session import RUNTIME_FAULTS
 from greenfront.objectives.tasks.recipe import TextRecipe
 from greenfront.objectives.tasks.task import Split
-from greenfront.objectives.wrapping.compose import SCHEMA, inlet_of
+from greenfront.objectives.wrapping.compose import SCHEMA, preprocessing_of
 from greenfront.spaces.architectures.registry import is_fitted
 
 __all__ = ["verified"]
@@ -143,10 +143,10 @@ def _preprocessing(bench: Bench) -> Iterator[Check]:
         why = f"{place} is not what the training rows teach"
         yield Check("preprocessing", str(given), str(wanted), False, why)
         return
-    inlet = inlet_of(recipe)
+    before = preprocessing_of(recipe)
     held = {tensor.name: tensor for tensor in bench.model.graph.initializer}
     nodes = {node.SerializeToString() for node in bench.model.graph.node}
-    for constant in inlet.constants:
+    for constant in before.constants:
         wanted = numpy_helper.to_array(constant)
         given = numpy_helper.to_array(held[constant.name])
         if not np.array_equal(wanted, given):
@@ -155,10 +155,10 @@ def _preprocessing(bench: Bench) -> Iterator[Check]:
             shown = [repr(float(each.ravel()[at])) for each in (given, wanted)]
             yield Check("preprocessing", shown[0], shown[1], False, why)
             return
-    missing = [n.name for n in inlet.nodes if n.SerializeToString() not in nodes]
+    missing = [n.name for n in before.nodes if n.SerializeToString() not in nodes]
     why = f"the graph does not preprocess as the training did: {', '.join(missing[:3])} differ"
-    wanted_nodes = f"{len(inlet.nodes)} operators"
-    found_nodes = f"{len(inlet.nodes) - len(missing)} of them"
+    wanted_nodes = f"{len(before.nodes)} operators"
+    found_nodes = f"{len(before.nodes) - len(missing)} of them"
     yield Check("preprocessing", wanted_nodes, found_nodes, not missing, why)
 
 

@@ -25,7 +25,7 @@ from greenfront.objectives.stages.session import open_session, session_options
 from greenfront.objectives.stages.turns import in_turns
 from greenfront.objectives.tasks.recipe import TextRecipe
 from greenfront.objectives.wrapping.compose import SCHEMA, Labels, composed
-from greenfront.objectives.wrapping.piece import Piece
+from greenfront.objectives.wrapping.graph_builder import GraphBuilder
 from greenfront.spaces.architectures.architecture import Encoder
 from greenfront.spaces.candidate import Candidate
 
@@ -122,23 +122,19 @@ def around(runtime: Runtime, encoder: Encoder | None) -> list[Work]:
 
 def _stand_in(inputs: NDArray[Any], outputs: int) -> onnx.ModelProto:
     """The least that makes answers ``[n, outputs]`` of inputs: the sum of each example."""
-    piece, kind = Piece("stand-in/"), helper.np_dtype_to_tensor_dtype(inputs.dtype)
+    graph, kind = GraphBuilder("stand-in/"), helper.np_dtype_to_tensor_dtype(inputs.dtype)
     shape = ["n", *(f"axis_{place}" for place in range(1, inputs.ndim))]
-    last = piece.add("Flatten", INPUT)
+    last = graph.add("Flatten", INPUT)
     if inputs.dtype != np.float32:
-        last = piece.add("Cast", last, to=TensorProto.FLOAT)
-    axis = piece.constant("axis", np.array([1]))
-    total = piece.add("ReduceSum", last, axis, keepdims=1)
-    ones = piece.constant("ones", np.ones((1, outputs), dtype=np.float32))
-    piece.add("Mul", total, ones, named=OUTPUT)
-    graph = helper.make_graph(
-        piece.nodes,
-        "stand-in",
-        [helper.make_tensor_value_info(INPUT, kind, shape)],
-        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", outputs])],
-        piece.constants,
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+        last = graph.add("Cast", last, to=TensorProto.FLOAT)
+    axis = graph.constant("axis", np.array([1]))
+    total = graph.add("ReduceSum", last, axis, keepdims=1)
+    ones = graph.constant("ones", np.ones((1, outputs), dtype=np.float32))
+    graph.add("Mul", total, ones, named=OUTPUT)
+    graph.inputs.append(helper.make_tensor_value_info(INPUT, kind, shape))
+    answers = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", outputs])
+    graph.outputs.append(answers)
+    return graph.model("stand-in")
 
 
 def beyond(whole: Reading, bare: Reading) -> Reading:

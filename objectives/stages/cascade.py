@@ -57,30 +57,7 @@ def cascaded(first: Path, second: Path, threshold: float) -> onnx.ModelProto:
     entry, logits = one.graph.input[0], one.graph.output[0]
     _renamed(one.graph, entry.name, INPUT)
     entry.name = INPUT
-    rows = f"{OWN}rows"
-    _renamed(other.graph, other.graph.input[0].name, rows)
-    answered = other.graph.output[0].name
-    unsure, places = f"{OWN}unsure", f"{OWN}places"
-    then = helper.make_graph(
-        [
-            helper.make_node("Less", [f"{OWN}sure", f"{OWN}limit"], [unsure]),
-            helper.make_node("Compress", [INPUT, unsure], [rows], axis=0),
-            *other.graph.node,
-            helper.make_node("NonZero", [unsure], [f"{OWN}row"]),
-            helper.make_node("Transpose", [f"{OWN}row"], [places]),
-            helper.make_node("ScatterND", [logits.name, places, answered], [f"{OWN}both"]),
-        ],
-        "unsure",
-        [],
-        [_like(logits, f"{OWN}both")],
-        list(other.graph.initializer),
-    )
-    otherwise = helper.make_graph(
-        [helper.make_node("Identity", [logits.name], [f"{OWN}alone"])],
-        "sure",
-        [],
-        [_like(logits, f"{OWN}alone")],
-    )
+    then, otherwise = _unsure_branch(other.graph, logits), _sure_branch(logits)
     axis = numpy_helper.from_array(np.array([-1], dtype=np.int64), f"{OWN}axis")
     graph = helper.make_graph(
         [
@@ -112,6 +89,28 @@ def cascaded(first: Path, second: Path, threshold: float) -> onnx.ModelProto:
     model.opset_import.extend(_opsets((one, other)))
     onnx.checker.check_model(model)
     return model
+
+
+def _unsure_branch(second: onnx.GraphProto, logits: onnx.ValueInfoProto) -> onnx.GraphProto:
+    """The second model on the unsure examples, and its logits in place of the first's."""
+    rows, unsure, places = f"{OWN}rows", f"{OWN}unsure", f"{OWN}places"
+    _renamed(second, second.input[0].name, rows)
+    answered = second.output[0].name
+    nodes = [
+        helper.make_node("Less", [f"{OWN}sure", f"{OWN}limit"], [unsure]),
+        helper.make_node("Compress", [INPUT, unsure], [rows], axis=0),
+        *second.node,
+        helper.make_node("NonZero", [unsure], [f"{OWN}row"]),
+        helper.make_node("Transpose", [f"{OWN}row"], [places]),
+        helper.make_node("ScatterND", [logits.name, places, answered], [f"{OWN}both"]),
+    ]
+    tensors = list(second.initializer)
+    return helper.make_graph(nodes, "unsure", [], [_like(logits, f"{OWN}both")], tensors)
+
+
+def _sure_branch(logits: onnx.ValueInfoProto) -> onnx.GraphProto:
+    nodes = [helper.make_node("Identity", [logits.name], [f"{OWN}alone"])]
+    return helper.make_graph(nodes, "sure", [], [_like(logits, f"{OWN}alone")])
 
 
 def parts_of(model: onnx.ModelProto) -> Parts:

@@ -24,7 +24,7 @@ from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.target_scale import target_scale
 from greenfront.objectives.tasks.task import Labelled, Split, TargetScale, Task, TaskFacts
 
-__all__ = ["Dealt", "assemble", "deal", "evaluation_rows", "split_indices"]
+__all__ = ["SplitRows", "assemble", "evaluation_rows", "split_indices", "split_rows"]
 
 _VERBS: dict[Split, str] = {"test": "test", "validation": "validate"}
 
@@ -41,9 +41,9 @@ def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None 
         DataError: If labels do not match the inputs, are no classes, if a class is too small, or
             if the cache cannot be written.
     """
-    dealt = deal(raw, settings, seed=seed)
-    labels, class_names, indices = dealt.labels, dealt.class_names, dealt.indices
-    groups = dealt.groups
+    rows = split_rows(raw, settings, seed=seed)
+    labels, class_names, indices = rows.labels, rows.class_names, rows.indices
+    groups = rows.groups
     fingerprint = _hash(_parts(raw, labels, class_names, indices, settings))
     inputs = _encoded(raw.inputs, indices, fingerprint, cache)
     chosen = evaluation_rows(groups[indices["validation"]], settings.eval_fraction)
@@ -52,7 +52,7 @@ def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None 
         judged_rows = indices["validation"][chosen]
         scale = target_scale(labels, indices, judged_rows, settings.target or "", raw.source)
         labels = scale.standardised(labels)
-    splits = {split: Labelled(inputs[split], labels[rows]) for split, rows in indices.items()}
+    splits = {split: Labelled(inputs[split], labels[part]) for split, part in indices.items()}
     sizes: dict[str, int] = {split: len(part) for split, part in splits.items()}
     whole = judged = splits["validation"]
     if settings.eval_fraction < 1:
@@ -82,8 +82,8 @@ def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None 
 
 
 @dataclass(frozen=True, slots=True)
-class Dealt:
-    """What is what among the rows of raw data.
+class SplitRows:
+    """The labels of raw data, and which row is in which split.
 
     Attributes:
         labels: Class indices, int64 ``[n]``, or numbers as they are, float64 ``[n]``.
@@ -107,7 +107,7 @@ class Dealt:
         return rows[evaluation_rows(self.groups[rows], fraction)] if fraction < 1 else rows
 
 
-def deal(raw: Raw, settings: TaskSettings, *, seed: int) -> Dealt:
+def split_rows(raw: Raw, settings: TaskSettings, *, seed: int) -> SplitRows:
     """Splits the rows of raw data; :func:`assemble` encodes them, too.
 
     Raises:
@@ -120,7 +120,7 @@ def deal(raw: Raw, settings: TaskSettings, *, seed: int) -> Dealt:
         )
     kind = settings.target_kind or raw.target_kind
     labels, class_names = encode_labels(raw.labels, raw.source, kind)
-    groups = Dealt(labels, class_names, {}).groups
+    groups = SplitRows(labels, class_names, {}).groups
     _check_trainable(groups, class_names or ("any number",), raw.own, raw.source)
     indices = split_indices(
         groups,
@@ -130,7 +130,7 @@ def deal(raw: Raw, settings: TaskSettings, *, seed: int) -> Dealt:
         own=raw.own,
         first=raw.first if raw.together else None,
     )
-    return Dealt(labels, class_names, indices)
+    return SplitRows(labels, class_names, indices)
 
 
 def split_indices(
@@ -160,7 +160,7 @@ def split_indices(
         Disjoint indices of each split, shuffled, int64; together they cover all examples.
     """
     rng = np.random.default_rng(seed)
-    dealt: dict[Split, list[NDArray[np.int64]]] = {"train": [], "validation": [], "test": []}
+    chosen: dict[Split, list[NDArray[np.int64]]] = {"train": [], "validation": [], "test": []}
     shares: dict[Split, float] = {"test": test_fraction, "validation": validation_fraction}
     given = own.given()
     is_free = ~np.any([np.zeros(len(labels), dtype=bool), *given.values()], axis=0)
@@ -169,12 +169,12 @@ def split_indices(
         parts = {split: np.flatnonzero(is_member & rows) for split, rows in given.items()}
         others = rng.permutation(np.flatnonzero(is_member & is_free))
         fractions = {split: share for split, share in shares.items() if split not in given}
-        for split, rows in {**parts, **_deal(others, fractions, first)}.items():
-            dealt[split].append(rows)
-    return {split: rng.permutation(np.concatenate(parts)) for split, parts in dealt.items()}
+        for split, rows in {**parts, **_split_class(others, fractions, first)}.items():
+            chosen[split].append(rows)
+    return {split: rng.permutation(np.concatenate(parts)) for split, parts in chosen.items()}
 
 
-def _deal(
+def _split_class(
     rows: NDArray[np.int64],
     fractions: Mapping[Split, float],
     first: NDArray[np.int64] | None,

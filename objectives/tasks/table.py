@@ -19,9 +19,9 @@ from greenfront.objectives.tasks.raw import Raw
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.tables.cells import Cells, joined
 from greenfront.objectives.tasks.tables.files import read_cells
+from greenfront.objectives.tasks.tables.infer import Hints, Inferred, infer
 from greenfront.objectives.tasks.tables.inputs import TableInputs
-from greenfront.objectives.tasks.tables.judge import Hints, Judged, judge
-from greenfront.objectives.tasks.tables.leaks import gives_away
+from greenfront.objectives.tasks.tables.leaks import leaks_target
 from greenfront.objectives.tasks.tables.schema import ColumnReport, Schema
 from greenfront.objectives.tasks.tables.target import Target, read_target
 from greenfront.objectives.tasks.tables.values import Numbers, Values
@@ -42,7 +42,7 @@ def read(settings: TaskSettings) -> Raw:
         DataError: If the file is missing or cannot be read, lacks a named column, has rows without
             a target, no features, or a column of numbers with a few other texts among them.
     """
-    found = _understood(settings)
+    found = _parsed(settings)
     cells, features = found.cells, found.features
     if not features:
         raise _no_features(cells, found.schema, str(settings.target))
@@ -71,12 +71,12 @@ def describe(settings: TaskSettings) -> tuple[Schema, tuple[str, ...]]:
     Raises:
         DataError: As :func:`read` does for other reasons.
     """
-    found = _understood(settings)
+    found = _parsed(settings)
     return found.schema, found.cells.notes
 
 
 @dataclass(frozen=True, slots=True)
-class _Understood:
+class _Parsed:
     """A table whose columns were looked at.
 
     Attributes:
@@ -94,17 +94,17 @@ class _Understood:
     schema: Schema
 
 
-def _understood(settings: TaskSettings) -> _Understood:
+def _parsed(settings: TaskSettings) -> _Parsed:
     path = existing_file(settings)
     target = str(settings.target)
     cells = read_cells(path, target=target, encoding=settings.encoding)
     _check_names(settings, cells)
-    judged = {
-        column.name: judge(column, _hints(settings, cells, column.name))
+    inferred = {
+        column.name: infer(column, _hints(settings, cells, column.name))
         for column in cells.columns
         if column.name not in (target, settings.split_column, *settings.drop_columns)
     }
-    used = [name for name, found in judged.items() if found.report.used]
+    used = [name for name, found in inferred.items() if found.report.used]
     everything, own = _with_splits(settings, cells, [target, *used])
     answer = read_target(
         everything.column(target),
@@ -114,9 +114,9 @@ def _understood(settings: TaskSettings) -> _Understood:
     )
     if answer.kind == "class":
         _check_judges(answer.labels, own, settings.validation_fraction, cells.source)
-    features = {name: judged[name].values(everything.column(name)) for name in used}
-    schema = Schema(len(everything), tuple(_reports(settings, cells, judged, features, answer)))
-    return _Understood(cells, own, answer, features, schema)
+    features = {name: inferred[name].values(everything.column(name)) for name in used}
+    schema = Schema(len(everything), tuple(_reports(settings, cells, inferred, features, answer)))
+    return _Parsed(cells, own, answer, features, schema)
 
 
 def _check_names(settings: TaskSettings, cells: Cells) -> None:
@@ -191,7 +191,7 @@ def _hints(settings: TaskSettings, cells: Cells, name: str) -> Hints:
 def _reports(
     settings: TaskSettings,
     cells: Cells,
-    judged: dict[str, Judged],
+    inferred: dict[str, Inferred],
     features: dict[str, Values],
     answer: Target,
 ) -> Sequence[ColumnReport]:
@@ -205,8 +205,8 @@ def _reports(
         elif name in settings.drop_columns:
             report = ColumnReport(name, "dropped", "left out by drop_columns", used=False)
         else:
-            report = judged[name].report
-            if name in features and gives_away(features[name], answer.labels):
+            report = inferred[name].report
+            if name in features and leaks_target(features[name], answer.labels):
                 told = f"{report.warning}; {_GIVES_AWAY}" if report.warning else _GIVES_AWAY
                 report = dataclasses.replace(report, warning=told)
         reports.append(report)

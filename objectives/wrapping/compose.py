@@ -13,11 +13,24 @@ from greenfront.errors import DataError
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.stages.export import INPUT, OUTPUT
 from greenfront.objectives.tasks.recipe import ArrayRecipe, Recipe, TableRecipe, TextRecipe
-from greenfront.objectives.wrapping.inlets import array_inlet, table_inlet, text_inlet
-from greenfront.objectives.wrapping.outlets import class_outlet, number_outlet
-from greenfront.objectives.wrapping.piece import ML, Piece
+from greenfront.objectives.wrapping.graph_builder import ML, GraphBuilder
+from greenfront.objectives.wrapping.postprocess import class_postprocessing, number_postprocessing
+from greenfront.objectives.wrapping.preprocess import (
+    array_preprocessing,
+    table_preprocessing,
+    text_preprocessing,
+)
 
-__all__ = ["SCHEMA", "START", "Labels", "composed", "core_of", "inlet_of", "kind_of", "told_of"]
+__all__ = [
+    "SCHEMA",
+    "START",
+    "Labels",
+    "composed",
+    "core_of",
+    "kind_of",
+    "preprocessing_of",
+    "told_of",
+]
 
 SCHEMA = 2
 """Version of what the file says of itself in its metadata; 1 took each column by itself."""
@@ -25,6 +38,9 @@ SCHEMA = 2
 MODEL_PREFIX = "model/"
 START, END = MODEL_PREFIX + INPUT, MODEL_PREFIX + OUTPUT
 """Where the model begins and ends in a whole file."""
+
+BEFORE, BEHIND = "inlet/", "outlet/"
+"""What the names of preprocessing and postprocessing begin with in a whole file."""
 
 OPSETS = {"": 18, ML: 3}
 """Those that the operators around a model need at least."""
@@ -59,20 +75,20 @@ def composed(
         notes: Further entries of the metadata.
     """
     model = compose.add_prefix(core, MODEL_PREFIX)
-    inlet, outlet = inlet_of(recipe), _outlet(labels)
+    before, behind = preprocessing_of(recipe), _postprocessing(labels)
     graph = model.graph
-    # Between the pieces, so that the model can be taken out again and looked at by itself.
+    # Between the parts, so that the model can be taken out again and looked at by itself.
     graph.value_info.extend([*graph.input, *graph.output])
     for field, first, last in (
-        (graph.node, inlet.nodes, outlet.nodes),
-        (graph.initializer, inlet.constants, outlet.constants),
+        (graph.node, before.nodes, behind.nodes),
+        (graph.initializer, before.constants, behind.constants),
     ):
         middle = list(field)
         del field[:]
         field.extend([*first, *middle, *last])
     del graph.input[:], graph.output[:]
-    graph.input.extend(inlet.inputs)
-    graph.output.extend(outlet.outputs)
+    graph.input.extend(before.inputs)
+    graph.output.extend(behind.outputs)
     held = {"" if used.domain == "ai.onnx" else used.domain: used for used in model.opset_import}
     for domain, version in OPSETS.items():
         if domain in held:
@@ -114,15 +130,15 @@ def kind_of(recipe: Recipe) -> str:
             return "image" if recipe.is_pixels else "array"
 
 
-def inlet_of(recipe: Recipe) -> Piece:
-    """What comes before a model."""
+def preprocessing_of(recipe: Recipe) -> GraphBuilder:
+    """The graph that makes inputs of raw examples."""
     match recipe:
         case TableRecipe():
-            return table_inlet(recipe, "inlet/", START)
+            return table_preprocessing(recipe, BEFORE, START)
         case ArrayRecipe():
-            return array_inlet(recipe, "inlet/", START)
+            return array_preprocessing(recipe, BEFORE, START)
         case TextRecipe():
-            return text_inlet(recipe, "inlet/", START)
+            return text_preprocessing(recipe, BEFORE, START)
 
 
 def core_of(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -154,11 +170,11 @@ def core_of(model: onnx.ModelProto) -> onnx.ModelProto:
     return core
 
 
-def _outlet(labels: Labels) -> Piece:
+def _postprocessing(labels: Labels) -> GraphBuilder:
     if not labels.classes:
-        return number_outlet("outlet/", END, "value")
-    outputs = "label", "probabilities"
-    return class_outlet(labels.classes, labels.threshold, labels.positive, "outlet/", END, outputs)
+        return number_postprocessing(BEHIND, END, "value")
+    outputs, decision = ("label", "probabilities"), (labels.threshold, labels.positive)
+    return class_postprocessing(labels.classes, *decision, BEHIND, END, outputs)
 
 
 def _is_within(node: onnx.NodeProto, prefix: str) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from greenfront.search.evaluator.family import MARK
+from greenfront.search.evaluator.descendants import MARK
 
 __all__ = ["EvaluatorSettings", "launch"]
 

@@ -32,10 +32,10 @@ from greenfront.objectives.outcome import Sizing, Weighed
 from greenfront.search.evaluator.channel import Channel, Message
 from greenfront.search.evaluator.code_watch import CodeWatch
 from greenfront.search.evaluator.cores import CoreLease
-from greenfront.search.evaluator.family import end_family
-from greenfront.search.evaluator.keeper import kept_mark
+from greenfront.search.evaluator.descendants import kill_descendants
 from greenfront.search.evaluator.launch import EvaluatorSettings, launch
 from greenfront.search.evaluator.phases import PhaseMeter
+from greenfront.search.evaluator.reaper import supervisor_mark
 from greenfront.search.evaluator.verdicts import Verdicts
 
 __all__ = ["Evaluator", "EvaluatorSettings"]
@@ -73,7 +73,7 @@ class Evaluator:
         how.log.parent.mkdir(parents=True, exist_ok=True)
         self._how = how
         self._channel, descriptor = Channel.pair()
-        self._mark = f"{kept_mark()}/{uuid.uuid4().hex}"
+        self._mark = f"{supervisor_mark()}/{uuid.uuid4().hex}"
         self._process = launch(how, descriptor, self._mark)
         os.close(descriptor)
         self._cores = CoreLease.take(how.threads) if how.pinned else None
@@ -332,7 +332,7 @@ class Evaluator:
         # Its group has its number for as long as it was not waited for.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        end_family(self._mark)
+        kill_descendants(self._mark)
         _, status, usage = os.wait4(self._process.pid, 0)
         self._process.returncode = os.waitstatus_to_exitcode(status)
         self._channel.close()

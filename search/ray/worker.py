@@ -13,8 +13,8 @@ from typing import Any
 
 from greenfront.errors import GreenfrontError, SearchAborted, UsageError
 from greenfront.search.joining import open_joined
+from greenfront.search.quota import Quota
 from greenfront.search.session import PeakMemory, Session
-from greenfront.search.shift import Shift
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.storage import Storage
 
@@ -64,7 +64,7 @@ class RayWorker:
 
     def __init__(self, errand: Errand) -> None:
         self._errand = errand
-        self._shift = Shift(workers=1)
+        self._quota = Quota(workers=1)
         self._settled = threading.Event()
         self._joined: str | None = None
 
@@ -75,7 +75,7 @@ class RayWorker:
 
     def stop(self) -> None:
         """Has it end: what it is at is queued again."""
-        self._shift.stop.set()
+        self._quota.stop.set()
 
     def work(self) -> Ended:
         """Works until the study is over."""
@@ -107,7 +107,7 @@ class RayWorker:
             with open_joined(storage, file) as session:
                 self._joined = f"{platform.node()}, process {os.getpid()}: {_metered(session)}"
                 self._settled.set()
-                result = session.search(storage, shift=self._shift)
+                result = session.search(storage, quota=self._quota)
                 return Ended(result.reason, peak=session.peak_memory())
         finally:
             storage.close()

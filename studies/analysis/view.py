@@ -25,7 +25,7 @@ from greenfront.studies.analysis.front import (
 from greenfront.studies.analysis.labels import labels
 from greenfront.studies.analysis.medians import inferences
 from greenfront.studies.analysis.membership import with_membership
-from greenfront.studies.analysis.need import NoNetwork, no_network_needed
+from greenfront.studies.analysis.no_network import NoNetwork, no_network_needed
 from greenfront.studies.analysis.progress import ProgressPoint, progress
 from greenfront.studies.analysis.rescore import rescored
 from greenfront.studies.analysis.targets import Goal, goal_of

@@ -11,7 +11,7 @@ from greenfront.studies.analysis.quantities import count, energy
 if TYPE_CHECKING:  # a list of studies has use for one word alone
     from greenfront.objectives.metrics import Metric
     from greenfront.studies.analysis.break_even import BreakEven, Verdict
-    from greenfront.studies.analysis.need import NoNetwork
+    from greenfront.studies.analysis.no_network import NoNetwork
 
 __all__ = [
     "break_even_sentence",

@@ -17,6 +17,7 @@ from greenfront.studies.analysis.membership import DRAWS as MEMBERSHIP_DRAWS
 from greenfront.studies.analysis.metric_words import score
 from greenfront.studies.analysis.remarks import compression_remarks
 from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.analysis.wording import sentence
 from greenfront.studies.report.tables import meter_table
 from greenfront.studies.report.wording import instruments
 
@@ -168,11 +169,10 @@ def _training(intensity: Intensity) -> str:
 
 def _scores(view: StudyView) -> list[tuple[str, str]]:
     floor, metric = view.front.floor, view.metric
-    rule = (
-        f"{_capital(allowed(view.front.tolerance, metric))}, and more accurate than "
-        f"{_nothing(view)}"
-    )
     reached = "" if floor is None else f": {metric.text(floor.limit)} with the present trials"
+    rule = (
+        f"{allowed(view.front.tolerance, metric)}, and more accurate than {_nothing(view)}{reached}"
+    )
     return [
         (
             "Front",
@@ -188,7 +188,7 @@ def _scores(view: StudyView) -> list[tuple[str, str]]:
         ),
         (
             "Accurate enough",
-            f"{rule}{reached}. What is not is listed last. How sure that is: the share of "
+            f"{sentence(rule)} What is not is listed last. How sure that is: the share of "
             f"{DRAWS} resamples of the validation examples (bootstrap within each class, the same "
             "examples for both models) in which the model is so beside the most accurate one.",
         ),
@@ -210,10 +210,6 @@ def _scores(view: StudyView) -> list[tuple[str, str]]:
             "so many predictions of the greenest model the search has paid for itself.",
         ),
     ]
-
-
-def _capital(words: str) -> str:
-    return words[0].upper() + words[1:]
 
 
 def _nothing(view: StudyView) -> str:

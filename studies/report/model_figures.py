@@ -99,12 +99,12 @@ def _bars(
 
 
 @dataclass(frozen=True, slots=True)
-class _Rail:
-    """One axis of the parallel coordinates."""
+class _Axis:
+    """One of the parallel axes."""
 
     title: str
     pick: Callable[[ScoredTrial], float | None]
-    tell: Callable[[float], str]
+    text: Callable[[float], str]
     log: bool = False
 
     def placed(self, rows: Sequence[ScoredTrial]) -> tuple[list[float | None], list[str]]:
@@ -118,7 +118,7 @@ class _Rail:
         span = high - low
         places = [None if v is None else (v - low) / span if span else 0.5 for v in scaled]
         ends = [math.exp(end) if self.log else end for end in (low, high)]
-        return places, [self.tell(end) for end in ends]
+        return places, [self.text(end) for end in ends]
 
     def _scaled(self, value: float | None) -> float | None:
         if value is None or (self.log and value <= 0):
@@ -133,29 +133,27 @@ def parallel(view: StudyView) -> go.Figure:
     others = [row for row in view.complete if row.trial not in ranked]
     others = others[:: max(1, math.ceil(len(others) / MOST_LINES))]
     rows = [*others, *front]
-    rails = _rails(view)
-    placed = [rail.placed(rows) for rail in rails]
+    axes = _axes(view)
+    placed = [axis.placed(rows) for axis in axes]
+    lines = dict(
+        zip((row.trial for row in rows), zip(*(p for p, _ in placed), strict=True), strict=True)
+    )
     figure = go.Figure(layout=layout(390))
-    eligible = [row for row in front if row.eligible]
-    hopeless = [row for row in front if not row.eligible]
     for name, members, style in (
         ("Dominated", others, {"color": GREY, "width": 1}),
-        ("Front, not eligible", hopeless, {"color": SLATE, "width": 1.5, "dash": "dot"}),
-        ("Front, eligible", eligible, {"color": BLUE, "width": 2.2}),
+        (
+            "Front, not eligible",
+            [row for row in front if not row.eligible],
+            {"color": SLATE, "width": 1.5, "dash": "dot"},
+        ),
+        ("Front, eligible", [row for row in front if row.eligible], {"color": BLUE, "width": 2.2}),
     ):
-        places = {row.trial: index for index, row in enumerate(rows)}
-        x: list[int | None] = []
-        y: list[float | None] = []
-        numbers: list[int | None] = []
-        for row in members:
-            x += [*range(len(rails)), None]
-            y += [*(line[places[row.trial]] for line, _ in placed), None]
-            numbers += [*([row.trial] * len(rails)), None]
+        # A gap parts each line from the next one.
         figure.add_scatter(
             name=name,
-            x=x,
-            y=y,
-            customdata=numbers,
+            x=[x for _ in members for x in (*range(len(axes)), None)],
+            y=[y for row in members for y in (*lines[row.trial], None)],
+            customdata=[n for row in members for n in (*[row.trial] * len(axes), None)],
             mode="lines+markers",
             line=style,
             marker={"size": 5, "color": style["color"]},
@@ -163,33 +161,14 @@ def parallel(view: StudyView) -> go.Figure:
             hovertemplate="Trial %{customdata}<extra></extra>",
             showlegend=bool(members),
         )
-    for index, (rail, (_, ends)) in enumerate(zip(rails, placed, strict=True)):
-        for place, text, anchor in ((0, ends[0], "top"), (1, ends[1], "bottom")):
-            figure.add_annotation(
-                x=index,
-                y=place,
-                text=escape(text, quote=False),
-                yanchor=anchor,
-                yshift=-6 if anchor == "top" else 6,
-                showarrow=False,
-                font={"size": 12, "color": SLATE},
-                bgcolor="#ffffff",
-            )
-        figure.add_annotation(
-            x=index,
-            y=1,
-            text=f"<b>{escape(rail.title, quote=False)}</b>",
-            yanchor="bottom",
-            yshift=24,
-            showarrow=False,
-            font={"size": 12},
-        )
+    for index, (axis, (_, ends)) in enumerate(zip(axes, placed, strict=True)):
+        _label_axis(figure, index, axis.title, ends)
     edge = 0.35
     figure.update_layout(
         margin={"l": 12, "r": 12, "t": 52, "b": 60},
         xaxis={
-            "range": [-edge, len(rails) - 1 + edge],
-            "tickvals": list(range(len(rails))),
+            "range": [-edge, len(axes) - 1 + edge],
+            "tickvals": list(range(len(axes))),
             "showticklabels": False,
             "ticks": "",
             "showline": False,
@@ -200,27 +179,51 @@ def parallel(view: StudyView) -> go.Figure:
     return figure
 
 
-def _rails(view: StudyView) -> list[_Rail]:
+def _label_axis(figure: go.Figure, index: int, title: str, ends: Sequence[str]) -> None:
+    """Writes what an axis shows above it, and its lowest and highest value at its ends."""
+    for place, text, anchor, shift in ((0, ends[0], "top", -6), (1, ends[1], "bottom", 6)):
+        figure.add_annotation(
+            x=index,
+            y=place,
+            text=escape(text, quote=False),
+            yanchor=anchor,
+            yshift=shift,
+            showarrow=False,
+            font={"size": 12, "color": SLATE},
+            bgcolor="#ffffff",
+        )
+    figure.add_annotation(
+        x=index,
+        y=1,
+        text=f"<b>{escape(title, quote=False)}</b>",
+        yanchor="bottom",
+        yshift=24,
+        showarrow=False,
+        font={"size": 12},
+    )
+
+
+def _axes(view: StudyView) -> list[_Axis]:
     metric = view.metric
 
-    def told(value: float) -> str:
+    def text(value: float) -> str:
         return score(metric, value)
 
-    rails = [
-        _Rail(metric.title, lambda row: row.score, told),
-        _Rail("Energy", lambda row: row.energy_kwh, quantities.energy, log=True),
+    axes = [
+        _Axis(metric.title, lambda row: row.score, text),
+        _Axis("Energy", lambda row: row.energy_kwh, quantities.energy, log=True),
     ]
     if not view.scoring.carbon.proportional_to_energy:
-        rails.append(_Rail("CO₂", lambda row: row.co2_kg, quantities.mass, log=True))
-    rails += [
-        _Rail("Prediction", lambda row: row.outcome.answer.joules, quantities.joules, log=True),
-        _Rail("Making", lambda row: row.outcome.training.kwh, quantities.energy, log=True),
-        _Rail("Latency", lambda row: row.outcome.latency_seconds, quantities.seconds, log=True),
-        _Rail("File", lambda row: float(row.outcome.artefact_bytes), quantities.size, log=True),
-        _Rail("Pruned", lambda row: row.outcome.pruned_ratio, quantities.percent),
-        _Rail("Bits", lambda row: float(row.candidate.precision.bits), _whole),
+        axes.append(_Axis("CO₂", lambda row: row.co2_kg, quantities.mass, log=True))
+    axes += [
+        _Axis("Prediction", lambda row: row.outcome.answer.joules, quantities.joules, log=True),
+        _Axis("Making", lambda row: row.outcome.training.kwh, quantities.energy, log=True),
+        _Axis("Latency", lambda row: row.outcome.latency_seconds, quantities.seconds, log=True),
+        _Axis("File", lambda row: float(row.outcome.artefact_bytes), quantities.size, log=True),
+        _Axis("Pruned", lambda row: row.outcome.pruned_ratio, quantities.percent),
+        _Axis("Bits", lambda row: float(row.candidate.precision.bits), _whole),
     ]
-    return rails
+    return axes
 
 
 def _whole(value: float) -> str:

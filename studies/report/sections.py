@@ -12,7 +12,7 @@ from greenfront.studies.analysis.importance import FEWEST_TRIALS
 from greenfront.studies.analysis.metric_words import score
 from greenfront.studies.analysis.timing import timing_lines
 from greenfront.studies.analysis.view import StudyView
-from greenfront.studies.analysis.warmth import warm_lines
+from greenfront.studies.analysis.warm_start import warm_lines
 from greenfront.studies.analysis.wording import break_even_sentence, unlike_machines_sentence
 from greenfront.studies.report.figures import Drawn
 from greenfront.studies.report.tables import (

@@ -18,7 +18,7 @@ from greenfront.search.shares import TrialShares
 from greenfront.search.warm_start import warm_start
 from greenfront.studies.analysis.view import view
 from greenfront.studies.analysis.volume import Frontier, seen_corners
-from greenfront.studies.analysis.warmth import warm_lines
+from greenfront.studies.analysis.warm_start import warm_lines
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.storage import Storage

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from greenfront.objectives.tasks.tables.values import Levels, Values
 
-__all__ = ["gives_away"]
+__all__ = ["leaks_target"]
 
 _MOST_ROWS = 5000
 _ERRORS = 0.01
@@ -18,7 +18,7 @@ _ROWS_A_VALUE = 5
 _LEAST_ROWS = 20
 
 
-def gives_away(column: Values, labels: NDArray[Any]) -> bool:
+def leaks_target(column: Values, labels: NDArray[Any]) -> bool:
     """Whether one column alone tells nearly every class, or orders nearly every number.
 
     Args:

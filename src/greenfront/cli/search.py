@@ -244,8 +244,8 @@ def _on_cluster(
 
 def _tell(problem: NetworkProblem, new: bool) -> None:
     """Says what is odd about data and workers, and whose idea the trials of a new study are."""
-    from greenfront.search.crowd import crowd_remarks
     from greenfront.search.evaluator.cores import cores_here
+    from greenfront.search.oversubscription import oversubscription_remarks
     from greenfront.studies.analysis.wording import sentence
 
     task, shares, study = problem.facts.task, problem.shares, problem.file.study
@@ -254,7 +254,7 @@ def _tell(problem: NetworkProblem, new: bool) -> None:
     if new:
         lines += filter(None, [shares.sentence, shares.warning])
     workers, cores = problem.file.search.workers, len(cores_here())
-    lines += crowd_remarks(workers, study.threads, cores, study.storage)
+    lines += oversubscription_remarks(workers, study.threads, cores, study.storage)
     screen = console(stderr=True)
     for remark in lines:
         screen.print(sentence(remark), style="dim", markup=False, soft_wrap=True)

@@ -28,7 +28,7 @@ from greenfront.studies.analysis.quantities import (
     seconds,
     size,
 )
-from greenfront.studies.analysis.warmth import warm_lines
+from greenfront.studies.analysis.warm_start import warm_lines
 from greenfront.studies.analysis.wording import (
     break_even_sentence,
     no_network_sentence,

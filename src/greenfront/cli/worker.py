@@ -23,7 +23,7 @@ __all__ = ["worker"]
 
 
 @dataclass(frozen=True)
-class ShiftOptions:
+class QuotaOptions:
     """How much one worker does."""
 
     max_trials: Annotated[
@@ -50,7 +50,7 @@ class ShiftOptions:
 def worker(
     name: StudyName,
     storage: StorageOptions,
-    options: ShiftOptions,
+    options: QuotaOptions,
     as_json: AsJson = False,
 ) -> None:
     """Join a study that was begun elsewhere, and work on it until its budget is spent."""
@@ -58,7 +58,7 @@ def worker(
 
     from greenfront.cli.screen import watch
     from greenfront.search.joining import joined_file, open_joined
-    from greenfront.search.shift import Shift
+    from greenfront.search.quota import Quota
     from greenfront.studies.analysis.wording import kind_of_readings
     from greenfront.studies.config.study_file import StudyFile
     from greenfront.studies.store.study import Study
@@ -75,9 +75,9 @@ def worker(
             with status("Loading the data …", quiet=as_json):
                 session = stack.enter_context(open_joined(opened, file))
             kind = kind_of_readings(session.instruments.pin())
-            shift = Shift(options.max_trials, options.max_minutes, options.workers)
+            quota = Quota(options.max_trials, options.max_minutes, options.workers)
             with watch(file, kind, stderr=as_json) as observer:
-                result = session.search(opened, observer, shift, joins=True)
+                result = session.search(opened, observer, quota, joins=True)
         except KeyboardInterrupt:
             console(stderr=True).print(
                 f"Stopped. What this worker was at is queued again; it joins anew with: {again}",
@@ -87,7 +87,7 @@ def worker(
             raise typer.Exit(1) from None
         runs = [result.run_id] if result.run_id else []
         done = len(Study.open(opened, name).trials.all(runs=runs))
-        left = shift.left(result.reason)
+        left = quota.left(result.reason)
     if as_json:
         print_json({"study": name, "reason": result.reason, "trials": done, "left": left})
         return

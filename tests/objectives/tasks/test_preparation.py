@@ -14,8 +14,8 @@ from greenfront.objectives.tasks.load import load_task
 from greenfront.objectives.tasks.preparation import MOST_EXAMPLES
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.task import Task
-from greenfront.objectives.wrapping.compose import START, inlet_of
-from greenfront.objectives.wrapping.piece import ML
+from greenfront.objectives.wrapping.compose import START, preprocessing_of
+from greenfront.objectives.wrapping.graph_builder import ML
 
 
 def agrees(task: Task) -> None:
@@ -23,7 +23,7 @@ def agrees(task: Task) -> None:
     assert preparation is not None
     count = min(MOST_EXAMPLES, len(task.validation))
     assert len(preparation) == count
-    inlet = inlet_of(preparation.recipe)
+    inlet = preprocessing_of(preparation.recipe)
     kind = TensorProto.FLOAT
     outputs = [helper.make_tensor_value_info(START, kind, None)]
     graph = helper.make_graph(inlet.nodes, "inlet", inlet.inputs, outputs, inlet.constants)

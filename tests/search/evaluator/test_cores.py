@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from contracts.evaluators import Purse, start
-from greenfront.search.crowd import crowd_remarks
 from greenfront.search.evaluator import cores as module
 from greenfront.search.evaluator.cores import CoreLease, cores_here, in_order
+from greenfront.search.oversubscription import oversubscription_remarks
 
 SQLITE, POSTGRES = "sqlite:///greenfront.db", "postgresql+psycopg://me@host/name"
 
@@ -88,12 +88,12 @@ def test_an_evaluator_stays_on_its_cores(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_what_is_said_of_several_workers() -> None:
-    assert crowd_remarks(1, 4, 2, SQLITE) == []
-    [said] = crowd_remarks(4, 2, 8, SQLITE)
+    assert oversubscription_remarks(1, 4, 2, SQLITE) == []
+    [said] = oversubscription_remarks(4, 2, 8, SQLITE)
     assert said == "4 workers, each kept on 2 hardware threads of its own where 8 are free"
-    [said] = crowd_remarks(4, 2, 4, SQLITE)
+    [said] = oversubscription_remarks(4, 2, 4, SQLITE)
     assert "more than the 4 of this machine" in said
     assert "--workers 2 fits" in said
-    assert "[study] threads = 2 fits" in crowd_remarks(2, 4, 2, SQLITE)[0]
-    assert "PostgreSQL" in crowd_remarks(5, 1, 8, SQLITE)[1]
-    assert len(crowd_remarks(5, 1, 8, POSTGRES)) == 1
+    assert "[study] threads = 2 fits" in oversubscription_remarks(2, 4, 2, SQLITE)[0]
+    assert "PostgreSQL" in oversubscription_remarks(5, 1, 8, SQLITE)[1]
+    assert len(oversubscription_remarks(5, 1, 8, POSTGRES)) == 1

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from greenfront.objectives.tasks.tables.cells import Cells
 from greenfront.objectives.tasks.tables.dates import ISO, date_format, parse_dates
-from greenfront.objectives.tasks.tables.judge import Hints, judge
+from greenfront.objectives.tasks.tables.infer import Hints, infer
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_parts():
 )
 def test_a_day_that_could_be_a_month_is_warned_about(days, ambiguous):
     column = Cells.of_columns({"day": days}).column("day")
-    found = judge(column, Hints("toy", kept=True))
+    found = infer(column, Hints("toy", kept=True))
     assert found.report.kind == "date"
     assert ("other way round" in (found.report.warning or "")) == ambiguous
 

@@ -8,7 +8,7 @@ import pytest
 from greenfront.errors import DataError
 from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.tasks.tables.cells import Cells
-from greenfront.objectives.tasks.tables.judge import Hints, judge
+from greenfront.objectives.tasks.tables.infer import Hints, infer
 from greenfront.objectives.tasks.tables.preprocessing import MOST_LEVELS, Preprocessing, fit
 from greenfront.objectives.tasks.tables.values import Numbers, Values, as_levels
 
@@ -22,9 +22,9 @@ TABLE = {
 
 def values(table: dict[str, list[str]]) -> list[Values]:
     cells = Cells.of_columns(table)
-    found = [(column, judge(column, Hints("toy", kept=True))) for column in cells.columns]
+    found = [(column, infer(column, Hints("toy", kept=True))) for column in cells.columns]
     return sorted(
-        (judged.values(column) for column, judged in found),
+        (inferred.values(column) for column, inferred in found),
         key=lambda each: not isinstance(each, Numbers),
     )
 

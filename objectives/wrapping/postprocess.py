@@ -1,4 +1,4 @@
-"""What makes a model's answers into what users asked for: labels with probabilities, or numbers."""
+"""Postprocessing as ONNX operators: from answers to labels with probabilities, or to numbers."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from greenfront.objectives.metric_scores import log_odds
-from greenfront.objectives.wrapping.piece import ML, Piece
+from greenfront.objectives.wrapping.graph_builder import ML, GraphBuilder
 
-__all__ = ["class_outlet", "number_outlet"]
+__all__ = ["class_postprocessing", "number_postprocessing"]
 
 
-def class_outlet(
+def class_postprocessing(
     classes: Sequence[str],
     threshold: float | None,
     positive: int,
     prefix: str,
     source: str,
     outputs: tuple[str, str],
-) -> Piece:
+) -> GraphBuilder:
     """Labels ``string [n]`` and probabilities float32 ``[n, classes]``.
 
     Args:
@@ -32,43 +32,43 @@ def class_outlet(
         source: Name of the logits.
         outputs: Names of labels and probabilities.
     """
-    piece = Piece(prefix)
+    graph = GraphBuilder(prefix)
     label, probabilities = outputs
-    piece.outputs += [
+    graph.outputs += [
         helper.make_tensor_value_info(label, TensorProto.STRING, ["n"]),
         helper.make_tensor_value_info(probabilities, TensorProto.FLOAT, ["n", len(classes)]),
     ]
-    piece.add("Softmax", source, named=probabilities, axis=-1)
+    graph.add("Softmax", source, named=probabilities, axis=-1)
     if threshold is None:
-        index = piece.add("ArgMax", source, axis=-1, keepdims=0)
+        index = graph.add("ArgMax", source, axis=-1, keepdims=0)
     else:
-        index = _decided(piece, source, threshold, positive)
-    piece.add(
+        index = _decided(graph, source, threshold, positive)
+    graph.add(
         *("LabelEncoder", index),
         named=label,
         domain=ML,
         keys_int64s=list(range(len(classes))),
         values_strings=list(classes),
     )
-    return piece
+    return graph
 
 
-def number_outlet(prefix: str, source: str, output: str) -> Piece:
+def number_postprocessing(prefix: str, source: str, output: str) -> GraphBuilder:
     """Numbers in the unit of the target, float32 ``[n]``."""
-    piece = Piece(prefix)
-    piece.outputs.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, ["n"]))
-    piece.add("Squeeze", source, piece.constant("last", np.array([1])), named=output)
-    return piece
+    graph = GraphBuilder(prefix)
+    graph.outputs.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, ["n"]))
+    graph.add("Squeeze", source, graph.constant("last", np.array([1])), named=output)
+    return graph
 
 
-def _decided(piece: Piece, source: str, threshold: float, positive: int) -> str:
+def _decided(graph: GraphBuilder, source: str, threshold: float, positive: int) -> str:
     """As :func:`~greenfront.objectives.metric_scores.decided` does it, in double precision."""
-    wide = piece.add("Cast", source, to=TensorProto.DOUBLE)
+    wide = graph.add("Cast", source, to=TensorProto.DOUBLE)
     mine, other = (
-        piece.add("Gather", wide, piece.constant(name, np.array(place)), axis=1)
+        graph.add("Gather", wide, graph.constant(name, np.array(place)), axis=1)
         for name, place in (("positive", positive), ("negative", 1 - positive))
     )
-    margin = piece.add("Sub", mine, other)
-    least = piece.constant("least", np.array(log_odds(threshold)))
-    is_positive = piece.add("GreaterOrEqual", margin, least)
-    return piece.add("Where", is_positive, f"{piece.prefix}positive", f"{piece.prefix}negative")
+    margin = graph.add("Sub", mine, other)
+    least = graph.constant("least", np.array(log_odds(threshold)))
+    is_positive = graph.add("GreaterOrEqual", margin, least)
+    return graph.add("Where", is_positive, f"{graph.prefix}positive", f"{graph.prefix}negative")

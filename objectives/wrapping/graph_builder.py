@@ -1,4 +1,4 @@
-"""A piece of a graph, before and behind the model."""
+"""Building a graph of ONNX operators, or a part of one before or behind a model."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-__all__ = ["ML", "Piece"]
+__all__ = ["ML", "GraphBuilder"]
 
 ML = "ai.onnx.ml"
 """Domain of the standard operators for classical machine learning."""
 
 
 @dataclass(slots=True)
-class Piece:
-    """Nodes and constants, in the order in which they are computed.
+class GraphBuilder:
+    """Nodes and constants of a graph, in the order in which they are computed.
 
     Attributes:
         prefix: Of all names that are made here.
@@ -65,3 +65,8 @@ class Piece:
         if len(parts) > 1:
             return self.add("Concat", *parts, named=named, axis=1)
         return self.add("Identity", *parts, named=named) if named else parts[0]
+
+    def model(self, name: str) -> onnx.ModelProto:
+        """The graph as a model of its own, of operators of the default domain."""
+        graph = helper.make_graph(self.nodes, name, self.inputs, self.outputs, self.constants)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)

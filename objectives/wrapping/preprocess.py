@@ -1,4 +1,4 @@
-"""What makes raw inputs into the inputs of a model, as operators of ONNX.
+"""Preprocessing as ONNX operators: from raw inputs to the inputs of a model.
 
 Each computes exactly what the preprocessing of a task computes, number for number, in double
 precision where that does. Only images of another size than the model's are resized by the runtime's
@@ -23,15 +23,15 @@ from greenfront.objectives.tasks.recipe import (
 )
 from greenfront.objectives.tasks.standardise import Scale
 from greenfront.objectives.tasks.tables.preprocessing import CategoryStep, NumberStep
-from greenfront.objectives.wrapping.piece import ML, Piece
+from greenfront.objectives.wrapping.graph_builder import ML, GraphBuilder
 
-__all__ = ["RESIZED_WITHIN", "array_inlet", "table_inlet", "text_inlet"]
+__all__ = ["RESIZED_WITHIN", "array_preprocessing", "table_preprocessing", "text_preprocessing"]
 
 RESIZED_WITHIN = 2
 """Both average with the same triangle, the one with weights of 24 bits, the other of 53."""
 
 
-def table_inlet(recipe: TableRecipe, prefix: str, target: str) -> Piece:
+def table_preprocessing(recipe: TableRecipe, prefix: str, target: str) -> GraphBuilder:
     """Imputes, standardises and looks up the columns of a table.
 
     All numbers are one input, ``double [n, numbers]``, NaN where missing, and all categories
@@ -43,25 +43,25 @@ def table_inlet(recipe: TableRecipe, prefix: str, target: str) -> Piece:
         prefix: Of the names that are made here.
         target: Name of the result, float32 ``[n, inputs]``.
     """
-    piece = Piece(prefix)
+    graph = GraphBuilder(prefix)
     numbers, texts = recipe.steps(NumberStep), recipe.steps(CategoryStep)
     made: list[str] = []
     told: list[str] = []
     for name, kind in ((NUMBERS, TensorProto.DOUBLE), (TEXTS, TensorProto.STRING)):
         if name in recipe.names:
             shape: list[int | str] = ["n", len(recipe.names[name])]
-            piece.inputs.append(helper.make_tensor_value_info(name, kind, shape))
+            graph.inputs.append(helper.make_tensor_value_info(name, kind, shape))
     if numbers:
-        made.append(_numbers(piece, numbers, told))
+        made.append(_numbers(graph, numbers, told))
     if texts:
-        told = _texts(piece, texts, told)
+        told = _texts(graph, texts, told)
     if told:
-        made.append(piece.add("Cast", piece.joined(told), to=TensorProto.FLOAT))
-    piece.joined(made, named=target)
-    return piece
+        made.append(graph.add("Cast", graph.joined(told), to=TensorProto.FLOAT))
+    graph.joined(made, named=target)
+    return graph
 
 
-def array_inlet(recipe: ArrayRecipe, prefix: str, target: str) -> Piece:
+def array_preprocessing(recipe: ArrayRecipe, prefix: str, target: str) -> GraphBuilder:
     """Standardises features or channels.
 
     Pixels are ``uint8 [n, height, width, channels]``; where the data are pictures, of any size,
@@ -72,24 +72,24 @@ def array_inlet(recipe: ArrayRecipe, prefix: str, target: str) -> Piece:
         prefix: Of the names that are made here.
         target: Name of the result, float32 ``[n, …]``.
     """
-    piece, kind = Piece(prefix), TensorProto.DOUBLE
+    graph, kind = GraphBuilder(prefix), TensorProto.DOUBLE
     shape: list[int | str] = ["n", *recipe.shape]
     if recipe.is_pixels:
         channels, height, width = recipe.shape
         edges = ["height", "width"] if recipe.resizes else [height, width]
         shape, kind = ["n", *edges, channels], TensorProto.UINT8
-    piece.inputs.append(helper.make_tensor_value_info(recipe.name, kind, shape))
+    graph.inputs.append(helper.make_tensor_value_info(recipe.name, kind, shape))
     last = recipe.name
     if recipe.is_pixels:
-        last = piece.add("Transpose", last, perm=[0, 3, 1, 2])
+        last = graph.add("Transpose", last, perm=[0, 3, 1, 2])
         if recipe.resizes:
-            last = _resized(piece, last, recipe.shape[1:])
-        last = piece.add("Cast", last, to=TensorProto.DOUBLE)
-    _standardised(piece, last, recipe.scales, (-1, *[1] * (len(recipe.shape) - 1)), target)
-    return piece
+            last = _resized(graph, last, recipe.shape[1:])
+        last = graph.add("Cast", last, to=TensorProto.DOUBLE)
+    _standardised(graph, last, recipe.scales, (-1, *[1] * (len(recipe.shape) - 1)), target)
+    return graph
 
 
-def text_inlet(recipe: TextRecipe, prefix: str, target: str) -> Piece:
+def text_preprocessing(recipe: TextRecipe, prefix: str, target: str) -> GraphBuilder:
     """Token numbers ``int64 [n, length]``, which a tokenizer beside the file makes of texts.
 
     Args:
@@ -98,18 +98,18 @@ def text_inlet(recipe: TextRecipe, prefix: str, target: str) -> Piece:
         target: Name of the result.
     """
     del recipe
-    piece = Piece(prefix)
+    graph = GraphBuilder(prefix)
     shape = ["n", "length"]
-    piece.inputs.append(helper.make_tensor_value_info("ids", TensorProto.INT64, shape))
-    piece.add("Identity", "ids", named=target)
-    return piece
+    graph.inputs.append(helper.make_tensor_value_info("ids", TensorProto.INT64, shape))
+    graph.add("Identity", "ids", named=target)
+    return graph
 
 
-def _resized(piece: Piece, pixels: str, edges: Sequence[int]) -> str:
-    head = piece.add("Shape", pixels, end=2)
-    tail = piece.constant("edges", np.array(edges, dtype=np.int64))
-    return piece.add(
-        *("Resize", pixels, "", "", piece.add("Concat", head, tail, axis=0)),
+def _resized(graph: GraphBuilder, pixels: str, edges: Sequence[int]) -> str:
+    head = graph.add("Shape", pixels, end=2)
+    tail = graph.constant("edges", np.array(edges, dtype=np.int64))
+    return graph.add(
+        *("Resize", pixels, "", "", graph.add("Concat", head, tail, axis=0)),
         mode="linear",
         antialias=1,
         coordinate_transformation_mode="half_pixel",
@@ -117,63 +117,69 @@ def _resized(piece: Piece, pixels: str, edges: Sequence[int]) -> str:
     )
 
 
-def _numbers(piece: Piece, steps: Sequence[NumberStep], told: list[str]) -> str:
+def _numbers(graph: GraphBuilder, steps: Sequence[NumberStep], told: list[str]) -> str:
     """Scaled numbers; what says that one was missing is added to ``told``."""
     scales = [scale for step in steps for scale in step.scales]
-    scaled = _standardised(piece, NUMBERS, scales, (1, -1))
-    missing = piece.add("IsNaN", NUMBERS)
+    scaled = _standardised(graph, NUMBERS, scales, (1, -1))
+    missing = graph.add("IsNaN", NUMBERS)
     fills = np.array([[fill for step in steps for fill in step.fills]])
     means, deviations = _columns(scales)
     filled = ((fills - means) / deviations).astype(np.float32)
     ends = np.cumsum([len(step.fills) for step in steps])
     said = [int(end) - len(s.fills) for s, end in zip(steps, ends, strict=True) if s.indicator]
-    told += _indicators(piece, missing, said, int(ends[-1]))
-    return piece.add("Where", missing, piece.constant("fills", filled), scaled)
+    told += _indicators(graph, missing, said, int(ends[-1]))
+    return graph.add("Where", missing, graph.constant("fills", filled), scaled)
 
 
-def _texts(piece: Piece, steps: Sequence[CategoryStep], told: list[str]) -> list[str]:
+def _texts(graph: GraphBuilder, steps: Sequence[CategoryStep], told: list[str]) -> list[str]:
     """What is 1 for the level of each text, then ``told``, then what says that one was missing."""
     known = {text: index for index, text in enumerate(_every_level(steps))}
     # One numbering for all columns; behind it comes a missing text, and any other text has −1.
-    codes = piece.add(
+    codes = graph.add(
         *("LabelEncoder", TEXTS),
         domain=ML,
         keys_strings=[*known, ""],
         values_int64s=list(range(len(known) + 1)),
         default_int64=-1,
     )
-    missing = piece.add("Equal", codes, piece.constant("missing", np.array(len(known))))
+    missing = graph.add("Equal", codes, graph.constant("missing", np.array(len(known))))
     usual = np.array([[known.get(step.fill, -1) for step in steps]])
-    filled = piece.add("Where", missing, piece.constant("usual", usual), codes)
+    filled = graph.add("Where", missing, graph.constant("usual", usual), codes)
     owners = np.repeat(np.arange(len(steps)), [len(step.levels) for step in steps])
     said = [place for place, step in enumerate(steps) if step.indicator]
-    behind = [*told, *_indicators(piece, missing, said, len(steps))]
+    behind = [*told, *_indicators(graph, missing, said, len(steps))]
     if not len(owners):
         return behind
     places = np.array([[known[level] for step in steps for level in step.levels]])
-    spread = piece.add("Gather", filled, piece.constant("owners", owners), axis=1)
-    return [piece.add("Equal", spread, piece.constant("places", places)), *behind]
+    spread = graph.add("Gather", filled, graph.constant("owners", owners), axis=1)
+    return [graph.add("Equal", spread, graph.constant("places", places)), *behind]
 
 
 def _every_level(steps: Sequence[CategoryStep]) -> list[str]:
     return list(dict.fromkeys(level for step in steps for level in step.levels))
 
 
-def _indicators(piece: Piece, missing: str, places: Sequence[int], columns: int) -> list[str]:
+def _indicators(
+    graph: GraphBuilder, missing: str, places: Sequence[int], columns: int
+) -> list[str]:
     if len(places) in (0, columns):
         return [missing] if places else []
-    chosen = piece.constant(f"said_{len(piece.constants)}", np.array(places))
-    return [piece.add("Gather", missing, chosen, axis=1)]
+    chosen = graph.constant(f"said_{len(graph.constants)}", np.array(places))
+    return [graph.add("Gather", missing, chosen, axis=1)]
 
 
 def _standardised(
-    piece: Piece, values: str, scales: Sequence[Scale], shape: tuple[int, ...], target: str = ""
+    graph: GraphBuilder,
+    values: str,
+    scales: Sequence[Scale],
+    shape: tuple[int, ...],
+    target: str = "",
 ) -> str:
     """In double precision, as :meth:`Scale.into` does it; what is constant becomes 0."""
     means, deviations = _columns(scales)
-    centred = piece.add("Sub", values, piece.constant("means", means.reshape(shape)))
-    scaled = piece.add("Div", centred, piece.constant("deviations", deviations.reshape(shape)))
-    return piece.add("Cast", scaled, named=target, to=TensorProto.FLOAT)
+    centred = graph.add("Sub", values, graph.constant("means", means.reshape(shape)))
+    scaled = graph.add("Div", centred, graph.constant("deviations", deviations.reshape(shape)))
+    return graph.add("Cast", scaled, named=target, to=TensorProto.FLOAT)
 
 
 def _columns(scales: Sequence[Scale]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -1,4 +1,4 @@
-"""What a column is taken for, and why."""
+"""Inferring what the columns of a table hold, and saying why."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from greenfront.objectives.tasks.tables.preprocessing import MOST_LEVELS
 from greenfront.objectives.tasks.tables.schema import ColumnReport
 from greenfront.objectives.tasks.tables.values import Reading, Values, as_levels, as_numbers
 
-__all__ = ["Hints", "Judged", "judge"]
+__all__ = ["Hints", "Inferred", "infer"]
 
 _MOSTLY = 0.9
 """Share of numbers, or of dates, from which a column was meant to hold nothing else."""
@@ -42,8 +42,8 @@ _SAVED_INDEX = re.compile(r"(Unnamed: \d+|index|level_\d+|__index_level_\d+__|\.
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A column that was looked at.
+class Inferred:
+    """What was inferred of a column.
 
     Attributes:
         report: What it was taken for.
@@ -60,7 +60,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What a judgement may depend on besides the column.
+    """What an inference may depend on besides the column.
 
     Attributes:
         source: Name of the table, for messages.
@@ -77,7 +77,7 @@ class Hints:
     unnamed: bool = False
 
 
-def judge(column: Column, hints: Hints) -> Judged:
+def infer(column: Column, hints: Hints) -> Inferred:
     """Decides what a column is: what the study file says, else what its cells look like.
 
     Raises:
@@ -113,7 +113,7 @@ def _only(column: Column, known: NDArray[np.bool_]) -> Column:
     return Column(column.name, texts, places[column.codes], column.padded)
 
 
-def _numbers(column: Column, hints: Hints) -> Judged | None:
+def _numbers(column: Column, hints: Hints) -> Inferred | None:
     told = hints.wanted == "number"
     if hints.wanted == "date":
         return None
@@ -134,7 +134,7 @@ def _numbers(column: Column, hints: Hints) -> Judged | None:
     return _used(held, Reading("number", style), "number", how, "the median")
 
 
-def _dates(column: Column, hints: Hints) -> Judged | None:
+def _dates(column: Column, hints: Hints) -> Inferred | None:
     if hints.wanted == "number":
         return None
     texts = tuple(text for text in column.texts if text.lower() not in MARKERS)
@@ -160,7 +160,7 @@ def _either_way(form: str, parsed: NDArray[np.float64]) -> str | None:
     return "day and month could be the other way round: no day is above 12" if ambiguous else None
 
 
-def _truths(column: Column, hints: Hints) -> Judged | None:
+def _truths(column: Column, hints: Hints) -> Inferred | None:
     lower = np.array([text.lower() in _TRUTHS for text in column.texts])
     markers = np.array([text.lower() in MARKERS for text in column.texts])
     if hints.wanted is not None or not lower.any() or not (lower | markers).all():
@@ -170,7 +170,7 @@ def _truths(column: Column, hints: Hints) -> Judged | None:
     return _used(held, Reading("boolean"), "boolean", how, "the median")
 
 
-def _texts(column: Column, hints: Hints) -> Judged:
+def _texts(column: Column, hints: Hints) -> Inferred:
     texts, rows = len(column.texts), len(column) - column.missing
     keep = hints.kept or hints.wanted is not None
     many = texts > _MOSTLY * rows or (texts > rows / 2 and texts > _MANY_TEXTS)
@@ -242,11 +242,11 @@ def _identifier(column: Column, hints: Hints, style: NumberStyle) -> str | None:
 
 def _left_out(
     column: Column, kind: Literal["empty", "constant", "identifier", "text"], reason: str
-) -> Judged:
+) -> Inferred:
     remedy = "" if kind == "empty" else "; keep_columns overrules"
     warning = f"{reason}{remedy}"
     report = ColumnReport(column.name, kind, "left out", column.missing, warning, used=False)
-    return Judged(report)
+    return Inferred(report)
 
 
 def _used(
@@ -256,12 +256,12 @@ def _used(
     how: str,
     fill: str,
     warning: str | None = None,
-) -> Judged:
+) -> Inferred:
     if column.missing:
         how += f"; missing: {fill}, and an input that says so"
     if column.missing > len(column) / 2:
         warning = warning or "more than half of its cells are missing"
-    return Judged(ColumnReport(column.name, kind, how, column.missing, warning), reading)
+    return Inferred(ColumnReport(column.name, kind, how, column.missing, warning), reading)
 
 
 def _not_as_told(column: Column, hints: Hints, wanted: str) -> DataError:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from greenfront.studies.store.urls import parsed_url
 
-__all__ = ["SQLITE_WORKERS", "crowd_remarks"]
+__all__ = ["SQLITE_WORKERS", "oversubscription_remarks"]
 
 SQLITE_WORKERS = 4
 """So many workers write to one SQLite file without waiting for each other for long."""
 
 
-def crowd_remarks(workers: int, threads: int, cores: int, storage: str) -> list[str]:
+def oversubscription_remarks(workers: int, threads: int, cores: int, storage: str) -> list[str]:
     """What a user should know before so many workers begin; sentences without a full stop.
 
     Args:

@@ -6,14 +6,14 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-__all__ = ["STOPPED", "Shift"]
+__all__ = ["STOPPED", "Quota"]
 
 STOPPED = "this run was told to stop"
 """Why a run ended that neither a budget nor its user ended."""
 
 
 @dataclass(slots=True)
-class Shift:
+class Quota:
     """How much of a study one run does.
 
     Attributes:

@@ -14,7 +14,7 @@ import pytest
 from contracts.contexts import Scripted
 from contracts.evaluators import Purse, start
 from greenfront.errors import Interrupted, TrialFailed
-from greenfront.search.evaluator.family import MARK, end_family, marked
+from greenfront.search.evaluator.descendants import MARK, kill_descendants, marked
 
 TESTS = Path(__file__).parents[2]
 
@@ -108,7 +108,7 @@ def test_only_what_bears_the_mark_is_ended() -> None:
             assert process.stdout is not None
             process.stdout.readline()
         assert list(marked("one")) == [ours.pid]
-        end_family("one/first")
+        kill_descendants("one/first")
         assert ours.wait(timeout=240) < 0
         assert other.poll() is None
     finally:

@@ -1,6 +1,6 @@
 """Ends what a supervisor has started when it dies, whatever it dies of.
 
-Started as ``python -m greenfront.search.evaluator.keeper MARK``, once for each supervisor. Its
+Started as ``python -m greenfront.search.evaluator.reaper MARK``, once for each supervisor. Its
 standard input is a pipe whose other end the supervisor alone holds: the end of it is the
 supervisor's. An evaluator sees that by itself, but not while code of the user's keeps Python busy,
 and what it has started does not see it at all.
@@ -14,9 +14,9 @@ import signal
 import sys
 import uuid
 
-from greenfront.search.evaluator.family import end_family
+from greenfront.search.evaluator.descendants import kill_descendants
 
-__all__ = ["kept_mark", "main"]
+__all__ = ["main", "supervisor_mark"]
 
 
 def main(mark: str) -> None:
@@ -27,16 +27,16 @@ def main(mark: str) -> None:
     os.chdir("/")  # no folder is kept from being removed
     while os.read(0, 1):
         pass
-    end_family(mark)
+    kill_descendants(mark)
 
 
-def kept_mark() -> str:
-    """The mark of this process as a supervisor; the first call starts its keeper."""
-    return _kept_mark(os.getpid())
+def supervisor_mark() -> str:
+    """The mark of this process as a supervisor; the first call starts its reaper."""
+    return _supervisor_mark(os.getpid())
 
 
 @functools.cache
-def _kept_mark(_pid: int) -> str:  # a forked process is a supervisor of its own
+def _supervisor_mark(_pid: int) -> str:  # a forked process is a supervisor of its own
     mark = uuid.uuid4().hex
     theirs, _ours = os.pipe()  # ours stays open for as long as this process lives
     null = os.open(os.devnull, os.O_WRONLY)

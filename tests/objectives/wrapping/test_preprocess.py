@@ -16,15 +16,19 @@ from greenfront.objectives.tasks.tables.cells import Cells
 from greenfront.objectives.tasks.tables.inputs import TableInputs
 from greenfront.objectives.tasks.tables.reading import Reading
 from greenfront.objectives.tasks.tables.values import as_levels, as_numbers
-from greenfront.objectives.wrapping.inlets import RESIZED_WITHIN, array_inlet, table_inlet
-from greenfront.objectives.wrapping.piece import ML, Piece
+from greenfront.objectives.wrapping.graph_builder import ML, GraphBuilder
+from greenfront.objectives.wrapping.preprocess import (
+    RESIZED_WITHIN,
+    array_preprocessing,
+    table_preprocessing,
+)
 
 CELLS = st.one_of(st.none(), st.sampled_from(["a", "b", "c d", "é"]))
 # Of three decimals: deviations that vanish would scale others out of float32, which data refuse.
 NUMBERS = st.one_of(st.none(), st.floats(-1e12, 1e12).map(lambda number: f"{number:.3f}"))
 
 
-def run(piece: Piece, feed: dict[str, np.ndarray]) -> np.ndarray:
+def run(piece: GraphBuilder, feed: dict[str, np.ndarray]) -> np.ndarray:
     kind = TensorProto.FLOAT
     graph = helper.make_graph(
         piece.nodes,
@@ -55,7 +59,7 @@ def test_a_table_comes_out_bit_for_bit(rows: list[tuple[str | None, ...]], seen:
     recipe = recipe_of(inputs, train)
     assert isinstance(recipe, TableRecipe)
     everything = np.arange(len(rows))
-    made = run(table_inlet(recipe, "inlet/", "made"), recipe.raw(inputs, everything))
+    made = run(table_preprocessing(recipe, "inlet/", "made"), recipe.raw(inputs, everything))
     np.testing.assert_array_equal(made, inputs.encode(train))
 
 
@@ -68,7 +72,7 @@ def pixels(channels: int, edge: int) -> ArrayRecipe:
 def test_images_of_the_models_size_are_left_alone(channels: int) -> None:
     random = np.random.default_rng(0)
     image = random.integers(0, 256, (2, 16, 16, channels), dtype=np.uint8)
-    made = run(array_inlet(pixels(channels, 16), "inlet/", "made"), {"image": image})
+    made = run(array_preprocessing(pixels(channels, 16), "inlet/", "made"), {"image": image})
     np.testing.assert_array_equal(made, image.transpose(0, 3, 1, 2))
 
 
@@ -77,7 +81,7 @@ def test_images_of_other_sizes_are_resized_nearly_as_by_pillow(channels: int) ->
     from PIL import Image
 
     random = np.random.default_rng(0)
-    piece = array_inlet(pixels(channels, 20), "inlet/", "made")
+    piece = array_preprocessing(pixels(channels, 20), "inlet/", "made")
     for _ in range(40):
         height, width = random.integers(2, 90, 2).tolist()
         image = random.integers(0, 256, (1, height, width, channels), dtype=np.uint8)
@@ -89,5 +93,5 @@ def test_images_of_other_sizes_are_resized_nearly_as_by_pillow(channels: int) ->
 
 def test_what_is_constant_becomes_nothing() -> None:
     recipe = ArrayRecipe((2,), "float64", (Scale(0.0, 0.0), Scale(3.0, 2.0)))
-    made = run(array_inlet(recipe, "inlet/", "made"), {"features": np.array([[9.0, 7.0]])})
+    made = run(array_preprocessing(recipe, "inlet/", "made"), {"features": np.array([[9.0, 7.0]])})
     assert made.tolist() == [[0.0, 2.0]]

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["MARK", "end_family", "marked"]
+__all__ = ["MARK", "kill_descendants", "marked"]
 
 MARK = "GREENFRONT_EVALUATOR"
 """Environment variable: the supervisor's own mark, a slash, the evaluator's."""
@@ -41,7 +41,7 @@ def marked(mark: str) -> Iterator[int]:
                 yield int(entry.name)
 
 
-def end_family(mark: str) -> None:
+def kill_descendants(mark: str) -> None:
     """Kills all that bear a mark, and what they start meanwhile, until there is none."""
     for _ in range(ROUNDS):
         found = list(marked(mark))

@@ -10,7 +10,7 @@ from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Outcome
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
 from greenfront.studies.analysis.front import ScoredTrial
-from greenfront.studies.analysis.need import no_network_needed
+from greenfront.studies.analysis.no_network import no_network_needed
 from greenfront.studies.analysis.wording import no_network_sentence
 
 ACCURACY = Metric("accuracy", nothing=0.1)
