@@ -1,15 +1,18 @@
-"""Does a session without options take what a study counts, from raw input to label?
+"""Does a session without options take what an exported folder credits, from raw input to label?
 
-Studies of one trial are exported by the commands that users type; beside each model the export
-measures in turns, on one machine and in one run, a plain ONNX Runtime session from raw input, the
-model alone as the search runs it, and what the file does around it. Printed is the first over the
-sum of the others: 1 is what is credited, and within a tenth of it is the bar.
+Studies of one trial are exported by the commands that users type. A process that imports
+onnxruntime and numpy alone then opens each file as everybody does and takes raw examples to labels,
+in turns with a fixed graph, whose pace the folder knows, too. Printed is its CPU time a prediction
+over what the folder credits (``plain_cost`` in ``claims.json``), at the pace of then: 1 is what is
+credited, and within a tenth of it is the bar. Beside it, from the export's own turns: what
+``predict.py`` and a session without options take over what the study counts.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -17,6 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+
+from greenfront.objectives.codec import from_json
+from greenfront.objectives.packaging.pace import pace_graph
+from greenfront.objectives.packaging.raw_data import RawData
+from greenfront.objectives.tasks.settings import TaskSettings
+from greenfront.spaces.candidate import Candidate
 
 STUDY = """
 [study]
@@ -33,6 +43,47 @@ trials = 1
 """
 
 TABLE = 'kind = "csv"\npath = "table.csv"\ntarget = "y"'
+
+ALONE = """
+import statistics, sys, time
+import numpy as np
+import onnxruntime
+
+def opened(path, options):
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+quiet = onnxruntime.SessionOptions()
+quiet.intra_op_num_threads = quiet.inter_op_num_threads = 1
+model, pace = opened(sys.argv[1], None), opened(sys.argv[2], quiet)
+raw = dict(np.load(sys.argv[3], allow_pickle=True))
+count = len(next(iter(raw.values())))
+rows = [{name: values[i : i + 1] for name, values in raw.items()} for i in range(count)]
+ones = [{"rows": np.ones((1, 128), dtype=np.float32)}]
+
+def calm():
+    looks = 0
+    while looks < 2:
+        before = time.process_time()
+        time.sleep(0.02)
+        looks = looks + 1 if time.process_time() - before < 0.002 else 0
+
+def seconds(session, feeds):
+    calm()
+    for feed in feeds[:20]:
+        session.run(None, feed)
+    began, calls = time.process_time(), 0
+    while time.process_time() - began < 0.05:
+        for feed in feeds[:50]:
+            session.run(None, feed)
+        calls += len(feeds[:50])
+    return (time.process_time() - began) / calls
+
+turns = [(seconds(model, rows), seconds(pace, ones)) for _ in range(11)]
+print(*(statistics.median(each) for each in zip(*turns)))
+"""
+"""Prints CPU-seconds of a prediction, and of a call of the fixed graph."""
+
+PROCESSES = 3
 
 CASES = {
     "digits, mlp": ("digits", 'kind = "digits"', "mlp"),
@@ -61,20 +112,47 @@ def write_table(folder: Path) -> None:
 
 
 def measured(case: str, folder: Path) -> dict[str, Any]:
-    """One study, run and exported; its claim on the parts of a prediction, in µJ."""
+    """One study, run and exported; a fresh process beside its claim."""
     name, task, family = CASES[case]
-    file = folder / f"{name}.toml"
+    file, out = folder / f"{name}.toml", folder / f"{name}-model"
     file.write_text(STUDY.format(name=name, task=task, family=family), encoding="utf-8")
-    for words in (
-        ["run", file.name],
-        ["export", name, "--most-accurate", "-o", f"{name}-model"],
-    ):
+    for words in (["run", file.name], ["export", name, "--most-accurate", "-o", out.name]):
         command = [sys.executable, "-m", "greenfront", *words]
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    claims = json.loads((folder / f"{name}-model" / "claims.json").read_text(encoding="utf-8"))
+    claims = json.loads((out / "claims.json").read_text(encoding="utf-8"))
+    raw, fixed = folder / f"{name}.npz", folder / "pace.onnx"
+    _save_raw(claims, folder, raw)
+    onnx.save(pace_graph(), fixed)
+    command = [sys.executable, "-I", "-c", ALONE, *map(str, (out / "model.onnx", fixed, raw))]
+    over, paces = [], []
+    for _ in range(PROCESSES):
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        took, pace = map(float, done.stdout.split())
+        paces.append(pace / claims["pace"]["cpu_seconds"])
+        over.append(took / claims["plain_cost"]["energy"]["cpu_seconds"] / paces[-1])
     parts = {part: 1e6 * told["joules"] for part, told in claims["parts"].items()}
     counted = parts["model"] + parts["preprocessing"]
-    return {**parts, "ratio": parts["whole"] / counted}
+    return {
+        "credited_uj": 1e6 * claims["plain_cost"]["energy"]["joules"],
+        "ratio": statistics.median(over),
+        "ratios": over,
+        "pace": statistics.median(paces),
+        "counted_uj": counted,
+        "own_over_counted": parts["own"] / counted,
+        "plain_over_counted": parts["whole"] / counted,
+    }
+
+
+def _save_raw(claims: dict[str, Any], folder: Path, path: Path) -> None:
+    """Raw validation examples by the names of the file's inputs."""
+    told = dict(claims["setting"]["task"])
+    if told.get("path"):
+        told["path"] = str(folder / told["path"])
+    settings = from_json(TaskSettings, told)
+    candidate, seed = Candidate.from_json(claims["candidate"]), claims["setting"]["seed"]
+    data = RawData.read(settings, candidate, cache=folder / "data", seed=seed)
+    feed = data.feed(data.rows("validation")[:256])
+    np.savez(path, allow_pickle=True, **feed)
 
 
 def main() -> None:
@@ -89,10 +167,14 @@ def main() -> None:
         for case in list(CASES)[: 1 if arguments.quick else None]:
             found[case] = told = measured(case, folder)
             if not arguments.json:
+                each = ", ".join(f"{ratio:.2f}" for ratio in told["ratios"])
                 sys.stdout.write(
-                    f"{case:28s} session {told['whole']:6.1f} µJ, model {told['model']:6.1f}, "
-                    f"around it {told['preprocessing']:6.1f}: {told['ratio']:.2f} times\n"
+                    f"{case:28s} credited {told['credited_uj']:6.1f} µJ; a fresh process "
+                    f"{told['ratio']:.2f} times ({each}; pace {told['pace']:.2f}); over counted: "
+                    f"predict.py {told['own_over_counted']:.2f}, no options "
+                    f"{told['plain_over_counted']:.2f}\n"
                 )
+                sys.stdout.flush()
     within = [case for case, told in found.items() if abs(told["ratio"] - 1) <= BAR]
     sys.stdout.write(json.dumps({"cases": found, "within": within}) + "\n")
 

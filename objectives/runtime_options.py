@@ -47,7 +47,8 @@ class TriedRuntime:
     Attributes:
         options: Of the session.
         batch: Examples a call.
-        joules: Of one prediction; ``None`` where it is unavailable.
+        joules: Of one prediction: of the usual way as it was measured, of another one the usual
+            way's times ``ratio``; ``None`` where it is unavailable.
         latency_seconds: Median wall time of a call, divided by its examples.
         ratio: Median of its joules over those of the usual way, measured in turns; ``None`` where
             one is unavailable.
@@ -86,7 +87,7 @@ class RuntimeAdvice:
         best: What these took beside the usual ones, measured once more; ``None`` where they are.
         batched: The size of a call that takes least, with these options; ``None`` where larger
             calls take no less.
-        tried: All that was measured, in its order.
+        tried: All that was measured, each way once, the usual one first.
         processor: On which.
     """
 

@@ -37,6 +37,7 @@ class Archive:
         self._slots: dict[str, Slot] = {}
         self._unfinished: dict[int, Slot] = {}
         self._counts: Counter[str] = Counter()
+        self._afterwards: set[int] = set()
         self._complete: set[int] = set()
         self._values: dict[str, tuple[float, ...]] = {}
         self._frontier = Frontier([objective.maximise for objective in problem.objectives])
@@ -49,7 +50,10 @@ class Archive:
                 self._slots[row.key] = row
                 if row.state in FINISHED:
                     self._unfinished.pop(row.slot, None)
-                    self._counts[row.state] += 1
+                    if row.afterwards:
+                        self._afterwards.add(row.slot)
+                    else:
+                        self._counts[row.state] += 1
                 else:
                     self._unfinished[row.slot] = row
                 if row.values is not None:
@@ -58,7 +62,7 @@ class Archive:
                     self._frontier.add(row.values)
 
     def counts(self) -> Counter[str]:
-        """Number of trials by state, as of the last refresh."""
+        """Number of trials of the search by state, as of the last refresh."""
         with self._lock:
             return self._counts + Counter(row.state for row in self._unfinished.values())
 
@@ -74,7 +78,11 @@ class Archive:
         """
         whole = self._problem.fidelities[-1]
         shares = [fidelity / whole for fidelity in self._problem.fidelities]
-        return sum(1.0 if slot.rung is None else shares[slot.rung] for slot in self.slots())
+        return sum(
+            1.0 if slot.rung is None else shares[slot.rung]
+            for slot in self.slots()
+            if not slot.afterwards
+        )
 
     def complete_slots(self) -> set[int]:
         """Slots of the complete trials, as of the last refresh."""
@@ -105,8 +113,8 @@ class Archive:
             return dict(self._values)
 
     def __len__(self) -> int:
-        """Candidates that were begun."""
-        return len(self._slots)
+        """Candidates that the search has begun; what was made after it is none of them."""
+        return len(self._slots) - len(self._afterwards)
 
     def front(self) -> tuple[int, float | None]:
         """Size of the front and its hypervolume; ``None`` while it has no reference point."""

@@ -17,7 +17,7 @@ from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.metering.instruments import Instruments, open_instruments
 from greenfront.objectives.packaging.claims import Claims, Judged, Parts, Setting
 from greenfront.objectives.packaging.package import MODEL, Packaged
-from greenfront.objectives.scores import predictions_co2_kg
+from greenfront.objectives.scores import costs_of, predictions_co2_kg
 from greenfront.objectives.wrapping.preprocess import RESIZED_WITHIN
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.exploration import Prepaid, start_evaluator
@@ -46,6 +46,9 @@ PHASE = "package"
 CANDIDATE = "candidate.json"
 NAMED = ("greenest", "most accurate", "knee")
 """Models that a front names."""
+
+SPINNING = 1.2
+"""A session without options that takes so many times what a quiet one does has threads to blame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,13 +273,18 @@ def _record(found: StudyView, row: ScoredTrial, claims: Claims, draft: Path) -> 
     """What is stored of the trial, with what only the exported file can tell."""
     record, task = record_of(found, row.trial), found.facts.task
     counts, plain = task.class_counts.get("test", ()), claims.plain_cost.energy
+    scoring = record.scoring
+    whole = costs_of(record.model.training.reading, plain, scoring.predictions, scoring.carbon)
+    kwh, co2_kg = whole or (None, None)
     model = replace(
         record.model,
         test=score_of(claims.test, claims.test.examples, counts),
         file_bytes=claims.file_bytes,
         file_sha256=sha256(draft / MODEL),
-        plain=Emission(plain, predictions_co2_kg(plain, 1.0, record.scoring.carbon)),
+        plain=Emission(plain, predictions_co2_kg(plain, 1.0, scoring.carbon)),
         plain_latency_seconds=claims.plain_cost.latency_seconds,
+        energy_kwh=kwh,
+        co2_kg=co2_kg,
     )
     notes: tuple[str, ...] = ()
     if record.pretrained:
@@ -317,9 +325,9 @@ def remarks(packaged: Packaged, claims: Claims, facts: StudyFacts) -> Iterator[s
         )
     if packaged.kind == "text":
         yield "The file takes token numbers; tokenizer.json beside it makes them of texts."
-    if claims.parts is not None:
-        yield _beside(claims.parts)
     threads = claims.setting.threads
+    if claims.parts is not None:
+        yield _beside(claims.parts, threads)
     yield (
         f"predict.py runs it with {threads} thread{'s' if threads > 1 else ''} that "
         f"{'do' if threads > 1 else 'does'} not spin while waiting: so it was measured."
@@ -329,14 +337,27 @@ def remarks(packaged: Packaged, claims: Claims, facts: StudyFacts) -> Iterator[s
     yield from map(sentence, claims.notes)
 
 
-def _beside(parts: Parts) -> str:
-    """How far a session without options takes what the study counts."""
-    whole, model, around = (
-        joules(each.joules) for each in (parts.whole, parts.model, parts.preprocessing)
-    )
+def _beside(parts: Parts, threads: int) -> str:
+    """How what a study counts lies beside what whole predictions take in either session."""
     told = (
-        f"Measured in turns on the machine of the export, a session without options takes {whole} "
-        f"from raw input to label, and what the study counts {model} for the model with {around} "
-        "for preprocessing"
+        "What the study counts for a prediction was measured once more at the export, in turns "
+        f"with whole ones: {joules(parts.model.joules)} for the model and "
+        f"{joules(parts.preprocessing.joules)} for preprocessing."
     )
-    return f"{told}." if parts.ratio is None else f"{told}: {parts.ratio:.2f} times that."
+    if parts.own is not None:
+        told += (
+            f" From raw input to label predict.py takes {joules(parts.own.joules)}"
+            f"{_times(parts.own_ratio)}."
+        )
+    told += f" A session without options takes {joules(parts.whole.joules)}{_times(parts.ratio)}."
+    if parts.ratio is not None and parts.own_ratio and parts.ratio > SPINNING * parts.own_ratio:
+        told += (
+            " That is its threads, one a core, which wait actively for each other: with "
+            f"intra_op_num_threads = {threads} it takes what predict.py does. The file says so to "
+            "ONNX Runtime, which reads that where ORT_LOAD_CONFIG_FROM_MODEL=1 is set."
+        )
+    return told
+
+
+def _times(ratio: float | None) -> str:
+    return "" if ratio is None else f" ({ratio:.2f} times that)"

@@ -126,7 +126,7 @@ class ProgressEstimator:
         ended = sorted(
             (row.finished_at, row.started_at, row.number)
             for row in self._study.trials.all()
-            if row.state in FINISHED and row.finished_at
+            if row.state in FINISHED and row.finished_at and not row.afterwards
         )
         return [max(end - begin - held[number], 0.0) for end, begin, number in ended]
 

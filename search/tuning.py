@@ -23,6 +23,7 @@ from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.quantities import percent
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.store.afterwards import replace_detail
+from greenfront.studies.store.patience import PATIENCE_MINUTES
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 
@@ -84,6 +85,7 @@ def tune(
         raise StudyError(
             f"study {found.name!r} is being searched now: wait until that has ended, then tune it"
         )
+    storage.patience.begin(PATIENCE_MINUTES, say)
     with workshop(study, found, row.trial, say) as shop:
         advice, made, remarks = None, list[Made](), list[str]()
         if "runtime" in parts:

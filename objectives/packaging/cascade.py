@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import onnx
 
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.packaging.bench import Bench
+from greenfront.objectives.packaging.compression import compression_check
 from greenfront.objectives.packaging.findings import Check
 from greenfront.objectives.packaging.package import passed_on
-from greenfront.objectives.pipeline.stages.export import claim_of
 from greenfront.objectives.stages.cascade import parts_of
-from greenfront.objectives.stages.export import weight_count
-from greenfront.objectives.stages.reality import unreal
-from greenfront.spaces.architectures.registry import is_fitted
-from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.techniques.cascade import Cascade
 
 __all__ = ["cascade_checks"]
@@ -55,16 +50,4 @@ def cascade_checks(bench: Bench) -> Iterator[Check]:
     ):
         path = bench.scratch / f"{name}.onnx"
         onnx.save(model, path)
-        yield _compression(bench, name, part, path)
-
-
-def _compression(bench: Bench, name: str, part: Candidate, path: Path) -> Check:
-    """Whether bits, pruning and zeros of one of the models are real."""
-    reasons: tuple[str, ...] = ()
-    if not is_fitted(part.architecture.family):
-        whole = bench.built(part, f"{name}_untouched.onnx")
-        untouched = weight_count(whole) if part.pruning.ratio else None
-        example = bench.runtime.models.data(part).validation.batch(slice(0, 1)).cpu().numpy()
-        reasons = unreal(claim_of(part, untouched), whole, path, example)
-    found = "only in name" if reasons else "real"
-    return Check(f"cascade, {name} model", part.describe(), found, not reasons, "; ".join(reasons))
+        yield compression_check(bench, f"cascade, {name} model", part, path)

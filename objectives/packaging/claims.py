@@ -63,16 +63,27 @@ class Parts:
         whole: From raw input to label, in a session without options.
         model: The model alone, with one thread that does not spin, as the search runs it.
         preprocessing: What the file does around the model, and the tokenizer beside it.
+        own: From raw input to label in the session of ``predict.py``, whose threads do not spin;
+            ``None`` in folders of before.
     """
 
     whole: Reading
     model: Reading
     preprocessing: Reading
+    own: Reading | None = None
 
     @property
     def ratio(self) -> float | None:
-        """Joules of the whole over those of the parts; ``None`` where one is unavailable."""
-        whole, model = self.whole.joules, self.model.joules
+        """Joules of the whole over what is counted; ``None`` where one is unavailable."""
+        return self._over_counted(self.whole)
+
+    @property
+    def own_ratio(self) -> float | None:
+        """The same of ``own``: how far what is counted is what ``predict.py`` takes."""
+        return None if self.own is None else self._over_counted(self.own)
+
+    def _over_counted(self, reading: Reading) -> float | None:
+        whole, model = reading.joules, self.model.joules
         around = self.preprocessing.joules
         if whole is None or model is None or around is None or model + around <= 0:
             return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+import onnx
 from onnx import TensorProto, helper
 
 from greenfront.objectives.context import StageContext
@@ -17,22 +18,28 @@ from greenfront.objectives.stages.metered import Measuring, Work, repeated_cost
 from greenfront.objectives.stages.session import open_session, session_options
 from greenfront.objectives.wrapping.graph_builder import GraphBuilder
 
-__all__ = ["pace"]
+__all__ = ["pace", "pace_graph"]
 
 WIDTH, LAYERS = 128, 4
+ROWS = "rows"
 
 
 def pace(context: StageContext, measuring: Measuring, phase: str) -> Reading:
-    """Energy of one call of four dense layers of 128 for one example, with one thread."""
+    """Energy of one call of :func:`pace_graph` for one example, with one thread."""
+    session = open_session(pace_graph(), session_options())
+    feed = {ROWS: np.ones((1, WIDTH), dtype=np.float32)}
+    work = Work([functools.partial(session.run, None, feed)], 1)
+    return repeated_cost(work, context, phase=phase, measuring=measuring).reading
+
+
+def pace_graph() -> onnx.ModelProto:
+    """Four dense layers of 128, float32 ``[n, 128]`` to ``[n, 128]``."""
     graph = GraphBuilder("pace/")
-    last = "rows"
+    last = ROWS
     weight = graph.constant("weight", np.eye(WIDTH, dtype=np.float32))
     for _ in range(LAYERS):
         last = graph.add("Relu", graph.add("MatMul", last, weight))
     shape: list[str | int] = ["n", WIDTH]
-    graph.inputs.append(helper.make_tensor_value_info("rows", TensorProto.FLOAT, shape))
+    graph.inputs.append(helper.make_tensor_value_info(ROWS, TensorProto.FLOAT, shape))
     graph.outputs.append(helper.make_tensor_value_info(last, TensorProto.FLOAT, shape))
-    session = open_session(graph.model("pace"), session_options())
-    feed = {"rows": np.ones((1, WIDTH), dtype=np.float32)}
-    work = Work([functools.partial(session.run, None, feed)], 1)
-    return repeated_cost(work, context, phase=phase, measuring=measuring).reading
+    return graph.model("pace")

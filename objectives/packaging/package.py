@@ -30,7 +30,7 @@ from greenfront.objectives.stages.examples import Examples
 from greenfront.objectives.stages.export import weight_count
 from greenfront.objectives.stages.parity import Parity, parity
 from greenfront.objectives.stages.reality import executed_operators
-from greenfront.objectives.stages.session import open_session, session_options
+from greenfront.objectives.stages.session import open_session, session_options, tell_threads
 from greenfront.objectives.tasks.pixels import DEFAULT_BACKGROUND
 from greenfront.objectives.tasks.recipe import ArrayRecipe, TextRecipe
 from greenfront.objectives.tasks.settings import TaskSettings
@@ -134,7 +134,9 @@ def package(runner: TrialRunner, order: Order, settings: TaskSettings) -> Packag
         told = {"background": json.dumps(settings.background or DEFAULT_BACKGROUND)}
         if order.runtime is not None:
             told["runtime"] = json.dumps(to_json(order.runtime.options))
-        onnx.save(composed(onnx.load(core), data.recipe, labels, told), path)
+        whole = composed(onnx.load(core), data.recipe, labels, told)
+        tell_threads(whole, runtime.measuring.threads)
+        onnx.save(whole, path)
         for split in ("validation", "test"):
             _require_same(runtime, candidate, core, path, data, labels, split)
         if isinstance(data.recipe, TextRecipe):

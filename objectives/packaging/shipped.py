@@ -18,7 +18,7 @@ from greenfront.objectives.pipeline.preprocessing import around, beyond
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.stages.evaluate import open_artefact, predictions
 from greenfront.objectives.stages.metered import Measuring, Work, repeated_cost
-from greenfront.objectives.stages.session import open_plain, open_session, session_options
+from greenfront.objectives.stages.session import open_plain, open_session, session_options, spins
 from greenfront.objectives.stages.turns import in_turns
 from greenfront.objectives.tasks.recipe import TextRecipe
 from greenfront.objectives.tasks.task import Split
@@ -62,7 +62,7 @@ def parts(
     measuring: Measuring,
     phase: str,
 ) -> Parts | None:
-    """What a plain session takes from raw input beside what the study counts, in turns.
+    """What whole predictions take beside what the study counts, in turns.
 
     Args:
         whole: The file.
@@ -82,16 +82,19 @@ def parts(
         measuring.batch,
         validation.padding,
     )
-    plain = _answers(open_plain(whole), data, measuring)
+    plain, own = (
+        _answers(session, data, measuring)
+        for session in (open_plain(whole), open_shipped(whole, measuring.threads))
+    )
     turned = in_turns(
-        [plain, model, *around(runtime, data.encoder)],
+        [plain, own, model, *around(runtime, data.encoder)],
         runtime.context,
         phase=phase,
         measuring=measuring,
         rounds=measuring.least_blocks,
     )
-    session, alone, bare, around_it = (each.cost.reading for each in turned)
-    return Parts(session, alone, beyond(around_it, bare))
+    without, quiet, alone, bare, around_it = (each.cost.reading for each in turned)
+    return Parts(without, alone, beyond(around_it, bare), quiet)
 
 
 def costs(
@@ -123,4 +126,4 @@ def _answers(session: onnxruntime.InferenceSession, data: RawData, measuring: Me
         feed: Feed = feeder(some)
         return functools.partial(session.run, None, dict(feed))
 
-    return Work.over(len(rows), measuring.batch, call, texts=texts)
+    return Work.over(len(rows), measuring.batch, call, texts=texts, spins=spins(session))

@@ -18,14 +18,14 @@ from greenfront.objectives.packaging.advised import advice_checks
 from greenfront.objectives.packaging.bench import Bench
 from greenfront.objectives.packaging.cascade import cascade_checks
 from greenfront.objectives.packaging.claims import Judged
+from greenfront.objectives.packaging.compression import compression_check
 from greenfront.objectives.packaging.costs import cost_checks
 from greenfront.objectives.packaging.findings import Check, Verified
 from greenfront.objectives.packaging.package import TOKENIZER, differing, judged, likeness
 from greenfront.objectives.packaging.shipped import open_shipped, said
 from greenfront.objectives.pipeline.model_factory import family_of
-from greenfront.objectives.pipeline.stages.export import claim_of
 from greenfront.objectives.stages.export import weight_count
-from greenfront.objectives.stages.reality import executed_operators, unreal
+from greenfront.objectives.stages.reality import executed_operators
 from greenfront.objectives.stages.session import RUNTIME_FAULTS
 from greenfront.objectives.tasks.recipe import TextRecipe
 from greenfront.objectives.tasks.task import Split
@@ -193,7 +193,7 @@ def _raw_input(bench: Bench) -> Iterator[Check]:
 
 
 def _compression(bench: Bench) -> Iterator[Check]:
-    """Whether bits, pruning and zeros are in bytes, tensors and kernels."""
+    """Whether the model's compression is real; each one's of a cascade, see :mod:`.cascade`."""
     candidate = bench.candidate
     stated = json.loads((bench.folder / "candidate.json").read_text())
     if stated != dict(bench.claims.candidate):
@@ -201,16 +201,7 @@ def _compression(bench: Bench) -> Iterator[Check]:
         yield Check("candidate", candidate.describe(), "another", False, why)
     if candidate.second is not None or is_fitted(candidate.architecture.family):
         return
-    untouched = weight_count(bench.untouched) if candidate.pruning.ratio else None
-    example = bench.runtime.models.data(candidate).validation.batch(slice(0, 1)).cpu().numpy()
-    reasons = unreal(claim_of(candidate, untouched), bench.reference, bench.core, example)
-    yield Check(
-        "compression",
-        candidate.describe(),
-        "real" if not reasons else "only in name",
-        not reasons,
-        "; ".join(reasons),
-    )
+    yield compression_check(bench, "compression", candidate, bench.core, bench.reference)
 
 
 def _file(bench: Bench) -> Iterator[Check]:

@@ -22,7 +22,7 @@ from greenfront.objectives.stages.metered import (
     Work,
     repeated_cost,
 )
-from greenfront.objectives.stages.session import open_session, session_options
+from greenfront.objectives.stages.session import open_session, session_options, spins
 
 __all__ = ["answers_of", "inference_cost", "open_artefact", "predictions"]
 
@@ -99,4 +99,4 @@ def predictions(
         feed = {INPUT: trimmed(inputs[rows], padding)}
         return functools.partial(session.run, [OUTPUT], feed)
 
-    return Work.over(len(inputs), batch, answer, texts=padding is not None)
+    return Work.over(len(inputs), batch, answer, texts=padding is not None, spins=spins(session))

@@ -33,6 +33,10 @@ FEWEST_TEXTS = 32
 
 CONFIDENCE = 0.95
 
+CALM_SECONDS, CALM_SHARE, CALM_LOOKS = 0.02, 0.1, 2
+"""Threads are quiet when this process takes less than that share of a core, so often in a row."""
+LONGEST_SPIN_SECONDS = 2.0
+
 LENGTHS = (1, 2, 4)
 """Blocks are so many times as long where shorter ones are lost in what the idle machine draws."""
 
@@ -97,11 +101,13 @@ class Work:
         calls: Taken in turn.
         examples: That each call works on.
         least: Calls a block at least.
+        spins: Whether threads wait actively between the calls, and some time after the last one.
     """
 
     calls: Sequence[Callable[[], object]]
     examples: int
     least: int = 1
+    spins: bool = False
 
     @classmethod
     def over(
@@ -111,6 +117,7 @@ class Work:
         call: Callable[[slice], Callable[[], object]],
         *,
         texts: bool,
+        spins: bool = False,
     ) -> Self:
         """Work on whole batches of some examples, or on all at once where these are fewer.
 
@@ -119,11 +126,12 @@ class Work:
             batch: Examples a call.
             call: Makes the call for the examples in some places.
             texts: Whether they differ in length.
+            spins: See :class:`Work`.
         """
         size = min(batch, examples)
         starts = range(0, examples - size + 1, size)
         calls = [call(slice(start, start + size)) for start in starts]
-        return cls(calls, size, FEWEST_TEXTS if texts else 1)
+        return cls(calls, size, FEWEST_TEXTS if texts else 1, spins)
 
 
 def repeated_cost(
@@ -155,6 +163,7 @@ class Blocks:
         run: Makes so many calls; returns their seconds.
         calls: In one block.
         examples: That each call works on.
+        spins: See :class:`Work`.
     """
 
     context: StageContext
@@ -162,6 +171,7 @@ class Blocks:
     run: Callable[[int], float]
     calls: int
     examples: int
+    spins: bool = False
 
     @classmethod
     def of(
@@ -183,19 +193,30 @@ class Blocks:
                 call()
             return time.perf_counter() - began
 
+        if work.spins:  # as threads do from the moment at which they start
+            _until_calm()
         count = max(work.least, _calls_for(run, measuring.block_seconds))
         if measuring.entire:
             count = len(work.calls) * math.ceil(count / len(work.calls))
-        return cls(context, phase, run, count, work.examples)
+        if work.spins:
+            _until_calm()
+        return cls(context, phase, run, count, work.examples, work.spins)
 
     def longer(self, times: int) -> Self:
         """Blocks of so many times as many calls."""
         return replace(self, calls=times * self.calls)
 
     def taken(self) -> Block:
-        """One block, taken again after a pause where heat slowed the hardware down."""
+        """One block, taken again after a pause where heat slowed the hardware down.
+
+        What threads spin after its last call belongs neither to it, whose calls follow each other,
+        nor to the block of something else that comes next.
+        """
         work = functools.partial(self.run, self.calls)
-        return _cool_block(self.context, self.phase, work)
+        block = _cool_block(self.context, self.phase, work)
+        if self.spins:
+            _until_calm()
+        return block
 
     def cost(self, blocks: Sequence[Block]) -> InferenceCost:
         """Of one prediction, by the median of some blocks."""
@@ -272,6 +293,16 @@ def _cool_block(context: StageContext, phase: str, work: Callable[[], float]) ->
         context.progress(f"too hot: measuring again after {pause:.0f} s")
         time.sleep(pause)
     return window, seconds
+
+
+def _until_calm() -> None:
+    """Waits until no thread of this process spins any more; those of ONNX Runtime do for 50 ms."""
+    calm, end = 0, time.monotonic() + LONGEST_SPIN_SECONDS
+    while calm < CALM_LOOKS and time.monotonic() < end:
+        before = time.process_time()
+        time.sleep(CALM_SECONDS)
+        taken = time.process_time() - before
+        calm = calm + 1 if taken < CALM_SHARE * CALM_SECONDS else 0
 
 
 def median_interval(values: Sequence[float]) -> tuple[float, float] | None:

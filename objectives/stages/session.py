@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import onnx
@@ -10,7 +11,14 @@ from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
 from greenfront.objectives.runtime_options import RuntimeOptions
 
-__all__ = ["RUNTIME_FAULTS", "open_plain", "open_session", "session_options"]
+__all__ = [
+    "RUNTIME_FAULTS",
+    "open_plain",
+    "open_session",
+    "session_options",
+    "spins",
+    "tell_threads",
+]
 
 RUNTIME_FAULTS = (
     faults.Fail,
@@ -57,6 +65,22 @@ def open_plain(path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     return open_session(path, options)
+
+
+def spins(session: onnxruntime.InferenceSession) -> bool:
+    """Whether threads of a session of ours wait actively: those of one without options."""
+    return bool(session.get_session_options().intra_op_num_threads == 0)
+
+
+def tell_threads(model: onnx.ModelProto, threads: int) -> None:
+    """Writes the number of threads into a file, in the form that ONNX Runtime knows.
+
+    The runtime reads it where ``ORT_LOAD_CONFIG_FROM_MODEL=1`` stands in its environment: then a
+    session without options starts no other threads, and with one of them nothing spins. Whether
+    threads spin is none of the options that it takes from a file.
+    """
+    told = {"session_options": {"intra_op_num_threads": threads, "inter_op_num_threads": 1}}
+    model.metadata_props.add(key="ort_config", value=json.dumps(told))
 
 
 def open_session(

@@ -78,11 +78,25 @@ def runtime_advice(sweep: Sweep) -> RuntimeAdvice:
     return RuntimeAdvice(
         usual=first,
         options=options,
-        best=best,
-        batched=_smallest(larger),
-        tried=(*tried, *larger),
+        best=_joined(best, first),
+        batched=_joined(_smallest(larger), first),
+        tried=_once([*tried, *larger], first),
         processor=describe_cpu().name,
     )
+
+
+def _once(tried: Sequence[TriedRuntime], usual: TriedRuntime) -> tuple[TriedRuntime, ...]:
+    """Each way once, as it was measured last, in the order in which they were first."""
+    found = {(way.options, way.batch): way for way in tried}
+    found[usual.options, usual.batch] = usual
+    return tuple(way for each in found.values() if (way := _joined(each, usual)))
+
+
+def _joined(way: TriedRuntime | None, usual: TriedRuntime) -> TriedRuntime | None:
+    """A way whose joules are the usual one's times their ratio: other turns, another pace."""
+    if way is None or way is usual or way.ratio is None or usual.joules is None:
+        return way
+    return replace(way, joules=way.ratio * usual.joules)
 
 
 def _smallest(larger: Sequence[TriedRuntime]) -> TriedRuntime | None:

@@ -53,7 +53,7 @@ class StudyView:
         meters: Its pinned instruments: component, kind and source of each.
         kind: How its joules were come by, in a word.
         trials: All of them, by number.
-        counts: Number of trials by state.
+        counts: Number of trials of the search by state.
         complete: Every complete trial with its scores, by number.
         front: The ranked front.
         baseline: The untouched baseline; ``None`` while none has finished.
@@ -220,9 +220,10 @@ def _kinds(complete: Sequence[ScoredTrial]) -> set[str]:
 
 
 def _counts(trials: Sequence[NetworkTrial], of_the_living: Sequence[NetworkTrial]) -> Counter[str]:
-    """Trials by state; those of a run that is gone wait for another."""
+    """Those of the search by state; those of a run that is gone wait for another."""
     living = {row.number for row in of_the_living}
     return Counter(
         "requeued" if row.state == "running" and row.number not in living else row.state
         for row in trials
+        if not row.afterwards
     )

@@ -122,7 +122,8 @@ class MeasuredModel:
         epochs: Passes over the training split.
         max_error: Largest difference from the network it was exported from; ``None`` if unknown.
         agreement: Share of examples that both classify alike; ``None`` if unknown.
-        energy_kwh: Making it and all predictions; ``None`` where unavailable.
+        energy_kwh: Making it and all predictions, each as :attr:`prediction`; ``None`` where
+            unavailable.
         co2_kg: The same in CO₂ equivalent; ``None`` where unavailable.
         plain: One prediction of the exported file, from raw input to label in a session without
             options; ``None`` until it was exported.

@@ -41,38 +41,48 @@ class Finished:
 
 
 def add_finished(trials: Trials, run_id: str, trial: Finished) -> bool:
-    """Adds it in one transaction: no run ever finds it half done.
+    """Adds it in one transaction: no run ever finds it half done. It counts in no budget of trials.
 
     Returns:
         Whether it was new: a study holds each candidate once.
     """
-    table, mine = trials_table, trials_table.c.study_id == trials.study_id
+    table = trials_table
+    same = sa.select(table.c.run_id).where(
+        table.c.study_id == trials.study_id, table.c.key == trial.key
+    )
+
+    def added(connection: sa.Connection) -> bool:
+        if connection.scalar(same) is not None:
+            return False
+        slot, _ = given_out(connection, trials.study_id)
+        connection.execute(
+            sa.insert(table).values(
+                study_id=trials.study_id,
+                slot=slot,
+                key=trial.key,
+                number=trial.number,
+                run_id=run_id,
+                state=trial.state,
+                choice=trial.choice,
+                values=None if trial.values is None else list(trial.values),
+                detail=trial.detail,
+                reason=trial.reason,
+                started_at=trial.started_at,
+                finished_at=time.time(),
+                afterwards=True,
+            )
+        )
+        return True
+
+    def held(connection: sa.Connection) -> bool | None:
+        mine = same.where(table.c.run_id == run_id, table.c.number == trial.number)
+        return None if connection.scalar(mine) is None else True
+
     for _ in range(RACES):
         try:
-            with trials.storage.writing() as connection:
-                known = sa.select(table.c.slot).where(mine, table.c.key == trial.key)
-                if connection.scalar(known) is not None:
-                    return False
-                slot, _ = given_out(connection, trials.study_id)
-                connection.execute(
-                    sa.insert(table).values(
-                        study_id=trials.study_id,
-                        slot=slot,
-                        key=trial.key,
-                        number=trial.number,
-                        run_id=run_id,
-                        state=trial.state,
-                        choice=trial.choice,
-                        values=None if trial.values is None else list(trial.values),
-                        detail=trial.detail,
-                        reason=trial.reason,
-                        started_at=trial.started_at,
-                        finished_at=time.time(),
-                    )
-                )
+            return trials.storage.write(added, done=held)
         except sa.exc.IntegrityError:
             continue  # another run took the slot in the same moment
-        return True
     return False
 
 

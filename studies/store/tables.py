@@ -69,13 +69,14 @@ trials_table = sa.Table(
     sa.Column("finished_at", sa.Float),
     sa.Column("rung", sa.Integer),
     sa.Column("point", sa.JSON(none_as_null=True)),
+    sa.Column("afterwards", sa.Boolean),
     sa.UniqueConstraint("study_id", "key"),
     sa.Index("greenfront_trials_by_number", "study_id", "number"),
     sa.Index("greenfront_trials_by_state", "study_id", "state"),
 )
 """One row a trial of the study's total: ``slot`` counts them, ``key`` keeps them distinct. ``rung``
 is the one below the whole effort that a raced trial is trained to or waits at, ``point`` the knobs
-that led to it."""
+that led to it; ``afterwards`` is true of what was made after a search and counts in no budget."""
 
 rungs_table = sa.Table(
     "greenfront_rungs",

@@ -75,6 +75,7 @@ class Slot(NamedTuple):
         values: See :class:`Trial`.
         rung: The rung below the whole effort that it is trained to or waits at; ``None``: whole.
         point: The knobs that led to it, where it is raced.
+        afterwards: Whether it was made after a search, and counts in no budget of trials.
     """
 
     slot: int
@@ -84,6 +85,7 @@ class Slot(NamedTuple):
     values: tuple[float, ...] | None
     rung: int | None
     point: dict[str, Any] | None
+    afterwards: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ class Trial(Generic[C, D]):
         reason: Why it was stopped or failed.
         started_at: Unix seconds.
         finished_at: Unix seconds; ``None`` while unfinished.
+        afterwards: Whether it was made after a search, and counts in no budget of trials.
     """
 
     slot: int
@@ -126,6 +129,7 @@ class Trial(Generic[C, D]):
     reason: str | None
     started_at: float
     finished_at: float | None
+    afterwards: bool = False
 
 
 NetworkTrial: TypeAlias = "Trial[Candidate, Outcome]"
@@ -316,7 +320,8 @@ class Trials(StudyPart):
             also: And these.
         """
         c = trials_table.c
-        query = sa.select(c.slot, c.key, c.number, c.state, c["values"], c.rung, c.point).where(
+        kept = (c.slot, c.key, c.number, c.state, c["values"], c.rung, c.point)
+        query = sa.select(*kept, sa.func.coalesce(c.afterwards, sa.false())).where(
             self._mine, (c.slot >= from_slot) | c.slot.in_(also)
         )
         query = query.order_by(c.slot)
@@ -327,19 +332,24 @@ class Trials(StudyPart):
         ]
 
     def counts(self) -> Counter[str]:
-        """Number of trials by state."""
+        """Number of trials by state; what was made after a search is none of them."""
         c = trials_table.c
-        query = sa.select(c.state, sa.func.count()).where(self._mine).group_by(c.state)
+        query = sa.select(c.state, sa.func.count()).where(self._mine, c.afterwards.is_not(True))
+        query = query.group_by(c.state)
         rows = self.storage.rows(query)
         return Counter(dict(tuple(row) for row in rows))
 
 
 def given_out(connection: sa.Connection, study_id: int) -> tuple[int, int]:
-    """Slots of a study in all, and those of the whole effort: finished, or trained to it now."""
+    """Slots of a study in all, and those of the whole effort: finished, or trained to it now.
+
+    What was made after a search takes a slot and none of the search's effort.
+    """
     c, count = trials_table.c, sa.func.count
-    query = sa.select(count(), count(c.rung)).where(c.study_id == study_id)
-    slots, raced = connection.execute(query).one()
-    return slots, slots - raced
+    outside = count(sa.case((c.rung.is_not(None) | c.afterwards.is_(True), 1)))
+    query = sa.select(count(), outside).where(c.study_id == study_id)
+    slots, apart = connection.execute(query).one()
+    return slots, slots - apart
 
 
 def _network_trial(row: sa.Row[Any]) -> NetworkTrial:
@@ -370,4 +380,5 @@ def _trial(row: sa.Row[Any], candidate: C, outcome: D | None) -> Trial[C, D]:
         reason=row.reason,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        afterwards=bool(row.afterwards),
     )

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["tuned_text"]
 
+TURNS = (
+    "Of the usual: the median over turns in which both ways were measured. Joules are those of the "
+    "usual way, times that."
+)
+
 
 def tuned_text(done: Tuned, found: StudyView, storage: StorageOptions) -> RenderableType:
     """How the model is best run, what was made of it, and how to go on."""
@@ -29,7 +34,7 @@ def tuned_text(done: Tuned, found: StudyView, storage: StorageOptions) -> Render
     lines: list[str] = []
     if done.runtime is not None:
         parts.append(_ways(done.runtime, f"Ways to run trial {done.row.trial}, by measured joules"))
-        lines += advice_lines(done.runtime)
+        lines += [TURNS, *advice_lines(done.runtime)]
     for made in done.made:
         lines += _made(made, found, storage)
     lines += map(sentence, done.remarks)

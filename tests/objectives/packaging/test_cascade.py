@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,6 +15,7 @@ import pytest
 from onnx import numpy_helper
 
 from contracts.shipped import Shipped, alone, bench, predictions, shipped, table
+from contracts.tampering import changed_mean, of_another_split, rewritten, swapped_labels
 from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.packaging.cascade import cascade_checks
 from greenfront.objectives.packaging.findings import Verified
@@ -21,6 +25,7 @@ from greenfront.objectives.stages.cascade import merged_answers, parts_of
 from greenfront.objectives.stages.evaluate import answers_of, open_artefact
 from greenfront.spaces.techniques.cascade import Cascade
 from greenfront.spaces.techniques.precision import Precision
+from greenfront.spaces.techniques.pruning import Pruning
 
 THRESHOLD = 0.8
 
@@ -92,16 +97,59 @@ def test_another_threshold_is_told(cascade: Shipped, tmp_path: Path) -> None:
     assert not told["cascade, passed on"].holds
 
 
-def test_a_second_model_relabelled_int8_is_told(cascade: Shipped, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("claimed", "told"),
+    [
+        ({"precision": Precision(8)}, "8 bits are claimed"),
+        ({"pruning": Pruning(0.5)}, "pruning is claimed, but the file stores"),
+    ],
+    ids=("int8", "pruned"),
+)
+def test_compression_of_the_second_model_that_is_not_there(
+    cascade: Shipped, tmp_path: Path, claimed: dict[str, Any], told: str
+) -> None:
+    """All of its weights are there, in 32 bits."""
     second = cascade.candidate.second
     assert second is not None
-    relabelled = replace(second, precision=Precision(8))
-    behind = Cascade.to(relabelled.to_json(), THRESHOLD)
+    behind = Cascade.to(replace(second, **claimed).to_json(), THRESHOLD)
     laid_out = bench(cascade, tmp_path)
     laid_out.claims = replace(
         laid_out.claims,
         candidate=json.loads(json.dumps(replace(cascade.candidate, others=(behind,)).to_json())),
     )
-    told = {check.name: check for check in cascade_checks(laid_out)}
-    assert "8 bits are claimed" in told["cascade, second model"].why
-    assert told["cascade, first model"].holds
+    checks = {check.name: check for check in cascade_checks(laid_out)}
+    assert told in checks["cascade, second model"].why
+    assert checks["cascade, first model"].holds
+
+
+@pytest.fixture
+def copied(cascade: Shipped, tmp_path: Path) -> Shipped:
+    shutil.copytree(cascade.folder, tmp_path / "copy")
+    return replace(cascade, folder=tmp_path / "copy")
+
+
+@pytest.mark.parametrize(
+    ("change", "check", "told"),
+    [
+        (swapped_labels, "labels", "those of the file differ at 0"),
+        (changed_mean, "preprocessing", "inlet/means[0] in the graph is not what the training"),
+    ],
+)
+def test_what_stands_around_a_cascade_is_looked_at_too(
+    copied: Shipped,
+    tmp_path: Path,
+    change: Callable[[onnx.ModelProto], None],
+    check: str,
+    told: str,
+) -> None:
+    rewritten(copied, change)
+    broken = {c.name: c.why for c in verified(bench(copied, tmp_path)).checks if c.holds is False}
+    assert told in broken[check]
+    assert "its preprocessing, threshold or labels were changed" in broken["raw input, test"]
+
+
+def test_another_test_split_is_told(copied: Shipped, tmp_path: Path) -> None:
+    other = of_another_split(copied, tmp_path)
+    found = verified(replace(bench(copied, tmp_path / "bench"), runtime=other))
+    assert not found.checks[0].holds
+    assert "another test split" in found.checks[0].why

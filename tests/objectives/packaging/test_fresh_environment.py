@@ -42,6 +42,8 @@ KINDS: dict[str, Callable[[Path], Shipped]] = {
     "tfidf": lambda folder: shipped(texts(folder), "sklearn:tfidf_logistic", folder),
     "hf": of_encoder("hf"),
     "frozen": of_encoder("frozen"),
+    "cascade": lambda folder: shipped(table(folder), "mlp", folder, cascade=0.8),
+    "cascade of images": lambda folder: shipped(images(folder), "cnn", folder, cascade=0.8),
 }
 
 

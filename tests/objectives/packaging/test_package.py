@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
 from contracts.shipped import Shipped, alone, images, predictions, shipped, table, texts
 from greenfront.objectives.metric_scores import decided
+from greenfront.objectives.packaging.claims import Parts
 from greenfront.objectives.packaging.shipped import open_shipped, said
 from greenfront.objectives.pipeline.answers import load_answers
+from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.evaluate import answers_of, open_artefact
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.spaces.techniques.precision import Precision
@@ -84,6 +91,43 @@ def test_what_it_says_of_itself(model: Shipped) -> None:
     if packaged.labels.classes:
         assert packaged.agreement is not None
         assert packaged.agreement >= 0.9  # with weights of 4 bits
+
+
+THREADS = """
+import os, sys
+import onnxruntime
+before = len(os.listdir("/proc/self/task"))
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+print(len(os.listdir("/proc/self/task")) - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads as Linux shows them")
+def test_the_runtime_can_read_its_threads_from_the_file(of_images: Shipped) -> None:
+    path = of_images.folder / "model.onnx"
+    (told,) = [p.value for p in onnx.load(path).metadata_props if p.key == "ort_config"]
+    assert json.loads(told)["session_options"]["intra_op_num_threads"] == 1
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS, str(path)],
+        env={**os.environ, "ORT_LOAD_CONFIG_FROM_MODEL": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "0"
+
+
+def test_what_a_prediction_takes_is_told_beside_what_is_counted(of_arrays: Shipped) -> None:
+    parts = of_arrays.packaged.parts
+    assert parts is not None
+    assert parts.own is not None
+    one, own, plain = (
+        Reading(joules, joules, joules, "modelled", "cpu", 0.0, 0.0) for joules in (1.0, 3.0, 6.0)
+    )
+    told = Parts(plain, one, one, own)
+    assert (told.ratio, told.own_ratio) == (3.0, 1.5)
+    assert Parts(plain, one, one).own_ratio is None
+    assert Parts(replace(plain, joules=None), one, one, own).ratio is None
 
 
 def test_a_table_is_read_as_it_was(of_table: Shipped) -> None:

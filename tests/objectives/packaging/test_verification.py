@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import onnx
 import pytest
 import torch
-from onnx import numpy_helper
 
 from contracts.shipped import Shipped, bench, shipped, table, texts
+from contracts.tampering import changed_mean, of_another_split, rewritten, swapped_labels
 from greenfront.objectives.packaging.bench import Bench
 from greenfront.objectives.packaging.findings import Verified
 from greenfront.objectives.packaging.package import Order, package
 from greenfront.objectives.packaging.verification import verified
-from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.stages.sparsify import zero_weakest
-from greenfront.objectives.tasks.load import load_task
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.techniques.precision import Precision
 from greenfront.spaces.techniques.pruning import Pruning
@@ -56,16 +54,6 @@ def looked_at(model: Shipped, scratch: Path, **claims: Any) -> dict[str, str]:
 
 def as_candidate(model: Shipped, candidate: Candidate) -> Shipped:
     return replace(model, candidate=candidate)
-
-
-def rewritten(model: Shipped, change: Any) -> None:
-    held = onnx.load(model.folder / "model.onnx")
-    change(held)
-    onnx.save(held, model.folder / "model.onnx")
-
-
-def constant(held: onnx.ModelProto, name: str) -> onnx.TensorProto:
-    return next(tensor for tensor in held.graph.initializer if tensor.name == name)
 
 
 def test_an_honest_model_holds(model: Shipped, tmp_path: Path) -> None:
@@ -135,16 +123,7 @@ def repackaged(model: Shipped, core: Path, weights: Path, folder: Path) -> Shipp
 
 
 def test_a_swapped_list_of_labels(model: Shipped, tmp_path: Path) -> None:
-    def swap(held: onnx.ModelProto) -> None:
-        for node in held.graph.node:
-            for attribute in node.attribute:
-                if attribute.name == "values_strings":
-                    attribute.strings[:] = attribute.strings[::-1]
-        for entry in held.metadata_props:
-            if entry.key == "greenfront.classes":
-                entry.value = json.dumps(json.loads(entry.value)[::-1])
-
-    rewritten(model, swap)
+    rewritten(model, swapped_labels)
     swapped = replace(model.packaged.labels, classes=model.packaged.labels.classes[::-1])
     told = looked_at(model, tmp_path, labels=swapped)
     assert told["labels"] == "labels are not those of the data: those of the claims differ at 0"
@@ -153,18 +132,7 @@ def test_a_swapped_list_of_labels(model: Shipped, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("told_too", [False, True])
 def test_a_changed_mean(model: Shipped, tmp_path: Path, told_too: bool) -> None:
-    def shift(held: onnx.ModelProto) -> None:
-        tensor = constant(held, "inlet/means")
-        means = numpy_helper.to_array(tensor).copy()
-        means[0, 0] += 0.5
-        tensor.CopyFrom(numpy_helper.from_array(means, tensor.name))
-        for entry in held.metadata_props:
-            if told_too and entry.key == "greenfront.preprocessing":
-                recipe = json.loads(entry.value)
-                recipe["columns"][0]["scales"][0]["mean"] += 0.5
-                entry.value = json.dumps(recipe)
-
-    rewritten(model, shift)
+    rewritten(model, functools.partial(changed_mean, told_too=told_too))
     told = looked_at(model, tmp_path, file_bytes=(model.folder / "model.onnx").stat().st_size)
     assert "is not what the training rows teach" in told["preprocessing"]
     assert ("mean" if told_too else "inlet/means[0]") in told["preprocessing"]
@@ -172,15 +140,11 @@ def test_a_changed_mean(model: Shipped, tmp_path: Path, told_too: bool) -> None:
 
 def test_another_test_split(model: Shipped, tmp_path: Path) -> None:
     """Also where the forger claims that split's own fingerprint."""
-    runtime = model.runner.runtime
-    task = load_task(model.settings, cache=tmp_path / "cache", seed=4)
-    other = Runtime(
-        type(runtime.models)(task, "cpu"), runtime.store, runtime.context, 4, runtime.measuring
-    )
+    other = of_another_split(model, tmp_path)
     laid_out: Bench = replace(bench(model, tmp_path / "bench"), runtime=other)
     told = failures(verified(laid_out))
     assert "another test split" in told["data and splits"]
-    forged = replace(laid_out.claims, fingerprint=task.facts.fingerprint)
+    forged = replace(laid_out.claims, fingerprint=other.models.task.facts.fingerprint)
     (tmp_path / "second").mkdir()
     told = failures(verified(replace(laid_out, claims=forged, scratch=tmp_path / "second")))
     assert "is not what the training rows teach" in told["preprocessing"]

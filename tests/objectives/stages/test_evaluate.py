@@ -24,6 +24,7 @@ from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.evaluate import answers_of, inference_cost, open_artefact
 from greenfront.objectives.stages.export import INPUT, OUTPUT
 from greenfront.objectives.stages.metered import Measuring, median_spread
+from greenfront.objectives.stages.session import open_plain, spins
 from greenfront.objectives.tasks.task import Labelled
 
 CLASSES = 3
@@ -64,6 +65,9 @@ class Watched:
     def run(self, outputs: Sequence[str], feed: dict[str, np.ndarray]) -> Any:
         self.batches.append(feed[INPUT])
         return self._session.run(outputs, feed)
+
+    def get_session_options(self) -> onnxruntime.SessionOptions:
+        return self._session.get_session_options()
 
 
 class Replay(StageContext):
@@ -327,6 +331,12 @@ def test_sessions_run_on_the_cpu_with_the_threads_asked_for(artefact: Path) -> N
     assert opened.get_providers() == ["CPUExecutionProvider"]
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (2, 1)
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
+def test_sessions_without_options_are_those_that_spin(artefact: Path) -> None:
+    assert spins(open_plain(artefact))
+    assert not spins(open_artefact(artefact, threads=1))
+    assert not spins(open_artefact(artefact, threads=2))
 
 
 def test_a_block_that_heat_slowed_down_is_taken_again(

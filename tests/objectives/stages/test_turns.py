@@ -9,6 +9,7 @@ import pytest
 
 from greenfront.objectives.context import StageContext, Window
 from greenfront.objectives.readings import Reading
+from greenfront.objectives.stages import metered
 from greenfront.objectives.stages.metered import Measuring, Work, median_interval
 from greenfront.objectives.stages.turns import in_turns
 
@@ -69,3 +70,42 @@ def test_the_interval_of_a_median() -> None:
     assert median_interval([1.0] * 5) is None
     assert median_interval([3.0, 1.0, 2.0, 6.0, 5.0, 4.0]) == (1.0, 6.0)
     assert median_interval([float(n) for n in range(9)]) == (1.0, 7.0)
+
+
+class Spinning:
+    """A clock by which threads spin for a while after each call.
+
+    Args:
+        spin_seconds: How long.
+    """
+
+    def __init__(self, spin_seconds: float) -> None:
+        self.now = self.cpu = self.until = 0.0
+        self.disturbed = False
+        self._spin_seconds = spin_seconds
+        self.monotonic = self.perf_counter = lambda: self.now
+        self.process_time = lambda: self.cpu
+
+    def spinning_call(self) -> None:
+        self.now += 0.001
+        self.until = self.now + self._spin_seconds
+
+    def quiet_call(self) -> None:
+        self.disturbed |= self.now < self.until
+        self.now += 0.001
+
+    def sleep(self, seconds: float) -> None:
+        self.cpu += min(seconds, max(0.0, self.until - self.now))
+        self.now += seconds
+
+
+@pytest.mark.parametrize(("seconds", "disturbed"), [(0.05, False), (1e9, True)])
+def test_what_threads_spin_after_a_block_is_charged_to_no_other(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, disturbed: bool
+) -> None:
+    """Nor do threads that never rest keep a measurement from its end."""
+    clock = Spinning(seconds)
+    monkeypatch.setattr(metered, "time", clock)
+    works = [Work([clock.spinning_call], 1, spins=True), Work([clock.quiet_call], 1)]
+    in_turns(works, Charged([1.0] * 9, 2), phase="tune", measuring=MEASURING)
+    assert clock.disturbed == disturbed

@@ -25,12 +25,11 @@ def advised(
     monkeypatch: pytest.MonkeyPatch, joules: Callable[[RuntimeOptions, int], float], spread: float
 ) -> RuntimeAdvice:
     def measured(_sweep: Sweep, ways: Sequence[Way]) -> list[TriedRuntime]:
-        first = joules(*ways[0])
+        taken = [joules(*way) for way in ways]
+        ratios = [each / taken[0] for each in taken]
         return [
-            TriedRuntime(
-                *way, joules(*way), 1.0, (r := joules(*way) / first), r - spread, r + spread
-            )
-            for way in ways
+            TriedRuntime(*way, each, 1.0, ratio, ratio - spread, ratio + spread)
+            for way, each, ratio in zip(ways, taken, ratios, strict=True)
         ]
 
     monkeypatch.setattr(runtime_sweep, "_measured", measured)
@@ -53,6 +52,29 @@ def test_what_saves_alone_is_put_together(monkeypatch: pytest.MonkeyPatch) -> No
     assert found.batched is not None
     assert (found.batched.batch, found.batched.options) == (32, found.options)
     assert found.tried[0].describe() == "1 thread"
+
+
+def test_joules_are_those_of_the_usual_way_times_the_ratio(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where the machine was slower by half when winners were looked at again."""
+    rounds: list[float] = []
+
+    def joules(options: RuntimeOptions, batch: int) -> float:
+        if (options, batch) == (RuntimeOptions(1), 1):  # each round begins with the usual way
+            rounds.append(1.0 + 0.5 * len(rounds))
+        return rounds[-1] * (0.8 if not options.prepacking else 1.0) / batch
+
+    found = advised(monkeypatch, joules, 0.01)
+    usual = found.tried[0]
+    assert usual.joules == 1.0
+    for way in found.tried[1:]:
+        assert way.joules == pytest.approx(way.ratio)
+    ways = [(way.options, way.batch) for way in found.tried]
+    assert len(set(ways)) == len(ways)
+    assert found.best is not None
+    assert found.best in found.tried
+    assert found.batched in found.tried
 
 
 def test_what_is_not_clear_is_not_recommended(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,21 @@ def test_it_is_there_as_if_it_had_been_run(book: Trials) -> None:
     assert [row.number for row in book.requeue(["b"])] == []
 
 
+def test_it_counts_in_no_budget_of_trials(book: Trials) -> None:
+    assert book.claim("a", 0, "x", {"key": "x"}, 2) == "granted"
+    assert book.finish("a", 0, "complete", values=(1.0, 1.0, 1.0))
+    assert add_finished(book, "b", ONE)
+    assert add_finished(
+        book, "b", replace(ONE, number=10, key="worse", values=None, state="stopped")
+    )
+    assert book.counts() == {"complete": 1}
+    assert [(slot.number, slot.afterwards) for slot in book.progress(0)] == [
+        *((0, False), (9, True), (10, True))
+    ]
+    assert book.claim("a", 11, "y", {"key": "y"}, 2) == "granted"
+    assert book.claim("a", 12, "z", {"key": "z"}, 2) == "full"
+
+
 def test_each_candidate_is_held_once(book: Trials) -> None:
     assert add_finished(book, "a", ONE)
     assert not add_finished(book, "b", replace(ONE, number=10, values=None, state="stopped"))
