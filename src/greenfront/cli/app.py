@@ -52,30 +52,30 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(common)
-    for command in (
-        setup.init,
-        search.plan,
-        search.run,
-        search.resume,
-        worker.worker,
-        studies.studies,
-        studies.front,
-        studies.ledger,
-        studies.whatif,
-        choose.pick,
-        choose.compare,
-        choose.table,
-        check.check,
-        studies.report,
-        tune.tune,
-        ship.export,
-        dashboard.dashboard,
-        ship.verify,
-        predict.predict,
-        cache.cache,
-        setup.doctor,
-    ):
-        app.command()(command)
+    panels = {
+        "Search": (
+            setup.init,
+            search.plan,
+            search.run,
+            search.resume,
+            worker.worker,
+            tune.tune,
+        ),
+        "Look and choose": (
+            studies.front,
+            studies.report,
+            choose.pick,
+            studies.whatif,
+            choose.compare,
+            choose.table,
+            dashboard.dashboard,
+        ),
+        "Take along and use": (ship.export, ship.verify, predict.predict, check.check),
+        "Keep house": (studies.studies, studies.ledger, cache.cache, setup.doctor),
+    }
+    for title, commands in panels.items():
+        for command in commands:
+            app.command(rich_help_panel=title)(command)
     return app
 
 
