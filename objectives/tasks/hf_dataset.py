@@ -15,14 +15,14 @@ from greenfront.objectives.tasks.cache import Arrays, cache_key, cached_arrays, 
 from greenfront.objectives.tasks.columns import check_column, check_text_column
 from greenfront.objectives.tasks.hf_labels import has_labels, read_labels
 from greenfront.objectives.tasks.hf_source import HubSplits, find_splits
-from greenfront.objectives.tasks.own_splits import OwnSplits
-from greenfront.objectives.tasks.pictures import (
+from greenfront.objectives.tasks.image_decoding import (
     DECODED,
     decoded,
     decoding,
     opened_image,
     pixel_inputs,
 )
+from greenfront.objectives.tasks.predefined_splits import PredefinedSplits
 from greenfront.objectives.tasks.raw import Raw
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.text import Texts, checked_texts
@@ -67,7 +67,7 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
         inputs, notes = pixel_inputs(kept, found.source), kept["notes"].tolist()
     labels = read_labels(splits, target, found.source)
     is_test = np.arange(len(labels)) >= len(found.train) if "test" in splits else None
-    return Raw(found.source, inputs, labels, OwnSplits(is_test), tuple(notes))
+    return Raw(found.source, inputs, labels, PredefinedSplits(is_test), tuple(notes))
 
 
 def _image_column(settings: TaskSettings, target: str, found: HubSplits) -> str | None:

@@ -12,7 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.errors import DataError
-from greenfront.objectives.tasks.own_splits import NO_SPLITS, OwnSplits, of_words, split_word
+from greenfront.objectives.tasks.predefined_splits import (
+    NO_SPLITS,
+    PredefinedSplits,
+    split_word,
+    splits_of_words,
+)
 
 __all__ = ["ImageFolder", "list_images"]
 
@@ -35,7 +40,7 @@ class ImageFolder:
 
     files: tuple[Path, ...]
     labels: NDArray[np.str_]
-    own: OwnSplits
+    own: PredefinedSplits
     notes: tuple[str, ...]
 
 
@@ -134,7 +139,7 @@ def list_images(folder: Path) -> ImageFolder:
             for file in walk.images(folder / name / label)
         ]
         words = [name for name, _, _ in found]
-        own = of_words(words)
+        own = splits_of_words(words)
         _require_images(folder, names, words)
         notes.append(f"the folders {_listed(names)} are the data's own splits")
     else:

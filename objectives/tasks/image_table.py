@@ -7,7 +7,7 @@ from pathlib import Path
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.columns import check_column
 from greenfront.objectives.tasks.image_folder import ImageFolder
-from greenfront.objectives.tasks.own_splits import NO_SPLITS
+from greenfront.objectives.tasks.predefined_splits import NO_SPLITS
 from greenfront.objectives.tasks.settings import TargetKind, TaskSettings
 from greenfront.objectives.tasks.text import row_labels
 from greenfront.objectives.tasks.text_rows import read_rows

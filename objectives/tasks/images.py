@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 from greenfront.objectives.tasks.cache import cache_key, cached_arrays, file_stamps
 from greenfront.objectives.tasks.copies import first_copies
-from greenfront.objectives.tasks.image_folder import list_images
-from greenfront.objectives.tasks.image_table import listed_images
-from greenfront.objectives.tasks.paths import existing_folder
-from greenfront.objectives.tasks.pictures import (
+from greenfront.objectives.tasks.image_decoding import (
     DECODED,
     decoded,
     decoding,
     opened_image,
     pixel_inputs,
 )
+from greenfront.objectives.tasks.image_folder import list_images
+from greenfront.objectives.tasks.image_table import listed_images
+from greenfront.objectives.tasks.paths import existing_folder
 from greenfront.objectives.tasks.raw import Raw
 from greenfront.objectives.tasks.settings import TaskSettings
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.errors import DataError
-from greenfront.objectives.tasks.own_splits import NO_SPLITS, OwnSplits
+from greenfront.objectives.tasks.predefined_splits import NO_SPLITS, PredefinedSplits
 from greenfront.objectives.tasks.settings import TargetKind
 from greenfront.objectives.tasks.standardise import counts_of_unusable, standardise
 from greenfront.objectives.tasks.tables.schema import Schema
@@ -70,7 +70,7 @@ class Raw:
     source: str
     inputs: Inputs
     labels: NDArray[Any]
-    own: OwnSplits = NO_SPLITS
+    own: PredefinedSplits = NO_SPLITS
     notes: tuple[str, ...] = ()
     first: NDArray[np.int64] | None = None
     together: bool = True

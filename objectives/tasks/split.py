@@ -16,7 +16,7 @@ from greenfront.errors import DataError
 from greenfront.objectives.tasks.cache import MAPPED_BYTES, cached_arrays
 from greenfront.objectives.tasks.copies import copy_notes, cut, together
 from greenfront.objectives.tasks.labels import encode_labels, small_classes
-from greenfront.objectives.tasks.own_splits import NO_SPLITS, OwnSplits
+from greenfront.objectives.tasks.predefined_splits import NO_SPLITS, PredefinedSplits
 from greenfront.objectives.tasks.preparation import MOST_EXAMPLES, Preparation
 from greenfront.objectives.tasks.raw import Inputs, Raw, buffer
 from greenfront.objectives.tasks.recipe import recipe_of
@@ -139,7 +139,7 @@ def split_indices(
     validation_fraction: float,
     test_fraction: float,
     seed: int,
-    own: OwnSplits = NO_SPLITS,
+    own: PredefinedSplits = NO_SPLITS,
     first: NDArray[np.int64] | None = None,
 ) -> dict[Split, NDArray[np.int64]]:
     """Splits the examples, stratified by class.
@@ -208,7 +208,7 @@ def evaluation_rows(labels: NDArray[np.int64], fraction: float) -> NDArray[np.in
 
 
 def _check_trainable(
-    labels: NDArray[np.int64], class_names: tuple[str, ...], own: OwnSplits, source: str
+    labels: NDArray[np.int64], class_names: tuple[str, ...], own: PredefinedSplits, source: str
 ) -> None:
     brought = own.given()
     if not brought:

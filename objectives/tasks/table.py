@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.columns import check_column
 from greenfront.objectives.tasks.copies import first_copies
-from greenfront.objectives.tasks.own_splits import NO_SPLITS, OwnSplits, own_splits
 from greenfront.objectives.tasks.paths import existing_file
+from greenfront.objectives.tasks.predefined_splits import (
+    NO_SPLITS,
+    PredefinedSplits,
+    splits_of_column,
+)
 from greenfront.objectives.tasks.raw import Raw
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.tables.cells import Cells, joined
@@ -88,7 +92,7 @@ class _Parsed:
     """
 
     cells: Cells
-    own: OwnSplits
+    own: PredefinedSplits
     answer: Target
     features: dict[str, Values]
     schema: Schema
@@ -144,7 +148,7 @@ def _check_names(settings: TaskSettings, cells: Cells) -> None:
 
 def _with_splits(
     settings: TaskSettings, cells: Cells, needed: Sequence[str]
-) -> tuple[Cells, OwnSplits]:
+) -> tuple[Cells, PredefinedSplits]:
     """The needed columns of all rows, those of the test file last, and whose split they are."""
     if settings.test_path is not None:
         path = existing_file(settings, "test_path")
@@ -156,14 +160,16 @@ def _with_splits(
                 f"{', '.join(map(repr, lacking))}: its columns are {', '.join(added.names)}"
             )
         is_test = np.arange(len(cells) + len(added)) >= len(cells)
-        return joined(cells, added, needed), OwnSplits(is_test)
+        return joined(cells, added, needed), PredefinedSplits(is_test)
     if settings.split_column is None:
         return cells, NO_SPLITS
     words = cells.column(settings.split_column).cells()
-    return cells, own_splits(words, cells.places(), settings.split_column, cells.source)
+    return cells, splits_of_column(words, cells.places(), settings.split_column, cells.source)
 
 
-def _check_judges(labels: NDArray[Any], own: OwnSplits, fraction: float, source: str) -> None:
+def _check_judges(
+    labels: NDArray[Any], own: PredefinedSplits, fraction: float, source: str
+) -> None:
     """Refuses a table whose validation split would hold each class but once."""
     rows = np.ones(len(labels), dtype=np.bool_) if own.is_test is None else ~own.is_test
     if own.is_validation is not None:

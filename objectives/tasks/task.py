@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from greenfront.objectives.tasks.own_splits import Split
+from greenfront.objectives.tasks.predefined_splits import Split
 from greenfront.objectives.tasks.preparation import Preparation
 from greenfront.objectives.tasks.tables.schema import Schema
 

@@ -15,8 +15,12 @@ from numpy.typing import NDArray
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.columns import check_column, check_text_column
 from greenfront.objectives.tasks.copies import first_copies
-from greenfront.objectives.tasks.own_splits import NO_SPLITS, OwnSplits, own_splits
 from greenfront.objectives.tasks.paths import existing_file
+from greenfront.objectives.tasks.predefined_splits import (
+    NO_SPLITS,
+    PredefinedSplits,
+    splits_of_column,
+)
 from greenfront.objectives.tasks.raw import Raw
 from greenfront.objectives.tasks.settings import TargetKind, TaskSettings
 from greenfront.objectives.tasks.tables.cells import ColumnBuilder
@@ -70,14 +74,14 @@ def read(settings: TaskSettings) -> Raw:
         apart = existing_file(settings, "test_path")
         added = _rows(apart, settings, "test_path")
         rows, added = _placed(rows, path), _placed(added, apart)
-        own = OwnSplits(np.arange(len(rows) + len(added)) >= len(rows))
+        own = PredefinedSplits(np.arange(len(rows) + len(added)) >= len(rows))
         rows = rows.and_then(added, _names(settings))
     text, target, *_ = _names(settings)
     texts = checked_texts(rows.columns[text], rows.places, text, str(path))
     labels, kind = row_labels(rows, target, path, settings.target_kind)
     if settings.split_column is not None:
         cells = rows.columns[settings.split_column]
-        own = own_splits(cells, rows.places, settings.split_column, str(path))
+        own = splits_of_column(cells, rows.places, settings.split_column, str(path))
     return Raw(
         str(path),
         texts,

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.cache import cache_key, cached_arrays, file_stamps
-from greenfront.objectives.tasks.own_splits import OwnSplits
+from greenfront.objectives.tasks.image_decoding import DECODED, decoded, decoding, pixel_inputs
 from greenfront.objectives.tasks.paths import existing_folder
-from greenfront.objectives.tasks.pictures import DECODED, decoded, decoding, pixel_inputs
+from greenfront.objectives.tasks.predefined_splits import PredefinedSplits
 from greenfront.objectives.tasks.raw import Raw
 from greenfront.objectives.tasks.settings import TaskSettings, suggest
 from greenfront.objectives.tasks.torchvision_classes import DATASETS, Keys
@@ -85,7 +85,7 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
         source,
         pixel_inputs(kept, source),
         kept["labels"],
-        OwnSplits(is_test if is_test.any() else None),
+        PredefinedSplits(is_test if is_test.any() else None),
         tuple(kept["notes"].tolist()),
     )
 

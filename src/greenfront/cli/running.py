@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from greenfront.cli.options import console
 
-__all__ = ["status", "termination_as_interrupt"]
+__all__ = ["speaker", "status", "termination_as_interrupt"]
 
 
 @contextlib.contextmanager
@@ -35,3 +35,14 @@ def status(message: str, *, quiet: bool) -> Iterator[None]:
         return
     with screen.status(message):
         yield
+
+
+def speaker(as_json: bool) -> Callable[[str], None]:
+    """Takes messages on what is being done; people see them beside the output."""
+    screen = console(stderr=True)
+
+    def say(message: str) -> None:
+        if not as_json:
+            screen.print(f"… {message}", markup=False)
+
+    return say

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,12 +17,13 @@ from greenfront.cli.options import (
     grouped_options,
     print_json,
 )
+from greenfront.cli.running import speaker
 from greenfront.errors import UsageError
 
 if TYPE_CHECKING:
     from greenfront.objectives.readings import Reading
 
-__all__ = ["WhichModel", "export", "speaker", "verify"]
+__all__ = ["WhichModel", "export", "verify"]
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def export(
             _json(done) | _spent(spent.total) | ({} if address is None else {"hub": address})
         )
         return
-    from greenfront.cli.shipped import exported_text
+    from greenfront.cli.ship_text import exported_text
 
     console().print(exported_text(done, shlex.quote(str(output)), spent.total), markup=False)
     if address is not None:
@@ -156,7 +156,7 @@ def verify(
             }
         )
     else:
-        from greenfront.cli.shipped import verified_table
+        from greenfront.cli.ship_text import verified_table
 
         console().print(verified_table(found), crop=False)
     if not found.holds:
@@ -168,17 +168,6 @@ def _spent(reading: Reading | None) -> dict[str, object]:
     from greenfront.objectives.codec import to_json
 
     return {"spent": None if reading is None else to_json(reading)}
-
-
-def speaker(as_json: bool) -> Callable[[str], None]:
-    """Takes messages on what is being done; people see them beside the output."""
-    errors = console(stderr=True)
-
-    def say(message: str) -> None:
-        if not as_json:
-            errors.print(f"… {message}", markup=False)
-
-    return say
 
 
 def _json(done: object) -> dict[str, object]:

@@ -14,7 +14,8 @@ from greenfront.cli.options import (
     grouped_options,
     print_json,
 )
-from greenfront.cli.ship import WhichModel, speaker
+from greenfront.cli.running import speaker
+from greenfront.cli.ship import WhichModel
 from greenfront.errors import UsageError
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def tune(
     if as_json:
         print_json(_json(done))
         return
-    from greenfront.cli.tuned import tuned_text
+    from greenfront.cli.tune_text import tuned_text
 
     console().print(tuned_text(done, found, storage), crop=False)
 

@@ -15,7 +15,7 @@ from contracts.hf_data import NAMES, TEXTS, at, images, pixels, read, saved, tex
 from contracts.own_test_split import OwnTestSplitContract
 from contracts.tasks import SEED, TaskContract
 from greenfront.errors import DataError
-from greenfront.objectives.tasks import pictures
+from greenfront.objectives.tasks import image_decoding
 from greenfront.objectives.tasks.load import load_task
 
 
@@ -139,8 +139,10 @@ def test_images_are_decoded_once(tmp_path, monkeypatch):
     settings = saved(tmp_path / "pictures", images(9))
     first = load_task(settings, cache=tmp_path / "cache", seed=SEED)
     decoded = []
-    decode = pictures.values_of
-    monkeypatch.setattr(pictures, "values_of", lambda *keys: decoded.append(keys) or decode(*keys))
+    decode = image_decoding.values_of
+    monkeypatch.setattr(
+        image_decoding, "values_of", lambda *keys: decoded.append(keys) or decode(*keys)
+    )
     assert load_task(settings, cache=tmp_path / "cache", seed=SEED).facts == first.facts
     assert decoded == []
     read(dataclasses.replace(settings, image_size=4), tmp_path)

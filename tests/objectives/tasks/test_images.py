@@ -11,7 +11,7 @@ from PIL import Image
 
 from contracts.tasks import SEED, TaskContract
 from greenfront.errors import DataError
-from greenfront.objectives.tasks import pictures
+from greenfront.objectives.tasks import image_decoding
 from greenfront.objectives.tasks.load import load_task, read_raw
 from greenfront.objectives.tasks.settings import TaskSettings
 
@@ -54,8 +54,10 @@ def test_images_are_decoded_once_and_again_when_a_file_changes(tmp_path, monkeyp
     cache = tmp_path / "cache"
     first = load_task(settings, cache=cache, seed=SEED)
     calls = []
-    decode = pictures.values_of
-    monkeypatch.setattr(pictures, "values_of", lambda *keys: calls.append(keys) or decode(*keys))
+    decode = image_decoding.values_of
+    monkeypatch.setattr(
+        image_decoding, "values_of", lambda *keys: calls.append(keys) or decode(*keys)
+    )
     assert load_task(settings, cache=cache, seed=SEED).facts == first.facts
     assert calls == []
     image = tmp_path / "pets" / "cat" / "0.png"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.labels import encode_labels
-from greenfront.objectives.tasks.own_splits import OwnSplits
+from greenfront.objectives.tasks.predefined_splits import PredefinedSplits
 from greenfront.objectives.tasks.raw import Raw, array_inputs
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.split import assemble, evaluation_rows, split_indices
@@ -73,7 +73,7 @@ def test_split_properties_with_a_test_split_of_its_own(counts, validation, seed)
     labels = np.repeat(np.tile(np.arange(len(counts)), 2), np.concatenate([others, held_out]))
     is_test = np.arange(len(labels)) >= others.sum()
     keys = {"validation_fraction": validation, "test_fraction": 0.01, "seed": seed}
-    indices = split_indices(labels, **keys, own=OwnSplits(is_test))
+    indices = split_indices(labels, **keys, own=PredefinedSplits(is_test))
     everything = np.concatenate(list(indices.values()))
     np.testing.assert_array_equal(np.sort(everything), np.arange(len(labels)))
     np.testing.assert_array_equal(np.sort(indices["test"]), np.flatnonzero(is_test))
@@ -81,13 +81,13 @@ def test_split_properties_with_a_test_split_of_its_own(counts, validation, seed)
     assert np.all(dealt >= 1)
     assert np.all(np.abs(dealt - validation * others) <= 1)
     assert np.all(np.bincount(labels[indices["train"]], minlength=len(counts)) >= 1)
-    for split, rows in split_indices(labels, **keys, own=OwnSplits(is_test)).items():
+    for split, rows in split_indices(labels, **keys, own=PredefinedSplits(is_test)).items():
         np.testing.assert_array_equal(rows, indices[split])
 
 
 def test_classes_must_be_trained_on_besides_their_own_test_split():
     raw = raw_data(["a"] * 6 + ["b"] * 6)
-    raw = dataclasses.replace(raw, own=OwnSplits(np.arange(12) >= 7))
+    raw = dataclasses.replace(raw, own=PredefinedSplits(np.arange(12) >= 7))
     with pytest.raises(
         DataError, match=r"toy: .* at least 2 .* there are only 1 in class 'b': add"
     ):
@@ -244,11 +244,11 @@ def test_values_beyond_float32_are_refused():
 
 def test_a_validation_split_of_its_own_is_kept():
     raw = raw_data(["a", "b"] * 10)
-    own = OwnSplits(np.arange(20) >= 16, (np.arange(20) >= 12) & (np.arange(20) < 16))
+    own = PredefinedSplits(np.arange(20) >= 16, (np.arange(20) >= 12) & (np.arange(20) < 16))
     task = assemble(dataclasses.replace(raw, own=own), SETTINGS, seed=0)
     assert task.facts.sizes == {"train": 12, "validation": 4, "test": 4}
     tested = assemble(
-        dataclasses.replace(raw, own=OwnSplits(None, own.is_validation)), SETTINGS, seed=0
+        dataclasses.replace(raw, own=PredefinedSplits(None, own.is_validation)), SETTINGS, seed=0
     )
     assert tested.facts.sizes["validation"] == 4
     assert tested.facts.sizes["test"] == round(0.2 * 8) * 2

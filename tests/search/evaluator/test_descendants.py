@@ -36,6 +36,14 @@ def is_at_work(pid: int) -> bool:
         return False
 
 
+def wait_for_the_end(folder: Path) -> None:
+    """Waits for what was killed: on a busy machine the kernel takes its time to end it."""
+    deadline = time.monotonic() + 240
+    while left := alive(folder):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize("end", ["segfault", "hang", "close"])
 def test_what_it_has_started_ends_with_it(tmp_path: Path, purse: Purse, end: str) -> None:
     folder, seen = tmp_path / "pids", set[str]()
@@ -54,7 +62,7 @@ def test_what_it_has_started_ends_with_it(tmp_path: Path, purse: Purse, end: str
         with pytest.raises(TrialFailed if end == "segfault" else Interrupted):
             evaluator.call("leave_children", argument, context, returns=object)
     assert seen == WAYS
-    assert alive(folder) == []
+    wait_for_the_end(folder)
 
 
 def test_what_it_has_started_ends_with_a_killed_supervisor(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The splits that data bring along, by the words that people use for them."""
+"""Predefined splits: those that data bring along, by the words that people use for them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from greenfront.errors import DataError
 
-__all__ = ["NO_SPLITS", "OwnSplits", "Split", "of_words", "own_splits", "split_word"]
+__all__ = [
+    "NO_SPLITS",
+    "PredefinedSplits",
+    "Split",
+    "split_word",
+    "splits_of_column",
+    "splits_of_words",
+]
 
 Split = Literal["train", "validation", "test"]
 
@@ -23,7 +30,7 @@ _WORDS: dict[str, Split] = {
 
 
 @dataclass(frozen=True, slots=True)
-class OwnSplits:
+class PredefinedSplits:
     """Which examples belong to which split, as the data say.
 
     Attributes:
@@ -43,7 +50,7 @@ class OwnSplits:
         return {split: rows for split, rows in named.items() if rows is not None}
 
 
-NO_SPLITS = OwnSplits()
+NO_SPLITS = PredefinedSplits()
 
 
 def split_word(word: str) -> Split | None:
@@ -51,7 +58,9 @@ def split_word(word: str) -> Split | None:
     return _WORDS.get(word.strip().lower())
 
 
-def own_splits(cells: Sequence[Any], places: Sequence[str], column: str, source: str) -> OwnSplits:
+def splits_of_column(
+    cells: Sequence[Any], places: Sequence[str], column: str, source: str
+) -> PredefinedSplits:
     """Reads a column that says of each example which split it belongs to.
 
     Args:
@@ -79,13 +88,13 @@ def own_splits(cells: Sequence[Any], places: Sequence[str], column: str, source:
             f"validate on, but says {', '.join(map(repr, sorted(set(splits)))) or 'nothing'} in "
             "all rows: correct it, or leave split_column out"
         )
-    return of_words(splits)
+    return splits_of_words(splits)
 
 
-def of_words(words: Sequence[str]) -> OwnSplits:
+def splits_of_words(words: Sequence[str]) -> PredefinedSplits:
     """The splits of examples by a known word for each."""
     found = np.array([split_word(word) for word in words], dtype=str)
     is_test, is_validation = found == "test", found == "validation"
-    return OwnSplits(
+    return PredefinedSplits(
         is_test if is_test.any() else None, is_validation if is_validation.any() else None
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from greenfront.errors import DataError
-from greenfront.objectives.tasks.own_splits import own_splits, split_word
+from greenfront.objectives.tasks.predefined_splits import split_word, splits_of_column
 
 
 @pytest.mark.parametrize(
@@ -21,11 +21,11 @@ def test_words(word, split):
 
 
 def test_a_column_of_splits():
-    own = own_splits(["train", "dev", "train", "test"], ["a", "b", "c", "d"], "part", "toy")
+    own = splits_of_column(["train", "dev", "train", "test"], ["a", "b", "c", "d"], "part", "toy")
     np.testing.assert_array_equal(own.is_test, [False, False, False, True])
     np.testing.assert_array_equal(own.is_validation, [False, True, False, False])
-    assert own_splits(["train", "test"], ["a", "b"], "part", "toy").is_validation is None
-    assert own_splits(["train", "val"], ["a", "b"], "part", "toy").is_test is None
+    assert splits_of_column(["train", "test"], ["a", "b"], "part", "toy").is_validation is None
+    assert splits_of_column(["train", "val"], ["a", "b"], "part", "toy").is_test is None
 
 
 @pytest.mark.parametrize(
@@ -42,4 +42,4 @@ def test_a_column_of_splits():
 )
 def test_columns_that_split_nothing_are_refused(cells, message):
     with pytest.raises(DataError, match=message):
-        own_splits(cells, ["row 1", "row 2"], "part", "toy")
+        splits_of_column(cells, ["row 1", "row 2"], "part", "toy")
