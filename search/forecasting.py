@@ -101,47 +101,9 @@ def forecast_of(problem: NetworkProblem, tried: Sequence[Tried], prepaid_kwh: fl
         tried: References, each tried once in the search, and networks that stand for others.
         prepaid_kwh: Spent before the first trial.
     """
-    trials = problem.file.budget.trials or 0
-    references = [one for one in tried if is_fitted(one.candidate.architecture.family)]
-    in_all = len(problem.reference_candidates())
-    untried = in_all - len(references)
-    expected = _drawn(problem, max(trials - in_all, 0))
-    repeats = problem.file.objectives.repeats - 1
-    watts = float(np.mean([one.watts for one in tried]))
-
-    def total(costs: dict[str, float], measuring: dict[str, float], second: float) -> Expected:
-        """Of epochs and measurements by the key of what was tried; and of a second of work."""
-        low = likely = high = 0.0
-        for one in references:
-            key = one.candidate.key
-            low += CHEAPER * costs[key]
-            likely += costs[key] + measuring[key]
-            high += DEARER * (costs[key] + 2 * measuring[key])
-        dearest = 0.0
-        for part in expected:
-            nearest = _nearest(problem, part.candidate, tried)
-            key, size = nearest.candidate.key, _size_ratio(problem, part.candidate, nearest)
-            epoch, measured = costs[key], measuring[key]
-            if part.trains:
-                low += CHEAPER * part.least_epochs * epoch * min(1.0, size)
-                likely += (part.least_epochs + part.epochs) / 2 * epoch * math.sqrt(size)
-            likely += measured if part.measures else 0.0
-            low += CHEAPER * measured / 2 if part.measures else 0.0
-            whole = DEARER * (part.epochs * epoch * max(1.0, size) + 2 * measured)
-            high, dearest = high + whole, max(dearest, whole)
-        if untried and expected:  # each as a network, or as the dearest one
-            likely += untried * likely / len(expected)
-            high += untried * dearest
-        most = max(measuring.values(), default=0.0)
-        again = repeats * most * ON_FRONT * trials
-        overhead = [trials * seconds * second for seconds in OVERHEAD_SECONDS]
-        return Expected(
-            likely + again / 2 + overhead[1],
-            low + overhead[0],
-            high + DEARER * again + overhead[2],
-        )
-
-    seconds = total(
+    trials, workers = problem.file.budget.trials or 0, problem.file.search.workers
+    plan = _Plan.of(problem, tried, trials)
+    seconds = plan.cost(
         {one.candidate.key: one.epoch_seconds for one in tried},
         {one.candidate.key: one.measuring_seconds for one in tried},
         1.0,
@@ -149,16 +111,16 @@ def forecast_of(problem: NetworkProblem, tried: Sequence[Tried], prepaid_kwh: fl
     kwh: Expected | None = None
     known = {one.candidate.key: one.epoch_kwh for one in tried if one.epoch_kwh is not None}
     if len(known) == len(tried):
-        spent = total(
-            known, {one.candidate.key: one.measuring_kwh for one in tried}, _kwh(watts, 1.0)
-        )
+        watts = float(np.mean([one.watts for one in tried]))
+        measuring = {one.candidate.key: one.measuring_kwh for one in tried}
+        spent = plan.cost(known, measuring, _kwh(watts, 1.0))
         kwh = Expected(
             spent.likely + prepaid_kwh, spent.low + prepaid_kwh, spent.high + 2 * prepaid_kwh
         )
-    networks = len(tried) - len(references)
+    references = len(plan.references)
+    networks = len(tried) - references
     basis = f"from an epoch of {networks} network{'' if networks == 1 else 's'}"
-    basis += f" and {len(references)} fitted models" if references else ""
-    workers = problem.file.search.workers
+    basis += f" and {references} fitted models" if references else ""
     return Forecast(trials, kwh, seconds.times(1 / 60).shared(workers), basis)
 
 
@@ -272,6 +234,71 @@ class _Part:
     least_epochs: float
     trains: bool
     measures: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The trials of a search, and what stands for each of them.
+
+    Attributes:
+        references: Fitted models that were tried; each is one trial.
+        untried: Number of references that were not.
+        parts: The other candidates, each with what was tried that is nearest to it, and how many
+            times as many products a training step of it takes.
+        trials: In all.
+        repeats: Further measurements of the front's members.
+    """
+
+    references: tuple[Tried, ...]
+    untried: int
+    parts: tuple[tuple[_Part, Tried, float], ...]
+    trials: int
+    repeats: int
+
+    @classmethod
+    def of(cls, problem: NetworkProblem, tried: Sequence[Tried], trials: int) -> _Plan:
+        references = tuple(one for one in tried if is_fitted(one.candidate.architecture.family))
+        in_all = len(problem.reference_candidates())
+        parts = []
+        for part in _drawn(problem, max(trials - in_all, 0)):
+            nearest = _nearest(problem, part.candidate, tried)
+            parts.append((part, nearest, _size_ratio(problem, part.candidate, nearest)))
+        repeats = problem.file.objectives.repeats - 1
+        return cls(references, in_all - len(references), tuple(parts), trials, repeats)
+
+    def cost(self, costs: dict[str, float], measuring: dict[str, float], second: float) -> Expected:
+        """What all trials take, in the unit of the arguments.
+
+        Args:
+            costs: Of an epoch, by the key of what was tried.
+            measuring: Of sizing and measuring, likewise.
+            second: Of a second of work.
+        """
+        low = likely = high = dearest = 0.0
+        for one in self.references:
+            key = one.candidate.key
+            low += CHEAPER * costs[key]
+            likely += costs[key] + measuring[key]
+            high += DEARER * (costs[key] + 2 * measuring[key])
+        for part, nearest, size in self.parts:
+            epoch, measured = costs[nearest.candidate.key], measuring[nearest.candidate.key]
+            if part.trains:
+                low += CHEAPER * part.least_epochs * epoch * min(1.0, size)
+                likely += (part.least_epochs + part.epochs) / 2 * epoch * math.sqrt(size)
+            likely += measured if part.measures else 0.0
+            low += CHEAPER * measured / 2 if part.measures else 0.0
+            whole = DEARER * (part.epochs * epoch * max(1.0, size) + 2 * measured)
+            high, dearest = high + whole, max(dearest, whole)
+        if self.untried and self.parts:  # each as a network, or as the dearest one
+            likely += self.untried * likely / len(self.parts)
+            high += self.untried * dearest
+        again = self.repeats * max(measuring.values(), default=0.0) * ON_FRONT * self.trials
+        overhead = [self.trials * seconds * second for seconds in OVERHEAD_SECONDS]
+        return Expected(
+            likely + again / 2 + overhead[1],
+            low + overhead[0],
+            high + DEARER * again + overhead[2],
+        )
 
 
 def _drawn(problem: NetworkProblem, count: int) -> list[_Part]:

@@ -88,16 +88,6 @@ class Cells:
         """The column of this name."""
         return next(column for column in self.columns if column.name == name)
 
-    @classmethod
-    def of_columns(cls, columns: dict[str, Sequence[str | None]], source: str = "rows") -> Cells:
-        """A table of new rows, a list of cells by the name of its column."""
-        built = []
-        for name, cells in columns.items():
-            builder = ColumnBuilder()
-            builder.extend("" if cell is None else cell for cell in cells)
-            built.append(builder.column(name))
-        return cls(source, tuple(built))
-
 
 class ColumnBuilder:
     """Collects a column cell by cell: each distinct text is kept once."""

@@ -9,15 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.objectives.tasks.standardise import Scale, check_scaled
-from greenfront.objectives.tasks.tables.cells import MISSING, Cells
-from greenfront.objectives.tasks.tables.values import (
-    Levels,
-    Numbers,
-    Reading,
-    Values,
-    as_levels,
-    as_numbers,
-)
+from greenfront.objectives.tasks.tables.cells import MISSING
+from greenfront.objectives.tasks.tables.values import Levels, Numbers, Reading, Values
 
 __all__ = ["CategoryStep", "NumberStep", "Preprocessing", "fit"]
 
@@ -135,20 +128,6 @@ class Preprocessing:
         inputs = np.concatenate([*made, *told], axis=1, dtype=np.float32)
         check_scaled(inputs, self.names, source)
         return inputs
-
-    def transform(self, cells: Cells) -> NDArray[np.float32]:
-        """Makes inputs of new rows as they stand in a file: their texts are read as before.
-
-        Raises:
-            DataError: A scaled number is too large for float32.
-        """
-        columns = [
-            as_numbers(cells.column(step.column), step.reading)
-            if isinstance(step, NumberStep)
-            else as_levels(cells.column(step.column))
-            for step in self.steps
-        ]
-        return self.apply(columns, cells.source)
 
 
 def fit(columns: Sequence[Values], train: NDArray[np.int64]) -> Preprocessing:

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
+from contracts.tables import table_of
 from greenfront.objectives.tasks.raw import Pictures
 from greenfront.objectives.tasks.recipe import ArrayRecipe, TableRecipe, recipe_of
 from greenfront.objectives.tasks.standardise import Scale
-from greenfront.objectives.tasks.tables.cells import Cells
 from greenfront.objectives.tasks.tables.inputs import TableInputs
 from greenfront.objectives.tasks.tables.reading import Reading
 from greenfront.objectives.tasks.tables.values import as_levels, as_numbers
@@ -50,7 +50,7 @@ def run(piece: GraphBuilder, feed: dict[str, np.ndarray]) -> np.ndarray:
 )
 def test_a_table_comes_out_bit_for_bit(rows: list[tuple[str | None, ...]], seen: int) -> None:
     columns = dict(zip(("n", "m: x", "k", "l"), map(list, zip(*rows, strict=True)), strict=True))
-    cells = Cells.of_columns(columns)
+    cells = table_of(columns)
     values = [as_numbers(cells.column(name), Reading("number")) for name in ("n", "m: x")]
     inputs = TableInputs(
         "rows", (*values, *(as_levels(cells.column(name)) for name in ("k", "l"))), len(rows)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenfront.objectives.tasks.tables.cells import Cells
+from contracts.tables import table_of
 from greenfront.objectives.tasks.tables.dates import ISO, date_format, parse_dates
 from greenfront.objectives.tasks.tables.infer import Hints, infer
 
@@ -46,7 +46,7 @@ def test_parts():
     ("days", "ambiguous"), [(["01/02/2026", "03/04/2026"], True), (["01/13/2026"] * 2, False)]
 )
 def test_a_day_that_could_be_a_month_is_warned_about(days, ambiguous):
-    column = Cells.of_columns({"day": days}).column("day")
+    column = table_of({"day": days}).column("day")
     found = infer(column, Hints("toy", kept=True))
     assert found.report.kind == "date"
     assert ("other way round" in (found.report.warning or "")) == ambiguous

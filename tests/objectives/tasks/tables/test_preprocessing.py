@@ -5,12 +5,17 @@ import json
 import numpy as np
 import pytest
 
+from contracts.tables import table_of
 from greenfront.errors import DataError
 from greenfront.objectives.codec import from_json, to_json
-from greenfront.objectives.tasks.tables.cells import Cells
 from greenfront.objectives.tasks.tables.infer import Hints, infer
-from greenfront.objectives.tasks.tables.preprocessing import MOST_LEVELS, Preprocessing, fit
-from greenfront.objectives.tasks.tables.values import Numbers, Values, as_levels
+from greenfront.objectives.tasks.tables.preprocessing import (
+    MOST_LEVELS,
+    NumberStep,
+    Preprocessing,
+    fit,
+)
+from greenfront.objectives.tasks.tables.values import Numbers, Values, as_levels, as_numbers
 
 TABLE = {
     "price": ["1.5", "?", "3.5", "10", "2"],
@@ -21,7 +26,7 @@ TABLE = {
 
 
 def values(table: dict[str, list[str]]) -> list[Values]:
-    cells = Cells.of_columns(table)
+    cells = table_of(table)
     found = [(column, infer(column, Hints("toy", kept=True))) for column in cells.columns]
     return sorted(
         (inferred.values(column) for column, inferred in found),
@@ -54,10 +59,18 @@ def test_it_survives_json_and_is_applied_to_new_rows():
     made = fit(columns, TRAIN)
     kept = from_json(Preprocessing, json.loads(json.dumps(to_json(made))))
     assert kept == made
-    again = kept.transform(Cells.of_columns(TABLE))
-    np.testing.assert_array_equal(again, made.apply(columns, "toy"))
+    np.testing.assert_array_equal(kept.apply(columns, "toy"), made.apply(columns, "toy"))
     new = {"price": ["cheap"], "paid": ["maybe"], "day": ["soon"], "land": ["at"], "more": ["1"]}
-    unknown = kept.transform(Cells.of_columns(new))
+    rows = table_of(new)
+    unknown = kept.apply(
+        [
+            as_numbers(rows.column(step.column), step.reading)
+            if isinstance(step, NumberStep)
+            else as_levels(rows.column(step.column))
+            for step in kept.steps
+        ],
+        "toy",
+    )
     np.testing.assert_array_equal(unknown[0, 6:], [0, 0, 1, 1, 1, 0])
     np.testing.assert_allclose(unknown[0, 0], made.apply(columns, "toy")[1, 0])
 
@@ -73,7 +86,7 @@ def test_a_missing_value_where_training_had_none_is_filled():
 
 def test_only_the_most_frequent_names_have_a_place():
     names = [f"n{index % 1500}" for index in range(3000)] + ["n7"] * 3
-    column = as_levels(Cells.of_columns({"name": names}).column("name"))
+    column = as_levels(table_of({"name": names}).column("name"))
     made = fit([column], np.arange(len(names)))
     assert len(made.names) == MOST_LEVELS
     assert made.steps[0].fill == "n7"
