@@ -151,3 +151,13 @@ def test_a_knob_of_a_technique_has_one_home() -> None:
     assert homes == ["greenfront.spaces.techniques.precision"]
     assert len(stages) <= 1
     assert [name for name in found if name not in homes + stages] == []
+
+
+def test_the_design_names_files_that_there_are() -> None:
+    """And all at the root of ``search``, where a search is put together."""
+    text = (ROOT / "docs" / "design.md").read_text()
+    named = set(re.findall(r"`([\w/]+\.py)`", text))
+    paths = [path.as_posix() for path in [*FILES.values(), *ROOT.glob("tests/**/*.py")]]
+    assert {name for name in named if not any(p.endswith(f"/{name}") for p in paths)} == set()
+    root = {path.name for path in (ROOT / "search").glob("*.py")} - {"__init__.py"}
+    assert root - {name.rsplit("/", 1)[-1] for name in named} == set()
