@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import gc
 import resource
+import sys
 from pathlib import Path
 
 __all__ = ["is_out_of_memory", "peak_memory_bytes", "release_memory", "reset_peak_memory"]
@@ -23,12 +25,21 @@ def release_memory() -> None:
     """Gives back to the system what was freed: a small network after a large one stays small.
 
     The C library keeps what it was given for later, all the more of it where threads share it.
-    Where it has no way to give it back (other than glibc), it keeps it.
+    Where it has no way to give it back (other than glibc), it keeps it. Modules stay, and looking
+    for garbage among theirs takes longer than many a training: what is there when new ones have
+    been loaded is looked through once.
     """
     gc.collect()
+    _spare_modules(len(sys.modules))
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+@functools.cache
+def _spare_modules(loaded: int) -> None:  # noqa: ARG001
+    """Once for each number of loaded modules: collections pass over what is there by now."""
+    gc.freeze()
 
 
 def reset_peak_memory() -> None:

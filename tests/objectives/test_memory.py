@@ -60,3 +60,19 @@ def test_the_peak_is_that_since_the_reset() -> None:
     after = peak_memory_bytes()
     assert after is not None
     assert before - after > 32 * MIB
+
+
+def test_collections_pass_over_what_was_loaded_and_find_what_came_after() -> None:
+    program = """
+import gc, weakref
+from greenfront.objectives.memory import release_memory
+class Knot: pass
+release_memory()
+assert gc.get_freeze_count() > len(gc.get_objects())
+knot = Knot()
+knot.self, seen = knot, weakref.ref(knot)
+del knot
+release_memory()
+assert seen() is None
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
