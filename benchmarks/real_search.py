@@ -2,10 +2,10 @@
 
 For each data set and seed, one after the other on this machine: plain NSGA-II with 56 trials, its
 script included; ``green`` until it has spent a share of that energy; random sampling with the same
-script until it has spent what ``green`` did. Everything that a search spends is charged, but the
-front is not measured again. Hypervolume is that of one box, of NSGA-II's baselines, with one
-reading for each graph and each training, pooled over the three; beside it that of the same models
-by their accuracy on the test split, which no search reads.
+script until it has spent what ``green`` did. Everything that a search spends is charged. Then all
+models that were found are measured in turns, beside each other, and compared by that: hypervolume
+is that of one box, of NSGA-II's baselines; beside it that of the same models by their accuracy on
+the test split, which no search reads.
 """
 
 from __future__ import annotations
@@ -22,11 +22,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from onnxruntime import InferenceSession
+
+from greenfront.objectives.context import LocalContext
+from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.pareto import hypervolume
 from greenfront.objectives.pipeline.model_factory import ModelFactory
 from greenfront.objectives.scores import maximised
-from greenfront.objectives.stages.evaluate import answers_of, open_artefact
+from greenfront.objectives.stages.evaluate import answers_of, open_artefact, predictions
+from greenfront.objectives.stages.metered import Measuring, Work
+from greenfront.objectives.stages.turns import in_turns
 from greenfront.objectives.tasks.load import load_task
+from greenfront.objectives.tasks.task import Task
 from greenfront.studies.analysis.front import ScoredTrial, corners
 from greenfront.studies.analysis.progress import progress
 from greenfront.studies.analysis.view import StudyView, view
@@ -39,6 +46,8 @@ SHARES = (0.05, 0.1, 0.2, 0.4)
 """Of NSGA-II's energy, at which hypervolumes are compared."""
 WANTED = 0.99
 PICTURES = ("digits", "mnist5k")
+BLOCK_SECONDS = 0.02
+"""Of predictions that are metered at once, when searches are compared."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,12 @@ class Pair:
     random: Searched
 
     @property
+    def beats_random(self) -> bool:
+        """Whether ``green`` has more at the energy that both have spent."""
+        kwh = min(self.green.kwh, self.random.kwh)
+        return self.green.at(kwh) > self.random.at(kwh)
+
+    @property
     def share_to_wanted(self) -> float | None:
         """Of NSGA-II's energy, what ``green`` took to nearly its hypervolume; ``None``: never."""
         needed = self.green.energy_to(WANTED * self.nsga2.hypervolume)
@@ -111,6 +126,20 @@ class Ended:
     seen: StudyView
     study: Study
 
+    @property
+    def cache(self) -> Path:
+        """What its trials have left."""
+        return self.folder / ".greenfront"
+
+    def task(self) -> Task:
+        """Its data."""
+        file = self.seen.file
+        return load_task(file.task, cache=self.cache / "data", seed=file.study.seed)
+
+    def session(self, row: ScoredTrial) -> InferenceSession:
+        """The file of one of its trials, opened."""
+        return open_artefact(self.cache / "lineage" / row.outcome.artefact, threads=1)
+
 
 def run(folder: Path, text: str) -> Ended:
     """Carries a study out, or what is left of it."""
@@ -127,25 +156,54 @@ def run(folder: Path, text: str) -> Ended:
 Values = dict[int, tuple[float, ...]]
 
 
-def pooled(searches: Sequence[Ended]) -> list[Values]:
-    """Values by trial of each search, by one reading for each graph and each candidate's training.
+def answers_kwh(searches: Sequence[Ended]) -> dict[str, float]:
+    """What one prediction of each graph takes, by its key, all of them measured in turns, now.
 
-    Both are means over all searches: a machine's readings drift from one search to the next by more
-    than searches differ.
+    What was measured during the searches is no basis to compare them: on a busy machine readings
+    of equal graphs lay half apart, and whoever tries many has the luckiest on its front.
+    """
+    works: dict[str, Work] = {}
+    for search in searches:
+        models = ModelFactory(search.task(), "cpu")
+        for row in search.seen.complete:
+            graph = row.outcome.graph or row.outcome.artefact
+            if graph not in works:
+                split = models.data(row.candidate).validation
+                works[graph] = predictions(
+                    search.session(row), split.inputs.cpu().numpy(), 1, split.padding
+                )
+    turned = in_turns(
+        list(works.values()),
+        LocalContext(detect()),
+        phase="compared",
+        measuring=Measuring(block_seconds=BLOCK_SECONDS),
+    )
+    return {
+        graph: each.cost.reading.kwh
+        for graph, each in zip(works, turned, strict=True)
+        if each.cost.reading.kwh is not None
+    }
+
+
+def compared(searches: Sequence[Ended]) -> list[Values]:
+    """Values by trial of each search, equal for what is equal.
+
+    Predictions cost what :func:`answers_kwh` has measured and, for their preprocessing, the mean of
+    all searches; a training the mean over those that did it.
     """
     rows = [row for search in searches for row in search.seen.complete]
-    answers: defaultdict[str, list[float]] = defaultdict(list)
-    trainings: defaultdict[str, list[float]] = defaultdict(list)
+    answers, trainings = answers_kwh(searches), defaultdict[str, list[float]](list)
+    before = [r.outcome.preprocessing.kwh for r in rows if r.outcome.preprocessing is not None]
+    preprocessing = statistics.fmean(kwh for kwh in before if kwh is not None) if before else 0.0
     for row in rows:
-        answer, training = row.outcome.answer.kwh, row.outcome.training.kwh
-        if answer is not None and training is not None:  # a complete trial without has no values
-            answers[row.outcome.graph or row.candidate.key].append(answer)
+        training = row.outcome.training.kwh
+        if training is not None:  # a complete trial without has no values
             trainings[row.candidate.key].append(training)
 
-    def values(row: ScoredTrial, predictions: float) -> tuple[float, ...]:
+    def values(row: ScoredTrial, count: float) -> tuple[float, ...]:
         score, energy, co2 = row.values
-        answer = statistics.fmean(answers[row.outcome.graph or row.candidate.key])
-        found = statistics.fmean(trainings[row.candidate.key]) + predictions * answer
+        answer = answers[row.outcome.graph or row.outcome.artefact] + preprocessing
+        found = statistics.fmean(trainings[row.candidate.key]) + count * answer
         return score, found, co2 * found / energy
 
     return [
@@ -174,15 +232,13 @@ def searched(search: Ended, values: Values, box: Corners) -> Searched:
 
 def tested(search: Ended, values: Values, box: Corners) -> float:
     """Hypervolume of the front with the accuracy that its files have on the test split."""
-    seen, cache = search.seen, search.folder / ".greenfront"
-    task = load_task(seen.file.task, cache=cache / "data", seed=seen.file.study.seed)
+    seen, task = search.seen, search.task()
     models, maximise = ModelFactory(task, "cpu"), maximised(seen.file.metric(seen.facts))
     found = []
     for row in seen.front.rows:
         split = models.encoded(row.candidate, task.test)
         padding = models.data(row.candidate).validation.padding
-        session = open_artefact(cache / "lineage" / row.outcome.artefact, threads=1)
-        right = answers_of(session, split.inputs, padding).argmax(1) == task.test.labels
+        right = answers_of(search.session(row), split.inputs, padding).argmax(1) == task.test.labels
         found.append((float(right.mean()), *values[row.trial][1:]))
     assert box.best is not None
     signed, worst, best = (minimised(v, maximise) for v in (found, [box.worst], [box.best]))
@@ -201,7 +257,7 @@ def pair(data: str, tables: Path, seed: int, trials: int, share: float, folder: 
     most = f"trials = {trials}\nkwh = {green.seen.spent.kwh!r}"
     random = run(folder / "random", text("random", most))
     searches = (plain, green, random)
-    values = pooled(searches)
+    values = compared(searches)
     keys = plain.seen.file.baseline_keys(plain.seen.facts)
     baselines = [values[0][r.trial] for r in plain.seen.complete if r.candidate.key in keys]
     box = corners(baselines, plain.seen.file.metric(plain.seen.facts))
@@ -240,7 +296,7 @@ def summary(pairs: Sequence[Pair]) -> dict[str, Any]:
             "pairs": len(mine),
             "median_share_to_99_percent": None if middle == float("inf") else middle,
             "never": sum(share == float("inf") for share in shares),
-            "better_than_random": sum(p.green.hypervolume > p.random.hypervolume for p in mine),
+            "better_than_random": sum(p.beats_random for p in mine),
         }
     return found
 
