@@ -17,7 +17,10 @@ from greenfront.objectives.metering.stopwatch import Stopwatch
 from greenfront.studies.store.ledger_writer import Charged, LedgerWriter
 from greenfront.studies.store.runs import HEARTBEAT_SECONDS, Run
 
-__all__ = ["heartbeat"]
+__all__ = ["OWN_PHASE", "heartbeat"]
+
+OWN_PHASE = "search"
+"""Phase of the ledger that the search itself is charged to."""
 
 MERGED_BEATS = 60
 """So often the ledger's entries of the search itself are merged."""
@@ -53,7 +56,7 @@ def heartbeat(
             now = time.time()
             readings = stopwatch.lap()
             if readings:
-                owed.append(Charged("search", readings, since, now))
+                owed.append(Charged(OWN_PHASE, readings, since, now))
             since = now
         run.beat()
         while owed:

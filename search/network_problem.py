@@ -118,6 +118,10 @@ class NetworkProblem(Problem[Candidate]):
         """Baselines, what earlier studies found, techniques: what is due of the script."""
         return self._script[: self.shares.scripted]
 
+    def proposals(self) -> Sequence[Point]:
+        """What of the script is not due."""
+        return self._script[self.shares.scripted :]
+
     @property
     def shares(self) -> TrialShares:
         """Whose idea the trials of this study are."""

@@ -130,6 +130,10 @@ class Problem(abc.ABC, Generic[C]):
         """Points to try before the sampler is asked."""
         return ()
 
+    def proposals(self) -> Sequence[Point]:
+        """Points worth a look, the most telling first; a race judges by itself which to try."""
+        return ()
+
     def reference_candidates(self) -> Sequence[C]:
         """What to try before all else, outside of the space: samplers never learn of it."""
         return ()

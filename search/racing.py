@@ -22,9 +22,10 @@ from optuna.trial import TrialState
 from greenfront.search.archive import DUPLICATES_BEFORE_RANDOM, Archive
 from greenfront.search.attempt import Attempt, Step, attempt
 from greenfront.search.decoded import Decoder
+from greenfront.search.heartbeat import OWN_PHASE
 from greenfront.search.problem import Problem
 from greenfront.search.recovery import tell, too_late
-from greenfront.search.rung_states import RungBook, StepCosts, decisions_made, rung_states
+from greenfront.search.rung_states import RungBook, SharedRungs, decisions_made, rung_states
 from greenfront.search.running_trial import RunningTrial
 from greenfront.search.samplers.green.encode import knob_vector
 from greenfront.search.samplers.green.policy import GreenPolicy
@@ -99,7 +100,7 @@ class Race(Generic[C]):
         self._lock = threading.Lock()
         self._book = RungBook()
         self._parents: dict[str, str | None] = {}
-        self._costs = StepCosts(self._parents)
+        self._shared = SharedRungs(self._parents)
         self._entry = 0
         self._ahead: list[Rung] = []
         self._decoder = Decoder(problem)
@@ -119,7 +120,11 @@ class Race(Generic[C]):
             box=self._box,
             ideal=None if problem.ideal is None else sign * problem.ideal,
             step_kwh=self._step_kwh,
+            reached=lambda point: self._shared.reached(self._decoder.of(point).parent, self._last),
             known=lambda point: self._decoder.of(point).known(),
+            deciding_kwh=self._deciding_kwh,
+            proposed=problem.proposals(),
+            beside=self._beside,
         )
 
     # --- what to do next ---------------------------------------------------------------------
@@ -163,6 +168,7 @@ class Race(Generic[C]):
             states = rung_states(
                 slots,
                 self._book,
+                self._shared,
                 maximise=[objective.maximise for objective in self._problem.objectives],
                 last=self._last,
                 numbers=self._numbers,
@@ -186,7 +192,10 @@ class Race(Generic[C]):
         return not self._queue_is_empty
 
     def _begun(self, trial: optuna.Trial, candidate: C) -> Step[C] | Refusal:
-        target = 0 if self._problem.raced(candidate) and self._last > 0 else self._last
+        first = min(
+            self._shared.reached(self._problem.parent(candidate), self._last) + 1, self._last
+        )
+        target = first if self._problem.raced(candidate) else self._last
         answer = self._study.trials.claim(
             self._run.run_id,
             trial.number,
@@ -198,7 +207,7 @@ class Race(Generic[C]):
         if answer != "granted":
             tell(self._optuna_study, trial.number, "failed")
             return answer
-        return Step(trial, candidate, 0, target, None)
+        return Step(trial, candidate, first, target, None)
 
     def _promoted(self, slot: Slot, rung: int | None) -> Step[C] | Refusal:
         trial = self._reopened(slot)
@@ -210,7 +219,8 @@ class Race(Generic[C]):
         finished = self._book.of(slot.key)
         target = self._last if rung is None else rung
         # Where the last rung was kept and its trial not finished, it is done again.
-        first = min(max(finished, default=-1) + 1, target)
+        reached = self._shared.reached(self._parents.get(slot.key), self._last)
+        first = min(max(max(finished, default=-1), reached) + 1, target)
         below = finished.get(first - 1)
         checkpoint = None if below is None else below.checkpoint
         return Step(trial, self._asked(trial), first, target, checkpoint)
@@ -320,15 +330,26 @@ class Race(Generic[C]):
         taken = list(known)
         self._ahead = rungs[len(taken) :]
         self._book.add(taken)
-        self._costs.add(taken)
+        self._shared.add(taken)
         return slots
 
     def _step_kwh(self, point: Point, rung: int) -> float | None:
-        return self._costs.of(self._decoder.of(point).parent, rung, self._last)
+        return self._shared.of(self._decoder.of(point).parent, rung, self._last)
 
     def _numbers(self, point: Point) -> tuple[tuple[float, ...], tuple[float, ...]]:
         settings = knob_vector(self._problem.space, point)
         return self._decoder.of(point).describe(settings), settings
+
+    def _deciding_kwh(self) -> float:
+        """What the supervisors have taken so far, a step."""
+        spent = self._study.ledger.by("phase").get(OWN_PHASE)
+        return 0.0 if spent is None else spent.kwh / max(len(self._book.orders), 1)
+
+    def _beside(self) -> list[tuple[float, ...]]:
+        outside = (slot for slot in self._archive.slots() if slot.point is None)
+        values = [slot.values for slot in outside if slot.values is not None]
+        maximise = [objective.maximise for objective in self._problem.objectives]
+        return [tuple(row) for row in minimised(values, maximise).tolist()] if values else []
 
     def _box(
         self, _values: Sequence[tuple[float, ...]]

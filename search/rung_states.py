@@ -13,7 +13,7 @@ from greenfront.spaces.knobs import Point
 from greenfront.studies.store.rungs import Rung
 from greenfront.studies.store.trials import Slot
 
-__all__ = ["RungBook", "StepCosts", "decisions_made", "rung_states"]
+__all__ = ["RungBook", "SharedRungs", "decisions_made", "rung_states"]
 
 STATUS: Mapping[str, RungStatus] = {
     "running": "running",
@@ -60,6 +60,7 @@ class RungBook:
 def rung_states(
     slots: Sequence[Slot],
     book: RungBook,
+    shared: SharedRungs,
     *,
     maximise: Sequence[bool],
     last: int,
@@ -70,6 +71,8 @@ def rung_states(
     Args:
         slots: All that were begun; those outside of the space have no point.
         book: What they have finished; remembers states, so it belongs to one problem.
+        shared: The same, by what candidates share: what others of its parent have finished below
+            counts as finished by a candidate, too.
         maximise: For each objective, whether more is better.
         last: Index of the whole effort.
         numbers: Description and settings of a point, see :class:`RungState`.
@@ -77,7 +80,7 @@ def rung_states(
     signs = [-1.0 if more else 1.0 for more in maximise]
 
     def made(slot: Slot, point: Point) -> RungState:
-        return _state(slot, point, book, signs, last, numbers(point))
+        return _state(slot, point, _Rungs(slot.key, book, shared, last), signs, numbers(point))
 
     return [
         book.state(slot, partial(made, slot, slot.point))
@@ -91,33 +94,68 @@ def decisions_made(states: Iterable[RungState]) -> int:
     return sum(len(state.kwh) + (state.status in ("running", "failed")) for state in states)
 
 
+@dataclass(frozen=True)
+class _Rungs:
+    """The rungs of one candidate, its own and those that it shares."""
+
+    key: str
+    book: RungBook
+    shared: SharedRungs
+    last: int
+
+    @property
+    def own(self) -> Mapping[int, Rung]:
+        return self.book.of(self.key)
+
+    def others(self, index: int) -> Rung | None:
+        """What the first of its parent has paid for; ``None`` where it was itself the first."""
+        first = self.shared.first(self.key, index)
+        return None if first is None or first.key == self.key else first
+
+    def above(self, index: int) -> int | None:
+        """Its own next rung from there on."""
+        return next((at for at in range(index, self.last + 1) if at in self.own), None)
+
+    def measured(self, index: int, values: Objectives | None, signs: Sequence[float]) -> Objectives:
+        others = self.others(index)
+        if others is not None and index < self.last and index not in self.own:
+            # The training is the same, what is made of it is not.
+            return (signs[0] * others.values[0], *[None] * (len(signs) - 1))
+        # One that is whole at once stands at each rung as it ends.
+        at = self.above(index)
+        reached = values if at is None else _signed(self.own[at].values, signs)
+        return () if reached is None else reached
+
+    def kwh(self, index: int) -> float:
+        """What it takes to get there from the rung below, whoever has paid for it."""
+        first, others = min(self.own, default=0), self.others(index)
+        least = 0.0 if others is None else others.kwh
+        if first and self.shared.first(self.key, 0) is None:
+            # One that is whole at once has paid at the first.
+            return self.own[first].kwh if index == 0 else 0.0 if index == first else least
+        return max(least, self.own[index].kwh if index in self.own else 0.0)
+
+
 def _state(
     slot: Slot,
     point: Point,
-    book: RungBook,
+    rungs: _Rungs,
     signs: Sequence[float],
-    last: int,
     numbers: tuple[tuple[float, ...], tuple[float, ...]],
 ) -> RungState:
-    rungs = book.of(slot.key)
+    own, last = rungs.own, rungs.last
     status = STATUS.get(slot.state, "failed")
     values = _signed(slot.values, signs) if slot.values is not None else None
-    measured: list[Objectives] = []
-    kwh: list[float] = []
-    finished: list[int] = []
-    highest = last if values is not None else max(rungs, default=-1)
-    for index in range(highest + 1):
-        # One that is whole at once stands at each rung as it ends, and has paid at the first.
-        at = next((at for at in range(index, last + 1) if at in rungs), None)
-        above = None if at is None else rungs[at]
-        finished.append(book.orders.get((slot.key, index if at is None else at), slot.slot))
-        reached = values if above is None else _signed(above.values, signs)
-        measured.append(() if reached is None else reached)
-        kwh.append(rungs[index].kwh if index in rungs else 0.0)
-    if rungs and min(rungs) > 0:
-        kwh[0] = rungs[min(rungs)].kwh
-        kwh[min(rungs)] = 0.0
-    known = rungs[max(rungs)].known if rungs else ()
+    highest = last if values is not None else max(own, default=-1)
+    reached = range(highest + 1)
+    measured = [rungs.measured(index, values, signs) for index in reached]
+    kwh = [rungs.kwh(index) for index in reached]
+    finished = []
+    for index in reached:
+        at = rungs.above(index)
+        order = (slot.key, index if at is None else at)
+        finished.append(rungs.book.orders.get(order, slot.slot))
+    known = own[max(own)].known if own else ()
     target = last if slot.rung is None else slot.rung
     return RungState(
         key=slot.key,
@@ -146,18 +184,18 @@ def _partly_signed(values: Sequence[float | None], signs: Sequence[float]) -> Ob
 
 
 @dataclass
-class StepCosts:
-    """What the next step of a candidate costs, where it shares the rungs of others.
+class SharedRungs:
+    """What candidates of one parent share, and what the next step costs one of them.
 
     Attributes:
         parents: Identity of the rungs that each key shares with others; ``None``: of none.
-        done: Rungs that some candidate of a parent has finished.
+        done: For each parent and rung the first candidate that has finished it.
         shared_kwh: What each rung has cost those for whom another had finished it before.
         least_kwh: The least that each rung has cost anyone.
     """
 
     parents: Mapping[str, str | None]
-    done: set[tuple[str, int]] = field(default_factory=set)
+    done: dict[tuple[str, int], Rung] = field(default_factory=dict)
     shared_kwh: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
     least_kwh: dict[int, float] = field(default_factory=dict)
 
@@ -171,7 +209,18 @@ class StepCosts:
                 continue
             if (parent, rung.rung) in self.done:
                 self.shared_kwh[rung.rung].append(rung.kwh)
-            self.done.add((parent, rung.rung))
+            self.done.setdefault((parent, rung.rung), rung)
+
+    def first(self, key: str, rung: int) -> Rung | None:
+        """The first that a candidate's parent has finished of a rung; ``None`` if none did."""
+        parent = self.parents.get(key)
+        return None if parent is None else self.done.get((parent, rung))
+
+    def reached(self, parent: str | None, last: int) -> int:
+        """The highest rung below the last that the candidates of a parent need not do; -1: none."""
+        if parent is None:
+            return -1
+        return next((r for r in range(last - 1, -1, -1) if (parent, r) in self.done), -1)
 
     def of(self, parent: str | None, rung: int, last: int) -> float | None:
         """Energy in kWh of a step to a rung; ``None`` where nothing of it is shared.

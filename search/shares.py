@@ -40,12 +40,16 @@ class TrialShares:
     def scripted(self) -> int:
         """Trials of the script: its baselines, and the rest of a third of all trials.
 
+        A race is given the baselines and what earlier studies found; it takes up of the rest what
+        it finds to be worth it.
+
         What does not fit into the third is left out until the budget is raised: once the sampler
         knows what has paid here, its own proposals are better than those made for any data.
         """
         trials = Budget().trials if self.trials is None else self.trials
         third = self.script if trials is None else trials // MOST_SCRIPTED
-        return min(max(third, self.baselines), self.script)
+        due = self.baselines + self.warm if self.sampler == "green" else self.script
+        return min(max(third, self.baselines), due, self.script)
 
     @property
     def sampled(self) -> int | None:

@@ -292,6 +292,41 @@ def test_shared_rungs_are_known_to_be_cheap(url: str, scripted: Any) -> None:
     assert policies[0].terrain.step_kwh(point(2), 0) is None
 
 
+def test_what_others_have_trained_is_not_gone_through_again(url: str, scripted: Any) -> None:
+    """A child of a whole training begins at its own last step, one of a rung at the next."""
+    policies = scripted([point(1, bits=8), point(2), point(2, bits=8)])
+    problem = Curves(whole=[point(1)])
+    optimize_problem(problem, sampler="green", storage=url)
+    efforts = {
+        key: [to for k, _, to in problem.trained if k == key] for key, _, _ in problem.trained
+    }
+    assert list(efforts.values()) == [[1, 3, 9], [9], [1], [3]]
+    _, states = policies[0].asked[-1]
+    parent, child, _, paused = states
+    assert policies[0].terrain.reached(point(1, bits=8)) == 1
+    assert policies[0].terrain.reached(point(3)) == -1
+    # It knows what the training lost below, and not what its own graph would have cost there.
+    assert child.losses == (*parent.losses[:2], Curves.values(point(1, bits=8), 9)[0])
+    assert child.measured[0] == (parent.losses[0], None)
+    # What it takes from the start, whoever has paid for it.
+    assert sum(child.kwh) >= sum(parent.kwh)
+    assert (paused.rung, paused.status, len(paused.kwh)) == (1, "paused", 2)
+
+
+def test_the_policy_knows_what_stands_outside_of_the_space(url: str, scripted: Any) -> None:
+    class Referenced(Curves):
+        def reference_candidates(self) -> Sequence[PlainChoice]:
+            return [PlainChoice({"size": 1, "rate": 5, "bits": 32, "outside": True})]
+
+        def raced(self, candidate: PlainChoice) -> bool:
+            return "outside" not in candidate.values
+
+    policies = scripted([point(2)])
+    optimize_problem(Referenced(), sampler="green", storage=url)
+    assert policies[0].terrain.beside() == [pytest.approx(Curves.values(point(1), 9))]
+    assert [len(states) for _, states in policies[0].asked] == [0, 1]
+
+
 @pytest.mark.slow
 def test_the_green_sampler_finds_most_of_the_front_for_less(url: str) -> None:
     result = optimize_problem(

@@ -82,3 +82,11 @@ def test_a_race_counts_by_effort_and_needs_no_generation() -> None:
     assert raced.sentence.endswith(
         "of the sampler green (what is given up at a rung of its training counts by its share)"
     )
+
+
+def test_a_race_is_given_the_baselines_and_what_was_found_before() -> None:
+    raced = replace(USUAL, sampler="green")
+    assert raced.scripted == 2
+    assert replace(raced, warm=4).scripted == 6
+    assert replace(raced, warm=40).scripted == 13
+    assert raced.sentence.startswith("40 trials: 3 references, 2 of the script (2 untouched ")

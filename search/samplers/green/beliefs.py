@@ -23,7 +23,7 @@ LEARNING = 0.45
 SURE = 1e-3
 """Distance of the ideal that is told apart, as a share of what was seen."""
 CHEAPEST_STEP = 0.004
-"""No step counts for cheaper than this share of a mean full training: asking costs, too."""
+"""Deciding on a step counts for this share of a mean full training, where no more is known."""
 FREE = 1e-3
 """Energies under this share of the median are told apart no further."""
 WIDE = 3.0
@@ -40,8 +40,7 @@ class Prospect:
         x: Description.
         u: Settings in unit range.
         known: Final values as far as they are known; empty: nothing.
-        done: The last finished rung; -1 for none.
-        spent: Energy of the finished rungs, in kWh.
+        done: The last finished rung, by itself or by others for it; -1 for none.
     """
 
     key: str
@@ -50,7 +49,6 @@ class Prospect:
     u: tuple[float, ...]
     known: Objectives = ()
     done: int = -1
-    spent: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ class Beliefs:
         scales: One for each objective.
         others: Models of the others; ``None`` where none is needed, or nothing was seen.
         energy: Model of the energy from the start to each rung (logarithms of kWh).
-        full_kwh: Mean energy of a whole training, in kWh.
+        deciding_kwh: Energy of deciding on a step, in kWh.
         terrain: What may be asked.
     """
 
@@ -93,7 +91,7 @@ class Beliefs:
     scales: tuple[Scale, ...]
     others: tuple[Curves | None, ...]
     energy: Curves
-    full_kwh: float
+    deciding_kwh: float
     terrain: Terrain
 
     def outlook(self, prospects: Sequence[Prospect], *, next_only: bool = False) -> Outlook:
@@ -154,7 +152,7 @@ class Beliefs:
                 exact = self.terrain.step_kwh(prospect.point, rung)
                 if exact is not None:
                     steps[row, rung] = exact
-        steps += CHEAPEST_STEP * self.full_kwh
+        steps += self.deciding_kwh
         ahead = np.arange(len(effort))[None] > done[:, None]
         costs: Array = np.where(ahead, steps, 0.0)
         return costs
@@ -212,7 +210,7 @@ def form_beliefs(
         scales=tuple(scales),
         others=tuple(others),
         energy=energy,
-        full_kwh=float(np.mean(full)),
+        deciding_kwh=max(CHEAPEST_STEP * float(np.mean(full)), terrain.deciding_kwh()),
         terrain=terrain,
     )
 

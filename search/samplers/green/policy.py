@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from greenfront.search.samplers.green.beliefs import Prospect
 from greenfront.search.samplers.green.pool import Pool
 from greenfront.search.samplers.green.prize import Box, make_box
 from greenfront.search.samplers.green.race import Worth, ranked
@@ -24,6 +25,8 @@ RANKINGS = 40
 MANY = 400
 """Models are made of no more observations: beyond, a ranking serves twice as long."""
 
+_Past = tuple[list[RungState], Sequence[tuple[float, ...]]]
+
 
 @dataclass(frozen=True)
 class GreenPolicy:
@@ -36,7 +39,7 @@ class GreenPolicy:
 
     terrain: Terrain
     seed: int
-    _latest: list[tuple[list[RungState], tuple[Worth, ...]]] = field(
+    _latest: list[tuple[_Past, tuple[Worth, ...]]] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
 
@@ -57,13 +60,15 @@ class GreenPolicy:
     def _start(self, pool: Pool, states: Sequence[RungState]) -> Decision | None:
         waiting = [s for s in states if s.status == "paused" and s.rung < 0]
         if waiting:
-            return Decision(waiting[0].key, waiting[0].point, 0, None)
+            return self._on(waiting[0], None)
+        if self.terrain.proposed and self._box(states) is not None:
+            return None  # what a space's baselines and proposals say is more than a spread would
         if len(states) < STARTS:
             start = spread_start(pool, states)
             if start is not None:
-                return Decision(start.key, start.point, 0, None)
+                return _begun(start)
         onward = next_promotion(self.terrain, states)
-        return None if onward is None else _on(onward, None)
+        return None if onward is None else self._on(onward, None)
 
     def _race(
         self, pool: Pool, states: Sequence[RungState], decisions_made: int
@@ -73,12 +78,12 @@ class GreenPolicy:
             # Without two different ends nothing is worth more than another: there must be some.
             onward = foremost(states)
             if onward is not None:
-                return _on(onward, None)
+                return self._on(onward, None)
         due = RANDOM_SHARE * min(1.0, (SETTLED / max(decisions_made, 1)) ** 0.5)
         if box is None or pool.rng.random() < due:
-            drawn = pool.draw()
+            drawn = pool.draw_proposed() or pool.draw()
             if drawn is not None:
-                return Decision(drawn.key, drawn.point, 0, None)
+                return _begun(drawn)
         if box is None:
             return None
         moment, count = _moment(states)
@@ -86,19 +91,24 @@ class GreenPolicy:
             # What was known a while ago decides for all decisions since.
             then = self._box(moment)
             worths = () if then is None else self._ranked(moment, then, count)
-            decision = _first_open(worths, states)
+            decision = _first_open(self.terrain, worths, states)
             if decision is not None:
                 return decision
-        return _first_open(ranked(self.terrain, states, box, pool, 1), states)
+        return _first_open(self.terrain, ranked(self.terrain, states, box, pool, 1), states)
+
+    def _on(self, state: RungState, price: float | None) -> Decision:
+        done = max(state.rung, self.terrain.reached(state.point))
+        return Decision(state.key, state.point, done + 1, price)
 
     def _ranked(self, moment: list[RungState], box: Box, count: int) -> tuple[Worth, ...]:
         # Lists are equal at once where they hold the same objects: most states do not change.
-        if self._latest and self._latest[0][0] == moment:
+        past = (moment, self.terrain.beside())
+        if self._latest and self._latest[0][0] == past:
             return self._latest[0][1]
         rng = np.random.default_rng([self.seed, sum(len(s.losses) for s in moment)])
         pool = Pool(self.terrain, frozenset(state.key for state in moment), rng)
         found = tuple(ranked(self.terrain, moment, box, pool, count))
-        self._latest[:] = [(moment, found)]
+        self._latest[:] = [(past, found)]
         return found
 
     def _box(self, states: Sequence[RungState]) -> Box | None:
@@ -109,17 +119,21 @@ class GreenPolicy:
         return make_box(*corners, np.array(complete, dtype=np.float64))
 
 
-def _on(state: RungState, price: float | None) -> Decision:
-    return Decision(state.key, state.point, state.rung + 1, price)
+def _begun(prospect: Prospect) -> Decision:
+    return Decision(prospect.key, prospect.point, prospect.done + 1, None)
 
 
-def _first_open(worths: Sequence[Worth], states: Sequence[RungState]) -> Decision | None:
+def _first_open(
+    terrain: Terrain, worths: Sequence[Worth], states: Sequence[RungState]
+) -> Decision | None:
     """The best of a ranking that nobody has taken up since."""
     by_key = {state.key: state for state in states}
     for worth in worths:
         prospect, state = worth.prospect, by_key.get(worth.prospect.key)
         paused = state is not None and state.status == "paused"
-        if (state is None or paused) and prospect.done == (-1 if state is None else state.rung):
+        own = -1 if state is None else state.rung
+        done = max(own, terrain.reached(prospect.point))
+        if (state is None or paused) and prospect.done == done:
             return Decision(prospect.key, prospect.point, prospect.done + 1, worth.price)
     return None
 

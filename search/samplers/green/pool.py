@@ -49,9 +49,15 @@ class Pool:
             x=tuple(self.terrain.describe(point, settings)),
             u=settings,
             known=self.terrain.known(point),
+            done=self.terrain.reached(point),
         )
         self.prospects[key] = prospect
         return prospect
+
+    def add(self, points: Iterable[Point]) -> None:
+        """Takes points in."""
+        for point in points:
+            self.put(point)
 
     def add_random(self, count: int) -> None:
         """Draws so many points; duplicates among them are dropped."""
@@ -74,6 +80,11 @@ class Pool:
             for _ in range(count)
         ]
         return [prospect for prospect in tried if prospect is not None]
+
+    def draw_proposed(self) -> Prospect | None:
+        """A random one of the proposed points; ``None`` if all were begun."""
+        new = [one for point in self.terrain.proposed if (one := self.put(point)) is not None]
+        return new[int(self.rng.integers(len(new)))] if new else None
 
     def draw(self) -> Prospect | None:
         """One random point that is new; ``None`` if none was found."""

@@ -23,6 +23,9 @@ Array = NDArray[np.float64]
 
 RANDOM, CHILDREN = 60, 90
 """Points of the pool."""
+WHOLE_POOL, LEAST_POOL = 80, 0.25
+"""With fewer observations than so many, a pool is smaller in proportion: little is known to look
+for, and looking takes energy, too. At least such a share of it is looked at."""
 PARENTS = 20
 ROUNDS, PROMISING, ANY, NEIGHBOURS = 5, 10, 4, 4
 """Local search: rounds, the best and some others in each, and mutations of each of them."""
@@ -64,7 +67,9 @@ def _ranked(
 ) -> list[Worth]:
     race = _race_of(terrain, states, box)
     several = FINALISTS + count
-    finalists = _apart(_new(terrain, pool, race, states), several, count > 1)
+    observations = sum(len(state.losses) for state in states)
+    share = min(max(observations / WHOLE_POOL, LEAST_POOL), 1.0)
+    finalists = _apart(_new(terrain, pool, race, states, share), several, count > 1)
     foremost = _foremost([s for s in states if s.status == "paused"])
     paused = [_prospect(terrain, s) for s in foremost]
     finalists += race.by_quick_index(paused)[:several]
@@ -75,15 +80,18 @@ def _ranked(
     return [Worth(finalists[i], float(prices[i])) for i in order]
 
 
-def _new(terrain: Terrain, pool: Pool, race: _Race, states: Sequence[RungState]) -> list[Prospect]:
+def _new(
+    terrain: Terrain, pool: Pool, race: _Race, states: Sequence[RungState], share: float
+) -> list[Prospect]:
     """What was not begun, from a pool and a local search, best first by the quick index."""
-    pool.add_random(RANDOM)
-    pool.add_children(_parents(terrain, race, states), CHILDREN)
+    pool.add(terrain.proposed)
+    pool.add_random(round(share * RANDOM))
+    pool.add_children(_parents(terrain, race, states), round(share * CHILDREN))
     prospects = list(pool.prospects.values())
     scores = race.quick_index(prospects)
     for _ in range(ROUNDS if prospects else 0):
-        order = np.argsort(-scores, kind="stable")[:PROMISING].tolist()
-        order += pool.rng.permutation(len(prospects))[:ANY].tolist()
+        order = np.argsort(-scores, kind="stable")[: round(share * PROMISING)].tolist()
+        order += pool.rng.permutation(len(prospects))[: round(share * ANY)].tolist()
         new = pool.add_neighbours([prospects[i].point for i in order], NEIGHBOURS)
         if not new:
             break
@@ -157,6 +165,7 @@ def _race_of(terrain: Terrain, states: Sequence[RungState], box: Box) -> _Race:
     running = [s for s in states if s.status == "running" and s.running_rung is not None]
     beliefs = believe(states)
     front = [s.values for s in states if s.status == "complete" and s.values is not None]
+    front += terrain.beside()
     if running:
         # What is under way is believed to come out as predicted.
         outlook = beliefs.outlook([_prospect(terrain, s) for s in running])
@@ -214,6 +223,5 @@ def _prospect(terrain: Terrain, state: RungState) -> Prospect:
         x=state.description,
         u=terrain.settings(state),
         known=state.known,
-        done=state.rung,
-        spent=sum(state.kwh),
+        done=max(state.rung, terrain.reached(state.point)),
     )

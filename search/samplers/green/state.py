@@ -38,9 +38,9 @@ class RungState:
             candidates of a search.
         losses: The first objective at each finished rung, minimised, lowest rung first; its length
             is the number of finished rungs. Always finite numbers.
-        kwh: Energy that each of these rungs cost beyond the one below, in kWh; as long as
-            ``losses``. Whatever the search paid: a child of a trained parent pays its own
-            steps alone.
+        kwh: Energy that each of these rungs takes beyond the one below, in kWh; as long as
+            ``losses``. Whoever has paid for it: what a child of a trained parent need not pay is
+            the terrain's to say.
         known: All objectives as far as they are known for the *whole* training without having
             trained it (an energy known from sizing, a size, a latency), minimised. The first is
             ``None`` as a rule.
@@ -84,7 +84,8 @@ class Decision:
     Attributes:
         key: Of the candidate; that of a state (to be resumed), or a new one.
         point: Its settings.
-        rung: The rung to train it to: the one above its last finished rung, 0 for a new one.
+        rung: The rung to train it to: the one above its last finished rung, or above that which
+            others have finished for it.
         price: Expected gain of the hypervolume a kWh, under the best policy of going on or
             stopping: the highest price of a kWh at which this still pays. The volume is that of
             the terrain's box. ``None`` while the sampler gathers its first points and has no
@@ -115,7 +116,13 @@ class Terrain:
         step_kwh: Energy in kWh of training a point from the rung below to this rung, as far as
             the problem knows it (marginal: what a trained parent has is free); ``None``: the
             sampler models it from what was spent.
+        reached: The last rung, below the whole, that others have finished for a point, too, since
+            they share it; -1: none.
         known: See ``RungState.known``, for points that were not begun; empty: nothing.
+        deciding_kwh: Energy in kWh that a step takes of who decides on it, as far as it is metered.
+        proposed: Points that are worth a look on any data, the most telling first.
+        beside: Values of the complete candidates outside of the space, minimised: what they
+            dominate wins nothing.
     """
 
     space: SearchSpace[Any]
@@ -127,7 +134,11 @@ class Terrain:
     ]
     ideal: float | None = None
     step_kwh: Callable[[Point, int], float | None] = lambda _point, _rung: None
+    reached: Callable[[Point], int] = lambda _point: -1
     known: Callable[[Point], Objectives] = lambda _point: ()
+    deciding_kwh: Callable[[], float] = lambda: 0.0
+    proposed: Sequence[Point] = ()
+    beside: Callable[[], Sequence[tuple[float, ...]]] = lambda: ()
 
     def settings(self, state: RungState) -> tuple[float, ...]:
         """What :func:`knob_vector` gives of a candidate's point."""

@@ -266,6 +266,48 @@ def test_steps_that_cost_nothing_and_those_whose_cost_is_known(searched: Search)
     assert all(float(each.point["size"]) <= 0.5 for each in small)
 
 
+def test_what_a_model_beside_the_space_dominates_wins_nothing(searched: Search) -> None:
+    states = list(searched.states.values())
+
+    def prices(*beside: tuple[float, float]) -> list[float]:
+        ground = replace(terrain(), beside=lambda: beside)
+        decided = [GreenPolicy(ground, 1).decide(states, number) for number in range(60, 66)]
+        return [each.price for each in decided if each is not None and each.price is not None]
+
+    assert min(prices()) > 0
+    assert max(prices((0.0, 0.0))) == 0
+    assert max(prices((0.015, 0.1))) < 0.5 * min(prices())
+
+
+def test_proposals_take_the_place_of_a_spread_start() -> None:
+    """Where something is whole already, what is proposed is looked at from the beginning."""
+    proposed = [{"size": 0.9, "rate": 0.7 + shift} for shift in (-0.02, 0.0, 0.02)]
+    ground = replace(terrain(), proposed=proposed)
+    search = Search(ground)
+    for size in (0.2, 0.5):
+        baseline = {"size": size, "rate": 0.3}
+        for rung in range(3):
+            search.train(SPACE.decode(baseline).key, baseline, rung)
+            search.decisions += 1
+    search.run(12)
+    keys = [SPACE.decode(point).key for point in proposed]
+    assert any(key in search.states for key in keys)
+    assert len(search.states) < STARTS
+
+
+def test_a_step_counts_with_what_deciding_on_it_takes(searched: Search) -> None:
+    """The dearer it is to ask, the less a kWh is expected to win."""
+    states = list(searched.states.values())
+    prices = []
+    for kwh in (0.0, 1.0, 10.0):
+        ground = replace(terrain(), deciding_kwh=lambda kwh=kwh: kwh)
+        decision = GreenPolicy(ground, 1).decide(states, 60)
+        assert decision is not None
+        assert decision.price is not None
+        prices.append(decision.price)
+    assert prices[0] > prices[1] > prices[2] > 0
+
+
 def test_a_box_that_spans_what_was_seen_grows_beyond_it() -> None:
     """A problem without a reference: at first there is no box, later one of what is complete."""
 
