@@ -79,12 +79,15 @@ def _changes(
     for technique in sorted(techniques(), key=lambda each: each.turn or each.order):
         yield technique.stricter(point, knobs) if stricter else technique.looser(point, knobs)
     family = str(point.get("architecture", options.scope.families[0]))
-    # What a family turns down for its smaller shape is what its costs depend on.
-    sizes = (f"{family}.{name}" for name in options.scope.family(family).smaller)
+    facts = options.scope.family(family)
     shape: dict[str, Value] = {}
-    for name in sizes:
-        if name in point and not isinstance(point[name], (str, bool)):
-            value = neighbour(knobs[name], point[name], higher=not stricter)
+    # What a family changes for its smaller shape is what its costs depend on, and the direction is
+    # told, too: fewer channels, but a longer stride.
+    for setting, small in facts.smaller.items():
+        name, usual = f"{family}.{setting}", facts.baseline[setting]
+        if name in point and not any(isinstance(value, (str, bool)) for value in (small, usual)):
+            higher = (small > usual) == stricter  # type: ignore[operator]  # both are numbers
+            value = neighbour(knobs[name], point[name], higher=higher)
             shape |= {} if value is None else {name: value}
     yield shape
 

@@ -26,6 +26,8 @@ CASES: list[tuple[str, tuple[int, ...], dict[str, Value]]] = [
     ("cnn", (3, 16, 16), {"block": "inverted", "expansion": 4, "kernel": 5}),
     ("lenet", (1, 28, 28), {}),
     ("lenet", (3, 32, 32), {"kernel": 3}),
+    ("lenet", (1, 28, 28), {"stride": 2}),
+    ("lenet", (3, 30, 20), {"stride": 3}),
 ]
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from typing import ClassVar
@@ -160,14 +161,32 @@ class TestLeNet(ArchitectureContract):
         ]
         assert sizes == [(6, 1, 5, 5), (12, 6, 5, 5), (84, 12 * 4 * 4), (10, 84)]
 
+    def test_a_shape_of_before_there_was_a_stride_pools(self) -> None:
+        old = {"channels": 6, "kernel": 5, "hidden": 84}
+        now = {**old, "stride": 1}
+        assert LeNet().extent(old, (1, 28, 28), 10) == LeNet().extent(now, (1, 28, 28), 10)
+        assert any(isinstance(m, nn.MaxPool2d) for m in LeNet().build(old, IMAGES, 10).modules())
+
+    @pytest.mark.parametrize(("stride", "maps"), [(2, [12, 4]), (3, [8])])
+    def test_strided_convolutions_shrink_the_maps_alone(self, stride: int, maps: list[int]) -> None:
+        shape = {"channels": 6, "kernel": 5, "hidden": 32, "stride": stride}
+        model = LeNet().build(shape, (1, 28, 28), 10).eval()
+        assert not any(isinstance(m, nn.MaxPool2d) for m in model.modules())
+        seen, inputs = [], torch.randn(1, 1, 28, 28)
+        for layer in model.children():
+            inputs = layer(inputs)
+            if isinstance(layer, nn.Conv2d):
+                seen.append(inputs.shape[-1])
+        assert seen == maps
+
     @pytest.mark.parametrize("edges", [(4, 4), (5, 9), (28, 28), (32, 20), (64, 4), (224, 224)])
     def test_the_hidden_layer_reads_small_maps_of_any_image(self, edges: tuple[int, int]) -> None:
-        for kernel in (3, 5):
-            shape = {"channels": 4, "kernel": kernel, "hidden": 32}
+        for kernel, stride in itertools.product((3, 5), (1, 2, 3)):
+            shape = {"channels": 4, "kernel": kernel, "hidden": 32, "stride": stride}
             model = LeNet().build(shape, (3, *edges), CLASSES).eval()
             assert model(torch.randn(2, 3, *edges)).shape == (2, CLASSES)
             hidden = next(layer for layer in model.modules() if isinstance(layer, nn.Linear))
-            assert hidden.in_features <= 16 * 7 * 7
+            assert hidden.in_features <= 16 * 8 * 8
 
 
 def test_an_inverted_block_skips_where_shapes_agree() -> None:

@@ -12,7 +12,7 @@ from greenfront.spaces.follow_up import moved
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.network_space import network_space
 
-OPTIONS = network_options("mlp", "cnn", bits=(32, 16, 8), epochs=(4, 16))
+OPTIONS = network_options("mlp", "cnn", "lenet", bits=(32, 16, 8), epochs=(4, 16))
 SPACE = network_space(OPTIONS)
 RATIO, BITS = "pruning", "bits"
 
@@ -22,9 +22,14 @@ def draw(seed: int) -> dict[str, str | int | float | bool]:
 
 
 def sizes(point: Point) -> list[float]:
-    family = str(point["architecture"])
-    names = [f"{family}.{name}" for name in architecture(family).smaller()]
-    return [float(point[name]) for name in names if name in point]
+    """Settings on which the costs depend, negative where a larger one is cheaper."""
+    family = architecture(str(point["architecture"]))
+    usual = family.baseline()
+    return [
+        float(point[f"{family.name}.{name}"]) * (-1 if float(small) > float(usual[name]) else 1)
+        for name, small in family.smaller().items()
+        if f"{family.name}.{name}" in point
+    ]
 
 
 @given(st.integers(0, 2**32 - 1), st.booleans())
