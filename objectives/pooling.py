@@ -10,6 +10,7 @@ from typing import Any
 
 from greenfront.objectives.outcome import GraphReading
 from greenfront.objectives.readings import Reading
+from greenfront.objectives.student import central_quantile
 
 __all__ = ["PooledCost", "Scatter", "log_ratios", "median_reading", "pooled"]
 
@@ -47,9 +48,7 @@ class Scatter:
         """
         if not self.freedom:
             return None
-        from scipy.special import stdtrit  # here: it takes a while to load
-
-        quantile = float(stdtrit(self.freedom, (1 + CONFIDENCE) / 2))
+        quantile = central_quantile(CONFIDENCE, self.freedom)
         factor = MEDIAN_INEFFICIENCY if count > 2 else 1.0
         return quantile * factor * self.deviation / math.sqrt(count)
 

@@ -102,6 +102,8 @@ def total(readings: Iterable[Reading]) -> Reading:
         The sum; its source joins the distinct sources with ``" + "``.
     """
     parts = list(readings)
+    if len(parts) == 1:
+        return parts[0]
     kinds = {part.kind for part in parts}
     kind: ReadingKind = (
         "unavailable"

@@ -29,6 +29,7 @@ __all__ = [
     "maximised",
     "objective_names",
     "predictions_co2_kg",
+    "predictions_costs",
     "training_co2_kg",
     "values_of",
     "weighted_loss",
@@ -107,6 +108,14 @@ def predictions_co2_kg(answer: Reading, predictions: float, carbon: CarbonModel)
         return None
     hours = predictions * carbon.busy_hours("cpu", answer)
     return carbon.co2_kg(predictions * answer.kwh, hours)
+
+
+def predictions_costs(
+    answer: Reading, predictions: float, carbon: CarbonModel
+) -> tuple[float, float] | None:
+    """Energy (kWh) and CO₂ equivalent (kg) of predictions alone; ``None`` if unmetered."""
+    co2 = predictions_co2_kg(answer, predictions, carbon)
+    return None if answer.kwh is None or co2 is None else (predictions * answer.kwh, co2)
 
 
 def values_of(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.objectives.tasks.predefined_splits import Split
-from greenfront.objectives.tasks.preparation import Preparation
 from greenfront.objectives.tasks.tables.schema import Schema
+
+if TYPE_CHECKING:  # the facts of a task are read without all that its data need
+    from greenfront.objectives.tasks.preparation import Preparation
 
 __all__ = ["Labelled", "Split", "TargetScale", "Task", "TaskFacts"]
 

@@ -9,7 +9,7 @@ from greenfront.objectives.learning_curve import AFTER_EPOCH
 from greenfront.studies.store.trials import NetworkTrial
 
 if TYPE_CHECKING:
-    from greenfront.studies.analysis.view import StudyView
+    from greenfront.studies.analysis.standing import Standing
 
 __all__ = ["early_stops", "early_stops_lines"]
 
@@ -23,9 +23,9 @@ def early_stops(trials: Sequence[NetworkTrial]) -> list[NetworkTrial]:
     ]
 
 
-def early_stops_lines(view: StudyView) -> list[str]:
+def early_stops_lines(study: Standing) -> list[str]:
     """The same in a sentence; none where no training was stopped."""
-    numbers = [str(row.number) for row in early_stops(view.trials)]
+    numbers = [str(row.number) for row in early_stops(study.trials)]
     if not numbers:
         return []
     one = len(numbers) == 1

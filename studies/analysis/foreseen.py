@@ -10,7 +10,7 @@ from greenfront.studies.config.forecast import Expected, Forecast
 from greenfront.studies.store.trials import FINISHED
 
 if TYPE_CHECKING:
-    from greenfront.studies.analysis.view import StudyView
+    from greenfront.studies.analysis.standing import Standing
 
 __all__ = ["forecast_words", "foreseen_json", "foreseen_lines"]
 
@@ -33,17 +33,17 @@ def forecast_words(forecast: Forecast) -> str:
     )
 
 
-def foreseen_lines(view: StudyView) -> list[str]:
+def foreseen_lines(study: Standing) -> list[str]:
     """The forecast and what came; none where there was no forecast."""
-    forecast = view.facts.forecast
+    forecast = study.facts.forecast
     if forecast is None:
         return []
     told = f"Forecast at the start (modelled, {forecast.basis}): {forecast_words(forecast)}."
-    finished = sum(view.counts[state] for state in FINISHED)
+    finished = sum(study.counts[state] for state in FINISHED)
     over = finished >= forecast.trials
-    kwh, minutes = _came(view)
+    kwh, minutes = _came(study)
     if minutes is None:
-        spent = energy(view.spent.shown_kwh[0])
+        spent = energy(study.spent.shown_kwh[0])
         return [told, f"It came to {spent}, with what export or tune took after the search."]
     came = (
         f"{energy(kwh)}{_verdict(forecast.kwh, kwh, over)}; "
@@ -64,17 +64,17 @@ def _verdict(expected: Expected | None, came: float | None, over: bool) -> str:
     return ", as foreseen" if expected.holds(came) else ", less than foreseen"
 
 
-def _came(view: StudyView) -> tuple[float | None, float | None]:
+def _came(study: Standing) -> tuple[float | None, float | None]:
     """Energy in kWh and minutes of the search; ``None`` once other commands have spent more."""
-    if any(phase in view.spent_by_phase for phase in AFTERWARDS):
+    if any(phase in study.spent_by_phase for phase in AFTERWARDS):
         return None, None
-    return view.spent.shown_kwh[0], 0.0 if view.times is None else view.times.ran_seconds / 60
+    return study.spent.shown_kwh[0], 0.0 if study.times is None else study.times.ran_seconds / 60
 
 
-def foreseen_json(view: StudyView) -> dict[str, Any] | None:
+def foreseen_json(study: Standing) -> dict[str, Any] | None:
     """The same in JSON values; ``None`` where there was no forecast."""
-    forecast = view.facts.forecast
+    forecast = study.facts.forecast
     if forecast is None:
         return None
-    kwh, minutes = _came(view)
+    kwh, minutes = _came(study)
     return {**to_json(forecast), "kind": "modelled", "came_kwh": kwh, "came_minutes": minutes}

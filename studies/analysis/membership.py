@@ -13,7 +13,7 @@ from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.pooling import log_ratios
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.resampling import unpacked
-from greenfront.objectives.scores import Scoring, maximised
+from greenfront.objectives.scores import Scoring, maximised, predictions_costs
 from greenfront.studies.analysis.front import Front, ScoredTrial
 from greenfront.studies.store.trials import NetworkTrial
 
@@ -127,10 +127,10 @@ def _line(
     outcome: Outcome, once: Sequence[float], scoring: Scoring
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Objectives as ``fixed + slope · factor`` of the factor by which inference is dearer."""
-    of_predictions = scoring.values(replace(outcome, phases={}, preprocessing=None))
-    if of_predictions is None:
+    costs = predictions_costs(outcome.inference, scoring.predictions, scoring.carbon)
+    if costs is None:
         raise ValueError("an outcome without energy has no objectives")
-    slope = (0.0, *of_predictions[1:])
+    slope = (0.0, *costs)
     return tuple(a - s for a, s in zip(once, slope, strict=True)), slope
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from greenfront.studies.analysis.standing import Standing, standing
 from greenfront.studies.analysis.timing import Timing, timing
-from greenfront.studies.analysis.view import StudyView, view
 from greenfront.studies.analysis.wording import kind_of_readings
 from greenfront.studies.store.ledger import Spent
 from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.study import Study
+from greenfront.studies.store.study import Study, readable
 
 __all__ = ["Spending", "spending"]
 
@@ -27,7 +27,7 @@ class Spending:
         without_result_kwh: Spent on trials that have no result.
         kind: How the joules were come by, in a word.
         times: When it ran and waited.
-        view: The study; ``None`` if it is not one of networks.
+        standing: Of the study; ``None`` if it is not one of networks.
     """
 
     study: str
@@ -37,11 +37,11 @@ class Spending:
     without_result_kwh: float
     kind: str
     times: Timing
-    view: StudyView | None
+    standing: Standing | None
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``greenfront ledger --json``."""
-        even = None if self.view is None else self.view.break_even
+        even = None if self.standing is None else self.standing.break_even
         return {
             "study": self.study,
             "by": self.by,
@@ -66,15 +66,17 @@ def spending(storage: Storage, name: str, by: str = "phase") -> Spending:
         StudyError: There is no such study, or it is damaged.
     """
     study = Study.open(storage, name)
-    ledger = study.ledger
-    shown = None if study.facts is None else view(storage, name)
+    ledger, shown = study.ledger, None
+    if study.facts is not None:
+        with readable(storage, name):
+            shown = standing(study, study.trials.all(), study.repeats.all())
     return Spending(
         study=name,
         by=by,
-        total=ledger.total(),
-        parts=ledger.by(by),
+        total=ledger.total() if shown is None else shown.spent,
+        parts=shown.spent_by_phase if shown and by == "phase" else ledger.by(by),
         without_result_kwh=ledger.wasted_kwh(),
         kind=kind_of_readings(study.meters, ledger.by("kind")),
         times=(shown and shown.times) or timing(study),
-        view=shown,
+        standing=shown,
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +14,8 @@ from numpy.typing import NDArray
 from greenfront.objectives.pareto import hypervolume
 
 __all__ = ["Corners", "Frontier", "minimised", "seen_corners"]
+
+Vector: TypeAlias = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +54,32 @@ def seen_corners(values: Sequence[Sequence[float]], maximise: Sequence[bool]) ->
 class Frontier:
     """The non-dominated vectors so far, kept up to date one by one.
 
+    Vectors are short and most are beaten by the first one that is looked at, so plain numbers are
+    compared here: arrays of three take many times as long to set up.
+
     Args:
         maximise: For each objective, whether more is better.
     """
 
     def __init__(self, maximise: Sequence[bool]) -> None:
         self._maximise = tuple(maximise)
-        self._front: NDArray[np.float64] = np.empty((0, len(self._maximise)))
-        self._unjudged: list[NDArray[np.float64]] = []
-        self._seen: list[NDArray[np.float64]] = []
+        self._front: list[Vector] = []
+        self._unjudged: list[Vector] = []
+        self._seen: list[Vector] = []
         self._corners: Corners | None = None
-        self._apart = np.zeros((len(self._maximise),) * 2, dtype=np.bool_)
+        self._alike = self._pairs()
         self._volume: float | None = None
 
     def add(self, values: Sequence[float]) -> None:
         """Takes one vector in, in the objectives' own units."""
-        vector = minimised([values], self._maximise)[0]
+        vector = self._minimised(values)
+        if any(map(math.isnan, vector)):
+            raise ValueError(f"objective values must not be NaN: {values!r}")
         self._seen.append(vector)
         self._unjudged.append(vector)
-        if np.isnan(vector).any():
-            raise ValueError(f"objective values must not be NaN: {values!r}")
         if not self._beats(vector):
-            beaten = (self._front >= vector).all(axis=1) & (self._front > vector).any(axis=1)
-            self._front = np.vstack([self._front[~beaten], vector])
+            self._front = [other for other in self._front if not _dominates(vector, other)]
+            self._front.append(vector)
             self._volume = None
 
     def __len__(self) -> int:
@@ -80,12 +88,16 @@ class Frontier:
 
     def dominates(self, values: Sequence[float]) -> bool:
         """Whether a vector of the front is nowhere worse than ``values`` and somewhere better."""
-        return self._beats(minimised([values], self._maximise)[0])
+        return self._beats(self._minimised(values))
 
-    def _beats(self, vector: NDArray[np.float64]) -> bool:
-        no_worse = (self._front <= vector).all(axis=1)
-        better = (self._front < vector).any(axis=1)
-        return bool((no_worse & better).any())
+    def _minimised(self, values: Sequence[float]) -> Vector:
+        return tuple(
+            -float(value) if more else float(value)
+            for value, more in zip(values, self._maximise, strict=True)
+        )
+
+    def _beats(self, vector: Vector) -> bool:
+        return any(_dominates(other, vector) for other in self._front)
 
     def volume(self, corners: Corners) -> float:
         """Hypervolume of the front.
@@ -96,41 +108,47 @@ class Frontier:
         """
         if corners != self._corners:
             self._corners, self._volume = corners, None
-            self._unjudged, self._apart[:] = list(self._seen), False
+            self._unjudged, self._alike = list(self._seen), self._pairs()
         if self._judge(corners) or self._volume is None:
             self._volume = self._measured(corners)
         return self._volume
+
+    def _pairs(self) -> set[tuple[int, int]]:
+        """Pairs of objectives, the later one first, of which one might stand for both."""
+        pairs = itertools.combinations(range(len(self._maximise)), 2)
+        return {(b, a) for a, b in pairs if self._maximise[a] == self._maximise[b]}
 
     def _judge(self, corners: Corners) -> bool:
         """Looks at what is new for objectives that differ; whether some do that did not before.
 
         Judged by everything seen: on a small front, two objectives may agree by chance.
         """
-        if corners.best is None or not self._unjudged:
+        if corners.best is None:
             return False
-        _, best, extent = self._box(corners, corners.best)
-        shares = (np.array(self._unjudged) - best) / extent
-        self._unjudged.clear()
-        apart = ~np.isclose(shares[:, :, None], shares[:, None, :]).all(axis=0)
-        fresh = bool((apart & ~self._apart).any())
-        self._apart |= apart
-        return fresh
+        fresh, self._unjudged = self._unjudged, []
+        before = len(self._alike)
+        if before:
+            _, best, extent = (part.tolist() for part in self._box(corners, corners.best))
+            for vector in fresh:
+                shares = [(v - b) / e for v, b, e in zip(vector, best, extent, strict=True)]
+                self._alike = {(a, b) for a, b in self._alike if _close(shares[a], shares[b])}
+        return len(self._alike) < before
 
     def _measured(self, corners: Corners) -> float:
-        if not len(self._front):
+        if not self._front:
             return 0.0
+        front = np.array(self._front)
         if corners.best is None:
-            return hypervolume(self._front, minimised([corners.worst], self._maximise)[0])
+            return hypervolume(front, minimised([corners.worst], self._maximise)[0])
         scaled, best, extent = self._box(corners, corners.best)
         own: list[int] = []
         for column in np.flatnonzero(scaled).tolist():
-            alike = [n for n in own if self._maximise[n] == self._maximise[column]]
-            if all(self._apart[column, n] for n in alike):
+            if all((column, earlier) not in self._alike for earlier in own):
                 own.append(column)
         if not own:
             return 0.0
         # Nothing counts for better than the best corner.
-        shares = np.clip((self._front - best) / extent, 0.0, None)[:, own]
+        shares = np.clip((front - best) / extent, 0.0, None)[:, own]
         return hypervolume(shares, np.ones(len(own)))
 
     def _box(
@@ -140,3 +158,20 @@ class Frontier:
         low = minimised([best], self._maximise)[0]
         extent = minimised([corners.worst], self._maximise)[0] - low
         return extent > 0, low, np.where(extent > 0, extent, 1.0)
+
+
+def _dominates(one: Vector, other: Vector) -> bool:
+    """Whether a vector is nowhere above another one and somewhere below it."""
+    better = False
+    for a, b in zip(one, other, strict=True):
+        if a > b:
+            return False
+        better = better or a < b
+    return better
+
+
+def _close(value: float, reference: float) -> bool:
+    """As ``numpy.isclose`` has it."""
+    if value == reference:
+        return True
+    return math.isfinite(reference) and abs(value - reference) <= 1e-8 + 1e-5 * abs(reference)

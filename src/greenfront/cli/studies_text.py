@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from greenfront.studies.analysis.front import ScoredTrial
     from greenfront.studies.analysis.listing import StudyEntry
     from greenfront.studies.analysis.spending import Spending
+    from greenfront.studies.analysis.standing import Standing
     from greenfront.studies.analysis.view import StudyView
     from greenfront.studies.analysis.whatif import Comparison
 
@@ -131,8 +132,8 @@ def _on_target(view: StudyView) -> list[str]:
     return [f"Targets: {view.goal.told}; reached by {reached}.", *told]
 
 
-def _pays(view: StudyView) -> str:
-    return break_even_sentence(view.break_even, view.scoring.predictions, view.kind)
+def _pays(study: Standing) -> str:
+    return break_even_sentence(study.break_even, study.scoring.predictions, study.kind)
 
 
 def _nothing_yet(view: StudyView) -> RenderableType:
@@ -271,8 +272,8 @@ def ledger_table(found: Spending) -> RenderableType:
         )
     share = f" ({percent(lost_kwh / total.kwh)})" if total.kwh else ""
     lines = [f"Trials without a result have cost {energy(lost_kwh)}{share} of it."]
-    if found.view is not None:
-        lines += [*early_stops_lines(found.view), *foreseen_lines(found.view), _pays(found.view)]
+    if (shown := found.standing) is not None:
+        lines += [*early_stops_lines(shown), *foreseen_lines(shown), _pays(shown)]
     if total.unmetered:
         lines.append(f"{total.unmetered} entries have no reading and count as nothing.")
     lines += timing_lines(found.times)

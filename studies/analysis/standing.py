@@ -1,0 +1,136 @@
+"""How a study stands: its trials scored and ranked, and what it has spent.
+
+Every look at a study begins with it; :mod:`greenfront.studies.analysis.view` adds what only the
+front and the report show, and what takes as long again to find.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from greenfront.errors import StudyError
+from greenfront.objectives.codec import from_json
+from greenfront.objectives.metrics import Metric
+from greenfront.objectives.outcome import Repeat
+from greenfront.objectives.scores import Scoring, Tolerance
+from greenfront.studies.analysis.break_even import BreakEven, break_even
+from greenfront.studies.analysis.front import Front, ScoredTrial, baseline_of, rank, scored
+from greenfront.studies.analysis.rescore import rescored
+from greenfront.studies.analysis.timing import Timing, timing
+from greenfront.studies.analysis.wording import kind_of_readings
+from greenfront.studies.config.facts import StudyFacts
+from greenfront.studies.config.study_file import StudyFile
+from greenfront.studies.store.ledger import Spent
+from greenfront.studies.store.study import Study
+from greenfront.studies.store.trials import NetworkTrial
+
+__all__ = ["Standing", "standing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A study as it stands.
+
+    Attributes:
+        name: Of the study.
+        file: Its configuration.
+        facts: Of its data and machine.
+        scoring: What its scores count.
+        kind: How its joules were come by, in a word.
+        trials: All of them, by number.
+        counts: Number of trials of the search by state.
+        complete: Every complete trial with its scores, by number.
+        front: The ranked front.
+        baseline: The untouched baseline; ``None`` while none has finished.
+        spent: In all.
+        spent_by_phase: The same in parts.
+        times: When it ran and waited; ``None`` where that was not looked up.
+    """
+
+    name: str
+    file: StudyFile
+    facts: StudyFacts
+    scoring: Scoring
+    kind: str
+    trials: tuple[NetworkTrial, ...]
+    counts: Counter[str]
+    complete: tuple[ScoredTrial, ...]
+    front: Front
+    baseline: ScoredTrial | None
+    spent: Spent
+    spent_by_phase: dict[str, Spent]
+    times: Timing | None = None
+
+    @property
+    def metric(self) -> Metric:
+        """What its models are judged by."""
+        return self.front.metric
+
+    @property
+    def break_even(self) -> BreakEven:
+        """After how many predictions of the greenest model the search is paid back, or why not."""
+        return break_even(self.front.greenest, self.baseline, self.spent)
+
+
+def standing(
+    study: Study,
+    stored: Sequence[NetworkTrial],
+    repeats: Mapping[str, Sequence[Repeat]],
+    scoring: Scoring | None = None,
+    tolerance: Tolerance | None = None,
+) -> Standing:
+    """Scores and ranks the trials of a study.
+
+    Args:
+        study: Of networks.
+        stored: All of its trials.
+        repeats: Further measurements, by candidate.
+        scoring: Turns its readings into scores; by default the study's own.
+        tolerance: Says which models are accurate enough; by default the study's own.
+
+    Raises:
+        StudyError: It is not a study of networks.
+        ValueError: It is damaged.
+    """
+    if study.facts is None:
+        raise StudyError(
+            f"study {study.name!r} was begun from Python and is not a study of networks: look at "
+            "it there"
+        )
+    file = StudyFile.from_stored(study.configuration)
+    facts = from_json(StudyFacts, study.facts)
+    scoring = scoring or file.scoring(facts)
+    trials = rescored(stored, scoring, repeats)
+    front = rank(study.name, trials, tolerance or file.objectives.tolerance, file.metric(facts))
+    complete = scored(trials, front.floor)
+    return Standing(
+        name=study.name,
+        file=file,
+        facts=facts,
+        scoring=scoring,
+        kind=kind_of_readings(study.meters, _kinds(complete)),
+        trials=tuple(trials),
+        counts=_counts(trials, study.trials.all(states=("running",), runs=study.runs.living())),
+        complete=complete,
+        front=front,
+        baseline=baseline_of(complete, file.baseline_keys(facts), front.metric),
+        spent=study.ledger.total(),
+        spent_by_phase=study.ledger.by("phase"),
+        times=timing(study),
+    )
+
+
+def _counts(trials: Sequence[NetworkTrial], of_the_living: Sequence[NetworkTrial]) -> Counter[str]:
+    """Those of the search by state; those of a run that is gone wait for another."""
+    living = {row.number for row in of_the_living}
+    return Counter(
+        "requeued" if row.state == "running" and row.number not in living else row.state
+        for row in trials
+        if not row.afterwards
+    )
+
+
+def _kinds(complete: Sequence[ScoredTrial]) -> set[str]:
+    return {reading.kind for row in complete for reading in row.outcome.readings}
