@@ -15,15 +15,14 @@ from greenfront.errors import ExportError, MeterError, StudyError, TrialFailed
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.metering.instruments import Instruments, open_instruments
-from greenfront.objectives.packaging.claims import Claims, Judged, Parts, Setting
+from greenfront.objectives.packaging.claims import Claims, Judged, Setting
 from greenfront.objectives.packaging.package import MODEL, Packaged
 from greenfront.objectives.scores import costs_of, predictions_co2_kg
 from greenfront.objectives.wrapping.preprocess import RESIZED_WITHIN
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.exploration import Prepaid, start_evaluator
 from greenfront.studies.analysis.front import ScoredTrial
-from greenfront.studies.analysis.quantities import joules
-from greenfront.studies.analysis.runtime_words import advice_lines
+from greenfront.studies.analysis.runtime_words import advice_lines, counted_beside
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.analysis.wording import sentence
 from greenfront.studies.config.facts import StudyFacts
@@ -46,9 +45,6 @@ PHASE = "package"
 CANDIDATE = "candidate.json"
 NAMED = ("greenest", "most accurate", "knee")
 """Models that a front names."""
-
-SPINNING = 1.2
-"""A session without options that takes so many times what a quiet one does has threads to blame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +323,7 @@ def remarks(packaged: Packaged, claims: Claims, facts: StudyFacts) -> Iterator[s
         yield "The file takes token numbers; tokenizer.json beside it makes them of texts."
     threads = claims.setting.threads
     if claims.parts is not None:
-        yield _beside(claims.parts, threads)
+        yield counted_beside(claims.parts, threads)
     yield (
         f"predict.py runs it with {threads} thread{'s' if threads > 1 else ''} that "
         f"{'do' if threads > 1 else 'does'} not spin while waiting: so it was measured."
@@ -335,29 +331,3 @@ def remarks(packaged: Packaged, claims: Claims, facts: StudyFacts) -> Iterator[s
     if claims.runtime is not None:
         yield from advice_lines(claims.runtime)
     yield from map(sentence, claims.notes)
-
-
-def _beside(parts: Parts, threads: int) -> str:
-    """How what a study counts lies beside what whole predictions take in either session."""
-    told = (
-        "What the study counts for a prediction was measured once more at the export, in turns "
-        f"with whole ones: {joules(parts.model.joules)} for the model and "
-        f"{joules(parts.preprocessing.joules)} for preprocessing."
-    )
-    if parts.own is not None:
-        told += (
-            f" From raw input to label predict.py takes {joules(parts.own.joules)}"
-            f"{_times(parts.own_ratio)}."
-        )
-    told += f" A session without options takes {joules(parts.whole.joules)}{_times(parts.ratio)}."
-    if parts.ratio is not None and parts.own_ratio and parts.ratio > SPINNING * parts.own_ratio:
-        told += (
-            " That is its threads, one a core, which wait actively for each other: with "
-            f"intra_op_num_threads = {threads} it takes what predict.py does. The file says so to "
-            "ONNX Runtime, which reads that where ORT_LOAD_CONFIG_FROM_MODEL=1 is set."
-        )
-    return told
-
-
-def _times(ratio: float | None) -> str:
-    return "" if ratio is None else f" ({ratio:.2f} times that)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from greenfront.objectives.readings import Reading
 from greenfront.studies.analysis.beside import Beside, random_beside
 from greenfront.studies.analysis.classes import Confusion, confusion_of
 from greenfront.studies.analysis.electricity import TrialElectricity, electricity
@@ -25,6 +26,8 @@ class Tested:
         high: Upper end; ``None`` with ``low``.
         examples: How many there are; ``None`` if unknown.
         source: Where that was found.
+        prediction: What the exported file takes from raw input to answer, in a session without
+            options; ``None`` if unknown.
     """
 
     score: float
@@ -32,6 +35,7 @@ class Tested:
     high: float | None
     examples: int | None
     source: str
+    prediction: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True)

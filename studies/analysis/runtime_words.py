@@ -1,11 +1,24 @@
-"""What a measurement of ways to run a file recommends, in sentences."""
+"""What measurements of ways to run a file have shown, in sentences."""
 
 from __future__ import annotations
 
+from greenfront.objectives.packaging.claims import Parts
 from greenfront.objectives.runtime_options import RuntimeAdvice, TriedRuntime
-from greenfront.studies.analysis.quantities import UNAVAILABLE, percent
+from greenfront.studies.analysis.quantities import UNAVAILABLE, joules, percent
 
-__all__ = ["advice_lines"]
+__all__ = ["advice_lines", "counted_beside"]
+
+SPINNING = 1.2
+"""A session without options that takes so many times what a quiet one does has threads to blame."""
+
+ALONE = (
+    "with intra_op_num_threads = 1 it takes what predict.py does. The file says so to ONNX "
+    "Runtime, which reads that where ORT_LOAD_CONFIG_FROM_MODEL=1 is set."
+)
+TOGETHER = (
+    "with intra_op_num_threads = {} and session.intra_op.allow_spinning = 0 it takes what "
+    "predict.py does."
+)
 
 
 def advice_lines(advice: RuntimeAdvice) -> list[str]:
@@ -33,3 +46,26 @@ def _of(tried: TriedRuntime) -> str:
     if tried.ratio is None or tried.low is None or tried.high is None:
         return UNAVAILABLE
     return f"{percent(tried.ratio)} ({percent(tried.low)} to {percent(tried.high)})"
+
+
+def counted_beside(parts: Parts, threads: int) -> str:
+    """How what a study counts lies beside what whole predictions take in either session."""
+    told = (
+        "What the study counts for a prediction was measured once more at the export, in turns "
+        f"with whole ones: {joules(parts.model.joules)} for the model and "
+        f"{joules(parts.preprocessing.joules)} for preprocessing."
+    )
+    if parts.own is not None:
+        told += (
+            f" From raw input to label predict.py takes {joules(parts.own.joules)}"
+            f"{_times(parts.own_ratio)}."
+        )
+    told += f" A session without options takes {joules(parts.whole.joules)}{_times(parts.ratio)}."
+    if parts.ratio is not None and parts.own_ratio and parts.ratio > SPINNING * parts.own_ratio:
+        told += " That is its threads, one a core, which wait actively for each other: "
+        told += ALONE if threads == 1 else TOGETHER.format(threads)
+    return told
+
+
+def _times(ratio: float | None) -> str:
+    return "" if ratio is None else f" ({ratio:.2f} times that)"

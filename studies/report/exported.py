@@ -1,4 +1,4 @@
-"""What an exported folder knows of the model that a report begins with: its score on test."""
+"""What an exported folder knows of the model that a report begins with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["with_test_score"]
 
 
 def with_test_score(found: Dossier, folder: Path) -> Dossier:
-    """A dossier that tells how its greenest model does on the test split.
+    """A dossier that tells how its greenest model does on the test split, and as a whole file.
 
     Args:
         found: Of the study.
@@ -42,5 +42,9 @@ def with_test_score(found: Dossier, folder: Path) -> Dossier:
             f"--exported: the model in {str(folder)!r} was not judged on the test split: "
             "leave it out, or export the model anew"
         )
-    tested = Tested(test.value, test.low, test.high, test.examples, str(folder))
+    plain = record.model.plain
+    tested = Tested(
+        *(test.value, test.low, test.high, test.examples, str(folder)),
+        prediction=None if plain is None else plain.reading,
+    )
     return replace(found, tested=tested)

@@ -105,7 +105,8 @@ def _tiles(view: StudyView, row: ScoredTrial, tested: Tested | None) -> list[_Ti
             reading.kind,
             f"{reading.source}. {_measured(outcome.measurements)} Model "
             f"{quantities.joules(reading.joules)}, preprocessing "
-            f"{quantities.joules(None if prepared is None else prepared.joules)}.",
+            f"{quantities.joules(None if prepared is None else prepared.joules)}."
+            + ("" if tested is None else _whole(tested)),
         ),
         *_years(view, year),
         _Tile(
@@ -136,6 +137,18 @@ def _tiles(view: StudyView, row: ScoredTrial, tested: Tested | None) -> list[_Ti
             f"{quantities.energy(view.spent.shown_kwh[0])}.",
         ),
     ]
+
+
+def _whole(tested: Tested) -> str:
+    """What the exported file takes, which no part of the search has measured."""
+    found = tested.prediction
+    if found is None or found.joules is None:
+        return ""
+    return (
+        f" So the study counts, with threads that do not spin. The file in {tested.source} takes "
+        f"{quantities.joules(found.joules)} ({found.kind}) from raw input to answer in ONNX "
+        "Runtime without options, which starts a thread a core."
+    )
 
 
 def _validated(view: StudyView, row: ScoredTrial) -> _Tile:

@@ -52,7 +52,8 @@ def test_one_folder_with_all_that_it_takes(study: Command, exported: dict[str, o
     card = (folder / "README.md").read_text()
     assert "license: mit\n" in card
     assert record["licence"]["identifier"] == "MIT"
-    assert "Measured in turns on the machine of the export, a session without options" in card
+    assert "What the study counts for a prediction was measured once more at the export" in card
+    assert "From raw input to label predict.py takes" in card
     assert "Of when the file takes its parts as numbers, which predict.py makes of the" in card
     assert "predict.py runs it with 1 thread that does not spin while waiting" in card
     assert len(predictions(alone(folder, str(study.folder / "table.csv"), "--json"))) == 160

@@ -28,9 +28,10 @@ def exported_text(done: Exported, folder: str, spent: Reading) -> str:
     lines = [
         f"Wrote {done.folder}: trial {done.row.trial} of {claims.study}",
         f"{metric.title} {test}, which no search has seen.",
-        f"A prediction from raw input to answer: {joules(claims.cost.energy.joules)} "
-        f"({claims.cost.energy.kind}), {seconds(claims.cost.latency_seconds)}; in a session "
-        f"without options {joules(claims.plain_cost.energy.joules)}.",
+        f"A prediction, raw input to answer: {joules(claims.plain_cost.energy.joules)} "
+        f"({claims.plain_cost.energy.kind}), {seconds(claims.plain_cost.latency_seconds)} in ONNX "
+        f"Runtime without options; {joules(claims.cost.energy.joules)}, "
+        f"{seconds(claims.cost.latency_seconds)} as predict.py runs it.",
         *(f"Note: {note}." for note in claims.notes),
         f"The export itself took {joules(spent.joules)} ({spent.kind}): {PHASE!r} in the ledger.",
         "",

@@ -22,7 +22,7 @@ from greenfront.studies.analysis.dossier import Dossier
 from greenfront.studies.analysis.technique_table import technique_rows
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.export.facts import record_of
-from greenfront.studies.export.record import RECORD, Score
+from greenfront.studies.export.record import RECORD, Emission, Score
 from greenfront.studies.report.exported import with_test_score
 from greenfront.studies.report.page import render, write
 
@@ -201,7 +201,9 @@ def exported(folder: Path, **changes: Any) -> Path:
     assert pick is not None
     record = record_of(view, changes.pop("trial", pick.trial))
     tested = changes.pop("test", Score(0.9615, 0.94, 0.9785, 360))
-    record = replace(record, model=replace(record.model, test=tested), **changes)
+    reading = replace(record.model.answer.reading, joules=0.00123)
+    told = replace(record.model, test=tested, plain=Emission(reading, None))
+    record = replace(record, model=told, **changes)
     (folder / RECORD).write_text(json.dumps(record.to_json()), encoding="utf-8")
     return folder
 
@@ -211,6 +213,8 @@ def test_a_score_on_test_is_told_where_an_exported_folder_has_it(tmp_path: Path)
     page = render(with_test_score(found, exported(tmp_path)), NOW)
     assert "<dt>Accuracy on test</dt><dd class='value'>96.2%</dd>" in page
     assert "95% interval 94.0% to 97.9%" in page
+    assert "takes 1.23 mJ (" in page
+    assert "in ONNX Runtime without options, which starts a thread a core" in page
     assert "The test split has not been read" not in page
     assert "played no part in this page" not in page
     assert "The test split has not been read" in render(found, NOW)

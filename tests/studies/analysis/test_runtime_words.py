@@ -1,0 +1,34 @@
+"""What a card says of what a study counts, beside what whole predictions take."""
+
+from __future__ import annotations
+
+from greenfront.objectives.packaging.claims import Parts
+from greenfront.objectives.readings import Reading
+from greenfront.studies.analysis.runtime_words import counted_beside
+
+
+def reading(joules: float | None) -> Reading:
+    kind = "unavailable" if joules is None else "modelled"
+    return Reading(joules, joules, joules, kind, "cpu", 0.0, 0.0)
+
+
+def test_threads_are_blamed_only_where_they_spin() -> None:
+    quiet = Parts(reading(11e-6), reading(6e-6), reading(4e-6), reading(10.5e-6))
+    told = counted_beside(quiet, 1)
+    assert "6 µJ for the model and 4 µJ for preprocessing" in told.replace(".00", "")
+    assert "predict.py takes 10.5 µJ (1.05 times that)" in told
+    assert "A session without options takes 11 µJ (1.10 times that)." in told.replace("11.0", "11")
+    assert "wait actively" not in told
+    spinning = Parts(reading(25e-6), reading(6e-6), reading(4e-6), reading(10e-6))
+    told = counted_beside(spinning, 1)
+    assert "(2.50 times that). That is its threads, one a core, which wait actively" in told
+    assert "with intra_op_num_threads = 1 it takes what predict.py does" in told
+    assert "ORT_LOAD_CONFIG_FROM_MODEL=1" in told
+    told = counted_beside(spinning, 2)
+    assert "intra_op_num_threads = 2 and session.intra_op.allow_spinning = 0 it takes" in told
+
+
+def test_what_is_unavailable_is_no_multiple() -> None:
+    told = counted_beside(Parts(reading(None), reading(6e-6), reading(4e-6)), 1)
+    assert "predict.py" not in told
+    assert "times" not in told
