@@ -279,6 +279,7 @@ def _record(found: StudyView, row: ScoredTrial, claims: Claims, draft: Path) -> 
         file_sha256=sha256(draft / MODEL),
         plain=Emission(plain, predictions_co2_kg(plain, 1.0, scoring.carbon)),
         plain_latency_seconds=claims.plain_cost.latency_seconds,
+        plain_spread=claims.plain_cost.spread,
         energy_kwh=kwh,
         co2_kg=co2_kg,
     )

@@ -10,9 +10,11 @@ from typing import Any
 
 from greenfront.errors import DataError
 from greenfront.objectives.codec import from_json, to_json
+from greenfront.objectives.metrics import MetricName
 from greenfront.objectives.outcome import Decisions
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.runtime_options import RuntimeAdvice
+from greenfront.objectives.stages.turns import Ratio
 from greenfront.objectives.wrapping.compose import Labels
 
 __all__ = ["CLAIMS", "VERSION", "Claims", "Cost", "Judged", "Parts", "Setting", "read_claims"]
@@ -65,12 +67,15 @@ class Parts:
         preprocessing: What the file does around the model, and the tokenizer beside it.
         own: From raw input to label in the session of ``predict.py``, whose threads do not spin;
             ``None`` in folders of before.
+        plain_over_own: Joules of ``whole`` over those of ``own``, turn by turn; ``None`` where one
+            is unavailable, or where too few turns were taken.
     """
 
     whole: Reading
     model: Reading
     preprocessing: Reading
     own: Reading | None = None
+    plain_over_own: Ratio | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -109,7 +114,7 @@ class Setting:
     seed: int
     threads: int
     batch: int
-    metric: str
+    metric: MetricName
     positive: str | None = None
 
 
@@ -132,9 +137,10 @@ class Claims:
         weights: Numbers in the weights of the model in it.
         operators: How often each kernel is executed for one prediction.
         processor: On which it was measured.
-        cost: In a session with one thread that does not spin, as ``predict.py`` opens it.
-        plain_cost: In a session without any option.
-        credited: Energy of one prediction of the model alone, as the study counts it.
+        cost: In a session with threads that do not spin, as ``predict.py`` opens it.
+        plain_cost: In a session without any option: what is credited.
+        credited: Energy of one prediction of the model alone, as the study counts it (so it was
+            called before folders credited whole files).
         pace: Energy of a fixed graph beside ``cost``: see :mod:`~.pace`.
         parts: What a session without options takes beside what the study counts; ``None`` in
             folders of before, and where the model takes raw examples as they are.

@@ -51,7 +51,14 @@ def cost_checks(bench: Bench) -> Iterator[Check]:
         return (Cost(found.reading, found.latency_seconds, found.spread),)
 
     before = pace(runtime.context, measuring, PHASE)
-    room = ROOM * _dearer(before, claims.pace)
+    dearer = _dearer(before, claims.pace)
+    room = ROOM * dearer
+    why = (
+        f"it takes {dearer:.2g} times what it took at the export, so whole predictions may take "
+        f"{room:.2g} times what is claimed, and the model alone, whose moment in the search is not "
+        f"known, {SEARCH_ROOM:g} times"
+    )
+    yield Check("pace: one fixed graph", _text(claims.pace), _text(before), None, why)
     own, plain = _least(whole, (claims.cost, claims.plain_cost), room)
     yield _energy(bench, "energy, raw input to label", claims.cost.energy, own.energy, room)
     yield _energy(

@@ -18,7 +18,7 @@ from greenfront.objectives.metric_scores import decided
 from greenfront.objectives.packaging.claims import Cost, Judged, Parts
 from greenfront.objectives.packaging.pace import pace
 from greenfront.objectives.packaging.raw_data import RawData
-from greenfront.objectives.packaging.shipped import Said, costs, open_shipped, parts, said
+from greenfront.objectives.packaging.shipped import Said, in_turn_with_parts, open_shipped, said
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.stages.export import MODEL
 from greenfront.objectives.pipeline.trial import TrialRunner
@@ -150,8 +150,7 @@ def package(runner: TrialRunner, order: Order, settings: TaskSettings) -> Packag
         operators = dict(executed_operators(path, one))
     second = candidate.second
     measuring = replace(runtime.measuring, entire=second is not None)
-    beside = parts(path, core, data, runtime, candidate, measuring, PHASE)
-    cost, plain = costs(path, data, runtime.context, measuring, PHASE)
+    cost, plain, beside = in_turn_with_parts(path, core, data, runtime, candidate, measuring, PHASE)
     return Packaged(
         kind=kind_of(data.recipe),
         resizes=isinstance(data.recipe, ArrayRecipe) and data.recipe.resizes,

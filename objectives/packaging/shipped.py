@@ -17,14 +17,14 @@ from greenfront.objectives.packaging.raw_data import Feed, RawData
 from greenfront.objectives.pipeline.preprocessing import around, beyond
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.stages.evaluate import open_artefact, predictions
-from greenfront.objectives.stages.metered import Measuring, Work, repeated_cost
+from greenfront.objectives.stages.metered import InferenceCost, Measuring, Work, repeated_cost
 from greenfront.objectives.stages.session import open_plain, open_session, session_options, spins
 from greenfront.objectives.stages.turns import in_turns
 from greenfront.objectives.tasks.recipe import TextRecipe
 from greenfront.objectives.tasks.task import Split
 from greenfront.spaces.candidate import Candidate
 
-__all__ = ["AT_ONCE", "Said", "costs", "open_shipped", "parts", "said"]
+__all__ = ["AT_ONCE", "Said", "costs", "in_turn_with_parts", "open_shipped", "said"]
 
 AT_ONCE = 64
 """Rows a call where all are wanted: as many as where the study judges files."""
@@ -53,7 +53,7 @@ def said(session: onnxruntime.InferenceSession, data: RawData, split: Split) -> 
     return first, others[0] if others else None
 
 
-def parts(
+def in_turn_with_parts(
     whole: Path,
     core: Path,
     data: RawData,
@@ -61,8 +61,8 @@ def parts(
     candidate: Candidate,
     measuring: Measuring,
     phase: str,
-) -> Parts | None:
-    """What whole predictions take beside what the study counts, in turns.
+) -> tuple[Cost, Cost, Parts | None]:
+    """What whole predictions take, in turns with what the study counts.
 
     Args:
         whole: The file.
@@ -72,29 +72,37 @@ def parts(
         candidate: What the model is.
         measuring: How predictions are measured.
         phase: That the work is charged to.
+
+    Returns:
+        The cost of one prediction in the session of ``predict.py``, and in one without options;
+        and its parts, ``None`` where the model takes raw examples as they are.
     """
     validation = runtime.models.data(candidate).validation
-    if data.encoder is None and runtime.models.task.preparation is None:
-        return None
-    model = predictions(
-        open_artefact(core, measuring.threads),
-        validation.inputs.cpu().numpy(),
-        measuring.batch,
-        validation.padding,
-    )
-    plain, own = (
+    works = [
         _answers(session, data, measuring)
-        for session in (open_plain(whole), open_shipped(whole, measuring.threads))
-    )
-    turned = in_turns(
-        [plain, own, model, *around(runtime, data.encoder)],
-        runtime.context,
-        phase=phase,
-        measuring=measuring,
-        rounds=measuring.least_blocks,
-    )
-    without, quiet, alone, bare, around_it = (each.cost.reading for each in turned)
-    return Parts(without, alone, beyond(around_it, bare), quiet)
+        for session in (open_shipped(whole, measuring.threads), open_plain(whole))
+    ]
+    prepared = data.encoder is not None or runtime.models.task.preparation is not None
+    if prepared:
+        model = predictions(
+            open_artefact(core, measuring.threads),
+            validation.inputs.cpu().numpy(),
+            measuring.batch,
+            validation.padding,
+        )
+        works += [model, *around(runtime, data.encoder)]
+    own, plain, *counted = in_turns(works, runtime.context, phase=phase, measuring=measuring)
+    beside: Parts | None = None
+    if prepared:
+        alone, bare, around_it = (each.cost.reading for each in counted)
+        beside = Parts(
+            whole=plain.cost.reading,
+            model=alone,
+            preprocessing=beyond(around_it, bare),
+            own=own.cost.reading,
+            plain_over_own=plain.ratio,
+        )
+    return _cost(own.cost), _cost(plain.cost), beside
 
 
 def costs(
@@ -108,10 +116,13 @@ def costs(
 
     def cost(session: onnxruntime.InferenceSession) -> Cost:
         work = _answers(session, data, measuring)
-        found = repeated_cost(work, context, phase=phase, measuring=measuring)
-        return Cost(found.reading, found.latency_seconds, found.spread)
+        return _cost(repeated_cost(work, context, phase=phase, measuring=measuring))
 
     return cost(open_shipped(path, measuring.threads)), cost(open_plain(path))
+
+
+def _cost(found: InferenceCost) -> Cost:
+    return Cost(found.reading, found.latency_seconds, found.spread)
 
 
 def _answers(session: onnxruntime.InferenceSession, data: RawData, measuring: Measuring) -> Work:

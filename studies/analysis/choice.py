@@ -96,7 +96,8 @@ def warnings(front: Front, *, beaten: bool) -> list[str]:
         )
     if not beaten:
         told.append(
-            f"Trial {greenest.trial} does not beat the untouched baseline anywhere for sure."
+            f"Nothing that trial {greenest.trial} gains on the untouched baseline is sure: "
+            "measured again, it may be gone."
         )
     return told
 

@@ -9,7 +9,8 @@ from greenfront.studies.analysis.quantities import UNAVAILABLE, joules, percent
 __all__ = ["advice_lines", "counted_beside"]
 
 SPINNING = 1.2
-"""A session without options that takes so many times what a quiet one does has threads to blame."""
+"""A session without options that takes so many times what a quiet one does, and clearly more, has
+threads to blame."""
 
 ALONE = (
     "with intra_op_num_threads = 1 it takes what predict.py does. The file says so to ONNX "
@@ -61,7 +62,8 @@ def counted_beside(parts: Parts, threads: int) -> str:
             f"{_times(parts.own_ratio)}."
         )
     told += f" A session without options takes {joules(parts.whole.joules)}{_times(parts.ratio)}."
-    if parts.ratio is not None and parts.own_ratio and parts.ratio > SPINNING * parts.own_ratio:
+    spun = parts.plain_over_own
+    if spun is not None and spun.low > 1 and spun.value > SPINNING:
         told += " That is its threads, one a core, which wait actively for each other: "
         told += ALONE if threads == 1 else TOGETHER.format(threads)
     return told

@@ -199,9 +199,9 @@ def _sentences(record: ModelRecord) -> Iterator[str]:
     if model.plain is None and model.measurements > 1:
         often = f" (median of {model.measurements} measurements)"
     spread = ""
-    if model.inference_spread is not None:
+    if model.prediction_spread is not None:
         spread = (
-            f"; repeated blocks put its energy within ±{percent(model.inference_spread)} (95 %)"
+            f"; repeated blocks put its energy within ±{percent(model.prediction_spread)} (95 %)"
         )
     yield f"One prediction takes {seconds(model.prediction_seconds)}{often}{spread}."
     if any(kind == "modelled" for kind in _kinds(record)):

@@ -128,6 +128,7 @@ class MeasuredModel:
         plain: One prediction of the exported file, from raw input to label in a session without
             options; ``None`` until it was exported.
         plain_latency_seconds: Its median wall time; ``None`` with ``plain``.
+        plain_spread: Half of the 95 % interval of ``plain``, as a share of it; ``None`` if unknown.
     """
 
     trial: int
@@ -155,6 +156,7 @@ class MeasuredModel:
     co2_kg: float | None = None
     plain: Emission | None = None
     plain_latency_seconds: float | None = None
+    plain_spread: float | None = None
 
     @property
     def prediction(self) -> Emission:
@@ -166,6 +168,11 @@ class MeasuredModel:
         """Median wall time of the same."""
         plain = self.plain_latency_seconds
         return self.latency_seconds if plain is None else plain
+
+    @property
+    def prediction_spread(self) -> float | None:
+        """Half of the 95 % interval of its energy, as a share of it; ``None`` if unknown."""
+        return self.inference_spread if self.plain is None else self.plain_spread
 
 
 @dataclass(frozen=True, slots=True)

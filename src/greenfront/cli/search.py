@@ -274,6 +274,9 @@ def _show(
     console().print(run_summary(found, result.reason, peak))
     see = where.follow_up("report", found.name, " -o report.html")
     console().print(f"See it: {see}", markup=False, soft_wrap=True)
+    if found.front.greenest is not None:
+        take = where.follow_up("export", found.name, f" -o {found.name}-model")
+        console().print(f"Take it along: {take}", markup=False, soft_wrap=True)
 
 
 def _begun(storage: Storage, name: str) -> bool:

@@ -35,8 +35,8 @@ def exported_text(done: Exported, folder: str, spent: Reading) -> str:
         *(f"Note: {note}." for note in claims.notes),
         f"The export itself took {joules(spent.joules)} ({spent.kind}): {PHASE!r} in the ledger.",
         "",
-        f"  python {folder}/predict.py INPUT      needs only {folder}/requirements.txt",
-        f"  greenfront verify {folder}            holds it to what is claimed",
+        f"  greenfront verify {folder}    # holds it to what is claimed",
+        f"  python {folder}/predict.py INPUT    # needs only its requirements.txt",
     ]
     return "\n".join(lines)
 
@@ -46,6 +46,9 @@ def verified_table(found: Verification) -> Group:
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
+
+    from greenfront.objectives.metrics import Metric
+    from greenfront.studies.analysis.metric_words import change
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("claim", "claimed", "found", ""):
@@ -57,12 +60,11 @@ def verified_table(found: Verification) -> Group:
     lines = [f"{check.name}: {check.why}." for check in found.checks if check.holds is False]
     lines += [f"Not compared, {c.name}: {c.why}." for c in found.checks if c.holds is None]
     if found.difference is not None:
-        metric, told = found.claims.setting.metric, found.difference
-        interval = ""
-        if told.low is not None and told.high is not None:
-            interval = f" (95 % interval {told.low:+.4g} to {told.high:+.4g}, paired)"
+        metric, told = Metric(found.claims.setting.metric, 0.0), found.difference
+        apart = change(metric, told.value, told.low, told.high)
         lines.append(
-            f"Test split, beside the untouched baseline: {metric} {told.value:+.4g}{interval}."
+            f"Test split, beside the untouched baseline: {metric.title.lower()} {apart}"
+            + (", with its paired 95 % interval." if told.low is not None else ".")
         )
     if found.spent is not None:
         lines.append(f"Looking took {joules(found.spent.joules)} ({found.spent.kind}).")

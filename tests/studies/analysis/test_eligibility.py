@@ -108,7 +108,8 @@ def test_the_front_says_it_and_warns(front: Callable[..., Front]) -> None:
     sure = front((range(100), 9.0), (range(101), 1.0))
     assert warnings(sure, beaten=True) == []
     assert warnings(sure, beaten=False) == [
-        "Trial 1 does not beat the untouched baseline anywhere for sure."
+        "Nothing that trial 1 gains on the untouched baseline is sure: measured again, it may be "
+        "gone."
     ]
 
 

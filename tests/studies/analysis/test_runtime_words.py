@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from greenfront.objectives.packaging.claims import Parts
 from greenfront.objectives.readings import Reading
+from greenfront.objectives.stages.turns import Ratio
 from greenfront.studies.analysis.runtime_words import counted_beside
 
 
@@ -19,7 +22,10 @@ def test_threads_are_blamed_only_where_they_spin() -> None:
     assert "predict.py takes 10.5 µJ (1.05 times that)" in told
     assert "A session without options takes 11 µJ (1.10 times that)." in told.replace("11.0", "11")
     assert "wait actively" not in told
-    spinning = Parts(reading(25e-6), reading(6e-6), reading(4e-6), reading(10e-6))
+    own = reading(10e-6)
+    unclear = Parts(reading(25e-6), reading(6e-6), reading(4e-6), own, Ratio(2.5, 0.9, 3))
+    assert "wait actively" not in counted_beside(unclear, 1)
+    spinning = replace(unclear, plain_over_own=Ratio(2.5, 2.4, 2.6))
     told = counted_beside(spinning, 1)
     assert "(2.50 times that). That is its threads, one a core, which wait actively" in told
     assert "with intra_op_num_threads = 1 it takes what predict.py does" in told
