@@ -31,7 +31,7 @@ def raced(tmp_path_factory: pytest.TempPathFactory) -> Command:
         search='sampler = "green"',
         budget=f"trials = {EFFORT}",
     )
-    process = command.start("run", "study.toml")
+    process = command.fork("run", "study.toml")
     deadline = time.monotonic() + 240
     while len(rows(command.folder, "SELECT 1 FROM greenfront_rungs")) < RUNGS + 2:
         assert process.poll() is None, process.communicate()[0]
@@ -41,7 +41,7 @@ def raced(tmp_path_factory: pytest.TempPathFactory) -> Command:
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     psutil.wait_procs(family, timeout=20)
-    said = command.run("run", "study.toml")
+    said = command.read("run", "study.toml")
     assert f"the effort of {EFFORT} whole trials is spent" in said
     return command
 

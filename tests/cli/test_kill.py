@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from contracts.command import FAST, Command
+from contracts.forked import ForkedCommand
 from contracts.peek import rows
 
 pytestmark = pytest.mark.slow
@@ -29,7 +30,7 @@ def finished(folder: Path) -> list[tuple[int, str]]:
     return [(int(number), str(key)) for number, key in rows(folder, query)]
 
 
-def wait_for(folder: Path, trials: int, process: subprocess.Popen[str]) -> None:
+def wait_for(folder: Path, trials: int, process: subprocess.Popen[str] | ForkedCommand) -> None:
     deadline = time.monotonic() + 240
     while len(finished(folder)) < trials:
         assert process.poll() is None, process.communicate()[0]
@@ -88,7 +89,7 @@ def test_killed_twice_and_resumed_it_ends_with_exactly_all_trials(command: Comma
 
 def test_two_runs_at_once_share_the_trials(command: Command) -> None:
     command.write_study(study='name = "shared"', budget="trials = 8", **FAST)
-    runs = [command.start("run", "study.toml") for _ in range(2)]
+    runs = [command.fork("run", "study.toml") for _ in range(2)]
     said = [run.communicate()[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], said
     after = finished(command.folder)
@@ -108,7 +109,7 @@ def test_an_orderly_stop_says_how_to_go_on(command: Command) -> None:
         (signal.SIGINT, 2, ("run", "study.toml")),
         (signal.SIGTERM, 1, ("resume", "stopped")),
     ):
-        process = command.start(*words)
+        process = command.fork(*words)
         wait_for(command.folder, len(before) + more, process)
         os.killpg(process.pid, number)
         said, _ = process.communicate(timeout=240)

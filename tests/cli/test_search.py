@@ -19,14 +19,14 @@ FORBID_SOCKETS = '''
 """Forbids every connection that leaves this process's own machine-local pipes."""
 import socket
 
-pytestmark = pytest.mark.slow
-
 def refuse(self, address):
     raise AssertionError(f"a connection to {address!r} was tried")
 
 socket.socket.connect = refuse
 socket.socket.connect_ex = refuse
 '''
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +160,7 @@ def test_the_ledger_adds_up_and_holds_every_phase(study: Command) -> None:
     assert total["co2_kg"] == pytest.approx(total["kwh"] * 1.2 * 56.039 / 1000)
     assert total["low_kwh"] < total["kwh"] < total["high_kwh"]
     assert total["unmetered"] == 0
-    phases = study.json("ledger", "small")["parts"]
+    phases = study.read_json("ledger", "small")["parts"]
     wanted = {"train", "size", "inference", "prune", "fine-tune", "export", "quantize", "evaluate"}
     assert wanted | {"search", "overhead", "data"} <= set(phases)
     assert "train" in study.read("ledger", "small")
@@ -203,14 +203,14 @@ def test_tables_for_people(study: Command) -> None:
     assert "Pareto front of small" in said
     assert "modelled" in said or "measured" in said
     assert "base" in said
-    assert "small" in study.run("studies")
+    assert "small" in study.read("studies")
     listed = study.read_json("studies")["studies"]
     assert [entry["name"] for entry in listed] == ["small"]
     assert listed[0]["finished"] == listed[0]["trials"] == 18
 
 
 def test_report_is_one_file(study: Command) -> None:
-    found = study.json("report", "small", "-o", "report.html")
+    found = study.read_json("report", "small", "-o", "report.html")
     page = study.folder / found["report"]
     assert page.stat().st_size == found["bytes"] > 1_000_000
     assert "small" in page.read_text()
@@ -234,7 +234,6 @@ def test_plan_forecasts_and_writes_nothing(tmp_path: Path) -> None:
     assert "constant multiple" in remarks
 
 
-@pytest.mark.slow
 class TestOwnData:
     """Data that no preset knows, with nothing but a study file."""
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from contracts.forked import ForkedCommand, can_fork
 from greenfront.cli.app import main
 
 HEAVY = {
@@ -58,6 +59,10 @@ class Command:
             # A test run in the background ignores Ctrl-C, and its children would inherit that.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
+
+    def fork(self, *words: str) -> ForkedCommand | subprocess.Popen[str]:
+        """Like :meth:`start`, without what a start of it and of its evaluators takes."""
+        return ForkedCommand(main, words, self.folder) if can_fork() else self.start(*words)
 
     def loaded(self, *words: str) -> set[str]:
         """The packages that a process which carries it out well has imported at its end."""
@@ -113,10 +118,10 @@ class Command:
         assert "Traceback" not in out + err
         return out + err
 
-    def read_json(self, *words: str) -> Any:
-        """Like :meth:`json`, in this process."""
+    def read_json(self, *words: str, codes: tuple[int, ...] = (0,)) -> Any:
+        """Like :meth:`json`, in this process; checks that the exit code is one of some."""
         done, out, err = self._inside((*words, "--json"))
-        assert done == 0, out + err
+        assert done in codes, out + err
         return json.loads(out)
 
     def _inside(self, words: tuple[str, ...]) -> tuple[int, str, str]:

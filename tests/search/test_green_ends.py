@@ -6,10 +6,14 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from greenfront.search.session import open_session
 from greenfront.studies.analysis.view import StudyView, view
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.storage import Storage
+
+pytestmark = pytest.mark.slow
 
 
 def searched(folder: Path, **sections: dict[str, Any]) -> tuple[StudyView, str]:
@@ -21,7 +25,7 @@ def searched(folder: Path, **sections: dict[str, Any]) -> tuple[StudyView, str]:
         "objectives": {"repeats": 1, "predictions": 1e9},
         "metering": {"block_seconds": 0.01},
         "search": {"sampler": "green", "stop_below": 0.0},
-        "budget": {"trials": 6},
+        "budget": {"trials": 4},
     }
     for section, keys in sections.items():
         usual[section] = usual.get(section, {}) | keys

@@ -159,7 +159,7 @@ def test_it_shows_a_search_that_runs(tmp_path: Path) -> None:
         **{**FAST, "space": 'architectures = ["mlp"]'},
         budget="trials = 3",
     )
-    search = command.start("run", "study.toml")
+    search = command.fork("run", "study.toml")
     board: subprocess.Popen[str] | None = None
     try:
         until((tmp_path / "greenfront.db").exists)
