@@ -117,7 +117,7 @@ def test_a_space_without_a_choice(command: Command) -> None:
         "\nepochs = 4",
     )
     # The family's own knobs are left to choose.
-    assert command.json("plan", "study.toml")["space_size"] == 155
+    assert command.read_json("plan", "study.toml")["space_size"] == 155
     assert command.contents() == {"study.toml"}
 
 

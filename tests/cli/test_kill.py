@@ -63,7 +63,7 @@ def test_killed_twice_and_resumed_it_ends_with_exactly_all_trials(command: Comma
     assert spent_before > 0
 
     # Again, at another moment: in the middle of a trial, or between two.
-    process = command.start("resume", "digits")
+    process = command.fork("resume", "digits")
     wait_for(command.folder, len(before) + 2, process)
     kill_group(process)
     middle = finished(command.folder)

@@ -44,7 +44,7 @@ CARBON = (
 )
 LONG = {
     "space": 'architectures = ["mlp"]\nbits = 32\npruning = 0.0',
-    "training": 'epochs = 150\npatience = 0\noptimizer = "sgd"\nbatch_size = 32',
+    "training": 'epochs = 100\npatience = 0\noptimizer = "sgd"\nbatch_size = 32',
     "objectives": "repeats = 1",
 }
 """Trials of some seconds, longer than a clean block."""

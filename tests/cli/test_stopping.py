@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from contracts.command import FAST, Command
+from contracts.forked import ForkedCommand
 
 BEFORE = "Stopped before the study began: nothing was written.\n"
 
@@ -47,7 +48,7 @@ def command(tmp_path: Path) -> Command:
     return Command(folder)
 
 
-def stop(process: subprocess.Popen[str], marker: Path) -> str:
+def stop(process: subprocess.Popen[str] | ForkedCommand, marker: Path) -> str:
     """Presses Ctrl-C once the process has come to the marker."""
     deadline = time.monotonic() + 240
     while not marker.exists():
@@ -93,6 +94,6 @@ def test_while_data_are_loaded(command: Command, tmp_path: Path, word: str) -> N
     marker = tmp_path / "begun"
     (command.folder / "my_data.py").write_text(SLOW_DATA.format(marker=str(marker)))
     command.write_study(task='kind = "my_data:load"', **FAST)
-    process = command.start(word, "study.toml")
+    process = command.fork(word, "study.toml")
     assert stop(process, marker) == BEFORE
     assert "greenfront.db" not in command.contents()

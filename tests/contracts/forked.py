@@ -73,7 +73,7 @@ class ForkedCommand:
 
     def __init__(self, main: Callable[[], None], words: Sequence[str], folder: Path) -> None:
         self.returncode: int | None = None
-        self._said = folder / f".said-{time.monotonic_ns()}"
+        self._said = folder.with_name(f"said-{time.monotonic_ns()}")
         with self._said.open("wb") as said:
             self.pid = _fork(said.fileno(), 2, lambda: _run(main, words, folder))
 
@@ -84,13 +84,16 @@ class ForkedCommand:
                 self.returncode = os.waitstatus_to_exitcode(status)
         return self.returncode
 
-    def communicate(self, timeout: float = 240) -> tuple[str, None]:
-        """Waits for its end, and gives all that it has said."""
+    def wait(self, timeout: float = 240) -> None:
         deadline = time.monotonic() + timeout
         while self.poll() is None:
             if time.monotonic() > deadline:
                 raise subprocess.TimeoutExpired("greenfront", timeout)
             time.sleep(0.01)
+
+    def communicate(self, timeout: float = 240) -> tuple[str, None]:
+        """Waits for its end, and gives all that it has said."""
+        self.wait(timeout)
         return self._said.read_text(), None
 
     def kill(self) -> None:
