@@ -157,7 +157,8 @@ class ArchitectureContract:
                 self.build(baseline).eval()(inputs)
             with FlopCounterMode(display=False) as less, torch.no_grad():
                 self.build({**baseline, **settings}).eval()(inputs)
-            assert 0.1 < less.get_total_flops() / usual.get_total_flops() < 0.75
+            # Operations fall further than joules, of which calling the runtime has its share.
+            assert 0.05 < less.get_total_flops() / usual.get_total_flops() < 0.75
 
     def test_it_says_which_inputs_it_takes(self) -> None:
         assert self.family.objection(self.input_shape) is None
