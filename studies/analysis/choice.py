@@ -114,7 +114,7 @@ def comparison(row: ScoredTrial, baseline: ScoredTrial, kind: str, metric: Metri
     if row.trial == baseline.trial:
         return "the untouched baseline itself"
     score = f"{difference(metric, row.score, baseline.score)} the untouched baseline"
-    mine, usual = row.outcome.inference.joules, baseline.outcome.inference.joules
+    mine, usual = row.outcome.answer.joules, baseline.outcome.answer.joules
     energy = f"{percent(mine / usual)} of" if mine is not None and usual else "an unknown share of"
     size = row.outcome.artefact_bytes / baseline.outcome.artefact_bytes
     return (
@@ -124,16 +124,20 @@ def comparison(row: ScoredTrial, baseline: ScoredTrial, kind: str, metric: Metri
 
 
 def prediction_sentence(row: ScoredTrial, kind: str) -> str:
-    """What one prediction of a model takes, in the file and before it.
+    """What one prediction takes, in the model and before it.
 
     Args:
         row: The model.
         kind: How joules were come by, in a word.
     """
-    told = f"A prediction of trial {row.trial}: model {joules(row.outcome.inference.joules)}"
-    if row.outcome.preprocessing is None:
+    outcome = row.outcome
+    told = f"A prediction of trial {row.trial}: {joules(outcome.answer.joules)}"
+    if outcome.preprocessing is None:
         return f"{told} ({kind}); its preprocessing was not metered."
-    return f"{told}, preprocessing {joules(row.outcome.preprocessing.joules)} ({kind})."
+    return (
+        f"{told}, of it the model {joules(outcome.inference.joules)} and preprocessing "
+        f"{joules(outcome.preprocessing.joules)} ({kind})."
+    )
 
 
 def allowed(tolerance: Tolerance, metric: Metric) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = [
+    "CENT",
     "UNAVAILABLE",
     "Scale",
     "chance",

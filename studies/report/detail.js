@@ -34,7 +34,7 @@ function showDetail(state) {
     ["Green Score", `${count(row.green)} % per kg`],
     ["Prediction", `${joules(columns.joules[index])}${range} (${source}${measured})`],
     ["Preprocessing", columns.preprocessing[index] === null ? "not metered"
-      : `${joules(columns.preprocessing[index])} a prediction (${study.kind})`],
+      : `${joules(columns.preprocessing[index])} of it (${study.kind})`],
     ["Latency", `${seconds(columns.latency[index])} (measured, median)`],
     ["File", `${columns.cells[index][3]}, ${count(columns.parameters[index])} parameters (counted)`],
     ["Pruned", `${chance(columns.pruned[index])} of the parameters (counted)`],

@@ -103,8 +103,8 @@ def _columns(view: StudyView, rows: Sequence[ScoredTrial]) -> dict[str, Any]:
         "never": _interned([never_decides(view, row) for row in rows]),
         "baseline": [int(row.candidate.key in keys) for row in rows],
         "cells": [fixed_cells(view, row) for row in rows],
-        "joules": [_rounded(row.outcome.inference.joules) for row in rows],
-        "ends": [_ends(row.outcome.inference) for row in rows],
+        "joules": [_rounded(row.outcome.answer.joules) for row in rows],
+        "ends": [_ends(row.outcome.answer) for row in rows],
         "latency": [_rounded(row.outcome.latency_seconds) for row in rows],
         "bytes": [row.outcome.artefact_bytes for row in rows],
         "preprocessing": [

@@ -83,7 +83,7 @@ def _advice(view: StudyView) -> str:
             )
             model = f"{choice.title}: trial {choice.row.trial}, {view.label(choice.row)}"
             told.append(f"{model}; {beside}." if beside else f"{model}.")
-    told += warnings(front, beaten=view.best is not None)
+    told += warnings(front, beaten=True)  # whether it is, the sentence above says
     listed = "".join(f"<li>{escape(sentence)}</li>" for sentence in told)
     return f"<ul class='choices'>{listed}</ul>" if told else ""
 
@@ -190,7 +190,7 @@ def _years(view: StudyView, year: Year) -> list[_Tile]:
     operation, carbon, kind = view.file.operation, view.scoring.carbon, view.kind
     life = "" if operation.years == 1 else f", in a life of {operation.years:g} years"
     used = f"{year.predictions:,.0f} predictions a year{life}"
-    span = ""
+    span, price = "", quantities.euro(year.euro)
     if year.low_kwh is not None and year.high_kwh is not None:
         span = f"{quantities.energy(year.low_kwh)} to {quantities.energy(year.high_kwh)}; "
     return [
@@ -214,8 +214,8 @@ def _years(view: StudyView, year: Year) -> list[_Tile]:
         ),
         _Tile(
             "Cost a year",
-            quantities.euro(year.euro),
-            f"of electricity, at €{operation.euro_per_kwh:g} per kWh",
+            "below €0.01" if year.euro is not None and 0 < year.euro < quantities.CENT else price,
+            f"{price} of electricity, at €{operation.euro_per_kwh:g} per kWh",
             kind,
             f"That energy × PUE × price ({operation.price_source}). [operation] euro_per_kwh sets "
             "another.",

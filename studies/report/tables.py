@@ -112,7 +112,7 @@ def fixed_cells(view: StudyView, row: ScoredTrial) -> list[str]:
         threshold.append(quantities.number(None if decisions is None else decisions.threshold))
     return [
         score(view.metric, row.score),
-        quantities.joules(outcome.inference.joules),
+        quantities.joules(outcome.answer.joules),
         quantities.seconds(outcome.latency_seconds),
         quantities.size(outcome.artefact_bytes),
         *zipped,

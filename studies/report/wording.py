@@ -100,7 +100,7 @@ def _score(metric: Metric, best: ScoredTrial, baseline: ScoredTrial) -> str:
 
 
 def _inference(best: ScoredTrial, baseline: ScoredTrial, kind: str) -> str:
-    chosen, usual = best.outcome.inference.joules, baseline.outcome.inference.joules
+    chosen, usual = best.outcome.answer.joules, baseline.outcome.answer.joules
     if not chosen or not usual:
         return "the energy of a prediction is not known for both"
     ratio = usual / chosen

@@ -130,7 +130,7 @@ def test_compare_two_trials(study: Command) -> None:
     energy = next(each for each in told["ratios"] if each["name"] == "energy of both")
     assert energy["second"] == pytest.approx(rows[6]["energy_kwh"], rel=1e-12)
     said = study.read("compare", "before:0", "before:6")
-    assert "before, trial 6 beside before, trial 0" in said
+    assert "First: before, trial 0. Second: before, trial 6." in said
 
 
 def test_compare_takes_the_greenest_of_a_study_and_folders(study: Command) -> None:

@@ -108,12 +108,13 @@ def on_a_terminal(command: Command, columns: int, *words: str) -> str:
 
 
 def numbers(row: dict[str, Any]) -> list[str]:
+    phases = row["phases"]
     return [
         percent(row["accuracy"]),
         energy(row["energy_kwh"]),
         mass(row["co2_kg"]),
         count(row["green_score"]),
-        joules(row["phases"]["inference_joules"]),
+        joules(phases["inference_joules"] + (phases["preprocessing_joules"] or 0.0)),
     ]
 
 

@@ -93,7 +93,7 @@ def comparison_text(found: ModelComparison) -> RenderableType:
     """Two models side by side, the second as a share of the first."""
     first, second = found.first, found.second
     sheet = Sheet(
-        f"{_named(second)} beside {_named(first)}",
+        f"First: {_named(first)}. Second: {_named(second)}.",
         ("what", "First", "Second", "Second/First"),
     )
     metric = first.metric

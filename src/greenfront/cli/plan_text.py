@@ -28,7 +28,7 @@ def plan_text(plan: StudyPlan) -> RenderableType:
             "Parameters",
             "FLOPs",
             "J/Epoch",
-            "J/Prediction",
+            "J/Model",
             "Latency",
             "Size",
             "Trial",

@@ -114,7 +114,7 @@ def trial_line(row: NetworkTrial, metric: MetricName | None = None) -> str:
     reached = score(judged, value) + ("" if judged.name == "accuracy" else f" {judged.title}")
     return (
         f"trial {row.number:>3} {reached:>6} {energy(kwh):>9} "
-        f"{joules(row.outcome.inference.joules):>8}/prediction  {what}"
+        f"{joules(row.outcome.answer.joules):>8}/prediction  {what}"
     )
 
 

@@ -153,7 +153,7 @@ def _cells(view: StudyView, row: ScoredTrial) -> tuple[str, ...]:
         energy(row.energy_kwh),
         mass(row.co2_kg),
         count(row.green_score),
-        joules(row.outcome.inference.joules),
+        joules(row.outcome.answer.joules),
     )
 
 

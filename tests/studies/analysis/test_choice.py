@@ -154,10 +154,11 @@ def test_a_prediction_is_told_with_its_preprocessing_apart(
 ) -> None:
     row = model(5, 0.9, 188e-6)
     assert prediction_sentence(row, "modelled") == (
-        "A prediction of trial 5: model 188 µJ (modelled); its preprocessing was not metered."
+        "A prediction of trial 5: 188 µJ (modelled); its preprocessing was not metered."
     )
     preprocessing = replace(row.outcome.inference, joules=185e-6)
     row = replace(row, outcome=replace(row.outcome, preprocessing=preprocessing))
     assert prediction_sentence(row, "measured") == (
-        "A prediction of trial 5: model 188 µJ, preprocessing 185 µJ (measured)."
+        "A prediction of trial 5: 373 µJ, of it the model 188 µJ and preprocessing 185 µJ "
+        "(measured)."
     )

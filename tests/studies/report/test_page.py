@@ -106,7 +106,7 @@ def test_rows_say_what_was_measured(name: str) -> None:
             quantities.energy(row.energy_kwh),
             quantities.mass(row.co2_kg),
             quantities.count(row.green_score),
-            quantities.joules(row.outcome.inference.joules),
+            quantities.joules(row.outcome.answer.joules),
             quantities.size(row.outcome.artefact_bytes),
         ):
             assert text in line.group()
