@@ -16,10 +16,10 @@ __all__ = [
     "FAULTS",
     "CodeRules",
     "calling",
+    "code_forbidden",
     "import_module",
     "is_function_name",
-    "no_code",
-    "rule_code",
+    "set_code_rules",
     "working_directory_first",
 ]
 
@@ -63,7 +63,7 @@ class CodeRules:
 _rules = CodeRules()
 
 
-def rule_code(rules: CodeRules) -> CodeRules:
+def set_code_rules(rules: CodeRules) -> CodeRules:
     """Holds all code of the user's in this process to rules; returns those of before."""
     global _rules
     before, _rules = _rules, rules
@@ -71,13 +71,13 @@ def rule_code(rules: CodeRules) -> CodeRules:
 
 
 @contextmanager
-def no_code() -> Iterator[None]:
+def code_forbidden() -> Iterator[None]:
     """Around what imports none: a process that holds a database, whatever that names."""
-    before = rule_code(CodeRules(named=()))
+    before = set_code_rules(CodeRules(named=()))
     try:
         yield
     finally:
-        rule_code(before)
+        set_code_rules(before)
 
 
 def calling(source: str) -> AbstractContextManager[None]:

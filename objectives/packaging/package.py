@@ -35,7 +35,7 @@ from greenfront.objectives.tasks.pixels import DEFAULT_BACKGROUND
 from greenfront.objectives.tasks.recipe import ArrayRecipe, TextRecipe
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.task import Labelled, Split
-from greenfront.objectives.wrapping.compose import Labels, composed, kind_of
+from greenfront.objectives.wrapping.compose import Labels, compose_model, kind_of
 from greenfront.spaces.candidate import Candidate
 
 __all__ = [
@@ -134,7 +134,7 @@ def package(runner: TrialRunner, order: Order, settings: TaskSettings) -> Packag
         told = {"background": json.dumps(settings.background or DEFAULT_BACKGROUND)}
         if order.runtime is not None:
             told["runtime"] = json.dumps(to_json(order.runtime.options))
-        whole = composed(onnx.load(core), data.recipe, labels, told)
+        whole = compose_model(onnx.load(core), data.recipe, labels, told)
         tell_threads(whole, runtime.measuring.threads)
         onnx.save(whole, path)
         for split in ("validation", "test"):

@@ -30,7 +30,7 @@ from greenfront.spaces.techniques.pruning import Pruning
 from greenfront.spaces.techniques.training import Training
 from greenfront.spaces.user_code import FAULTS
 
-__all__ = ["tried_family"]
+__all__ = ["check_family"]
 
 SEED = 1
 ROWS = 8
@@ -46,7 +46,7 @@ RATIO = 0.5
 """Of the channels that are pruned to see whether they can be."""
 
 
-def tried_family(runtime: Runtime, name: str) -> FamilyFacts:
+def check_family(runtime: Runtime, name: str) -> FamilyFacts:
     """The facts of a family, with what trying its baseline has shown; remembered once found.
 
     Raises:

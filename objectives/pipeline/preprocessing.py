@@ -24,7 +24,7 @@ from greenfront.objectives.stages.metered import Work
 from greenfront.objectives.stages.session import open_session, session_options
 from greenfront.objectives.stages.turns import in_turns
 from greenfront.objectives.tasks.recipe import TextRecipe
-from greenfront.objectives.wrapping.compose import SCHEMA, Labels, composed
+from greenfront.objectives.wrapping.compose import SCHEMA, Labels, compose_model
 from greenfront.objectives.wrapping.graph_builder import GraphBuilder
 from greenfront.spaces.architectures.architecture import Encoder
 from greenfront.spaces.candidate import Candidate
@@ -104,13 +104,13 @@ def around(runtime: Runtime, encoder: Encoder | None) -> list[Work]:
 
     if encoder is None:
         assert preparation is not None
-        whole = open_session(composed(stand_in, preparation.recipe, labels), options)
+        whole = open_session(compose_model(stand_in, preparation.recipe, labels), options)
         feed, count = preparation.feed, len(preparation)
 
         def answer(rows: slice) -> Callable[[], object]:
             return functools.partial(whole.run, None, feed(rows))
     else:
-        whole = open_session(composed(stand_in, TextRecipe(0, 0), labels), options)
+        whole = open_session(compose_model(stand_in, TextRecipe(0, 0), labels), options)
         count = len(inputs)
 
         def answer(rows: slice) -> Callable[[], object]:

@@ -22,7 +22,7 @@ from greenfront.objectives.judging import Judgement
 from greenfront.objectives.memory import peak_memory_bytes, release_memory, reset_peak_memory
 from greenfront.objectives.outcome import Outcome, Repeat, Sizing
 from greenfront.objectives.pipeline.answers import ANSWERS, save_answers
-from greenfront.objectives.pipeline.family_check import tried_family
+from greenfront.objectives.pipeline.family_check import check_family
 from greenfront.objectives.pipeline.int8_policy import quantized
 from greenfront.objectives.pipeline.lineage import StageOutput
 from greenfront.objectives.pipeline.manifest import needs_room
@@ -228,7 +228,7 @@ class TrialRunner:
         """
         family, models = architecture(name), self.runtime.models
         if family.foreign:
-            return tried_family(self.runtime, name)
+            return check_family(self.runtime, name)
         with self.runtime.context.phase("setup"), torch.no_grad():
             baseline = models.baseline(name)
             models.build(baseline).eval()(models.data(baseline).validation.batch(slice(0, 1)))

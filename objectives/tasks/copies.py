@@ -11,7 +11,7 @@ from greenfront.objectives.tasks.task import Split
 
 _HELD_OUT: tuple[Split, ...] = ("validation", "test")
 
-__all__ = ["copy_notes", "cut", "first_copies", "together"]
+__all__ = ["copy_notes", "first_copies", "grouped_copies", "nearest_cut"]
 
 
 def first_copies(examples: Iterable[Hashable]) -> NDArray[np.int64]:
@@ -20,10 +20,10 @@ def first_copies(examples: Iterable[Hashable]) -> NDArray[np.int64]:
     return np.array([seen.setdefault(key, index) for index, key in enumerate(examples)], np.int64)
 
 
-def together(
+def grouped_copies(
     rows: NDArray[np.int64], first: NDArray[np.int64] | None, *, most: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Puts copies behind each other.
+    """Puts each row's copies behind it.
 
     Args:
         rows: Indices of examples, in any order.
@@ -43,11 +43,11 @@ def together(
     return rows[order], np.flatnonzero(np.append(np.diff(appearance[group][order]), 1)) + 1
 
 
-def cut(ends: NDArray[np.int64], wanted: int, *, behind: int) -> int:
+def nearest_cut(ends: NDArray[np.int64], wanted: int, *, behind: int) -> int:
     """The place nearest to ``wanted`` at which rows may be cut, with enough groups on both sides.
 
     Args:
-        ends: Where they may be cut, as :func:`together` gives them.
+        ends: Where they may be cut, as :func:`grouped_copies` gives them.
         wanted: Number of rows before the cut, were there no copies.
         behind: Groups that have to be left behind it.
 

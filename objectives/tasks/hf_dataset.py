@@ -18,8 +18,8 @@ from greenfront.objectives.tasks.hf_source import HubSplits, find_splits
 from greenfront.objectives.tasks.image_decoding import (
     DECODED,
     decoded,
-    decoding,
-    opened_image,
+    decoder_settings,
+    open_image,
     pixel_inputs,
 )
 from greenfront.objectives.tasks.predefined_splits import PredefinedSplits
@@ -150,7 +150,7 @@ def _pixels(
     def image(index: int) -> AbstractContextManager[Image.Image]:
         name, row = places[index]
         place = f"{source}, row {row + 1} of split {name!r}"
-        return opened_image(_file(parts[name][row][column], place), place, settings)
+        return open_image(_file(parts[name][row][column], place), place, settings)
 
     return cached_arrays(
         cache / f"hf-{_key(list(splits.values()), column, settings)}",
@@ -175,7 +175,7 @@ def _file(cell: dict[str, Any] | None, place: str) -> Path | io.BytesIO:
 def _key(splits: Sequence[Dataset], column: str, settings: TaskSettings) -> str:
     files = [[Path(file["filename"]).absolute() for file in split.cache_files] for split in splits]
     sources = [
-        *decoding(settings),
+        *decoder_settings(settings),
         column,
         [(len(split), split.num_columns) for split in splits],
         [file_stamps(Path("/"), held) for held in files],

@@ -30,7 +30,7 @@ from greenfront.objectives.tasks.settings import TaskSettings
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["DECODED", "decoded", "decoding", "opened_image", "pixel_inputs"]
+__all__ = ["DECODED", "decoded", "decoder_settings", "open_image", "pixel_inputs"]
 
 DECODED = ("pixels", "deep", "notes")
 """Arrays that decoding yields, by name."""
@@ -102,7 +102,7 @@ class _Seen:
         return notes
 
 
-def decoding(settings: TaskSettings) -> list[Any]:
+def decoder_settings(settings: TaskSettings) -> list[Any]:
     """What decoded images follow from besides their files, for the name of a cache."""
     return [_VERSION, settings.image_size, settings.channels, settings.background]
 
@@ -204,9 +204,7 @@ def _tiles(image: Image.Image) -> list[Any]:
 
 
 @contextmanager
-def opened_image(
-    file: Path | IO[bytes], name: str, settings: TaskSettings
-) -> Iterator[Image.Image]:
+def open_image(file: Path | IO[bytes], name: str, settings: TaskSettings) -> Iterator[Image.Image]:
     """Opens an image; errors, also those of decoding it, become :class:`DataError`.
 
     Raises:

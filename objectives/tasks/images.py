@@ -12,8 +12,8 @@ from greenfront.objectives.tasks.copies import first_copies
 from greenfront.objectives.tasks.image_decoding import (
     DECODED,
     decoded,
-    decoding,
-    opened_image,
+    decoder_settings,
+    open_image,
     pixel_inputs,
 )
 from greenfront.objectives.tasks.image_folder import list_images
@@ -46,9 +46,9 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
     files = found.files
 
     def image(index: int) -> AbstractContextManager[Image.Image]:
-        return opened_image(files[index], str(files[index]), settings)
+        return open_image(files[index], str(files[index]), settings)
 
-    sources = [*decoding(settings), str(folder.resolve()), file_stamps(folder, files)]
+    sources = [*decoder_settings(settings), str(folder.resolve()), file_stamps(folder, files)]
     kept = cached_arrays(
         cache / f"images-{cache_key(sources)}",
         DECODED,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.cache import MAPPED_BYTES, cached_arrays
-from greenfront.objectives.tasks.copies import copy_notes, cut, together
+from greenfront.objectives.tasks.copies import copy_notes, grouped_copies, nearest_cut
 from greenfront.objectives.tasks.labels import encode_labels, small_classes
 from greenfront.objectives.tasks.predefined_splits import NO_SPLITS, PredefinedSplits
 from greenfront.objectives.tasks.preparation import MOST_EXAMPLES, Preparation
@@ -183,12 +183,12 @@ def _split_class(
     most = min(
         (_share(share, len(rows), most=len(rows)) for share in fractions.values()), default=0
     )
-    rows, ends = together(rows, first, most=most)
+    rows, ends = grouped_copies(rows, first, most=most)
     parts, begin = dict[Split, NDArray[np.int64]](), 0
     for place, (split, share) in enumerate(fractions.items()):
         behind = len(fractions) - place
         wanted = _share(share, len(rows), most=len(rows) - begin - behind)
-        end = begin + cut(ends[ends > begin] - begin, wanted, behind=behind)
+        end = begin + nearest_cut(ends[ends > begin] - begin, wanted, behind=behind)
         parts[split], begin = rows[begin:end], end
     parts["train"] = rows[begin:]
     return parts

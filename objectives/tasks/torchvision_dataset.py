@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.cache import cache_key, cached_arrays, file_stamps
-from greenfront.objectives.tasks.image_decoding import DECODED, decoded, decoding, pixel_inputs
+from greenfront.objectives.tasks.image_decoding import (
+    DECODED,
+    decoded,
+    decoder_settings,
+    pixel_inputs,
+)
 from greenfront.objectives.tasks.paths import existing_folder
 from greenfront.objectives.tasks.predefined_splits import PredefinedSplits
 from greenfront.objectives.tasks.raw import Raw
@@ -64,7 +69,7 @@ def read(settings: TaskSettings, cache: Path) -> Raw:
             f"task kind {settings.kind!r} must name a class of torchvision.datasets that holds "
             f"images with one class each. {suggest(name, DATASETS)}"
         )
-    sources: list[Any] = [name, *decoding(settings)]
+    sources: list[Any] = [name, *decoder_settings(settings)]
     if settings.path is None:
         root = cache / "torchvision"
         source = f"data set {name!r}"

@@ -25,11 +25,11 @@ __all__ = [
     "SCHEMA",
     "START",
     "Labels",
-    "composed",
+    "compose_model",
     "core_of",
     "kind_of",
+    "metadata_of",
     "preprocessing_of",
-    "told_of",
 ]
 
 SCHEMA = 2
@@ -63,7 +63,7 @@ class Labels:
     target: str = ""
 
 
-def composed(
+def compose_model(
     core: onnx.ModelProto, recipe: Recipe, labels: Labels, notes: Mapping[str, str] | None = None
 ) -> onnx.ModelProto:
     """Puts the graph of a model between what it needs and what it is asked for.
@@ -95,7 +95,7 @@ def composed(
             held[domain].version = max(held[domain].version, version)
         else:
             model.opset_import.append(helper.make_opsetid(domain, version))
-    told = told_of(recipe, labels) | {"boundary": json.dumps([START, END])}
+    told = metadata_of(recipe, labels) | {"boundary": json.dumps([START, END])}
     told["outputs"] = json.dumps([output.name for output in graph.output])
     helper.set_model_props(
         model, {f"greenfront.{key}": value for key, value in {**told, **(notes or {})}.items()}
@@ -104,7 +104,7 @@ def composed(
     return model
 
 
-def told_of(recipe: Recipe, labels: Labels) -> dict[str, str]:
+def metadata_of(recipe: Recipe, labels: Labels) -> dict[str, str]:
     """What a file says of its inputs and outputs, JSON by key."""
     told = {
         "schema": SCHEMA,
@@ -142,7 +142,7 @@ def preprocessing_of(recipe: Recipe) -> GraphBuilder:
 
 
 def core_of(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model by itself, from its inputs to its logits, as :func:`composed` got it.
+    """The model by itself, from its inputs to its logits, as :func:`compose_model` got it.
 
     Raises:
         DataError: The file was not composed here.

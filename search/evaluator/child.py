@@ -29,7 +29,7 @@ from greenfront.objectives.outcome import Outcome, Sizing, Standing, Weighed
 from greenfront.objectives.pipeline.manifest import is_disk_full
 from greenfront.objectives.readings import Component, Reading
 from greenfront.search.evaluator.channel import Channel, Message
-from greenfront.spaces.user_code import CodeRules, rule_code
+from greenfront.spaces.user_code import CodeRules, set_code_rules
 
 __all__ = ["Calls", "Job", "PipeContext", "main"]
 
@@ -114,7 +114,7 @@ def main(descriptor: int, job_name: str) -> None:
     threading.Thread(target=_listen, args=(channel, inbox), daemon=True).start()
     context = PipeContext(channel, inbox)
     settings = inbox.get()["settings"]
-    rule_code(CodeRules(settings.get("code"), context.user_code))
+    set_code_rules(CodeRules(settings.get("code"), context.user_code))
     calls: Calls = {}
 
     def begin(_argument: Any) -> None:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
 from greenfront.errors import GreenfrontError, UsageError
-from greenfront.spaces.user_code import no_code
+from greenfront.spaces.user_code import code_forbidden
 from greenfront.studies.store.passwords import without_passwords
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def main() -> None:
     sys.excepthook = _print_traceback
     _hide_typed_passwords()
     try:
-        with no_code():  # evaluators alone run any
+        with code_forbidden():  # evaluators alone run any
             application()()
     except KeyboardInterrupt:
         _stopped()
