@@ -23,9 +23,11 @@ Array = NDArray[np.float64]
 
 RANDOM, CHILDREN = 60, 90
 """Points of the pool."""
+DEAR = 0.02
+"""Share of the trainings' energy from which on looking for candidates is dear."""
 WHOLE_POOL, LEAST_POOL = 80, 0.25
-"""With fewer observations than so many, a pool is smaller in proportion: little is known to look
-for, and looking takes energy, too. At least such a share of it is looked at."""
+"""Where it is, a pool is smaller in proportion with fewer observations than so many, since little
+is known to look for; at least such a share of it is looked at."""
 PARENTS = 20
 ROUNDS, PROMISING, ANY, NEIGHBOURS = 5, 10, 4, 4
 """Local search: rounds, the best and some others in each, and mutations of each of them."""
@@ -67,9 +69,8 @@ def _ranked(
 ) -> list[Worth]:
     race = _race_of(terrain, states, box)
     several = FINALISTS + count
-    observations = sum(len(state.losses) for state in states)
-    share = min(max(observations / WHOLE_POOL, LEAST_POOL), 1.0)
-    finalists = _apart(_new(terrain, pool, race, states, share), several, count > 1)
+    new = _new(terrain, pool, race, states, _pool_share(terrain, states))
+    finalists = _apart(new, several, count > 1)
     foremost = _foremost([s for s in states if s.status == "paused"])
     paused = [_prospect(terrain, s) for s in foremost]
     finalists += race.by_quick_index(paused)[:several]
@@ -78,6 +79,15 @@ def _ranked(
     prices = race.index(finalists)
     order = np.argsort(-prices, kind="stable")
     return [Worth(finalists[i], float(prices[i])) for i in order]
+
+
+def _pool_share(terrain: Terrain, states: Sequence[RungState]) -> float:
+    """How much of a pool is looked at."""
+    observations = sum(len(state.losses) for state in states)
+    trained_kwh = sum(sum(state.kwh) for state in states)
+    if terrain.deciding_kwh() * observations <= DEAR * trained_kwh:
+        return 1.0
+    return min(max(observations / WHOLE_POOL, LEAST_POOL), 1.0)
 
 
 def _new(

@@ -308,6 +308,28 @@ def test_a_step_counts_with_what_deciding_on_it_takes(searched: Search) -> None:
     assert prices[0] > prices[1] > prices[2] > 0
 
 
+def test_fewer_candidates_are_looked_at_where_looking_is_dear(searched: Search) -> None:
+    states, looked = list(searched.states.values())[: 2 * STARTS], []
+    trained_kwh = sum(sum(state.kwh) for state in states)
+    for share in (0.0, 1e-3, 0.1):
+        described: list[Point] = []
+
+        def describe(
+            point: Point, knobs: tuple[float, ...], seen: list[Point] = described
+        ) -> tuple[float, ...]:
+            seen.append(point)
+            return knobs
+
+        kwh = share * trained_kwh / sum(len(state.losses) for state in states)
+        ground = replace(terrain(), describe=describe, deciding_kwh=lambda kwh=kwh: kwh)
+        decision = GreenPolicy(ground, 1).decide(states, 60)
+        assert decision is not None
+        assert decision.price is not None
+        looked.append(len(described))
+    assert looked[0] == pytest.approx(looked[1], rel=0.1)
+    assert looked[2] < 0.85 * looked[0], looked
+
+
 def test_a_box_that_spans_what_was_seen_grows_beyond_it() -> None:
     """A problem without a reference: at first there is no box, later one of what is complete."""
 
