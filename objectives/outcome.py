@@ -44,12 +44,15 @@ class GraphReading:
         latency_seconds: Median wall time of one prediction.
         spread: Half of the 95 % confidence interval of the median, as a share of it, over the
             blocks; ``None`` if unknown.
+        machine: Model of the processor on which it was taken; empty where unknown, as in older
+            studies.
     """
 
     id: str
     inference: Reading
     latency_seconds: float
     spread: float | None = None
+    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,8 @@ class Repeat:
         decisions: See :class:`Outcome`.
         id: Of the measurement, see :class:`GraphReading`; ``None`` in older studies.
         spread: See :class:`GraphReading`.
+        machine: See :class:`GraphReading`.
+        preprocessing: See :class:`Outcome`; as the same machine read it.
     """
 
     score: Score
@@ -132,6 +137,8 @@ class Repeat:
     decisions: Decisions | None = None
     id: str | None = None
     spread: float | None = None
+    machine: str = ""
+    preprocessing: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +256,11 @@ class Outcome:
     def readings(self) -> tuple[Reading, ...]:
         """Of the phases and of one prediction."""
         return (*self.phases.values(), self.inference, *self._preprocessed)
+
+    @property
+    def machine(self) -> str:
+        """Model of the processor on which predictions were read; empty where unknown."""
+        return self.measured[0].machine if self.measured else ""
 
     @property
     def answer(self) -> Reading:

@@ -12,11 +12,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from greenfront.errors import TrialFailed
+from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.outcome import Repeat
 from greenfront.search.budget_watch import BudgetWatch
 from greenfront.search.network_problem import NetworkProblem
 from greenfront.search.running_trial import ChargedTrial
 from greenfront.studies.analysis.front import ScoredTrial, baseline_of, rank, scored
+from greenfront.studies.analysis.machines import as_read_on
 from greenfront.studies.analysis.medians import Measurements, inferences
 from greenfront.studies.analysis.membership import with_membership
 from greenfront.studies.analysis.rescore import rescored
@@ -54,7 +56,7 @@ def repeat_front(
         note: Takes messages for the user.
     """
     rounds = problem.file.objectives.repeats
-    lost: set[str] = set()
+    lost = _read_elsewhere(study, note)
     with problem.worker() as worker:
         for position in range(2, rounds + 1):
             while lacking := list(_lacking(problem, study, position, lost)):
@@ -79,6 +81,19 @@ def repeat_front(
                         study.repeats.add(run.run_id, key, taken + 1, repeat)
 
 
+def _read_elsewhere(study: Study, note: Callable[[str], None]) -> set[str]:
+    """Keys of the trials that another machine read: this one's readings are no repeats of those."""
+    here = describe_cpu().name
+    stored = [trial for trial in study.trials.all() if trial.outcome is not None]
+    others = {t.key for t in stored if t.outcome and t.outcome.machine not in ("", here)}
+    if others:
+        note(
+            f"{len(others)} trial{'s' if len(others) > 1 else ''} of other processors cannot be "
+            "measured again here: 'greenfront remeasure' measures the whole front on one of them"
+        )
+    return others
+
+
 def _lacking(
     problem: NetworkProblem, study: Study, position: int, lost: set[str]
 ) -> Iterator[tuple[ScoredTrial, int]]:
@@ -88,10 +103,10 @@ def _lacking(
     """
     repeats, sizes = study.repeats.all(), problem.facts.task.sizes
     partly = sizes.get("evaluation", sizes["validation"]) < sizes["validation"]
-    stored = study.trials.all()
-    graphs = Measurements.of(stored, repeats).graphs
-    again = Counter(graph for key, graph in graphs.items() for _ in repeats.get(key, ()))
-    members, sure = _members(problem, stored, repeats)
+    stored, readings = as_read_on(None, study.trials.all(), repeats, study.meters or [])
+    graphs = Measurements.of(stored, readings).graphs
+    again = Counter(graph for key, graph in graphs.items() for _ in readings.get(key, ()))
+    members, sure = _members(problem, stored, readings)
     for row in members:
         key = row.candidate.key
         graph, taken = graphs[key], len(repeats.get(key, ()))

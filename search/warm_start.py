@@ -8,6 +8,7 @@ from greenfront.errors import StudyError, UsageError
 from greenfront.objectives.scores import maximised
 from greenfront.search.network_problem import NetworkProblem
 from greenfront.spaces.knobs import Point, Value
+from greenfront.studies.analysis.machines import as_read_on
 from greenfront.studies.analysis.rescore import rescored
 from greenfront.studies.analysis.volume import Frontier, seen_corners
 from greenfront.studies.config.facts import WarmStart
@@ -90,11 +91,10 @@ def _objection(study: Study, problem: NetworkProblem) -> str | None:
 
 def _front(study: Study, problem: NetworkProblem) -> dict[str, Found]:
     """The front of a study, by the keys that its candidates have in the new space."""
-    trials = rescored(
-        study.trials.all(states=("complete",)),
-        problem.file.scoring(problem.facts),
-        study.repeats.all(),
+    trials, repeats = as_read_on(
+        None, study.trials.all(states=("complete",)), study.repeats.all(), study.meters or []
     )
+    trials = rescored(trials, problem.file.scoring(problem.facts), repeats)
     frontier = Frontier(maximised(problem.metric))
     for trial in trials:
         if trial.values is not None:

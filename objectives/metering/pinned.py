@@ -7,13 +7,23 @@ from collections.abc import Mapping, Sequence
 from greenfront.errors import MeterError
 from greenfront.objectives.metering.settings import Machines
 
-__all__ = ["MACHINE", "metered_machines", "require_pinned", "with_machine_of"]
+__all__ = [
+    "MACHINE",
+    "metered_machines",
+    "reference_machine",
+    "require_pinned",
+    "with_machine_of",
+    "with_reference",
+]
 
 MACHINE = "machine"
 """Key of the processor's model."""
 
 OTHERS = "other_machines"
 """Key of further ones, parted by semicolons."""
+
+REFERENCE = "reference_machine"
+"""Key of the one on which the front was measured again, in the first entry."""
 
 
 def metered_machines(pinned: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
@@ -32,6 +42,17 @@ def with_machine_of(
         {**entry, OTHERS: others} if others and MACHINE in entry else dict(entry)
         for entry in pinned
     ]
+
+
+def reference_machine(pinned: Sequence[Mapping[str, str]]) -> str | None:
+    """The processor by whose readings a study is ranked; ``None`` where each model has its own."""
+    return next((entry[REFERENCE] for entry in pinned if REFERENCE in entry), None)
+
+
+def with_reference(pinned: Sequence[Mapping[str, str]], machine: str) -> list[dict[str, str]]:
+    """What a study stores once its front was measured again on a machine."""
+    first, *others = (dict(entry) for entry in pinned)
+    return [{**first, REFERENCE: machine}, *others]
 
 
 def require_pinned(
@@ -55,7 +76,8 @@ def require_pinned(
         raise MeterError(
             f"machine: must be like that of the study, {known[0]!r}, got {new[0]!r}: joules of "
             "unlike machines cannot be compared; resume on a machine like the first, start a new "
-            'study, or allow it by [metering] machines = "any", and every figure will say so'
+            'study, or allow it by [metering] machines = "any": every figure will say so, and '
+            "'greenfront remeasure' then measures the front on one of them"
         )
     then = {entry["component"]: f"{entry['kind']}: {entry['source']}" for entry in pinned}
     now = {entry["component"]: f"{entry['kind']}: {entry['source']}" for entry in here}

@@ -195,7 +195,13 @@ class PredictionCosts:
 
 
 def _as_reading(cost: InferenceCost) -> GraphReading:
-    return GraphReading(uuid.uuid4().hex, cost.reading, cost.latency_seconds, cost.spread)
+    return GraphReading(
+        uuid.uuid4().hex,
+        cost.reading,
+        cost.latency_seconds,
+        cost.spread,
+        machine=describe_cpu().name,
+    )
 
 
 def _scaled(reading: Reading, factor: float) -> Reading:

@@ -141,14 +141,15 @@ class TrialRunner:
         return self._costs.measured(file, unmeasured)
 
     def repeat(self, candidate: Candidate, artefact: str, *, batched: bool) -> Repeat | None:
-        """Measures a trial's file again; ``None`` where it is no longer there.
+        """Measures a trial's file again; ``None`` where it is not here, nor where machines share.
 
         A torn one is made again, which trains only where what it is made of is torn as well.
         """
         path = self.runtime.store.root / artefact
+        intact = self.runtime.store.holds_intact(Path(artefact))  # now, if another machine had it
         if not path.is_file():
             return None
-        if not self.runtime.store.holds_intact(Path(artefact)):
+        if not intact:
             path = _delivered(self._outputs(candidate))[0]
         file = self._costs.file(path, candidate)
         judgement = self._judgement(file, "repeat")
@@ -163,6 +164,8 @@ class TrialRunner:
             decisions=judgement.decisions,
             id=reading.id,
             spread=reading.spread,
+            machine=reading.machine,
+            preprocessing=preprocessing_cost(self.runtime, candidate),
         )
 
     def delivered(self, candidate: Candidate, artefact: str) -> Delivered:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from greenfront.objectives.codec import from_json
 from greenfront.objectives.scores import maximised
 from greenfront.studies.analysis.front import corners
+from greenfront.studies.analysis.machines import as_read_on
 from greenfront.studies.analysis.progress import ProgressPoint, progress
 from greenfront.studies.analysis.rescore import rescored
 from greenfront.studies.analysis.view import StudyView
@@ -58,7 +59,10 @@ def random_beside(storage: Storage, view: StudyView) -> Beside | None:
     if not found:
         return None
     study = max(found, key=lambda each: sum(each.trials.counts().values()))
-    trials = rescored(study.trials.all(), view.scoring, study.repeats.all())
+    trials, repeats = as_read_on(
+        view.machine, study.trials.all(), study.repeats.all(), study.meters or []
+    )
+    trials = rescored(trials, view.scoring, repeats)
     values = {trial.number: trial.values for trial in trials if trial.values is not None}
     return Beside(study.name, tuple(progress(study, maximised(view.metric), box, values)))
 

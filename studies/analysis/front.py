@@ -135,6 +135,7 @@ class ScoredTrial:
                 "inference_high_joules": outcome.inference.high_joules,
                 "inference_spread": outcome.inference_spread,
                 "preprocessing_joules": outcome.preprocessing and outcome.preprocessing.joules,
+                "machine": outcome.machine or None,
                 "kind": outcome.inference.kind,
                 "source": outcome.inference.source,
                 "latency_seconds": outcome.latency_seconds,

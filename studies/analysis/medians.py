@@ -131,7 +131,11 @@ def _readings(key: str, outcome: Outcome, repeats: Sequence[Repeat]) -> list[Gra
     )
     again = (
         GraphReading(
-            repeat.id or f"{key}/{place}", repeat.inference, repeat.latency_seconds, repeat.spread
+            repeat.id or f"{key}/{place}",
+            repeat.inference,
+            repeat.latency_seconds,
+            repeat.spread,
+            repeat.machine,
         )
         for place, repeat in enumerate(repeats, start=1)
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from greenfront.objectives.metering.pinned import reference_machine
+from greenfront.studies.analysis.machines import as_read_on
 from greenfront.studies.analysis.standing import Standing, standing
 from greenfront.studies.analysis.timing import Timing, timing
 from greenfront.studies.analysis.wording import kind_of_readings
@@ -69,7 +71,11 @@ def spending(storage: Storage, name: str, by: str = "phase") -> Spending:
     ledger, shown = study.ledger, None
     if study.facts is not None:
         with readable(storage, name):
-            shown = standing(study, study.trials.all(), study.repeats.all())
+            meters = study.meters or []
+            trials, repeats = as_read_on(
+                reference_machine(meters), study.trials.all(), study.repeats.all(), meters
+            )
+            shown = standing(study, trials, repeats)
     return Spending(
         study=name,
         by=by,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
+from greenfront.objectives.metering.pinned import reference_machine
 from greenfront.objectives.scores import Scoring, Tolerance, maximised
 from greenfront.studies.analysis.chains import Link, chains
 from greenfront.studies.analysis.choice import beats
 from greenfront.studies.analysis.front import ScoredTrial, baselines_of, corners
 from greenfront.studies.analysis.labels import labels
+from greenfront.studies.analysis.machines import EACH, as_read_on, chosen_machine, machines_of
 from greenfront.studies.analysis.medians import inferences
 from greenfront.studies.analysis.membership import with_membership
 from greenfront.studies.analysis.no_network import NoNetwork, no_network_needed
@@ -33,6 +35,8 @@ class StudyView(Standing):
         labels: Of trials by number, see :meth:`label`.
         goal: Its targets in absolute numbers; ``None`` without any.
         links: Which trials follow which, and why.
+        machines: Processors on which predictions were read, those of its trials first.
+        machine: By whose readings models are ranked; ``None``: each has that of its own trial.
     """
 
     meters: list[dict[str, str]]
@@ -40,6 +44,13 @@ class StudyView(Standing):
     labels: Mapping[int, str] = field(default_factory=dict)
     goal: Goal | None = None
     links: tuple[Link, ...] = ()
+    machines: tuple[str, ...] = ()
+    machine: str | None = None
+
+    @property
+    def unread(self) -> int:
+        """Finished models that are not ranked, since the machine in question read none of them."""
+        return sum(row.state == "complete" and row.values is None for row in self.trials)
 
     def label(self, row: ScoredTrial) -> str:
         """What was tried, in a line that no other model of the front has."""
@@ -94,6 +105,7 @@ def view(
     name: str,
     scoring: Scoring | None = None,
     tolerance: Tolerance | None = None,
+    machine: str | None = None,
 ) -> StudyView:
     """Reads a study.
 
@@ -102,16 +114,26 @@ def view(
         name: Of the study.
         scoring: Turns its readings into scores; by default the study's own.
         tolerance: Says which models are accurate enough; by default the study's own.
+        machine: The processor by whose readings models are ranked, or
+            :data:`~greenfront.studies.analysis.machines.EACH`; by default the one on which the
+            front was measured again, if it was.
 
     Raises:
+        UsageError: There are no readings of such a machine.
         StudyError: There is no such study, it is not a study of networks, or it is damaged.
     """
     with readable(storage, name):
-        return _view(Study.open(storage, name), scoring, tolerance)
+        return _view(Study.open(storage, name), scoring, tolerance, machine)
 
 
-def _view(study: Study, scoring: Scoring | None, tolerance: Tolerance | None) -> StudyView:
-    stored, repeats = study.trials.all(), study.repeats.all()
+def _view(
+    study: Study, scoring: Scoring | None, tolerance: Tolerance | None, asked: str | None
+) -> StudyView:
+    meters, stored, repeats = study.meters or [], study.trials.all(), study.repeats.all()
+    machines = machines_of(stored, repeats, meters)
+    asked = None if asked is None else chosen_machine(asked, machines)
+    machine = None if asked == EACH else asked or reference_machine(meters)
+    stored, repeats = as_read_on(machine, stored, repeats, meters)
     found = standing(study, stored, repeats, scoring, tolerance)
     metric, complete, baseline = found.metric, found.complete, found.baseline
     front = with_membership(
@@ -133,9 +155,11 @@ def _view(study: Study, scoring: Scoring | None, tolerance: Tolerance | None) ->
     parts = {each.name: getattr(found, each.name) for each in fields(Standing)}
     return StudyView(
         **{**parts, "front": front},
-        meters=study.meters or [],
+        meters=meters,
         steps=tuple(progress(study, maximised(metric), box, values)),
         labels=labels(shown),
         goal=goal,
         links=chains(found.trials, study.follow_ups.all()),
+        machines=machines,
+        machine=machine,
     )

@@ -203,7 +203,9 @@ def _hardware(view: StudyView) -> Hardware:
     return Hardware(
         device=view.facts.device,
         threads=view.facts.threads,
-        processor=", ".join(metered_machines(view.meters)) or (describe_cpu().name if here else ""),
+        processor=view.machine
+        or ", ".join(metered_machines(view.meters))
+        or (describe_cpu().name if here else ""),
         memory_bytes=psutil.virtual_memory().total if here else None,
         system=platform.system().lower() if here else "",
         meters=tuple(view.meters),

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from html import escape
 
 from greenfront.objectives.carbon.intensity import Intensity
+from greenfront.objectives.metering.pinned import metered_machines
 from greenfront.objectives.metrics import Metric
 from greenfront.objectives.resampling import DRAWS
 from greenfront.studies.analysis import quantities
 from greenfront.studies.analysis.choice import allowed
 from greenfront.studies.analysis.decisions import has_thresholds
 from greenfront.studies.analysis.dossier import Dossier
+from greenfront.studies.analysis.machine_words import machine_sentences
 from greenfront.studies.analysis.membership import DRAWS as MEMBERSHIP_DRAWS
 from greenfront.studies.analysis.metric_words import score
 from greenfront.studies.analysis.remarks import compression_remarks
@@ -38,9 +40,16 @@ def method(found: Dossier) -> str:
     return f"{meters}<dl>{listed}</dl>"
 
 
+def _machine(view: StudyView) -> str:
+    made = ", ".join(metered_machines(view.meters)) or "a processor that is not known"
+    told = " ".join(machine_sentences(view))
+    return told or f"All joules were read on {made}."
+
+
 def _energy(view: StudyView, *, tested: bool) -> list[tuple[str, str]]:
     objectives, sizes = view.file.objectives, view.facts.task.sizes
     notes = [
+        ("Machine", escape(_machine(view))),
         (
             "Kind of readings",
             f"{escape(view.kind)} ({escape(instruments(view))}). "

@@ -9,11 +9,12 @@ from greenfront.studies.analysis import quantities
 from greenfront.studies.analysis.dossier import Dossier
 from greenfront.studies.analysis.foreseen import foreseen_lines
 from greenfront.studies.analysis.importance import FEWEST_TRIALS
+from greenfront.studies.analysis.machine_words import machine_sentences
 from greenfront.studies.analysis.metric_words import score
 from greenfront.studies.analysis.timing import timing_lines
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.analysis.warm_start import warm_lines
-from greenfront.studies.analysis.wording import break_even_sentence, unlike_machines_sentence
+from greenfront.studies.analysis.wording import break_even_sentence
 from greenfront.studies.report.figures import Drawn
 from greenfront.studies.report.tables import (
     confusion_tables,
@@ -49,7 +50,7 @@ def front(view: StudyView, drawn: Mapping[str, Drawn]) -> str:
     if not view.complete:
         return NOTHING_FINISHED
     coincide = proportionality(view)
-    told = filter(None, (unlike_machines_sentence(view.meters), coincide))
+    told = [*machine_sentences(view), *filter(None, [coincide])]
     note = "".join(f"<p class='aside'>{escape(sentence)}</p>" for sentence in told)
     costs = "" if coincide else _toggles("Cost", "across", {"energy": "Energy", "co2": "CO₂"})
     frames = _toggles("Frame of the figure", "frame", {"close": "Close-up", "all": "All trials"})

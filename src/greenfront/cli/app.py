@@ -35,6 +35,7 @@ def application() -> typer.Typer:
         choose,
         dashboard,
         predict,
+        remeasure,
         search,
         setup,
         ship,
@@ -60,6 +61,7 @@ def application() -> typer.Typer:
             search.resume,
             worker.worker,
             tune.tune,
+            remeasure.remeasure,
         ),
         "Look and choose": (
             studies.front,

@@ -26,6 +26,8 @@ def front_json(view: StudyView) -> dict[str, Any]:
         **told,
         "predictions": view.scoring.predictions,
         "kind": view.kind,
+        "machines": list(view.machines),
+        "machine": view.machine,
         "no_network_needed": None if view.no_network is None else view.no_network.model.trial,
         "hypervolume": view.hypervolume,
         "break_even_predictions": view.break_even.predictions,

@@ -44,12 +44,24 @@ def studies(storage: StorageOptions, as_json: AsJson = False) -> None:
 
 
 @grouped_options
-def front(name: StudyName, storage: StorageOptions, as_json: AsJson = False) -> None:
+def front(
+    name: StudyName,
+    storage: StorageOptions,
+    machine: Annotated[
+        str | None,
+        typer.Option(
+            help="Rank by what this processor read of predictions; 'each': by each trial's own.  "
+            "\\[default: the one that remeasured the front, else each]",
+            metavar="NAME",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Show the Pareto front, ranked by Green Score, and which model to take."""
     from greenfront.studies.analysis.view import view
 
     with storage.opened() as database:
-        found = view(database, name)
+        found = view(database, name, machine=machine)
     _show(as_json, lambda: _json().front_json(found), lambda: _text().front_table(found))
 
 

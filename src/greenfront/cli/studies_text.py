@@ -15,6 +15,7 @@ from greenfront.studies.analysis.choice import choices
 from greenfront.studies.analysis.decisions import decision, has_thresholds, never_decides
 from greenfront.studies.analysis.early_stops import early_stops_lines
 from greenfront.studies.analysis.foreseen import foreseen_lines
+from greenfront.studies.analysis.machine_words import machine_sentences
 from greenfront.studies.analysis.metric_words import score
 from greenfront.studies.analysis.quantities import (
     chance,
@@ -33,7 +34,6 @@ from greenfront.studies.analysis.wording import (
     break_even_sentence,
     no_network_sentence,
     sentence,
-    unlike_machines_sentence,
 )
 
 if TYPE_CHECKING:
@@ -112,8 +112,7 @@ def _details(outcome: Outcome) -> tuple[str, ...]:
 def _choices(view: StudyView) -> RenderableType:
     """The named models beside the baseline, and what they decide."""
     lines = [] if view.metric.name == "accuracy" else [f"Judged by {view.metric.told}."]
-    unlike = unlike_machines_sentence(view.meters)
-    lines += [unlike] if unlike else []
+    lines += machine_sentences(view)
     lines += advice(view) + early_stops_lines(view)
     decided = (decision(view, choice.row) for choice in choices(view.front))
     lines += [sentence for sentence in decided if sentence is not None]

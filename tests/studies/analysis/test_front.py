@@ -223,6 +223,7 @@ def test_json_has_the_promised_keys(
             "inference_high_joules": 2e-5,
             "inference_spread": None,
             "preprocessing_joules": None,
+            "machine": None,
             "kind": "modelled",
             "source": "model",
             "latency_seconds": 0.002,
