@@ -38,7 +38,7 @@ def advice_lines(advice: RuntimeAdvice) -> list[str]:
     if batched is not None:
         lines.append(
             f"Where several examples wait, ask {batched.batch} at a time: {_of(batched)} of the "
-            "joules of a prediction."
+            "joules of the model."
         )
     return lines
 

@@ -49,6 +49,10 @@ def test_one_folder_with_all_that_it_takes(study: Command, exported: dict[str, o
     record, claims = (json.loads((folder / f"{n}.json").read_text()) for n in ("record", "claims"))
     assert record["model"]["test"]["value"] == claims["test"]["score"]
     assert record["test_difference"] is not None
+    made, plain = record["model"]["training"]["reading"], record["model"]["plain"]["reading"]
+    life = made["joules"] + record["scoring"]["predictions"] * plain["joules"]
+    assert record["model"]["energy_kwh"] == pytest.approx(life / 3.6e6)
+    assert plain == claims["plain_cost"]["energy"]
     card = (folder / "README.md").read_text()
     assert "license: mit\n" in card
     assert record["licence"]["identifier"] == "MIT"

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["tuned_text"]
 
 TURNS = (
-    "Of the usual: the median over turns in which both ways were measured. Joules are those of the "
-    "usual way, times that."
+    "Of the model alone, without preprocessing. Of the usual: the median over turns in which both "
+    "ways were measured; joules are those of the usual way, times that."
 )
 
 
@@ -43,7 +43,7 @@ def tuned_text(done: Tuned, found: StudyView, storage: StorageOptions) -> Render
 
 
 def _ways(advice: RuntimeAdvice, title: str) -> Sheet:
-    sheet = Sheet(title, ("way", "J/Prediction", "Of the Usual", "95 % Interval", "Latency"))
+    sheet = Sheet(title, ("way", "J/Model", "Of the Usual", "95 % Interval", "Latency"))
     for tried in advice.tried:
         interval = UNAVAILABLE
         if tried.low is not None and tried.high is not None:

@@ -354,6 +354,10 @@ def test_paper_shows_every_figure_in_light_colours(kept: Command, browser: Brows
     )
     assert drawn
     assert {tuple(each) for each in drawn} == {(True, True, "#1f2937")}
+    # What is modelled says so on paper, too.
+    told = shown.page.locator(".tile .source summary")
+    assert "modelled" in told.all_inner_texts()
+    assert all(each.is_visible() for each in told.all())
     shown.value("dispatchEvent(new Event('afterprint'))")
     colour = shown.value("document.querySelector('.plot').layout.template.layout.font.color")
     assert colour != "#1f2937"
