@@ -6,6 +6,7 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -16,6 +17,7 @@ from optuna.exceptions import StorageInternalError
 from greenfront.objectives.carbon.clock import Clock
 from greenfront.objectives.readings import Reading
 from greenfront.studies.store import patience as module
+from greenfront.studies.store.afterwards import Finished, add_finished
 from greenfront.studies.store.follow_ups import FollowUp, FollowUps
 from greenfront.studies.store.ledger import Ledger
 from greenfront.studies.store.patience import Patience, failure_words, is_away
@@ -225,6 +227,12 @@ def followed(storage: Storage) -> Any:
     return follow_ups.add(mine), follow_ups.add(FollowUp("new", "y", True, "too dear", {}))
 
 
+def made(storage: Storage) -> Any:
+    trials = Trials(storage, STUDY)
+    one = Finished(0, "x", {}, "complete", (1.0,), None, None, 1.0)
+    return add_finished(trials, "a", one), add_finished(trials, "b", replace(one, number=1))
+
+
 @pytest.mark.parametrize(
     ("work", "found", "rows"),
     [
@@ -237,6 +245,7 @@ def followed(storage: Storage) -> Any:
         (charged, (4, 3), {"ledger": 3}),
         (waited, [(1.0, 2.0)], {"pauses": 1}),
         (followed, (True, False), {"follow_ups": 1}),
+        (made, (True, False), {"trials": 1}),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
