@@ -134,59 +134,60 @@ class LedgerWriter:
         if not readings:
             return
         moment = self.moments.at(started_at, ended_at, worker) if self.moments else None
+        window = {
+            "study_id": self.study_id,
+            "run_id": self.run_id,
+            "worker": worker,
+            "number": number,
+            "phase": phase,
+            "started_at": started_at,
+            "ended_at": ended_at,
+        }
         rows = [
             {
-                "study_id": self.study_id,
-                "run_id": self.run_id,
-                "worker": worker,
-                "number": number,
-                "phase": phase,
+                **window,
                 "component": component,
-                **{
-                    name: value
-                    for name, value in to_json(reading).items()
-                    if name in ledger_table.c
-                },
+                **{k: v for k, v in to_json(reading).items() if k in ledger_table.c},
                 **self._carbon(component, reading, moment),
-                "started_at": started_at,
-                "ended_at": ended_at,
             }
             for component, reading in readings.items()
         ]
         if self.known is not None:
             self.known.charged(rows)
-        c = ledger_table.c
 
-        def charged(connection: sa.Connection) -> None:
+        def charge(connection: sa.Connection) -> None:
             if moment is None:
                 connection.execute(sa.insert(ledger_table), rows)
                 return
-            entry = c.entry_id
-            for row, (component, reading) in zip(rows, readings.items(), strict=True):
-                made = connection.execute(sa.insert(ledger_table).returning(entry).values(row))
-                connection.execute(
-                    sa.insert(moments_table).values(
-                        entry_id=made.scalar_one(),
-                        study_id=self.study_id,
-                        basis=moment.basis,
-                        unpaused_co2_kg=0.0
-                        if phase == WAITING
-                        else self._unpaused_kg(component, reading, moment),
-                    )
-                )
+            for row, reading in zip(rows, readings.values(), strict=True):
+                self._insert(connection, row, reading, moment)
 
         # One worker is in one window at a time.
-        known = sa.select(c.entry_id).where(
-            c.study_id == self.study_id,
-            c.number.is_not_distinct_from(number),
-            c.run_id == self.run_id,
-            c.worker.is_not_distinct_from(worker),
-            c.phase == phase,
-            c.started_at == started_at,
-            c.ended_at == ended_at,
+        written = sa.select(ledger_table.c.entry_id).where(
+            *(
+                ledger_table.c[name].is_(None) if value is None else ledger_table.c[name] == value
+                for name, value in window.items()
+            )
         )
         with self._unmerged if number is None else nullcontext():
-            self.storage.write(charged, done=lambda connection: connection.scalar(known))
+            self.storage.write(charge, done=lambda connection: connection.scalar(written))
+
+    def _insert(
+        self, connection: sa.Connection, row: dict[str, Any], reading: Reading, moment: Moment
+    ) -> None:
+        """Writes an entry, and what its electricity was."""
+        entry_id = ledger_table.c.entry_id
+        made = connection.execute(sa.insert(ledger_table).returning(entry_id).values(row))
+        waiting = row["phase"] == WAITING
+        unpaused = 0.0 if waiting else self._unpaused_kg(row["component"], reading, moment)
+        connection.execute(
+            sa.insert(moments_table).values(
+                entry_id=made.scalar_one(),
+                study_id=self.study_id,
+                basis=moment.basis,
+                unpaused_co2_kg=unpaused,
+            )
+        )
 
     def merge(self, number: int | None) -> None:
         """Makes one entry of all pieces of a phase and component that this run has written.
