@@ -67,6 +67,7 @@ class Frontier:
         self._unjudged: list[Vector] = []
         self._seen: list[Vector] = []
         self._corners: Corners | None = None
+        self._box: _Box | None = None
         self._alike = self._pairs()
         self._volume: float | None = None
 
@@ -108,8 +109,9 @@ class Frontier:
         """
         if corners != self._corners:
             self._corners, self._volume = corners, None
+            self._box = _Box.of(corners, self._maximise)
             self._unjudged, self._alike = list(self._seen), self._pairs()
-        if self._judge(corners) or self._volume is None:
+        if self._judge() or self._volume is None:
             self._volume = self._measured(corners)
         return self._volume
 
@@ -118,46 +120,70 @@ class Frontier:
         pairs = itertools.combinations(range(len(self._maximise)), 2)
         return {(b, a) for a, b in pairs if self._maximise[a] == self._maximise[b]}
 
-    def _judge(self, corners: Corners) -> bool:
+    def _judge(self) -> bool:
         """Looks at what is new for objectives that differ; whether some do that did not before.
 
         Judged by everything seen: on a small front, two objectives may agree by chance.
         """
-        if corners.best is None:
+        if self._box is None:
             return False
         fresh, self._unjudged = self._unjudged, []
         before = len(self._alike)
-        if before:
-            _, best, extent = (part.tolist() for part in self._box(corners, corners.best))
-            for vector in fresh:
-                shares = [(v - b) / e for v, b, e in zip(vector, best, extent, strict=True)]
-                self._alike = {(a, b) for a, b in self._alike if _close(shares[a], shares[b])}
+        for vector in fresh:
+            if not self._alike:
+                break
+            shares = self._box.shares(vector)
+            self._alike = {(a, b) for a, b in self._alike if _close(shares[a], shares[b])}
         return len(self._alike) < before
 
     def _measured(self, corners: Corners) -> float:
         if not self._front:
             return 0.0
         front = np.array(self._front)
-        if corners.best is None:
+        if self._box is None:
             return hypervolume(front, minimised([corners.worst], self._maximise)[0])
-        scaled, best, extent = self._box(corners, corners.best)
         own: list[int] = []
-        for column in np.flatnonzero(scaled).tolist():
+        for column in self._box.scaled:
             if all((column, earlier) not in self._alike for earlier in own):
                 own.append(column)
         if not own:
             return 0.0
         # Nothing counts for better than the best corner.
-        shares = np.clip((front - best) / extent, 0.0, None)[:, own]
-        return hypervolume(shares, np.ones(len(own)))
+        shares = np.array([self._box.shares(vector) for vector in self._front])
+        return hypervolume(np.clip(shares, 0.0, None)[:, own], np.ones(len(own)))
 
-    def _box(
-        self, corners: Corners, best: tuple[float, ...]
-    ) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
-        """Which objectives can be scaled, the best corner, and the extent."""
-        low = minimised([best], self._maximise)[0]
-        extent = minimised([corners.worst], self._maximise)[0] - low
-        return extent > 0, low, np.where(extent > 0, extent, 1.0)
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """The box between two corners, in objectives that are minimised.
+
+    Attributes:
+        best: Its best corner.
+        extent: Its length by objective; 1 where the corners agree.
+        scaled: The objectives in which they do not.
+    """
+
+    best: Vector
+    extent: Vector
+    scaled: tuple[int, ...]
+
+    @classmethod
+    def of(cls, corners: Corners, maximise: Sequence[bool]) -> _Box | None:
+        """``None`` where there is no best corner."""
+        if corners.best is None:
+            return None
+        worst, best = minimised([corners.worst, corners.best], maximise)
+        extent = worst - best
+        lengths = np.where(extent > 0, extent, 1.0)
+        return cls(
+            tuple(best.tolist()),
+            tuple(lengths.tolist()),
+            tuple(np.flatnonzero(extent > 0).tolist()),
+        )
+
+    def shares(self, vector: Vector) -> list[float]:
+        """A vector in shares of the box: 0 at its best corner, 1 at its worst."""
+        return [(v - b) / e for v, b, e in zip(vector, self.best, self.extent, strict=True)]
 
 
 def _dominates(one: Vector, other: Vector) -> bool:

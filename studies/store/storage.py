@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from greenfront.errors import StorageError
 from greenfront.studies.store import migrations
+from greenfront.studies.store.json_text import parsed_json
 from greenfront.studies.store.optuna_tables import refuse_foreign
 from greenfront.studies.store.passwords import without_passwords
 from greenfront.studies.store.patience import Patience
@@ -348,7 +349,8 @@ def _engine(url: sa.URL) -> Engine:
         raise sa.exc.ArgumentError("its driver is asynchronous: postgresql+psycopg is not")
     if url.get_backend_name() != "sqlite":
         return sa.create_engine(url, **engine_settings(url))
-    engine = sa.create_engine(url, connect_args={"timeout": LOCK_TIMEOUT_SECONDS})
+    waiting = {"timeout": LOCK_TIMEOUT_SECONDS}
+    engine = sa.create_engine(url, connect_args=waiting, json_deserializer=parsed_json)
 
     @sa.event.listens_for(engine, "connect")
     def manual_transactions(connection: Any, _record: Any) -> None:
