@@ -8,9 +8,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # Tests of one file share what is dear to make: a file goes to one process as a whole. The longest
-# ones come first (tests/conftest.py), and all processes end at about the same time. Three fill two
-# cores: tests wait for clean hours, counters and processes. Each takes 20 CPU-seconds to begin.
-WORKERS ?= 3
+# ones come first (tests/conftest.py), and all processes end at about the same time. Each takes
+# 20 CPU-seconds to begin, and few files wait: as many as there are cores (benchmarks/log.md).
+WORKERS ?= 2
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo lint check test audit clean

@@ -9,6 +9,8 @@ import pytest
 
 from contracts.command import Command
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["sklearn:logistic", "sklearn:extra_trees"]
 
 
