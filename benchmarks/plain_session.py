@@ -141,8 +141,8 @@ def measured(case: str, folder: Path) -> dict[str, Any]:
         "ratios": over,
         "pace": statistics.median(paces),
         "counted_uj": counted,
-        "own_over_counted": parts["own"] / counted,
-        "plain_over_counted": parts["whole"] / counted,
+        "own_over_counted": told["own_over_counted"]["value"],
+        "plain_over_counted": told["over_counted"]["value"],
     }
 
 

@@ -69,6 +69,8 @@ class Parts:
             ``None`` in folders of before.
         plain_over_own: Joules of ``whole`` over those of ``own``, turn by turn; ``None`` where one
             is unavailable, or where too few turns were taken.
+        over_counted: The same of ``whole`` over what is counted.
+        own_over_counted: The same of ``own`` over what is counted.
     """
 
     whole: Reading
@@ -76,23 +78,8 @@ class Parts:
     preprocessing: Reading
     own: Reading | None = None
     plain_over_own: Ratio | None = None
-
-    @property
-    def ratio(self) -> float | None:
-        """Joules of the whole over what is counted; ``None`` where one is unavailable."""
-        return self._over_counted(self.whole)
-
-    @property
-    def own_ratio(self) -> float | None:
-        """The same of ``own``: how far what is counted is what ``predict.py`` takes."""
-        return None if self.own is None else self._over_counted(self.own)
-
-    def _over_counted(self, reading: Reading) -> float | None:
-        whole, model = reading.joules, self.model.joules
-        around = self.preprocessing.joules
-        if whole is None or model is None or around is None or model + around <= 0:
-            return None
-        return whole / (model + around)
+    over_counted: Ratio | None = None
+    own_over_counted: Ratio | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.stages.evaluate import open_artefact, predictions
 from greenfront.objectives.stages.metered import InferenceCost, Measuring, Work, repeated_cost
 from greenfront.objectives.stages.session import open_plain, open_session, session_options, spins
-from greenfront.objectives.stages.turns import in_turns
+from greenfront.objectives.stages.turns import in_turns, paired_ratio
 from greenfront.objectives.tasks.recipe import TextRecipe
 from greenfront.objectives.tasks.task import Split
 from greenfront.spaces.candidate import Candidate
@@ -94,15 +94,25 @@ def in_turn_with_parts(
     own, plain, *counted = in_turns(works, runtime.context, phase=phase, measuring=measuring)
     beside: Parts | None = None
     if prepared:
-        alone, bare, around_it = (each.cost.reading for each in counted)
+        alone, bare, around_it = counted
+        parts = [_counted(*turn) for turn in zip(*(each.joules for each in counted), strict=True)]
         beside = Parts(
             whole=plain.cost.reading,
-            model=alone,
-            preprocessing=beyond(around_it, bare),
+            model=alone.cost.reading,
+            preprocessing=beyond(around_it.cost.reading, bare.cost.reading),
             own=own.cost.reading,
             plain_over_own=plain.ratio,
+            over_counted=paired_ratio(plain.joules, parts),
+            own_over_counted=paired_ratio(own.joules, parts),
         )
     return _cost(own.cost), _cost(plain.cost), beside
+
+
+def _counted(alone: float | None, bare: float | None, around_it: float | None) -> float | None:
+    """Joules that a study counts, in one turn."""
+    if alone is None or bare is None or around_it is None:
+        return None
+    return alone + max(0.0, around_it - bare)
 
 
 def costs(

@@ -16,7 +16,7 @@ from greenfront.objectives.stages.metered import (
     median_interval,
 )
 
-__all__ = ["ROUNDS", "Ratio", "Turned", "in_turns"]
+__all__ = ["ROUNDS", "Ratio", "Turned", "in_turns", "paired_ratio"]
 
 ROUNDS = 9
 """Turns by default: the interval of a median leaves out the outermost of nine on either side."""
@@ -48,10 +48,12 @@ class Turned:
     Attributes:
         cost: Of one prediction.
         ratio: Over the first piece of work, turn by turn; ``None`` where a reading is unavailable.
+        joules: Of one prediction in each turn; ``None`` where a reading is unavailable.
     """
 
     cost: InferenceCost
     ratio: Ratio | None
+    joules: tuple[float | None, ...]
 
 
 def in_turns(
@@ -86,17 +88,23 @@ def in_turns(
             mine.append(blocks.taken())
     costs = [blocks.cost(mine) for blocks, mine in zip(rows, taken, strict=True)]
     each = [_joules(blocks, mine) for blocks, mine in zip(rows, taken, strict=True)]
-    return [Turned(cost, _ratio(mine, each[0])) for cost, mine in zip(costs, each, strict=True)]
+    return [
+        Turned(cost, paired_ratio(mine, each[0]), tuple(mine))
+        for cost, mine in zip(costs, each, strict=True)
+    ]
 
 
 def _joules(blocks: Blocks, taken: Sequence[Block]) -> list[float | None]:
     return [blocks.cost([block]).reading.joules for block in taken]
 
 
-def _ratio(mine: Sequence[float | None], first: Sequence[float | None]) -> Ratio | None:
-    ratios = [
-        one / other for one, other in zip(mine, first, strict=True) if one is not None and other
-    ]
+def paired_ratio(mine: Sequence[float | None], other: Sequence[float | None]) -> Ratio | None:
+    """The median of what one took over what the other took in the same turn.
+
+    Returns:
+        ``None`` where a turn is unavailable, or where too few were taken for an interval.
+    """
+    ratios = [one / two for one, two in zip(mine, other, strict=True) if one is not None and two]
     interval = median_interval(ratios)
     if len(ratios) < len(mine) or interval is None:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from greenfront.objectives.packaging.claims import Parts
 from greenfront.objectives.runtime_options import RuntimeAdvice, TriedRuntime
+from greenfront.objectives.stages.turns import Ratio
 from greenfront.studies.analysis.quantities import UNAVAILABLE, joules, percent
 
 __all__ = ["advice_lines", "counted_beside"]
@@ -59,9 +60,10 @@ def counted_beside(parts: Parts, threads: int) -> str:
     if parts.own is not None:
         told += (
             f" From raw input to label predict.py takes {joules(parts.own.joules)}"
-            f"{_times(parts.own_ratio)}."
+            f"{_times(parts.own_over_counted)}."
         )
-    told += f" A session without options takes {joules(parts.whole.joules)}{_times(parts.ratio)}."
+    plain = f"{joules(parts.whole.joules)}{_times(parts.over_counted)}"
+    told += f" A session without options takes {plain}."
     spun = parts.plain_over_own
     if spun is not None and spun.low > 1 and spun.value > SPINNING:
         told += " That is its threads, one a core, which wait actively for each other: "
@@ -69,5 +71,5 @@ def counted_beside(parts: Parts, threads: int) -> str:
     return told
 
 
-def _times(ratio: float | None) -> str:
-    return "" if ratio is None else f" ({ratio:.2f} times that)"
+def _times(ratio: Ratio | None) -> str:
+    return "" if ratio is None else f" ({ratio.value:.2f} times that, turn by turn)"

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +15,8 @@ import pytest
 
 from contracts.shipped import Shipped, alone, images, predictions, shipped, table, texts
 from greenfront.objectives.metric_scores import decided
-from greenfront.objectives.packaging.claims import Parts
 from greenfront.objectives.packaging.shipped import open_shipped, said
 from greenfront.objectives.pipeline.answers import load_answers
-from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.evaluate import answers_of, open_artefact
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.spaces.techniques.precision import Precision
@@ -121,13 +118,10 @@ def test_what_a_prediction_takes_is_told_beside_what_is_counted(of_arrays: Shipp
     parts = of_arrays.packaged.parts
     assert parts is not None
     assert parts.own is not None
-    one, own, plain = (
-        Reading(joules, joules, joules, "modelled", "cpu", 0.0, 0.0) for joules in (1.0, 3.0, 6.0)
-    )
-    told = Parts(plain, one, one, own)
-    assert (told.ratio, told.own_ratio) == (3.0, 1.5)
-    assert Parts(plain, one, one).own_ratio is None
-    assert Parts(replace(plain, joules=None), one, one, own).ratio is None
+    assert parts.over_counted is not None
+    assert parts.own_over_counted is not None
+    assert parts.plain_over_own is not None
+    assert min(parts.own_over_counted.low, parts.over_counted.low, parts.plain_over_own.low) > 0
 
 
 def test_a_table_is_read_as_it_was(of_table: Shipped) -> None:

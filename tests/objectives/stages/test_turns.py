@@ -55,6 +55,7 @@ def test_a_busier_moment_comes_upon_all_of_them() -> None:
     for ratio, wanted in zip(ratios, (1.0, 0.5, 3.0), strict=True):
         assert (ratio.low, ratio.value, ratio.high) == pytest.approx((wanted, wanted, wanted))
     assert found[0].cost.reading.joules == pytest.approx(2)
+    assert found[1].joules == pytest.approx((1.0, 5.0, 1.0, 2.0, 9.0, 1.0, 3.0, 1.0, 1.0))
 
 
 def test_without_a_reading_nothing_is_said() -> None:

@@ -30,7 +30,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Shipped:
 
 def turned(joules: float, ratio: float, spread: float) -> Turned:
     reading = Reading(joules, joules, joules, "measured", "test", 1.0, 1.0)
-    return Turned(InferenceCost(reading, 1.0), Ratio(ratio, ratio - spread, ratio + spread))
+    return Turned(InferenceCost(reading, 1.0), Ratio(ratio, ratio - spread, ratio + spread), ())
 
 
 def planned(

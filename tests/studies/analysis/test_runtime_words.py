@@ -15,19 +15,28 @@ def reading(joules: float | None) -> Reading:
     return Reading(joules, joules, joules, kind, "cpu", 0.0, 0.0)
 
 
+QUIET = Parts(
+    whole=reading(11e-6),
+    model=reading(6e-6),
+    preprocessing=reading(4e-6),
+    own=reading(10.5e-6),
+    plain_over_own=Ratio(1.05, 1.01, 1.1),
+    over_counted=Ratio(1.1, 1.0, 1.2),
+    own_over_counted=Ratio(1.05, 1.0, 1.1),
+)
+
+
 def test_threads_are_blamed_only_where_they_spin() -> None:
-    quiet = Parts(reading(11e-6), reading(6e-6), reading(4e-6), reading(10.5e-6))
-    told = counted_beside(quiet, 1)
-    assert "6 µJ for the model and 4 µJ for preprocessing" in told.replace(".00", "")
-    assert "predict.py takes 10.5 µJ (1.05 times that)" in told
-    assert "A session without options takes 11 µJ (1.10 times that)." in told.replace("11.0", "11")
+    told = counted_beside(QUIET, 1)
+    assert "6.00 µJ for the model and 4.00 µJ for preprocessing" in told
+    assert "predict.py takes 10.5 µJ (1.05 times that, turn by turn)" in told
+    assert "A session without options takes 11.0 µJ (1.10 times that, turn by turn)." in told
     assert "wait actively" not in told
-    own = reading(10e-6)
-    unclear = Parts(reading(25e-6), reading(6e-6), reading(4e-6), own, Ratio(2.5, 0.9, 3))
+    unclear = replace(QUIET, plain_over_own=Ratio(2.5, 0.9, 3))
     assert "wait actively" not in counted_beside(unclear, 1)
-    spinning = replace(unclear, plain_over_own=Ratio(2.5, 2.4, 2.6))
+    spinning = replace(QUIET, plain_over_own=Ratio(2.5, 2.4, 2.6))
     told = counted_beside(spinning, 1)
-    assert "(2.50 times that). That is its threads, one a core, which wait actively" in told
+    assert "That is its threads, one a core, which wait actively" in told
     assert "with intra_op_num_threads = 1 it takes what predict.py does" in told
     assert "ORT_LOAD_CONFIG_FROM_MODEL=1" in told
     told = counted_beside(spinning, 2)
