@@ -311,23 +311,20 @@ def _drawn(problem: NetworkProblem, count: int) -> list[_Part]:
         training = candidate.training_key or candidate.key
         told = candidate.to_json()
         graph = repr([told["architecture"], told["pruning"], told["precision"]])
-        tuning = candidate.training.fine_tune_epochs if candidate.pruning.ratio else 0
-        epochs, least = _epochs(candidate)
-        parts.append(
-            _Part(candidate, epochs + tuning, least, training not in trainings, graph not in graphs)
-        )
+        most, least = candidate.most_epochs, _least_epochs(candidate)
+        parts.append(_Part(candidate, most, least, training not in trainings, graph not in graphs))
         trainings.add(training)
         graphs.add(graph)
     return parts
 
 
-def _epochs(candidate: Candidate) -> tuple[float, float]:
-    """Of a whole training, and of one that ends as early as it may; a fit is one epoch."""
+def _least_epochs(candidate: Candidate) -> float:
+    """Of a training that ends as early as it may; a fit is one epoch."""
     if is_fitted(candidate.architecture.family):
-        return 1.0, 1.0
+        return 1.0
     training = candidate.training
     least = min(training.patience + 1 if training.patience else training.epochs, training.epochs)
-    return training.epochs, min(least, math.ceil(FIRST_LOOK * training.epochs))
+    return min(least, math.ceil(FIRST_LOOK * training.epochs))
 
 
 def _nearest(problem: NetworkProblem, candidate: Candidate, tried: Sequence[Tried]) -> Tried:

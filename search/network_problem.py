@@ -21,10 +21,10 @@ from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.evaluator.verdicts import Verdicts
 from greenfront.search.evaluator_pool import EvaluatorPool, LentEvaluator
 from greenfront.search.hopeless import Hopeless
+from greenfront.search.judge import Judge
 from greenfront.search.network_description import network_description
 from greenfront.search.problem import Evaluation, Objective, Problem, Wanted
 from greenfront.search.shares import TrialShares
-from greenfront.search.verdicts import Judge
 from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.follow_up import moved

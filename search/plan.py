@@ -26,8 +26,8 @@ from greenfront.search.forecasting import (
     prepaid_kwh,
     tried_epoch,
 )
+from greenfront.search.judge import limited_costs
 from greenfront.search.network_problem import NetworkProblem
-from greenfront.search.verdicts import limited_costs
 from greenfront.search.warm_start import warm_start
 from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.spaces.candidate import Candidate
@@ -186,7 +186,7 @@ def _sample(evaluator: Evaluator, candidate: Candidate, baseline: bool) -> Sampl
     sizing = evaluator.call("size", candidate.to_json(), context, returns=Sizing)
     sizing_seconds = time.monotonic() - began
     epoch = evaluator.call("epoch", candidate.to_json(), context, returns=Reading)
-    epochs = _epochs(candidate)
+    epochs = candidate.most_epochs
     measuring = (1 + MEASURING_SHARE) * sizing_seconds
     trial_kwh = None
     if epoch.joules is not None:
@@ -203,14 +203,6 @@ def _sample(evaluator: Evaluator, candidate: Candidate, baseline: bool) -> Sampl
         trial_seconds=epochs * epoch.wall_seconds + measuring,
         measuring_seconds=measuring,
     )
-
-
-def _epochs(candidate: Candidate) -> int:
-    """At most; one of a fitted model is the whole fit."""
-    training = candidate.training
-    if is_fitted(candidate.architecture.family):
-        return 1
-    return training.epochs + (training.fine_tune_epochs if candidate.pruning.ratio else 0)
 
 
 def _extrapolate(problem: NetworkProblem, samples: list[Sample]) -> StudyPlan:

@@ -21,9 +21,9 @@ from greenfront.objectives.tuning.members import Member
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.evaluator.tune_calls import Beside
 from greenfront.search.exploration import start_evaluator
+from greenfront.search.judge import Judge
 from greenfront.search.recovery import REFERENCE, tell
 from greenfront.search.running_trial import ChargedTrial
-from greenfront.search.verdicts import Judge
 from greenfront.spaces.candidate import Candidate
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.quantities import percent

@@ -120,6 +120,14 @@ class Candidate:
         return all(one.untouched for one in self.settings)
 
     @property
+    def most_epochs(self) -> int:
+        """Passes over the training split at most, with those after pruning; a fit is one."""
+        if is_fitted(self.architecture.family):
+            return 1
+        tuned = self.training.fine_tune_epochs if self.pruning.ratio else 0
+        return self.training.epochs + tuned
+
+    @property
     def second(self) -> Candidate | None:
         """The model that is asked where this one is not sure; ``None`` of one that stands alone."""
         cascade = self.of(Cascade)

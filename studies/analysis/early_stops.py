@@ -9,7 +9,7 @@ from greenfront.objectives.learning_curve import AFTER_EPOCH
 from greenfront.studies.store.trials import NetworkTrial
 
 if TYPE_CHECKING:
-    from greenfront.studies.analysis.standing import Standing
+    from greenfront.studies.analysis.ranked import RankedStudy
 
 __all__ = ["early_stops", "early_stops_lines"]
 
@@ -23,7 +23,7 @@ def early_stops(trials: Sequence[NetworkTrial]) -> list[NetworkTrial]:
     ]
 
 
-def early_stops_lines(study: Standing) -> list[str]:
+def early_stops_lines(study: RankedStudy) -> list[str]:
     """The same in a sentence; none where no training was stopped."""
     numbers = [str(row.number) for row in early_stops(study.trials)]
     if not numbers:

@@ -10,7 +10,7 @@ from greenfront.studies.config.forecast import Expected, Forecast
 from greenfront.studies.store.trials import FINISHED
 
 if TYPE_CHECKING:
-    from greenfront.studies.analysis.standing import Standing
+    from greenfront.studies.analysis.ranked import RankedStudy
 
 __all__ = ["forecast_words", "foreseen_json", "foreseen_lines"]
 
@@ -33,7 +33,7 @@ def forecast_words(forecast: Forecast) -> str:
     )
 
 
-def foreseen_lines(study: Standing) -> list[str]:
+def foreseen_lines(study: RankedStudy) -> list[str]:
     """The forecast and what came; none where there was no forecast."""
     forecast = study.facts.forecast
     if forecast is None:
@@ -64,14 +64,14 @@ def _verdict(expected: Expected | None, came: float | None, over: bool) -> str:
     return ", as foreseen" if expected.holds(came) else ", less than foreseen"
 
 
-def _came(study: Standing) -> tuple[float | None, float | None]:
+def _came(study: RankedStudy) -> tuple[float | None, float | None]:
     """Energy in kWh and minutes of the search; ``None`` once other commands have spent more."""
     if any(phase in study.spent_by_phase for phase in AFTERWARDS):
         return None, None
     return study.spent.shown_kwh[0], 0.0 if study.times is None else study.times.ran_seconds / 60
 
 
-def foreseen_json(study: Standing) -> dict[str, Any] | None:
+def foreseen_json(study: RankedStudy) -> dict[str, Any] | None:
     """The same in JSON values; ``None`` where there was no forecast."""
     forecast = study.facts.forecast
     if forecast is None:

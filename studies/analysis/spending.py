@@ -7,7 +7,7 @@ from typing import Any
 
 from greenfront.objectives.metering.pinned import reference_machine
 from greenfront.studies.analysis.machines import as_read_on
-from greenfront.studies.analysis.standing import Standing, standing
+from greenfront.studies.analysis.ranked import RankedStudy, ranked
 from greenfront.studies.analysis.timing import Timing, timing
 from greenfront.studies.analysis.wording import kind_of_readings
 from greenfront.studies.store.ledger import Spent
@@ -29,7 +29,7 @@ class Spending:
         without_result_kwh: Spent on trials that have no result.
         kind: How the joules were come by, in a word.
         times: When it ran and waited.
-        standing: Of the study; ``None`` if it is not one of networks.
+        ranked: The study; ``None`` if it is not one of networks.
     """
 
     study: str
@@ -39,11 +39,11 @@ class Spending:
     without_result_kwh: float
     kind: str
     times: Timing
-    standing: Standing | None
+    ranked: RankedStudy | None
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``greenfront ledger --json``."""
-        even = None if self.standing is None else self.standing.break_even
+        even = None if self.ranked is None else self.ranked.break_even
         return {
             "study": self.study,
             "by": self.by,
@@ -75,7 +75,7 @@ def spending(storage: Storage, name: str, by: str = "phase") -> Spending:
             trials, repeats = as_read_on(
                 reference_machine(meters), study.trials.all(), study.repeats.all(), meters
             )
-            shown = standing(study, trials, repeats)
+            shown = ranked(study, trials, repeats)
     return Spending(
         study=name,
         by=by,
@@ -84,5 +84,5 @@ def spending(storage: Storage, name: str, by: str = "phase") -> Spending:
         without_result_kwh=ledger.wasted_kwh(),
         kind=kind_of_readings(study.meters, ledger.by("kind")),
         times=(shown and shown.times) or timing(study),
-        standing=shown,
+        ranked=shown,
     )

@@ -16,7 +16,7 @@ from greenfront.studies.analysis.medians import inferences
 from greenfront.studies.analysis.membership import with_membership
 from greenfront.studies.analysis.no_network import NoNetwork, no_network_needed
 from greenfront.studies.analysis.progress import ProgressPoint, progress
-from greenfront.studies.analysis.standing import Standing, standing
+from greenfront.studies.analysis.ranked import RankedStudy, ranked
 from greenfront.studies.analysis.targets import Goal, goal_of
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study, readable
@@ -26,7 +26,7 @@ __all__ = ["StudyView", "view"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StudyView(Standing):
+class StudyView(RankedStudy):
     """A study as it stands, with all that a front shows of it.
 
     Attributes:
@@ -134,7 +134,7 @@ def _view(
     asked = None if asked is None else chosen_machine(asked, machines)
     machine = None if asked == EACH else asked or reference_machine(meters)
     stored, repeats = as_read_on(machine, stored, repeats, meters)
-    found = standing(study, stored, repeats, scoring, tolerance)
+    found = ranked(study, stored, repeats, scoring, tolerance)
     metric, complete, baseline = found.metric, found.complete, found.baseline
     front = with_membership(
         found.front,
@@ -152,7 +152,7 @@ def _view(
         goal = goal_of(found.file.targets, found.file.objectives.tolerance, metric, best, against)
     shown = [*front.rows, *([baseline] if baseline else [])]
     values = {row.trial: row.values for row in complete}
-    parts = {each.name: getattr(found, each.name) for each in fields(Standing)}
+    parts = {each.name: getattr(found, each.name) for each in fields(RankedStudy)}
     return StudyView(
         **{**parts, "front": front},
         meters=meters,

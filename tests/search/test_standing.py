@@ -11,8 +11,8 @@ from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.tasks.task import TaskFacts
+from greenfront.search.judge import Dominated
 from greenfront.search.network_problem import NetworkProblem
-from greenfront.search.verdicts import Dominated
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
 

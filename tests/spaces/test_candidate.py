@@ -146,3 +146,10 @@ def test_people_see_what_matters() -> None:
     )
     assert untouched(CANDIDATE).describe() == "cnn block=inverted depth=3 width=0.5"
     assert Candidate(ArchitectureChoice("mlp", ())).describe() == "mlp"
+
+
+def test_epochs_count_those_after_pruning_and_a_fit_as_one() -> None:
+    assert CANDIDATE.most_epochs == 8
+    assert replace(CANDIDATE, pruning=Pruning()).most_epochs == 7
+    fitted = replace(CANDIDATE, architecture=ArchitectureChoice("sklearn:logistic", ()))
+    assert fitted.most_epochs == 1

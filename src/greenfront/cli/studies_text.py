@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from greenfront.search.session import PeakMemory
     from greenfront.studies.analysis.front import ScoredTrial
     from greenfront.studies.analysis.listing import StudyEntry
+    from greenfront.studies.analysis.ranked import RankedStudy
     from greenfront.studies.analysis.spending import Spending
-    from greenfront.studies.analysis.standing import Standing
     from greenfront.studies.analysis.view import StudyView
     from greenfront.studies.analysis.whatif import Comparison
 
@@ -131,7 +131,7 @@ def _on_target(view: StudyView) -> list[str]:
     return [f"Targets: {view.goal.told}; reached by {reached}.", *told]
 
 
-def _pays(study: Standing) -> str:
+def _pays(study: RankedStudy) -> str:
     return break_even_sentence(study.break_even, study.scoring.predictions, study.kind)
 
 
@@ -271,7 +271,7 @@ def ledger_table(found: Spending) -> RenderableType:
         )
     share = f" ({percent(lost_kwh / total.kwh)})" if total.kwh else ""
     lines = [f"Trials without a result have cost {energy(lost_kwh)}{share} of it."]
-    if (shown := found.standing) is not None:
+    if (shown := found.ranked) is not None:
         lines += [*early_stops_lines(shown), *foreseen_lines(shown), _pays(shown)]
     if total.unmetered:
         lines.append(f"{total.unmetered} entries have no reading and count as nothing.")

@@ -1,4 +1,4 @@
-"""How a study stands: its trials scored and ranked, and what it has spent.
+"""A study with its trials scored and ranked, and what it has spent.
 
 Every look at a study begins with it; :mod:`greenfront.studies.analysis.view` adds what only the
 front and the report show, and what takes as long again to find.
@@ -26,12 +26,12 @@ from greenfront.studies.store.ledger import Spent
 from greenfront.studies.store.study import Study
 from greenfront.studies.store.trials import NetworkTrial
 
-__all__ = ["Standing", "standing"]
+__all__ = ["RankedStudy", "ranked"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """A study as it stands.
+class RankedStudy:
+    """A study as it stands, ranked.
 
     Attributes:
         name: Of the study.
@@ -74,13 +74,13 @@ class Standing:
         return break_even(self.front.greenest, self.baseline, self.spent)
 
 
-def standing(
+def ranked(
     study: Study,
     stored: Sequence[NetworkTrial],
     repeats: Mapping[str, Sequence[Repeat]],
     scoring: Scoring | None = None,
     tolerance: Tolerance | None = None,
-) -> Standing:
+) -> RankedStudy:
     """Scores and ranks the trials of a study.
 
     Args:
@@ -105,7 +105,7 @@ def standing(
     trials = rescored(stored, scoring, repeats)
     front = rank(study.name, trials, tolerance or file.objectives.tolerance, file.metric(facts))
     complete = scored(trials, front.floor)
-    return Standing(
+    return RankedStudy(
         name=study.name,
         file=file,
         facts=facts,
