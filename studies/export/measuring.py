@@ -16,7 +16,7 @@ from greenfront.errors import DataError, UsageError, first_line
 from greenfront.objectives.context import LocalContext
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.stages.metered import InferenceCost, Measuring, Work, repeated_cost
-from greenfront.objectives.stages.session import open_plain
+from greenfront.objectives.stages.session import open_plain, spins
 from greenfront.studies.export import predict
 
 __all__ = ["MODEL", "given", "made_up", "measured_cost", "plain_session"]
@@ -70,7 +70,7 @@ def measured_cost(
     def call(some: slice) -> Callable[[], object]:
         return functools.partial(session.run, None, held[some.start])
 
-    work = Work.over(len(held), 1, call, texts=False)
+    work = Work.over(len(held), 1, call, texts=False, spins=spins(session))
     return repeated_cost(
         work, LocalContext(instruments), phase="inference", measuring=measuring or Measuring()
     )
