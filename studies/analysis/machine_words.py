@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from greenfront.objectives.metering.pinned import metered_machines
-from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.analysis.wording import unlike_machines_sentence
+
+if TYPE_CHECKING:  # a list of studies has use for a few words alone
+    from greenfront.studies.analysis.view import StudyView
 
 __all__ = ["machine_sentences"]
 
