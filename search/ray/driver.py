@@ -86,6 +86,7 @@ def connected(address: str | None) -> Iterator[Cluster]:
 
     Raises:
         UsageError: Ray is not installed, or there is no such cluster.
+        SearchAborted: Ray did not start here.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else it reports to its makers
     try:
@@ -97,7 +98,13 @@ def connected(address: str | None) -> Iterator[Cluster]:
     own: dict[str, Any] = {"object_store_memory": OBJECT_STORE_BYTES} if address is None else {}
     try:
         context: Any = ray.init(address=address or "local", log_to_driver=False, **own)
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+    except Exception as error:  # Ray raises no narrower one of a node that takes long to start
+        if address is None:
+            raise SearchAborted(
+                f"Ray could not be started here ({error}): try again when the machine is less "
+                "busy, start it with 'ray start --head' and give --address auto, or leave "
+                "--engine ray out"
+            ) from error
         raise UsageError(
             f"--address {address}: no Ray cluster answers there ({error}): start one with 'ray "
             "start --head', give its HOST:PORT, or leave --address out to start one here"

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -199,3 +200,16 @@ def test_a_worker_says_what_it_lacks(tmp_path: Path) -> None:
     assert (ended.failed, ended.usage) == (True, True)
     assert "under the same path" in ended.reason
     assert worker.joined() is None
+
+
+def test_a_ray_that_does_not_start_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray raises a bare exception when its own agents take too long."""
+
+    def init(**_options: Any) -> None:
+        raise Exception("The current node timed out during startup.")  # noqa: TRY002
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    with pytest.raises(SearchAborted, match=r"timed out.*--address auto"), connected(None):
+        pass
+    with pytest.raises(UsageError, match=r"--address 10\.0\.0\.1:6379"), connected("10.0.0.1:6379"):
+        pass
