@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.command import Command
 from contracts.mutations import TOKENS, in_time, mutated, profile
 from contracts.records import exported
+from greenfront.cli import app
 from greenfront.errors import DataError, UsageError
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.packaging.claims import CLAIMS, read_claims
@@ -133,6 +135,7 @@ def test_mutated_caches(folder: Path, data: bytes) -> None:
 COMMANDS = (
     *("run", "plan", "resume", "studies", "front", "ledger", "whatif", "pick", "compare"),
     *("table", "check", "report", "export", "verify", "predict", "cache", "init", ""),
+    *("worker", "tune", "remeasure"),
 )
 OPTIONS = (
     *("--trials", "--budget-kwh", "--budget-minutes", "--workers", "--storage", "--storage-env"),
@@ -153,6 +156,16 @@ WORDS = (
 )
 
 
+@pytest.fixture(scope="module")
+def built_once() -> Iterator[None]:
+    """The commands as they are built from their functions, which takes longer than all the rest."""
+    built = typer.main.get_command(app.application())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app, "application", lambda: built)
+        yield
+
+
+@pytest.mark.usefixtures("built_once")
 @given(
     command=st.sampled_from(COMMANDS),
     words=st.lists(
@@ -163,7 +176,7 @@ WORDS = (
         max_size=5,
     ),
 )
-@profile(share=0.25)
+@profile()
 def test_mutated_arguments(folder: Path, command: str, words: list[str]) -> None:
     place = folder / "here"
     place.mkdir()

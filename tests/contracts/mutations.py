@@ -63,9 +63,9 @@ def in_time() -> Iterator[None]:
         signal.signal(signal.SIGPROF, before)
 
 
-def profile(share: float = 1.0) -> settings:
-    """As many examples as the environment asks for, or a share of them where they take longer."""
-    return settings(max_examples=max(1, int(share * EXAMPLES)))
+def profile() -> settings:
+    """As many examples as the environment asks for."""
+    return settings(max_examples=EXAMPLES)
 
 
 def _inserted(place: float, token: bytes) -> Mutation:
