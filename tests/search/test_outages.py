@@ -15,7 +15,7 @@ import optuna
 import pytest
 import sqlalchemy as sa
 
-from contracts.postgres import Server, postgres_server
+from contracts.postgres import Server
 from contracts.problems import ZDT1
 from greenfront import PlainChoice, optimize_problem
 from greenfront.objectives.context import TrialContext
@@ -30,12 +30,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:.*was deleted while still open:ResourceWarning"),
 ]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with postgres_server() as started:
-        yield started
 
 
 @pytest.fixture
