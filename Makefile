@@ -13,6 +13,9 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
+# Commands that tests and users start shall not compile our modules anew each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo lint check test audit clean
 
 $(BIN)/python: pyproject.toml constraints.txt

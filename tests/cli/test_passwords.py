@@ -189,6 +189,7 @@ def test_what_older_versions_have_kept_goes_when_the_database_is_opened(
         facts=None,
     )
     with storage.writing() as connection:
+        connection.exec_driver_sql("ALTER TABLE greenfront_trials DROP COLUMN afterwards")
         connection.exec_driver_sql("UPDATE greenfront_version SET version_num = '5'")
     assert SECRET in "".join(texts(storage))
     storage.close()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from greenfront.errors import TrialFailed, UsageError
 from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.export import INPUT, OUTPUT, to_onnx
-from greenfront.objectives.stages.int8 import Int8Choice, Int8Recipe, fastest_int8
+from greenfront.objectives.stages.int8 import Int8Choice, Int8Recipe, fastest_int8, has_vnni
 from greenfront.objectives.stages.quantize import quantize
 from greenfront.objectives.stages.reality import Claim, executed_operators, unreal
 from greenfront.spaces.techniques.precision import Precision
@@ -58,9 +58,13 @@ def quantized(
     precision: Precision | int,
     recipe: Int8Recipe = "static",
     *,
-    narrow: bool = False,
+    narrow: bool | None = None,
 ) -> onnx.ModelProto:
-    quantize(source, target, precision, recipe=recipe, calibration=IMAGES, reduce_range=narrow)
+    """By default as this CPU needs it: products of eight bits saturate on one without VNNI."""
+    reduce_range = not has_vnni() if narrow is None else narrow
+    quantize(
+        source, target, precision, recipe=recipe, calibration=IMAGES, reduce_range=reduce_range
+    )
     return onnx.load(target)
 
 
@@ -123,7 +127,14 @@ def test_equal_biases_do_not_keep_convolutions_floating(tmp_path: Path) -> None:
 def test_the_calibration_decides_static_ranges(source: Path, tmp_path: Path) -> None:
     def scale_of_the_inputs(times: float) -> float:
         target = tmp_path / f"{times}.onnx"
-        quantize(source, target, 8, recipe="static", calibration=times * IMAGES, reduce_range=False)
+        quantize(
+            source,
+            target,
+            8,
+            recipe="static",
+            calibration=times * IMAGES,
+            reduce_range=not has_vnni(),
+        )
         graph = onnx.load(target).graph
         (node,) = [n for n in graph.node if n.op_type == "QuantizeLinear" and n.input[0] == INPUT]
         (scale,) = [t for t in graph.initializer if t.name == node.input[1]]

@@ -10,6 +10,7 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from greenfront.objectives.stages.export import to_onnx, weight_count
+from greenfront.objectives.stages.int8 import has_vnni
 from greenfront.objectives.stages.prune import prune
 from greenfront.objectives.stages.quantize import quantize
 from greenfront.objectives.stages.reality import Claim, executed_operators, unreal
@@ -46,7 +47,14 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def quantized(reference: Path, target: Path, precision: Precision) -> Path:
-    quantize(reference, target, precision, recipe="static", calibration=IMAGES, reduce_range=False)
+    quantize(
+        reference,
+        target,
+        precision,
+        recipe="static",
+        calibration=IMAGES,
+        reduce_range=not has_vnni(),
+    )
     return target
 
 

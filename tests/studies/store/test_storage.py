@@ -127,6 +127,7 @@ LATER_COLUMNS = (
     ("runs", "monotonic_heartbeat"),
     ("trials", "rung"),
     ("trials", "point"),
+    ("trials", "afterwards"),
 )
 LATER_TABLES = ("rungs", "follow_ups")
 
