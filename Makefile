@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 # ones come first (tests/conftest.py), and all processes end at about the same time. Each takes
 # 20 CPU-seconds to begin, and few files wait: as many as there are cores (benchmarks/log.md).
 WORKERS ?= 2
-PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=20
 
 # Commands that tests and users start shall not compile our modules anew each time.
 unexport PYTHONDONTWRITEBYTECODE
