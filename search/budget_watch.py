@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +14,8 @@ __all__ = ["BudgetWatch"]
 
 LOOKING_SHARE = 0.2
 """Share of the time, at most, that is spent on asking the database between short epochs."""
+HASTE = 2.0
+"""Times as fast as lately that all runs together are trusted to spend until it is asked again."""
 
 
 class BudgetWatch:
@@ -36,6 +39,7 @@ class BudgetWatch:
         self._ask_after = 0.0
         self._known = Spent(0.0, 0.0, 0.0, None, 0.0, 0.0, 0, 0)
         self._charged_kwh = 0.0
+        self._all_to_own = math.inf  # at first nobody knows how much others spend
 
     @property
     def meters(self) -> bool:
@@ -60,9 +64,11 @@ class BudgetWatch:
             return self._asked()
 
     def _is_near(self) -> bool:
-        """Whether what this process has charged since it asked may be all that was left."""
+        """Whether what all have charged since it asked may be all that was left."""
+        if not self._charged_kwh:
+            return False
         kwh, co2_kg = self._known.kwh, self._known.co2_kg
-        grown = kwh + self._charged_kwh
+        grown = kwh + HASTE * self._all_to_own * self._charged_kwh
         if self._budget.kwh is not None and grown >= self._budget.kwh:
             return True
         if self._budget.co2_kg is None:
@@ -73,7 +79,10 @@ class BudgetWatch:
         if self._reason is not None or not (self.meters or self._budget.minutes is not None):
             return self._reason
         began = time.monotonic()
-        self._known, self._charged_kwh = self._ledger.total(), 0.0
+        known = self._ledger.total()
+        if self._charged_kwh and self._known.kwh:
+            self._all_to_own = max(1.0, (known.kwh - self._known.kwh) / self._charged_kwh)
+        self._known, self._charged_kwh = known, 0.0
         minutes = 0.0 if self._budget.minutes is None else self._minutes()
         self._reason = self._budget.reached(self._known, minutes)
         now = time.monotonic()

@@ -28,8 +28,9 @@ def raced(tmp_path_factory: pytest.TempPathFactory) -> Command:
     """A finished study whose first run was killed with several rungs done."""
     command = Command(tmp_path_factory.mktemp("green"))
     command.write_study(
-        space='architectures = ["mlp"]',
-        training="epochs = 9\nfine_tune_epochs = 1",
+        # No two candidates share a training: each begins at the first rung, and most end early.
+        space='architectures = ["mlp"]\npruning = 0.0\nbits = 32',
+        training="epochs = 9",
         search='sampler = "green"',
         budget=f"trials = {EFFORT}",
     )

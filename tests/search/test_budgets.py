@@ -25,6 +25,7 @@ from greenfront.search.optimize import SearchOptions, search_study
 from greenfront.search.problem import Evaluation, Objective
 from greenfront.search.settings import SearchSettings
 from greenfront.studies.config.budget import Budget
+from greenfront.studies.store.ledger import Spent
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 
@@ -137,6 +138,30 @@ def test_nothing_is_asked_without_a_budget(tmp_path: Path) -> None:
     assert watch.reached() is None
     assert watch.reached_lately() is None
     assert not watch.meters
+
+
+class Shared:
+    """A ledger that takes long to ask, while two other workers charge as much as this one."""
+
+    def __init__(self) -> None:
+        self.epochs, self.now, self.asked = 0, 0.0, 0
+
+    def total(self) -> Spent:
+        self.now += 1.0
+        self.asked += 1
+        return Spent(self.epochs * EPOCH_KWH, 0.0, 0.0, None, 0.0, 0.0, self.epochs, 0)
+
+
+def test_what_others_charge_is_expected_between_two_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = Shared()
+    monkeypatch.setattr(time, "monotonic", lambda: ledger.now)
+    watch = BudgetWatch(Budget(kwh=1000.5 * EPOCH_KWH), ledger, lambda: 0.0)  # type: ignore[arg-type]
+    while watch.reached_lately() is None:
+        ledger.epochs += 3
+        ledger.now += 0.01
+        watch.charged(EPOCH_KWH)
+    assert ledger.epochs <= 1000.5 + 3
+    assert ledger.asked < 20  # of 334 epochs
 
 
 CARBON = CarbonModel(Intensity(500.0, "nowhere", "the test"))
