@@ -40,7 +40,7 @@ from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.study import Direction
 from greenfront.studies.store.trials import NetworkTrial
 
-__all__ = ["NetworkProblem"]
+__all__ = ["NetworkProblem", "measured_again"]
 
 T = TypeVar("T")
 
@@ -343,24 +343,48 @@ class NetworkProblem(Problem[Candidate]):
         Raises:
             TrialFailed: It cannot be run.
         """
-        argument = {
-            "candidate": candidate.to_json(),
-            "artefact": outcome.artefact,
-            "batched": outcome.batched is None,
-        }
-        measured = self._evaluator.ready(context).call(
-            "repeat",
-            argument,
+        return measured_again(
+            self._evaluator.ready(context),
+            candidate,
+            outcome.artefact,
             context,
-            returns=list[Repeat],
-            timeout_seconds=60 * self.file.limits.trial_minutes,
+            batched=outcome.batched is None,
+            minutes=self.file.limits.trial_minutes,
         )
-        return measured[0] if measured else None
 
     @property
     def peak_memory_bytes(self) -> int:
         """Highest resident memory of any evaluator so far."""
         return self._pool.peak_memory_bytes
+
+
+def measured_again(
+    evaluator: Evaluator,
+    candidate: Candidate,
+    artefact: str,
+    context: TrialContext,
+    *,
+    batched: bool,
+    minutes: float,
+) -> Repeat | None:
+    """Measures an exported file once more; ``None`` where it is no longer there.
+
+    Args:
+        evaluator: Which measures it.
+        candidate: Of the trial.
+        artefact: The file, as the trial's outcome names it.
+        context: Charged with the energy.
+        batched: Whether batches are measured, too.
+        minutes: What it may take at most.
+
+    Raises:
+        TrialFailed: It cannot be run.
+    """
+    argument = {"candidate": candidate.to_json(), "artefact": artefact, "batched": batched}
+    measured = evaluator.call(
+        "repeat", argument, context, returns=list[Repeat], timeout_seconds=60 * minutes
+    )
+    return measured[0] if measured else None
 
 
 def _three(values: tuple[float, ...]) -> tuple[float, float, float]:

@@ -14,9 +14,9 @@ from greenfront.errors import MeterError, SearchAborted, TrialFailed
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.metering.instruments import Instruments, open_instruments
 from greenfront.objectives.metering.pinned import metered_machines, with_reference
-from greenfront.objectives.outcome import Repeat
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.exploration import start_evaluator
+from greenfront.search.network_problem import measured_again
 from greenfront.search.running_trial import ChargedTrial
 from greenfront.studies.analysis.front import ScoredTrial, baselines_of
 from greenfront.studies.analysis.machines import EACH
@@ -183,19 +183,14 @@ class _Work:
 
     def measure(self, row: ScoredTrial, *, first: bool) -> bool:
         """Adds one measurement of a model, or keeps why there is none; gives whether it did."""
-        argument = {
-            "candidate": row.candidate.to_json(),
-            "artefact": row.outcome.artefact,
-            "batched": first,
-        }
-        context = ChargedTrial(self._ledger, row.trial)
         try:
-            found = self._evaluator.call(
-                "repeat",
-                argument,
-                context,
-                returns=list[Repeat],
-                timeout_seconds=60 * self._file.limits.trial_minutes,
+            found = measured_again(
+                self._evaluator,
+                row.candidate,
+                row.outcome.artefact,
+                ChargedTrial(self._ledger, row.trial),
+                batched=first,
+                minutes=self._file.limits.trial_minutes,
             )
         except TrialFailed as failure:
             self.lost[row.trial] = str(failure)
@@ -204,16 +199,16 @@ class _Work:
             return False
         finally:
             self._ledger.merge(row.trial)
-        if not found:
+        if found is None:
             self.lost[row.trial] = (
                 f"its file is not in {self._file.study.cache} here: share that folder, or set "
                 "[study] shared_cache"
             )
-        elif found[0].inference.joules is None:
+        elif found.inference.joules is None:
             self.lost[row.trial] = "no instrument could tell what a prediction takes"
         else:
             key = row.candidate.key
             position = self._taken[key] = self._taken.get(key, 0) + 1
-            self._study.repeats.add(self._run_id, key, position, found[0])
+            self._study.repeats.add(self._run_id, key, position, found)
             return True
         return False

@@ -104,11 +104,11 @@ def _reread(outcome: Outcome, again: Sequence[Repeat]) -> Outcome | None:
     """An outcome with another machine's readings; ``None`` where any that counts is missing."""
     if not again:
         return None
-    preprocessing = next((one.preprocessing for one in again if one.preprocessing), None)
-    if (preprocessing is None) != (outcome.preprocessing is None):
-        if outcome.preprocessing is not None:
+    preprocessing = None
+    if outcome.preprocessing is not None:  # else the study does not count it
+        preprocessing = next((one.preprocessing for one in again if one.preprocessing), None)
+        if preprocessing is None:
             return None
-        preprocessing = None  # the study does not count it
     readings = tuple(
         GraphReading(
             one.id or f"{one.machine}/{place}",
