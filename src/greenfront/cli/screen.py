@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -125,18 +126,22 @@ def status_line(status: Status, kind: str) -> str:
         status: Of the search.
         kind: How its joules are come by.
     """
-    counts, budget = status.counts, status.budget
+    budget = status.budget
     of = "" if budget.trials is None else f"/{budget.trials}"
-    parts = [f"{round(status.done, 1):g}{of} done"]
-    if counts.get("paused"):
-        parts.append(f"{counts['paused']} paused")
-    parts += [f"{counts[state]} {state}" for state in reversed(WITHOUT_RESULT) if counts.get(state)]
+    parts = [f"{round(status.done, 1):g}{of} done", *_states(status)]
     parts.append(f"front {status.front_size}")
     parts.append(f"hypervolume {_volume(status)}")
     parts.append(_spent(status, kind))
     if status.seconds_left is not None:
         parts.append(f"{seconds(status.seconds_left)} left")
     return " · ".join(parts)
+
+
+def _states(status: Status) -> list[str]:
+    """How many trials wait, or have ended without a result, where there are any."""
+    counts = status.counts
+    states = ("paused", *reversed(WITHOUT_RESULT))
+    return [f"{counts[state]} {state}" for state in states if counts.get(state)]
 
 
 def _volume(status: Status) -> str:
@@ -157,15 +162,9 @@ def _drawn(study: str, status: Status, kind: str) -> Group:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     table.add_column(overflow="ellipsis", no_wrap=True)
-    counts = status.counts
     limit = status.budget.trials
     trials = f"{round(status.done, 1):g}" + (f" of {limit}" if limit else "")
-    table.add_row(
-        "trials",
-        f"{trials} · {counts.get('complete', 0)} complete · {counts.get('stopped', 0)} stopped · "
-        f"{counts.get('failed', 0)} failed"
-        + (f" · {counts['paused']} paused" if counts.get("paused") else ""),
-    )
+    table.add_row("trials", " · ".join([trials, *_states(status)]))
     table.add_row("front", f"{status.front_size} · hypervolume {_volume(status)}")
     table.add_row("spent", _spent(status, kind))
     left = "–" if status.seconds_left is None else f"about {seconds(status.seconds_left)}"
@@ -173,4 +172,5 @@ def _drawn(study: str, status: Status, kind: str) -> Group:
     for worker, message in sorted(status.doing.items()):
         table.add_row(f"worker {worker}" if len(status.doing) > 1 else "now", Text(message))
     bar = ProgressBar(total=limit or 1, completed=status.done if limit else 0, width=60)
-    return Group(Text(f"greenfront · {study}", style="bold green"), bar, table)
+    # A bar alone ends no line, and the table's first row would stand behind it.
+    return Group(Text(f"greenfront · {study}", style="bold green"), Padding(bar, 0), table)
