@@ -33,7 +33,10 @@ from greenfront.objectives.tasks.tables.values import Numbers, Values
 __all__ = ["describe", "read"]
 
 _LEAST_JUDGES = 2
-_GIVES_AWAY = "it alone predicts the target: is it known before the answer is?"
+_GIVES_AWAY = (
+    "it alone predicts the target; if it is not known before the answer is, leave it out with "
+    "drop_columns"
+)
 
 
 def read(settings: TaskSettings) -> Raw:
@@ -214,7 +217,7 @@ def _reports(
             report = inferred[name].report
             if name in features and leaks_target(features[name], answer.labels):
                 told = f"{report.warning}; {_GIVES_AWAY}" if report.warning else _GIVES_AWAY
-                report = dataclasses.replace(report, warning=told)
+                report = dataclasses.replace(report, warning=told, gives_away=True)
         reports.append(report)
     return reports
 

@@ -28,7 +28,7 @@ def compression_remarks(file: StudyFile, facts: StudyFacts) -> list[str]:
             remarks.append(f"{name} is not pruned: {family.cannot_prune}")
         remarks += [f"{name}: {remark}" for remark in family.remarks]
     for name, ratio in facts.int8.items():
-        taken = f"{name}: int8 kernels take {ratio:.2f} of the CPU time of 32 bits here"
+        taken = f"{name}: int8 kernels take {ratio:.2f} times the CPU time of 32 bits here"
         remarks.append(
             taken
             if ratio <= INT8_PAYS

@@ -10,12 +10,14 @@ from greenfront.studies.analysis.quantities import count, energy
 
 if TYPE_CHECKING:  # a list of studies has use for one word alone
     from greenfront.objectives.metrics import Metric
+    from greenfront.objectives.tasks.task import TaskFacts
     from greenfront.studies.analysis.break_even import BreakEven, Verdict
     from greenfront.studies.analysis.no_network import NoNetwork
 
 __all__ = [
     "break_even_sentence",
     "kind_of_readings",
+    "leak_sentence",
     "no_network_sentence",
     "sentence",
     "unlike_machines_sentence",
@@ -50,8 +52,13 @@ def kind_of_readings(meters: Iterable[Mapping[str, str]] | None, kinds: Iterable
 
 
 def sentence(remark: str) -> str:
-    """A remark as it is stored, with its capital and its full stop."""
-    return f"{remark[0].upper()}{remark[1:]}."
+    """A remark as it is stored, with its capital and its full stop.
+
+    A name before a colon stays as it is: ``cnn: …`` is that family.
+    """
+    name, colon, _ = remark.partition(":")
+    begins = remark[0] if colon and " " not in name else remark[0].upper()
+    return f"{begins}{remark[1:]}{'' if remark.endswith(('.', '?', '!')) else '.'}"
 
 
 def break_even_sentence(found: BreakEven, made_for: float, kind: str) -> str:
@@ -95,6 +102,27 @@ def no_network_sentence(found: NoNetwork, made_for: float, kind: str, metric: Me
     return (
         f"{told}; {whole}, with the leanest network that is accurate enough (trial "
         f"{leanest.trial}) {energy(leanest.energy_kwh)}."
+    )
+
+
+def leak_sentence(task: TaskFacts) -> str | None:
+    """That a feature gives the answer away, so that scores may be worth nothing.
+
+    Args:
+        task: Of the study's data.
+
+    Returns:
+        ``None`` where none does.
+    """
+    names = () if task.schema is None else task.schema.leaks
+    if not names:
+        return None
+    one = len(names) == 1
+    return (
+        f"{'Column' if one else 'Columns'} {', '.join(map(repr, names))} alone "
+        f"{'predicts' if one else 'each predict'} the target: if "
+        f"{'it is' if one else 'they are'} not known before the answer is, these scores are worth "
+        "nothing, and [task] drop_columns leaves it out."
     )
 
 

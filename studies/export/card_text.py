@@ -20,7 +20,7 @@ from greenfront.studies.analysis.quantities import (
     seconds,
     size,
 )
-from greenfront.studies.analysis.wording import break_even_sentence
+from greenfront.studies.analysis.wording import break_even_sentence, leak_sentence
 from greenfront.studies.export.record import Difference, MeasuredModel, ModelRecord, Score
 
 __all__ = ["card_text", "table"]
@@ -289,6 +289,8 @@ def _limits(record: ModelRecord) -> Iterator[str]:
         yield f"It never decides for {', '.join(names[:MOST_CLASSES])}."
     if found is not None and found.low is None:
         yield "The scatter of its score over other examples is not known."
+    if (leak := leak_sentence(task)) is not None:
+        yield _plain(leak)
     if record.needs_no_network:
         yield "No neural network is needed for these data: this fitted model shows it."
     if record.search.unmetered:

@@ -14,7 +14,11 @@ from greenfront.studies.analysis.interval import COVERED, score_interval
 from greenfront.studies.analysis.metric_words import score
 from greenfront.studies.analysis.operation import Year, a_year
 from greenfront.studies.analysis.view import StudyView
-from greenfront.studies.analysis.wording import break_even_sentence, no_network_sentence
+from greenfront.studies.analysis.wording import (
+    break_even_sentence,
+    leak_sentence,
+    no_network_sentence,
+)
 from greenfront.studies.report.wording import summary
 
 __all__ = ["pick"]
@@ -45,13 +49,13 @@ def pick(found: Dossier) -> str:
     row = view.front.greenest
     lead = f"<p class='lead'>{escape(summary(view))}</p>"
     if row is None:
-        return f"<h2 id='pick'>The model to take</h2>{lead}{_advice(view)}"
+        return f"{_callouts(view)}<h2 id='pick'>The model to take</h2>{lead}{_advice(view)}"
     head = (
         f"<h2 id='pick'><span class='eyebrow'>The model to take · trial {row.trial}</span> "
         f"{escape(view.label(row))}</h2>"
     )
     tiles = "".join(_drawn(each) for each in _tiles(view, row, found.tested))
-    return f"{_no_network(view)}{head}<dl class='tiles'>{tiles}</dl>{lead}{_advice(view)}"
+    return f"{_callouts(view)}{head}<dl class='tiles'>{tiles}</dl>{lead}{_advice(view)}"
 
 
 def _drawn(shown: _Tile) -> str:
@@ -64,12 +68,13 @@ def _drawn(shown: _Tile) -> str:
     )
 
 
-def _no_network(view: StudyView) -> str:
-    found = view.no_network
-    if found is None:
-        return ""
-    told = no_network_sentence(found, view.scoring.predictions, view.kind, view.metric)
-    return f"<p class='callout'>{escape(told)}</p>"
+def _callouts(view: StudyView) -> str:
+    """What is said before the model: of a score that may be worth nothing, or of no network."""
+    found, needless = view.no_network, None
+    if found is not None:
+        needless = no_network_sentence(found, view.scoring.predictions, view.kind, view.metric)
+    told = filter(None, [leak_sentence(view.facts.task), needless])
+    return "".join(f"<p class='callout'>{escape(each)}</p>" for each in told)
 
 
 def _advice(view: StudyView) -> str:

@@ -7,7 +7,6 @@ from greenfront.studies.analysis.decisions import decision
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.metric_words import difference, score
 from greenfront.studies.analysis.view import StudyView
-from greenfront.studies.analysis.wording import no_network_sentence
 
 __all__ = ["describe", "instruments", "proportionality", "summary"]
 
@@ -36,15 +35,9 @@ def proportionality(view: StudyView) -> str | None:
 
 
 def summary(view: StudyView) -> str:
-    """The outcome in one plain sentence, or what is missing for it.
-
-    Before it stands, where that is so, that no network is needed.
-    """
-    found, greenest = view.no_network, view.front.greenest
+    """The outcome in one plain sentence, or what is missing for it."""
+    greenest = view.front.greenest
     sentences = [_outcome(view)]
-    if found is not None:
-        told = no_network_sentence(found, view.scoring.predictions, view.kind, view.metric)
-        sentences.insert(0, told)
     if view.lost_baseline is not None:
         sentences.insert(0, view.lost_baseline)
     decided = None if greenest is None else decision(view, greenest)

@@ -135,7 +135,7 @@ def study(
         *({"train": 1078, "validation": 359, "test": 360}, 0.1011, "f00d"),
     )
     if nasty:
-        column = ColumnReport(NASTY, "category", NASTY, 3, NASTY)
+        column = ColumnReport(NASTY, "category", NASTY, 3, NASTY, gives_away=True)
         task = replace(task, notes=(NASTY,), schema=Schema(1797, (column, column)))
     facts = StudyFacts(task, "cpu", False)
     return StudyView(

@@ -185,11 +185,13 @@ def _texts(column: Column, hints: Hints) -> Inferred:
             )
         reason = f"{texts:,} distinct texts in {rows:,} rows, as names or identifiers have"
         return _left_out(column, "identifier", reason)
-    places = f"{min(texts, MOST_LEVELS):,} places of 0 and 1"
+    how = f"one-hot, {min(texts, MOST_LEVELS):,} inputs"
+    if markers := [repr(text) for text in column.texts if text.lower() in MARKERS]:
+        how += f"; as good as a name: {', '.join(markers)}"
     warning = None
     if texts > MOST_LEVELS:
-        warning = f"only the {MOST_LEVELS:,} most frequent of its {texts:,} texts have a place"
-    return _used(column, None, "category", places, "the most frequent", warning)
+        warning = f"only the {MOST_LEVELS:,} most frequent of its {texts:,} texts have an input"
+    return _used(column, None, "category", how, "the most frequent", warning)
 
 
 def _held(column: Column, known: NDArray[np.bool_], hints: Hints, what: str) -> Column | None:

@@ -51,7 +51,7 @@ class TableInputs:
         return fit(self.columns, train)
 
     def encode(self, train: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Imputes, standardises numbers and turns names into places of 0 and 1.
+        """Imputes, standardises numbers and makes names one-hot.
 
         Returns:
             ``[n, inputs]`` without NaN; see :class:`Preprocessing` for their order.

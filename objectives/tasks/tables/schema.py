@@ -36,6 +36,7 @@ class ColumnReport:
         missing: Cells without a value.
         warning: What may be wrong with it, or why it is left out; ``None`` if nothing is.
         used: Whether it is a feature.
+        gives_away: Whether it alone predicts the target.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ColumnReport:
     missing: int = 0
     warning: str | None = None
     used: bool = True
+    gives_away: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,11 @@ class Schema:
         return tuple(
             f"{column.name!r}: {column.warning}" for column in self.columns if column.warning
         )
+
+    @property
+    def leaks(self) -> tuple[str, ...]:
+        """Names of the features that alone predict the target."""
+        return tuple(column.name for column in self.columns if column.gives_away)
 
     def grouped(self) -> tuple[tuple[str, ColumnReport], ...]:
         """The columns; those that are taken for the same stand together if no more is to be said.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -249,15 +249,22 @@ def _tell(problem: NetworkProblem, new: bool) -> None:
     from greenfront.studies.analysis.wording import sentence
 
     task, shares, study = problem.facts.task, problem.shares, problem.file.study
-    lines = [*task.notes]
-    lines += [] if task.schema is None else [f"column {told}" for told in task.schema.warnings]
-    if new:
-        lines += filter(None, [shares.sentence, shares.warning])
-    workers, cores = problem.file.search.workers, len(cores_here())
-    lines += oversubscription_remarks(workers, study.threads, cores, study.storage)
+    columns = [column for column in task.schema.columns if column.warning] if task.schema else []
     screen = console(stderr=True)
-    for remark in lines:
-        screen.print(sentence(remark), style="dim", markup=False, soft_wrap=True)
+
+    def told(remarks: Iterable[str], style: str = "dim") -> None:
+        for remark in remarks:
+            screen.print(sentence(remark), style=style, markup=False, soft_wrap=True)
+
+    told(task.notes)
+    told(f"column {each.name!r}: {each.warning}" for each in columns if not each.used)
+    told((f"column {each.name!r}: {each.warning}" for each in columns if each.used), "yellow")
+    if new:
+        told(filter(None, [shares.sentence, shares.warning]))
+        predictions = f"{problem.file.objectives.predictions:,.0f} predictions"
+        told([f"the energy of a trial is that of making its model and of {predictions}"])
+    workers, cores = problem.file.search.workers, len(cores_here())
+    told(oversubscription_remarks(workers, study.threads, cores, study.storage))
 
 
 def _show(

@@ -32,6 +32,7 @@ from greenfront.studies.analysis.quantities import (
 from greenfront.studies.analysis.warm_start import warm_lines
 from greenfront.studies.analysis.wording import (
     break_even_sentence,
+    leak_sentence,
     no_network_sentence,
     sentence,
 )
@@ -92,6 +93,8 @@ def front_table(view: StudyView) -> RenderableType:
         sheet.add(*cells, remark=remark or None, style="cyan")
     table = Group(_with_ties(sheet, view), _choices(view))
     first = [Text(view.lost_baseline, style="bold red")] if view.lost_baseline else []
+    if (leak := leak_sentence(view.facts.task)) is not None:
+        first.append(Text(leak, style="yellow"))
     found = view.no_network
     if found is not None:
         told = no_network_sentence(found, view.scoring.predictions, view.kind, view.metric)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from contracts.records import RECORDS, exported, stored, unmetered
 from greenfront.errors import DataError
+from greenfront.objectives.tasks.tables.schema import ColumnReport, Schema
 from greenfront.studies.export.card import model_card
 from greenfront.studies.export.documents import WRITERS, write_documents
 from greenfront.studies.export.record import RECORD, VERSION, ModelRecord, read_record
@@ -61,6 +62,14 @@ def test_the_hub_reads_every_card(record: ModelRecord) -> None:
     assert data.pipeline_tag == "image-classification"
     known = record.search.kwh is not None
     assert (data.get("co2_eq_emissions") is not None) == known
+
+
+def test_a_leak_is_among_the_limits() -> None:
+    record = exported()
+    column = ColumnReport("code", "category", "one-hot", gives_away=True)
+    record = replace(record, task=replace(record.task, schema=Schema(9, (column,))))
+    _, limits = model_card(record).split("## Limits")
+    assert "Column 'code' alone predicts the target" in limits.split("## ")[0]
 
 
 def test_results_name_their_split() -> None:

@@ -45,6 +45,13 @@ def test_loads_nothing(view: StudyView) -> None:
     assert not re.search(r"fetch|XMLHttpRequest|https?:|import|innerHTML|insertAdjacent", own)
 
 
+def test_a_leak_comes_before_the_model() -> None:
+    view = VIEWS["nasty"]
+    html = render(Dossier(view), NOW)
+    callout = html.index("alone each predict the target")
+    assert html.rindex("class='callout'", 0, callout) < callout < html.index("id='pick'")
+
+
 @every_view
 def test_what_comes_from_the_study_is_escaped(view: StudyView) -> None:
     html = render(Dossier(view), NOW)

@@ -321,6 +321,14 @@ def test_a_feature_that_gives_the_answer_away_is_warned_about(tmp_path):
     assert raw.schema is not None
     told = [each.name for each in raw.schema.columns if "alone predicts" in (each.warning or "")]
     assert told == ["copied", "slope"]
+    assert raw.schema.leaks == ("copied", "slope")
+
+
+def test_what_stands_for_nothing_among_numbers_is_a_category_among_names(tmp_path):
+    raw = read(tmp_path, plain(town=["?", "Rome", "Oslo"] * 20))
+    (town,) = (each for each in raw.schema.columns if each.name == "town")
+    assert town.treatment == "one-hot, 3 inputs; as good as a name: '?'"
+    assert town.missing == 0
 
 
 def test_an_own_test_file(tmp_path):
