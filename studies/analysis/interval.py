@@ -34,16 +34,20 @@ class ScoreInterval:
     high: float
 
 
-def percentile_interval(scores: NDArray[np.float64]) -> ScoreInterval:
+def percentile_interval(scores: NDArray[np.float64]) -> ScoreInterval | None:
     """The bootstrap's percentile interval (Efron and Tibshirani 1993, chapter 13).
 
     Args:
         scores: On resamples, or differences of such: ``[resamples]``.
+
+    Returns:
+        ``None`` where they are all alike: a model that errs on none of the examples may err on the
+        next one, of which no resample tells.
     """
     import numpy as np
 
     low, high = np.percentile(scores, TAILS).tolist()
-    return ScoreInterval(low, high)
+    return ScoreInterval(low, high) if low < high else None
 
 
 def score_interval(judged: Outcome | Judged) -> ScoreInterval | None:
@@ -53,7 +57,7 @@ def score_interval(judged: Outcome | Judged) -> ScoreInterval | None:
         judged: What a model has scored, with its resamples.
 
     Returns:
-        ``None`` where no resamples were kept, as in older studies.
+        ``None`` where no resamples were kept, as in older studies, or all are alike.
     """
     if judged.resampled is None:
         return None

@@ -62,6 +62,11 @@ def test_an_interval_holds_the_middle_of_the_resamples() -> None:
     assert score_interval(replace(ROW.outcome, resampled=None)) is None
 
 
+def test_resamples_without_an_error_tell_nothing_of_the_next_example() -> None:
+    faultless = packed(np.ones(200, dtype=np.float32))
+    assert score_interval(replace(ROW.outcome, resampled=faultless)) is None
+
+
 def two_classes(cache: str) -> StudyView:
     task = replace(VIEW.facts.task, class_names=("no", "yes"))
     study = VIEW.file.study.model_copy(update={"cache": cache})
