@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.columns import check_column
 from greenfront.objectives.tasks.copies import first_copies
+from greenfront.objectives.tasks.labels import encode_labels
 from greenfront.objectives.tasks.paths import existing_file
 from greenfront.objectives.tasks.predefined_splits import (
     NO_SPLITS,
@@ -76,9 +77,10 @@ def describe(settings: TaskSettings) -> tuple[Schema, tuple[str, ...]]:
         The schema, and what was made of the file, in words.
 
     Raises:
-        DataError: As :func:`read` does for other reasons.
+        DataError: As :func:`read` does for other reasons, or the target cannot be split and learnt.
     """
     found = _parsed(settings)
+    encode_labels(found.answer.labels, found.cells.source, found.answer.kind)
     return found.schema, found.cells.notes
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import PurePath
 
 from greenfront.errors import UsageError
 from greenfront.objectives.tasks.tables.schema import Schema
 
-__all__ = ["TASKS", "compose", "compose_table"]
+__all__ = ["TASKS", "compose", "compose_images", "compose_table"]
 
 TASKS = ("digits", "mnist5k", "csv", "images", "text", "arrays", "custom")
 
@@ -42,19 +43,40 @@ def compose_table(path: str, target: str, schema: Schema) -> str:
     """
     texts = [column.name for column in schema.columns if column.kind == "text"]
     is_text = len(texts) == 1 and not any(column.used for column in schema.columns)
-    name = "-".join(re.findall(r"\w+", PurePath(path).name.partition(".")[0])) or "table"
-    values = {"name": name, "path": path, "target": target}
+    values = {"name": _name(path, "table"), "path": path, "target": target}
     if is_text:
         values["text_column"] = texts[0]
-    text = compose("text" if is_text else "csv")
-    for key, value in values.items():
-        # JSON's strings are TOML's, too.
-        before, _, after = re.split(rf"^(# )?{key} = .*$", text, maxsplit=1, flags=re.MULTILINE)
-        text = f"{before}{key} = {json.dumps(value)}{after}"
+    text = _filled(compose("text" if is_text else "csv"), values)
     left_out = [c.name for c in schema.columns if c.warning and not c.used and c.name not in texts]
     if left_out and not is_text:
         told = "".join(f"#   {json.dumps(name)}\n" for name in left_out)
         text = text.replace(
             "# keep_columns", f"#   left out, as greenfront plan says why:\n{told}# keep_columns", 1
         )
+    return text
+
+
+def compose_images(path: str, target: str | None = None) -> str:
+    """The commented study file for a folder of images.
+
+    Args:
+        path: Of the folder, from the study file's folder.
+        target: A column of its ``labels.csv``; ``None``: it has a folder for each class.
+    """
+    values = {"name": _name(path, "images"), "path": path}
+    if target is not None:
+        values["target"] = target
+    return _filled(compose("images"), values)
+
+
+def _name(path: str, otherwise: str) -> str:
+    return "-".join(re.findall(r"\w+", PurePath(path).name.partition(".")[0])) or otherwise
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    """A study file with some of its keys set."""
+    for key, value in values.items():
+        # JSON's strings are TOML's, too.
+        before, _, after = re.split(rf"^(# )?{key} = .*$", text, maxsplit=1, flags=re.MULTILINE)
+        text = f"{before}{key} = {json.dumps(value)}{after}"
     return text

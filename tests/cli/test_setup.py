@@ -86,12 +86,24 @@ def test_init_takes_a_table_of_nothing_but_texts_for_texts(command: Command) -> 
     assert (file.task.kind, file.task.text_column) == ("text", "note")
 
 
+def test_init_writes_the_study_file_for_a_folder_of_images(command: Command) -> None:
+    (command.folder / "data" / "bee pics").mkdir(parents=True)
+    assert "Wrote study.toml" in command.read("init", "data/bee pics")
+    file = StudyFile.read(command.folder / "study.toml")
+    assert (file.study.name, file.task.kind, file.task.target) == ("bee-pics", "images", None)
+    assert Path(str(file.task.path)) == command.folder / "data" / "bee pics"
+    told = command.read_json("init", "data/bee pics", "--target", "weight", "-o", "w.toml")
+    assert told == {"study_file": "w.toml", "task": "images"}
+    assert StudyFile.read(command.folder / "w.toml").task.target == "weight"
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (['data/bees "1".csv'], "--target must name the column to predict, one of 'id', 'Länge'"),
         (['data/bees "1".csv', "--target", "kin"], "no column 'kin'. Did you mean 'kind'?"),
-        (['data/bees "1".csv', "--task", "csv"], "give a table or --task, not both"),
+        (['data/bees "1".csv', "--task", "csv"], "give a table, a folder or --task, not two of"),
+        (["one.csv", "--target", "y"], "at least 2 classes, but hold 1 ('yes')"),
         (["--target", "kind"], "--target names a column of a table: give the table, too"),
         (["none.csv", "--target", "kind"], "none.csv: this file must exist"),
         (["none.csv"], "none.csv: this file cannot be read"),
@@ -99,6 +111,7 @@ def test_init_takes_a_table_of_nothing_but_texts_for_texts(command: Command) -> 
 )
 def test_init_says_what_it_lacks(command: Command, words: list[str], told: str) -> None:
     table(command.folder, *BEES)
+    (command.folder / "one.csv").write_text("x,y\n" + "1,yes\n2,yes\n" * 20)
     before = command.contents()
     assert told in command.read("init", *words, code=2)
     assert command.contents() == before

@@ -47,7 +47,7 @@ def _tells(values: NDArray[Any], answers: NDArray[np.int64]) -> bool:
         order = np.argsort(values, kind="stable")
         changes = int(np.count_nonzero(np.diff(answers[order])))
         wrong = max(0, changes - int(answers.max()))
-    return wrong <= _ERRORS * by_chance
+    return by_chance > 0 and wrong <= _ERRORS * by_chance
 
 
 def _orders(values: NDArray[np.float64], answers: NDArray[np.int64]) -> bool:

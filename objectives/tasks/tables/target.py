@@ -20,6 +20,7 @@ __all__ = ["Target", "read_target", "string_labels"]
 
 _MANY_WHOLE = 20
 _FEW_EXAMPLES = 10
+_SHOWN = 5
 _SEVERAL = "its cells seem to list several classes: each list is taken for a class of its own"
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,14})", re.ASCII)
 
@@ -80,7 +81,7 @@ def read_target(
         return Target(numbers[column.codes], kind, _quantity(column, numbers, style))
     labels = string_labels(column)
     count = len(column.texts)
-    told = f"{count:,} classes"
+    told = f"{count:,} classes" + _shares(column)
     if numeric and count > 2:
         told += "; target_kind = 'number' makes its numbers a quantity (regression)"
     warning = _SEVERAL if _are_several(column) else None
@@ -100,6 +101,15 @@ def string_labels(column: Column) -> NDArray[Any]:
     elif all(text.endswith(".0") and _INTEGER.fullmatch(text[:-2]) for text in column.texts):
         texts = texts.astype(np.float64).astype(np.int64)
     return texts[column.codes] if len(column.texts) else texts
+
+
+def _shares(column: Column) -> str:
+    """Each class and its share of the rows, where they are few."""
+    if len(column.texts) > _SHOWN:
+        return ""
+    shares = column.counts() / len(column)
+    told = (f"{text} {share:.0%}" for text, share in zip(column.texts, shares, strict=True))
+    return f": {', '.join(told)}"
 
 
 def _are_several(column: Column) -> bool:

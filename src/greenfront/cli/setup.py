@@ -19,9 +19,12 @@ __all__ = ["doctor", "init"]
 
 
 def init(
-    table: Annotated[
+    data: Annotated[
         Path | None,
-        typer.Argument(help="A table (CSV or Parquet) to write it for.", metavar="[TABLE]"),
+        typer.Argument(
+            help="A table (CSV or Parquet), or a folder of images, to write it for.",
+            metavar="[DATA]",
+        ),
     ] = None,
     target: Annotated[
         str | None,
@@ -37,20 +40,26 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a commented study file to start from, or the one for a table."""
-    from greenfront.studies.presets.compose import compose, compose_table
+    """Write a commented study file to start from: for a table, a folder of images, or any task."""
+    from greenfront.studies.presets.compose import compose, compose_images, compose_table
 
     described: Described | None = None
-    if table is None:
+    if data is None:
         if target is not None:
             raise UsageError("--target names a column of a table: give the table, too")
         text = compose(task or "digits")
     elif task is not None:
-        raise UsageError(f"give a table or --task, not both: {str(table)!r} and {task!r}")
+        raise UsageError(
+            f"give a table, a folder or --task, not two of them: {str(data)!r} and {task!r}"
+        )
     else:
-        described = _described(table, target)
-        path = Path(os.path.relpath(table.absolute(), output.absolute().parent)).as_posix()
-        text = compose_table(path, str(target), described.schema)
+        path = Path(os.path.relpath(data.absolute(), output.absolute().parent)).as_posix()
+        if data.is_dir():
+            task = "images"
+            text = compose_images(path, target)
+        else:
+            described = _described(data, target)
+            text = compose_table(path, str(target), described.schema)
     _write(output, text, force=force)
     if not as_json:
         _show(output, described)

@@ -324,6 +324,18 @@ def test_a_feature_that_gives_the_answer_away_is_warned_about(tmp_path):
     assert raw.schema.leaks == ("copied", "slope")
 
 
+def test_of_one_class_no_feature_gives_anything_away(tmp_path):
+    lines = plain(x=[str(i % 7) for i in range(ROWS)]).splitlines()
+    raw = read(tmp_path, "\n".join([lines[0], *(line.replace("no", "yes") for line in lines[1:])]))
+    assert raw.schema is not None
+    assert raw.schema.leaks == ()
+
+
+def test_few_classes_are_named_with_their_shares(tmp_path):
+    told = [each.treatment for each in read(tmp_path, plain()).schema.columns]
+    assert told[-1] == "2 classes: no 67%, yes 33%"
+
+
 def test_what_stands_for_nothing_among_numbers_is_a_category_among_names(tmp_path):
     raw = read(tmp_path, plain(town=["?", "Rome", "Oslo"] * 20))
     (town,) = (each for each in raw.schema.columns if each.name == "town")
