@@ -56,6 +56,7 @@ class Asking(Generic[C]):
         self._references = references
         self._random = np.random.default_rng(seed)
         self._duplicates: Counter[int] = Counter()
+        self._helped: set[int] = set()
 
     def next(self, worker: int, limit: int | None) -> Step[C] | None:
         """Claims a candidate; ``None`` where it is another's or the slots are given out.
@@ -64,6 +65,7 @@ class Asking(Generic[C]):
             worker: Its number.
             limit: Trials of the study in all; ``None``: as many as you like.
         """
+        self._helped.discard(worker)
         trial = self._optuna_study.ask()
         try:
             candidate = self.candidate(trial)
@@ -91,9 +93,10 @@ class Asking(Generic[C]):
         outside = sum(self._archive.tried(key) for key in self._references)
         if size is not None and len(self._archive) - outside >= size:
             return not self._archive.counts()["requeued"]
-        if self._duplicates[worker] < DUPLICATES_BEFORE_RANDOM:
+        if self._duplicates[worker] < DUPLICATES_BEFORE_RANDOM or worker in self._helped:
             return False
         point = self._archive.untried(self._random)
         if point is not None:
             self._optuna_study.enqueue_trial(point)
+            self._helped.add(worker)
         return point is None

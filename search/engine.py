@@ -8,12 +8,14 @@ and detail; Optuna is told. :mod:`greenfront.search.recovery` goes on from any o
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import Generic, TypeVar
 
 import optuna
 import sqlalchemy as sa
 
 from greenfront.errors import Interrupted
+from greenfront.objectives.carbon.clock import Clock
 from greenfront.search.archive import Archive
 from greenfront.search.asking import Asking
 from greenfront.search.attempt import ATTEMPTS, Attempt, Step, attempt
@@ -21,6 +23,7 @@ from greenfront.search.budget_watch import BudgetWatch
 from greenfront.search.electricity.scheduler import CarbonScheduler, RunMoments
 from greenfront.search.feedback import Feedback
 from greenfront.search.heartbeat import heartbeat
+from greenfront.search.heat import HeatWatch
 from greenfront.search.hopeless import Paces
 from greenfront.search.problem import Problem
 from greenfront.search.progress_estimator import ProgressEstimator
@@ -83,6 +86,14 @@ class Engine(Generic[C]):
         self.watch = BudgetWatch(self._budget, study.ledger, self._estimator.minutes)
         self._feedback = Feedback(problem, self._archive, study, self._enqueue)
         self._scheduler = self._make_scheduler(moments)
+        clock = Clock() if settings.electricity is None else settings.electricity.clock
+        self._heat = HeatWatch(
+            settings.heat_meters,
+            settings.workers,
+            lambda: study.runs.beside(run.run_id),
+            study.pauses.writer(run.run_id, clock, "heat"),
+            settings.note,
+        )
         self._workers = Workers(settings.workers, self._show, settings.quota.stop)
         seed = [settings.seed, sum(study.trials.counts().values())]
         self.optuna_study = optuna.load_study(
@@ -193,6 +204,7 @@ class Engine(Generic[C]):
         finally:
             if self._scheduler is not None:
                 self._scheduler.leave(index)
+            self._heat.leave(index)
 
     def _loop(self, problem: Problem[C], index: int) -> str:
         done = 0
@@ -230,6 +242,7 @@ class Engine(Generic[C]):
             return False
         if self._scheduler is not None:
             self._scheduler.leave(index)
+        self._heat.idle(index)
         # If a run dies, its trial is taken over here.
         self._workers.say(index, "waiting for trials of other workers")
         self._workers.stop.wait(WAIT_SECONDS)
@@ -289,10 +302,13 @@ class Engine(Generic[C]):
 
     def _paused(self, index: int) -> bool:
         """Waits before a trial until it is time to work; returns whether it did."""
-        if self._scheduler is None:
-            return False
-        say = self._workers.say
-        return self._scheduler.hold(index, None, self._workers.rest, lambda why: say(index, why))
+        rest, say = self._workers.rest, partial(self._workers.say, index)
+        if self._scheduler is not None and self._scheduler.hold(index, None, rest, say):
+            return True
+        hot = self._heat.hold(index, rest, say)
+        if hot and self._scheduler is not None:
+            self._scheduler.leave(index)
+        return hot
 
     # --- what to try -------------------------------------------------------------------------
 

@@ -145,6 +145,7 @@ def optimize_problem(
             workers=options.workers,
             budget=Budget(trials=trials, kwh=budget_kwh, minutes=options.budget_minutes),
             instruments=instruments,
+            heat_meters=() if instruments is None else instruments.meters,
             observer=options.observer,
         )
         opened.patience.begin(options.patience_minutes, settings.note)

@@ -121,7 +121,7 @@ class ProgressEstimator:
     def _earlier(self) -> list[float]:
         """Seconds of work of the trials that earlier runs have finished."""
         held: dict[int | None, float] = defaultdict(float)
-        for pause in self._study.pauses.all():
+        for pause in self._study.pauses.all("electricity"):
             held[pause.number] += pause.ended_at - pause.started_at
         ended = sorted(
             (row.finished_at, row.started_at, row.number)

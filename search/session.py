@@ -118,6 +118,7 @@ class Session:
             carbon=file.carbon.study_model(self.problem.facts),
             electricity=self._electricity(study),
             instruments=self.instruments.of_a_supervisor(),
+            heat_meters=self.instruments.meters,
             prepaid=self.charged,
             observer=observer,
             quota=quota,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.metering.instruments import Instruments
+from greenfront.objectives.metering.meter import Meter
 from greenfront.search.electricity.scheduler import Electricity
 from greenfront.search.quota import Quota
 from greenfront.search.status import Observer
@@ -29,6 +30,7 @@ class SearchSettings:
         carbon: Converts energy into CO₂ in the ledger.
         electricity: Intensities over time for the ledger, and when to pause.
         instruments: Meter this process; ``None`` leaves the search's own energy out.
+        heat_meters: Tell whether heat slows this machine down, which then gets fewer trials.
         prepaid: Energy of preparing this run, charged to the search itself.
         observer: Is told of all progress.
         quota: How much of the study this run does.
@@ -42,6 +44,7 @@ class SearchSettings:
     carbon: CarbonModel | None = None
     electricity: Electricity | None = None
     instruments: Instruments | None = None
+    heat_meters: tuple[Meter, ...] = ()
     prepaid: tuple[Charged, ...] = ()
     observer: Observer | None = None
     quota: Quota = field(default_factory=Quota)

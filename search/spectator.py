@@ -40,6 +40,7 @@ class Spectator:
         self._observer = observer
         self._archive = Archive(problem, study.trials)
         self._archive.refresh()
+        self._rests = {rest.pause_id for rest in study.pauses.all("heat")}
         self._told = {slot.slot for slot in self._archive.slots() if slot.state in FINISHED}
 
     @property
@@ -61,6 +62,7 @@ class Spectator:
             if slot.state in FINISHED and slot.slot not in self._told:
                 self._told.add(slot.slot)
                 self._observer.finished(self._study.trials.get(slot.number))
+        self._tell_heat(self._observer)
         spent = self._study.ledger.total()
         front_size, hypervolume = self._archive.front()
         self._observer.changed(
@@ -76,3 +78,14 @@ class Spectator:
                 effort=self._archive.effort() if self._raced else None,
             )
         )
+
+    def _tell_heat(self, observer: Observer) -> None:
+        """Tells which machines give workers a rest, each in one line."""
+        fresh: dict[str, list[str]] = {}
+        for rest in self._study.pauses.all("heat"):
+            if rest.pause_id not in self._rests:
+                self._rests.add(rest.pause_id)
+                fresh.setdefault(rest.host, []).append(rest.reason)
+        for host, reasons in fresh.items():
+            who = "1 worker rests" if len(reasons) == 1 else f"{len(reasons)} workers rest"
+            observer.note(f"{host} is {reasons[-1]}: {who}")

@@ -84,6 +84,11 @@ class CounterMeter(Meter):
                 trouble=trouble,
             )
 
+    def slowdown(self) -> Slowdown | None:
+        """See :meth:`Meter.slowdown`."""
+        with self._lock:
+            return self._throttle.read()
+
     def reading(self, before: Snapshot, after: Snapshot) -> Reading:
         """See :meth:`Meter.reading`."""
         span = Span.between(before, after)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from greenfront.errors import UsageError
 from greenfront.objectives.carbon.shipped import codecarbon_file
-from greenfront.objectives.metering.meter import Meter, Snapshot
+from greenfront.objectives.metering.meter import Meter, Slowdown, Snapshot
 from greenfront.objectives.metering.process_tree import tree_cpu_seconds
 from greenfront.objectives.metering.throttle import CpuThrottle
 from greenfront.objectives.metering.windows import Span
@@ -207,6 +207,10 @@ class CpuModelMeter(Meter):
             cpu_seconds=tree_cpu_seconds(pid) if cpu_seconds is None else cpu_seconds,
             slowdown=self._throttle.read(),
         )
+
+    def slowdown(self) -> Slowdown | None:
+        """See :meth:`Meter.slowdown`."""
+        return self._throttle.read()
 
     def reading(self, before: Snapshot, after: Snapshot) -> Reading:
         """See :meth:`Meter.reading`; always a number."""

@@ -118,6 +118,10 @@ class Meter(abc.ABC):
             MeterError: The process does not exist (and ``cpu_seconds`` is not given).
         """
 
+    def slowdown(self) -> Slowdown | None:
+        """How long the component has been throttled so far; ``None`` where nothing tells."""
+        return None
+
     @abc.abstractmethod
     def reading(self, before: Snapshot, after: Snapshot) -> Reading:
         """The energy between two snapshots of one process, the earlier one first; pure."""

@@ -11,15 +11,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from greenfront.objectives.metering.meter import Slowdown
-from greenfront.objectives.metering.windows import HEAT
+from greenfront.objectives.metering.windows import HEAT, Span
 from greenfront.objectives.readings import Reading
 
-__all__ = ["CPUS", "CpuThrottle", "cooldown_seconds"]
+__all__ = ["COOL_DOWNS_SECONDS", "CPUS", "CpuThrottle", "cooldown_seconds", "is_hot"]
 
 CPUS = Path("/sys/devices/system/cpu")
 
 TOLERATED_SHARE = 0.05
-"""Share of a window that heat may take before the window is measured again."""
+"""Share of some time that heat may take before its measurements do not count."""
 
 COOL_DOWNS_SECONDS = (10.0, 20.0, 40.0)
 """How long to let the machine cool down before the first repeat, the second, and so on."""
@@ -36,15 +36,16 @@ def cooldown_seconds(readings: Iterable[Reading], repeats: int) -> float | None:
         How long to let the machine cool down before the repeat; ``None`` where the window is good,
         or has been repeated often enough.
     """
-    hot = any(_hot(reading) for reading in readings)
+    hot = any(is_hot(reading) for reading in readings)
     return COOL_DOWNS_SECONDS[repeats] if hot and repeats < len(COOL_DOWNS_SECONDS) else None
 
 
-def _hot(reading: Reading) -> bool:
-    if HEAT not in reading.flags:
+def is_hot(window: Reading | Span) -> bool:
+    """Whether heat has slowed the hardware down for more than can be tolerated."""
+    if HEAT not in window.flags:
         return False
     # Where the duration is unknown, the fact decides.
-    share = reading.throttled_seconds / reading.wall_seconds if reading.wall_seconds > 0 else 0.0
+    share = window.throttled_seconds / window.wall_seconds if window.wall_seconds > 0 else 0.0
     return share == 0 or share > TOLERATED_SHARE
 
 
@@ -55,14 +56,14 @@ class CpuThrottle:
     events in older ones; else a clock limit below that at the start. A virtual machine has none.
 
     Args:
-        root: The kernel's folder of processors.
+        root: The kernel's folder of processors; ``None``: :data:`CPUS`.
 
     Attributes:
         source: What is read, in words; empty where there is nothing.
     """
 
-    def __init__(self, root: Path = CPUS) -> None:
-        cpus = sorted(root.glob("cpu[0-9]*"), key=lambda path: int(path.name[3:]))
+    def __init__(self, root: Path | None = None) -> None:
+        cpus = sorted((root or CPUS).glob("cpu[0-9]*"), key=lambda path: int(path.name[3:]))
         packages = {
             _text(cpu / "topology/physical_package_id") or "0": cpu for cpu in reversed(cpus)
         }

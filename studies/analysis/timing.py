@@ -1,4 +1,4 @@
-"""When a search ran, how long it waited for cleaner electricity, and what that has saved."""
+"""When a search ran, how long it waited for cleaner electricity or a cooler machine, and why."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ class Timing:
     Attributes:
         clock: The grid's time, by which all instants here are told.
         stretches: When it ran, without its waits; by the grid's time, in seconds since 1970.
-        waits: Its waits, by their begin.
-        ran_seconds: By the wall's clock.
+        waits: Its waits for cleaner electricity, by their begin.
+        rests: Those of workers for a cooler machine, while which others may have worked.
+        ran_seconds: By the wall's clock, rests and all.
         waited_seconds: By the wall's clock.
         co2_kg: Emitted; ``None`` where nothing is known.
         unpaused_co2_kg: What the same work would have emitted, run through from its start without
@@ -49,11 +50,20 @@ class Timing:
     clock: Clock
     stretches: tuple[Interval, ...]
     waits: tuple[Pause, ...]
+    rests: tuple[Pause, ...]
     ran_seconds: float
     waited_seconds: float
     co2_kg: float | None
     unpaused_co2_kg: float | None
     told_share: float
+
+    @property
+    def rested_seconds(self) -> dict[str, float]:
+        """How long heat has kept workers from new trials, all of them together, by machine."""
+        found: dict[str, float] = {}
+        for rest in self.rests:
+            found[rest.host] = found.get(rest.host, 0.0) + length([rest.span])
+        return found
 
     @property
     def saved_kg(self) -> float | None:
@@ -70,14 +80,17 @@ class Timing:
             "stretches": [[_iso(start), _iso(end)] for start, end in self.stretches],
             "ran_seconds": self.ran_seconds,
             "waited_seconds": self.waited_seconds,
+            "rested_seconds": self.rested_seconds,
             "pauses": [
                 {
+                    "kind": wait.kind,
+                    "host": wait.host,
                     "trial": wait.number,
                     "started_at": _iso(self.clock.at(wait.started_at)),
                     "ended_at": _iso(self.clock.at(wait.ended_at)),
                     "reason": wait.reason,
                 }
-                for wait in self.waits
+                for wait in sorted((*self.waits, *self.rests), key=lambda wait: wait.started_at)
             ],
             "co2_kg": self.co2_kg,
             "unpaused_co2_kg": self.unpaused_co2_kg,
@@ -100,7 +113,9 @@ def timing(study: Study) -> Timing:
     if study.facts is not None:
         clock = StudyFile.from_stored(study.configuration).carbon.clock(study.created_at)
     found = study.pauses.all()
-    waited = union(wait.span for wait in found)
+    waits = tuple(pause for pause in found if pause.kind == "electricity")
+    rests = tuple(pause for pause in found if pause.kind == "heat")
+    waited = union(wait.span for wait in waits)
     # While one worker waits another may still be in an epoch.
     ran = union([*minus(study.runs.spans(), waited), *_busy(study)])
     ran = union(ran, bridging=0.0 if waited else BRIDGED_SECONDS)
@@ -108,7 +123,8 @@ def timing(study: Study) -> Timing:
     return Timing(
         clock=clock,
         stretches=tuple((clock.at(start), clock.at(end)) for start, end in ran),
-        waits=tuple(found),
+        waits=waits,
+        rests=rests,
         ran_seconds=length(ran),
         waited_seconds=length(minus(waited, ran)),
         co2_kg=co2_kg,
@@ -162,6 +178,7 @@ def timing_lines(found: Timing) -> list[str]:
             f"Waited {seconds(found.waited_seconds)}{scaled} for cleaner electricity, in "
             f"{_times(len(found.waits))}, {between} of them between epochs."
         )
+    lines += _rested(found)
     saved = found.saved_kg
     if found.co2_kg is not None and found.unpaused_co2_kg is not None and saved is not None:
         share = f" ({percent(abs(saved) / found.unpaused_co2_kg)})" if found.unpaused_co2_kg else ""
@@ -179,6 +196,18 @@ def timing_lines(found: Timing) -> list[str]:
                 "time, the rest with the study's average."
             )
     return lines
+
+
+def _rested(found: Timing) -> list[str]:
+    if not found.rests:
+        return []
+    machines = found.rested_seconds
+    each = ", ".join(f"{host} {seconds(span)}" for host, span in machines.items())
+    where = f" ({each})" if len(machines) > 1 else f" on {next(iter(machines))}"
+    return [
+        f"Heat kept workers from new trials for {seconds(sum(machines.values()))} of their time, "
+        f"in {_times(len(found.rests))}{where}; none of its energy is a trial's."
+    ]
 
 
 def _times(count: int) -> str:

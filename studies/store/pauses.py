@@ -1,19 +1,22 @@
-"""Waits for cleaner electricity, as they are kept."""
+"""Waits for cleaner electricity or for a cooler machine, as they are kept."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Literal
 
 import sqlalchemy as sa
 
 from greenfront.objectives.carbon.clock import Clock
 from greenfront.studies.store.intervals import Interval, length, overlapping
 from greenfront.studies.store.part import StudyPart
-from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.tables import pauses_table, runs_table
 
-__all__ = ["Pause", "PauseWriter", "Pauses"]
+__all__ = ["Pause", "PauseKind", "PauseWriter", "Pauses"]
+
+PauseKind = Literal["electricity", "heat"]
+"""What is waited for: that electricity is cleaner, or that a machine has cooled down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,9 @@ class Pause:
     """One wait of one worker.
 
     Attributes:
+        pause_id: Its number in the book.
+        kind: What for.
+        host: The machine that waited; empty where that is not known any more.
         number: The trial that waited between two epochs; ``None`` before a trial.
         started_at: Unix seconds.
         ended_at: Unix seconds; the present while it goes on, and the last sign of life of a run
@@ -30,6 +36,9 @@ class Pause:
         clock_ended_at: The same; ``None`` while it goes on.
     """
 
+    pause_id: int
+    kind: PauseKind
+    host: str
     number: int | None
     started_at: float
     ended_at: float
@@ -46,19 +55,23 @@ class Pause:
 class Pauses(StudyPart):
     """The waits of a study."""
 
-    def writer(self, run_id: str, clock: Clock) -> PauseWriter:
+    def writer(self, run_id: str, clock: Clock, kind: PauseKind = "electricity") -> PauseWriter:
         """What writes down the waits of one run; see :class:`PauseWriter`."""
-        return PauseWriter(self.storage, self.study_id, run_id, clock)
+        return PauseWriter(self, run_id, clock, kind)
 
-    def all(self) -> list[Pause]:
-        """Those of all runs and workers, by their begin."""
+    def all(self, kind: PauseKind | None = None) -> list[Pause]:
+        """Those of all runs and workers, by their begin; ``kind`` leaves others out."""
         table, runs = pauses_table.c, runs_table.c
         query = (
-            sa.select(pauses_table, runs.heartbeat_at, runs.ended_at.label("run_ended_at"))
+            sa.select(
+                pauses_table, runs.host, runs.heartbeat_at, runs.ended_at.label("run_ended_at")
+            )
             .select_from(pauses_table.outerjoin(runs_table, runs.run_id == table.run_id))
             .where(table.study_id == self.study_id)
             .order_by(table.started_at)
         )
+        if kind is not None:
+            query = query.where(table.kind == kind)
         now = time.time()
         found = []
         for row in self.storage.rows(query):
@@ -68,6 +81,9 @@ class Pauses(StudyPart):
                 ended = min(now, row.run_ended_at or row.heartbeat_at or row.started_at)
             found.append(
                 Pause(
+                    row.pause_id,
+                    row.kind,
+                    (row.host or "").partition("/")[0],
                     row.number,
                     row.started_at,
                     max(ended, row.started_at),
@@ -79,29 +95,31 @@ class Pauses(StudyPart):
         return found
 
     def waited_seconds(self, workers: int = 1) -> float:
-        """Seconds of the wall's clock in which the study waited.
+        """Seconds of the wall's clock in which the study waited for cleaner electricity.
 
         Args:
             workers: How many of them wait at a time while the study does.
         """
-        return length(overlapping((pause.span for pause in self.all()), workers))
+        waits = self.all("electricity")
+        return length(overlapping((pause.span for pause in waits), workers))
 
 
 class PauseWriter:
     """Writes the waits of one run.
 
     Args:
-        storage: The database.
-        study_id: Optuna's number of the study.
+        book: The waits of the study.
         run_id: The run that waits.
         clock: The grid's time.
+        kind: What it waits for.
     """
 
-    def __init__(self, storage: Storage, study_id: int, run_id: str, clock: Clock) -> None:
-        self._storage = storage
-        self._study_id = study_id
+    def __init__(self, book: StudyPart, run_id: str, clock: Clock, kind: PauseKind) -> None:
+        self._storage = book.storage
+        self._study_id = book.study_id
         self._run_id = run_id
         self._clock = clock
+        self._kind = kind
 
     def begin(self, number: int | None, started_at: float, reason: str) -> int:
         """Writes that a wait has begun; gives its number in the book."""
@@ -112,12 +130,14 @@ class PauseWriter:
             "started_at": started_at,
             "reason": reason,
             "clock_started_at": self._clock.at(started_at),
+            "kind": self._kind,
         }
         c = pauses_table.c
         known = sa.select(c.pause_id).where(
             c.run_id == self._run_id,
             c.number.is_not_distinct_from(number),
             c.started_at == started_at,
+            c.kind == self._kind,
         )
         insert = sa.insert(pauses_table).values(row).returning(c.pause_id)
         number_in_book = self._storage.write(

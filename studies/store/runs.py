@@ -146,6 +146,11 @@ class Runs(StudyPart):
         """Runs that are at work now, the eldest first."""
         return [row.run_id for row in self._rows() if self._alive(row)]
 
+    def beside(self, run_id: str) -> tuple[int, int]:
+        """How many living runs of this place are older than one of them, and how many there are."""
+        here = [row.run_id for row in self._rows() if row.host == self._here and self._alive(row)]
+        return here.index(run_id) if run_id in here else 0, max(len(here), 1)
+
     def spans(self) -> list[Interval]:
         """Begin and end of each run in Unix seconds; a living one's end is the present."""
         now = time.time()

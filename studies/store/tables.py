@@ -146,9 +146,11 @@ pauses_table = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("clock_started_at", sa.Float, nullable=False),
     sa.Column("clock_ended_at", sa.Float),
+    sa.Column("kind", sa.String(16), nullable=False, server_default="electricity"),
 )
-"""One row for each wait for cleaner electricity; ``number`` is the trial that waited between two
-epochs, if one did. The clock is the grid's: another than the wall's where a past is replayed."""
+"""One row for each wait of a worker, for cleaner electricity or a cooler machine as ``kind`` says;
+``number`` is the trial that waited between two epochs, if one did. The clock is the grid's: another
+than the wall's where a past is replayed."""
 
 repeats_table = sa.Table(
     "greenfront_repeats",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from greenfront.objectives.metering.cpu_model import CpuModelMeter, generic_watts
 from greenfront.objectives.metering.meter import IdlePower, Meter, Snapshot
 from greenfront.objectives.metering.nvml import NvmlMeter
 from greenfront.objectives.metering.rapl import Clocks, RaplMeter
@@ -82,6 +83,37 @@ class Machine:
     def snapshot(self, meter: Meter, cpu_seconds: float | None = None) -> Snapshot:
         own = self.cpu_seconds if cpu_seconds is None else cpu_seconds
         return meter.snapshot(os.getpid(), cpu_seconds=own)
+
+
+@dataclass
+class HotCpu:
+    """The kernel's folder of a processor that counts how long heat has slowed it down.
+
+    Attributes:
+        root: The folder.
+        slowed_ms: What it has counted.
+    """
+
+    root: Path
+    slowed_ms: int = 0
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counter = self.root / "cpu0/thermal_throttle/package_throttle_total_time_ms"
+        self._counter.parent.mkdir(parents=True)
+        self.heat(0.0)
+
+    def heat(self, seconds: float) -> None:
+        """Slows it down for so long."""
+        with self._lock:
+            self.slowed_ms += round(1e3 * seconds)
+            # As one step, so that who reads beside it never finds half of it.
+            new = self._counter.with_suffix(".new")
+            new.write_text(f"{self.slowed_ms}\n")
+            new.replace(self._counter)
+
+    def meter(self) -> CpuModelMeter:
+        return CpuModelMeter(generic_watts(), CpuThrottle(self.root))
 
 
 class FakeNvmlError(Exception):

@@ -149,6 +149,11 @@ class MeterContract(abc.ABC):
         assert 0 <= reading.throttled_seconds <= reading.wall_seconds
         assert (HEAT in reading.flags) or reading.throttled_seconds == 0
 
+    def test_heat_is_told_without_a_window(self, meter: Meter) -> None:
+        told = meter.slowdown()
+        (window,) = self.snapshots(meter, [])
+        assert (told is None) == (window.slowdown is None)
+
     def test_windows_that_overlap_do_not_disturb_each_other(self, meter: Meter) -> None:
         taken = self.snapshots(meter, [0.2, 0.3, 0.1])
         outer, inner = (taken[0], taken[3]), (taken[1], taken[2])

@@ -12,7 +12,7 @@ __all__ = ["VERSIONS", "VERSION_TABLE", "is_current", "is_known", "upgrade"]
 
 VERSION_TABLE = "greenfront_version"
 
-VERSIONS = ("1", "2", "3", "4", "5", "6", "7")
+VERSIONS = ("1", "2", "3", "4", "5", "6", "7", "8")
 """The oldest first. Stated here because alembic, which finds them, takes long to import."""
 
 

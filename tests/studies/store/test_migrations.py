@@ -10,9 +10,11 @@ from alembic.script import ScriptDirectory
 from optuna.storages import RDBStorage
 
 from greenfront.errors import StorageError
+from greenfront.objectives.carbon.clock import Clock
 from greenfront.studies.store import migrations
 from greenfront.studies.store import storage as storage_module
 from greenfront.studies.store.migrations import VERSION_TABLE, VERSIONS, is_current
+from greenfront.studies.store.pauses import Pauses
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.tables import metadata
 
@@ -77,6 +79,26 @@ def test_tables_that_optuna_cannot_read_are_refused(tmp_path: Path) -> None:
             StorageError, match=r"Optuna cannot read .*: install the one that wrote"
         ):
             way(url)
+
+
+def test_waits_of_before_were_for_electricity(storage_url: str) -> None:
+    Storage(storage_url).close()
+    change(storage_url, "ALTER TABLE greenfront_pauses DROP COLUMN kind")
+    change(storage_url, f"UPDATE {VERSION_TABLE} SET version_num = '7'")
+    change(
+        storage_url,
+        "INSERT INTO greenfront_pauses (study_id, run_id, started_at, ended_at, reason, "
+        "clock_started_at, clock_ended_at) VALUES (1, 'gone', 10, 40, 'dirty', 10, 40)",
+    )
+    opened = Storage(storage_url, create=False)
+    (wait,) = Pauses(opened, 1).all("electricity")
+    assert (wait.kind, wait.host, wait.reason, wait.span) == ("electricity", "", "dirty", (10, 40))
+    assert Pauses(opened, 1).all("heat") == []
+    writer = Pauses(opened, 1).writer("new", Clock(), "heat")
+    writer.end(writer.begin(None, 50.0, "hot"), 60.0)
+    assert [pause.kind for pause in Pauses(opened, 1).all()] == ["electricity", "heat"]
+    assert Pauses(opened, 1).waited_seconds() == 30
+    opened.close()
 
 
 def test_versions_are_those_that_alembic_finds() -> None:

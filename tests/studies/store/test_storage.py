@@ -128,6 +128,7 @@ LATER_COLUMNS = (
     ("trials", "rung"),
     ("trials", "point"),
     ("trials", "afterwards"),
+    ("pauses", "kind"),
 )
 LATER_TABLES = ("rungs", "follow_ups")
 
