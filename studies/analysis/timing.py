@@ -203,7 +203,7 @@ def _rested(found: Timing) -> list[str]:
         return []
     machines = found.rested_seconds
     each = ", ".join(f"{host} {seconds(span)}" for host, span in machines.items())
-    where = f" ({each})" if len(machines) > 1 else f" on {next(iter(machines))}"
+    where = f" ({each})" if len(machines) > 1 else ""
     return [
         f"Heat kept workers from new trials for {seconds(sum(machines.values()))} of their time, "
         f"in {_times(len(found.rests))}{where}; none of its energy is a trial's."

@@ -7,7 +7,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import optuna
 import pytest
+import sqlalchemy as sa
 
 from contracts.hardware import FakeCard, FakeNvml, HotCpu
 from contracts.problems import SPENT_KWH, Menu, begun_study
@@ -18,7 +20,8 @@ from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.cpu_model import CpuModelMeter, generic_watts
 from greenfront.objectives.metering.meter import Meter, Slowdown
 from greenfront.objectives.metering.throttle import TOLERATED_SHARE, CpuThrottle
-from greenfront.search import heat
+from greenfront.search import asking, heat
+from greenfront.search.archive import Archive
 from greenfront.search.heat import HeatWatch
 from greenfront.search.optimize import search_study
 from greenfront.search.settings import SearchSettings
@@ -29,6 +32,7 @@ from greenfront.studies.config.budget import Budget
 from greenfront.studies.store.processes import place
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
+from greenfront.studies.store.tables import runs_table
 from greenfront.studies.store.trials import PlainTrial
 
 HOST = place().partition("/")[0]
@@ -271,7 +275,9 @@ def test_a_search_rests_says_so_and_ends_with_all_trials(
     assert {(pause["kind"], pause["host"]) for pause in told["pauses"]} == {("heat", HOST)}
     said = " ".join(timing_lines(found))
     assert "Heat kept workers from new trials for" in said
-    assert f"on {HOST}; none of its energy is a trial's." in said
+    assert f"in {len(rests)} pause" in said
+    assert "; none of its energy is a trial's." in said
+    assert HOST not in said  # it is the only one
     assert "cleaner electricity" not in said
 
 
@@ -298,6 +304,19 @@ def test_who_rests_does_not_keep_the_study_from_its_end(
     assert all(rest.clock_ended_at is not None for rest in study.pauses.all())
 
 
+def test_each_machine_that_rested_is_told_by_name(study: Study) -> None:
+    for host, seconds in (("node-1", 30.0), ("node-2", 90.0)):
+        run = study.runs.begin()
+        named = sa.update(runs_table).where(runs_table.c.run_id == run.run_id)
+        study.storage.change(named.values(host=f"{host}/boot/machine/-"))
+        rests = study.pauses.writer(run.run_id, Clock(), "heat")
+        rests.end(rests.begin(None, 1e9, "slowed down by heat"), 1e9 + seconds)
+    found = timing(study)
+    assert found.rested_seconds == {"node-1": 30.0, "node-2": 90.0}
+    said = " ".join(timing_lines(found))
+    assert "for 2.00 min of their time, in 2 pauses (node-1 30.0 s, node-2 1.50 min);" in said
+
+
 def test_a_driver_tells_which_node_rests(study: Study, tmp_path: Path) -> None:
     """A run beside an elder one on its node, as one of Ray's workers; who watches has none."""
     seen = Seen()
@@ -310,3 +329,23 @@ def test_a_driver_tells_which_node_rests(study: Study, tmp_path: Path) -> None:
     (note,) = seen.notes
     assert note.startswith(f"{HOST} is slowed down by heat for 100% of the last")
     assert note.endswith("1 worker rests")
+
+
+def test_whoever_is_asked_again_while_it_rests_queues_one_point_only(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "DUPLICATES_BEFORE_RANDOM", 0)
+    problem, storage = Menu(), study.storage.optuna
+    told = optuna.load_study(study_name=study.name, storage=storage)
+    archive = Archive(problem, study.trials)
+    asked = asking.Asking(problem, study, study.runs.begin(), archive, told, {}, seed=[0])
+
+    def queued() -> int:
+        return len(told.get_trials(states=(optuna.trial.TrialState.WAITING,)))
+
+    assert [asked.exhausted(0) for _ in range(5)] == [False] * 5
+    assert queued() == 1
+    assert asked.next(0, None) is not None
+    assert queued() == 0
+    assert not asked.exhausted(0)
+    assert queued() == 1
