@@ -2,8 +2,8 @@
 
 Studies of one trial are exported by the commands that users type. A process that imports
 onnxruntime and numpy alone then opens each file as everybody does and takes raw examples to labels,
-in turns with a fixed graph, whose pace the folder knows, too. Printed is its CPU time a prediction
-over what the folder credits (``plain_cost`` in ``claims.json``), at the pace of then: 1 is what is
+in turns with the reference workload, which the folder knows, too. Printed is its CPU time a
+prediction over what the folder credits (``plain_cost`` in ``claims.json``), at the speed of then: 1 is what is
 credited, and within a tenth of it is the bar. Beside it, from the export's own turns: what
 ``predict.py`` and a session without options take over what the study counts.
 """
@@ -23,8 +23,8 @@ import numpy as np
 import onnx
 
 from greenfront.objectives.codec import from_json
-from greenfront.objectives.packaging.pace import pace_graph
 from greenfront.objectives.packaging.raw_data import RawData
+from greenfront.objectives.packaging.reference_workload import reference_graph
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.spaces.candidate import Candidate
 
@@ -54,7 +54,7 @@ def opened(path, options):
 
 quiet = onnxruntime.SessionOptions()
 quiet.intra_op_num_threads = quiet.inter_op_num_threads = 1
-model, pace = opened(sys.argv[1], None), opened(sys.argv[2], quiet)
+model, reference = opened(sys.argv[1], None), opened(sys.argv[2], quiet)
 raw = dict(np.load(sys.argv[3], allow_pickle=True))
 count = len(next(iter(raw.values())))
 rows = [{name: values[i : i + 1] for name, values in raw.items()} for i in range(count)]
@@ -78,7 +78,7 @@ def seconds(session, feeds):
         calls += len(feeds[:50])
     return (time.process_time() - began) / calls
 
-turns = [(seconds(model, rows), seconds(pace, ones)) for _ in range(11)]
+turns = [(seconds(model, rows), seconds(reference, ones)) for _ in range(11)]
 print(*(statistics.median(each) for each in zip(*turns)))
 """
 """Prints CPU-seconds of a prediction, and of a call of the fixed graph."""
@@ -120,16 +120,16 @@ def measured(case: str, folder: Path) -> dict[str, Any]:
         command = [sys.executable, "-m", "greenfront", *words]
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
     claims = json.loads((out / "claims.json").read_text(encoding="utf-8"))
-    raw, fixed = folder / f"{name}.npz", folder / "pace.onnx"
+    raw, fixed = folder / f"{name}.npz", folder / "reference.onnx"
     _save_raw(claims, folder, raw)
-    onnx.save(pace_graph(), fixed)
+    onnx.save(reference_graph(), fixed)
     command = [sys.executable, "-I", "-c", ALONE, *map(str, (out / "model.onnx", fixed, raw))]
-    over, paces = [], []
+    over, slower = [], []
     for _ in range(PROCESSES):
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        took, pace = map(float, done.stdout.split())
-        paces.append(pace / claims["pace"]["cpu_seconds"])
-        over.append(took / claims["plain_cost"]["energy"]["cpu_seconds"] / paces[-1])
+        took, reference = map(float, done.stdout.split())
+        slower.append(reference / claims["reference"]["cpu_seconds"])
+        over.append(took / claims["plain_cost"]["energy"]["cpu_seconds"] / slower[-1])
     told = claims["parts"]
     parts = {
         part: 1e6 * told[part]["joules"] for part in ("whole", "own", "model", "preprocessing")
@@ -139,7 +139,7 @@ def measured(case: str, folder: Path) -> dict[str, Any]:
         "credited_uj": 1e6 * claims["plain_cost"]["energy"]["joules"],
         "ratio": statistics.median(over),
         "ratios": over,
-        "pace": statistics.median(paces),
+        "reference": statistics.median(slower),
         "counted_uj": counted,
         "own_over_counted": told["own_over_counted"]["value"],
         "plain_over_counted": told["over_counted"]["value"],
@@ -173,8 +173,8 @@ def main() -> None:
                 each = ", ".join(f"{ratio:.2f}" for ratio in told["ratios"])
                 sys.stdout.write(
                     f"{case:28s} credited {told['credited_uj']:6.1f} µJ; a fresh process "
-                    f"{told['ratio']:.2f} times ({each}; pace {told['pace']:.2f}); over counted: "
-                    f"predict.py {told['own_over_counted']:.2f}, no options "
+                    f"{told['ratio']:.2f} times ({each}; reference {told['reference']:.2f}); over "
+                    f"counted: predict.py {told['own_over_counted']:.2f}, no options "
                     f"{told['plain_over_counted']:.2f}\n"
                 )
                 sys.stdout.flush()

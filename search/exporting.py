@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import NoneType
 from typing import TypeVar
@@ -15,7 +15,7 @@ from greenfront.errors import ExportError, MeterError, StudyError, TrialFailed
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.metering.instruments import Instruments, open_instruments
-from greenfront.objectives.packaging.claims import Claims, Judged, Setting
+from greenfront.objectives.packaging.claims import Claims, FileFacts, Judged, Setting
 from greenfront.objectives.packaging.package import MODEL, Packaged
 from greenfront.objectives.scores import costs_of, predictions_co2_kg
 from greenfront.objectives.wrapping.preprocess import RESIZED_WITHIN
@@ -231,6 +231,7 @@ def _claims(
 ) -> Claims:
     file, told = found.file, found.file.to_json()
     return Claims(
+        **{each.name: getattr(packaged, each.name) for each in fields(FileFacts)},
         study=found.name,
         trial=row.trial,
         candidate=row.candidate.to_json(),
@@ -244,23 +245,9 @@ def _claims(
             positive=file.objectives.positive,
         ),
         fingerprint=found.facts.task.fingerprint,
-        labels=packaged.labels,
-        validation=packaged.validation,
-        test=packaged.test,
         baseline=baseline,
-        file_bytes=packaged.file_bytes,
-        weights=packaged.weights,
-        operators=packaged.operators,
         processor=describe_cpu().name,
-        cost=packaged.cost,
-        plain_cost=packaged.plain_cost,
-        parts=packaged.parts,
-        credited=row.outcome.inference,
-        pace=packaged.pace,
-        max_error=packaged.max_error,
-        agreement=packaged.agreement,
-        notes=packaged.notes,
-        passed_on=packaged.passed_on,
+        model_alone=row.outcome.inference,
         runtime=row.outcome.runtime,
     )
 

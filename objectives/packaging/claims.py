@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,15 @@ from greenfront.objectives.runtime_options import RuntimeAdvice
 from greenfront.objectives.stages.turns import Ratio
 from greenfront.objectives.wrapping.compose import Labels
 
-__all__ = ["CLAIMS", "VERSION", "Claims", "Cost", "Judged", "Parts", "Setting", "read_claims"]
+__all__ = ["CLAIMS", "Claims", "Cost", "FileFacts", "Judged", "Parts", "Setting", "read_claims"]
 
 CLAIMS = "claims.json"
 """Their file in a folder."""
 
-VERSION = 1
+VERSION = 2
+
+RENAMED = {"credited": "model_alone", "pace": "reference"}
+"""Keys of version 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,30 +108,20 @@ class Setting:
     positive: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """What is claimed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFacts:
+    """What an exported file holds, what it scores and what it takes.
 
     Attributes:
-        study: Name.
-        trial: Its number there.
-        candidate: As :meth:`~greenfront.spaces.candidate.Candidate.to_json` gives it.
-        setting: Of the study.
-        fingerprint: Of the task: data and splits.
         labels: What answers stand for.
         validation: Score on the whole validation split.
         test: Score on the test split.
-        baseline: Score of the study's untouched baseline on the test split; ``None`` where its file
-            was gone.
         file_bytes: Of ``model.onnx``.
         weights: Numbers in the weights of the model in it.
         operators: How often each kernel is executed for one prediction.
-        processor: On which it was measured.
         cost: In a session with threads that do not spin, as ``predict.py`` opens it.
         plain_cost: In a session without any option: what is credited.
-        credited: Energy of one prediction of the model alone, as the study counts it (so it was
-            called before folders credited whole files).
-        pace: Energy of a fixed graph beside ``cost``: see :mod:`~.pace`.
+        reference: Energy of a fixed graph beside ``cost``: see :mod:`~.reference_workload`.
         parts: What a session without options takes beside what the study counts; ``None`` in
             folders of before, and where the model takes raw examples as they are.
         max_error: Largest difference from the network's answers; ``None`` for models without one.
@@ -136,6 +129,38 @@ class Claims:
             for models without a network.
         notes: What is different from what the study has, in words.
         passed_on: Of a cascade: share of the validation examples that its second model computes.
+    """
+
+    labels: Labels
+    validation: Judged
+    test: Judged
+    file_bytes: int
+    weights: int
+    operators: Mapping[str, int]
+    cost: Cost
+    plain_cost: Cost
+    reference: Reading
+    parts: Parts | None = None
+    max_error: float | None = None
+    agreement: float | None = None
+    notes: tuple[str, ...] = ()
+    passed_on: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims(FileFacts):
+    """What is claimed of an exported file, and of which trial it is.
+
+    Attributes:
+        study: Name.
+        trial: Its number there.
+        candidate: As :meth:`~greenfront.spaces.candidate.Candidate.to_json` gives it.
+        setting: Of the study.
+        fingerprint: Of the task: data and splits.
+        baseline: Score of the study's untouched baseline on the test split; ``None`` where its file
+            was gone.
+        processor: On which it was measured.
+        model_alone: Energy of one prediction of the model alone, as the study counts it.
         runtime: How the model alone was found to be run best; nothing of it is credited.
         version: Of the form of these claims.
     """
@@ -145,23 +170,9 @@ class Claims:
     candidate: Mapping[str, Any]
     setting: Setting
     fingerprint: str
-    labels: Labels
-    validation: Judged
-    test: Judged
     baseline: Judged | None
-    file_bytes: int
-    weights: int
-    operators: Mapping[str, int]
     processor: str
-    cost: Cost
-    plain_cost: Cost
-    credited: Reading
-    pace: Reading
-    parts: Parts | None = None
-    max_error: float | None = None
-    agreement: float | None = None
-    notes: tuple[str, ...] = field(default=())
-    passed_on: float | None = None
+    model_alone: Reading
     runtime: RuntimeAdvice | None = None
     version: int = VERSION
 
@@ -194,7 +205,7 @@ def read_claims(folder: Path) -> Claims:
                 f"{str(path)!r} was written by a later version of greenfront (form "
                 f"{data['version']}, known here {VERSION}): update greenfront"
             )
-        return from_json(Claims, data)
+        return from_json(Claims, {RENAMED.get(key, key): value for key, value in data.items()})
     except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise DataError(
             f"{str(path)!r} cannot be read ({error}): export the model again"

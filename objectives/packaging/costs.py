@@ -9,7 +9,7 @@ from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.packaging.bench import Bench
 from greenfront.objectives.packaging.claims import Cost
 from greenfront.objectives.packaging.findings import Check
-from greenfront.objectives.packaging.pace import pace
+from greenfront.objectives.packaging.reference_workload import reference_energy
 from greenfront.objectives.packaging.shipped import costs
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.evaluate import inference_cost
@@ -19,9 +19,9 @@ __all__ = ["cost_checks"]
 
 PHASE = "verify"
 ROOM = 1.5
-"""A claim holds up to so many times its joules, at the pace of a fixed graph then and now."""
+"""A claim holds up to so many times its joules, by the reference workload then and now."""
 SEARCH_ROOM = 2.5
-"""The same of what a search measured, at a pace that nobody knows."""
+"""The same of what a search measured, at a moment whose speed nobody knows."""
 MOST_TRIES = 3
 """Whatever disturbs a measurement makes it dearer: the least of so many counts."""
 
@@ -50,23 +50,23 @@ def cost_checks(bench: Bench) -> Iterator[Check]:
         )
         return (Cost(found.reading, found.latency_seconds, found.spread),)
 
-    before = pace(runtime.context, measuring, PHASE)
-    dearer = _dearer(before, claims.pace)
+    reference = reference_energy(runtime.context, measuring, PHASE)
+    dearer = _dearer(reference, claims.reference)
     room = ROOM * dearer
     why = (
         f"it takes {dearer:.2g} times what it took at the export, so whole predictions may take "
         f"{room:.2g} times what is claimed, and the model alone, whose moment in the search is not "
         f"known, {SEARCH_ROOM:g} times"
     )
-    yield Check("pace: one fixed graph", _text(claims.pace), _text(before), None, why)
+    yield Check("reference workload", _text(claims.reference), _text(reference), None, why)
     own, plain = _least(whole, (claims.cost, claims.plain_cost), room)
     yield _energy(bench, "energy, raw input to label", claims.cost.energy, own.energy, room)
     yield _energy(
         bench, "the same, no session options", claims.plain_cost.energy, plain.energy, room
     )
-    (model,) = _least(alone, (Cost(claims.credited, 0.0),), SEARCH_ROOM)
+    (model,) = _least(alone, (Cost(claims.model_alone, 0.0),), SEARCH_ROOM)
     name = "model alone, no session options"
-    yield _energy(bench, name, claims.credited, model.energy, SEARCH_ROOM)
+    yield _energy(bench, name, claims.model_alone, model.energy, SEARCH_ROOM)
     yield Check(
         "latency, raw input to label",
         f"{claims.cost.latency_seconds * 1e6:.3g} µs",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,14 +14,13 @@ from numpy.typing import NDArray
 from greenfront.errors import TrialFailed
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.metric_scores import decided
-from greenfront.objectives.packaging.claims import Cost, Judged, Parts
-from greenfront.objectives.packaging.pace import pace
+from greenfront.objectives.packaging.claims import FileFacts, Judged
 from greenfront.objectives.packaging.raw_data import RawData
+from greenfront.objectives.packaging.reference_workload import reference_energy
 from greenfront.objectives.packaging.shipped import Said, in_turn_with_parts, open_shipped, said
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.stages.export import MODEL
 from greenfront.objectives.pipeline.trial import TrialRunner
-from greenfront.objectives.readings import Reading
 from greenfront.objectives.runtime_options import RuntimeAdvice
 from greenfront.objectives.stages.cascade import parts_of, sureness
 from greenfront.objectives.stages.evaluate import answers_of, open_artefact
@@ -78,33 +76,17 @@ class Order:
     runtime: RuntimeAdvice | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Packaged:
-    """What was written, and what it does; see :class:`~.claims.Claims`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packaged(FileFacts):
+    """What was written, and what it does.
 
     Attributes:
         kind: ``"table"``, ``"image"``, ``"array"`` or ``"text"``.
         resizes: Whether the file takes images of any size.
-        has_network: Whether there is a file of the network, too.
     """
 
     kind: str
     resizes: bool
-    labels: Labels
-    validation: Judged
-    test: Judged
-    file_bytes: int
-    weights: int
-    operators: Mapping[str, int]
-    cost: Cost
-    plain_cost: Cost
-    parts: Parts | None
-    pace: Reading
-    max_error: float | None
-    agreement: float | None
-    has_network: bool
-    notes: tuple[str, ...]
-    passed_on: float | None = None
 
 
 def package(runner: TrialRunner, order: Order, settings: TaskSettings) -> Packaged:
@@ -163,10 +145,9 @@ def package(runner: TrialRunner, order: Order, settings: TaskSettings) -> Packag
         cost=cost,
         plain_cost=plain,
         parts=beside,
-        pace=pace(runtime.context, runtime.measuring, PHASE),
+        reference=reference_energy(runtime.context, runtime.measuring, PHASE),
         max_error=None if like is None else like.max_error,
         agreement=None if like is None else like.agreement,
-        has_network=like is not None,
         notes=delivered.notes,
         passed_on=None if second is None else passed_on(runtime, candidate, core),
     )

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from greenfront.objectives.context import LocalContext
 from greenfront.objectives.metering.cpu_model import CpuModelMeter, WattsPerThread, describe_cpu
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.packaging.bench import Bench
-from greenfront.objectives.packaging.claims import Claims, Setting
+from greenfront.objectives.packaging.claims import Claims, FileFacts, Setting
 from greenfront.objectives.packaging.package import Order, Packaged, package
 from greenfront.objectives.packaging.raw_data import RawData
 from greenfront.objectives.pipeline.lineage import LineageStore
@@ -106,27 +106,15 @@ def bench(model: Shipped, scratch: Path, settings: TaskSettings | None = None) -
     """A packaged model with what a study would claim of it, as verification looks at it."""
     packaged, runtime = model.packaged, model.runner.runtime
     claims = Claims(
+        **{each.name: getattr(packaged, each.name) for each in fields(FileFacts)},
         study="toy",
         trial=0,
         candidate=model.candidate.to_json(),
         setting=Setting(task={}, metering={}, seed=3, threads=1, batch=1, metric="accuracy"),
         fingerprint=runtime.models.task.facts.fingerprint,
-        labels=packaged.labels,
-        validation=packaged.validation,
-        test=packaged.test,
         baseline=None,
-        file_bytes=packaged.file_bytes,
-        weights=packaged.weights,
-        operators=packaged.operators,
         processor=describe_cpu().name,
-        cost=packaged.cost,
-        plain_cost=packaged.plain_cost,
-        parts=packaged.parts,
-        credited=packaged.cost.energy,
-        pace=packaged.pace,
-        max_error=packaged.max_error,
-        agreement=packaged.agreement,
-        passed_on=packaged.passed_on,
+        model_alone=packaged.cost.energy,
     )
     text = json.dumps(model.candidate.to_json())
     (model.folder / "candidate.json").write_text(text, encoding="utf-8")

@@ -78,7 +78,6 @@ def test_from_raw_rows_it_says_what_was_judged(model: Shipped) -> None:
 def test_what_it_says_of_itself(model: Shipped) -> None:
     packaged = model.packaged
     assert packaged.file_bytes == (model.folder / "model.onnx").stat().st_size
-    assert packaged.has_network
     assert (model.folder / "model.safetensors").is_file()
     assert packaged.cost.energy.joules is not None
     assert packaged.plain_cost.energy.joules is not None

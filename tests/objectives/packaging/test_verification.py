@@ -15,6 +15,7 @@ import torch
 from contracts.shipped import Shipped, bench, shipped, table, texts
 from contracts.tampering import changed_mean, of_another_split, rewritten, swapped_labels
 from greenfront.objectives.packaging.bench import Bench
+from greenfront.objectives.packaging.claims import CLAIMS, read_claims
 from greenfront.objectives.packaging.findings import Verified
 from greenfront.objectives.packaging.package import Order, package
 from greenfront.objectives.packaging.verification import verified
@@ -65,6 +66,16 @@ def test_an_honest_model_holds(model: Shipped, tmp_path: Path) -> None:
     assert {"accuracy, validation", "accuracy, test"} <= set(names)
     assert {"energy, raw input to label", "the same, no session options"} <= set(names)
     assert found.test == model.packaged.test
+
+
+def test_claims_in_their_first_form_are_read(model: Shipped, tmp_path: Path) -> None:
+    claims = bench(model, tmp_path / "bench").claims
+    claims.write(tmp_path)
+    held = json.loads((tmp_path / CLAIMS).read_text())
+    for now, then in (("model_alone", "credited"), ("reference", "pace")):
+        held[then] = held.pop(now)
+    (tmp_path / CLAIMS).write_text(json.dumps({**held, "version": 1}))
+    assert read_claims(tmp_path) == replace(claims, version=1)
 
 
 def test_honest_texts_hold_and_another_tokenizer_does_not(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How dear the same work is on this machine at this moment: a fixed graph to measure others by.
+"""A reference workload: what the same work takes on this machine at this moment.
 
 A processor whose other cores are busy takes up to twice the CPU time for the same call. Whoever
 compares joules of two days has to compare them with something that was measured beside each.
@@ -18,23 +18,23 @@ from greenfront.objectives.stages.metered import Measuring, Work, repeated_cost
 from greenfront.objectives.stages.session import open_session, session_options
 from greenfront.objectives.wrapping.graph_builder import GraphBuilder
 
-__all__ = ["pace", "pace_graph"]
+__all__ = ["reference_energy", "reference_graph"]
 
 WIDTH, LAYERS = 128, 4
 ROWS = "rows"
 
 
-def pace(context: StageContext, measuring: Measuring, phase: str) -> Reading:
-    """Energy of one call of :func:`pace_graph` for one example, with one thread."""
-    session = open_session(pace_graph(), session_options())
+def reference_energy(context: StageContext, measuring: Measuring, phase: str) -> Reading:
+    """Energy of one call of :func:`reference_graph` for one example, with one thread."""
+    session = open_session(reference_graph(), session_options())
     feed = {ROWS: np.ones((1, WIDTH), dtype=np.float32)}
     work = Work([functools.partial(session.run, None, feed)], 1)
     return repeated_cost(work, context, phase=phase, measuring=measuring).reading
 
 
-def pace_graph() -> onnx.ModelProto:
+def reference_graph() -> onnx.ModelProto:
     """Four dense layers of 128, float32 ``[n, 128]`` to ``[n, 128]``."""
-    graph = GraphBuilder("pace/")
+    graph = GraphBuilder("reference/")
     last = ROWS
     weight = graph.constant("weight", np.eye(WIDTH, dtype=np.float32))
     for _ in range(LAYERS):
@@ -42,4 +42,4 @@ def pace_graph() -> onnx.ModelProto:
     shape: list[str | int] = ["n", WIDTH]
     graph.inputs.append(helper.make_tensor_value_info(ROWS, TensorProto.FLOAT, shape))
     graph.outputs.append(helper.make_tensor_value_info(last, TensorProto.FLOAT, shape))
-    return graph.model("pace")
+    return graph.model("reference")
