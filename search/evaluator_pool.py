@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from greenfront.errors import TrialFailed, UsageError
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments
+from greenfront.search.evaluator.early_stopping import EarlyStopping
 from greenfront.search.evaluator.process import Evaluator
-from greenfront.search.evaluator.verdicts import Verdicts
 from greenfront.search.exploration import start_evaluator
 from greenfront.spaces.candidate import Candidate
 from greenfront.studies.config.study_file import StudyFile
@@ -128,7 +128,7 @@ class LentEvaluator:
         *,
         returns: type[T],
         timeout_seconds: float,
-        verdicts: Verdicts,
+        early_stopping: EarlyStopping,
     ) -> T:
         """Runs a trial or a part of one; see :meth:`Evaluator.call`.
 
@@ -143,7 +143,7 @@ class LentEvaluator:
                 context,
                 returns=returns,
                 timeout_seconds=timeout_seconds,
-                verdicts=verdicts,
+                early_stopping=early_stopping,
             )
         except UsageError as refusal:
             raise TrialFailed("refused", str(refusal)) from refusal

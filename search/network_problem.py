@@ -17,8 +17,8 @@ from greenfront.objectives.outcome import Outcome, Repeat, Sizing
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.rungs import RUNGS, RungOutcome
 from greenfront.objectives.scores import costs_of, maximised, objective_names, weighted_loss
+from greenfront.search.evaluator.early_stopping import EarlyStopping
 from greenfront.search.evaluator.process import Evaluator
-from greenfront.search.evaluator.verdicts import Verdicts
 from greenfront.search.evaluator_pool import EvaluatorPool, LentEvaluator
 from greenfront.search.hopeless import Hopeless
 from greenfront.search.judge import Judge
@@ -300,7 +300,7 @@ class NetworkProblem(Problem[Candidate]):
             known=(None, *whole) if known else (None, None, None),
         )
 
-    def _judges(self, context: TrialContext, training: str | None) -> Verdicts:
+    def _judges(self, context: TrialContext, training: str | None) -> EarlyStopping:
         """What may stop a candidate, whose training is judged if it is given."""
         judge, hopeless, least_kwh = self._judge, self._hopeless, 0.0
 
@@ -314,12 +314,17 @@ class NetworkProblem(Problem[Candidate]):
                 return None
             return hopeless.verdict(training, curve, least_kwh, spent, context)
 
-        return Verdicts(
+        return EarlyStopping(
             size, lambda cheap, dear: judge.standing(cheap, dear, context.dominated), rest
         )
 
     def _called(
-        self, name: str, argument: Any, context: TrialContext, returns: type[T], judges: Verdicts
+        self,
+        name: str,
+        argument: Any,
+        context: TrialContext,
+        returns: type[T],
+        judges: EarlyStopping,
     ) -> T:
         return self._evaluator.call(
             name,
@@ -327,7 +332,7 @@ class NetworkProblem(Problem[Candidate]):
             context,
             returns=returns,
             timeout_seconds=60 * self.file.limits.trial_minutes,
-            verdicts=judges,
+            early_stopping=judges,
         )
 
     def repeat(

@@ -15,7 +15,14 @@ from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.runtime_options import RuntimeAdvice
 from greenfront.objectives.tuning.cascades import Plan
 from greenfront.objectives.tuning.layer_plan import LayerPlan
-from greenfront.search.workshop import Made, Order, Part, Workshop, member_of, workshop
+from greenfront.search.tuning_run import (
+    Part,
+    Proposal,
+    TunedModel,
+    TuningRun,
+    member_of,
+    tuning_run,
+)
 from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.spaces.techniques.cascade import Cascade
 from greenfront.spaces.techniques.layer_bits import LayerBits
@@ -53,7 +60,7 @@ class Tuned:
     study: str
     row: ScoredTrial
     runtime: RuntimeAdvice | None
-    made: tuple[Made, ...]
+    made: tuple[TunedModel, ...]
     remarks: tuple[str, ...]
     kwh: float
 
@@ -86,39 +93,39 @@ def tune(
             f"study {found.name!r} is being searched now: wait until that has ended, then tune it"
         )
     storage.patience.begin(PATIENCE_MINUTES, say)
-    with workshop(study, found, row.trial, say) as shop:
-        advice, made, remarks = None, list[Made](), list[str]()
+    with tuning_run(study, found, row.trial, say) as run:
+        advice, made, remarks = None, list[TunedModel](), list[str]()
         if "runtime" in parts:
-            advice = _swept(shop, row)
+            advice = _swept(run, row)
         if "bits" in parts:
-            _layers(shop, row, made, remarks)
+            _layers(run, row, made, remarks)
         if "cascade" in parts:
-            _cascades(shop, row, made, remarks)
-        return Tuned(found.name, row, advice, tuple(made), tuple(remarks), shop.kwh)
+            _cascades(run, row, made, remarks)
+        return Tuned(found.name, row, advice, tuple(made), tuple(remarks), run.kwh)
 
 
-def _swept(shop: Workshop, row: ScoredTrial) -> RuntimeAdvice:
+def _swept(run: TuningRun, row: ScoredTrial) -> RuntimeAdvice:
     """Measures how a trial's file is best run, and keeps that with the trial."""
-    shop.say(f"trial {row.trial}: threads, graph optimization and batch")
-    with shop.charging(row.trial) as context:
+    run.say(f"trial {row.trial}: threads, graph optimization and batch")
+    with run.charging(row.trial) as context:
         argument = to_json(member_of(row))
-        advice = shop.evaluator.call("sweep", argument, context, returns=RuntimeAdvice)
-    stored: Outcome | None = shop.study.trials.get(row.trial).outcome
+        advice = run.evaluator.call("sweep", argument, context, returns=RuntimeAdvice)
+    stored: Outcome | None = run.study.trials.get(row.trial).outcome
     assert stored is not None
-    replace_detail(shop.study.trials, row.trial, to_json(replace(stored, runtime=advice)))
+    replace_detail(run.study.trials, row.trial, to_json(replace(stored, runtime=advice)))
     return advice
 
 
-def _layers(shop: Workshop, row: ScoredTrial, made: list[Made], remarks: list[str]) -> None:
+def _layers(run: TuningRun, row: ScoredTrial, made: list[TunedModel], remarks: list[str]) -> None:
     """Makes a network with 8 bits in the layers that gain by them, where there is such a one."""
     if row.candidate.second is not None or is_fitted(row.candidate.architecture.family):
         remarks.append(f"no bits by layer: trial {row.trial} is no network by itself")
         return
-    shop.say(f"trial {row.trial}: what 8 bits bring in each layer")
+    run.say(f"trial {row.trial}: what 8 bits bring in each layer")
     try:
-        with shop.charging(row.trial) as context:
+        with run.charging(row.trial) as context:
             argument = to_json(member_of(row))
-            plan = shop.evaluator.call("layers", argument, context, returns=LayerPlan)
+            plan = run.evaluator.call("layers", argument, context, returns=LayerPlan)
     except TrialFailed as failure:
         remarks.append(f"no bits by layer: {failure.reason}")
         return
@@ -130,8 +137,8 @@ def _layers(shop: Workshop, row: ScoredTrial, made: list[Made], remarks: list[st
         precision=row.candidate.precision.in_int8 or row.candidate.precision,
         others=(*row.candidate.others, LayerBits(plan.floating)),
     )
-    other = _best(shop.found, row.score) or row
-    made.append(shop.make(Order("bits", candidate, (row.trial,), other)))
+    other = _best(run.found, row.score) or row
+    made.append(run.make(Proposal("bits", candidate, (row.trial,), other)))
     beside = [("8", plan.over_int8), ("32", plan.over_float)]
     told = " and ".join(
         f"{percent(r.value)} ({percent(r.low)} to {percent(r.high)}) of those of {bits} bits in all"
@@ -144,19 +151,19 @@ def _layers(shop: Workshop, row: ScoredTrial, made: list[Made], remarks: list[st
     )
 
 
-def _cascades(shop: Workshop, row: ScoredTrial, made: list[Made], remarks: list[str]) -> None:
+def _cascades(run: TuningRun, row: ScoredTrial, made: list[TunedModel], remarks: list[str]) -> None:
     """Builds the most promising cascades that are as accurate as a trial, until one pays."""
-    if shop.found.metric.of_numbers:
+    if run.found.metric.of_numbers:
         remarks.append("no cascade: of numbers nothing says how sure a model is")
         return
-    members = {each.trial: each for each in (*shop.found.front.rows, row) if _stands_alone(each)}
-    shop.say(f"pairs of {len(members)} models that are as accurate as trial {row.trial}")
+    members = {each.trial: each for each in (*run.found.front.rows, row) if _stands_alone(each)}
+    run.say(f"pairs of {len(members)} models that are as accurate as trial {row.trial}")
     told = {
         "members": [to_json(member_of(each)) for each in members.values()],
         "target": row.trial,
     }
-    with shop.charging(row.trial) as context:
-        plans = shop.evaluator.call("cascades", told, context, returns=list[Plan])
+    with run.charging(row.trial) as context:
+        plans = run.evaluator.call("cascades", told, context, returns=list[Plan])
     if not plans:
         remarks.append(
             f"no cascade: no pair of the {len(members)} models of the front is expected to be as "
@@ -166,8 +173,8 @@ def _cascades(shop: Workshop, row: ScoredTrial, made: list[Made], remarks: list[
         first, second = members[plan.first].candidate, members[plan.second].candidate
         cascade = Cascade.to(second.to_json(), plan.threshold)
         candidate = replace(first, others=(*first.others, cascade))
-        beside = _best(shop.found, plan.score) or row
-        made.append(shop.make(Order("cascade", candidate, (plan.first, plan.second), beside)))
+        beside = _best(run.found, plan.score) or row
+        made.append(run.make(Proposal("cascade", candidate, (plan.first, plan.second), beside)))
         if made[-1].accepted:
             return
 

@@ -40,7 +40,7 @@ __all__ = [
     "MODEL",
     "NETWORK",
     "TOKENIZER",
-    "Order",
+    "PackageRequest",
     "Packaged",
     "differing",
     "encoded",
@@ -58,7 +58,7 @@ CLOSE = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class PackageRequest:
     """What is to be packaged.
 
     Attributes:
@@ -89,43 +89,43 @@ class Packaged(FileFacts):
     resizes: bool
 
 
-def package(runner: TrialRunner, order: Order, settings: TaskSettings) -> Packaged:
+def package(runner: TrialRunner, request: PackageRequest, settings: TaskSettings) -> Packaged:
     """Writes ``model.onnx``, and where there are such a tokenizer and the torch network.
 
     Args:
         runner: Of the study.
-        order: What, and where.
+        request: What, and where.
         settings: Of the task.
 
     Raises:
         TrialFailed: The trial's file is gone and cannot be made again (cause ``"gone"``), or the
             whole file does not answer as the model in it (cause ``"cannot export"``).
     """
-    runtime, candidate = runner.runtime, order.candidate
+    runtime, candidate = runner.runtime, request.candidate
     facts, cache = runtime.models.task.facts, runtime.store.root.parent / "data"
     with runtime.context.phase(PHASE):
-        delivered = runner.delivered(candidate, order.artefact)
-        core, path = delivered.path, order.folder / MODEL
+        delivered = runner.delivered(candidate, request.artefact)
+        core, path = delivered.path, request.folder / MODEL
         data = RawData.read(settings, candidate, cache=cache, seed=runtime.seed)
         labels = Labels(
             facts.class_names,
-            order.threshold,
+            request.threshold,
             runtime.judged_by.metric.positive,
             facts.target.name if facts.target else "",
         )
         told = {"background": json.dumps(settings.background or DEFAULT_BACKGROUND)}
-        if order.runtime is not None:
-            told["runtime"] = json.dumps(to_json(order.runtime.options))
+        if request.runtime is not None:
+            told["runtime"] = json.dumps(to_json(request.runtime.options))
         whole = compose_model(onnx.load(core), data.recipe, labels, told)
         tell_threads(whole, runtime.measuring.threads)
         onnx.save(whole, path)
         for split in ("validation", "test"):
             _require_same(runtime, candidate, core, path, data, labels, split)
         if isinstance(data.recipe, TextRecipe):
-            shutil.copyfile(core.parent / TOKENIZER, order.folder / TOKENIZER)
+            shutil.copyfile(core.parent / TOKENIZER, request.folder / TOKENIZER)
         like = None
         if delivered.network is not None:
-            network = order.folder / NETWORK
+            network = request.folder / NETWORK
             shutil.copyfile(delivered.network, network)
             like = likeness(runtime, candidate, network, core)
         one = data.feed(data.rows("validation")[:1])
@@ -137,8 +137,8 @@ def package(runner: TrialRunner, order: Order, settings: TaskSettings) -> Packag
         kind=kind_of(data.recipe),
         resizes=isinstance(data.recipe, ArrayRecipe) and data.recipe.resizes,
         labels=labels,
-        validation=judged(runtime, candidate, core, order.threshold, "validation"),
-        test=judged(runtime, candidate, core, order.threshold, "test"),
+        validation=judged(runtime, candidate, core, request.threshold, "validation"),
+        test=judged(runtime, candidate, core, request.threshold, "test"),
         file_bytes=path.stat().st_size,
         weights=weight_count(core),
         operators=operators,

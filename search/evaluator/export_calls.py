@@ -9,7 +9,7 @@ from typing import Any
 from greenfront.objectives.codec import from_json
 from greenfront.objectives.packaging.bench import Bench
 from greenfront.objectives.packaging.claims import read_claims
-from greenfront.objectives.packaging.package import Order, judged, package
+from greenfront.objectives.packaging.package import PackageRequest, judged, package
 from greenfront.objectives.packaging.verification import verified
 from greenfront.objectives.pipeline.trial import TrialRunner
 from greenfront.objectives.runtime_options import RuntimeAdvice
@@ -31,7 +31,7 @@ def export_calls(runner: TrialRunner, settings: TaskSettings) -> Calls:
     def packaged(argument: Any) -> Any:
         return package(
             runner,
-            Order(
+            PackageRequest(
                 Candidate.from_json(argument["candidate"]),
                 argument["artefact"],
                 argument["threshold"],

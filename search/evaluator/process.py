@@ -33,10 +33,10 @@ from greenfront.search.evaluator.channel import Channel, Message
 from greenfront.search.evaluator.code_watch import CodeWatch
 from greenfront.search.evaluator.cores import CoreLease
 from greenfront.search.evaluator.descendants import kill_descendants
+from greenfront.search.evaluator.early_stopping import EarlyStopping
 from greenfront.search.evaluator.launch import EvaluatorSettings, launch
 from greenfront.search.evaluator.phases import PhaseMeter
 from greenfront.search.evaluator.reaper import supervisor_mark
-from greenfront.search.evaluator.verdicts import Verdicts
 
 __all__ = ["Evaluator", "EvaluatorSettings"]
 
@@ -85,7 +85,7 @@ class Evaluator:
         self._alive = True
         self._held_seconds = 0.0
         self._code = CodeWatch(how)
-        self._verdicts = Verdicts.of(context)
+        self._early_stopping = EarlyStopping.of(context)
         try:
             self._converse(context, "begin", settings=how.settings)
         except BaseException:
@@ -109,7 +109,7 @@ class Evaluator:
         *,
         returns: type[T],
         timeout_seconds: float | None = None,
-        verdicts: Verdicts | None = None,
+        early_stopping: EarlyStopping | None = None,
     ) -> T:
         """Carries out one call.
 
@@ -119,7 +119,7 @@ class Evaluator:
             context: Of the trial that it belongs to.
             returns: Type of the call's value.
             timeout_seconds: Seconds of work after which it is killed.
-            verdicts: Judge the model; by default the context does.
+            early_stopping: Judge the model; by default the context does.
 
         Raises:
             TrialFailed: It raised, died, hung or took too much memory.
@@ -132,7 +132,7 @@ class Evaluator:
             # What passed since the last call was waiting: of no trial.
             self._meter.cut(context)
             self._meter.leased = True
-            self._verdicts = verdicts or Verdicts.of(context)
+            self._early_stopping = early_stopping or EarlyStopping.of(context)
             content = {"name": name, "argument": argument}
             try:
                 value = self._converse(context, "call", timeout_seconds, **content)
@@ -232,14 +232,14 @@ class Evaluator:
                 self._progress(message["message"], context)
                 self._answer("go")
             case "sized":
-                self._advise(self._verdicts.size(from_json(Sizing, message["sizing"])))
+                self._advise(self._early_stopping.size(from_json(Sizing, message["sizing"])))
             case "trained":
                 curve = from_json(LearningCurve, message["curve"])
                 spent = partial(self._meter.so_far, context)
-                self._advise(self._verdicts.training(curve, spent))
+                self._advise(self._early_stopping.training(curve, spent))
             case "weighed":
                 weighed = from_json(Weighed, message["weighed"])
-                standing = self._verdicts.standing(weighed.cheap, weighed.dear)
+                standing = self._early_stopping.standing(weighed.cheap, weighed.dear)
                 self._answer("standing", standing=standing)
             case _:
                 return False

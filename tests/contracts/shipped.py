@@ -16,7 +16,7 @@ from greenfront.objectives.metering.cpu_model import CpuModelMeter, WattsPerThre
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.packaging.bench import Bench
 from greenfront.objectives.packaging.claims import Claims, FileFacts, Setting
-from greenfront.objectives.packaging.package import Order, Packaged, package
+from greenfront.objectives.packaging.package import Packaged, PackageRequest, package
 from greenfront.objectives.packaging.raw_data import RawData
 from greenfront.objectives.pipeline.lineage import LineageStore
 from greenfront.objectives.pipeline.model_factory import ModelFactory
@@ -97,7 +97,7 @@ def shipped(
     artefact = runner.run(candidate).artefact
     out = folder / "out"
     out.mkdir()
-    packaged = package(runner, Order(candidate, artefact, threshold, out), settings)
+    packaged = package(runner, PackageRequest(candidate, artefact, threshold, out), settings)
     write_script(out, packaged.kind)
     return Shipped(out, settings, runner, candidate, artefact, packaged)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from greenfront.cli.options import StorageOptions
     from greenfront.objectives.runtime_options import RuntimeAdvice
     from greenfront.search.tuning import Tuned
-    from greenfront.search.workshop import Made
+    from greenfront.search.tuning_run import TunedModel
     from greenfront.studies.analysis.view import StudyView
 
 __all__ = ["tuned_text"]
@@ -60,7 +60,7 @@ def _ways(advice: RuntimeAdvice, title: str) -> Sheet:
     return sheet
 
 
-def _made(made: Made, found: StudyView, storage: StorageOptions) -> list[str]:
+def _made(made: TunedModel, found: StudyView, storage: StorageOptions) -> list[str]:
     what = {"bits": "Bits by layer", "cascade": "Cascade"}.get(made.part, made.part)
     head = f"{what}: trial {made.trial}, {made.description}"
     if not made.accepted or made.derived is None:

@@ -17,7 +17,7 @@ from contracts.tampering import changed_mean, of_another_split, rewritten, swapp
 from greenfront.objectives.packaging.bench import Bench
 from greenfront.objectives.packaging.claims import CLAIMS, read_claims
 from greenfront.objectives.packaging.findings import Verified
-from greenfront.objectives.packaging.package import Order, package
+from greenfront.objectives.packaging.package import PackageRequest, package
 from greenfront.objectives.packaging.verification import verified
 from greenfront.objectives.stages.sparsify import zero_weakest
 from greenfront.spaces.candidate import Candidate
@@ -128,8 +128,8 @@ def repackaged(model: Shipped, core: Path, weights: Path, folder: Path) -> Shipp
             return Delivered(core, weights)
 
     folder.mkdir()
-    order = Order(model.candidate, model.artefact, None, folder)
-    packaged = package(Substitute(model.runner.runtime), order, model.settings)
+    request = PackageRequest(model.candidate, model.artefact, None, folder)
+    packaged = package(Substitute(model.runner.runtime), request, model.settings)
     return replace(model, folder=folder, packaged=packaged)
 
 

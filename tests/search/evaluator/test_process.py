@@ -24,8 +24,8 @@ from greenfront.objectives.context import TrialContext
 from greenfront.objectives.outcome import Outcome, Standing
 from greenfront.objectives.readings import Component, Reading
 from greenfront.search.evaluator import process as local
+from greenfront.search.evaluator.early_stopping import EarlyStopping
 from greenfront.search.evaluator.process import Evaluator
-from greenfront.search.evaluator.verdicts import Verdicts
 from greenfront.studies.store.ledger import Ledger
 from greenfront.studies.store.storage import Storage
 
@@ -146,9 +146,9 @@ def test_the_search_says_where_a_model_stands(evaluator: Evaluator, purse: Purse
         asked.append((cheap, dear))
         return "open"
 
-    verdicts = replace(Verdicts.of(purse), standing=standing)
+    stopping = replace(EarlyStopping.of(purse), standing=standing)
     argument = to_json(outcome)
-    assert evaluator.call("weigh", argument, purse, returns=str, verdicts=verdicts) == "open"
+    assert evaluator.call("weigh", argument, purse, returns=str, early_stopping=stopping) == "open"
     assert asked == [(outcome, outcome)]
     # The context of a trial knows of no others.
     assert evaluator.call("weigh", argument, purse, returns=object) is None

@@ -33,13 +33,13 @@ from greenfront.studies.store.ledger_writer import LedgerWriter
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.study import Study
 
-__all__ = ["Made", "Order", "Part", "Workshop", "member_of", "workshop"]
+__all__ = ["Part", "Proposal", "TunedModel", "TuningRun", "member_of", "tuning_run"]
 
 Part = Literal["runtime", "bits", "cascade"]
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class TunedModel:
     """A model that was made, and what came of it.
 
     Attributes:
@@ -60,7 +60,7 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Proposal:
     """A model to make.
 
     Attributes:
@@ -88,7 +88,7 @@ class _Spoken(ChargedTrial):
 
 
 @dataclass
-class Workshop:
+class TuningRun:
     """A run that works on a study after its search.
 
     Attributes:
@@ -122,13 +122,13 @@ class Workshop:
             self.ledger.merge(number)
             self.kwh += context.charged_kwh
 
-    def make(self, order: Order) -> Made:
+    def make(self, proposal: Proposal) -> TunedModel:
         """Makes a model, measures it beside another one, and adds it to the study.
 
         A study learns of it when all is known: a kill before leaves nothing but what the ledger
         holds. Where it takes no less than the other, or does worse, it is kept as stopped.
         """
-        candidate = order.candidate
+        candidate = proposal.candidate
         described = candidate.describe()
         known = next((each for each in self.found.trials if each.key == candidate.key), None)
         if known is not None:
@@ -137,13 +137,13 @@ class Workshop:
                 f" ({known.reason})" if known.reason else ""
             )
             is_there = known.state == "complete"
-            return Made(order.part, known.number, described, is_there, derived, why)
+            return TunedModel(proposal.part, known.number, described, is_there, derived, why)
         number, began = self._number(candidate.key), time.time()
         self.say(f"trial {number}: {described}")
         outcome, values, reason, failed = None, None, None, False
         with self.charging(number) as context:
             try:
-                outcome = self._measured(order, number, context)
+                outcome = self._measured(proposal, number, context)
                 outcome, values = self.judge.counted(outcome)
                 over = self.judge.over_limit(outcome)
                 reason = over or _objection(outcome, unmetered=values is None)
@@ -168,23 +168,23 @@ class Workshop:
         )
         self._tell(number)
         derived = None if outcome is None else outcome.derived
-        return Made(order.part, number, described, accepted, derived, reason or "")
+        return TunedModel(proposal.part, number, described, accepted, derived, reason or "")
 
-    def _measured(self, order: Order, number: int, context: ChargedTrial) -> Outcome:
+    def _measured(self, proposal: Proposal, number: int, context: ChargedTrial) -> Outcome:
         """What every trial is asked for, and then a comparison in turns."""
-        candidate = order.candidate
+        candidate = proposal.candidate
         outcome = self.evaluator.call("trial", candidate.to_json(), context, returns=Outcome)
         if outcome.unreal or outcome.inference.joules is None:
             return outcome
         mine = Member(number, candidate.to_json(), outcome.artefact, outcome.inference.joules)
-        self.say(f"trial {number} and trial {order.beside.trial} in turns")
-        argument = {"one": to_json(mine), "other": to_json(member_of(order.beside))}
+        self.say(f"trial {number} and trial {proposal.beside.trial} in turns")
+        argument = {"one": to_json(mine), "other": to_json(member_of(proposal.beside))}
         found = self.evaluator.call("beside", argument, context, returns=Beside)
         if found.ratio is None:
             return outcome
         derived = Derived(
-            origins=order.origins,
-            beside=order.beside.trial,
+            origins=proposal.origins,
+            beside=proposal.beside.trial,
             ratio=found.ratio.value,
             low=found.ratio.low,
             high=found.ratio.high,
@@ -218,9 +218,9 @@ def member_of(row: ScoredTrial) -> Member:
 
 
 @contextmanager
-def workshop(
+def tuning_run(
     study: Study, found: StudyView, number: int, say: Callable[[str], None]
-) -> Iterator[Workshop]:
+) -> Iterator[TuningRun]:
     """Begins a run with an evaluator, and ends both.
 
     Args:
@@ -254,7 +254,7 @@ def workshop(
                 carbon,
                 preprocessing=found.facts.preprocessing,
             )
-            yield Workshop(study, found, run, ledger, evaluator, judge, say, context.charged_kwh)
+            yield TuningRun(study, found, run, ledger, evaluator, judge, say, context.charged_kwh)
         finally:
             evaluator.close(context)
     except TrialFailed as failure:

@@ -1,4 +1,4 @@
-"""What a search says of a model while an evaluator works on it."""
+"""What ends the evaluation of a model early, as its search decides."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from greenfront.objectives.learning_curve import LearningCurve
 from greenfront.objectives.outcome import Outcome, Sizing, Standing
 from greenfront.objectives.readings import Reading
 
-__all__ = ["Verdicts"]
+__all__ = ["EarlyStopping"]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdicts:
-    """What the search says of a model while it is evaluated.
+class EarlyStopping:
+    """Whether the evaluation of a model is worth going on with, as the search sees it.
 
     Attributes:
         size: Why a candidate of some size is not worth its training; ``None`` where it may be.
