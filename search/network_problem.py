@@ -13,7 +13,7 @@ from greenfront.objectives.codec import to_json
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.learning_curve import LearningCurve
 from greenfront.objectives.metering.instruments import Instruments
-from greenfront.objectives.outcome import Outcome, Repeat, Sizing
+from greenfront.objectives.outcome import Outcome, Sizing
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.rungs import RUNGS, RungOutcome
 from greenfront.objectives.scores import costs_of, maximised, objective_names, weighted_loss
@@ -40,7 +40,7 @@ from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.study import Direction
 from greenfront.studies.store.trials import NetworkTrial
 
-__all__ = ["NetworkProblem", "measured_again"]
+__all__ = ["NetworkProblem"]
 
 T = TypeVar("T")
 
@@ -335,61 +335,14 @@ class NetworkProblem(Problem[Candidate]):
             early_stopping=judges,
         )
 
-    def repeat(
-        self, candidate: Candidate, outcome: Outcome, context: TrialContext
-    ) -> Repeat | None:
-        """Measures a finished trial's file again; ``None`` where it is no longer there.
-
-        Args:
-            candidate: Of the trial.
-            outcome: Of the trial and its repeats so far.
-            context: Charged with the energy.
-
-        Raises:
-            TrialFailed: It cannot be run.
-        """
-        return measured_again(
-            self._evaluator.ready(context),
-            candidate,
-            outcome.artefact,
-            context,
-            batched=outcome.batched is None,
-            minutes=self.file.limits.trial_minutes,
-        )
+    def evaluator(self, context: TrialContext) -> Evaluator:
+        """This worker's evaluator; a dead one is replaced, at the charge of a trial."""
+        return self._evaluator.ready(context)
 
     @property
     def peak_memory_bytes(self) -> int:
         """Highest resident memory of any evaluator so far."""
         return self._pool.peak_memory_bytes
-
-
-def measured_again(
-    evaluator: Evaluator,
-    candidate: Candidate,
-    artefact: str,
-    context: TrialContext,
-    *,
-    batched: bool,
-    minutes: float,
-) -> Repeat | None:
-    """Measures an exported file once more; ``None`` where it is no longer there.
-
-    Args:
-        evaluator: Which measures it.
-        candidate: Of the trial.
-        artefact: The file, as the trial's outcome names it.
-        context: Charged with the energy.
-        batched: Whether batches are measured, too.
-        minutes: What it may take at most.
-
-    Raises:
-        TrialFailed: It cannot be run.
-    """
-    argument = {"candidate": candidate.to_json(), "artefact": artefact, "batched": batched}
-    measured = evaluator.call(
-        "repeat", argument, context, returns=list[Repeat], timeout_seconds=60 * minutes
-    )
-    return measured[0] if measured else None
 
 
 def _three(values: tuple[float, ...]) -> tuple[float, float, float]:

@@ -16,7 +16,7 @@ from greenfront.objectives.metering.instruments import Instruments, open_instrum
 from greenfront.objectives.metering.pinned import metered_machines, with_reference
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.exploration import start_evaluator
-from greenfront.search.network_problem import measured_again
+from greenfront.search.repeating import measured_again
 from greenfront.search.running_trial import ChargedTrial
 from greenfront.studies.analysis.front import ScoredTrial, baselines_of
 from greenfront.studies.analysis.machines import EACH
@@ -186,8 +186,7 @@ class _Work:
         try:
             found = measured_again(
                 self._evaluator,
-                row.candidate,
-                row.outcome.artefact,
+                row,
                 ChargedTrial(self._ledger, row.trial),
                 batched=first,
                 minutes=self._file.limits.trial_minutes,

@@ -12,9 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from greenfront.errors import TrialFailed
+from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.outcome import Repeat
 from greenfront.search.budget_watch import BudgetWatch
+from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.network_problem import NetworkProblem
 from greenfront.search.running_trial import ChargedTrial
 from greenfront.studies.analysis.front import ScoredTrial, baseline_of, rank, scored
@@ -27,7 +29,7 @@ from greenfront.studies.store.runs import Run
 from greenfront.studies.store.study import Study
 from greenfront.studies.store.trials import NetworkTrial
 
-__all__ = ["repeat_front"]
+__all__ = ["measured_again", "repeat_front"]
 
 SURE = 0.95
 """A probability above it, or below its complement, is taken for certain."""
@@ -71,7 +73,13 @@ def repeat_front(
                     key = row.candidate.key
                     context = ChargedTrial(ledger, row.trial)
                     try:
-                        repeat = worker.repeat(row.candidate, row.outcome, context)
+                        repeat = measured_again(
+                            worker.evaluator(context),
+                            row,
+                            context,
+                            batched=row.outcome.batched is None,
+                            minutes=problem.file.limits.trial_minutes,
+                        )
                     except TrialFailed:
                         repeat = None
                     ledger.merge(row.trial)
@@ -79,6 +87,37 @@ def repeat_front(
                         lost.add(key)
                     else:
                         study.repeats.add(run.run_id, key, taken + 1, repeat)
+
+
+def measured_again(
+    evaluator: Evaluator,
+    row: ScoredTrial,
+    context: TrialContext,
+    *,
+    batched: bool,
+    minutes: float,
+) -> Repeat | None:
+    """Measures a finished trial's file once more; ``None`` where it is no longer there.
+
+    Args:
+        evaluator: Which measures it.
+        row: The trial.
+        context: Charged with the energy.
+        batched: Whether batches are measured, too.
+        minutes: What it may take at most.
+
+    Raises:
+        TrialFailed: It cannot be run.
+    """
+    argument = {
+        "candidate": row.candidate.to_json(),
+        "artefact": row.outcome.artefact,
+        "batched": batched,
+    }
+    measured = evaluator.call(
+        "repeat", argument, context, returns=list[Repeat], timeout_seconds=60 * minutes
+    )
+    return measured[0] if measured else None
 
 
 def _read_elsewhere(study: Study, note: Callable[[str], None]) -> set[str]:
