@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import Generic, TypeVar
 
 import numpy as np
-import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 
-from greenfront.search.archive import DUPLICATES_BEFORE_RANDOM, Archive
+from greenfront.search.archive import DUPLICATES_BEFORE_RANDOM
 from greenfront.search.attempt import Step
-from greenfront.search.problem import Problem
 from greenfront.search.queueing import tell_unclaimed
-from greenfront.search.recovery import REFERENCE
+from greenfront.search.search_context import SearchContext
 from greenfront.spaces.space import Choice
-from greenfront.studies.store.runs import Run
-from greenfront.studies.store.study import Study
 
 __all__ = ["Asking"]
 
@@ -28,32 +23,16 @@ class Asking(Generic[C]):
     """Asks Optuna for trials and claims their candidates; thread-safe.
 
     Args:
-        problem: The problem.
-        study: The study, in an open storage.
-        run: This run.
-        archive: The study's trials.
-        optuna_study: Optuna's.
-        references: Candidates outside of the space, by key.
+        context: The search.
         seed: Of the points that are drawn where the sampler has no new ones.
     """
 
-    def __init__(
-        self,
-        problem: Problem[C],
-        study: Study,
-        run: Run,
-        archive: Archive,
-        optuna_study: optuna.Study,
-        references: Mapping[str, C],
-        *,
-        seed: list[int],
-    ) -> None:
-        self._problem = problem
-        self._study = study
-        self._run = run
-        self._archive = archive
-        self._optuna_study = optuna_study
-        self._references = references
+    def __init__(self, context: SearchContext[C], *, seed: list[int]) -> None:
+        self._context = context
+        self._problem = context.problem
+        self._archive = context.archive
+        self._optuna_study = context.optuna_study
+        self._references = context.references
         self._random = np.random.default_rng(seed)
         self._duplicates: Counter[int] = Counter()
         self._helped: set[int] = set()
@@ -68,24 +47,18 @@ class Asking(Generic[C]):
         self._helped.discard(worker)
         trial = self._optuna_study.ask()
         try:
-            candidate = self.candidate(trial)
+            candidate = self._context.candidate(trial)
         except UpdateFinishedTrialError:
             return None  # suspended in between and taken for dead: another run has ended it
-        claim = self._study.trials.claim(
-            self._run.run_id, trial.number, candidate.key, candidate.to_json(), limit
+        claim = self._context.study.trials.claim(
+            self._context.run.run_id, trial.number, candidate.key, candidate.to_json(), limit
         )
         if claim == "granted":
             self._duplicates[worker] = 0
             return Step(trial, candidate)
         self._duplicates[worker] += claim == "duplicate"
-        tell_unclaimed(self._optuna_study, trial, candidate.key, self._archive)
+        tell_unclaimed(self._context, trial, candidate.key)
         return None
-
-    def candidate(self, trial: optuna.Trial) -> C:
-        """What a trial is about: a reference, or what its sampler suggests."""
-        reference = trial.user_attrs.get(REFERENCE) if self._references else None
-        known = self._references.get(str(reference))
-        return self._problem.space.suggest(trial) if known is None else known
 
     def exhausted(self, worker: int) -> bool:
         """Whether every candidate was tried; after several duplicates, queues an untried point."""

@@ -32,6 +32,7 @@ from greenfront.search.racing import Race
 from greenfront.search.recovery import adopt_dead_runs, drop_unclaimed
 from greenfront.search.running_trial import RunningTrial
 from greenfront.search.samplers.named import default_population, make_sampler
+from greenfront.search.search_context import SearchContext
 from greenfront.search.settings import SearchSettings
 from greenfront.search.status import Status
 from greenfront.search.stop_rule import StopRule
@@ -77,14 +78,10 @@ class Engine(Generic[C]):
         self._ledger = ledger
         self._settings = settings
         self._budget = settings.budget
-        self._references = {
-            candidate.key: candidate for candidate in problem.reference_candidates()
-        }
         self._archive = Archive(problem, study.trials)
         self._paces = Paces(study.curves, self._archive, problem.ideal)
         self._estimator = ProgressEstimator(study, settings, moments)
         self.watch = BudgetWatch(self._budget, study.ledger, self._estimator.minutes)
-        self._feedback = Feedback(problem, self._archive, study, self._enqueue)
         self._scheduler = self._make_scheduler(moments)
         clock = Clock() if settings.electricity is None else settings.electricity.clock
         self._heat = HeatWatch(
@@ -107,25 +104,21 @@ class Engine(Generic[C]):
                 tried=self._tried,
             ),
         )
-        self._asking = Asking(
-            problem, study, run, self._archive, self.optuna_study, self._references, seed=seed
+        self._context = SearchContext(
+            problem=problem,
+            study=study,
+            run=run,
+            ledger=ledger,
+            settings=settings,
+            archive=self._archive,
+            optuna_study=self.optuna_study,
+            references={each.key: each for each in problem.reference_candidates()},
         )
-        self._race: Race[C] | None = None
-        if settings.sampler == "green":
-            asked = self._asking.candidate
-            self._race = Race(
-                problem, study, run, self._archive, self.optuna_study, asked, settings
-            )
-        self._ends = TrialEnds(
-            study,
-            run,
-            ledger,
-            self.optuna_study,
-            self._references,
-            note=settings.note,
-            told=self._archive.told,
-        )
-        self._rule = StopRule(problem, self._archive, study.ledger, lambda: self._race)
+        self._feedback = Feedback(self._context, self._enqueue)
+        self._asking = Asking(self._context, seed=seed)
+        self._race = Race(self._context) if settings.sampler == "green" else None
+        self._ends = TrialEnds(self._context)
+        self._rule = StopRule(self._context, lambda: self._race)
 
     def _make_scheduler(self, moments: RunMoments | None) -> CarbonScheduler | None:
         electricity = self._settings.electricity
@@ -155,10 +148,7 @@ class Engine(Generic[C]):
         if alone:
             drop_unclaimed(self.optuna_study, study.trials)
         self._archive.refresh()
-        queued = queue_first_generation(
-            self._problem, self._references, study, self.optuna_study, self._archive
-        )
-        self._feedback.queue_again(queued)
+        self._feedback.queue_again(queue_first_generation(self._context))
         patience = study.storage.patience
         with (
             heartbeat(

@@ -6,11 +6,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from greenfront.search.archive import Archive
-from greenfront.search.problem import Problem
+from greenfront.search.search_context import SearchContext
 from greenfront.spaces.knobs import Point
 from greenfront.studies.store.follow_ups import FollowUp
-from greenfront.studies.store.study import Study
 
 __all__ = ["Feedback"]
 
@@ -21,31 +19,22 @@ class Feedback:
     A follow-up is written down before it is queued, so that a kill between the two loses nothing.
 
     Args:
-        problem: Says what follows from a trial.
-        archive: The study's trials.
-        study: In an open storage; keeps the follow-ups.
+        context: The search, whose problem says what follows from a trial.
         enqueue: Queues a point.
     """
 
-    def __init__(
-        self,
-        problem: Problem[Any],
-        archive: Archive,
-        study: Study,
-        enqueue: Callable[[Point], None],
-    ) -> None:
-        self._problem = problem
-        self._archive = archive
-        self._study = study
+    def __init__(self, context: SearchContext[Any], enqueue: Callable[[Point], None]) -> None:
+        self._context = context
         self._enqueue = enqueue
         self._lock = threading.Lock()
 
     def queue_again(self, queued: set[str]) -> None:
         """Queues what was written down and neither queued nor begun."""
-        if not self._problem.follow_up_share:
+        context = self._context
+        if not context.problem.follow_up_share:
             return
-        for found in self._study.follow_ups.all():
-            if found.key not in queued and not self._archive.tried(found.key):
+        for found in context.study.follow_ups.all():
+            if found.key not in queued and not context.archive.tried(found.key):
                 self._enqueue(found.point)
 
     def finished(self, number: int, point: Point) -> None:
@@ -54,23 +43,24 @@ class Feedback:
         Only trials on the present front are followed up, each once, and as long as follow-ups are
         less than their share of all trials begun.
         """
-        share = self._problem.follow_up_share
+        problem, study, archive = self._context.problem, self._context.study, self._context.archive
+        share = problem.follow_up_share
         if not share or not point:
             return
         with self._lock:
-            self._archive.refresh()
-            trial = self._study.trials.get(number)
-            if trial.values is None or self._archive.dominated(trial.values) is not None:
+            archive.refresh()
+            trial = study.trials.get(number)
+            if trial.values is None or archive.dominated(trial.values) is not None:
                 return
-            if len(self._study.follow_ups.all()) >= max(1, share * len(self._archive)):
+            if len(study.follow_ups.all()) >= max(1, share * len(archive)):
                 return
-            wanted = self._problem.follow_up(point, trial, self._archive.finished())
+            wanted = problem.follow_up(point, trial, archive.finished())
             if wanted is None:
                 return
-            new = self._problem.space.decode(wanted.point).key
-            if self._archive.tried(new):
+            new = problem.space.decode(wanted.point).key
+            if archive.tried(new):
                 return
-            if self._study.follow_ups.add(
+            if study.follow_ups.add(
                 FollowUp(new, trial.key, wanted.stricter, wanted.reason, wanted.point)
             ):
                 self._enqueue(wanted.point)

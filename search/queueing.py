@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 import optuna
 
-from greenfront.search.archive import Archive
-from greenfront.search.problem import Problem
 from greenfront.search.recovery import REFERENCE, tell
-from greenfront.studies.store.study import Study
+from greenfront.search.search_context import SearchContext
 
 __all__ = ["queue_first_generation", "tell_unclaimed"]
 
@@ -18,25 +15,16 @@ DUPLICATE = "greenfront:duplicate"
 """Attribute of a trial that was told what another one of the same candidate has found."""
 
 
-def queue_first_generation(
-    problem: Problem[Any],
-    references: Collection[str],
-    study: Study,
-    optuna_study: optuna.Study,
-    archive: Archive,
-) -> set[str]:
+def queue_first_generation(context: SearchContext[Any]) -> set[str]:
     """Queues what of it was not queued before: a raised budget may bring more of it.
 
     Args:
-        problem: The problem.
-        references: Keys of the candidates outside of the space.
-        study: Ours, which remembers that it was done.
-        optuna_study: Optuna's, which holds the queue.
-        archive: Refreshed.
+        context: The search, whose archive is refreshed.
 
     Returns:
         Keys of all that was ever queued.
     """
+    problem, optuna_study, archive = context.problem, context.optuna_study, context.archive
     decode, known = problem.space.decode, optuna_study.get_trials(deepcopy=False)
     queued = {
         decode(trial.system_attrs["fixed_params"]).key
@@ -44,20 +32,21 @@ def queue_first_generation(
         if trial.system_attrs.get("fixed_params")
     }
     queued |= {str(trial.user_attrs.get(REFERENCE)) for trial in known}
-    if not study.queued:  # a study that was begun without references goes on without them
-        for key in [key for key in references if key not in queued]:
+    if not context.study.queued:  # a study that was begun without references goes on without them
+        for key in [key for key in context.references if key not in queued]:
             optuna_study.enqueue_trial({}, user_attrs={REFERENCE: key})
     for point in problem.first_generation():
         key = decode(point).key
         if key not in queued and not archive.tried(key):
             optuna_study.enqueue_trial(dict(point))
             queued.add(key)
-    study.mark_queued()
+    context.study.mark_queued()
     return queued
 
 
-def tell_unclaimed(study: optuna.Study, trial: optuna.Trial, key: str, archive: Archive) -> None:
+def tell_unclaimed(context: SearchContext[Any], trial: optuna.Trial, key: str) -> None:
     """Tells Optuna what is known of a candidate that another worker has begun already."""
+    study, archive = context.optuna_study, context.archive
     archive.refresh()
     values = archive.values(key)
     if values is None:

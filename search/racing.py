@@ -19,7 +19,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from greenfront.search.archive import DUPLICATES_BEFORE_RANDOM, Archive
+from greenfront.search.archive import DUPLICATES_BEFORE_RANDOM
 from greenfront.search.attempt import Attempt, Step, attempt
 from greenfront.search.decoded import Decoder
 from greenfront.search.heartbeat import OWN_PHASE
@@ -30,13 +30,11 @@ from greenfront.search.running_trial import RunningTrial
 from greenfront.search.samplers.green.encode import knob_vector
 from greenfront.search.samplers.green.policy import GreenPolicy
 from greenfront.search.samplers.green.state import Decision, RungState, Terrain
-from greenfront.search.settings import SearchSettings
+from greenfront.search.search_context import SearchContext
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import Choice
 from greenfront.studies.analysis.volume import minimised
 from greenfront.studies.store.rungs import Rung
-from greenfront.studies.store.runs import Run
-from greenfront.studies.store.study import Study
 from greenfront.studies.store.trials import Slot, Start
 
 __all__ = ["Policy", "Race"]
@@ -64,13 +62,7 @@ class Race(Generic[C]):
     """The race of one study, as one run takes part in it; thread-safe.
 
     Args:
-        problem: The problem.
-        study: The study, in an open storage.
-        run: This run.
-        archive: The study's trials.
-        optuna_study: Optuna's.
-        asked: What one of Optuna's trials is about.
-        settings: Of the search.
+        context: The search.
 
     Attributes:
         policy: Decides.
@@ -78,24 +70,16 @@ class Race(Generic[C]):
             told.
     """
 
-    def __init__(
-        self,
-        problem: Problem[C],
-        study: Study,
-        run: Run,
-        archive: Archive,
-        optuna_study: optuna.Study,
-        asked: Callable[[optuna.Trial], C],
-        settings: SearchSettings,
-    ) -> None:
+    def __init__(self, context: SearchContext[C]) -> None:
+        problem = context.problem
+        self._context = context
         self._problem = problem
-        self._study = study
-        self._run = run
-        self._archive = archive
-        self._optuna_study = optuna_study
-        self._asked = asked
-        self._limit = settings.budget.trials
-        self._note = settings.note
+        self._study = context.study
+        self._run = context.run
+        self._archive = context.archive
+        self._optuna_study = context.optuna_study
+        self._limit = context.settings.budget.trials
+        self._note = context.settings.note
         self._last = len(problem.fidelities) - 1
         self._lock = threading.Lock()
         self._book = RungBook()
@@ -107,7 +91,7 @@ class Race(Generic[C]):
         self._queue_is_empty = False
         self._looked_at = 0.0
         self.price: float | None = None
-        self.policy: Policy = GreenPolicy(self._terrain(), settings.seed)
+        self.policy: Policy = GreenPolicy(self._terrain(), context.settings.seed)
 
     def _terrain(self) -> Terrain:
         problem, whole = self._problem, self._problem.fidelities[-1]
@@ -151,7 +135,7 @@ class Race(Generic[C]):
         if self._has_queued():
             trial = self._optuna_study.ask()
             with contextlib.suppress(UpdateFinishedTrialError):  # see Asking.next
-                return self._begun(trial, self._asked(trial))
+                return self._begun(trial, self._context.candidate(trial))
             return "duplicate"
         decision = self._decision(slots, attempts)
         if decision is None:
@@ -223,7 +207,7 @@ class Race(Generic[C]):
         first = min(max(max(finished, default=-1), reached) + 1, target)
         below = finished.get(first - 1)
         checkpoint = None if below is None else below.checkpoint
-        return Step(trial, self._asked(trial), first, target, checkpoint)
+        return Step(trial, self._context.candidate(trial), first, target, checkpoint)
 
     def _reopened(self, slot: Slot) -> optuna.Trial:
         """Optuna's trial of a slot: the same one again, or a new one where it is over there."""

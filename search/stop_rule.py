@@ -7,10 +7,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from greenfront.search.archive import Archive
-from greenfront.search.problem import Problem
+from greenfront.search.search_context import SearchContext
 from greenfront.studies.analysis.volume import Corners, Frontier
-from greenfront.studies.store.ledger import Ledger
 from greenfront.studies.store.trials import FINISHED
 
 __all__ = ["StopRule", "expected_price"]
@@ -64,22 +62,13 @@ class StopRule:
     """Asks a problem whether a price is still worth paying; thread-safe.
 
     Args:
-        problem: Says so, and from which number of trials on it wants to be asked.
-        archive: The study's trials.
-        ledger: Of the study.
+        context: The search, whose problem says so, and from which number of trials on it wants to
+            be asked.
         sampler: That tells a price itself, if there is one.
     """
 
-    def __init__(
-        self,
-        problem: Problem[Any],
-        archive: Archive,
-        ledger: Ledger,
-        sampler: Callable[[], Priced | None],
-    ) -> None:
-        self._problem = problem
-        self._archive = archive
-        self._ledger = ledger
+    def __init__(self, context: SearchContext[Any], sampler: Callable[[], Priced | None]) -> None:
+        self._context = context
         self._sampler = sampler
         self._lock = threading.Lock()
         self._looked_at = 0
@@ -87,27 +76,27 @@ class StopRule:
 
     def reached(self) -> str | None:
         """Why the search should end, in words; ``None`` while it should not."""
-        least = self._problem.trials_before_stopping
+        problem, archive = self._context.problem, self._context.archive
+        least = problem.trials_before_stopping
         if least is None:
             return None
         with self._lock:
-            counts = self._archive.counts()
+            counts = archive.counts()
             count = sum(counts[state] for state in FINISHED)
             if self._reason is not None or count < least:
                 return self._reason  # that other workers end, too
             if count < self._looked_at * (1 + LOOKED_EVERY):
                 return None
-            finished = self._archive.finished()
-            corners = self._problem.corners(finished)
+            finished = archive.finished()
+            corners = problem.corners(finished)
             if corners is None or len(finished) < 2:
                 return None
             sampler = self._sampler()
             price = None if sampler is None else sampler.price
             if price is None:
                 self._looked_at = count
-                maximise = [objective.maximise for objective in self._problem.objectives]
-                price = expected_price(
-                    list(finished.values()), maximise, corners, self._ledger.total().kwh
-                )
-            self._reason = self._problem.too_dear(price, corners)
+                maximise = [objective.maximise for objective in problem.objectives]
+                kwh = self._context.study.ledger.total().kwh
+                price = expected_price(list(finished.values()), maximise, corners, kwh)
+            self._reason = problem.too_dear(price, corners)
             return self._reason
