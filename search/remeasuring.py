@@ -20,7 +20,7 @@ from greenfront.search.repeating import measured_again
 from greenfront.search.running_trial import ChargedTrial
 from greenfront.studies.analysis.front import ScoredTrial, baselines_of
 from greenfront.studies.analysis.machines import EACH
-from greenfront.studies.analysis.view import StudyView, view
+from greenfront.studies.analysis.view import StoredStudy, StudyView
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.ledger_writer import LedgerWriter
 from greenfront.studies.store.storage import Storage
@@ -65,14 +65,15 @@ def remeasure(
             that the study meters.
         SearchAborted: No model could be measured: no file is here, or the evaluator died.
     """
-    study, found = Study.open(storage, name), view(storage, name, machine=EACH)
+    stored = StoredStudy.read(storage, name)
+    study, found = stored.study, stored.view(machine=EACH)
     machine = describe_cpu().name
     if not machine:
         raise MeterError(
             "machine: must be known by its processor, and the kernel does not name that here; "
             "measure on another one"
         )
-    members = _members(found, view(storage, name))
+    members = _members(found, stored.view())
     if not members:
         raise SearchAborted(f"study {name!r} has no finished model yet: nothing can be measured")
     instruments = _instruments(found, machine, watts_per_thread, say)

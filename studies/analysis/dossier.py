@@ -9,9 +9,8 @@ from greenfront.studies.analysis.beside import Beside, random_beside
 from greenfront.studies.analysis.classes import Confusion, confusion_of
 from greenfront.studies.analysis.electricity import TrialElectricity, electricity
 from greenfront.studies.analysis.importance import Importance, knob_importance
-from greenfront.studies.analysis.view import StudyView, view
+from greenfront.studies.analysis.view import StoredStudy, StudyView
 from greenfront.studies.store.storage import Storage
-from greenfront.studies.store.study import Study
 
 __all__ = ["Dossier", "Tested", "dossier"]
 
@@ -69,9 +68,9 @@ def dossier(storage: Storage, name: str) -> Dossier:
     Raises:
         StudyError: There is no such study, it is not a study of networks, or it is damaged.
     """
-    seen = view(storage, name)
+    stored = StoredStudy.read(storage, name)
+    seen, study = stored.view(), stored.study
     pick = seen.front.greenest
-    study = Study.open(storage, name)
     return Dossier(
         view=seen,
         confusion=None if pick is None else confusion_of(seen, pick),

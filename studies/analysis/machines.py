@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -73,8 +74,8 @@ def as_read_on(
     known = metered_machines(pinned)
     only = known[0] if len(known) == 1 else ""
     kept: dict[str, tuple[Repeat, ...]] = {}
-    told: list[NetworkTrial] = []
-    elsewhere: dict[str, list[Repeat]] = {}
+    graphs: defaultdict[str, list[Repeat]] = defaultdict(list)
+    elsewhere: dict[int, list[Repeat]] = {}
     for trial in trials:
         if trial.values is None or trial.outcome is None:
             continue
@@ -83,21 +84,16 @@ def as_read_on(
         again = repeats.get(trial.key, ())
         kept[trial.key] = tuple(one for one in again if (one.machine or own) == wanted)
         if own != wanted:  # all that execute one graph share its readings
-            graph = trial.outcome.graph or trial.key
-            elsewhere.setdefault(graph, []).extend(kept[trial.key])
-    for trial in trials:
-        if trial.values is None or trial.outcome is None:
-            told.append(trial)
-            continue
-        own = trial.outcome.machine or only
-        if machine is None or own == machine:
-            told.append(trial)
-            continue
-        outcome = _reread(trial.outcome, elsewhere[trial.outcome.graph or trial.key])
-        told.append(
-            replace(trial, values=None) if outcome is None else replace(trial, outcome=outcome)
-        )
-    return told, {key: again for key, again in kept.items() if again}
+            elsewhere[trial.number] = graphs[trial.outcome.graph or trial.key]
+            elsewhere[trial.number].extend(kept[trial.key])
+
+    def read(trial: NetworkTrial) -> NetworkTrial:
+        if trial.outcome is None or trial.number not in elsewhere:
+            return trial
+        outcome = _reread(trial.outcome, elsewhere[trial.number])
+        return replace(trial, values=None) if outcome is None else replace(trial, outcome=outcome)
+
+    return list(map(read, trials)), {key: again for key, again in kept.items() if again}
 
 
 def _reread(outcome: Outcome, again: Sequence[Repeat]) -> Outcome | None:

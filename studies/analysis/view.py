@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from typing import Self
 
 from greenfront.objectives.metering.pinned import reference_machine
 from greenfront.objectives.scores import Scoring, Tolerance, maximised
@@ -11,7 +12,13 @@ from greenfront.studies.analysis.chains import Link, chains
 from greenfront.studies.analysis.choice import beats
 from greenfront.studies.analysis.front import ScoredTrial, baselines_of, corners
 from greenfront.studies.analysis.labels import labels
-from greenfront.studies.analysis.machines import EACH, as_read_on, chosen_machine, machines_of
+from greenfront.studies.analysis.machines import (
+    EACH,
+    Repeats,
+    as_read_on,
+    chosen_machine,
+    machines_of,
+)
 from greenfront.studies.analysis.medians import inferences
 from greenfront.studies.analysis.membership import with_membership
 from greenfront.studies.analysis.no_network import NoNetwork, no_network_needed
@@ -20,9 +27,9 @@ from greenfront.studies.analysis.ranked import RankedStudy, ranked
 from greenfront.studies.analysis.targets import Goal, goal_of
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study, readable
-from greenfront.studies.store.trials import WITHOUT_RESULT
+from greenfront.studies.store.trials import WITHOUT_RESULT, NetworkTrial
 
-__all__ = ["StudyView", "view"]
+__all__ = ["StoredStudy", "StudyView", "view"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,47 +107,74 @@ class StudyView(RankedStudy):
         return None
 
 
-def view(
-    storage: Storage,
-    name: str,
-    scoring: Scoring | None = None,
-    tolerance: Tolerance | None = None,
-    machine: str | None = None,
-) -> StudyView:
-    """Reads a study.
+@dataclass(frozen=True, slots=True)
+class StoredStudy:
+    """What is stored of a study of networks, read once, so that all views of it tell of one moment.
 
-    Args:
-        storage: The database.
-        name: Of the study.
-        scoring: Turns its readings into scores; by default the study's own.
-        tolerance: Says which models are accurate enough; by default the study's own.
-        machine: The processor by whose readings models are ranked, or
-            :data:`~greenfront.studies.analysis.machines.EACH`; by default the one on which the
-            front was measured again, if it was.
-
-    Raises:
-        UsageError: There are no readings of such a machine.
-        StudyError: There is no such study, it is not a study of networks, or it is damaged.
+    Attributes:
+        study: In an open storage.
+        trials: All of them.
+        repeats: Further measurements, by candidate.
     """
-    with readable(storage, name):
-        return _view(Study.open(storage, name), scoring, tolerance, machine)
+
+    study: Study
+    trials: Sequence[NetworkTrial]
+    repeats: Repeats
+
+    @classmethod
+    def read(cls, storage: Storage, name: str) -> Self:
+        """Reads one.
+
+        Raises:
+            StudyError: There is no such study, or it is damaged.
+        """
+        with readable(storage, name):
+            study = Study.open(storage, name)
+            return cls(study, study.trials.all(), study.repeats.all())
+
+    def view(
+        self,
+        scoring: Scoring | None = None,
+        tolerance: Tolerance | None = None,
+        machine: str | None = None,
+    ) -> StudyView:
+        """The study as it is shown.
+
+        Args:
+            scoring: Turns its readings into scores; by default the study's own.
+            tolerance: Says which models are accurate enough; by default the study's own.
+            machine: The processor by whose readings models are ranked, or
+                :data:`~greenfront.studies.analysis.machines.EACH`; by default the one on which the
+                front was measured again, if it was.
+
+        Raises:
+            UsageError: There are no readings of such a machine.
+            StudyError: It is not a study of networks, or it is damaged.
+        """
+        with readable(self.study.storage, self.study.name):
+            return _view(self, scoring, tolerance, machine)
+
+
+def view(storage: Storage, name: str, machine: str | None = None) -> StudyView:
+    """Reads a study; see :meth:`StoredStudy.view`."""
+    return StoredStudy.read(storage, name).view(machine=machine)
 
 
 def _view(
-    study: Study, scoring: Scoring | None, tolerance: Tolerance | None, asked: str | None
+    stored: StoredStudy, scoring: Scoring | None, tolerance: Tolerance | None, asked: str | None
 ) -> StudyView:
-    meters, stored, repeats = study.meters or [], study.trials.all(), study.repeats.all()
-    machines = machines_of(stored, repeats, meters)
+    study, meters = stored.study, stored.study.meters or []
+    machines = machines_of(stored.trials, stored.repeats, meters)
     asked = None if asked is None else chosen_machine(asked, machines)
     machine = None if asked == EACH else asked or reference_machine(meters)
-    stored, repeats = as_read_on(machine, stored, repeats, meters)
-    found = ranked(study, stored, repeats, scoring, tolerance)
+    trials, repeats = as_read_on(machine, stored.trials, stored.repeats, meters)
+    found = ranked(study, trials, repeats, scoring, tolerance)
     metric, complete, baseline = found.metric, found.complete, found.baseline
     front = with_membership(
         found.front,
         found.trials,
         found.scoring,
-        inferences(stored, repeats),
+        inferences(trials, repeats),
         None if baseline is None else baseline.trial,
     )
     baselines = baselines_of(complete, found.file.baseline_keys(found.facts))

@@ -77,9 +77,10 @@ class Scenario:
         _check(ObjectivesSection, "predictions", self.predictions)
         _check(OperationSection, "euro_per_kwh", self.euro_per_kwh)
 
-    def tolerance(self, study: StudyView) -> Tolerance:
-        """How much less accurate than the best model one may be, under these settings."""
-        return study.front.tolerance if self.max_drop is None else Tolerance(self.max_drop)
+    @property
+    def tolerance(self) -> Tolerance | None:
+        """How much less accurate than the best model one may be; ``None``: as the study says."""
+        return None if self.max_drop is None else Tolerance(self.max_drop)
 
     def operation(self, study: StudyView) -> OperationSection:
         """The working life of a model, under these settings."""

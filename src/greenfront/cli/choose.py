@@ -76,16 +76,14 @@ def pick(
 
     from greenfront.objectives.scores import Weights
     from greenfront.studies.analysis import picking
-    from greenfront.studies.analysis.view import view
+    from greenfront.studies.analysis.view import StoredStudy
     from greenfront.studies.analysis.whatif import Scenario
 
     scenario = Scenario(max_drop=drop)
     limits = picking.Limits(latency, size, joules)
     weighed = None if given is None else Weights(*given)
     with storage.opened() as database:
-        before = view(database, name)
-        tolerance = scenario.tolerance(before)
-        found = before if drop is None else view(database, name, tolerance=tolerance)
+        found = StoredStudy.read(database, name).view(tolerance=scenario.tolerance)
     rule: picking.Rule = next(each for each in picking.RULES if each == options.by)
     picked = picking.pick(found, rule, limits, weighed)
     if as_json:

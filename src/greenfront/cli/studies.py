@@ -129,7 +129,7 @@ def whatif(
 ) -> None:
     """Score a study anew, from its stored readings, under other circumstances."""
     from greenfront.objectives.carbon.embodied import DEVICES
-    from greenfront.studies.analysis.view import view
+    from greenfront.studies.analysis.view import StoredStudy
     from greenfront.studies.analysis.whatif import Comparison, Scenario
 
     if options.embodied is not None and options.embodied not in DEVICES:
@@ -139,8 +139,9 @@ def whatif(
         )
     scenario = Scenario(**vars(options))
     with storage.opened() as database:
-        before = view(database, name)
-        after = view(database, name, scenario.applied(before), scenario.tolerance(before))
+        stored = StoredStudy.read(database, name)
+        before = stored.view()
+        after = stored.view(scenario.applied(before), scenario.tolerance)
         found = Comparison(before, after, scenario.operation(before))
     _show(as_json, lambda: _json().whatif_json(found), lambda: _text().whatif_table(found))
 
