@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from types import NoneType
 from typing import Any, TypeVar
 
 from greenfront.errors import TrialFailed, UsageError
@@ -12,7 +11,7 @@ from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.search.evaluator.early_stopping import EarlyStopping
 from greenfront.search.evaluator.process import Evaluator
-from greenfront.search.exploration import start_evaluator
+from greenfront.search.exploration import start_evaluator, tell_teacher
 from greenfront.spaces.candidate import Candidate
 from greenfront.studies.config.study_file import StudyFile
 
@@ -70,8 +69,7 @@ class EvaluatorPool:
 
     def teach(self, evaluator: Evaluator, context: TrialContext) -> None:
         """Tells one who the teacher is."""
-        teacher = None if self._teacher is None else self._teacher.to_json()
-        evaluator.call("teacher", teacher, context, returns=NoneType)
+        tell_teacher(evaluator, self._teacher, context)
 
     def observe(self, evaluator: Evaluator) -> None:
         """Takes down how much memory one has held."""

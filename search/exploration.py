@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import NoneType
 
 from greenfront.errors import SearchAborted, StudyError, TrialFailed
 from greenfront.objectives.context import TrialContext
@@ -14,12 +16,20 @@ from greenfront.search.evaluator.launch import EvaluatorSettings
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.spaces.architectures.architecture import FamilyFacts
 from greenfront.spaces.architectures.registry import architecture, is_fitted
+from greenfront.spaces.candidate import Candidate
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.own_code import own_code
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.ledger_writer import Charged
 
-__all__ = ["Exploration", "Prepaid", "explore", "start_evaluator"]
+__all__ = [
+    "Exploration",
+    "Prepaid",
+    "explore",
+    "running_evaluator",
+    "start_evaluator",
+    "tell_teacher",
+]
 
 JOB = "greenfront.search.evaluator.trial_job:trial_job"
 RESOLUTIONS_A_BLOCK = 20
@@ -75,6 +85,36 @@ def start_evaluator(
         instruments,
         context,
     )
+
+
+def tell_teacher(evaluator: Evaluator, teacher: Candidate | None, context: TrialContext) -> None:
+    """Tells an evaluator whom students learn from; ``None``: from nobody."""
+    told = None if teacher is None else teacher.to_json()
+    evaluator.call("teacher", told, context, returns=NoneType)
+
+
+@contextmanager
+def running_evaluator(
+    file: StudyFile, facts: StudyFacts, instruments: Instruments, context: TrialContext
+) -> Iterator[Evaluator]:
+    """An evaluator of a study that has been searched, which is closed in the end.
+
+    Args:
+        file: The study.
+        facts: Of its data and machine.
+        instruments: Meter the evaluator.
+        context: Charged for its start and its end.
+
+    Raises:
+        UsageError: The data cannot be used any more.
+        TrialFailed: It died.
+    """
+    evaluator = start_evaluator(file, instruments, context)
+    try:
+        tell_teacher(evaluator, file.teacher(facts), context)
+        yield evaluator
+    finally:
+        evaluator.close(context)
 
 
 @dataclass(frozen=True, slots=True)

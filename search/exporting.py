@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from types import NoneType
 from typing import TypeVar
 
 from greenfront.errors import ExportError, MeterError, StudyError, TrialFailed
@@ -20,7 +19,7 @@ from greenfront.objectives.packaging.package import MODEL, Packaged
 from greenfront.objectives.scores import costs_of, predictions_co2_kg
 from greenfront.objectives.wrapping.preprocess import RESIZED_WITHIN
 from greenfront.search.evaluator.process import Evaluator
-from greenfront.search.exploration import Prepaid, start_evaluator
+from greenfront.search.exploration import Prepaid, running_evaluator
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.runtime_words import advice_lines, counted_beside
 from greenfront.studies.analysis.view import StudyView
@@ -158,17 +157,13 @@ class _Helper:
 
 @contextmanager
 def _helper(found: StudyView, context: Prepaid) -> Iterator[_Helper]:
-    try:
-        evaluator = start_evaluator(found.file, _instruments(found), context)
-    except TrialFailed as failure:
-        raise ExportError(f"the evaluator could not start: {failure}") from failure
-    try:
-        teacher = found.file.teacher(found.facts)
-        told = None if teacher is None else teacher.to_json()
-        evaluator.call("teacher", told, context, returns=NoneType)
+    with ExitStack() as stack:
+        begun = running_evaluator(found.file, found.facts, _instruments(found), context)
+        try:
+            evaluator = stack.enter_context(begun)
+        except TrialFailed as failure:
+            raise ExportError(f"the evaluator could not start: {failure}") from failure
         yield _Helper(evaluator, context)
-    finally:
-        evaluator.close(context)
 
 
 def _instruments(found: StudyView) -> Instruments:

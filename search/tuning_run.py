@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from types import NoneType
 from typing import Literal
 
 import optuna
@@ -20,7 +19,7 @@ from greenfront.objectives.outcome import Derived, Outcome
 from greenfront.objectives.tuning.members import Member
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.evaluator.tune_calls import Beside
-from greenfront.search.exploration import start_evaluator
+from greenfront.search.exploration import running_evaluator
 from greenfront.search.judge import Judge
 from greenfront.search.recovery import REFERENCE, tell
 from greenfront.search.running_trial import ChargedTrial
@@ -242,11 +241,7 @@ def tuning_run(
         ledger = study.ledger.writer(run.run_id, carbon)
         say("starting an evaluator and loading the data")
         context = ChargedTrial(ledger, number)
-        evaluator = start_evaluator(file, instruments, context)
-        try:
-            teacher = file.teacher(found.facts)
-            told = None if teacher is None else teacher.to_json()
-            evaluator.call("teacher", told, context, returns=NoneType)
+        with running_evaluator(file, found.facts, instruments, context) as evaluator:
             judge = Judge(
                 found.metric,
                 file.limits,
@@ -255,8 +250,6 @@ def tuning_run(
                 preprocessing=found.facts.preprocessing,
             )
             yield TuningRun(study, found, run, ledger, evaluator, judge, say, context.charged_kwh)
-        finally:
-            evaluator.close(context)
     except TrialFailed as failure:
         raise ExportError(f"study {found.name!r} cannot be tuned: {failure}") from failure
     finally:
