@@ -21,6 +21,7 @@ from greenfront.objectives.wrapping.preprocess import RESIZED_WITHIN
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.exploration import Prepaid, running_evaluator
 from greenfront.studies.analysis.front import ScoredTrial
+from greenfront.studies.analysis.quantities import counted
 from greenfront.studies.analysis.runtime_words import advice_lines, counted_beside
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.analysis.wording import sentence
@@ -34,7 +35,7 @@ from greenfront.studies.export.script import write_script
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 
-__all__ = ["CANDIDATE", "NAMED", "PHASE", "Exported", "charge", "chosen", "export_model"]
+__all__ = ["PHASE", "Exported", "charge", "chosen", "export_model"]
 
 T = TypeVar("T")
 
@@ -42,8 +43,6 @@ PHASE = "package"
 """In a study's ledger: what exporting its models has taken."""
 
 CANDIDATE = "candidate.json"
-NAMED = ("greenest", "most accurate", "knee")
-"""Models that a front names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +307,7 @@ def remarks(packaged: Packaged, claims: Claims, facts: StudyFacts) -> Iterator[s
     if claims.parts is not None:
         yield counted_beside(claims.parts, threads)
     yield (
-        f"predict.py runs it with {threads} thread{'s' if threads > 1 else ''} that "
+        f"predict.py runs it with {counted(threads, 'thread')} that "
         f"{'do' if threads > 1 else 'does'} not spin while waiting: so it was measured."
     )
     if claims.runtime is not None:

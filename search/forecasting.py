@@ -22,6 +22,7 @@ from greenfront.search.network_problem import NetworkProblem
 from greenfront.spaces.architectures.registry import architecture, is_fitted
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.network_space import baseline_candidates
+from greenfront.studies.analysis.quantities import counted
 from greenfront.studies.config.forecast import Expected, Forecast
 from greenfront.studies.store.ledger_writer import Charged
 from greenfront.studies.store.storage import Storage
@@ -119,7 +120,7 @@ def forecast_of(problem: NetworkProblem, tried: Sequence[Tried], prepaid_kwh: fl
         )
     references = len(plan.references)
     networks = len(tried) - references
-    basis = f"from an epoch of {networks} network{'' if networks == 1 else 's'}"
+    basis = f"from an epoch of {counted(networks, 'network')}"
     basis += f" and {references} fitted models" if references else ""
     return Forecast(trials, kwh, seconds.times(1 / 60).shared(workers), basis)
 

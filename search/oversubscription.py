@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from greenfront.studies.analysis.quantities import counted
 from greenfront.studies.store.urls import parsed_url
 
 __all__ = ["SQLITE_WORKERS", "oversubscription_remarks"]
@@ -20,7 +21,7 @@ def oversubscription_remarks(workers: int, threads: int, cores: int, storage: st
         storage: URL of the database.
     """
     said = []
-    each = f"{threads} hardware thread{'s' if threads > 1 else ''}"
+    each = counted(threads, "hardware thread")
     if workers > 1 and workers * threads <= cores:
         said.append(f"{workers} workers, each kept on {each} of its own where {cores} are free")
     elif workers > 1:

@@ -23,6 +23,7 @@ from greenfront.studies.analysis.front import ScoredTrial, baseline_of, rank, sc
 from greenfront.studies.analysis.machines import as_read_on
 from greenfront.studies.analysis.medians import Measurements, inferences
 from greenfront.studies.analysis.membership import with_membership
+from greenfront.studies.analysis.quantities import counted
 from greenfront.studies.analysis.rescore import rescored
 from greenfront.studies.store.ledger_writer import LedgerWriter
 from greenfront.studies.store.runs import Run
@@ -62,7 +63,7 @@ def repeat_front(
     with problem.worker() as worker:
         for position in range(2, rounds + 1):
             while lacking := list(_lacking(problem, study, position, lost)):
-                models = f"{len(lacking)} model" + ("s" if len(lacking) > 1 else "")
+                models = counted(len(lacking), "model")
                 note(f"measuring the front again, round {position} of at most {rounds}: {models}")
                 for row, taken in lacking:
                     run.beat()
@@ -127,7 +128,7 @@ def _read_elsewhere(study: Study, note: Callable[[str], None]) -> set[str]:
     others = {t.key for t in stored if t.outcome and t.outcome.machine not in ("", here)}
     if others:
         note(
-            f"{len(others)} trial{'s' if len(others) > 1 else ''} of other processors cannot be "
+            f"{counted(len(others), 'trial')} of other processors cannot be "
             "measured again here: 'greenfront remeasure' measures the whole front on one of them"
         )
     return others

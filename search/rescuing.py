@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from greenfront.errors import StorageLost
+from greenfront.studies.analysis.quantities import counted
 from greenfront.studies.store.rescue import copied, write_rescue
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.storage import Storage
@@ -50,8 +51,8 @@ def rescued(
     path = write_rescue(run.known, beside, run.run_id, head)
     trials = len(run.known.trials)
     message = (
-        f"{told} while study {study.name!r} was searched: what this run knows, {trials} "
-        f"trial{'' if trials == 1 else 's'} and what they have cost, was written to {path}"
+        f"{told} while study {study.name!r} was searched: what this run knows, "
+        f"{counted(trials, 'trial')} and what they have cost, was written to {path}"
     )
     whole = None if file is None else copied(held, beside, run.run_id)
     if whole is not None:

@@ -6,6 +6,7 @@ import itertools
 from dataclasses import dataclass, replace
 
 from greenfront.search.samplers.named import default_population
+from greenfront.studies.analysis.quantities import counted
 from greenfront.studies.config.budget import Budget
 
 __all__ = ["TrialShares"]
@@ -75,15 +76,15 @@ class TrialShares:
         """The shares in words."""
         warm = min(self.warm, self.scripted - self.baselines)
         techniques = self.scripted - self.baselines - warm
-        script = f"{self.scripted} of the script ({_counted(self.baselines, 'untouched baseline')}"
+        script = f"{self.scripted} of the script ({counted(self.baselines, 'untouched baseline')}"
         script += f", {warm} that earlier studies found" if warm else ""
-        script += f", {_counted(techniques, 'technique')} alone or together)" if techniques else ")"
-        first = [_counted(self.references, "reference")] if self.references else []
+        script += f", {counted(techniques, 'technique')} alone or together)" if techniques else ")"
+        first = [counted(self.references, "reference")] if self.references else []
         first.append(script)
         if self.sampled is None:
             return f"first {' and '.join(first)}, then the sampler {self.sampler}"
         parts = ", ".join([*first, f"{self.sampled} of the sampler {self.sampler}"])
-        told = f"{_counted(self.trials or 0, 'trial')}: {parts}"
+        told = f"{counted(self.trials or 0, 'trial')}: {parts}"
         if self.sampler == "green":
             told += " (what is given up at a rung of its training counts by its share)"
         return told
@@ -97,12 +98,8 @@ class TrialShares:
         enough = next(shares.trials for shares in raised if not shares.is_short)
         without = ", or leave the references out with [space] references = false"
         return (
-            f"{self.sampled or 'none'} of {_counted(self.trials, 'trial')} "
+            f"{self.sampled or 'none'} of {counted(self.trials, 'trial')} "
             f"{'is' if self.sampled == 1 else 'are'} left to the sampler, which is less than a "
             f"generation of {self.generation}: raise [budget] trials to {enough}"
             + (without if self.references else "")
         )
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -16,6 +16,7 @@ from typing import Any
 from greenfront.errors import GreenfrontError, SearchAborted, UsageError
 from greenfront.search.ray.worker import Ended, Errand, RayWorker
 from greenfront.search.session import PeakMemory
+from greenfront.studies.analysis.quantities import counted
 
 __all__ = ["Cluster", "Demand", "Workforce", "connected"]
 
@@ -72,7 +73,7 @@ class Cluster:
             else ("no dashboard (pip install 'ray[default]' brings one)")
         )
         return (
-            f"Ray at {self.address}: {nodes} node{'s' if nodes > 1 else ''} with {cpus:g} hardware "
+            f"Ray at {self.address}: {counted(nodes, 'node')} with {cpus:g} hardware "
             f"threads; {seen}; logs in {self.logs}"
         )
 

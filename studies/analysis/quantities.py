@@ -16,6 +16,7 @@ __all__ = [
     "Scale",
     "chance",
     "count",
+    "counted",
     "energy",
     "energy_scale",
     "euro",
@@ -112,6 +113,11 @@ def euro(amount: float | None) -> str:
 def count(n: float | None) -> str:
     """How many, such as ``"7"`` or ``"1.20 M"``; whole numbers below 1000 stay whole."""
     return _scaled(n, _PLAIN, whole=True)
+
+
+def counted(n: int, thing: str) -> str:
+    """How many of something, such as ``"1 trial"`` or ``"2 trials"``."""
+    return f"{n} {thing}" + ("" if n == 1 else "s")
 
 
 def number(n: float | None) -> str:

@@ -18,6 +18,7 @@ from greenfront.cli.options import (
     print_json,
 )
 from greenfront.cli.running import status, termination_as_interrupt
+from greenfront.studies.analysis.quantities import counted
 
 __all__ = ["worker"]
 
@@ -93,7 +94,7 @@ def worker(
         return
     see = again if left else storage.follow_up("front", name)
     console().print(
-        f"Ended: {result.reason}. This worker did {done} trial{'' if done == 1 else 's'}. "
+        f"Ended: {result.reason}. This worker did {counted(done, 'trial')}. "
         f"{'Go on' if left else 'See'}: {see}",
         markup=False,
         soft_wrap=True,
