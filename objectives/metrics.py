@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # a study file is read without numpy
 
     from greenfront.objectives.tasks.task import TaskFacts
 
-__all__ = ["METRIC_NAMES", "Metric", "MetricName", "positive_class", "study_metric"]
+__all__ = ["METRIC_NAMES", "Metric", "MetricName", "study_metric"]
 
 MetricName = Literal[
     "accuracy",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from greenfront.studies.analysis.quantities import counted
 from greenfront.studies.store.urls import parsed_url
 
-__all__ = ["SQLITE_WORKERS", "oversubscription_remarks"]
+__all__ = ["oversubscription_remarks"]
 
 SQLITE_WORKERS = 4
 """So many workers write to one SQLite file without waiting for each other for long."""

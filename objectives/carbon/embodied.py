@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from greenfront.errors import UsageError
 from greenfront.objectives.readings import Component
 
-__all__ = ["DEVICES", "LIFE_HOURS", "Embodied", "embodied_default"]
+__all__ = ["DEVICES", "Embodied", "embodied_default"]
 
 LIFE_HOURS = 35_040.0
 """Four years around the clock (365 days each), ``EL`` unless stated otherwise."""

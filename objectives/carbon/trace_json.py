@@ -16,13 +16,11 @@ from greenfront.objectives.carbon.traces import IntensityKind, IntensityRow, Int
 from greenfront.objectives.carbon.units import SECONDS_PER_HOUR, to_g_per_kwh
 
 __all__ = [
-    "HIGHEST_G_PER_KWH",
     "check_rising",
     "checked_intensity",
     "read_json",
     "read_maps",
     "read_uk",
-    "read_watttime",
     "utc_seconds",
 ]
 

@@ -14,7 +14,6 @@ from greenfront.errors import DataError, UsageError
 from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
 
 __all__ = [
-    "FILLED_GAP_HOURS",
     "IntensityKind",
     "IntensityRow",
     "IntensityStep",

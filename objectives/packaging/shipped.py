@@ -24,7 +24,7 @@ from greenfront.objectives.tasks.recipe import TextRecipe
 from greenfront.objectives.tasks.task import Split
 from greenfront.spaces.candidate import Candidate
 
-__all__ = ["AT_ONCE", "Said", "costs", "in_turn_with_parts", "open_shipped", "said"]
+__all__ = ["Said", "costs", "in_turn_with_parts", "open_shipped", "said"]
 
 AT_ONCE = 64
 """Rows a call where all are wanted: as many as where the study judges files."""

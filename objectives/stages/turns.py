@@ -16,7 +16,7 @@ from greenfront.objectives.stages.metered import (
     median_interval,
 )
 
-__all__ = ["ROUNDS", "Ratio", "Turned", "in_turns", "paired_ratio"]
+__all__ = ["Ratio", "Turned", "in_turns", "paired_ratio"]
 
 ROUNDS = 9
 """Turns by default: the interval of a median leaves out the outermost of nine on either side."""

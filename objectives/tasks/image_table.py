@@ -12,7 +12,7 @@ from greenfront.objectives.tasks.settings import TargetKind, TaskSettings
 from greenfront.objectives.tasks.text import row_labels
 from greenfront.objectives.tasks.text_rows import read_rows
 
-__all__ = ["LABELS", "listed_images"]
+__all__ = ["listed_images"]
 
 LABELS = "labels.csv"
 """In the folder of the images."""

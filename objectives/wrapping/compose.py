@@ -28,7 +28,6 @@ __all__ = [
     "compose_model",
     "core_of",
     "kind_of",
-    "metadata_of",
     "preprocessing_of",
 ]
 

@@ -38,7 +38,7 @@ from greenfront.search.evaluator.launch import EvaluatorSettings, launch
 from greenfront.search.evaluator.phases import PhaseMeter
 from greenfront.search.evaluator.reaper import supervisor_mark
 
-__all__ = ["Evaluator", "EvaluatorSettings"]
+__all__ = ["Evaluator"]
 
 T = TypeVar("T")
 

@@ -14,7 +14,6 @@ from greenfront.studies.store.patience import PATIENCE_MINUTES
 from greenfront.studies.store.storage import DEFAULT_URL
 
 __all__ = [
-    "EURO_PER_KWH",
     "LimitsSection",
     "ObjectivesSection",
     "OperationSection",

@@ -11,7 +11,7 @@ from greenfront.studies.export.card_text import card_text
 from greenfront.studies.export.forms import plain_decimal
 from greenfront.studies.export.record import ModelRecord, Score
 
-__all__ = ["CARD", "grams", "metadata", "model_card", "training_grams"]
+__all__ = ["CARD", "model_card"]
 
 CARD = "README.md"
 """Its name in a folder."""

@@ -11,7 +11,7 @@ from greenfront.studies.export.card import CARD, model_card
 from greenfront.studies.export.record import RECORD, ModelRecord
 from greenfront.studies.export.statements import ai_act, boamps, cyclonedx, sci, spdx
 
-__all__ = ["STATEMENTS", "write_documents"]
+__all__ = ["write_documents"]
 
 STATEMENTS = "statements"
 """Folder of the energy statements."""

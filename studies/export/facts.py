@@ -34,7 +34,7 @@ from greenfront.studies.export.record import (
     SearchCost,
 )
 
-__all__ = ["measured_model", "paired_difference", "record_of", "score_of"]
+__all__ = ["paired_difference", "record_of", "score_of"]
 
 PACKAGES = ("greenfront", "onnxruntime", "onnx", "torch", "scikit-learn", "optuna", "codecarbon")
 

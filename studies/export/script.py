@@ -7,7 +7,7 @@ from pathlib import Path
 
 from greenfront.studies.export.bundle import bundled
 
-__all__ = ["REQUIREMENTS", "SCRIPT", "write_script"]
+__all__ = ["write_script"]
 
 SCRIPT = "predict.py"
 REQUIREMENTS = "requirements.txt"

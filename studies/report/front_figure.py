@@ -12,7 +12,7 @@ from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.report.points import Axis, Group, groups, hover, score_axis
 from greenfront.studies.report.theme import BLUE, layout
 
-__all__ = ["HEIGHT", "front"]
+__all__ = ["front"]
 
 HEIGHT = 540
 

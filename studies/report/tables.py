@@ -20,7 +20,6 @@ __all__ = [
     "Column",
     "confusion_tables",
     "fixed_cells",
-    "front_columns",
     "front_table",
     "meter_table",
     "numbers",

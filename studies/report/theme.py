@@ -8,12 +8,10 @@ import plotly.graph_objects as go
 
 __all__ = [
     "BLUE",
-    "FONT",
     "GREEN",
     "GREY",
     "INK",
     "ORANGE",
-    "RULE",
     "SKY",
     "SLATE",
     "layout",

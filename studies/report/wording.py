@@ -8,7 +8,7 @@ from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.metric_words import difference, score
 from greenfront.studies.analysis.view import StudyView
 
-__all__ = ["describe", "instruments", "proportionality", "summary"]
+__all__ = ["instruments", "proportionality", "summary"]
 
 
 def instruments(view: StudyView) -> str:

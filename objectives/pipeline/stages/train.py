@@ -20,7 +20,7 @@ from greenfront.objectives.stages.predict import predict
 from greenfront.spaces.architectures.architecture import Architecture
 from greenfront.spaces.candidate import Candidate
 
-__all__ = ["CHECKPOINT", "STAGE", "Train"]
+__all__ = ["STAGE", "Train"]
 
 CHECKPOINT = "checkpoint.safetensors"
 """What a rung leaves in its folder."""

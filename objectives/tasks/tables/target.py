@@ -16,7 +16,7 @@ from greenfront.objectives.tasks.tables.cells import Column
 from greenfront.objectives.tasks.tables.numbers import MARKERS, number_style, parse_numbers
 from greenfront.objectives.tasks.tables.schema import ColumnReport
 
-__all__ = ["Target", "read_target", "string_labels"]
+__all__ = ["Target", "read_target"]
 
 _MANY_WHOLE = 20
 _FEW_EXAMPLES = 10

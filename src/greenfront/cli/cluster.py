@@ -10,7 +10,7 @@ import typer
 
 from greenfront.errors import UsageError
 
-__all__ = ["ENGINES", "EngineOptions"]
+__all__ = ["EngineOptions"]
 
 ENGINES = ("local", "ray")
 

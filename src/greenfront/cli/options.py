@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from greenfront.studies.store.storage import Storage
 
 __all__ = [
-    "DEFAULT_STORAGE",
     "AsJson",
     "StorageOptions",
     "StudyName",

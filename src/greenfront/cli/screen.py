@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from greenfront.studies.config.study_file import StudyFile
     from greenfront.studies.store.trials import NetworkTrial
 
-__all__ = ["LiveScreen", "PlainScreen", "status_line", "trial_line", "watch"]
+__all__ = ["LiveScreen", "PlainScreen", "watch"]
 
 
 @contextlib.contextmanager

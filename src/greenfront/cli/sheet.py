@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["WIDE", "Sheet"]
+__all__ = ["Sheet"]
 
 WIDE = 120
 """From so many columns on, the numbers that a narrow terminal folds away stand in the line."""
