@@ -13,17 +13,12 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from quality_rivals import flat, scikit_learn
 
 from greenfront.objectives.pipeline.model_factory import ModelFactory, network_of
 from greenfront.objectives.stages.loss import Loss, quality
@@ -112,18 +107,8 @@ def trained(task: Task, candidate: Candidate, seed: int) -> Tried:
 
 def references(task: Task, seed: int) -> list[Tried]:
     """Scikit-learn with its default settings."""
-    linear = LogisticRegression(max_iter=1000)
-    models: dict[str, Any] = {"tfidf": make_pipeline(TfidfVectorizer(), linear)}
-    flat: Callable[[Any], Any] = list
-    if not task.facts.is_text:
-        models = {
-            "boosted": HistGradientBoostingClassifier(random_state=seed),
-            "trees": ExtraTreesClassifier(200, random_state=seed),
-            "linear": linear,
-        }
-        flat = lambda inputs: inputs.reshape(len(inputs), -1)  # noqa: E731
     rows = []
-    for name, model in models.items():
+    for name, model in scikit_learn(task, seed).items():
         began = time.process_time()
         model.fit(flat(task.train.inputs), task.train.labels)
         spent = time.process_time() - began

@@ -14,13 +14,9 @@ import tempfile
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from quality_rivals import flat, scikit_learn
 
 from greenfront.objectives.context import LocalContext
 from greenfront.objectives.metering.instruments import detect
@@ -38,6 +34,13 @@ from greenfront.spaces.architectures.sklearn import references
 from greenfront.spaces.network_space import reference_candidate
 
 SEEDS = 3
+PLAIN = {
+    "sklearn:logistic": "logistic",
+    "sklearn:hist_gradient_boosting": "HistGB",
+    "sklearn:extra_trees": "ExtraTrees",
+    "sklearn:tfidf_logistic": "TF-IDF + logistic",
+}
+"""From a reference to scikit-learn's own estimator."""
 
 
 @dataclass(frozen=True)
@@ -65,22 +68,9 @@ class Row:
 
 def plain(name: str, task: Task, seed: int) -> float:
     """Test accuracy of scikit-learn's estimator with its defaults."""
-    models: dict[str, Any] = {
-        "sklearn:logistic": LogisticRegression(max_iter=1000),
-        "sklearn:hist_gradient_boosting": HistGradientBoostingClassifier(random_state=seed),
-        "sklearn:extra_trees": ExtraTreesClassifier(random_state=seed),
-        "sklearn:tfidf_logistic": make_pipeline(
-            TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2)), LogisticRegression(C=10)
-        ),
-    }
-    model = models[name]
-
-    def rows(split: Any) -> Any:
-        texts = split.inputs.dtype == object
-        return list(split.inputs) if texts else split.inputs.reshape(len(split), -1)
-
-    model.fit(rows(task.train), task.train.labels)
-    return float(model.score(rows(task.test), task.test.labels))
+    model = scikit_learn(task, seed)[PLAIN[name]]
+    model.fit(flat(task.train.inputs), task.train.labels)
+    return float(model.score(flat(task.test.inputs), task.test.labels))
 
 
 def tried(data: str, seed: int, folder: Path) -> list[Row]:
