@@ -40,7 +40,7 @@ class Archive:
         self._afterwards: set[int] = set()
         self._complete: set[int] = set()
         self._values: dict[str, tuple[float, ...]] = {}
-        self._frontier = Frontier([objective.maximise for objective in problem.objectives])
+        self._frontier = Frontier(problem.maximised)
 
     def refresh(self) -> None:
         """Reads the trials that were begun or finished since the last call."""

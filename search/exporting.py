@@ -14,7 +14,7 @@ from greenfront.errors import ExportError, MeterError, StudyError, TrialFailed
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.metering.instruments import Instruments, open_instruments
-from greenfront.objectives.packaging.claims import Claims, FileFacts, Judged, Setting
+from greenfront.objectives.packaging.claims import CANDIDATE, Claims, FileFacts, Judged, Setting
 from greenfront.objectives.packaging.package import MODEL, Packaged
 from greenfront.objectives.scores import costs_of, predictions_co2_kg
 from greenfront.objectives.wrapping.preprocess import RESIZED_WITHIN
@@ -41,8 +41,6 @@ T = TypeVar("T")
 
 PHASE = "package"
 """In a study's ledger: what exporting its models has taken."""
-
-CANDIDATE = "candidate.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,11 +218,10 @@ def result_of(
     """
     trials = study.trials.all()
     box = problem.corners({t.key: t.values for t in trials if t.values is not None})
-    maximise = [objective.maximise for objective in problem.objectives]
     return SearchResult(
         study=optuna_study,
         trials=tuple(trials),
-        curve=tuple(progress(study, maximise, box)),
+        curve=tuple(progress(study, problem.maximised, box)),
         spent=study.ledger.total(),
         reason=reason,
         run_id=run_id,

@@ -248,6 +248,11 @@ class Problem(abc.ABC, Generic[C]):
         return stable_hash([space, [[o.name, o.maximise] for o in self.objectives]])
 
     @property
+    def maximised(self) -> list[bool]:
+        """Whether more is better, by objective."""
+        return [objective.maximise for objective in self.objectives]
+
+    @property
     def directions(self) -> list[Direction]:
         """The objectives' directions in Optuna's words."""
-        return ["maximize" if o.maximise else "minimize" for o in self.objectives]
+        return ["maximize" if more else "minimize" for more in self.maximised]

@@ -153,7 +153,7 @@ class Race(Generic[C]):
                 slots,
                 self._book,
                 self._shared,
-                maximise=[objective.maximise for objective in self._problem.objectives],
+                maximise=self._problem.maximised,
                 last=self._last,
                 numbers=self._numbers,
             )
@@ -332,8 +332,8 @@ class Race(Generic[C]):
     def _beside(self) -> list[tuple[float, ...]]:
         outside = (slot for slot in self._archive.slots() if slot.point is None)
         values = [slot.values for slot in outside if slot.values is not None]
-        maximise = [objective.maximise for objective in self._problem.objectives]
-        return [tuple(row) for row in minimised(values, maximise).tolist()] if values else []
+        turned = minimised(values, self._problem.maximised).tolist() if values else []
+        return list(map(tuple, turned))
 
     def _box(
         self, _values: Sequence[tuple[float, ...]]
@@ -342,9 +342,8 @@ class Race(Generic[C]):
         corners = self._problem.corners(finished)
         if corners is None:
             return None
-        maximise = [objective.maximise for objective in self._problem.objectives]
 
         def turned(corner: tuple[float, ...]) -> tuple[float, ...]:
-            return tuple(minimised([corner], maximise)[0].tolist())
+            return tuple(minimised([corner], self._problem.maximised)[0].tolist())
 
         return turned(corners.worst), None if corners.best is None else turned(corners.best)

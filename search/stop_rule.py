@@ -95,8 +95,7 @@ class StopRule:
             price = None if sampler is None else sampler.price
             if price is None:
                 self._looked_at = count
-                maximise = [objective.maximise for objective in problem.objectives]
                 kwh = self._context.study.ledger.total().kwh
-                price = expected_price(list(finished.values()), maximise, corners, kwh)
+                price = expected_price(list(finished.values()), problem.maximised, corners, kwh)
             self._reason = problem.too_dear(price, corners)
             return self._reason

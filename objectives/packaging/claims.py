@@ -17,10 +17,23 @@ from greenfront.objectives.runtime_options import RuntimeAdvice
 from greenfront.objectives.stages.turns import Ratio
 from greenfront.objectives.wrapping.compose import Labels
 
-__all__ = ["CLAIMS", "Claims", "Cost", "FileFacts", "Judged", "Parts", "Setting", "read_claims"]
+__all__ = [
+    "CANDIDATE",
+    "CLAIMS",
+    "Claims",
+    "Cost",
+    "FileFacts",
+    "Judged",
+    "Parts",
+    "Setting",
+    "read_claims",
+]
 
 CLAIMS = "claims.json"
 """Their file in a folder."""
+
+CANDIDATE = "candidate.json"
+"""Beside it: what the model is, in full."""
 
 VERSION = 2
 

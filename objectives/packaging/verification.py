@@ -17,7 +17,7 @@ from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.packaging.advised import advice_checks
 from greenfront.objectives.packaging.bench import Bench
 from greenfront.objectives.packaging.cascade import cascade_checks
-from greenfront.objectives.packaging.claims import Judged
+from greenfront.objectives.packaging.claims import CANDIDATE, CLAIMS, Judged
 from greenfront.objectives.packaging.compression import compression_check
 from greenfront.objectives.packaging.costs import cost_checks
 from greenfront.objectives.packaging.findings import Check, Verified
@@ -195,9 +195,9 @@ def _raw_input(bench: Bench) -> Iterator[Check]:
 def _compression(bench: Bench) -> Iterator[Check]:
     """Whether the model's compression is real; each one's of a cascade, see :mod:`.cascade`."""
     candidate = bench.candidate
-    stated = json.loads((bench.folder / "candidate.json").read_text())
+    stated = json.loads((bench.folder / CANDIDATE).read_text())
     if stated != dict(bench.claims.candidate):
-        why = "candidate.json and claims.json tell of different models"
+        why = f"{CANDIDATE} and {CLAIMS} tell of different models"
         yield Check("candidate", candidate.describe(), "another", False, why)
     if candidate.second is not None or is_fitted(candidate.architecture.family):
         return

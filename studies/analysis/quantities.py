@@ -7,6 +7,7 @@ bytes; these functions are for the last step, where a person reads.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ __all__ = [
     "joules",
     "mass",
     "mass_scale",
+    "moment",
     "number",
     "percent",
     "seconds",
@@ -127,6 +129,13 @@ def number(n: float | None) -> str:
     return _significant(n, 3) if math.isfinite(n) else _infinite(n)
 
 
+def moment(seconds_since_epoch: float | None) -> str:
+    """A moment to the minute, such as ``"2026-11-27 06:20 UTC"``."""
+    if seconds_since_epoch is None:
+        return UNAVAILABLE
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds_since_epoch))
+
+
 def percent(share: float | None) -> str:
     """A share of 1 in percent, such as ``"96.5%"``.
 
@@ -152,12 +161,12 @@ def chance(probability: float | None) -> str:
 
 def energy_scale(kwh: Sequence[float]) -> Scale:
     """The unit in which the largest of some energies reads well; ``factor`` is per kWh."""
-    return _shared(kwh, _WATT_HOURS, 1000.0)
+    return _shared(kwh, _WATT_HOURS)
 
 
 def mass_scale(kg: Sequence[float]) -> Scale:
     """The unit in which the largest of some masses reads well; ``factor`` is per kg."""
-    return _shared(kg, _GRAMS, 1000.0)
+    return _shared(kg, _GRAMS)
 
 
 def _scaled(value: float | None, steps: _Steps, *, whole: bool = False) -> str:
@@ -204,9 +213,7 @@ def _base(steps: _Steps) -> str:
     return next(unit for factor, unit in steps if factor == 1)
 
 
-def _shared(values: Sequence[float], steps: _Steps, per_stored: float) -> Scale:
-    largest = max((abs(v) * per_stored for v in values if math.isfinite(v)), default=0.0)
-    if largest == 0:
-        return Scale(_base(steps), per_stored)
-    factor, unit = _step(largest, steps)
-    return Scale(unit, per_stored / factor)
+def _shared(thousands: Sequence[float], steps: _Steps) -> Scale:
+    largest = max((abs(v) * 1000 for v in thousands if math.isfinite(v)), default=0.0)
+    factor, unit = _step(largest, steps) if largest else (1.0, _base(steps))
+    return Scale(unit, 1000 / factor)

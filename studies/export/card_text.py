@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
-from greenfront.objectives.readings import Reading
+from greenfront.objectives.readings import JOULES_PER_KWH, Reading
 from greenfront.studies.analysis.break_even import BreakEven
 from greenfront.studies.analysis.metric_words import change, score
 from greenfront.studies.analysis.quantities import (
@@ -15,6 +14,7 @@ from greenfront.studies.analysis.quantities import (
     energy,
     joules,
     mass,
+    moment,
     number,
     percent,
     seconds,
@@ -239,7 +239,7 @@ def _reading(reading: Reading, *, kwh: bool = False) -> tuple[str, str, str]:
     """Best estimate, range and kind."""
     shown = [reading.joules, reading.low_joules, reading.high_joules]
     if kwh:
-        best, low, high = (energy(None if one is None else one / 3.6e6) for one in shown)
+        best, low, high = (energy(None if one is None else one / JOULES_PER_KWH) for one in shown)
     else:
         best, low, high = map(joules, shown)
     return best, _range(low, high, reading.joules), reading.kind
@@ -311,14 +311,14 @@ def _provenance(record: ModelRecord) -> str:
     )
     rows = [
         ("data", f"{task.name}: {sizes}; fingerprint {task.fingerprint}"),
-        ("trial", f"{record.model.trial}, finished {_day(record.trained_at)}"),
-        ("search", f"{search.sampler}, seed {search.seed}, {_day(search.started_at)} to "
-                   f"{_day(search.ended_at)}, {seconds(search.cpu_seconds)} of CPU time"),
+        ("trial", f"{record.model.trial}, finished {moment(record.trained_at)}"),
+        ("search", f"{search.sampler}, seed {search.seed}, {moment(search.started_at)} to "
+                   f"{moment(search.ended_at)}, {seconds(search.cpu_seconds)} of CPU time"),
         ("machine", f"{hardware.processor or 'processor not recorded'}, {hardware.threads} "
                     f"threads, {hardware.device}"),
         ("instruments", meters or "none"),
         ("versions", ", ".join(f"{name} {value}" for name, value in record.versions.items())),
-        ("written", _day(record.created_at)),
+        ("written", moment(record.created_at)),
     ]  # fmt: skip
     head = "\n".join(["| | |", "|---|---|"])
     return "\n".join([head, *(f"| {name} | {_cell(value)} |" for name, value in rows)])
@@ -336,12 +336,6 @@ def _licence(record: ModelRecord) -> str:
 
 def _listed(sentences: Iterable[str]) -> str:
     return "\n".join(f"- {sentence}" for sentence in sentences)
-
-
-def _day(moment: float | None) -> str:
-    if moment is None:
-        return UNAVAILABLE
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(moment))
 
 
 def _plain(text: str) -> str:

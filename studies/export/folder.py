@@ -21,8 +21,6 @@ SUMS = "SHA256SUMS"
 FORMER = ".former"
 """Suffix of a folder that is being replaced."""
 
-CHUNK_BYTES = 2**20
-
 
 def require_free(folder: Path, *, force: bool) -> None:
     """Checks that a folder may be written.
@@ -99,11 +97,8 @@ def broken_sums(folder: Path) -> list[str]:
 
 def sha256(path: Path) -> str:
     """Of a file's content, in hexadecimal digits."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while part := file.read(CHUNK_BYTES):
-            digest.update(part)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _files(folder: Path) -> list[Path]:

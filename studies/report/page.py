@@ -17,6 +17,7 @@ from greenfront.errors import UsageError
 from greenfront.objectives.drafts import drafted
 from greenfront.studies.analysis.dossier import Dossier
 from greenfront.studies.analysis.labels import labels
+from greenfront.studies.analysis.quantities import moment
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.report.data import data
 from greenfront.studies.report.figures import Drawn, figures
@@ -41,7 +42,7 @@ def render(found: Dossier, now: datetime | None = None) -> str:
     Returns:
         The page. It holds its own script and style and loads nothing.
     """
-    moment = (now or datetime.now(UTC)).astimezone(UTC)
+    instant = (now or datetime.now(UTC)).astimezone(UTC)
     view = found.view
     # Figures show all trials, the tables only the front.
     view = replace(view, labels={**labels(view.complete), **view.labels})
@@ -50,8 +51,8 @@ def render(found: Dossier, now: datetime | None = None) -> str:
     return Template(_packaged("template.html")).substitute(
         name=escape(view.name),
         task=escape(_task(view)),
-        date=moment.strftime("%Y-%m-%d %H:%M UTC"),
-        moment=moment.strftime("%Y-%m-%dT%H:%MZ"),
+        date=moment(instant.timestamp()),
+        moment=instant.strftime("%Y-%m-%dT%H:%MZ"),
         pick=pick(found),
         front=front(view, drawn),
         classes=classes(found),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from html import escape
 
 import plotly.graph_objects as go
 
+from greenfront.objectives.carbon.traces import as_instant
 from greenfront.studies.analysis import quantities
 from greenfront.studies.analysis.dossier import Dossier
 from greenfront.studies.analysis.importance import Importance
@@ -139,7 +140,7 @@ def intensity_over_time(found: Dossier) -> go.Figure:
     y: list[float | None] = []
     numbers: list[int | None] = []
     for each in found.electricity:
-        x += [_instant(each.started_at), _instant(each.ended_at), None]
+        x += [as_instant(each.started_at), as_instant(each.ended_at), None]
         y += [each.g_per_kwh, each.g_per_kwh, None]
         numbers += [each.number, each.number, None]
     figure.add_scatter(
@@ -156,8 +157,8 @@ def intensity_over_time(found: Dossier) -> go.Figure:
     for wait in () if found.view.times is None else found.view.times.waits:
         if wait.clock_ended_at is not None:
             figure.add_vrect(
-                x0=_instant(wait.clock_started_at),
-                x1=_instant(wait.clock_ended_at),
+                x0=as_instant(wait.clock_started_at),
+                x1=as_instant(wait.clock_ended_at),
                 fillcolor=GREY,
                 opacity=0.18,
                 line_width=0,
@@ -167,10 +168,6 @@ def intensity_over_time(found: Dossier) -> go.Figure:
         yaxis={"title": {"text": "Intensity (g CO₂ per kWh)"}, "rangemode": "tozero"},
     )
     return figure
-
-
-def _instant(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 def knobs(found: Importance) -> go.Figure:

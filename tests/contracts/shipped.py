@@ -15,7 +15,7 @@ from greenfront.objectives.context import LocalContext
 from greenfront.objectives.metering.cpu_model import CpuModelMeter, WattsPerThread, describe_cpu
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.packaging.bench import Bench
-from greenfront.objectives.packaging.claims import Claims, FileFacts, Setting
+from greenfront.objectives.packaging.claims import CANDIDATE, Claims, FileFacts, Setting
 from greenfront.objectives.packaging.package import Packaged, PackageRequest, package
 from greenfront.objectives.packaging.raw_data import RawData
 from greenfront.objectives.pipeline.lineage import LineageStore
@@ -117,7 +117,7 @@ def bench(model: Shipped, scratch: Path, settings: TaskSettings | None = None) -
         model_alone=packaged.cost.energy,
     )
     text = json.dumps(model.candidate.to_json())
-    (model.folder / "candidate.json").write_text(text, encoding="utf-8")
+    (model.folder / CANDIDATE).write_text(text, encoding="utf-8")
     scratch.mkdir(parents=True, exist_ok=True)
     return Bench(model.folder, claims, runtime, settings or model.settings, scratch)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,7 @@ import typer
 from greenfront.cli.amounts import BYTES, amount
 from greenfront.cli.options import AsJson, console, print_json
 from greenfront.errors import UsageError
-from greenfront.studies.analysis.quantities import size
+from greenfront.studies.analysis.quantities import moment, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +95,7 @@ def _table(left: Sequence[CacheEntry], folder: Path) -> Any:
             part["stage"] or "–",
             f"{part['entries']:,}",
             size(part["bytes"]),
-            time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(part["last_used_at"])),
+            moment(part["last_used_at"]),
         )
     return table
 
