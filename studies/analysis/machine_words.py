@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from greenfront.objectives.metering.pinned import metered_machines
-from greenfront.studies.analysis.wording import unlike_machines_sentence
+from greenfront.studies.analysis.wording import named_trials, unlike_machines_sentence
 
 if TYPE_CHECKING:  # a list of studies has use for a few words alone
     from greenfront.studies.analysis.view import StudyView
@@ -38,14 +38,10 @@ def machine_sentences(view: StudyView) -> list[str]:
     rows = {row.trial: row for row in view.front.rows}
     if view.baseline is not None:
         rows[view.baseline.trial] = view.baseline
-    read: dict[str, list[str]] = {}
+    read: dict[str, list[int]] = {}
     for number, row in sorted(rows.items()):
-        read.setdefault(row.outcome.machine or "a processor that is not known", []).append(
-            str(number)
-        )
-    told = "; ".join(
-        f"of trial{'s' * (len(numbers) > 1)} {', '.join(numbers)} on {machine}"
-        for machine, numbers in read.items()
-    )
+        machine = row.outcome.machine or "a processor that is not known"
+        read.setdefault(machine, []).append(number)
+    told = "; ".join(f"of {named_trials(each)} on {machine}" for machine, each in read.items())
     way_out = "'greenfront remeasure' measures the front on one of them"
     return [unlike, f"Predictions were read {told}; {way_out}."] if read else [unlike]

@@ -18,6 +18,7 @@ from greenfront.objectives.scores import Scoring, Tolerance
 from greenfront.studies.analysis.front import NAMES, ScoredTrial
 from greenfront.studies.analysis.operation import Year, a_year
 from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.analysis.wording import named_trials
 from greenfront.studies.config.carbon import CarbonSection, embodied_objection
 from greenfront.studies.config.sections import ObjectivesSection, OperationSection
 
@@ -184,9 +185,9 @@ class Comparison:
         later = {row.trial: row for row in new.rows}
         joined, left = sorted(later.keys() - ranks.keys()), sorted(ranks.keys() - later.keys())
         if joined:
-            yield f"{_trials(joined)} joined the front"
+            yield f"{named_trials(joined)} joined the front"
         if left:
-            yield f"{_trials(left)} left the front"
+            yield f"{named_trials(left)} left the front"
         kept_before = [row.trial for row in old.rows if row.trial in later]
         kept_after = [row.trial for row in new.rows if row.trial in ranks]
         if kept_before != kept_after:
@@ -231,8 +232,3 @@ def _check(table: type[BaseModel], key: str, value: float | None) -> None:
         raise UsageError(
             f"{key}: {rule}, as in a study file, got {value:g}; correct it, or leave it out"
         ) from error
-
-
-def _trials(numbers: list[int]) -> str:
-    words = ", ".join(map(str, numbers))
-    return f"trial {words}" if len(numbers) == 1 else f"trials {words}"

@@ -18,6 +18,7 @@ __all__ = [
     "break_even_sentence",
     "kind_of_readings",
     "leak_sentence",
+    "named_trials",
     "no_network_sentence",
     "sentence",
     "unlike_machines_sentence",
@@ -49,6 +50,11 @@ def kind_of_readings(meters: Iterable[Mapping[str, str]] | None, kinds: Iterable
     told = {*(meter["kind"] for meter in meters or ()), *kinds}
     found = told & {"measured", "modelled"}
     return "partly modelled" if len(found) == 2 else next(iter(found), "not metered")
+
+
+def named_trials(numbers: Sequence[int]) -> str:
+    """Trials by their numbers, such as ``"trial 3"`` or ``"trials 3, 7"``."""
+    return f"trial{'s' * (len(numbers) != 1)} {', '.join(map(str, numbers))}"
 
 
 def sentence(remark: str) -> str:

@@ -57,12 +57,12 @@ def remeasure(
 
 
 def _text(done: Remeasured, storage: StorageOptions) -> str:
-    from greenfront.studies.analysis.quantities import energy
+    from greenfront.studies.analysis.quantities import counted, energy
+    from greenfront.studies.analysis.wording import named_trials
 
-    several = len(done.trials) > 1
     lines = [
-        f"{done.machine} has measured {len(done.trials)} model{'s' if several else ''} (trial"
-        f"{'s' if several else ''} {', '.join(map(str, done.trials))}) for {energy(done.kwh)}; "
+        f"{done.machine} has measured {counted(len(done.trials), 'model')} "
+        f"({named_trials(done.trials)}) for {energy(done.kwh)}; "
         "the study is ranked by its readings from now on.",
         *(f"Trial {number} was not measured: {why}." for number, why in done.lost.items()),
         f"Look: {storage.follow_up('front', done.study)}; as each machine read its own: "
