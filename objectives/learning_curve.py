@@ -57,17 +57,15 @@ def pace(curve: LearningCurve, error: float) -> float:
     )
 
 
-def least_error(
-    running: LearningCurve, paces: Sequence[float], error_rate: float = ERROR_RATE
-) -> float | None:
+def least_error(running: LearningCurve, paces: Sequence[float]) -> float | None:
     """How far from perfect a running training will end, at least.
 
     As if what a training lacks shrank like ``1 / epochs``, at a :func:`pace` of its
     own; how true that is decides how tight the bound is, not whether it holds. Of ``n`` finished
     trainings and this one, if they are exchangeable, each is equally likely to have the k-th
     smallest pace or a smaller one, which is one number for all looks at a training: so with
-    ``k ≤ error_rate · (n + 1)`` the bound is broken at any of its epochs with a probability of
-    ``error_rate`` at most, whatever the curves are like (conformal prediction: Vovk, Gammerman
+    ``k ≤ ERROR_RATE · (n + 1)`` the bound is broken at any of its epochs with a probability of
+    ``ERROR_RATE`` at most, whatever the curves are like (conformal prediction: Vovk, Gammerman
     and Shafer, "Algorithmic Learning in a Random World", 2005, proposition 2.3).
 
     Searches are not quite exchangeable: later candidates are better than earlier ones, and those
@@ -76,13 +74,12 @@ def least_error(
     Args:
         running: As far as it has come.
         paces: Of the finished trainings of the same study, one each.
-        error_rate: See above.
 
     Returns:
         In the metric's own unit; ``None`` before the first look, after the last epoch, and while
         too few are finished to say so at this rate.
     """
-    rank = math.floor(error_rate * (len(paces) + 1) + 1e-9)
+    rank = math.floor(ERROR_RATE * (len(paces) + 1) + 1e-9)
     looks = running.looks()
     if rank < 1 or not looks or len(running.qualities) >= running.epochs:
         return None

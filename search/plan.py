@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -121,16 +120,11 @@ class StudyPlan:
     forecast: Forecast | None = None
 
 
-def plan_study(
-    file: StudyFile,
-    say: Callable[[str], None] = lambda _message: None,
-    earlier: Storage | None = None,
-) -> StudyPlan:
+def plan_study(file: StudyFile, earlier: Storage | None = None) -> StudyPlan:
     """Tries one epoch of the baselines and a few random candidates; keeps nothing.
 
     Args:
         file: The study.
-        say: Takes messages on what is being waited for.
         earlier: Holds studies, of which those of the same data say what trials cost.
 
     Raises:
@@ -141,7 +135,7 @@ def plan_study(
     """
     trace, provider = intensity_provider(file.carbon)
     with drafted(Path(tempfile.gettempdir()) / "greenfront-plan", folder=True) as folder:
-        instruments = open_instruments(file.metering, say=say)
+        instruments = open_instruments(file.metering)
         found = explore(file, instruments, folder)
         try:
             facts = replace(found.facts, trace=trace)

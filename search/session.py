@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import resource
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -145,18 +145,12 @@ class Session:
 
 
 @contextlib.contextmanager
-def open_session(
-    file: StudyFile,
-    *,
-    new_in: Storage | None = None,
-    say: Callable[[str], None] = lambda _message: None,
-) -> Iterator[Session]:
+def open_session(file: StudyFile, *, new_in: Storage | None = None) -> Iterator[Session]:
     """Loads the data, checks them and chooses the instruments; writes no study.
 
     Args:
         file: The study.
         new_in: Where the study will be kept; a study of its name there must be the same one.
-        say: Takes messages on what is being waited for.
 
     Raises:
         UsageError: The data cannot be used, or the name is taken by another study.
@@ -168,7 +162,7 @@ def open_session(
         with _nothing_left_of_a_refusal(Path(file.study.cache)):
             study, known = _begun_study(new_in, file, trace) if new_in else (None, None)
             pinned = None if study is None else study.meters
-            instruments = open_instruments(file.metering, pinned, say)
+            instruments = open_instruments(file.metering, pinned)
             found = explore(file, instruments, known=known)
             stack.callback(found.evaluator.close, TrialContext())
             facts = replace(found.facts, trace=trace)

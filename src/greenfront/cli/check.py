@@ -15,7 +15,6 @@ from greenfront.errors import UsageError
 
 if TYPE_CHECKING:
     from greenfront.objectives.stages.metered import InferenceCost
-    from greenfront.studies.export.checking import Checked
 
 __all__ = ["check"]
 
@@ -94,7 +93,9 @@ def check(
     if as_json:
         print_json(found.to_json())
     else:
-        _print(found)
+        from greenfront.cli.choose_text import check_text
+
+        console().print(check_text(found), crop=False)
     if not found.passed:
         raise typer.Exit(1)
 
@@ -120,9 +121,3 @@ def _write(summary: str, file: Path | None) -> None:
             f"the summary cannot be written to {error.filename!r} ({error.strerror}): correct the "
             f"path after --markdown, or that in {STEP_SUMMARY}"
         ) from error
-
-
-def _print(found: Checked) -> None:
-    from greenfront.cli.choose_text import check_text
-
-    console().print(check_text(found), crop=False)

@@ -22,6 +22,7 @@ from greenfront.errors import UsageError
 
 if TYPE_CHECKING:
     from greenfront.objectives.readings import Reading
+    from greenfront.search.exporting import Exported
 
 __all__ = ["WhichModel", "export", "verify"]
 
@@ -170,11 +171,9 @@ def _spent(reading: Reading | None) -> dict[str, object]:
     return {"spent": None if reading is None else to_json(reading)}
 
 
-def _json(done: object) -> dict[str, object]:
+def _json(done: Exported) -> dict[str, object]:
     from greenfront.objectives.codec import to_json
-    from greenfront.search.exporting import Exported
 
-    assert isinstance(done, Exported)
     return {
         "study": done.claims.study,
         "trial": done.row.trial,
