@@ -86,10 +86,8 @@ class Join(Stage):
             max_error=max(one.max_error, two.max_error),
             agreement=None,
             unreal=(*one.unreal, *two.unreal),
-            torch_file_error=None,
             floating_layers=one.floating_layers + two.floating_layers,
             zeros=zero_share(path),
-            compressed_bytes=None,
             passed_on=passed_on,
         )
         # What both share, such as a training, is paid once.

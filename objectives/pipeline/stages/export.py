@@ -50,11 +50,11 @@ class ExportFacts:
     flops: int
     max_error: float
     agreement: float | None
-    unreal: tuple[str, ...]
-    torch_file_error: float | None
-    floating_layers: int
-    zeros: float
-    compressed_bytes: int | None
+    unreal: tuple[str, ...] = ()
+    torch_file_error: float | None = None
+    floating_layers: int = 0
+    zeros: float = 0.0
+    compressed_bytes: int | None = None
     relative_error: float | None = None
     passed_on: float | None = None
 

@@ -96,11 +96,6 @@ class Fit(Stage):
             flops=size.flops,
             max_error=likeness.max_error,
             agreement=likeness.agreement,
-            unreal=(),
-            torch_file_error=None,
-            floating_layers=0,
-            zeros=0.0,
-            compressed_bytes=None,
             relative_error=likeness.relative_error,
         )
         readings = {"train": fitting.total, "export": export.total}
