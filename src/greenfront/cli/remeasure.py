@@ -14,7 +14,7 @@ from greenfront.cli.options import (
     grouped_options,
     print_json,
 )
-from greenfront.cli.running import speaker
+from greenfront.cli.running import quiet_optuna, speaker
 
 if TYPE_CHECKING:
     from greenfront.search.remeasuring import Remeasured
@@ -41,11 +41,9 @@ def remeasure(
 
     For studies that ran on unlike machines, or on another one than that which is to serve.
     """
-    import optuna
-
     from greenfront.search.remeasuring import remeasure as measure
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    quiet_optuna()
     with storage.opened() as database:
         done = measure(database, name, watts_per_thread, speaker(as_json))
     if as_json:

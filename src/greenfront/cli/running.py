@@ -9,7 +9,14 @@ from typing import Any
 
 from greenfront.cli.options import console
 
-__all__ = ["speaker", "status", "termination_as_interrupt"]
+__all__ = ["quiet_optuna", "speaker", "status", "termination_as_interrupt"]
+
+
+def quiet_optuna() -> None:
+    """Keeps what Optuna says of each trial from the screen: ours says it."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from greenfront.cli.options import (
     grouped_options,
     print_json,
 )
-from greenfront.cli.running import status, termination_as_interrupt
+from greenfront.cli.running import quiet_optuna, status, termination_as_interrupt
 from greenfront.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -157,15 +157,13 @@ def resume(
 def _search(
     file: StudyFile, where: StorageOptions, engine: EngineOptions, trials: int | None, as_json: bool
 ) -> None:
-    import optuna
-
     from greenfront.cli.screen import watch
     from greenfront.studies.analysis.view import view
     from greenfront.studies.store.storage import Storage
     from greenfront.studies.store.study import forget_deleted
 
     begins = _on_cluster if engine.is_ray() else _here
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    quiet_optuna()
     name, url = file.study.name, file.study.storage
     Storage.refuse_foreign(url, name)
     known = Storage.existing(url)

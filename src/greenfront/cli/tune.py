@@ -14,7 +14,7 @@ from greenfront.cli.options import (
     grouped_options,
     print_json,
 )
-from greenfront.cli.running import speaker
+from greenfront.cli.running import quiet_optuna, speaker
 from greenfront.cli.ship import WhichModel
 from greenfront.errors import UsageError
 
@@ -50,13 +50,11 @@ def tune(
             raise UsageError(f"--only must be one of {', '.join(PARTS)}, not {part!r}")
     named = which.name()
 
-    import optuna
-
     from greenfront.search import tuning
     from greenfront.search.exporting import chosen
     from greenfront.studies.analysis.view import view
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    quiet_optuna()
     with storage.opened() as database:
         found = view(database, name)
         row = chosen(found, trial=which.trial, named=named)

@@ -17,7 +17,7 @@ from greenfront.cli.options import (
     grouped_options,
     print_json,
 )
-from greenfront.cli.running import status, termination_as_interrupt
+from greenfront.cli.running import quiet_optuna, status, termination_as_interrupt
 from greenfront.studies.analysis.quantities import counted
 
 __all__ = ["worker"]
@@ -55,8 +55,6 @@ def worker(
     as_json: AsJson = False,
 ) -> None:
     """Join a study that was begun elsewhere, and work on it until its budget is spent."""
-    import optuna
-
     from greenfront.cli.screen import watch
     from greenfront.search.joining import joined_file, open_joined
     from greenfront.search.quota import Quota
@@ -64,7 +62,7 @@ def worker(
     from greenfront.studies.config.study_file import StudyFile
     from greenfront.studies.store.study import Study
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    quiet_optuna()
     here = None if options.file is None else StudyFile.read(options.file)
     again = storage.follow_up("worker", name)
     with contextlib.ExitStack() as stack:
