@@ -27,7 +27,7 @@ from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.spaces.techniques.cascade import Cascade
 from greenfront.spaces.techniques.layer_bits import LayerBits
 from greenfront.studies.analysis.front import ScoredTrial
-from greenfront.studies.analysis.quantities import percent
+from greenfront.studies.analysis.quantities import percent_range
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.store.afterwards import replace_detail
 from greenfront.studies.store.patience import PATIENCE_MINUTES
@@ -141,7 +141,7 @@ def _layers(run: TuningRun, row: ScoredTrial, made: list[TunedModel], remarks: l
     made.append(run.make(Proposal("bits", candidate, (row.trial,), other)))
     beside = [("8", plan.over_int8), ("32", plan.over_float)]
     told = " and ".join(
-        f"{percent(r.value)} ({percent(r.low)} to {percent(r.high)}) of those of {bits} bits in all"
+        f"{percent_range(r.value, r.low, r.high)} of those of {bits} bits in all"
         for bits, r in beside
         if r is not None
     )

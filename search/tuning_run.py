@@ -25,7 +25,7 @@ from greenfront.search.recovery import REFERENCE, tell
 from greenfront.search.running_trial import ChargedTrial
 from greenfront.spaces.candidate import Candidate
 from greenfront.studies.analysis.front import ScoredTrial
-from greenfront.studies.analysis.quantities import percent
+from greenfront.studies.analysis.quantities import percent_range
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.store.afterwards import Finished, add_finished
 from greenfront.studies.store.ledger_writer import LedgerWriter
@@ -263,7 +263,7 @@ def _objection(outcome: Outcome, *, unmetered: bool) -> str | None:
         return "; ".join(outcome.unreal)
     if derived is None or unmetered:
         return "no instrument could tell what a prediction of it costs"
-    told = f"{percent(derived.ratio)} ({percent(derived.low)} to {percent(derived.high)})"
+    told = percent_range(derived.ratio, derived.low, derived.high)
     if derived.high >= 1:
         return f"it takes {told} of the joules of trial {derived.beside}: not clearly less"
     if derived.most_gain is not None and derived.most_gain < 0:

@@ -27,6 +27,7 @@ __all__ = [
     "moment",
     "number",
     "percent",
+    "percent_range",
     "seconds",
     "size",
 ]
@@ -152,6 +153,13 @@ def percent(share: float | None) -> str:
             return "<100%"
         digits += 1
     return text + "%"
+
+
+def percent_range(share: float | None, low: float | None, high: float | None) -> str:
+    """A share with its interval, where that is known, such as ``"83.1% (80.0% to 86.2%)"``."""
+    if share is None or low is None or high is None:
+        return percent(share)
+    return f"{percent(share)} ({percent(low)} to {percent(high)})"
 
 
 def chance(probability: float | None) -> str:

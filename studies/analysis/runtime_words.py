@@ -5,7 +5,7 @@ from __future__ import annotations
 from greenfront.objectives.packaging.claims import Parts
 from greenfront.objectives.runtime_options import RuntimeAdvice, TriedRuntime
 from greenfront.objectives.stages.turns import Ratio
-from greenfront.studies.analysis.quantities import UNAVAILABLE, joules, percent
+from greenfront.studies.analysis.quantities import joules, percent_range
 
 __all__ = ["advice_lines", "counted_beside"]
 
@@ -45,9 +45,7 @@ def advice_lines(advice: RuntimeAdvice) -> list[str]:
 
 
 def _of(tried: TriedRuntime) -> str:
-    if tried.ratio is None or tried.low is None or tried.high is None:
-        return UNAVAILABLE
-    return f"{percent(tried.ratio)} ({percent(tried.low)} to {percent(tried.high)})"
+    return percent_range(tried.ratio, tried.low, tried.high)
 
 
 def counted_beside(parts: Parts, threads: int) -> str:

@@ -10,11 +10,12 @@ import typer
 from greenfront.cli.amounts import BYTES, amount
 from greenfront.cli.options import AsJson, console, print_json
 from greenfront.errors import UsageError
-from greenfront.studies.analysis.quantities import moment, size
+from greenfront.studies.analysis.quantities import UNAVAILABLE, moment, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from greenfront.cli.sheet import Sheet
     from greenfront.objectives.pipeline.cache import CacheEntry
 
 __all__ = ["cache"]
@@ -83,21 +84,19 @@ def _parts(left: Sequence[CacheEntry]) -> list[dict[str, Any]]:
     ]
 
 
-def _table(left: Sequence[CacheEntry], folder: Path) -> Any:
-    from rich.table import Table
+def _table(left: Sequence[CacheEntry], folder: Path) -> Sheet:
+    from greenfront.cli.sheet import Sheet
 
-    table = Table(title=f"{folder}: {_counted(left)}", title_justify="left", box=None)
-    for name in ("study", "stage", "entries", "size", "last used"):
-        table.add_column(name, justify="right" if name in ("entries", "size") else "left")
+    sheet = Sheet(f"{folder}: {_counted(left)}", ("study", "stage", "Entries", "Size", "last used"))
     for part in _parts(left):
-        table.add_row(
-            part["study"] or "–",
-            part["stage"] or "–",
+        sheet.add(
+            part["study"] or UNAVAILABLE,
+            part["stage"] or UNAVAILABLE,
             f"{part['entries']:,}",
             size(part["bytes"]),
             moment(part["last_used_at"]),
         )
-    return table
+    return sheet
 
 
 def _counted(some: Sequence[CacheEntry]) -> str:

@@ -12,11 +12,10 @@ from greenfront.cli.sheet import Sheet
 from greenfront.studies.analysis.choice import comparison
 from greenfront.studies.analysis.metric_words import change, score
 from greenfront.studies.analysis.quantities import (
-    UNAVAILABLE,
     energy,
     joules,
     mass,
-    percent,
+    percent_range,
     seconds,
     size,
 )
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from greenfront.studies.analysis.picking import Pick
     from greenfront.studies.analysis.view import StudyView
     from greenfront.studies.export.checking import Checked
-    from greenfront.studies.export.comparing import ModelComparison, Ratio
+    from greenfront.studies.export.comparing import ModelComparison
     from greenfront.studies.export.record import ModelRecord
 
 __all__ = ["check_text", "comparison_text", "pick_text"]
@@ -105,7 +104,8 @@ def comparison_text(found: ModelComparison) -> RenderableType:
     for ratio in found.ratios:
         name = ratio.name.replace("of both", f"of making it and {predictions}")
         shown = _UNITS[ratio.unit]
-        sheet.add(name, shown(ratio.first), shown(ratio.second), _share(ratio))
+        share = percent_range(ratio.ratio, ratio.low, ratio.high)
+        sheet.add(name, shown(ratio.first), shown(ratio.second), share)
     lines = [f"{metric.title}: {found.verdict}."]
     lines += [f"First: {first.model.description}.", f"Second: {second.model.description}."]
     lines += [f"{remark}." for remark in found.remarks]
@@ -134,14 +134,6 @@ def check_text(found: Checked) -> RenderableType:
         lines.append("On made-up inputs; --input FILE takes real ones.")
     lines += map(sentence, found.broken)
     return Group(sheet, Text("\n".join(lines)))
-
-
-def _share(ratio: Ratio) -> str:
-    if ratio.ratio is None:
-        return UNAVAILABLE
-    if ratio.low is None or ratio.high is None:
-        return percent(ratio.ratio)
-    return f"{percent(ratio.ratio)} ({percent(ratio.low)} to {percent(ratio.high)})"
 
 
 def _named(record: ModelRecord) -> str:

@@ -9,7 +9,14 @@ from rich.text import Text
 
 from greenfront.cli.sheet import Sheet
 from greenfront.studies.analysis.metric_words import change
-from greenfront.studies.analysis.quantities import UNAVAILABLE, energy, joules, percent, seconds
+from greenfront.studies.analysis.quantities import (
+    UNAVAILABLE,
+    energy,
+    joules,
+    percent,
+    percent_range,
+    seconds,
+)
 from greenfront.studies.analysis.runtime_words import advice_lines
 from greenfront.studies.analysis.wording import sentence
 
@@ -72,7 +79,7 @@ def _made(made: TunedModel, found: StudyView, storage: StorageOptions) -> list[s
     low, high = ends if sign > 0 else reversed(ends)
     command = storage.follow_up("export", found.name, f" --trial {made.trial} -o DIR")
     return [
-        f"{head}: {percent(told.ratio)} ({percent(told.low)} to {percent(told.high)}) of the "
+        f"{head}: {percent_range(told.ratio, told.low, told.high)} of the "
         f"joules of trial {told.beside}, the best by itself, measured in turns in plain sessions; "
         f"{found.metric.name} {change(found.metric, sign * told.gain, low, high)} on validation, "
         "where it was chosen; the test split was not looked at.",
