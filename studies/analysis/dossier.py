@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from greenfront.objectives.readings import Reading
-from greenfront.studies.analysis.beside import Beside, random_beside
 from greenfront.studies.analysis.classes import Confusion, confusion_of
 from greenfront.studies.analysis.electricity import TrialElectricity, electricity
 from greenfront.studies.analysis.importance import Importance, knob_importance
+from greenfront.studies.analysis.random_search import RandomSearch, comparable_random_search
 from greenfront.studies.analysis.view import StoredStudy, StudyView
 from greenfront.studies.store.storage import Storage
 
@@ -44,7 +44,7 @@ class Dossier:
     Attributes:
         view: The study.
         confusion: Of the greenest model; ``None`` where it was not kept, or of numbers.
-        beside: A random search of the same data; ``None`` where the storage holds none.
+        random_search: A random search of the same data; ``None`` where the storage holds none.
         importance: Of the knobs; ``None`` where too little was tried.
         electricity: That each trial ran on.
         tested: The greenest model on the test split; ``None`` while it was not judged on it.
@@ -52,7 +52,7 @@ class Dossier:
 
     view: StudyView
     confusion: Confusion | None = None
-    beside: Beside | None = None
+    random_search: RandomSearch | None = None
     importance: Importance | None = None
     electricity: tuple[TrialElectricity, ...] = ()
     tested: Tested | None = None
@@ -74,7 +74,7 @@ def dossier(storage: Storage, name: str) -> Dossier:
     return Dossier(
         view=seen,
         confusion=None if pick is None else confusion_of(seen, pick),
-        beside=random_beside(storage, seen),
+        random_search=comparable_random_search(storage, seen),
         importance=knob_importance(seen),
         electricity=tuple(electricity(study, seen.file.carbon.clock(study.created_at))),
     )

@@ -124,10 +124,10 @@ def _progress(found: Dossier) -> Drawn:
         f"for {quantities.energy(last.kwh_spent)} ({found.view.kind})"
     )
     beside = "; no random search of the same data is in this storage to stand beside it."
-    if found.beside is not None and found.beside.steps:
-        end = found.beside.steps[-1]
+    if found.random_search is not None and found.random_search.steps:
+        end = found.random_search.steps[-1]
         beside = (
-            f"; the random search {found.beside.study} of the same data reached "
+            f"; the random search {found.random_search.study} of the same data reached "
             f"{end.hypervolume:.3f} for {quantities.energy(end.kwh_spent)}."
         )
     return Drawn("progress", "Progress of the search", told + beside, progress(found))

@@ -29,7 +29,7 @@ CONSTANT = 1e-6
 
 def progress(found: Dossier) -> go.Figure:
     """How far the search had come for the energy spent, beside a blind one where there is one."""
-    view, beside = found.view, found.beside
+    view, beside = found.view, found.random_search
     curves = [("This search", view.steps, BLUE, "solid")]
     if beside is not None:
         curves.append((f"Random: {beside.study}", beside.steps, ORANGE, "dash"))

@@ -9,10 +9,10 @@ import pytest
 
 from contracts.reports import VIEWS
 from greenfront.studies.analysis import quantities
-from greenfront.studies.analysis.beside import Beside
 from greenfront.studies.analysis.dossier import Dossier
 from greenfront.studies.analysis.electricity import TrialElectricity
 from greenfront.studies.analysis.importance import Importance, Target
+from greenfront.studies.analysis.random_search import RandomSearch
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.report.figures import figures
 from greenfront.studies.report.front_figure import front
@@ -124,7 +124,7 @@ def test_a_random_search_stands_beside_only_where_there_is_one() -> None:
     alone = figures(Dossier(view))["progress"]
     assert len(alone.figure.data) == 1
     assert "no random search of the same data is in this storage" in alone.caption
-    both = figures(Dossier(view, beside=Beside("blind", view.steps[:5])))["progress"]
+    both = figures(Dossier(view, random_search=RandomSearch("blind", view.steps[:5])))["progress"]
     assert [trace.name for trace in both.figure.data] == ["This search", "Random: blind"]
     assert both.figure.data[1].customdata is None
 

@@ -16,25 +16,25 @@ from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study, study_names
 
-__all__ = ["Beside", "random_beside"]
+__all__ = ["RandomSearch", "comparable_random_search"]
 
 RANDOM = "random"
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class RandomSearch:
     """A random search of the same data.
 
     Attributes:
         study: Its name.
-        steps: Its hypervolume, in the box of the study that it stands beside.
+        steps: Its hypervolume, in the box of the study that it is compared with.
     """
 
     study: str
     steps: tuple[ProgressPoint, ...]
 
 
-def random_beside(storage: Storage, view: StudyView) -> Beside | None:
+def comparable_random_search(storage: Storage, view: StudyView) -> RandomSearch | None:
     """The random search with the most trials among those that can be compared with a study.
 
     Comparable are the same examples, split alike, judged by the same metric. Both are measured by
@@ -64,7 +64,7 @@ def random_beside(storage: Storage, view: StudyView) -> Beside | None:
     )
     trials = rescored(trials, view.scoring, repeats)
     values = {trial.number: trial.values for trial in trials if trial.values is not None}
-    return Beside(study.name, tuple(progress(study, maximised(view.metric), box, values)))
+    return RandomSearch(study.name, tuple(progress(study, maximised(view.metric), box, values)))
 
 
 def _comparable(study: Study, view: StudyView) -> bool:
