@@ -253,7 +253,7 @@ def _record(found: StudyView, row: ScoredTrial, claims: Claims, draft: Path) -> 
     kwh, co2_kg = whole or (None, None)
     model = replace(
         record.model,
-        test=score_of(claims.test, claims.test.examples, counts),
+        test=score_of(claims.test, claims.test.examples, counts, record.metric),
         file_bytes=claims.file_bytes,
         file_sha256=sha256(draft / MODEL),
         plain=Emission(plain, predictions_co2_kg(plain, 1.0, scoring.carbon)),
@@ -273,9 +273,10 @@ def _record(found: StudyView, row: ScoredTrial, claims: Claims, draft: Path) -> 
     baseline = claims.baseline
     if baseline is None or record.baseline is None:
         return record
+    usual = score_of(baseline, baseline.examples, counts, record.metric)
     return replace(
         record,
-        baseline=replace(record.baseline, test=score_of(baseline, baseline.examples, counts)),
+        baseline=replace(record.baseline, test=usual),
         test_difference=paired_difference(
             claims.test.score, claims.test.resampled, baseline.score, baseline.resampled
         ),

@@ -10,6 +10,8 @@ from greenfront.studies.analysis.choice import (
     prediction_sentence,
     warnings,
 )
+from greenfront.studies.analysis.interval import COVERED, examples_of, score_interval
+from greenfront.studies.analysis.metric_words import score
 
 if TYPE_CHECKING:
     from greenfront.studies.analysis.view import StudyView
@@ -29,4 +31,25 @@ def advice(view: StudyView) -> list[str]:
     if greenest is not None:
         lines += warnings(view.front, beaten=view.best is not None)
         lines.append(prediction_sentence(greenest, view.kind))
+        lines += _how_sure(view)
     return lines
+
+
+def _how_sure(view: StudyView) -> list[str]:
+    """What other examples might have said of the named models."""
+    metric, named = view.metric, choices(view.front)
+    found = {choice.row.trial: score_interval(choice.row.outcome, metric) for choice in named}
+    told = [
+        f"trial {trial} {score(metric, ends.low)} to {score(metric, ends.high)}"
+        for trial, ends in found.items()
+        if ends is not None
+    ]
+    if not told:
+        return []
+    task = view.facts.task
+    examples = min(task.sizes[examples_of(choice.row.outcome, task)] for choice in named)
+    return [
+        f"{metric.title} on other examples than these {examples:,} ({COVERED:.0%} intervals): "
+        f"{', '.join(told)}. Models were chosen by these, so the best one had luck, too; "
+        "greenfront export looks at the test split."
+    ]

@@ -19,6 +19,7 @@ from greenfront.objectives.scores import (
 )
 from greenfront.spaces.candidate import Candidate
 from greenfront.studies.analysis.eligibility import unlikely, within_drop_probability
+from greenfront.studies.analysis.interval import score_interval
 from greenfront.studies.analysis.knee import knee_of
 from greenfront.studies.analysis.volume import Corners, minimised
 from greenfront.studies.store.trials import NetworkTrial
@@ -105,6 +106,7 @@ class ScoredTrial:
     def to_json(self, metric: Metric) -> dict[str, Any]:
         """The row of ``greenfront front --json``, of a study with this metric."""
         outcome, decisions = self.outcome, self.outcome.decisions
+        interval = score_interval(outcome, metric)
         return {
             "rank": self.rank,
             "trial": self.trial,
@@ -112,6 +114,8 @@ class ScoredTrial:
             **({"accuracy": self.score} if metric.name == "accuracy" else {}),
             "metric": metric.name,
             "score": self.score,
+            "score_low": None if interval is None else interval.low,
+            "score_high": None if interval is None else interval.high,
             "threshold": None if decisions is None else decisions.threshold,
             "predicted": None if decisions is None else list(decisions.predicted),
             "confusion": None if decisions is None else decisions.confusion,

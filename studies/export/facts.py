@@ -14,6 +14,7 @@ from greenfront.errors import StudyError
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.metering.pinned import metered_machines
+from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.packaging.claims import Judged
 from greenfront.objectives.readings import Reading
@@ -22,7 +23,11 @@ from greenfront.objectives.scores import predictions_co2_kg, training_co2_kg
 from greenfront.objectives.tasks.task import TaskFacts
 from greenfront.studies.analysis.break_even import break_even
 from greenfront.studies.analysis.front import ScoredTrial
-from greenfront.studies.analysis.interval import percentile_interval, score_interval
+from greenfront.studies.analysis.interval import (
+    examples_of,
+    percentile_interval,
+    score_interval,
+)
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.export.record import (
     Difference,
@@ -106,7 +111,7 @@ def measured_model(view: StudyView, row: ScoredTrial) -> MeasuredModel:
         trial=row.trial,
         candidate=row.candidate.to_json(),
         description=view.label(row),
-        validation=_validation(outcome, view.facts.task),
+        validation=_validation(outcome, view.facts.task, view.metric),
         training=Emission(training, training_co2_kg(training, carbon)),
         phases=outcome.phases,
         inference=_answer(outcome.inference, carbon),
@@ -127,9 +132,11 @@ def measured_model(view: StudyView, row: ScoredTrial) -> MeasuredModel:
     )
 
 
-def score_of(judged: Outcome | Judged, examples: int | None, class_counts: Sequence[int]) -> Score:
-    """A score with the interval that its resamples give."""
-    found = score_interval(judged)
+def score_of(
+    judged: Outcome | Judged, examples: int | None, class_counts: Sequence[int], metric: Metric
+) -> Score:
+    """A score with its interval."""
+    found = score_interval(judged, metric)
     return Score(
         value=judged.score,
         low=None if found is None else found.low,
@@ -165,13 +172,10 @@ def _difference(row: ScoredTrial, baseline: ScoredTrial) -> Difference:
     return paired_difference(mine.score, mine.resampled, usual.score, usual.resampled)
 
 
-def _validation(outcome: Outcome, task: TaskFacts) -> Score:
-    """Repeats judge on the whole validation split, a trial's own measurement on its evaluation."""
-    part = (
-        "evaluation" if outcome.measurements == 1 and "evaluation" in task.sizes else "validation"
-    )
+def _validation(outcome: Outcome, task: TaskFacts, metric: Metric) -> Score:
+    part = examples_of(outcome, task)
     counts = task.class_counts.get(part, ())
-    return score_of(outcome, task.sizes.get(part), counts)
+    return score_of(outcome, task.sizes.get(part), counts, metric)
 
 
 def _answer(reading: Reading, carbon: CarbonModel) -> Emission:

@@ -47,7 +47,7 @@ class Score:
 
     Attributes:
         value: In the metric's unit.
-        low: Lower end of the 95 % interval over resamples of the examples; ``None`` if unknown.
+        low: Lower end of its 95 % interval over other examples; ``None`` if unknown.
         high: Upper end; ``None`` with ``low``.
         examples: How many it was judged on; ``None`` if unknown.
         decisions: Which classes it decides for, with the confusion matrix; ``None`` for numbers.

@@ -157,7 +157,8 @@ def _whole(tested: Tested) -> str:
 
 
 def _validated(view: StudyView, row: ScoredTrial) -> _Tile:
-    metric, found = view.metric, score_interval(row.outcome)
+    metric = view.metric
+    found = score_interval(row.outcome, metric)
     unit = f" {metric.unit}" if metric.unit else ""
     ends = "its interval is not known"
     if found is not None:
@@ -169,8 +170,9 @@ def _validated(view: StudyView, row: ScoredTrial) -> _Tile:
         f"{ends}. The test split has not been read.",
         "measured",
         f"Of the exported file, reloaded, on validation examples ({examples:,} in all), by which "
-        "models were chosen, too: the interval is that of the middle of 200 resamples of them and "
-        "does not know of the choice. The test split is kept for the model that is taken.",
+        "models were chosen, too: the interval says what other examples might have given (of an "
+        "accuracy Wilson's, of other scores the middle of 200 resamples) and does not know of the "
+        "choice. The test split is kept for the model that is taken.",
     )
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from contracts.reports import VIEWS
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.carbon.intensity import Intensity
+from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Decisions
 from greenfront.objectives.pipeline.answers import ANSWERS, save_answers
 from greenfront.objectives.resampling import packed
@@ -19,7 +21,7 @@ from greenfront.studies.analysis.classes import confusion_of
 from greenfront.studies.analysis.families import families
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.importance import knob_importance
-from greenfront.studies.analysis.interval import score_interval
+from greenfront.studies.analysis.interval import COVERED, score_interval
 from greenfront.studies.analysis.operation import a_year
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.config.sections import OperationSection
@@ -55,16 +57,29 @@ def test_a_year_without_a_reading_is_unknown() -> None:
 
 def test_an_interval_holds_the_middle_of_the_resamples() -> None:
     scores = np.linspace(0.9, 1.0, 201, dtype=np.float32)
-    found = score_interval(replace(ROW.outcome, resampled=packed(scores)))
+    judged = replace(ROW.outcome, resampled=packed(scores), decisions=Decisions((3, 4)))
+    found = score_interval(judged, Metric("f1_macro", 0.3))
     assert found is not None
     assert found.low == pytest.approx(0.9025)
     assert found.high == pytest.approx(0.9975)
-    assert score_interval(replace(ROW.outcome, resampled=None)) is None
+    assert score_interval(replace(ROW.outcome, resampled=None), Metric("f1_macro", 0.3)) is None
+
+
+@pytest.mark.parametrize(("right", "examples"), [(359, 359), (0, 20), (161, 200), (1, 1)])
+def test_an_accuracys_interval_is_wilsons(right: int, examples: int) -> None:
+    decisions = Decisions((right, examples - right))
+    judged = replace(ROW.outcome, score=right / examples, decisions=decisions)
+    found = score_interval(judged, Metric("accuracy", 0.1))
+    wanted = binomtest(right, examples).proportion_ci(COVERED, method="wilson")
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=1e-5)
 
 
 def test_resamples_without_an_error_tell_nothing_of_the_next_example() -> None:
     faultless = packed(np.ones(200, dtype=np.float32))
-    assert score_interval(replace(ROW.outcome, resampled=faultless)) is None
+    assert (
+        score_interval(replace(ROW.outcome, resampled=faultless), Metric("f1_macro", 0.3)) is None
+    )
 
 
 def two_classes(cache: str) -> StudyView:

@@ -201,6 +201,8 @@ def test_json_has_the_promised_keys(
         "accuracy": 0.9,
         "metric": "accuracy",
         "score": 0.9,
+        "score_low": None,
+        "score_high": None,
         "threshold": None,
         "predicted": None,
         "confusion": None,
