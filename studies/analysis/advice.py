@@ -11,7 +11,8 @@ from greenfront.studies.analysis.choice import (
     warnings,
 )
 from greenfront.studies.analysis.interval import COVERED, examples_of, score_interval
-from greenfront.studies.analysis.metric_words import score
+from greenfront.studies.analysis.metric_words import amount, score
+from greenfront.studies.analysis.optimism import selection_optimism
 
 if TYPE_CHECKING:
     from greenfront.studies.analysis.view import StudyView
@@ -50,6 +51,14 @@ def _how_sure(view: StudyView) -> list[str]:
     examples = min(task.sizes[examples_of(choice.row.outcome, task)] for choice in named)
     return [
         f"{metric.title} on other examples than these {examples:,} ({COVERED:.0%} intervals): "
-        f"{', '.join(told)}. Models were chosen by these, so the best one had luck, too; "
-        "greenfront export looks at the test split."
+        f"{', '.join(told)}. Models were chosen by these{_luck(view)}; greenfront export looks at "
+        "the test split."
     ]
+
+
+def _luck(view: StudyView) -> str:
+    found = selection_optimism(view.complete, view.metric)
+    if found is None:
+        return ""
+    flattered = amount(view.metric, found)
+    return f", which flatters the best of {len(view.complete)} by {flattered} at least"

@@ -9,7 +9,7 @@ from greenfront.studies.analysis.quantities import number, percent
 if TYPE_CHECKING:  # what draws a front has it; what lists studies needs none
     from greenfront.objectives.metrics import Metric
 
-__all__ = ["change", "difference", "score"]
+__all__ = ["amount", "change", "difference", "score"]
 
 EQUAL_POINTS = 0.005
 EQUAL_SHARE = 5e-5
@@ -19,6 +19,13 @@ EQUAL_SHARE = 5e-5
 def score(metric: Metric, value: float) -> str:
     """A score in three digits; its unit stands in the heading of its column."""
     return percent(value) if metric.in_percent else number(value)
+
+
+def amount(metric: Metric, value: float) -> str:
+    """A difference of scores without its sign, such as ``"1.2 points"``."""
+    if metric.in_percent:
+        return f"{100 * abs(value):.2g} points"
+    return number(abs(value)) + (f" {metric.unit}" if metric.unit else "")
 
 
 def difference(metric: Metric, value: float, than: float) -> str:
