@@ -7,8 +7,9 @@ against; what making them took stays as it was metered where they were made.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from greenfront.errors import MeterError, SearchAborted, TrialFailed
 from greenfront.objectives.metering.cpu_model import describe_cpu
@@ -83,7 +84,8 @@ def remeasure(
         say(f"starting an evaluator on {machine} and loading the data")
         context = ChargedTrial(ledger, members[0].trial)
         evaluator = start_evaluator(found.file, instruments, context)
-        work = _Work(study, found.file, run.run_id, ledger, evaluator)
+        taken = Counter({key: len(again) for key, again in study.repeats.all().items()})
+        work = _Work(study, found.file, run.run_id, ledger, evaluator, taken)
         try:
             rounds = max(1, found.file.objectives.repeats)
             for number in range(1, rounds + 1):
@@ -162,53 +164,46 @@ def _graph(row: ScoredTrial) -> str:
     return row.outcome.graph or row.candidate.key
 
 
+@dataclass
 class _Work:
-    """Measures one model after the other."""
+    """Measures one model after the other; ``taken`` are earlier measurements by candidate."""
 
-    def __init__(
-        self,
-        study: Study,
-        file: StudyFile,
-        run_id: str,
-        ledger: LedgerWriter,
-        evaluator: Evaluator,
-    ) -> None:
-        self._study = study
-        self._file = file
-        self._run_id = run_id
-        self._ledger = ledger
-        self._evaluator = evaluator
-        self._taken = {key: len(again) for key, again in study.repeats.all().items()}
-        self.graphs: set[str] = set()
-        self.lost: dict[int, str] = {}
+    study: Study
+    file: StudyFile
+    run_id: str
+    ledger: LedgerWriter
+    evaluator: Evaluator
+    taken: Counter[str]
+    graphs: set[str] = field(default_factory=set)
+    lost: dict[int, str] = field(default_factory=dict)
 
     def measure(self, row: ScoredTrial, *, first: bool) -> bool:
         """Adds one measurement of a model, or keeps why there is none; gives whether it did."""
         try:
             found = measured_again(
-                self._evaluator,
+                self.evaluator,
                 row,
-                ChargedTrial(self._ledger, row.trial),
+                ChargedTrial(self.ledger, row.trial),
                 batched=first,
-                minutes=self._file.limits.trial_minutes,
+                minutes=self.file.limits.trial_minutes,
             )
         except TrialFailed as failure:
             self.lost[row.trial] = str(failure)
-            if not self._evaluator.alive:
+            if not self.evaluator.alive:
                 raise
             return False
         finally:
-            self._ledger.merge(row.trial)
+            self.ledger.merge(row.trial)
         if found is None:
             self.lost[row.trial] = (
-                f"its file is not in {self._file.study.cache} here: share that folder, or set "
+                f"its file is not in {self.file.study.cache} here: share that folder, or set "
                 "[study] shared_cache"
             )
         elif found.inference.joules is None:
             self.lost[row.trial] = "no instrument could tell what a prediction takes"
         else:
             key = row.candidate.key
-            position = self._taken[key] = self._taken.get(key, 0) + 1
-            self._study.repeats.add(self._run_id, key, position, found)
+            self.taken[key] += 1
+            self.study.repeats.add(self.run_id, key, self.taken[key], found)
             return True
         return False
