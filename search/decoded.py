@@ -76,14 +76,19 @@ class Decoder(Generic[C]):
     def __init__(self, problem: Problem[C]) -> None:
         self._problem = problem
         self._kept: dict[tuple[tuple[str, object], ...], Decoded[C]] = {}
+        self._latest: tuple[Point, Decoded[C]] | None = None
         self.space: SearchSpace[Decoded[C]] = SearchSpace(problem.space.knobs, self.of)
 
     def of(self, point: Point) -> Decoded[C]:
         """A point, decoded."""
+        latest = self._latest
+        if latest is not None and latest[0] is point:  # several questions about one are usual
+            return latest[1]
         content = tuple(point.items())
         found = self._kept.get(content)
         if found is None:
             if len(self._kept) >= MOST_KEPT:
                 self._kept.clear()
             found = self._kept[content] = Decoded(self._problem, point)
+        self._latest = (point, found)
         return found

@@ -8,8 +8,10 @@ and detail; Optuna is told. :mod:`greenfront.search.recovery` goes on from any o
 from __future__ import annotations
 
 import contextlib
+import time
+from dataclasses import replace
 from functools import partial
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import optuna
 import sqlalchemy as sa
@@ -28,7 +30,6 @@ from greenfront.search.hopeless import Paces
 from greenfront.search.problem import Problem
 from greenfront.search.progress_estimator import ProgressEstimator
 from greenfront.search.queueing import queue_first_generation
-from greenfront.search.racing import Race
 from greenfront.search.recovery import adopt_dead_runs, drop_unclaimed
 from greenfront.search.running_trial import RunningTrial
 from greenfront.search.samplers.named import default_population, make_sampler
@@ -44,11 +45,17 @@ from greenfront.studies.store.ledger_writer import LedgerWriter
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.study import Study
 
+if TYPE_CHECKING:  # its models are imported where there is a race
+    from greenfront.search.racing import Race
+
 __all__ = ["Engine"]
 
 C = TypeVar("C", bound=Choice)
 
 WAIT_SECONDS = 0.5
+
+SHOWN_SECONDS = 1.0
+"""So old the figures may be that stand beside what workers are doing; not where a step is over."""
 
 
 class Engine(Generic[C]):
@@ -114,9 +121,15 @@ class Engine(Generic[C]):
             optuna_study=self.optuna_study,
             references={each.key: each for each in problem.reference_candidates()},
         )
+        self._shown: Status | None = None
+        self._shown_at = 0.0
         self._feedback = Feedback(self._context, self._enqueue)
         self._asking = Asking(self._context, seed=seed)
-        self._race = Race(self._context) if settings.sampler == "green" else None
+        self._race: Race[C] | None = None
+        if settings.sampler == "green":
+            from greenfront.search.racing import Race
+
+            self._race = Race(self._context)
         self._ends = TrialEnds(self._context)
         self._rule = StopRule(self._context, lambda: self._race)
 
@@ -286,6 +299,7 @@ class Engine(Generic[C]):
                     self._archive.refresh()
                     self._settings.observer.finished(self._study.trials.get(number))
                 self._ends.require_progress(step, done)
+        self._shown = None
         self._workers.say(index, "")
 
     # --- when to work ------------------------------------------------------------------------
@@ -318,8 +332,15 @@ class Engine(Generic[C]):
     # --- what is shown -----------------------------------------------------------------------
 
     def _show(self) -> None:
-        if self._settings.observer is not None:
-            self._settings.observer.changed(self.status())
+        observer, shown = self._settings.observer, self._shown
+        if observer is None:
+            return
+        now = time.monotonic()
+        if shown is not None and now < self._shown_at + SHOWN_SECONDS:
+            observer.changed(replace(shown, doing=self._workers.doing()))
+            return
+        self._shown_at, self._shown = now, self.status()
+        observer.changed(self._shown)
 
     def status(self) -> Status:
         """The search as it stands now."""

@@ -90,6 +90,7 @@ class Race(Generic[C]):
         self._decoder = Decoder(problem)
         self._queue_is_empty = False
         self._looked_at = 0.0
+        self._deciding = (-1, 0.0)
         self.price: float | None = None
         self.policy: Policy = GreenPolicy(self._terrain(), context.settings.seed)
 
@@ -326,8 +327,10 @@ class Race(Generic[C]):
 
     def _deciding_kwh(self) -> float:
         """What the supervisors have taken so far, a step."""
-        spent = self._study.ledger.by("phase").get(OWN_PHASE)
-        return 0.0 if spent is None else spent.kwh / max(len(self._book.orders), 1)
+        steps = len(self._book.orders)
+        if self._deciding[0] != steps:
+            self._deciding = (steps, self._study.ledger.of_phase(OWN_PHASE).kwh / max(steps, 1))
+        return self._deciding[1]
 
     def _beside(self) -> list[tuple[float, ...]]:
         outside = (slot for slot in self._archive.slots() if slot.point is None)

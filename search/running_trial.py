@@ -102,7 +102,7 @@ class RunningTrial(ChargedTrial):
     @property
     def budgeted(self) -> bool:  # type: ignore[override]
         """See :class:`TrialContext`."""
-        return self.watch is not None and self.watch.meters
+        return self.watch is not None and self.watch.awaits_charge()
 
     def progress(self, message: str) -> None:
         """See :class:`TrialContext`."""

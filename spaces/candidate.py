@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cache
 from typing import Any, Self, TypeVar
 
 from greenfront.spaces.architectures.registry import is_fitted
@@ -34,6 +35,10 @@ class ArchitectureChoice:
 
     family: str
     shape: tuple[tuple[str, Value], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values that ``json.dumps`` takes."""
+        return {"family": self.family, "shape": dict(self.shape)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +102,19 @@ class Candidate:
         """
         if is_fitted(self.architecture.family):
             return None
-        told = self.to_json()
-        del told["training"]["fine_tune_epochs"]
-        kept = ("architecture", "training", "distillation", "placement")
-        return stable_hash([told[name] for name in kept])
+        training = self.training.to_json()
+        del training["fine_tune_epochs"]
+        distillation = None if self.distillation is None else self.distillation.to_json()
+        return stable_hash(
+            [self.architecture.to_json(), training, distillation, asdict(self.placement)]
+        )
 
     @property
     def settings(self) -> tuple[Settings, ...]:
         """What each technique does to it, in the order of techniques."""
         own = (self.training, self.pruning, self.precision, self.distillation, self.sparsity)
         held = {one.section: one for one in (*own, *self.others) if one is not None}
-        sections = (technique.settings.section for technique in techniques())
-        return tuple(held[section] for section in sections if section in held)
+        return tuple(held[section] for section in _sections() if section in held)
 
     def of(self, kind: type[S]) -> S:
         """The settings of a technique; the default ones where it leaves the candidate untouched."""
@@ -152,7 +158,7 @@ class Candidate:
         fitted = is_fitted(choice.family)
         settings = (one for one in self.settings if one.for_fitted or not fitted)
         told: dict[str, Any] = {one.section: one.to_json() for one in settings}
-        told["architecture"] = {"family": choice.family, "shape": dict(choice.shape)}
+        told["architecture"] = choice.to_json()
         told["placement"] = asdict(self.placement)
         return {name: told.pop(name, None) for name in _FIELDS} | told
 
@@ -168,6 +174,12 @@ class Candidate:
         }
         choice = ArchitectureChoice(data["architecture"]["family"], shape)
         return cls.made(choice, Placement(**data["placement"]), settings)
+
+
+@cache
+def _sections() -> tuple[str, ...]:
+    """Those of all techniques, in their order."""
+    return tuple(technique.settings.section for technique in techniques())
 
 
 def _short(value: Value) -> Value:

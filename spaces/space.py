@@ -21,8 +21,10 @@ __all__ = ["Choice", "PlainChoice", "SearchSpace", "on_grid", "stable_hash"]
 
 def stable_hash(data: object) -> str:
     """Hex digest of JSON data: the same in every process, on every machine, in every order."""
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(_PLAINLY.encode(data).encode()).hexdigest()[:16]
+
+
+_PLAINLY = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 class Choice(Protocol):
@@ -87,6 +89,7 @@ class SearchSpace(Generic[C]):
     knobs: tuple[Knob, ...]
     decode: Callable[[Point], C]
     _by_name: dict[str, Knob] = field(init=False, repr=False, compare=False)
+    _opening: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.knobs:
@@ -103,6 +106,8 @@ class SearchSpace(Generic[C]):
                     )
             seen[knob.name] = knob
         object.__setattr__(self, "_by_name", seen)
+        opening = frozenset(condition.knob for knob in self.knobs for condition in knob.when)
+        object.__setattr__(self, "_opening", opening)
 
     def suggest(self, trial: optuna.Trial) -> C:
         """Asks an Optuna trial for every knob that means something, and decodes the answers."""
@@ -124,6 +129,17 @@ class SearchSpace(Generic[C]):
         """The knob of this name; ``KeyError`` where there is none."""
         return self._by_name[name]
 
+    def changed(self, point: Point, settings: Point, rng: np.random.Generator) -> dict[str, Value]:
+        """A whole point with some other settings; what is asked by them only is drawn.
+
+        Args:
+            point: A whole point.
+            settings: Of knobs that it has, within their ranges.
+            rng: Random numbers.
+        """
+        moved = {**point, **settings}
+        return moved if self._opening.isdisjoint(settings) else self.complete(moved, rng)
+
     def complete(self, partial: Point, rng: np.random.Generator) -> dict[str, Value]:
         """A whole point that keeps of ``partial`` what means something and draws the rest."""
 
@@ -139,7 +155,6 @@ class SearchSpace(Generic[C]):
 
     def size(self) -> int | None:
         """Number of distinct points; ``None`` where a knob is a continuum."""
-        parents = {condition.knob for knob in self.knobs for condition in knob.when}
 
         def count(index: int, point: dict[str, Value]) -> int | None:
             product = 1
@@ -150,7 +165,7 @@ class SearchSpace(Generic[C]):
                 settings = knob.count()
                 if settings is None:
                     return None
-                if knob.name in parents:
+                if knob.name in self._opening:
                     branches = [count(position + 1, {**point, knob.name: v}) for v in knob.values()]
                     known = [branch for branch in branches if branch is not None]
                     return product * sum(known) if len(known) == len(branches) else None

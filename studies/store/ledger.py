@@ -82,6 +82,12 @@ class Ledger(StudyPart):
         row = self.storage.rows(query)[0]
         return _spent(tuple(row))
 
+    def of_phase(self, phase: str) -> Spent:
+        """What one phase has taken in all."""
+        c = ledger_table.c
+        query = sa.select(*_sums()).where(c.study_id == self.study_id, c.phase == phase)
+        return _spent(tuple(self.storage.rows(query)[0]))
+
     def by(self, what: str) -> dict[str, Spent]:
         """The study's spending in parts that add up to the whole.
 

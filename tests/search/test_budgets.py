@@ -164,6 +164,25 @@ def test_what_others_charge_is_expected_between_two_looks(monkeypatch: pytest.Mo
     assert ledger.asked < 20  # of 334 epochs
 
 
+def test_trainings_charge_epoch_by_epoch_near_a_budget_and_seldom_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ledger = Shared()
+    monkeypatch.setattr(time, "monotonic", lambda: ledger.now)
+    watch = BudgetWatch(Budget(kwh=100.5 * EPOCH_KWH), ledger, lambda: 0.0)  # type: ignore[arg-type]
+    charged, owed = [], 0
+    for epoch in range(101):
+        owed, ledger.now = owed + 1, ledger.now + 0.01
+        if watch.awaits_charge():
+            ledger.epochs += owed
+            watch.charged(owed * EPOCH_KWH)
+            charged.append(epoch)
+            owed = 0
+        reached = watch.reached_lately()
+        assert (reached is not None) == (epoch == 100)
+    assert len(charged) < 25
+
+
 CARBON = CarbonModel(Intensity(500.0, "nowhere", "the test"))
 KG_AN_EPOCH = 0.5 * EPOCH_KWH
 

@@ -16,7 +16,7 @@ from greenfront.objectives.metering.instruments import detect
 from greenfront.search.optimize import SearchOptions
 from greenfront.search.problem import Evaluation
 from greenfront.search.status import Status
-from greenfront.studies.store.ledger import Ledger
+from greenfront.studies.store.ledger import Ledger, Spent
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.trials import PlainTrial
 
@@ -175,12 +175,45 @@ def test_an_observer_sees_every_trial_and_the_end(url: str) -> None:
     assert notebook.last.kwh_spent == pytest.approx(7 * SPENT_KWH)
 
 
+def test_figures_beside_a_message_are_not_counted_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    totals = [0]
+    total = Ledger.total
+
+    def counted(ledger: Ledger) -> Spent:
+        totals[0] += 1
+        return total(ledger)
+
+    class Talkative(Menu):
+        def evaluate(self, candidate: PlainChoice, context: TrialContext) -> Evaluation:
+            for epoch in range(50):
+                context.progress(f"epoch {epoch}")
+            return super().evaluate(candidate, context)
+
+    class Listener:
+        def __init__(self) -> None:
+            self.heard: list[str] = []
+
+        def changed(self, status: Status) -> None:
+            self.heard += status.doing.values()
+
+        def note(self, message: str) -> None: ...
+
+        def finished(self, row: PlainTrial) -> None: ...
+
+    monkeypatch.setattr(Ledger, "total", counted)
+    listener = Listener()
+    optimize_problem(Talkative(), trials=3, options=SearchOptions(observer=listener))
+    assert {f"trial 2: epoch {epoch}" for epoch in range(50)} <= set(listener.heard)
+    assert totals[0] < 50
+
+
 def test_the_search_itself_is_metered(url: str) -> None:
     result = optimize_problem(
         ZDT1(), trials=10, storage=url, options=SearchOptions(instruments=detect())
     )
     storage = Storage(url, create=False)
     parts = Ledger(storage, 1).by("phase")
+    assert {name: Ledger(storage, 1).of_phase(name) for name in parts} == parts
     storage.close()
     assert parts["search"].kwh > 0
     assert parts["search"].cpu_seconds > 0

@@ -237,3 +237,14 @@ def test_hashes_are_the_same_in_every_process() -> None:
         for seed in ("1", "2")
     }
     assert printed == {stable_hash({"a": {"y": (), "z": True}, "b": [1, 2.5, "ü", None]})}
+
+
+@given(seeds)
+def test_a_changed_point_is_the_completed_one(seed: int) -> None:
+    point = TREE.sample(np.random.default_rng(seed))
+    for name, value in TREE.sample(np.random.default_rng(seed + 1)).items():
+        if name in point:
+            one, other = (np.random.default_rng(seed) for _ in range(2))
+            changed = TREE.changed(point, {name: value}, one)
+            assert changed == TREE.complete({**point, name: value}, other)
+            assert list(changed) == [knob.name for knob in TREE.knobs if knob.name in changed]

@@ -11,9 +11,10 @@ Gittins, "Bandit processes and dynamic allocation indices", 1979 (boxes opened i
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 __all__ = ["NODES", "index", "two_stage_index"]
 
@@ -97,8 +98,14 @@ def _expected_excess(deviation: Array, bounds: Array) -> Array:
     """Expectation of ``max(X - bound, 0)`` for normal X of mean 0: ``[n, bounds]``."""
     scale = np.maximum(deviation, 1e-9)[:, None]
     q = bounds[None] / scale
-    excess: Array = scale * np.exp(-0.5 * q * q) / np.sqrt(2 * np.pi) - bounds * ndtr(-q)
+    excess: Array = scale * np.exp(-0.5 * q * q) / np.sqrt(2 * np.pi) - bounds * _above(q)
     return excess
+
+
+def _above(q: Array) -> Array:
+    """Probability that a standard normal number is greater."""
+    far = (q * 0.5**0.5).ravel().tolist()
+    return np.array([0.5 * math.erfc(each) for each in far]).reshape(q.shape)
 
 
 def two_stage_index(prizes: Array, revealed: Array, step: Array, rest: Array) -> Array:

@@ -19,9 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import scipy.linalg as sl
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+
+from greenfront.search.samplers.green.descent import descend
 
 __all__ = ["Observations", "Posterior", "Prior", "condition", "fit", "negative_log_posterior"]
 
@@ -36,6 +36,8 @@ NEAR = 0.07
 VAGUE, WALK = 3.0, 1.0
 """Standard deviations of β at the lowest rung and of its steps, in units of the data's own."""
 JITTER = 1e-6
+SMALL = 64
+"""Triangles up to this size are inverted at once."""
 MOST_ITERATIONS, FURTHER_ITERATIONS = 25, 8
 BOUND = 4.0
 """Hyperparameters stay within so many standard deviations of their prior."""
@@ -165,6 +167,18 @@ def _across(logits: Array) -> Array:
     return across
 
 
+def _inverse_of_lower(lower: NDArray[np.floating]) -> Array:
+    """The inverse of a lower triangle, by halves."""
+    size = len(lower)
+    if size <= SMALL:
+        return np.linalg.inv(lower).astype(np.float64, copy=False)
+    half, whole = size // 2, np.zeros((size, size))
+    whole[:half, :half] = first = _inverse_of_lower(lower[:half, :half])
+    whole[half:, half:] = second = _inverse_of_lower(lower[half:, half:])
+    whole[half:, :half] = -second @ (lower[half:, :half] @ first)
+    return whole
+
+
 def _walk(rungs: int) -> Array:
     """Covariance of β ``[rungs, rungs]``."""
     steps = np.arange(rungs)
@@ -190,12 +204,13 @@ def negative_log_posterior(theta: Array, seen: Observations, prior: Prior) -> tu
     noise = np.exp(2 * noises)[rung]
     k = f + kg + _walk(prior.rungs)[grid]
     k[np.diag_indices(n)] += noise + JITTER
-    lower, failed = sl.lapack.dpotrf(k, lower=1)
-    if failed:
+    try:
+        lower = np.linalg.cholesky(k)
+    except np.linalg.LinAlgError:
         return 1e10, np.zeros_like(theta)
-    alpha = sl.cho_solve((lower, True), seen.z, check_finite=False)
-    inverse, _ = sl.lapack.dpotri(lower, lower=1)
-    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    root = _inverse_of_lower(lower)
+    inverse = root.T @ root
+    alpha = inverse @ seen.z
     off = (theta - prior.mean) / prior.sd
     value = 0.5 * seen.z @ alpha + np.log(np.diag(lower)).sum() + 0.5 * off @ off
     g = 0.5 * (inverse - np.outer(alpha, alpha))
@@ -236,18 +251,14 @@ def fit(seen: Observations, prior: Prior, start: Array | None = None) -> Array:
         start: Where it begins: those found from a part of it, for which fewer iterations do;
             ``None``: the prior's mean.
     """
-    bounds = list(zip(prior.mean - BOUND * prior.sd, prior.mean + BOUND * prior.sd, strict=True))
-    found = minimize(
-        negative_log_posterior,
+    reach = BOUND * prior.sd
+    return descend(
+        lambda theta: negative_log_posterior(theta, seen, prior),
         prior.mean if start is None else start,
-        args=(seen, prior),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=bounds,
-        options={"maxiter": MOST_ITERATIONS if start is None else FURTHER_ITERATIONS},
+        prior.mean - reach,
+        prior.mean + reach,
+        MOST_ITERATIONS if start is None else FURTHER_ITERATIONS,
     )
-    theta: Array = found.x
-    return theta
 
 
 @dataclass(frozen=True)
@@ -262,7 +273,7 @@ class Posterior:
     noise: Array
     f_across: Array
     g_across: Array
-    lower: Array
+    root: Array
     f_weights: Array
     g_weights: Array
     level: Array
@@ -307,7 +318,7 @@ class Posterior:
             k = kernel * (ks * self.f_across[r, at] * (1 - w))
             k += near * (ks * self.g_across[r, at] * w)
             k += walk[r, at]
-            halves[r] = sl.blas.dtrsm(1.0, self.lower, k.T, lower=1)
+            halves[r] = self.root @ k.T
         covariance = np.empty((len(x), len(rungs), len(rungs)))
         for p, r in enumerate(rungs):
             for q, t in enumerate(rungs[: p + 1]):
@@ -335,8 +346,8 @@ def condition(seen: Observations, prior: Prior, theta: Array) -> Posterior:
     k = both * ((1 - w) * kernel[pair] * f_across[grid] + w * seen.near[pair] * g_across[grid])
     k += _walk(prior.rungs)[grid]
     k[np.diag_indices_from(k)] += noise[seen.rung]
-    lower = np.asfortranarray(np.linalg.cholesky(k))
-    alpha = sl.cho_solve((lower, True), seen.z)
+    root = _inverse_of_lower(np.linalg.cholesky(k))
+    alpha = root.T @ (root @ seen.z)
     # Means need the observations of each candidate only in sum.
     weights = scale[seen.rung] * alpha
     at = np.zeros((len(seen.x), len(seen.z)))
@@ -350,7 +361,7 @@ def condition(seen: Observations, prior: Prior, theta: Array) -> Posterior:
         noise,
         f_across,
         g_across,
-        lower,
+        root,
         f_weights=at @ f_across[seen.rung],
         g_weights=at @ g_across[seen.rung],
         level=_walk(prior.rungs)[:, seen.rung] @ alpha,

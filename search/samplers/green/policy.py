@@ -22,6 +22,9 @@ SETTLED = 100
 """Decisions after which the random share falls with their square root."""
 RANKINGS = 40
 """A ranking serves until there is one more observation for every so many that there were."""
+TOGETHER = 4
+"""A ranking serves at least so many steps where deciding is dear by more than this factor, at
+least two where it is so by less."""
 MANY = 400
 """Models are made of no more observations: beyond, a ranking serves twice as long."""
 
@@ -86,7 +89,7 @@ class GreenPolicy:
                 return _begun(drawn)
         if box is None:
             return None
-        moment, count = _moment(states)
+        moment, count = _moment(states, self._at_least(states))
         if count > 1:
             # What was known a while ago decides for all decisions since.
             then = self._box(moment)
@@ -95,6 +98,11 @@ class GreenPolicy:
             if decision is not None:
                 return decision
         return _first_open(self.terrain, ranked(self.terrain, states, box, pool, 1), states)
+
+    def _at_least(self, states: Sequence[RungState]) -> int:
+        # In steps by far more than its noise: each change of it has everything ranked anew.
+        dearness = self.terrain.dearness(states)
+        return TOGETHER if dearness > TOGETHER else 2 if dearness > 1.0 else 1
 
     def _on(self, state: RungState, price: float | None) -> Decision:
         done = max(state.rung, self.terrain.reached(state.point))
@@ -138,15 +146,15 @@ def _first_open(
     return None
 
 
-def _moment(states: Sequence[RungState]) -> tuple[list[RungState], int]:
+def _moment(states: Sequence[RungState], at_least: int) -> tuple[list[RungState], int]:
     """The states at the last moment at which a ranking was due, and how long it serves.
 
     Cut back by when rungs finished: so all decisions since then see the same past. Where that is
-    not known, or the search is young, the moment is now.
+    not known, or the search is young and deciding cheap, the moment is now.
     """
     seen = [number for state in states for number in state.finished]
     losses = sum(len(state.losses) for state in states)
-    serves = losses // RANKINGS * (2 if losses > MANY else 1)
+    serves = max(losses // RANKINGS * (2 if losses > MANY else 1), at_least)
     if serves < 2 or len(seen) < losses:
         return list(states), 1
     last = sorted(seen)[losses - losses % serves - 1]

@@ -111,10 +111,10 @@ def mutated(
     changed = rng.random(len(names)) < rate / len(names)
     changed[int(rng.integers(len(names)))] |= not changed.any()
     reach = REACHES[int(rng.integers(len(REACHES)))]
-    settings = dict(point)
+    settings: dict[str, Value] = {}
     for name in (name for name, change in zip(names, changed.tolist(), strict=True) if change):
         knob = terrain.space.knob(name)
-        value = settings[name]
+        value = point[name]
         near = knob.near(value, rng, reach) if isinstance(knob, Real) else knob.near(value, rng)
         settings[name] = near
-    return terrain.space.complete(settings, rng)
+    return terrain.space.changed(point, settings, rng)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from greenfront.objectives.pareto import non_dominated
 from greenfront.search.samplers.green.beliefs import Beliefs, Outlook, Prospect, form_beliefs
@@ -23,11 +24,9 @@ Array = NDArray[np.float64]
 
 RANDOM, CHILDREN = 60, 90
 """Points of the pool."""
-DEAR = 0.02
-"""Share of the trainings' energy from which on looking for candidates is dear."""
 WHOLE_POOL, LEAST_POOL = 80, 0.25
-"""Where it is, a pool is smaller in proportion with fewer observations than so many, since little
-is known to look for; at least such a share of it is looked at."""
+"""Where deciding is dear, a pool is smaller in proportion with fewer observations than so many,
+since little is known to look for; at least such a share of it is looked at."""
 PARENTS = 20
 ROUNDS, PROMISING, ANY, NEIGHBOURS = 5, 10, 4, 4
 """Local search: rounds, the best and some others in each, and mutations of each of them."""
@@ -60,8 +59,14 @@ def ranked(
         pool: Gathers new candidates; empty.
         count: Trainings that will be begun from this ranking.
     """
-    with threadpool_limits(limits=1, user_api="blas"):  # small matrices: threads only wait
+    with _pools().limit(limits=1, user_api="blas"):  # small matrices: threads only wait
         return _ranked(terrain, states, box, pool, count)
+
+
+@cache
+def _pools() -> ThreadpoolController:
+    """What computes with matrices here: looked for once, which takes milliseconds."""
+    return ThreadpoolController()
 
 
 def _ranked(
@@ -83,10 +88,9 @@ def _ranked(
 
 def _pool_share(terrain: Terrain, states: Sequence[RungState]) -> float:
     """How much of a pool is looked at."""
-    observations = sum(len(state.losses) for state in states)
-    trained_kwh = sum(sum(state.kwh) for state in states)
-    if terrain.deciding_kwh() * observations <= DEAR * trained_kwh:
+    if terrain.dearness(states) <= 1.0:
         return 1.0
+    observations = sum(len(state.losses) for state in states)
     return min(max(observations / WHOLE_POOL, LEAST_POOL), 1.0)
 
 

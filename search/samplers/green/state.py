@@ -20,6 +20,9 @@ __all__ = ["Decision", "Objectives", "RungState", "RungStatus", "Terrain"]
 
 RungStatus = Literal["paused", "running", "complete", "failed"]
 
+DEAR = 0.02
+"""Share of the trainings' energy from which on deciding is dear."""
+
 Objectives = tuple[float | None, ...]
 """One number an objective, every one minimised (a maximised one with its sign turned);
 ``None`` where it is not known."""
@@ -143,3 +146,9 @@ class Terrain:
     def settings(self, state: RungState) -> tuple[float, ...]:
         """What :func:`knob_vector` gives of a candidate's point."""
         return state.settings or knob_vector(self.space, state.point)
+
+    def dearness(self, states: Sequence[RungState]) -> float:
+        """What deciding has taken, in shares of what it may: it is dear above 1."""
+        decided_kwh = self.deciding_kwh() * sum(len(state.losses) for state in states)
+        trained_kwh = sum(sum(state.kwh) for state in states)
+        return decided_kwh / (DEAR * trained_kwh) if trained_kwh else 0.0

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from contracts.problems import Menu
 from greenfront.objectives.pareto import hypervolume
-from greenfront.search.samplers.green import curves
+from greenfront.search.samplers.green import curves, policy, race
 from greenfront.search.samplers.green.policy import GreenPolicy
 from greenfront.search.samplers.green.start import STARTS
 from greenfront.search.samplers.green.state import Decision, RungState, Terrain
@@ -328,6 +329,29 @@ def test_fewer_candidates_are_looked_at_where_looking_is_dear(searched: Search) 
         looked.append(len(described))
     assert looked[0] == pytest.approx(looked[1], rel=0.1)
     assert looked[2] < 0.85 * looked[0], looked
+
+
+def test_a_ranking_serves_several_steps_where_deciding_is_dear(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = []
+    for share in (0.0, 0.03, 0.2):
+        count = [0]
+
+        def counted(*arguments: Any, count: list[int] = count) -> list[race.Worth]:
+            count[0] += 1
+            return race.ranked(*arguments)
+
+        monkeypatch.setattr(policy, "ranked", counted)
+        search = Search(terrain()).run(2 * STARTS)
+        begun, mean_kwh = count[0], search.spent() / search.decisions
+        search.policy = GreenPolicy(
+            replace(terrain(), deciding_kwh=lambda kwh=share * mean_kwh: kwh), 1
+        )
+        search.run(12)
+        assert len(search.states) == len({state.key for state in search.states.values()})
+        made.append(count[0] - begun)
+    assert made[0] > 1.5 * made[1] > 1.5 * made[2] > 0, made
 
 
 def test_a_box_that_spans_what_was_seen_grows_beyond_it() -> None:
