@@ -14,7 +14,7 @@ from greenfront.studies.analysis.families import FamilyRecord, families
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.metric_words import score
 from greenfront.studies.analysis.view import StudyView
-from greenfront.studies.report.theme import BLUE, GREEN, GREY, SLATE, layout
+from greenfront.studies.report.theme import BLUE, GREEN, GREY, LABELLED, SLATE, layout
 
 __all__ = ["MOST_LINES", "family_co2", "family_scores", "parallel"]
 
@@ -42,7 +42,7 @@ def family_scores(view: StudyView) -> go.Figure:
         view,
         [row.green_score if math.isfinite(row.green_score) else None for _, row in shown],
         [quantities.count(row.green_score) for _, row in shown],
-        "Green Score (% per kg CO₂)",
+        "% per kg CO₂",
         GREEN,
     )
 
@@ -87,11 +87,13 @@ def _bars(
     longest = max((value for value in values if value is not None), default=0.0)
     figure.update_layout(
         bargap=0.45,
+        margin=LABELLED,
         xaxis={
             "title": {"text": title},
-            "range": [0, 1.3 * longest or 1.0],
+            "range": [0, longest or 1.0],
             "exponentformat": "SI",
-            "nticks": 5,
+            "nticks": 4,
+            "tickangle": 0,
         },
         yaxis={"autorange": "reversed", "type": "category", "showgrid": False, "ticks": ""},
     )

@@ -14,7 +14,7 @@ from greenfront.studies.analysis.dossier import Dossier
 from greenfront.studies.analysis.importance import Importance
 from greenfront.studies.analysis.progress import ProgressPoint
 from greenfront.studies.analysis.view import StudyView
-from greenfront.studies.report.theme import BLUE, GREEN, GREY, INK, ORANGE, SKY, layout
+from greenfront.studies.report.theme import BLUE, GREEN, GREY, INK, LABELLED, ORANGE, SKY, layout
 from greenfront.studies.store.ledger import Spent
 
 __all__ = ["energy_by_phase", "intensity_over_time", "knobs", "progress", "varied"]
@@ -101,9 +101,10 @@ def energy_by_phase(view: StudyView) -> go.Figure:
         )
     figure.update_layout(
         bargap=0.4,
+        margin=LABELLED,
         xaxis={
             "title": {"text": f"Energy ({scale.unit}, {view.kind})"},
-            "range": [0, 1.25 * max(ends, default=1.0) or 1.0],
+            "range": [0, max(ends, default=1.0) or 1.0],
         },
         yaxis={"autorange": "reversed", "type": "category", "showgrid": False, "ticks": ""},
     )

@@ -12,6 +12,7 @@ from greenfront.studies.analysis.classes import Confusion
 from greenfront.studies.analysis.decisions import has_thresholds, never_decides
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.metric_words import score
+from greenfront.studies.analysis.phases import PHASES
 from greenfront.studies.analysis.technique_table import TechniqueRow, technique_rows
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.store.trials import WITHOUT_RESULT, NetworkTrial
@@ -132,6 +133,7 @@ def phase_table(view: StudyView) -> str:
         *words("Phase"),
         Column("", "Energy", view.kind, True),
         *numbers("Low", "High", "CO₂", "CPU time"),
+        *words("What it is"),
     ]
     body = [
         "<tr>"
@@ -139,7 +141,7 @@ def phase_table(view: StudyView) -> str:
         + "".join(_number(quantities.energy(kwh)) for kwh in spent.shown_kwh)
         + _number(quantities.mass(spent.co2_kg))
         + _number(quantities.seconds(spent.cpu_seconds))
-        + "</tr>"
+        + f"<td>{escape(PHASES.get(phase, ''))}</td></tr>"
         for phase, spent in [*view.spent_by_phase.items(), ("in all", view.spent)]
     ]
     return table("phases", "Energy of the search by phase", columns, body)

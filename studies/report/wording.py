@@ -6,6 +6,7 @@ from greenfront.objectives.metrics import Metric
 from greenfront.studies.analysis.decisions import decision
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.metric_words import difference, score
+from greenfront.studies.analysis.quantities import percent
 from greenfront.studies.analysis.view import StudyView
 
 __all__ = ["instruments", "proportionality", "summary"]
@@ -71,7 +72,7 @@ def _outcome(view: StudyView) -> str:
         f"The greenest model that is accurate enough, {describe(view, greenest)}, "
         f"{_score(view.metric, greenest, baseline)} the untouched baseline, "
         f"{describe(view, baseline)}; "
-        f"{_inference(greenest, baseline, view.kind)}, and its file is "
+        f"{_inference(greenest, baseline, view.kind)}, and its file has "
         f"{_size(greenest, baseline)}.{beaten}"
     )
 
@@ -96,16 +97,9 @@ def _inference(best: ScoredTrial, baseline: ScoredTrial, kind: str) -> str:
     chosen, usual = best.outcome.answer.joules, baseline.outcome.answer.joules
     if not chosen or not usual:
         return "the energy of a prediction is not known for both"
-    ratio = usual / chosen
-    if ratio >= 1:
-        return f"a prediction takes {ratio:.3g} times less energy ({kind})"
-    return f"a prediction takes {1 / ratio:.3g} times as much energy ({kind})"
+    return f"a prediction takes {percent(chosen / usual)} of the baseline's energy ({kind})"
 
 
 def _size(best: ScoredTrial, baseline: ScoredTrial) -> str:
     chosen, usual = best.outcome.artefact_bytes, baseline.outcome.artefact_bytes
-    if chosen == usual:
-        return "as large"
-    if chosen < usual:
-        return f"{usual / max(chosen, 1):.3g} times smaller"
-    return f"{chosen / max(usual, 1):.3g} times as large"
+    return f"{percent(chosen / max(usual, 1))} of the baseline's size"

@@ -17,6 +17,7 @@ from greenfront.studies.analysis.early_stops import early_stops_lines
 from greenfront.studies.analysis.foreseen import foreseen_lines
 from greenfront.studies.analysis.machine_words import machine_sentences
 from greenfront.studies.analysis.metric_words import score
+from greenfront.studies.analysis.phases import PHASES
 from greenfront.studies.analysis.quantities import (
     chance,
     count,
@@ -258,9 +259,10 @@ def ledger_table(found: Spending) -> RenderableType:
     from greenfront.studies.analysis.timing import timing_lines
 
     total, lost_kwh = found.total, found.without_result_kwh
+    told = ("what it is",) if found.by == "phase" else ()
     sheet = Sheet(
         f"What the search {found.study} has spent, by {found.by}; energy {found.kind}",
-        (found.by, "Energy", "Low", "High", "CO₂", "CPU Time", "Share"),
+        (found.by, "Energy", "Low", "High", "CO₂", "CPU Time", "Share", *told),
     )
     for part, spent in [*found.parts.items(), ("in all", total)]:
         # Where something could not be metered it was at least so much.
@@ -271,6 +273,7 @@ def ledger_table(found: Spending) -> RenderableType:
             mass(spent.co2_kg),
             seconds(spent.cpu_seconds),
             percent(spent.kwh / total.kwh) if total.kwh and not spent.unknown else "–",
+            *(PHASES.get(part, "") for _ in told),
         )
     share = f" ({percent(lost_kwh / total.kwh)})" if total.kwh else ""
     lines = [f"Trials without a result have cost {energy(lost_kwh)}{share} of it."]

@@ -343,6 +343,18 @@ def test_axe_finds_nothing_serious(
     shown.page.close()
 
 
+def test_a_phone_cuts_no_number_behind_a_bar(kept: Command, browser: Browser) -> None:
+    shown = opened(browser, kept.folder / "report.html", width=390)
+    beyond = (
+        "[...document.querySelectorAll('.plot')].map(plot => [...plot.querySelectorAll("
+        "'.bartext, .annotation-text, .xtitle')].filter(text => text.getBoundingClientRect().right"
+        " > plot.getBoundingClientRect().right).map(text => text.textContent)).flat()"
+    )
+    assert shown.value("document.querySelectorAll('.bartext, .annotation-text').length") > 2
+    assert shown.value(beyond) == []
+    shown.page.close()
+
+
 def test_paper_shows_every_figure_in_light_colours(kept: Command, browser: Browser) -> None:
     shown = opened(browser, kept.folder / "report.html", scheme="dark")
     shown.page.emulate_media(media="print", color_scheme="dark")

@@ -123,8 +123,9 @@ def test_rows_say_what_was_measured(name: str) -> None:
     ("name", "told"),
     [
         ("usual", "accurate than the untouched baseline, trial 0 (cnn depth=3)"),
-        ("usual", "times less energy (modelled)"),
-        ("measured", "times less energy (measured)"),
+        ("usual", "% of the baseline's energy (modelled), and its file has "),
+        ("measured", "% of the baseline's energy (measured), and its file has "),
+        ("usual", "training networks, fitting references"),
         ("usual", "CO₂ is a constant multiple of energy"),
         ("usual", "between 1.88 Wh and 5.34 Wh"),
         ("usual", "out of memory: the evaluator was killed at 2.1 GB"),
