@@ -18,6 +18,7 @@ from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.stages.metered import InferenceCost, Measuring, Work, repeated_cost
 from greenfront.objectives.stages.session import open_plain, spins
 from greenfront.studies.export import predict
+from greenfront.studies.export.predict_tables import InputError
 
 __all__ = ["MODEL", "given", "made_up", "measured_cost", "plain_session"]
 
@@ -97,7 +98,7 @@ def given(folder: Path, inputs: Sequence[str]) -> list[Feed]:
             ]
             if len(found) >= EXAMPLES:
                 break
-    except predict.InputError as error:
+    except InputError as error:
         raise UsageError(f"--input: {error}") from error
     if not found:
         raise UsageError(f"--input: there is no example in {', '.join(inputs)}: give others")

@@ -24,24 +24,20 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from greenfront.objectives.tasks.pixels import flat, is_deep, turned_upright, values_of
-from greenfront.objectives.tasks.tables.reading import Reading
+from greenfront.studies.export.predict_tables import (
+    AT_ONCE,
+    Batch,
+    InputError,
+    chunks,
+    rows_of,
+    table_batches,
+)
 
-__all__ = ["InputError", "Model", "Prediction", "batches", "main", "written"]
-
-AT_ONCE = 64
-"""Examples a call."""
+__all__ = ["Model", "Prediction", "batches", "main", "written"]
 
 IMAGES = frozenset(
     (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 )
-DELIMITERS = (",", ";", "\t", "|")
-
-Batch = tuple[list[str], dict[str, NDArray[Any]]]
-"""Names of some examples, and what the model takes for them."""
-
-
-class InputError(Exception):
-    """An input cannot be used; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,70 +175,8 @@ _HEADER = ["input", "label", "probability"]
 
 
 def _tables(model: Model, inputs: Sequence[str]) -> Iterator[Batch]:
-    columns = [_Column(each) for each in model.about["preprocessing"]["columns"]]
     for source in inputs:
-        rows = _rows(_text(source), source, [column.name for column in columns])
-        for start, part in _chunks(rows):
-            made = [each.values([row.get(each.name) or "" for row in part]) for each in columns]
-            yield [str(start + place) for place in range(1, len(part) + 1)], _fed(columns, made)
-
-
-def _fed(columns: Sequence[_Column], made: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """All numbers side by side, and all categories; older models take each by itself."""
-    if columns[0].inputs is not None:
-        return {
-            name: values[:, [place]]
-            for column, values in zip(columns, made, strict=True)
-            for place, name in enumerate(column.inputs or ())
-        }
-    feed: dict[str, NDArray[Any]] = {}
-    for name, is_number in (("numbers", True), ("texts", False)):
-        pairs = zip(columns, made, strict=True)
-        parts = [values for column, values in pairs if (column.reading is not None) == is_number]
-        if parts:
-            feed[name] = np.concatenate(parts, axis=1)
-    return feed
-
-
-class _Column:
-    """A column of a table and what the model takes of it."""
-
-    def __init__(self, told: dict[str, Any]) -> None:
-        step = told.get("step", told)
-        self.name = str(step["column"])
-        self.inputs: list[str] | None = told.get("inputs")
-        self.reading: Reading | None = None
-        if "reading" in step:
-            reading = {**step["reading"], "parts": tuple(step["reading"]["parts"])}
-            self.reading = Reading(**reading)
-
-    def values(self, cells: Sequence[str]) -> NDArray[Any]:
-        """Numbers ``[n, parts]``, or texts ``[n, 1]``."""
-        texts = [cell.strip() for cell in cells]
-        if self.reading is None:
-            return np.array(texts, dtype=object)[:, None]
-        return self.reading.numbers(texts)
-
-
-def _rows(text: str, source: str, wanted: Sequence[str]) -> Iterator[dict[str, str]]:
-    """The rows of a table, delimited by what makes all wanted columns of its header."""
-    head = text.lstrip("\n").partition("\n")[0]
-    found: list[str] = []
-    for delimiter in DELIMITERS:
-        names = [name.strip() for name in next(csv.reader([head], delimiter=delimiter), [])]
-        if set(wanted) <= set(names):
-            reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-            next(reader)
-            for row in reader:
-                if row:
-                    yield dict(zip(names, row, strict=False))
-            return
-        found = max(found, names, key=len)
-    lacking = [name for name in wanted if name not in found]
-    raise InputError(
-        f"{source}: the table must have the columns that the model learnt from, but lacks "
-        f"{', '.join(map(repr, lacking))}; its header names {', '.join(map(repr, found))}"
-    )
+        yield from table_batches(model.about["preprocessing"]["columns"], _text(source), source)
 
 
 def _images(model: Model, inputs: Sequence[str]) -> Iterator[Batch]:
@@ -280,7 +214,7 @@ def _texts(model: Model, inputs: Sequence[str]) -> Iterator[Batch]:
         raise InputError("texts need the package tokenizers: pip install tokenizers") from error
     tokenizer = Tokenizer.from_file(str(model.folder / "tokenizer.json"))
     named = itertools.chain.from_iterable(_named_texts(model, source) for source in inputs)
-    for _, part in _chunks(named):
+    for _, part in chunks(named):
         ids = [encoding.ids for encoding in tokenizer.encode_batch([text for _, text in part])]
         yield [name for name, _ in part], {"ids": np.array(ids, dtype=np.int64)}
 
@@ -291,7 +225,7 @@ def _named_texts(model: Model, source: str) -> Iterator[tuple[str, str]]:
         for number, line in enumerate(_text(source).splitlines(), start=1):
             yield str(number), line
     elif source.endswith((".csv", ".tsv")):
-        for number, row in enumerate(_rows(_text(source), source, [column]), start=1):
+        for number, row in enumerate(rows_of(_text(source), source, [column]), start=1):
             yield str(number), row.get(column, "")
     elif source.endswith(".jsonl"):
         for number, line in enumerate(filter(str.strip, _text(source).split("\n")), start=1):
@@ -360,14 +294,6 @@ def _text(source: str) -> str:
         return held.decode("utf-8-sig")
     except UnicodeDecodeError:
         return held.decode("cp1252", errors="replace")
-
-
-def _chunks(items: Iterable[Any]) -> Iterator[tuple[int, list[Any]]]:
-    """Some items at a time, with the number of those before."""
-    rest, start = iter(items), 0
-    while part := list(itertools.islice(rest, AT_ONCE)):
-        yield start, part
-        start += len(part)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,6 +17,7 @@ MODULES = (
     "greenfront.objectives.tasks.tables.dates",
     "greenfront.objectives.tasks.tables.reading",
     "greenfront.objectives.tasks.pixels",
+    "greenfront.studies.export.predict_tables",
     "greenfront.studies.export.predict",
 )
 """What the script consists of: raw inputs are read by the code that read the training data."""

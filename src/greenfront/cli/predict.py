@@ -47,7 +47,8 @@ def predict(
 
     A text file is one text; of .csv and .jsonl each row is one, and of standard input each line.
     """
-    from greenfront.studies.export.predict import InputError, written
+    from greenfront.studies.export.predict import written
+    from greenfront.studies.export.predict_tables import InputError
 
     model, counted = _opened(folder, advised=advised), [0]
     try:
