@@ -53,6 +53,14 @@ def compose_table(path: str, target: str, schema: Schema) -> str:
         text = text.replace(
             "# keep_columns", f"#   left out, as greenfront plan says why:\n{told}# keep_columns", 1
         )
+    if schema.leaks:
+        named = json.dumps(list(schema.leaks), ensure_ascii=False)
+        text = re.sub(
+            r"^# drop_columns = .*$",
+            lambda _: f"# drop_columns = {named}   # alone predicts the target: known before it?",
+            text,
+            flags=re.MULTILINE,
+        )
     return text
 
 

@@ -79,6 +79,17 @@ def test_init_writes_the_study_file_for_a_table(command: Command) -> None:
     ]
 
 
+def test_init_prepares_the_way_out_of_a_leak(command: Command) -> None:
+    table(command.folder, "x,told,kind", *(f"{i % 7},{i % 2}0,{'ab'[i % 2]}" for i in range(30)))
+    command.read("init", 'data/bees "1".csv', "--target", "kind")
+    path = command.folder / "study.toml"
+    assert StudyFile.read(path).task.drop_columns == ()
+    line = '# drop_columns = ["told"]   # alone predicts the target: known before it?'
+    assert line in path.read_text().splitlines()
+    path.write_text(path.read_text().replace(line, line[2:]))
+    assert StudyFile.read(path).task.drop_columns == ("told",)
+
+
 def test_init_takes_a_table_of_nothing_but_texts_for_texts(command: Command) -> None:
     table(command.folder, *NOTES)
     command.read("init", 'data/bees "1".csv', "--target", "kind")
