@@ -23,7 +23,7 @@ __all__ = [
 BLUE, SKY, ORANGE, GREEN = "#0072b2", "#56b4e9", "#d55e00", "#009e73"
 SLATE, GREY, INK, RULE = "#475569", "#94a3b8", "#1f2937", "#e2e8f0"
 
-LABELLED = {"l": 12, "r": 72, "t": 16, "b": 12}
+LABELLED = {"l": 12, "r": 84, "t": 16, "b": 12}
 """The margin of bars whose numbers stand behind their ends: no range keeps that free on a phone."""
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
