@@ -169,9 +169,10 @@ class Metric:
         return 100.0 * (scores if self.maximise else 1.0 - scores / self.nothing).clip(0.0)
 
     def text(self, score: float) -> str:
-        """A score for people, with its unit."""
+        """A score for people, with its unit; what is short of 100 % is not rounded up to it."""
         if self.in_percent:
-            return f"{score:.1%}"
+            digits = next((n for n in range(1, 6) if round(score, n + 2) < 1), 0)
+            return f"{score:.{digits}%}"
         return f"{score:.3g}".replace("-", "−", 1) + (f" {self.unit}" if self.unit else "")
 
     def score(

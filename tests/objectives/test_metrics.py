@@ -125,6 +125,11 @@ def test_scores_are_written_with_their_unit() -> None:
     assert study_metric(NUMBERS, "r2").text(-0.5) == "−0.5"
     assert study_metric(facts(), "roc_auc").text(0.8125) == "0.812"
     assert study_metric(facts()).text(0.987) == "98.7%"
+    assert [study_metric(facts()).text(score) for score in (0.9996, 1.0, 0.0)] == [
+        "99.96%",
+        "100%",
+        "0.0%",
+    ]
 
 
 def test_the_usual_metric_follows_from_the_target() -> None:
