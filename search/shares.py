@@ -76,7 +76,7 @@ class TrialShares:
         """The shares in words."""
         warm = min(self.warm, self.scripted - self.baselines)
         techniques = self.scripted - self.baselines - warm
-        script = f"{self.scripted} of the script ({counted(self.baselines, 'untouched baseline')}"
+        script = f"{self.scripted} set beforehand ({counted(self.baselines, 'untouched baseline')}"
         script += f", {warm} that earlier studies found" if warm else ""
         script += f", {counted(techniques, 'technique')} alone or together)" if techniques else ")"
         first = [counted(self.references, "reference")] if self.references else []

@@ -56,7 +56,7 @@ def test_a_plan_names_them(study: Command) -> None:
     assert [sample["reference"] for sample in told["samples"][:3]] == [True, True, False]
     remarks = " ".join(told["remarks"])
     assert "references are tried first" in remarks
-    assert "3 trials: 2 references, 1 of the script (1 untouched baseline), 0 of the" in remarks
+    assert "3 trials: 2 references, 1 set beforehand (1 untouched baseline), 0 of the" in remarks
     assert "none of 3 trials are left to the sampler" in remarks
 
 

@@ -40,13 +40,13 @@ def test_the_script_takes_a_third_and_all_trials_are_given_out(
 
 def test_the_shares_are_told_in_words() -> None:
     assert USUAL.sentence == (
-        "40 trials: 3 references, 13 of the script (2 untouched baselines, 11 techniques alone or "
+        "40 trials: 3 references, 13 set beforehand (2 untouched baselines, 11 techniques alone or "
         "together), 24 of the sampler nsga2"
     )
     assert USUAL.warning is None
     few = replace(USUAL, trials=9)
     assert few.sentence == (
-        "9 trials: 3 references, 3 of the script (2 untouched baselines, 1 technique alone or "
+        "9 trials: 3 references, 3 set beforehand (2 untouched baselines, 1 technique alone or "
         "together), 3 of the sampler nsga2"
     )
     assert few.warning == (
@@ -70,7 +70,7 @@ def test_without_a_number_of_trials_nothing_is_warned_of() -> None:
     assert open_end.sampled is None
     assert open_end.warning is None
     assert open_end.sentence == (
-        "first 3 references and 13 of the script (2 untouched baselines, 11 techniques alone or "
+        "first 3 references and 13 set beforehand (2 untouched baselines, 11 techniques alone or "
         "together), then the sampler nsga2"
     )
 
@@ -89,4 +89,4 @@ def test_a_race_is_given_the_baselines_and_what_was_found_before() -> None:
     assert raced.scripted == 2
     assert replace(raced, warm=4).scripted == 6
     assert replace(raced, warm=40).scripted == 13
-    assert raced.sentence.startswith("40 trials: 3 references, 2 of the script (2 untouched ")
+    assert raced.sentence.startswith("40 trials: 3 references, 2 set beforehand (2 untouched ")
