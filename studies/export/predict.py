@@ -202,7 +202,9 @@ def _images(model: Model, inputs: Sequence[str]) -> Iterator[Batch]:
                     plain, _ = flat(turned_upright(image), str(model.about["background"]))
                     # The model would resize it, too, but not to the last bit as in training.
                     pixels = values_of(plain, (width, height), channels, deep)
-            except (UnidentifiedImageError, OSError, ValueError) as error:
+            except UnidentifiedImageError as error:
+                raise InputError(f"{path}: this is no image of a known format") from error
+            except (OSError, ValueError) as error:
                 raise InputError(f"{path}: this image cannot be read ({error})") from error
             yield [path], {"image": np.ascontiguousarray(pixels.transpose(1, 2, 0))[None]}
 
@@ -276,7 +278,11 @@ def _files(source: str, suffixes: frozenset[str] | None) -> list[str]:
     if not path.is_dir():
         return [source]
     files = sorted(str(each) for each in path.rglob("*") if each.is_file())
-    return [f for f in files if suffixes is None or Path(f).suffix.lower() in suffixes]
+    files = [f for f in files if suffixes is None or Path(f).suffix.lower() in suffixes]
+    if not files:
+        what = "no files" if suffixes is None else f"no images ({', '.join(sorted(suffixes))})"
+        raise InputError(f"{source}: there are {what} in this folder")
+    return files
 
 
 def _bytes(source: str) -> bytes:

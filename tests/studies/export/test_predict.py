@@ -1,10 +1,15 @@
-"""Rows of a table as an exported model takes them, and what it says of cells it does not know."""
+"""What an exported model takes of tables and folders, and what it says of what it does not know."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 
+from greenfront.studies.export.predict import Model, batches
 from greenfront.studies.export.predict_tables import InputError, table_batches
 
 NUMBER = {"kind": "number", "style": "point", "form": "", "parts": []}
@@ -44,3 +49,14 @@ def test_cells_that_mean_nothing_to_it_are_counted(capsys: pytest.CaptureFixture
 def test_a_table_must_have_its_columns(text: str, told: str) -> None:
     with pytest.raises(InputError, match=told):
         list(table_batches(COLUMNS, text, "new.csv"))
+
+
+def test_images_that_are_none_are_called_so(tmp_path: Path) -> None:
+    about = {"preprocessing": {"shape": [1, 8, 8]}, "background": "#ffffff"}
+    model = cast(Model, SimpleNamespace(kind="image", about=about))
+    (tmp_path / "bad.png").write_text("hello")
+    with pytest.raises(InputError, match=r"bad\.png: this is no image of a known format$"):
+        list(batches(model, [str(tmp_path / "bad.png")]))
+    (tmp_path / "none").mkdir()
+    with pytest.raises(InputError, match=r"none: there are no images \(\.bmp, .*\) in this folder"):
+        list(batches(model, [str(tmp_path / "none")]))
