@@ -123,8 +123,8 @@ def test_rows_say_what_was_measured(name: str) -> None:
     ("name", "told"),
     [
         ("usual", "accurate than the untouched baseline, trial 0 (cnn depth=3)"),
-        ("usual", "% of the baseline's energy (modelled), and its file has "),
-        ("measured", "% of the baseline's energy (measured), and its file has "),
+        ("usual", "s energy (modelled), and its file has "),
+        ("measured", "s energy (measured), and its file has "),
         ("usual", "training networks, fitting references"),
         ("usual", "CO₂ is a constant multiple of energy"),
         ("usual", "between 1.88 Wh and 5.34 Wh"),
