@@ -16,6 +16,7 @@ from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.stopwatch import Stopwatch
 from greenfront.studies.store.ledger_writer import Charged, LedgerWriter
 from greenfront.studies.store.runs import HEARTBEAT_SECONDS, Run
+from greenfront.studies.store.sqlite import checkpoint
 
 __all__ = ["OWN_PHASE", "heartbeat"]
 
@@ -35,6 +36,8 @@ def heartbeat(
     fail: Callable[[BaseException], None],
 ) -> Iterator[None]:
     """Marks a run alive in the database and charges this process, every few seconds.
+
+    The log of an SQLite file is brought into it as often.
 
     Args:
         run: Of this process.
@@ -71,6 +74,7 @@ def heartbeat(
             try:
                 beat()
                 beaten()
+                checkpoint(run.storage.engine)
                 if beats % MERGED_BEATS == 0:
                     ledger.merge(None)
             except sa.exc.DBAPIError:

@@ -27,6 +27,7 @@ from greenfront.studies.store.ledger import Spent
 from greenfront.studies.store.ledger_writer import LedgerWriter
 from greenfront.studies.store.patience import PATIENCE_MINUTES
 from greenfront.studies.store.runs import Run
+from greenfront.studies.store.sqlite import require_sound
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 from greenfront.studies.store.trials import Trial
@@ -167,7 +168,12 @@ def search_study(
         study: In an open storage, which is left open.
         settings: Of the search.
         afterwards: Called after the last trial, within the run.
+
+    Raises:
+        StorageError: A run has died since, and its database file is damaged.
     """
+    if study.runs.any_broken_off():
+        require_sound(study.storage.engine)
     run = study.runs.begin()
     electricity, moments = settings.electricity, None
     if electricity is not None:

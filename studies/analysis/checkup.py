@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sqlite3
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from greenfront.objectives.carbon.intensity import regions, world_average
 from greenfront.objectives.metering.crosscheck import CrossCheck, cross_check
 from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.metering.survey import ComponentStatus, survey
+from greenfront.studies.store.sqlite import has_reset_fault
 
 __all__ = ["Checkup", "checkup"]
 
@@ -66,6 +68,7 @@ def checkup(*, idle: bool = False, compare: bool = False) -> Checkup:
     world = world_average()
     facts = {
         "python": platform.python_version(),
+        "SQLite": _sqlite(),
         "CPU threads": str(os.cpu_count()),
         **{name: _version(name) or "missing: reinstall greenfront" for name in PACKAGES},
         **{
@@ -89,6 +92,17 @@ def _work() -> None:
     until = time.process_time() + COMPARED_SECONDS
     while time.process_time() < until:
         sum(range(10_000))
+
+
+def _sqlite() -> str:
+    found = sqlite3.sqlite_version
+    if not has_reset_fault(sqlite3.sqlite_version_info):
+        return found
+    return (
+        f"{found}; before 3.51.3 it can damage a file where one connection writes while another "
+        "makes a checkpoint (WAL-reset bug): greenfront lets nobody write meanwhile, so let no "
+        "other program write to its databases"
+    )
 
 
 def _version(package: str) -> str | None:

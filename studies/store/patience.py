@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from greenfront.errors import first_line
 from greenfront.studies.store.passwords import without_passwords
+from greenfront.studies.store.sqlite import REPAIR, is_damage
 
 __all__ = ["PATIENCE_MINUTES", "Patience", "failure_words", "is_away"]
 
@@ -154,6 +155,8 @@ def is_away(error: BaseException) -> bool:
 def failure_words(error: BaseException) -> str:
     """What to say to people of a database's error that has ended a command."""
     found = getattr(_database_error(error), "orig", None)
+    if is_damage(found):
+        return f"the database is damaged ({_cause(error)}); {REPAIR}"
     code = getattr(found, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_FULL or _code(found) == DISK_FULL:
         return (

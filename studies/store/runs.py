@@ -142,6 +142,10 @@ class Runs(StudyPart):
         """Runs that will not finish what they began: ended, vanished or silent for too long."""
         return [row.run_id for row in self._rows() if not self._alive(row)]
 
+    def any_broken_off(self) -> bool:
+        """Whether a run has died before it signed out."""
+        return any(row.ended_at is None and not self._alive(row) for row in self._rows())
+
     def living(self) -> list[str]:
         """Runs that are at work now, the eldest first."""
         return [row.run_id for row in self._rows() if self._alive(row)]

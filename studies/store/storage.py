@@ -25,6 +25,7 @@ from greenfront.studies.store.passwords import without_passwords
 from greenfront.studies.store.patience import Patience
 from greenfront.studies.store.presence import DatabaseFile
 from greenfront.studies.store.server import backend, engine_settings, outlive
+from greenfront.studies.store.sqlite import tune
 from greenfront.studies.store.tables import metadata, trials_table
 from greenfront.studies.store.urls import DEFAULT_URL, parsed_url, shown_url
 
@@ -111,7 +112,7 @@ class Storage:
             )
         # Before the first table: changing the journal of a file that others read already is the
         # one moment at which SQLite's processes can disagree about where the data are.
-        _tune(self.engine)
+        tune(self.engine)
         _racing(self._upgrade)
 
     def _holds_trials(self) -> bool:
@@ -184,7 +185,7 @@ class Storage:
         storage.url = f"sqlite:///{folder.name}/study.db"
         storage.patience = Patience()
         storage.engine = _engine(sa.make_url(storage.url))
-        _tune(storage.engine)
+        tune(storage.engine)
         storage.optuna = InMemoryStorage()
         storage._folder = folder  # kept alive with the storage
         metadata.create_all(storage.engine)
@@ -359,22 +360,6 @@ def _engine(url: sa.URL) -> Engine:
     return engine
 
 
-def _tune(engine: Engine) -> None:
-    """Sets SQLite up for several processes; this changes the file, so never for a mere look."""
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _tune_sqlite)
-        engine.dispose()  # connections opened before the listener
-
-
-def _tune_sqlite(connection: Any, _record: Any) -> None:
-    # Write-ahead logging lets readers and a writer work at once; with it, this setting survives
-    # the death of any process and costs no disk flush a transaction.
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.close()
-
-
 def _racing(make: Callable[[], T]) -> T:
     for race in range(1, RACES):
         try:
@@ -395,5 +380,5 @@ def _optuna_storage(url: sa.URL, patience: Patience) -> RDBStorage:
     from optuna.storages import RDBStorage
 
     storage = RDBStorage(text, engine_kwargs={"connect_args": {"timeout": LOCK_TIMEOUT_SECONDS}})
-    _tune(storage.engine)
+    tune(storage.engine)
     return storage

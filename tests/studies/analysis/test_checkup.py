@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from importlib.metadata import PackageNotFoundError, version
 
 import pytest
@@ -23,6 +24,18 @@ def test_names_instruments_versions_and_carbon_data() -> None:
     assert "FRA" in found.facts["carbon regions"]
     assert int(found.facts["carbon regions"].split(",")[0]) > 200
     assert "g/kWh" in found.facts["without a region"]
+
+
+@pytest.mark.parametrize(("version", "warned"), [((3, 40, 1), True), ((3, 51, 3), False)])
+def test_a_version_of_sqlite_with_a_fault_is_told(
+    version: tuple[int, ...], warned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = ".".join(map(str, version))
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", version)
+    monkeypatch.setattr(sqlite3, "sqlite_version", name)
+    told = checkup().facts["SQLite"]
+    assert told.startswith(name)
+    assert ("WAL-reset bug" in told) is warned
 
 
 def test_missing_packages_are_named_with_their_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
