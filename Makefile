@@ -16,12 +16,15 @@ PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder 
 # Commands that tests and users start shall not compile our modules anew each time.
 unexport PYTHONDONTWRITEBYTECODE
 
+# These cap packages below the versions that they are tested with here; what they import is in [dev].
+CAPPING := nni aiobotocore boto3 botocore moto s3fs s3transfer
+
 .PHONY: demo lint check test audit clean
 
 $(BIN)/python: pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt nni
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt $(CAPPING)
 	touch $@
 
 # A strict editable install links the files that were there: new ones need it again (seconds).

@@ -43,7 +43,7 @@ class SharedStore:
         except ImportError as error:
             raise UsageError(
                 f"[study] shared_cache {url!r} needs a package that is not installed ({error}): "
-                "for s3:// pip install s3fs"
+                "for s3:// pip install 'greenfront[s3]'"
             ) from error
         except Exception as error:  # each file system has exceptions of its own
             raise UsageError(

@@ -14,7 +14,10 @@ from uuid import uuid4
 
 import fsspec
 import pytest
+from fsspec.registry import _registry
 
+from contracts.command import Command
+from contracts.peek import rows
 from greenfront.errors import UsageError
 from greenfront.objectives.pipeline.lineage import ABOUT, LineageStore, Made, lineage_key
 from greenfront.objectives.pipeline.shared_store import SharedStore
@@ -24,7 +27,7 @@ KEY = lineage_key("train", "parent", {"epochs": 3})
 SPENT = Reading(2.0, 1.0, 3.0, "measured", "RAPL", 0.5, 0.6)
 
 
-@pytest.fixture(params=["file", "memory", "s3"])
+@pytest.fixture(params=["file", "memory", pytest.param("s3", marks=pytest.mark.slow)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "s3":
         return f"{request.getfixturevalue('bucket')}/{uuid4().hex}"
@@ -35,9 +38,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:
-    """One on a server of this machine; needs moto and s3fs, which the project does not install."""
-    for name in ("s3fs", "moto", "flask"):
-        pytest.importorskip(name)
+    """One on a server of this machine."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -146,6 +147,35 @@ def test_a_store_that_goes_away_costs_no_trial(
         assert store.output(KEY, make).facts == {"epochs": 3}
     assert make.times == 1
     assert "not put into the shared cache" in caplog.text
+
+
+@pytest.mark.slow
+def test_two_machines_search_with_one_bucket(bucket: str, tmp_path: Path) -> None:
+    """The second one trains nothing anew."""
+    url, spent = f"{bucket}/{uuid4().hex}", []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        command = Command(tmp_path / name)
+        command.write_study(
+            study=f'shared_cache = "{url}"',
+            space='architectures = ["mlp"]\npruning = 0.0\nbits = 32',
+            training="epochs = 2",
+            budget="trials = 2",
+        )
+        command.read("run", "study.toml")
+        spent.append(rows(command.folder, TRAINED)[0][0])
+    assert spent[0] > 0
+    assert spent[1] is None
+
+
+TRAINED = "SELECT sum(joules) FROM greenfront_ledger WHERE phase = 'train'"
+
+
+def test_without_its_client_s3_is_refused_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.delitem(_registry, "s3", raising=False)  # where it was found before
+    with pytest.raises(UsageError, match=r"shared_cache 's3://.*pip install 'greenfront\[s3\]'"):
+        SharedStore("s3://models/shared")
 
 
 @pytest.mark.parametrize("url", ["nosuch://x/y", "file:///proc/none"], ids=["unknown", "closed"])
