@@ -27,6 +27,7 @@ import numpy as np
 import optuna
 from efficiency_green import search_green
 from efficiency_ledger import Ledger
+from efficiency_primo import INSTALLED, search_primo
 from efficiency_rivals import RIVALS, search_halving, search_optuna
 from efficiency_tables import LCBENCH, EcNas, LcBench, Table
 
@@ -40,7 +41,7 @@ EC_NAS_TRIALS, EC_NAS_KWH = 300, 60.0
 TRAININGS = 60.0
 """Whole trainings that racing searches may spend on LCBench."""
 WITHIN = 24.0
-OURS, HALVING = "green", ("MO-ASHA", "MO-ASHA that breeds")
+OURS, HALVING, PRIMO = "green", ("MO-ASHA", "MO-ASHA that breeds"), "PriMO"
 BARS = {
     "ec-nas, to 99 %, beside the best rival": 0.45,
     "lcbench, whole trainings to the level, median over tasks": 10.0,
@@ -108,6 +109,8 @@ def run(table: Table, method: str, volume: float, seeds: int) -> Outcome:
         elif method in HALVING:
             breeds = method == HALVING[1]
             search_halving(table, seed, ledger, budget, target, breeds=breeds)
+        elif method == PRIMO and isinstance(table, EcNas):
+            search_primo(table, seed, ledger, target)
         else:
             name, _, free = method.partition(",")
             trials = EC_NAS_TRIALS if exact else LEVEL_TRIALS
@@ -202,9 +205,10 @@ def table_of(name: str, data: Path) -> Table:
 
 
 def methods_of(name: str) -> list[str]:
-    """By name; where duplicates happen each rival runs also with them free."""
+    """By name; where duplicates happen each of Optuna's runs also with them free."""
     free = [f"{rival}, repeats free" for rival in RIVALS] if name.startswith("ec-nas") else []
-    return [*RIVALS, *free, *HALVING, OURS]
+    optional = [PRIMO] * (INSTALLED and name.startswith("ec-nas"))
+    return [*RIVALS, *free, *HALVING, *optional, OURS]
 
 
 def volume_of(table: Table, seeds: int) -> float:

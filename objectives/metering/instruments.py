@@ -218,7 +218,7 @@ def rapl(component: RaplComponent, idle: IdlePower | None = None) -> tuple[RaplM
         way_out = (
             'state [metering] dram = "model", or run on the host itself to have it measured'
             if component == "dram"
-            else '[metering] cpu = "auto" has CPU energy modelled, the host itself has it measured'
+            else "CPU energy is modelled, run on the host itself to have it measured"
         )
         return None, f"RAPL: needs the real processor, and this is a virtual machine; {way_out}"
     try:

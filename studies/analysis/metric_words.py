@@ -24,7 +24,7 @@ def score(metric: Metric, value: float) -> str:
 def amount(metric: Metric, value: float) -> str:
     """A difference of scores without its sign, such as ``"1.2 points"``."""
     if metric.in_percent:
-        return _points(f"{100 * abs(value):.2g}")
+        return f"{100 * abs(value):.2g} points"
     return number(abs(value)) + (f" {metric.unit}" if metric.unit else "")
 
 
@@ -36,16 +36,12 @@ def difference(metric: Metric, value: float, than: float) -> str:
         points = 100 * change
         if abs(points) < EQUAL_POINTS:
             return "as accurate as" if metric.name == "accuracy" else f"the same {title} as"
-        return f"{_points(f'{points:+.3g}')} of {title} against".replace("-", "−")
+        return f"{points:+.3g} points of {title} against".replace("-", "−")
     if abs(change) < EQUAL_SHARE * metric.unit_drop:
         return f"the same {title} as"
     better = "better" if metric.worse_by(value, than) < 0 else "worse"
     unit = f" {metric.unit}" if metric.unit else ""
     return f"{title} {change:+.3g}{unit} ({better}) against".replace("-", "−")
-
-
-def _points(shown: str) -> str:
-    return f"{shown} {'point' if shown.lstrip('+-') == '1' else 'points'}"
 
 
 def change(metric: Metric, value: float, low: float | None, high: float | None) -> str:

@@ -16,7 +16,6 @@ import pytest
 from rich.console import Console, RenderableType
 
 from contracts.command import Command
-from contracts.reports import NASTY, VIEWS
 from greenfront.cli.json_output import front_json, whatif_json
 from greenfront.cli.options import StorageOptions
 from greenfront.cli.sheet import Sheet
@@ -78,14 +77,6 @@ def drawn(what: RenderableType, width: int) -> str:
     screen.print(what, crop=False)
     assert isinstance(screen.file, io.StringIO)
     return screen.file.getvalue()
-
-
-def test_a_leak_stands_above_the_front() -> None:
-    leaking = VIEWS["nasty"]
-    assert front_json(leaking)["leaks"] == [NASTY, NASTY]
-    assert "alone each predict the target" in drawn(front_table(leaking), 400).split("Pareto")[0]
-    assert front_json(VIEWS["usual"])["leaks"] == []
-    assert "the target" not in drawn(front_table(VIEWS["usual"]), 400)
 
 
 def on_a_terminal(command: Command, columns: int, *words: str) -> str:

@@ -217,12 +217,6 @@ def test_a_named_source_that_does_not_work_is_refused(
         choose(settings)
 
 
-def test_a_virtual_machine_names_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    found(monkeypatch, rapl=True, virtual=True)
-    with pytest.raises(MeterError, match=r'cpu = "rapl": RAPL: needs .* cpu = "auto" has CPU ener'):
-        choose(MeteringSettings(cpu="rapl"))
-
-
 def test_a_device_without_a_meter_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     found(monkeypatch)
     require_device(detect(), "cpu")

@@ -122,7 +122,7 @@ def test_a_model_is_told_beside_the_baseline(model: Callable[..., ScoredTrial]) 
         "prediction (modelled) and 25.0% of its size"
     )
     assert comparison(model(3, 0.97, None), baseline, "measured", METRIC) == (
-        "+1 point of accuracy against the untouched baseline (trial 0) at an unknown share of its "
+        "+1 points of accuracy against the untouched baseline (trial 0) at an unknown share of its "
         "energy a prediction (measured) and 25.0% of its size"
     )
     assert comparison(baseline, baseline, "measured", METRIC) == "the untouched baseline itself"

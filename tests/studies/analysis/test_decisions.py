@@ -95,10 +95,10 @@ def test_a_baseline_that_has_learnt_nothing_is_told_so() -> None:
 @pytest.mark.parametrize(
     ("name", "pair", "told"),
     [
-        ("accuracy", (0.95, 0.94), "+1 point of accuracy against"),
-        ("accuracy", (0.94, 0.95), "−1 point of accuracy against"),
+        ("accuracy", (0.95, 0.94), "+1 points of accuracy against"),
+        ("accuracy", (0.94, 0.95), "−1 points of accuracy against"),
         ("accuracy", (0.94, 0.94), "as accurate as"),
-        ("f1_macro", (0.95, 0.94), "+1 point of macro F1 against"),
+        ("f1_macro", (0.95, 0.94), "+1 points of macro F1 against"),
         ("f1_macro", (0.95, 0.95), "the same macro F1 as"),
         ("roc_auc", (0.95, 0.94), "ROC AUC +0.01 (better) against"),
         ("r2", (0.4, 0.4), "the same R² as"),
