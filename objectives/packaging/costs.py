@@ -54,7 +54,7 @@ def cost_checks(bench: Bench) -> Iterator[Check]:
     dearer = _dearer(reference, claims.reference)
     room = ROOM * dearer
     why = (
-        f"it takes {dearer:.2g} times what it took at the export, so whole predictions may take "
+        f"it takes {dearer:.2f} times what it took at the export, so whole predictions may take "
         f"{room:.2g} times what is claimed, and the model alone, whose moment in the search is not "
         f"known, {SEARCH_ROOM:g} times"
     )
