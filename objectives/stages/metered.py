@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from greenfront.objectives.context import StageContext, Window
-from greenfront.objectives.metering.throttle import cooldown_seconds
+from greenfront.objectives.metering.throttle import cooldown_seconds, is_hot
 from greenfront.objectives.readings import Component, Reading, total
 
 __all__ = [
@@ -206,14 +206,19 @@ class Blocks:
         """Blocks of so many times as many calls."""
         return replace(self, calls=times * self.calls)
 
-    def taken(self) -> Block:
+    def taken(self, before: Sequence[Block] = ()) -> Block:
         """One block, taken again after a pause where heat slowed the hardware down.
 
+        Heat that no pause has cooled is not waited for again, block by block: it stays a flag.
         What threads spin after its last call belongs neither to it, whose calls follow each other,
         nor to the block of something else that comes next.
+
+        Args:
+            before: What was taken of the same measurement.
         """
         work = functools.partial(self.run, self.calls)
-        block = _cool_block(self.context, self.phase, work)
+        lasting = bool(before) and _was_hot(before[-1])
+        block = _cool_block(self.context, self.phase, work, waits=not lasting)
         if self.spins:
             _until_calm()
         return block
@@ -226,7 +231,7 @@ class Blocks:
         """Takes blocks until their median is known well enough."""
         blocks: list[Block] = []
         while True:
-            blocks.append(self.taken())
+            blocks.append(self.taken(blocks))
             if len(blocks) < measuring.least_blocks:
                 continue
             cost = self.cost(blocks)
@@ -282,12 +287,19 @@ def _unavailable(reading: Reading, why: str) -> Reading:
     )
 
 
-def _cool_block(context: StageContext, phase: str, work: Callable[[], float]) -> Block:
+def _was_hot(block: Block) -> bool:
+    window, _ = block
+    return any(is_hot(reading) for reading in window.readings.values())
+
+
+def _cool_block(
+    context: StageContext, phase: str, work: Callable[[], float], *, waits: bool
+) -> Block:
     """One metered block, taken again after a pause where heat slowed the hardware down."""
     for repeats in itertools.count():
         with context.phase(phase) as window:
             seconds = work()
-        pause = cooldown_seconds(window.readings.values(), repeats)
+        pause = cooldown_seconds(window.readings.values(), repeats) if waits else None
         if pause is None:
             break
         context.progress(f"too hot: measuring again after {pause:.0f} s")

@@ -85,7 +85,7 @@ def in_turns(
     taken: list[list[Block]] = [[] for _ in works]
     for _ in range(rounds):
         for blocks, mine in zip(rows, taken, strict=True):
-            mine.append(blocks.taken())
+            mine.append(blocks.taken(mine))
     costs = [blocks.cost(mine) for blocks, mine in zip(rows, taken, strict=True)]
     each = [_joules(blocks, mine) for blocks, mine in zip(rows, taken, strict=True)]
     return [

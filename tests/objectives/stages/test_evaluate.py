@@ -361,3 +361,16 @@ def test_heat_that_does_not_go_is_a_flag(
     watched = Watched(session)
     cost = cost_of(watched, Replay(watched, [9.0] * 4, hot=4), 50, 1, blocks=1)
     assert (len(slept), cost.reading.flags) == (3, (HEAT,))
+
+
+def test_heat_that_no_pause_has_cooled_is_waited_for_once(
+    session: onnxruntime.InferenceSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    watched = Watched(session)
+    context = Replay(watched, [9.0] * 8, hot=6)
+    cost = cost_of(watched, context, 50, 1, blocks=5)
+    assert slept == [10.0, 20.0, 40.0]
+    assert len(context.windows) == 4 + 2 + 2  # three repeats, two hot blocks, two cool ones
+    assert cost.reading.joules == pytest.approx(9.0)
