@@ -61,4 +61,6 @@ def _luck(view: StudyView) -> str:
     if found is None:
         return ""
     flattered = amount(view.metric, found)
+    if flattered == amount(view.metric, 0.0):  # models that score alike on all resamples
+        return ""
     return f", which flatters the best of {len(view.complete)} by {flattered} at least"

@@ -13,6 +13,7 @@ from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.knee import knee_of
 from greenfront.studies.analysis.quantities import (
     count,
+    counted,
     energy,
     joules,
     mass,
@@ -177,7 +178,7 @@ def pick(
         reason, score = _why_none(len(rows), len(kept)), None
     else:
         score = scoring.value(best)
-        reason = scoring.won.format(score=scoring.text(score), kept=len(kept), all=len(rows))
+        reason = scoring.won.format(score=scoring.text(score), those=_those(len(kept), len(rows)))
     others = [
         _other(rows[row.trial], against[row.trial], scoring, best)
         for row in _shown(view)
@@ -214,37 +215,33 @@ def _scorer(view: StudyView, by: Rule, weights: Weights) -> _Scorer:
         "green": _Scorer(
             lambda row: row.green_score,
             count,
-            "the highest Green Score, {score}, of the {kept} of {all} models that keep every limit",
+            "the highest Green Score, {score}, of {those}",
             "Green Score {mine} against {best}",
             maximise=True,
         ),
         "lifetime": _Scorer(
             lambda row: row.co2_kg,
             mass,
-            f"the least CO₂, {{score}}, for {lifetime}, of the {{kept}} of {{all}} models that "
-            "keep every limit",
+            f"the least CO₂, {{score}}, for {lifetime}, of {{those}}",
             "lifetime CO₂ {mine} against {best}",
         ),
         "ratio": _Scorer(
             lambda row: energy_to_score_ratio(percent[row.trial], row.energy_kwh),
             energy,
-            f"the least energy, {{score}}, for each percent of {title}, of the {{kept}} of "
-            "{all} models that keep every limit",
+            f"the least energy, {{score}}, for each percent of {title}, of {{those}}",
             "energy a percent {mine} against {best}",
         ),
         "weighted": _Scorer(
             lambda row: weighted_loss(row.values, usual, weights, metric),
             number,
             f"the least weighted loss, {{score}} ({weights.alpha:g} × loss + {weights.beta:g} × "
-            f"energy + {weights.gamma:g} × CO₂, each over the baseline's), of the {{kept}} of "
-            "{all} models that keep every limit",
+            f"energy + {weights.gamma:g} × CO₂, each over the baseline's), of {{those}}",
             "weighted loss {mine} against {best}",
         ),
         "knee": _Scorer(
             lambda row: row.energy_kwh,
             energy,
-            "where more accuracy begins to cost much more energy, among the {kept} of {all} models "
-            "that keep every limit",
+            "where more accuracy begins to cost much more energy, among {those}",
             "not the knee: {mine} against {best}",
         ),
     }
@@ -263,6 +260,12 @@ def _knee(view: StudyView, kept: Sequence[ScoredTrial]) -> ScoredTrial | None:
     gains = [metric.gain(row.score) for row in learnt]
     found = knee_of(gains, [row.energy_kwh for row in learnt])
     return None if found is None else learnt[found]
+
+
+def _those(kept: int, complete: int) -> str:
+    if kept == complete:
+        return f"all {counted(complete, 'model')}, which keep every limit"
+    return f"the {kept} of {complete} models that keep every limit"
 
 
 def _why_none(complete: int, kept: int) -> str:

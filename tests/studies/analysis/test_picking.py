@@ -98,6 +98,16 @@ def test_each_limit_is_kept() -> None:
     assert found.row is not None
     assert found.row.outcome.answer.joules is not None
     assert found.row.outcome.answer.joules <= energy
+    rows = {row.trial for row in (*VIEW.complete, *VIEW.front.rows)}
+    left = len(rows) - sum(other.excluded for other in pick(VIEW).others)
+    assert f" of {len(rows)} models that keep every limit" in pick(VIEW).reason
+    assert left < len(rows)
+
+
+def test_where_nothing_is_left_out_none_is_counted_against_all() -> None:
+    usual = [row for row in VIEW.complete if row.objection is None]
+    found = pick(replace(VIEW, complete=usual, front=replace(VIEW.front, rows=())))
+    assert f"of all {len(usual)} models, which keep every limit" in found.reason
 
 
 def test_limits_that_nothing_keeps() -> None:
