@@ -13,6 +13,7 @@ from greenfront.objectives.metering.instruments import open_instruments
 from greenfront.objectives.packaging.claims import Claims, read_claims
 from greenfront.objectives.packaging.findings import Check, Verified
 from greenfront.objectives.readings import Reading
+from greenfront.objectives.tasks.settings import DATA_PATHS
 from greenfront.search.exploration import Prepaid, start_evaluator
 from greenfront.studies.config.own_code import is_own_family, require_named_here
 from greenfront.studies.config.study_file import StudyFile
@@ -111,7 +112,14 @@ def _study_file(claims: Claims, data: Path | None, cache: Path) -> StudyFile:
                 f"--data is for data from a file, but those of {claims.study!r} are "
                 f"{task['kind']!r}: leave it out"
             )
+        beside = data.resolve().parent
+        task = {key: _beside(beside, key, value) for key, value in task.items()}
         task["path"] = str(data.resolve())
+    elif any(not Path(task[key]).is_absolute() for key in DATA_PATHS if task.get(key)):
+        raise UsageError(
+            f"the folder says what the data of {claims.study!r} are called, {task['path']!r}, and "
+            "not where they are, since it was uploaded: give their place by --data PATH"
+        )
     return StudyFile.from_stored(
         {
             "study": {
@@ -132,6 +140,12 @@ def _study_file(claims: Claims, data: Path | None, cache: Path) -> StudyFile:
             },
         }
     )
+
+
+def _beside(folder: Path, key: str, value: Any) -> Any:
+    """What an uploaded folder names without its place lies beside the data."""
+    is_name = key in DATA_PATHS and isinstance(value, str) and not Path(value).is_absolute()
+    return str(folder / value) if is_name else value
 
 
 def _space(claims: Claims) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pydantic import Field
 from greenfront.errors import DataError
 from greenfront.spaces.table import CHECKED
 
-__all__ = ["ColumnType", "TargetKind", "TaskSettings", "kinds", "suggest"]
+__all__ = ["DATA_PATHS", "ColumnType", "TargetKind", "TaskSettings", "kinds", "suggest"]
 
 TargetKind = Literal["class", "number"]
 """What is to be predicted."""
@@ -33,6 +33,9 @@ _LISTED = 20
 
 _PICTURES = ("image_size", "channels", "background")
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+
+DATA_PATHS = ("path", "test_path")
+"""Keys that say where data lie."""
 
 # The keys that a kind needs, and those that it may have besides.
 _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -215,7 +218,7 @@ class TaskSettings:
                 )
 
     def _check_values(self) -> None:
-        for key in ("path", "test_path"):
+        for key in DATA_PATHS:
             path = getattr(self, key)
             if path is not None and not Path(path).is_absolute():
                 raise DataError(

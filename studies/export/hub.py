@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
-from pathlib import Path
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePath
 
 from greenfront.errors import GreenfrontError, UsageError, first_line
+from greenfront.objectives.packaging.claims import CLAIMS, read_claims
+from greenfront.objectives.tasks.settings import DATA_PATHS
 from greenfront.spaces.architectures.hub import hub_faults, hub_obstacle
+from greenfront.studies.export.folder import write_sums
 from greenfront.studies.export.record import read_record
 
 __all__ = ["push", "require_hub"]
@@ -43,7 +51,8 @@ def require_hub(repo: str) -> None:
 def push(folder: Path, repo: str) -> str:
     """Uploads a folder, in one commit, to a repository that is made if there is none.
 
-    A new repository is private: what is in it is made public by its owner, not by us.
+    A new repository is private: what is in it is made public by its owner, not by us. Of where the
+    study's data lie on this machine only the last name is told.
 
     Args:
         folder: An exported model.
@@ -59,6 +68,7 @@ def push(folder: Path, repo: str) -> str:
     """
     require_hub(repo)
     record = read_record(folder)
+    read_claims(folder)
     from huggingface_hub import HfApi
 
     obstacle = hub_obstacle()
@@ -67,15 +77,32 @@ def push(folder: Path, repo: str) -> str:
     api = HfApi(library_name="greenfront", library_version=record.versions.get("greenfront"))
     try:
         made = api.create_repo(repo, private=True, exist_ok=True)
-        api.upload_folder(
-            repo_id=repo,
-            folder_path=folder,
-            commit_message=f"Trial {record.model.trial} of {record.study}, by greenfront",
-            ignore_patterns=["__pycache__/**", "**/__pycache__/**"],
-        )
+        with _without_places(folder) as told:
+            api.upload_folder(
+                repo_id=repo,
+                folder_path=told,
+                commit_message=f"Trial {record.model.trial} of {record.study}, by greenfront",
+            )
     except hub_faults() as error:
         raise _refused(folder, repo, first_line(error)) from error
     return str(made)
+
+
+@contextmanager
+def _without_places(folder: Path) -> Iterator[Path]:
+    """A copy whose claims name the files of the data and not the folders that they lie in."""
+    with tempfile.TemporaryDirectory() as place:
+        copy = Path(place) / "model"
+        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        path = copy / CLAIMS
+        claims = json.loads(path.read_text(encoding="utf-8"))
+        task = claims["setting"]["task"]
+        for key in DATA_PATHS:
+            if task.get(key) is not None:
+                task[key] = PurePath(task[key]).name
+        path.write_text(json.dumps(claims, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_sums(copy)
+        yield copy
 
 
 def _refused(folder: Path, repo: str, why: str) -> GreenfrontError:

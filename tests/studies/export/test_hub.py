@@ -14,10 +14,39 @@ from typing import Any
 import huggingface_hub.constants
 import pytest
 
-from contracts.records import exported
+from contracts.records import UNKNOWN, exported
 from greenfront.errors import DataError, GreenfrontError, UsageError
+from greenfront.objectives.packaging.claims import Claims, Cost, Judged, Setting, read_claims
+from greenfront.objectives.wrapping.compose import Labels
+from greenfront.search.verifying import verify
 from greenfront.studies.export.documents import write_documents
+from greenfront.studies.export.folder import broken_sums
 from greenfront.studies.export.hub import push
+
+
+def claimed(data: Path) -> Claims:
+    """Of a model of tables that lie in some folder of this machine."""
+    cost, score = Cost(UNKNOWN, 1e-5, None), Judged(0.9, 10)
+    task = {"kind": "csv", "path": str(data / "a.csv"), "test_path": str(data / "b.csv")}
+    return Claims(
+        labels=Labels(("no", "yes")),
+        validation=score,
+        test=score,
+        file_bytes=7,
+        weights=3,
+        operators={"Gemm": 1},
+        cost=cost,
+        plain_cost=cost,
+        reference=UNKNOWN,
+        study="wine",
+        trial=0,
+        candidate={},
+        setting=Setting(task=task, metering={}, seed=0, threads=1, batch=1, metric="accuracy"),
+        fingerprint="ab",
+        baseline=None,
+        processor="a processor",
+        model_alone=UNKNOWN,
+    )
 
 
 @dataclass
@@ -93,6 +122,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     write_documents(exported(), tmp_path)
+    claimed(Path("/home/ada/private")).write(tmp_path)
     (tmp_path / "model.onnx").write_bytes(b"a model")
     (tmp_path / "__pycache__").mkdir()
     (tmp_path / "__pycache__" / "predict.pyc").write_bytes(b"no part of it")
@@ -104,14 +134,31 @@ def test_every_file_is_uploaded_to_a_private_repository(hub: Hub, folder: Path) 
     (made,) = hub.created
     assert made["name"] == "wine"
     assert made.get("private") is True or made.get("visibility") == "private"
-    assert hub.files == {
+    mine = {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
+    assert hub.files.keys() == mine.keys() | {"SHA256SUMS"}
+    assert {name for name in mine if hub.files[name] != mine[name]} == {"claims.json"}
     assert hub.message == f"Trial {exported().model.trial} of digits, by greenfront"
     assert hub.checked == (folder / "README.md").read_text()
     assert hub.tokens == {"Bearer hf_secret"}
+
+
+def test_where_the_data_lie_is_not_uploaded(
+    hub: Hub, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    push(folder, "me/wine")
+    assert not any(b"private" in content for content in hub.files.values())
+    there = tmp_path_factory.mktemp("there")
+    for name, content in hub.files.items():
+        (there / name).parent.mkdir(parents=True, exist_ok=True)
+        (there / name).write_bytes(content)
+    assert broken_sums(there) == []
+    assert read_claims(there).setting.task == {"kind": "csv", "path": "a.csv", "test_path": "b.csv"}
+    with pytest.raises(UsageError, match=r"'a\.csv', and not where they are.*--data PATH"):
+        verify(there)
 
 
 def test_a_refusal_is_told_and_leaves_the_folder(hub: Hub, folder: Path) -> None:
