@@ -46,20 +46,16 @@ class ScoreInterval:
     high: float
 
 
-def percentile_interval(scores: NDArray[np.float64]) -> ScoreInterval | None:
+def percentile_interval(scores: NDArray[np.float64]) -> ScoreInterval:
     """The bootstrap's percentile interval (Efron and Tibshirani 1993, chapter 13).
 
     Args:
         scores: On resamples, or differences of such: ``[resamples]``.
-
-    Returns:
-        ``None`` where they are all alike: a model that errs on none of the examples may err on the
-        next one, of which no resample tells.
     """
     import numpy as np
 
     low, high = np.percentile(scores, TAILS).tolist()
-    return ScoreInterval(low, high) if low < high else None
+    return ScoreInterval(low, high)
 
 
 def share_interval(share: float, examples: int) -> ScoreInterval:
@@ -97,7 +93,9 @@ def score_interval(judged: Outcome | Judged, metric: Metric) -> ScoreInterval | 
         return None
     from greenfront.objectives.resampling import unpacked
 
-    return percentile_interval(unpacked(judged.resampled))
+    found = percentile_interval(unpacked(judged.resampled))
+    # A model that errs on none of the examples may err on the next one: no resample tells of it.
+    return found if found.low < found.high else None
 
 
 def examples_of(outcome: Outcome, task: TaskFacts) -> str:

@@ -162,8 +162,6 @@ def paired_difference(
     if resampled is None or of_baseline is None:
         return Difference(value - baseline)
     found = percentile_interval(unpacked(resampled) - unpacked(of_baseline))
-    if found is None:
-        return Difference(value - baseline)
     return Difference(value - baseline, found.low, found.high)
 
 

@@ -190,6 +190,7 @@ def test_what_older_versions_have_kept_goes_when_the_database_is_opened(
     )
     with storage.writing() as connection:
         connection.exec_driver_sql("ALTER TABLE greenfront_trials DROP COLUMN afterwards")
+        connection.exec_driver_sql("ALTER TABLE greenfront_pauses DROP COLUMN kind")
         connection.exec_driver_sql("UPDATE greenfront_version SET version_num = '5'")
     assert SECRET in "".join(texts(storage))
     storage.close()

@@ -24,6 +24,7 @@ from greenfront.search import asking, heat
 from greenfront.search.archive import Archive
 from greenfront.search.heat import HeatWatch
 from greenfront.search.optimize import search_study
+from greenfront.search.search_context import SearchContext
 from greenfront.search.settings import SearchSettings
 from greenfront.search.spectator import Spectator
 from greenfront.search.status import Status
@@ -337,8 +338,12 @@ def test_whoever_is_asked_again_while_it_rests_queues_one_point_only(
     monkeypatch.setattr(asking, "DUPLICATES_BEFORE_RANDOM", 0)
     problem, storage = Menu(), study.storage.optuna
     told = optuna.load_study(study_name=study.name, storage=storage)
-    archive = Archive(problem, study.trials)
-    asked = asking.Asking(problem, study, study.runs.begin(), archive, told, {}, seed=[0])
+    run = study.runs.begin()
+    ledger = study.ledger.writer(run.run_id, None)
+    context = SearchContext(
+        problem, study, run, ledger, SearchSettings(), Archive(problem, study.trials), told, {}
+    )
+    asked = asking.Asking(context, seed=[0])
 
     def queued() -> int:
         return len(told.get_trials(states=(optuna.trial.TrialState.WAITING,)))

@@ -121,6 +121,7 @@ class Nothing:
         from greenfront.search.problem import Objective
 
         self.objectives = (Objective("score", maximise=True), Objective("kwh"))
+        self.maximised = [True, False]
 
 
 def test_each_training_has_one_pace_that_of_the_best_that_came_of_it(study: Study) -> None:

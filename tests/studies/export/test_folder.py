@@ -12,9 +12,9 @@ from contracts.records import exported
 from greenfront.errors import DataError, ExportError, UsageError
 from greenfront.objectives.packaging.claims import CLAIMS, read_claims
 from greenfront.studies.export import folder as folders
-from greenfront.studies.export import predict
 from greenfront.studies.export.documents import write_documents
 from greenfront.studies.export.forms import spdx_identifier
+from greenfront.studies.export.predict_tables import table_batches
 from greenfront.studies.export.record import RECORD, read_record
 
 
@@ -62,12 +62,11 @@ def test_models_of_before_take_each_column_by_itself() -> None:
     reading = {"kind": "number", "style": "point", "form": "", "parts": []}
     number = {"column": "size", "reading": reading}
     steps: list[dict[str, object]] = [number, {"column": "hue", "levels": ["red"]}]
-    cells = [["1.5", "2"], [" red", ""]]
 
     def fed(told: list[dict[str, object]]) -> dict[str, object]:
-        columns = [predict._Column(each) for each in told]
-        made = [column.values(texts) for column, texts in zip(columns, cells, strict=True)]
-        return {name: values.tolist() for name, values in predict._fed(columns, made).items()}
+        ((names, feed),) = table_batches(told, "size,hue\n1.5, red\n2,\n", "a table")
+        assert names == ["1", "2"]
+        return {name: values.tolist() for name, values in feed.items()}
 
     assert fed(steps) == {"numbers": [[1.5], [2.0]], "texts": [["red"], [""]]}
     former: list[dict[str, object]] = [{"step": step, "inputs": [step["column"]]} for step in steps]

@@ -383,10 +383,10 @@ def test_the_page_is_light_without_the_library(kept: Command) -> None:
 
 
 def test_a_random_search_of_the_same_data_stands_beside(seen: Seen, found: Dossier) -> None:
-    assert found.beside is not None
+    assert found.random_search is not None
     names = seen.value("document.getElementById('progress').data.map(trace => trace.name)")
     assert "Random: digits-random" in names
-    last = found.beside.steps[-1]
+    last = found.random_search.steps[-1]
     assert f"reached {last.hypervolume:.3f}" in seen.page.locator("#caption-progress").inner_text()
 
 
