@@ -82,9 +82,9 @@ class Pool:
         return [prospect for prospect in tried if prospect is not None]
 
     def draw_proposed(self) -> Prospect | None:
-        """A random one of the proposed points; ``None`` if all were begun."""
-        new = [one for point in self.terrain.proposed if (one := self.put(point)) is not None]
-        return new[int(self.rng.integers(len(new)))] if new else None
+        """The first of the proposed points that is new; ``None`` if all were begun."""
+        tried = (self.put(point) for point in self.terrain.proposed)
+        return next((prospect for prospect in tried if prospect is not None), None)
 
     def draw(self) -> Prospect | None:
         """One random point that is new; ``None`` if none was found."""

@@ -89,16 +89,18 @@ class Prizes:
         box: Of the hypervolume.
         free: What the front leaves free, in units of the box.
         beliefs: Know the scales of the objectives.
+        floor: What no belief goes below, for each objective; ``None``: nothing.
     """
 
     box: Box
     free: FreeBoxes
     beliefs: Beliefs
+    floor: Array | None
 
     @classmethod
-    def beyond(cls, front: Array, box: Box, beliefs: Beliefs) -> Prizes:
+    def beyond(cls, front: Array, box: Box, beliefs: Beliefs, floor: Array | None) -> Prizes:
         """Prizes beyond these vectors ``[n, objectives]``, minimised."""
-        return cls(box, free_boxes(box.shares(front), box.reference), beliefs)
+        return cls(box, free_boxes(box.shares(front), box.reference), beliefs, floor)
 
     def at_nodes(self, outlook: Outlook) -> Array:
         """Expected prize ``[n, len(NODES)]`` where the final loss is at a node."""
@@ -121,6 +123,8 @@ class Prizes:
         values = np.zeros((len(others), len(self.box.worst)))
         for column, scale in enumerate(self.beliefs.scales[1:]):
             values[:, column + 1] = scale.backward(others[:, column])
+        if self.floor is not None:
+            values[:, 1:] = np.maximum(values[:, 1:], self.floor[1:])
         worst = np.repeat(self.box.worst[None], len(losses), axis=0)
         worst[:, 0] = losses
         return self.free.gain(self.box.shares(worst)[:, 0], self.box.shares(values)[:, 1:])

@@ -188,7 +188,20 @@ def _race_of(terrain: Terrain, states: Sequence[RungState], box: Box) -> _Race:
             if state.running_rung == terrain.rungs - 1:
                 front.append(_final(beliefs, outlook, row))
         beliefs = believe([imagined.get(s.key, s) for s in states])
-    return _Race(beliefs, Prizes.beyond(np.array(front, dtype=np.float64), box, beliefs))
+    prizes = Prizes.beyond(np.array(front, dtype=np.float64), box, beliefs, _floor(terrain, states))
+    return _Race(beliefs, prizes)
+
+
+def _floor(terrain: Terrain, states: Sequence[RungState]) -> Array | None:
+    """What no belief goes below: see :attr:`Terrain.beside`."""
+    beside = terrain.beside()
+    if not beside:
+        return None
+    floor: Array = np.array(beside, dtype=np.float64).min(axis=0)
+    seen = [row for state in states for row in (state.values, state.known) if row]
+    values = np.array([floor, *seen], dtype=np.float64)
+    floor[np.nanmin(values, axis=0) < floor] = -np.inf
+    return floor
 
 
 def _imagined(beliefs: Beliefs, running: Sequence[RungState], outlook: Outlook) -> list[RungState]:

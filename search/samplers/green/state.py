@@ -125,7 +125,8 @@ class Terrain:
         deciding_kwh: Energy in kWh that a step takes of who decides on it, as far as it is metered.
         proposed: Points that are worth a look on any data, the most telling first.
         beside: Values of the complete candidates outside of the space, minimised: what they
-            dominate wins nothing.
+            dominate wins nothing. They are the simplest there are: until one of the space was
+            seen to have less of an objective than they, none is believed to.
     """
 
     space: SearchSpace[Any]

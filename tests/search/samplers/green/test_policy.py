@@ -280,6 +280,26 @@ def test_what_a_model_beside_the_space_dominates_wins_nothing(searched: Search) 
     assert max(prices((0.015, 0.1))) < 0.5 * min(prices())
 
 
+def test_nothing_is_believed_cheaper_than_the_simplest_models_until_one_was_seen_to_be() -> None:
+    """What a candidate of the space takes is a doubt; what a linear model takes is its floor."""
+    search = Search(terrain())
+    for size in (0.6, 0.9):  # 0.8 and 1.1 of energy
+        whole = {"size": size, "rate": 0.3}
+        for rung in range(3):
+            search.train(SPACE.decode(whole).key, whole, rung)
+            search.decisions += 1
+    states = list(search.states.values())
+
+    def prices(*beside: tuple[float, float]) -> list[float]:
+        ground = replace(terrain(), beside=lambda: beside, proposed=[{"size": 0.5, "rate": 0.5}])
+        decided = [GreenPolicy(ground, 1).decide(states, number) for number in range(12)]
+        return [each.price for each in decided if each is not None and each.price is not None]
+
+    useless = 0.5
+    assert prices((useless, 0.81)) == prices()
+    assert max(prices((useless, 0.79))) < 0.5 * min(prices())
+
+
 def test_proposals_take_the_place_of_a_spread_start() -> None:
     """Where something is whole already, what is proposed is looked at from the beginning."""
     proposed = [{"size": 0.9, "rate": 0.7 + shift} for shift in (-0.02, 0.0, 0.02)]
