@@ -1,6 +1,7 @@
 # Targets, each with all its own set-up in a fresh virtual environment:
 #   make demo    the main job: a metered search on 5,000 MNIST images, the front, and report.html
-#   make check   the quick loop: lint, types, all tests but the slow ones
+#   make check   the quick loop: lint, types, all tests but the slow ones (tests/durations.json says which)
+#   make durations  measures how long each test takes
 #   make audit   known holes in the packages that are installed
 #   make test    lint, types, all tests but the long ones, which CI runs too (CI=1 make test)
 
@@ -8,7 +9,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # Tests of one file share what is dear to make: a file goes to one process as a whole. The longest
-# ones come first (tests/conftest.py), and all processes end at about the same time. Each takes
+# ones come first (tests/contracts/durations.py), and all processes end at about the same time. Each takes
 # 20 CPU-seconds to begin, and few files wait: as many as there are cores (benchmarks/log.md).
 WORKERS ?= 2
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=20
@@ -19,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # These cap packages below the versions that they are tested with here; what they import is in [dev].
 CAPPING := nni aiobotocore boto3 botocore moto s3fs s3transfer
 
-.PHONY: demo lint check test audit clean
+.PHONY: demo lint check test durations audit clean
 
 $(BIN)/python: pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
@@ -48,6 +49,10 @@ check: lint
 
 test: lint
 	$(PYTEST) $(if $(CI),,-m "not long")
+
+# How long each test takes decides which loop runs it: to be measured anew on a quiet machine.
+durations: installed
+	$(PYTEST) --record-durations
 
 # Known holes in the versions that were tested together: asks PyPI's advisory database, so it needs a
 # network that reaches it. In an environment of its own, which leaves the tested one as it is.

@@ -18,6 +18,7 @@ import hypothesis
 import pytest
 import sqlalchemy as sa
 
+from contracts import durations
 from contracts.forked import forked_evaluators
 from contracts.postgres import postgres_server, postgres_url
 from greenfront.studies.store.storage import Storage
@@ -41,37 +42,24 @@ hypothesis.settings.register_profile("gate", PATIENT, derandomize=True)
 hypothesis.settings.load_profile("gate" if os.environ.get("CI") else "explore")
 
 
-LONGEST = (
-    "search/ray/test_cluster.py",
-    "search/test_forecasting.py",
-    "objectives/packaging/test_fresh_environment.py",
-    "objectives/pipeline/test_lives_of_timm.py",
-    "objectives/pipeline/test_lives_of_nni.py",
-    "cli/test_kill.py",
-    "cli/test_schedule.py",
-    "cli/test_search.py",
-    "objectives/pipeline/test_lives_of_texts.py",
-    "search/test_network_problem.py",
-    "search/test_green_ends.py",
-    "search/test_plan.py",
-    "cli/test_green.py",
-    "objectives/stages/test_compression.py",
-    "cli/test_export.py",
-    "objectives/pipeline/test_training_life.py",
-    "objectives/pipeline/test_lives.py",
-    "search/test_racing.py",
-)
-"""A file goes to one process as a whole: none that takes long may be left for the end."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds ``--record-durations``."""
+    parser.addoption("--record-durations", action="store_true", help="write tests/durations.json")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the longest files first; what is long is slow too."""
-    place = {str(TESTS / name): number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: place.get(str(item.path), len(place)))
-    for item in items:
-        if item.get_closest_marker("long"):
-            item.add_marker(pytest.mark.slow)
+def pytest_configure(config: pytest.Config) -> None:
+    """The process that gathers the reports records them."""
+    if config.getoption("--record-durations") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(durations.Recorder())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Marks what takes long, before some are chosen by that; then puts the longest files first."""
+    seconds = durations.recorded()
+    durations.marked(items, seconds)
+    yield
+    durations.longest_first(items, seconds)
 
 
 def pytest_collection() -> None:

@@ -30,7 +30,6 @@ def kill_evaluators(monkeypatch: pytest.MonkeyPatch, most: int) -> list[list[int
     return killed
 
 
-@pytest.mark.slow
 def test_it_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = Command(tmp_path)
     command.write_study(study='name = "killed"', budget="trials = 1", **FAST)
@@ -48,7 +47,6 @@ def test_it_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     }
 
 
-@pytest.mark.slow
 def test_without_one_that_is_said_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = Command(tmp_path)
     command.write_study(study='name = "killed"', budget="trials = 2", **FAST)

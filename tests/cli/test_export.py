@@ -12,8 +12,6 @@ from contracts.command import FAST, Command
 from contracts.shipped import alone, predictions, table
 from greenfront.studies.export.folder import broken_sums
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory, evaluators: None) -> Command:

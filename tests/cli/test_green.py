@@ -17,8 +17,6 @@ from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 from greenfront.studies.store.trials import Slot
 
-pytestmark = pytest.mark.slow
-
 EFFORT = 3
 RUNGS = 3
 

@@ -18,8 +18,6 @@ from greenfront.search.ray.worker import Errand, RayWorker
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.processes import place
 
-pytestmark = pytest.mark.slow
-
 HOST = place().partition("/")[0]
 RESTS = "SELECT * FROM greenfront_pauses WHERE kind = 'heat'"
 

@@ -16,8 +16,6 @@ from contracts.command import FAST, Command
 from contracts.forked import ForkedCommand
 from contracts.peek import rows
 
-pytestmark = pytest.mark.slow
-
 TRIALS = 12
 
 

@@ -18,8 +18,6 @@ from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 from greenfront.studies.store.trials import NetworkTrial
 
-pytestmark = pytest.mark.slow
-
 RARE = 0.07
 
 

@@ -112,14 +112,7 @@ def test_every_command_refuses_it_alike(
         assert SECRET not in command.read(*words, "--storage", WRONG[way], code=2)
 
 
-@pytest.mark.parametrize(
-    "way",
-    [
-        # What only an evaluator finds wrong costs its start.
-        pytest.param(way, marks=pytest.mark.slow) if "data" in way else way
-        for way in IN_FILE
-    ],
-)
+@pytest.mark.parametrize("way", list(IN_FILE))
 def test_a_url_where_it_does_not_belong_is_refused_without_its_password(
     command: Command, way: str
 ) -> None:
@@ -212,7 +205,6 @@ def texts(storage: Storage) -> Iterator[str]:
             yield from (str(row) for row in connection.execute(sa.select(table)))
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("storage_url", ["postgresql"], indirect=True)
 def test_a_whole_study_shows_and_keeps_no_password(
     storage_url: str, command: Command, monkeypatch: pytest.MonkeyPatch

@@ -2,14 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from contracts.command import FAST, Command
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.trials import Trials
 
 
-@pytest.mark.slow
 def test_a_search_on_postgresql(storage_url: str, tmp_path: Path) -> None:
     """The same commands on another server; runs on SQLite as well, as ``--storage`` says."""
     command = Command(tmp_path)

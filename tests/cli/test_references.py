@@ -9,8 +9,6 @@ import pytest
 
 from contracts.command import Command
 
-pytestmark = pytest.mark.slow
-
 NAMES = ["sklearn:logistic", "sklearn:extra_trees"]
 
 

@@ -16,8 +16,6 @@ import pytest
 from contracts.command import Command
 from contracts.peek import rows
 
-pytestmark = pytest.mark.slow
-
 START = datetime(2026, 3, 1, tzinfo=UTC)
 SECONDS_AN_HOUR = 0.7
 CLEAN, DIRTY = 100.0, 500.0

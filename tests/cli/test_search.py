@@ -26,8 +26,6 @@ socket.socket.connect = refuse
 socket.socket.connect_ex = refuse
 '''
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Command:

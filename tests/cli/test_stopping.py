@@ -88,7 +88,6 @@ def test_while_packages_are_imported(
     assert command.contents() == {"study.toml"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("word", ["run", "plan"])
 def test_while_data_are_loaded(command: Command, tmp_path: Path, word: str) -> None:
     marker = tmp_path / "begun"

@@ -7,8 +7,6 @@ import pytest
 from contracts.command import FAST, Command
 from contracts.shipped import table
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Command:

@@ -8,8 +8,6 @@ import pytest
 
 from contracts.command import Command
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Command:

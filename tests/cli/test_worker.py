@@ -18,8 +18,6 @@ from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 from greenfront.studies.store.trials import FINISHED
 
-pytestmark = pytest.mark.slow
-
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TRIALS = 9
 ROWS = "size,weight,class\n" + "".join(
@@ -114,7 +112,6 @@ def test_an_unknown_study_is_one_message(command: Command) -> None:
     assert "does not exist" in command.read("worker", "x", "--storage", "sqlite:///no.db", code=2)
 
 
-@pytest.mark.long
 def test_the_job_script_runs_a_worker_that_slurm_can_end(command: Command) -> None:
     """Its body, with Slurm's variables set and its signal sent; ``sbatch`` was not run."""
     with_budget(command.folder, 1000)

@@ -164,7 +164,6 @@ def long_trainings() -> StudyFile:
     return file("long", training={"epochs": [10, 40]}, budget={"trials": 9})
 
 
-@pytest.mark.long
 def test_small_studies_end_within_their_plans_and_teach_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,14 +6,10 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from greenfront.search.session import open_session
 from greenfront.studies.analysis.view import StudyView, view
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.storage import Storage
-
-pytestmark = pytest.mark.slow
 
 
 def searched(folder: Path, **sections: dict[str, Any]) -> tuple[StudyView, str]:

@@ -25,8 +25,6 @@ from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 from greenfront.studies.store.tables import studies_table
 
-pytestmark = pytest.mark.slow
-
 TESTS = Path(__file__).parents[1]
 
 

@@ -27,7 +27,6 @@ from greenfront.studies.store.tables import ledger_table, trials_table
 
 # A connection that was cut need not have been closed on this side.
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:.*was deleted while still open:ResourceWarning"),
 ]
 
@@ -156,7 +155,6 @@ def cut_connections(url: str, begun: threading.Event) -> Iterator[list[int]]:
         engine.dispose()
 
 
-@pytest.mark.long
 def test_connections_that_are_cut_at_random_moments(url: str) -> None:
     problem = Slow()
     begun = problem.moments[1] = threading.Event()

@@ -114,7 +114,6 @@ def test_a_network_that_goes_wrong_is_one_message(command: Command, function: st
     assert f"architecture '{name}'" in said
 
 
-@pytest.mark.slow
 def test_code_is_run_where_a_study_file_names_it_and_nowhere_else(
     command: Command, tmp_path: Path
 ) -> None:

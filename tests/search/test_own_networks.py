@@ -27,8 +27,6 @@ from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 
-pytestmark = pytest.mark.slow
-
 MODULE = "greenfront_own_networks"
 RECURRENT, CHOOSY = f"{MODULE}:recurrent", f"{MODULE}:choosy"
 TOLD = "the gates of its recurrent layers (LSTM) stay as they are"

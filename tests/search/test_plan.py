@@ -56,7 +56,6 @@ def study(**metering: Any) -> StudyFile:
     )
 
 
-@pytest.mark.slow
 def test_a_plan_takes_the_idle_power_off_as_a_search_does(machine: Machine) -> None:
     with LiveMachine(machine, machine_cpu_seconds, 20.0):
         found = plan_study(study(idle_watts=0.5))
@@ -78,7 +77,6 @@ def test_idle_power_that_nobody_stated_is_measured(
         plan_study(study())
 
 
-@pytest.mark.slow
 def test_what_no_instrument_tells_is_unknown_and_not_free(machine: Machine) -> None:
     # The counter stands still.
     found = plan_study(study(idle_watts=0.5))

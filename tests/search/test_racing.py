@@ -327,7 +327,6 @@ def test_the_policy_knows_what_stands_outside_of_the_space(url: str, scripted: A
     assert [len(states) for _, states in policies[0].asked] == [0, 1]
 
 
-@pytest.mark.slow
 def test_the_green_sampler_finds_most_of_the_front_for_less(url: str) -> None:
     result = optimize_problem(
         Curves(whole=[point(5)]), sampler="green", storage=url, budget_kwh=400 * SPENT_KWH, seed=1

@@ -119,6 +119,7 @@ def test_graphs_of_the_front_and_the_baseline_are_measured_again(storage: Storag
 
 
 def test_trials_are_judged_on_a_part_and_members_on_all(storage: Storage) -> None:
+    search(study(repeats=3), storage)
     found = view(storage, "again")
     sizes = found.facts.task.sizes
     assert sizes["evaluation"] < sizes["validation"]

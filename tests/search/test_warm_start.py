@@ -41,9 +41,6 @@ def file(name: str = "warm", **sections: dict[str, Any]) -> StudyFile:
     return StudyFile.from_stored(usual)
 
 
-pytestmark = pytest.mark.slow
-
-
 @pytest.fixture(scope="module")
 def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
     """With a finished study ``cold``, and in its folder."""

@@ -20,8 +20,6 @@ from greenfront.studies.store.ledger import Ledger
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.trials import NetworkTrial
 
-pytestmark = pytest.mark.slow
-
 TRIALS = 7
 
 

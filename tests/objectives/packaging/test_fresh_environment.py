@@ -89,8 +89,6 @@ def test_texts_of_every_family_say_what_was_judged(kind: str, tmp_path: Path) ->
     equals_what_was_judged(KINDS[kind](tmp_path), sys.executable, tmp_path)
 
 
-@pytest.mark.slow
-@pytest.mark.long
 def test_every_kind_runs_where_only_its_requirements_are(tmp_path: Path) -> None:
     models = {}
     for kind, made in KINDS.items():

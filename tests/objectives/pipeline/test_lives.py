@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from contracts.lives import LifeContract
 
 
@@ -17,7 +15,6 @@ class TestCnn(LifeContract):
     name = "cnn"
 
 
-@pytest.mark.slow
 class TestVisionTransformer(LifeContract):
     name = "timm:test_vit"
 

@@ -11,7 +11,6 @@ import pytest
 from contracts.lives import LifeContract
 
 pytestmark = [
-    pytest.mark.long,
     pytest.mark.skipif(
         importlib.util.find_spec("nni") is None and os.environ.get("GREENFRONT_REQUIRE_NNI") != "1",
         reason="nni is not installed",

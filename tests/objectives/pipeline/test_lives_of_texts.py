@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import pytest
-
 from contracts.lives import LifeContract
 
-pytestmark = pytest.mark.slow
 
-
-@pytest.mark.long
 class TestMiniLMPretrained(LifeContract):
     name = "hf:minilm"
     shape: ClassVar = {"layers": 2, "length": 32}

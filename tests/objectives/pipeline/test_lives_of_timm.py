@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import pytest
-
 from contracts.lives import LifeContract
 
-pytestmark = pytest.mark.slow
 
-
-@pytest.mark.long
 class TestResNet50(LifeContract):
     name = "timm:resnet50"
     shape: ClassVar = {"width": 0.25, "depth": 0.5}
@@ -22,7 +17,6 @@ class TestMobileNetV2(LifeContract):
     shape: ClassVar = {"resolution": 32}
 
 
-@pytest.mark.long
 class TestEfficientNetLite0Pretrained(LifeContract):
     name = "timm:tf_efficientnet_lite0@package"
     shape: ClassVar = {"resolution": 32}

@@ -27,7 +27,7 @@ KEY = lineage_key("train", "parent", {"epochs": 3})
 SPENT = Reading(2.0, 1.0, 3.0, "measured", "RAPL", 0.5, 0.6)
 
 
-@pytest.fixture(params=["file", "memory", pytest.param("s3", marks=pytest.mark.slow)])
+@pytest.fixture(params=["file", "memory", "s3"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "s3":
         return f"{request.getfixturevalue('bucket')}/{uuid4().hex}"
@@ -149,7 +149,6 @@ def test_a_store_that_goes_away_costs_no_trial(
     assert "not put into the shared cache" in caplog.text
 
 
-@pytest.mark.slow
 def test_two_machines_search_with_one_bucket(bucket: str, tmp_path: Path) -> None:
     """The second one trains nothing anew."""
     url, spent = f"{bucket}/{uuid4().hex}", []

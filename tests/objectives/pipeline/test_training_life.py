@@ -109,7 +109,6 @@ def pretrained(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"timm:test_resnet@{file}"
 
 
-@pytest.mark.slow
 def test_a_life_with_everything_on(task: Task, pretrained: str, tmp_path: Path) -> None:
     teacher = plain("cnn", replace(TRAINING, layer_decay=1.0))
     runner = runner_of(task, tmp_path, teacher)

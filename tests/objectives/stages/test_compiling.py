@@ -112,7 +112,6 @@ def test_what_is_no_faster_never_pays(choice: CompileChoice) -> None:
 # --- compiled and not ----------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++"))), reason="there is no compiler")
 def test_a_compiled_training_is_the_same_training(data: TrainingData) -> None:
     # Also where the memory holds only a part of a batch, and the last batches are smaller.

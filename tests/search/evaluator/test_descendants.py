@@ -18,7 +18,6 @@ from greenfront.search.evaluator.descendants import MARK, kill_descendants, mark
 
 TESTS = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.slow
 
 WAYS = {"fork", "orphan", "daemon", "program", "worker"}
 

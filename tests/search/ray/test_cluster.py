@@ -27,8 +27,6 @@ from greenfront.studies.store.study import Study
 from greenfront.studies.store.tables import ledger_table
 from greenfront.studies.store.trials import FINISHED
 
-pytestmark = pytest.mark.long
-
 TRIALS = 40
 """At least; how many are asked for is said when the driver has been killed."""
 PATIENCE_SECONDS = 480

@@ -152,7 +152,6 @@ def until(found: Callable[[], Any]) -> Any:
     raise AssertionError("it did not come")
 
 
-@pytest.mark.slow
 def test_it_shows_a_search_that_runs(tmp_path: Path) -> None:
     command = Command(tmp_path)
     command.write_study(

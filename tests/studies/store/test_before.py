@@ -94,7 +94,6 @@ def test_its_identity_is_that_of_before(command: Command) -> None:
     assert file.objectives.tolerance == Tolerance(share=0.95)
 
 
-@pytest.mark.slow
 def test_it_goes_on(command: Command) -> None:
     found = command.read_json("resume", "before", "--trials", "10")
     assert found["reason"] == "all 10 trials are finished"
