@@ -11,6 +11,7 @@ connections makes a checkpoint by itself, and :func:`checkpoint` lets nobody wri
 from __future__ import annotations
 
 import sqlite3
+import time
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,6 +32,11 @@ REPAIR = (
     ".recover | sqlite3 NEW.db, and name that one with --storage"
 )
 """The way out of a damaged file."""
+
+
+OPENING_PAUSES_SECONDS = (0.01, 0.05, 0.2, 1.0)
+"""After which a new connection is set up again where SQLite has met an I/O error: one of a disk
+lasts, one of a log that another process makes or removes at this moment does not."""
 
 
 def has_reset_fault(version: Version) -> bool:
@@ -56,7 +62,14 @@ def _tune(connection: Any, _record: Any) -> None:
     # Write-ahead logging lets readers and a writer work at once; with it, this setting survives
     # the death of any process and costs no disk flush a transaction.
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    for pause in (*OPENING_PAUSES_SECONDS, None):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as error:
+            if pause is None or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_IOERR:
+                raise
+            time.sleep(pause)
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA wal_autocheckpoint=0")
     cursor.close()
