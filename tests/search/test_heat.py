@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import optuna
@@ -12,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from contracts.hardware import FakeCard, FakeNvml, HotCpu
+from contracts.observers import Listener
 from contracts.problems import SPENT_KWH, Menu, begun_study
 from greenfront import Evaluation, PlainChoice
 from greenfront.errors import Interrupted
@@ -27,31 +27,14 @@ from greenfront.search.optimize import search_study
 from greenfront.search.search_context import SearchContext
 from greenfront.search.settings import SearchSettings
 from greenfront.search.spectator import Spectator
-from greenfront.search.status import Status
 from greenfront.studies.analysis.timing import timing, timing_lines
 from greenfront.studies.config.budget import Budget
 from greenfront.studies.store.processes import place
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 from greenfront.studies.store.tables import runs_table
-from greenfront.studies.store.trials import PlainTrial
 
 HOST = place().partition("/")[0]
-
-
-@dataclass
-class Seen:
-    notes: list[str] = field(default_factory=list)
-    doing: list[str] = field(default_factory=list)
-
-    def changed(self, status: Status) -> None:
-        self.doing += status.doing.values()
-
-    def finished(self, row: PlainTrial) -> None:
-        pass
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +54,7 @@ class Workers:
     def __init__(
         self, study: Study, meters: list[Meter], workers: int, beside: tuple[int, int] = (0, 1)
     ) -> None:
-        self.seen = Seen()
+        self.seen = Listener()
         pauses = study.pauses.writer(study.runs.begin().run_id, Clock(), "heat")
         self.watch = HeatWatch(meters, workers, lambda: beside, pauses, self.seen.note)
 
@@ -231,7 +214,9 @@ def test_a_rest_that_is_broken_off_is_over(study: Study, tmp_path: Path) -> None
     assert rest.clock_ended_at is not None
 
 
-def heated(study: Study, cpu: HotCpu, trials: int, workers: int, seen: Seen | None = None) -> None:
+def heated(
+    study: Study, cpu: HotCpu, trials: int, workers: int, seen: Listener | None = None
+) -> None:
     """A search on a machine that is hot until a worker rests."""
 
     class Sensor(CpuThrottle):
@@ -256,7 +241,7 @@ def heated(study: Study, cpu: HotCpu, trials: int, workers: int, seen: Seen | No
 def test_a_search_rests_says_so_and_ends_with_all_trials(
     study: Study, tmp_path: Path, workers: int
 ) -> None:
-    seen = Seen()
+    seen = Listener()
     heated(study, HotCpu(tmp_path), 8, workers, seen)
     assert study.trials.counts()["complete"] == 8
     assert study.ledger.total().kwh == pytest.approx(8 * SPENT_KWH)
@@ -320,7 +305,7 @@ def test_each_machine_that_rested_is_told_by_name(study: Study) -> None:
 
 def test_a_driver_tells_which_node_rests(study: Study, tmp_path: Path) -> None:
     """A run beside an elder one on its node, as one of Ray's workers; who watches has none."""
-    seen = Seen()
+    seen = Listener()
     elder = study.runs.begin()
     watcher = Spectator(Menu(), study, Budget(trials=4), raced=False, observer=seen)
     heated(study, HotCpu(tmp_path), 4, 1)

@@ -8,20 +8,18 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
 
 import optuna
 import pytest
 import sqlalchemy as sa
 
+from contracts.observers import Listener
 from contracts.postgres import Server
 from contracts.problems import ZDT1
 from greenfront import PlainChoice, optimize_problem
 from greenfront.objectives.context import TrialContext
 from greenfront.search.optimize import SearchOptions, SearchResult
 from greenfront.search.problem import Evaluation
-from greenfront.search.status import Status
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.tables import ledger_table, trials_table
 
@@ -40,20 +38,6 @@ def url(server: Server, request: pytest.FixtureRequest) -> Iterator[str]:
     engine.dispose()
     yield server.url(name)
     gc.collect()  # while what it says of connections is not an error
-
-
-@dataclass
-class Screen:
-    """What is said."""
-
-    said: list[str] = field(default_factory=list)
-
-    def changed(self, status: Status) -> None: ...
-
-    def finished(self, row: Any) -> None: ...
-
-    def note(self, message: str) -> None:
-        self.said.append(message)
 
 
 class Slow(ZDT1):
@@ -101,7 +85,7 @@ def check(url: str, trials: int, problem: Slow | None = None) -> None:
 
 def test_a_server_that_is_stopped_and_started_twice(server: Server, url: str) -> None:
     """A crash of three seconds in the middle of a run of two workers, and another one."""
-    problem, screen = Slow(), Screen()
+    problem, screen = Slow(), Listener()
     first, second = problem.moments[10], problem.moments[30] = threading.Event(), threading.Event()
     results: list[SearchResult] = []
 
@@ -122,7 +106,7 @@ def test_a_server_that_is_stopped_and_started_twice(server: Server, url: str) ->
     assert results
     assert results[0].reason == "all 50 trials are finished"
     check(url, 50, problem)
-    assert [said.partition(" (")[0].partition(" after")[0] for said in screen.said] == [
+    assert [said.partition(" (")[0].partition(" after")[0] for said in screen.notes] == [
         "the database does not answer",
         "the database answers again",
     ] * 2

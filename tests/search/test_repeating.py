@@ -10,6 +10,7 @@ from typing import Any
 import optuna
 import pytest
 
+from contracts.observers import Listener
 from greenfront.objectives.pipeline.cache import entries
 from greenfront.search.session import open_session
 from greenfront.studies.analysis.medians import Measurements
@@ -20,19 +21,6 @@ from greenfront.studies.store.ledger import Ledger
 from greenfront.studies.store.repeats import Repeats
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
-from greenfront.studies.store.trials import NetworkTrial
-
-
-class Watching:
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def changed(self, status: Any) -> None: ...
-
-    def finished(self, row: NetworkTrial) -> None: ...
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
 
 
 def study(repeats: int, trials: int = 3) -> StudyFile:
@@ -50,7 +38,7 @@ def study(repeats: int, trials: int = 3) -> StudyFile:
 
 
 def search(file: StudyFile, storage: Storage) -> list[str]:
-    watching = Watching()
+    watching = Listener()
     with open_session(file, new_in=storage) as session:
         session.search(storage, watching)
     return [note for note in watching.notes if note.startswith("measuring")]

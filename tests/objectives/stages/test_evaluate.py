@@ -339,11 +339,17 @@ def test_sessions_without_options_are_those_that_spin(artefact: Path) -> None:
     assert not spins(open_artefact(artefact, threads=2))
 
 
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that were taken, none of which lasts."""
+    taken: list[float] = []
+    monkeypatch.setattr(time, "sleep", taken.append)
+    return taken
+
+
 def test_a_block_that_heat_slowed_down_is_taken_again(
-    session: onnxruntime.InferenceSession, monkeypatch: pytest.MonkeyPatch
+    session: onnxruntime.InferenceSession, slept: list[float]
 ) -> None:
-    slept: list[float] = []
-    monkeypatch.setattr(time, "sleep", slept.append)
     watched = Watched(session)
     context = Replay(watched, [9.0, 9.0, 1.0, 1.0], hot=2)
     cost = cost_of(watched, context, 50, 1, blocks=2)
@@ -354,20 +360,16 @@ def test_a_block_that_heat_slowed_down_is_taken_again(
 
 
 def test_heat_that_does_not_go_is_a_flag(
-    session: onnxruntime.InferenceSession, monkeypatch: pytest.MonkeyPatch
+    session: onnxruntime.InferenceSession, slept: list[float]
 ) -> None:
-    slept: list[float] = []
-    monkeypatch.setattr(time, "sleep", slept.append)
     watched = Watched(session)
     cost = cost_of(watched, Replay(watched, [9.0] * 4, hot=4), 50, 1, blocks=1)
     assert (len(slept), cost.reading.flags) == (3, (HEAT,))
 
 
 def test_heat_that_no_pause_has_cooled_is_waited_for_once(
-    session: onnxruntime.InferenceSession, monkeypatch: pytest.MonkeyPatch
+    session: onnxruntime.InferenceSession, slept: list[float]
 ) -> None:
-    slept: list[float] = []
-    monkeypatch.setattr(time, "sleep", slept.append)
     watched = Watched(session)
     context = Replay(watched, [9.0] * 8, hot=6)
     cost = cost_of(watched, context, 50, 1, blocks=5)

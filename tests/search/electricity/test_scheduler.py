@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
 
+from contracts.observers import Listener
 from contracts.problems import Menu, begun_study
 from greenfront.errors import DataError, Interrupted
 from greenfront.objectives.carbon.clock import Clock
@@ -30,7 +30,6 @@ from greenfront.search.electricity.scheduler import (
 from greenfront.search.optimize import SearchResult, search_study
 from greenfront.search.problem import Evaluation
 from greenfront.search.settings import SearchSettings
-from greenfront.search.status import Status
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import PlainChoice
 from greenfront.studies.analysis.timing import timing, timing_lines
@@ -40,7 +39,6 @@ from greenfront.studies.store.pauses import Pauses
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 from greenfront.studies.store.tables import runs_table
-from greenfront.studies.store.trials import PlainTrial
 
 START = datetime(2026, 3, 1, tzinfo=UTC).timestamp()
 HOUR = 3600.0
@@ -75,21 +73,6 @@ class Epochs(Menu):
         return [dict(point) for point in self.points()]
 
 
-@dataclass
-class Watcher:
-    notes: list[str] = field(default_factory=list)
-    doing: list[str] = field(default_factory=list)
-
-    def changed(self, status: Status) -> None:
-        self.doing += status.doing.values()
-
-    def finished(self, row: PlainTrial) -> None:
-        pass
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
-
-
 def search(
     storage: Storage,
     known: Trace,
@@ -100,7 +83,7 @@ def search(
     pause_above: float | None = None,
     throughput: tuple[float, ...] | None = None,
     minutes: float | None = None,
-    watcher: Watcher | None = None,
+    watcher: Listener | None = None,
 ) -> SearchResult:
     problem = Epochs()
     study = begun_study(storage, problem)
@@ -126,7 +109,7 @@ def test_several_workers_wait_alike_and_the_run_stays_alive(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0.1)
-    watcher, beats = Watcher(), list[float]()
+    watcher, beats = Listener(), list[float]()
     over = threading.Event()
 
     def look() -> None:
@@ -160,7 +143,7 @@ def test_several_workers_wait_alike_and_the_run_stays_alive(
 def test_more_workers_run_in_green_hours(storage: Storage) -> None:
     # A second worker adds a fifth: its hour at 100 g costs as much as the first one's at 500 g.
     known = trace(*[300.0, 100.0] * 40)
-    how, watcher = (1.0, 1.2), Watcher()
+    how, watcher = (1.0, 1.2), Listener()
     found = search(storage, known, trials=4, workers=2, hours=20, throughput=how, watcher=watcher)
     assert [row.state for row in found.trials] == ["complete"] * 4
     pauses = Pauses(storage, 1)
@@ -230,7 +213,7 @@ def test_the_deadline_comes_before_the_carbon(storage: Storage) -> None:
 def test_a_deadline_that_has_passed_holds_nothing_up(
     storage: Storage, pause_above: float | None
 ) -> None:
-    known, watcher = trace(*[500.0] * 60, *[10.0] * 9), Watcher()
+    known, watcher = trace(*[500.0] * 60, *[10.0] * 9), Listener()
     # The first trial takes longer than the hour to the deadline.
     search(storage, known, hours=1, pause_above=pause_above, watcher=watcher)
     assert any("no time to wait and will be missed by" in note for note in watcher.notes)
@@ -259,7 +242,7 @@ def test_a_long_work_is_spread_over_what_can_be_foreseen(work: float, planned: f
 
 
 def test_pause_above_waits_for_what_is_clean_enough(storage: Storage) -> None:
-    watcher = Watcher()
+    watcher = Listener()
     search(storage, trace(450, 350, *[200] * 60), pause_above=360, trials=1, watcher=watcher)
     (pause,) = Pauses(storage, 1).all()
     assert pause.number is None
@@ -277,7 +260,7 @@ def test_pause_above_needs_no_forecast(storage: Storage) -> None:
 
 
 def test_without_a_forecast_it_runs_and_says_so(storage: Storage) -> None:
-    watcher = Watcher()
+    watcher = Listener()
     result = search(storage, trace(500, 100), watcher=watcher)
     assert len(result.trials) == 2
     assert any("no forecast to wait for" in note for note in watcher.notes)
