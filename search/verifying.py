@@ -112,8 +112,9 @@ def _study_file(claims: Claims, data: Path | None, cache: Path) -> StudyFile:
                 f"--data is for data from a file, but those of {claims.study!r} are "
                 f"{task['kind']!r}: leave it out"
             )
+        # What an uploaded folder names without its place lies beside the data.
         beside = data.resolve().parent
-        task = {key: _beside(beside, key, value) for key, value in task.items()}
+        task |= {key: str(beside / task[key]) for key in DATA_PATHS if task.get(key)}
         task["path"] = str(data.resolve())
     elif any(not Path(task[key]).is_absolute() for key in DATA_PATHS if task.get(key)):
         raise UsageError(
@@ -140,12 +141,6 @@ def _study_file(claims: Claims, data: Path | None, cache: Path) -> StudyFile:
             },
         }
     )
-
-
-def _beside(folder: Path, key: str, value: Any) -> Any:
-    """What an uploaded folder names without its place lies beside the data."""
-    is_name = key in DATA_PATHS and isinstance(value, str) and not Path(value).is_absolute()
-    return str(folder / value) if is_name else value
 
 
 def _space(claims: Claims) -> dict[str, Any]:

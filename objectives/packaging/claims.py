@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -190,12 +190,12 @@ class Claims(FileFacts):
     version: int = VERSION
 
     def write(self, folder: Path) -> None:
-        """Writes them.
+        """Writes them, in the present form.
 
         Raises:
             OSError: They cannot be written.
         """
-        text = json.dumps(to_json(self), indent=2, ensure_ascii=False)
+        text = json.dumps(to_json(replace(self, version=VERSION)), indent=2, ensure_ascii=False)
         (folder / CLAIMS).write_text(text + "\n", encoding="utf-8")
 
 

@@ -109,6 +109,11 @@ class TaskFacts:
         return not self.class_names
 
     @property
+    def leaks(self) -> tuple[str, ...]:
+        """Names of the columns that alone predict the target; none where there are no columns."""
+        return () if self.schema is None else self.schema.leaks
+
+    @property
     def outputs(self) -> int:
         """Columns of a network's answer: one a class, or 1 for a number."""
         return len(self.class_names) or 1

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from greenfront.objectives.carbon.clock import Clock
 from greenfront.objectives.carbon.traces import as_instant
-from greenfront.studies.analysis.quantities import mass, percent, seconds
+from greenfront.studies.analysis.quantities import counted, mass, percent, seconds
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.intervals import Interval, length, minus, union
 from greenfront.studies.store.ledger_writer import WAITING
@@ -176,7 +176,7 @@ def timing_lines(found: Timing) -> list[str]:
         scaled = f", {seconds(speed * found.waited_seconds)} there" if speed != 1 else ""
         lines.append(
             f"Waited {seconds(found.waited_seconds)}{scaled} for cleaner electricity, in "
-            f"{_times(len(found.waits))}, {between} of them between epochs."
+            f"{counted(len(found.waits), 'pause')}, {between} of them between epochs."
         )
     lines += _rested(found)
     saved = found.saved_kg
@@ -206,12 +206,8 @@ def _rested(found: Timing) -> list[str]:
     where = f" ({each})" if len(machines) > 1 else ""
     return [
         f"Heat kept workers from new trials for {seconds(sum(machines.values()))} of their time, "
-        f"in {_times(len(found.rests))}{where}; none of its energy is a trial's."
+        f"in {counted(len(found.rests), 'pause')}{where}; none of its energy is a trial's."
     ]
-
-
-def _times(count: int) -> str:
-    return "1 pause" if count == 1 else f"{count} pauses"
 
 
 def _stretches(found: Timing) -> str:

@@ -120,7 +120,7 @@ def leak_sentence(task: TaskFacts) -> str | None:
     Returns:
         ``None`` where none does.
     """
-    names = () if task.schema is None else task.schema.leaks
+    names = task.leaks
     if not names:
         return None
     one = len(names) == 1

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from greenfront.errors import GreenfrontError, UsageError, first_line
-from greenfront.objectives.packaging.claims import CLAIMS, read_claims
+from greenfront.objectives.packaging.claims import Claims, read_claims
 from greenfront.objectives.tasks.settings import DATA_PATHS
 from greenfront.spaces.architectures.hub import hub_faults, hub_obstacle
 from greenfront.studies.export.folder import write_sums
@@ -68,7 +68,7 @@ def push(folder: Path, repo: str) -> str:
     """
     require_hub(repo)
     record = read_record(folder)
-    read_claims(folder)
+    claims = read_claims(folder)
     from huggingface_hub import HfApi
 
     obstacle = hub_obstacle()
@@ -77,7 +77,7 @@ def push(folder: Path, repo: str) -> str:
     api = HfApi(library_name="greenfront", library_version=record.versions.get("greenfront"))
     try:
         made = api.create_repo(repo, private=True, exist_ok=True)
-        with _without_places(folder) as told:
+        with _without_places(folder, claims) as told:
             api.upload_folder(
                 repo_id=repo,
                 folder_path=told,
@@ -89,18 +89,14 @@ def push(folder: Path, repo: str) -> str:
 
 
 @contextmanager
-def _without_places(folder: Path) -> Iterator[Path]:
+def _without_places(folder: Path, claims: Claims) -> Iterator[Path]:
     """A copy whose claims name the files of the data and not the folders that they lie in."""
     with tempfile.TemporaryDirectory() as place:
         copy = Path(place) / "model"
         shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("__pycache__"))
-        path = copy / CLAIMS
-        claims = json.loads(path.read_text(encoding="utf-8"))
-        task = claims["setting"]["task"]
-        for key in DATA_PATHS:
-            if task.get(key) is not None:
-                task[key] = PurePath(task[key]).name
-        path.write_text(json.dumps(claims, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        task = claims.setting.task
+        names = {key: PurePath(task[key]).name for key in DATA_PATHS if task.get(key) is not None}
+        replace(claims, setting=replace(claims.setting, task={**task, **names})).write(copy)
         write_sums(copy)
         yield copy
 

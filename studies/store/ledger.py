@@ -78,14 +78,14 @@ class Ledger(StudyPart):
 
     def total(self) -> Spent:
         """The whole study: every trial, finished or not, and the search itself."""
-        query = sa.select(*_sums()).where(ledger_table.c.study_id == self.study_id)
-        row = self.storage.rows(query)[0]
-        return _spent(tuple(row))
+        return self._sum()
 
     def of_phase(self, phase: str) -> Spent:
         """What one phase has taken in all."""
-        c = ledger_table.c
-        query = sa.select(*_sums()).where(c.study_id == self.study_id, c.phase == phase)
+        return self._sum(ledger_table.c.phase == phase)
+
+    def _sum(self, *which: sa.ColumnElement[bool]) -> Spent:
+        query = sa.select(*_sums()).where(ledger_table.c.study_id == self.study_id, *which)
         return _spent(tuple(self.storage.rows(query)[0]))
 
     def by(self, what: str) -> dict[str, Spent]:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from greenfront.errors import first_line
 from greenfront.studies.store.passwords import without_passwords
-from greenfront.studies.store.sqlite import REPAIR, is_damage
+from greenfront.studies.store.sqlite import REPAIR, is_damage, result_code
 
 __all__ = ["PATIENCE_MINUTES", "Patience", "failure_words", "is_away"]
 
@@ -157,8 +157,7 @@ def failure_words(error: BaseException) -> str:
     found = getattr(_database_error(error), "orig", None)
     if is_damage(found):
         return f"the database is damaged ({_cause(error)}); {REPAIR}"
-    code = getattr(found, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL or _code(found) == DISK_FULL:
+    if result_code(found) == sqlite3.SQLITE_FULL or _code(found) == DISK_FULL:
         return (
             f"the disk of the database is full ({_cause(error)}); what was finished is kept: make "
             "room, then greenfront resume goes on"

@@ -8,12 +8,11 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from greenfront.errors import StorageLost
+from greenfront.studies.store.sqlite import is_damage, result_code
 
 __all__ = ["DatabaseFile"]
 
 HEADER_BYTES = 100
-
-DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR)
 
 
 class DatabaseFile:
@@ -58,8 +57,8 @@ class DatabaseFile:
         """The same, by an error: SQLite finds that pages are missing or make no sense."""
         while error is not None:
             if isinstance(error, sa.exc.DBAPIError):
-                code = getattr(error.orig, "sqlite_errorcode", None)
-                if code is not None and code & 0xFF in DAMAGED:
+                lost = result_code(error.orig) == sqlite3.SQLITE_IOERR
+                if lost or is_damage(error.orig):
                     return f"is damaged ({error.orig})"
             error = error.__cause__
         return self.objection()

@@ -19,7 +19,15 @@ from sqlalchemy.engine import Engine
 
 from greenfront.errors import StorageError
 
-__all__ = ["REPAIR", "checkpoint", "has_reset_fault", "is_damage", "require_sound", "tune"]
+__all__ = [
+    "REPAIR",
+    "checkpoint",
+    "has_reset_fault",
+    "is_damage",
+    "require_sound",
+    "result_code",
+    "tune",
+]
 
 Version = tuple[int, ...]
 
@@ -32,7 +40,6 @@ REPAIR = (
     ".recover | sqlite3 NEW.db, and name that one with --storage"
 )
 """The way out of a damaged file."""
-
 
 OPENING_PAUSES_SECONDS = (0.01, 0.05, 0.2, 1.0)
 """After which a new connection is set up again where SQLite has met an I/O error: one of a disk
@@ -67,7 +74,7 @@ def _tune(connection: Any, _record: Any) -> None:
             cursor.execute("PRAGMA journal_mode=WAL")
             break
         except sqlite3.OperationalError as error:
-            if pause is None or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_IOERR:
+            if pause is None or result_code(error) != sqlite3.SQLITE_IOERR:
                 raise
             time.sleep(pause)
     cursor.execute("PRAGMA synchronous=NORMAL")
@@ -123,5 +130,10 @@ def require_sound(engine: Engine) -> None:
 
 def is_damage(error: object) -> bool:
     """Whether a driver's error says that a file holds what SQLite has not written."""
-    code = getattr(error, "sqlite_errorcode", 0)
-    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return result_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def result_code(error: object) -> int:
+    """SQLite's primary result code of a driver's error; 0 where it is not SQLite's."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF

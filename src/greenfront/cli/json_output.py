@@ -29,7 +29,7 @@ def front_json(view: StudyView) -> dict[str, Any]:
         "machines": list(view.machines),
         "machine": view.machine,
         "no_network_needed": None if view.no_network is None else view.no_network.model.trial,
-        "leaks": [] if view.facts.task.schema is None else list(view.facts.task.schema.leaks),
+        "leaks": list(view.facts.task.leaks),
         "hypervolume": view.hypervolume,
         "break_even_predictions": view.break_even.predictions,
         "break_even_verdict": view.break_even.verdict,

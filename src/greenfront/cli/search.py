@@ -255,8 +255,8 @@ def _tell(problem: NetworkProblem, new: bool) -> None:
             screen.print(sentence(remark), style=style, markup=False, soft_wrap=True)
 
     told(task.notes)
-    told(f"column {each.name!r}: {each.warning}" for each in columns if not each.used)
-    told((f"column {each.name!r}: {each.warning}" for each in columns if each.used), "yellow")
+    for used, style in ((False, "dim"), (True, "yellow")):
+        told((f"column {c.name!r}: {c.warning}" for c in columns if c.used == used), style)
     if new:
         told(filter(None, [shares.sentence, shares.warning]))
         predictions = f"{problem.file.objectives.predictions:,.0f} predictions"

@@ -34,6 +34,7 @@ from greenfront.studies.analysis.warm_start import warm_lines
 from greenfront.studies.analysis.wording import (
     break_even_sentence,
     leak_sentence,
+    named_trials,
     no_network_sentence,
     sentence,
 )
@@ -128,8 +129,8 @@ def _on_target(view: StudyView) -> list[str]:
     """Whether the targets are reached, and how the front came about where others led to it."""
     if view.goal is None:
         return []
-    numbers = [str(row.trial) for row in view.on_target]
-    reached = f"trial{'s' * (len(numbers) > 1)} {', '.join(numbers)}" if numbers else "no model yet"
+    numbers = [row.trial for row in view.on_target]
+    reached = named_trials(numbers) if numbers else "no model yet"
     links = [link for row in view.front.rows for link in chain_of(row.trial, view.links)]
     told = [link.sentence for link in dict.fromkeys(links)]
     return [f"Targets: {view.goal.told}; reached by {reached}.", *told]
