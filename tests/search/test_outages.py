@@ -40,6 +40,13 @@ def url(server: Server, request: pytest.FixtureRequest) -> Iterator[str]:
     gc.collect()  # while what it says of connections is not an error
 
 
+class Moment:
+    """An evaluation that has begun, and ends when it may."""
+
+    def __init__(self) -> None:
+        self.begun, self.over = threading.Event(), threading.Event()
+
+
 class Slow(ZDT1):
     """Lets something happen in the middle of an evaluation."""
 
@@ -48,14 +55,15 @@ class Slow(ZDT1):
         self.begun = 0
         self.evaluated: list[str] = []
         self.lock = threading.Lock()
-        self.moments: dict[int, threading.Event] = {}
+        self.moments: dict[int, Moment] = {}
 
     def evaluate(self, candidate: PlainChoice, context: TrialContext) -> Evaluation:
         with self.lock:
             self.begun += 1
-            event = self.moments.get(self.begun)
-        if event is not None:
-            event.set()
+            moment = self.moments.get(self.begun)
+        if moment is not None:
+            moment.begun.set()
+            moment.over.wait(240)
         time.sleep(0.02)
         self.evaluated.append(candidate.key)
         return super().evaluate(candidate, context)
@@ -86,7 +94,7 @@ def check(url: str, trials: int, problem: Slow | None = None) -> None:
 def test_a_server_that_is_stopped_and_started_twice(server: Server, url: str) -> None:
     """A crash of three seconds in the middle of a run of two workers, and another one."""
     problem, screen = Slow(), Listener()
-    first, second = problem.moments[10], problem.moments[30] = threading.Event(), threading.Event()
+    first, second = problem.moments[10], problem.moments[30] = Moment(), Moment()
     results: list[SearchResult] = []
 
     def search() -> None:
@@ -97,11 +105,14 @@ def test_a_server_that_is_stopped_and_started_twice(server: Server, url: str) ->
     thread.start()
     try:
         for moment in (first, second):
-            assert moment.wait(240)
+            assert moment.begun.wait(240)
             server.stop()
+            moment.over.set()  # not before: all else might be finished
             time.sleep(3)
             server.start()
     finally:
+        first.over.set()
+        second.over.set()
         thread.join(240)
     assert results
     assert results[0].reason == "all 50 trials are finished"
@@ -141,8 +152,9 @@ def cut_connections(url: str, begun: threading.Event) -> Iterator[list[int]]:
 
 def test_connections_that_are_cut_at_random_moments(url: str) -> None:
     problem = Slow()
-    begun = problem.moments[1] = threading.Event()
-    with cut_connections(url, begun) as cut:
+    moment = problem.moments[1] = Moment()
+    moment.over.set()
+    with cut_connections(url, moment.begun) as cut:
         options = SearchOptions(workers=2)
         optimize_problem(problem, trials=120, storage=url, options=options)
     assert cut[0] > 10
