@@ -42,16 +42,18 @@ def main() -> int:
     """Prints a line for each kind of input; exit code 1 where one has failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--examples", type=int, default=12_000, help="of each kind")
+    parser.add_argument("--seed", type=int, help="of what is drawn; each run draws anew without")
     parser.add_argument("--quick", action="store_true", help="20 of each kind")
     parser.add_argument("--json", action="store_true", help="one object on the last line")
     given = parser.parse_args()
     examples = 20 if given.quick else given.examples
     began = time.monotonic()
+    drawn = [] if given.seed is None else [f"--hypothesis-seed={given.seed}"]
     total: dict[str, tuple[int, int]] = {}
     sound = True
     for file in FILES:
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "--hypothesis-show-statistics", file],
+            [sys.executable, "-m", "pytest", "-q", "--hypothesis-show-statistics", *drawn, file],
             cwd=ROOT,
             env=os.environ | {"GREENFRONT_MUTATIONS": str(examples)},
             capture_output=True,

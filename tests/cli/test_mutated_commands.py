@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from contracts.command import Command
 from contracts.mutations import TOKENS, in_time, mutated, profile
-from contracts.records import exported
+from contracts.records import claimed, exported
 from greenfront.cli import app
 from greenfront.errors import DataError, UsageError
 from greenfront.objectives.codec import to_json
@@ -69,9 +69,7 @@ DEEP = st.builds(deep, st.sampled_from([900, 1500, 100_000]), st.sampled_from(["
 
 
 WHOLE = json.dumps(to_json(exported())).encode()
-CLAIMED = json.dumps(
-    {"version": 1, "study": "wine", "trial": 3, "candidate": {}, "setting": {"threads": 1}}
-).encode()
+CLAIMED = json.dumps(to_json(claimed(Path("data")))).encode()
 SUMMED = f"{'ab' * 32}  {RECORD}\n{'cd' * 32}  ../../study.toml\n".encode()
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from contracts.reports import study
 from greenfront.objectives.outcome import Decisions
+from greenfront.objectives.packaging.claims import Claims, Cost, Judged, Setting
 from greenfront.objectives.readings import Reading
+from greenfront.objectives.wrapping.compose import Labels
 from greenfront.studies.export.facts import record_of
 from greenfront.studies.export.record import Difference, Licence, ModelRecord, Score
 
@@ -61,6 +64,31 @@ def unmetered() -> ModelRecord:
         unmetered=record.search.trials,
     )
     return replace(record, model=model, baseline=None, search=search, break_even="no baseline")
+
+
+def claimed(data: Path) -> Claims:
+    """Of a model of tables that lie in some folder of this machine."""
+    cost, score = Cost(UNKNOWN, 1e-5, None), Judged(0.9, 10)
+    task = {"kind": "csv", "path": str(data / "a.csv"), "test_path": str(data / "b.csv")}
+    return Claims(
+        labels=Labels(("no", "yes")),
+        validation=score,
+        test=score,
+        file_bytes=7,
+        weights=3,
+        operators={"Gemm": 1},
+        cost=cost,
+        plain_cost=cost,
+        reference=UNKNOWN,
+        study="wine",
+        trial=0,
+        candidate={},
+        setting=Setting(task=task, metering={}, seed=0, threads=1, batch=1, metric="accuracy"),
+        fingerprint="ab",
+        baseline=None,
+        processor="a processor",
+        model_alone=UNKNOWN,
+    )
 
 
 RECORDS = {

@@ -14,39 +14,13 @@ from typing import Any
 import huggingface_hub.constants
 import pytest
 
-from contracts.records import UNKNOWN, exported
+from contracts.records import claimed, exported
 from greenfront.errors import DataError, GreenfrontError, UsageError
-from greenfront.objectives.packaging.claims import Claims, Cost, Judged, Setting, read_claims
-from greenfront.objectives.wrapping.compose import Labels
+from greenfront.objectives.packaging.claims import read_claims
 from greenfront.search.verifying import verify
 from greenfront.studies.export.documents import write_documents
 from greenfront.studies.export.folder import broken_sums
 from greenfront.studies.export.hub import push
-
-
-def claimed(data: Path) -> Claims:
-    """Of a model of tables that lie in some folder of this machine."""
-    cost, score = Cost(UNKNOWN, 1e-5, None), Judged(0.9, 10)
-    task = {"kind": "csv", "path": str(data / "a.csv"), "test_path": str(data / "b.csv")}
-    return Claims(
-        labels=Labels(("no", "yes")),
-        validation=score,
-        test=score,
-        file_bytes=7,
-        weights=3,
-        operators={"Gemm": 1},
-        cost=cost,
-        plain_cost=cost,
-        reference=UNKNOWN,
-        study="wine",
-        trial=0,
-        candidate={},
-        setting=Setting(task=task, metering={}, seed=0, threads=1, batch=1, metric="accuracy"),
-        fingerprint="ab",
-        baseline=None,
-        processor="a processor",
-        model_alone=UNKNOWN,
-    )
 
 
 @dataclass
