@@ -172,8 +172,9 @@ def search_study(
     Raises:
         StorageError: A run has died since, and its database file is damaged.
     """
-    if study.runs.any_broken_off():
+    if dead := study.runs.broken_off():
         require_sound(study.storage.engine)
+        study.runs.sign_out(dead)  # the next run need not read the file through for these
     run = study.runs.begin()
     electricity, moments = settings.electricity, None
     if electricity is not None:

@@ -12,7 +12,11 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["exists", "place", "since_boot"]
+__all__ = ["SILENCE_SECONDS", "exists", "place", "since_boot"]
+
+SILENCE_SECONDS = 60.0
+"""A process elsewhere that has been silent for so long is taken for dead."""
+
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 MACHINE_IDS = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))

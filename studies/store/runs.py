@@ -16,23 +16,19 @@ import sqlalchemy as sa
 from greenfront.errors import StorageLost
 from greenfront.studies.store.intervals import Interval, length, union
 from greenfront.studies.store.part import StudyPart
-from greenfront.studies.store.processes import exists, place, since_boot
+from greenfront.studies.store.processes import SILENCE_SECONDS, exists, place, since_boot
 from greenfront.studies.store.rescue import Known
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.tables import runs_table
 
 __all__ = [
     "HEARTBEAT_SECONDS",
-    "SILENCE_SECONDS",
     "Run",
     "Runs",
 ]
 
 HEARTBEAT_SECONDS = 5.0
 """How often a run says that it is alive; within the ledger's promise of ten seconds."""
-
-SILENCE_SECONDS = 60.0
-"""A run elsewhere that has been silent for so long is taken for dead."""
 
 LATE_BEATS = 3
 """A run that was late by so many beats was suspended, or its database was away."""
@@ -85,8 +81,9 @@ class Run:
     awake: Wakefulness = field(default_factory=Wakefulness, compare=False)
 
     def beat(self) -> None:
-        """Says that this process is alive."""
-        self._update(heartbeat_at=time.time(), monotonic_heartbeat=monotonic())
+        """Says that this process is alive, whoever has taken it for dead."""
+        now = time.time()
+        self._update(heartbeat_at=now, ended_at=None, monotonic_heartbeat=monotonic())
         self.awake.beaten()
 
     def end(self) -> None:
@@ -95,7 +92,7 @@ class Run:
         now = time.time()
         self._update(heartbeat_at=now, ended_at=now, monotonic_heartbeat=monotonic())
 
-    def _update(self, **values: float) -> None:
+    def _update(self, **values: float | None) -> None:
         mine = sa.update(runs_table).where(runs_table.c.run_id == self.run_id)
         if not self.storage.change(mine.values(**values)):
             raise StorageLost(
@@ -142,9 +139,20 @@ class Runs(StudyPart):
         """Runs that will not finish what they began: ended, vanished or silent for too long."""
         return [row.run_id for row in self._rows() if not self._alive(row)]
 
-    def any_broken_off(self) -> bool:
-        """Whether a run has died before it signed out."""
-        return any(row.ended_at is None and not self._alive(row) for row in self._rows())
+    def broken_off(self) -> list[sa.Row[Any]]:
+        """Runs that have died before they signed out, and that nobody has signed out since."""
+        return [row for row in self._rows() if row.ended_at is None and not self._alive(row)]
+
+    def sign_out(self, dead: Sequence[sa.Row[Any]]) -> None:
+        """Signs runs out that have died, with their last heartbeat.
+
+        Args:
+            dead: As :meth:`broken_off` gives them; one that has beaten since lives on.
+        """
+        c = runs_table.c
+        for row in dead:
+            last = (c.run_id == row.run_id) & (c.heartbeat_at == row.heartbeat_at)
+            self.storage.change(sa.update(runs_table).where(last).values(ended_at=row.heartbeat_at))
 
     def living(self) -> list[str]:
         """Runs that are at work now, the eldest first."""

@@ -137,6 +137,14 @@ class Storage:
                     "that one, or name another storage with --storage"
                 )
         with self.writing() as connection:
+            if migrations.is_current(connection):  # by another process meanwhile
+                return
+            if migrations.is_in_use(connection):
+                raise StorageError(
+                    f"storage {self.url!r} is in use by a run of an older version of greenfront, "
+                    "and this one would change its tables: wait until that run has ended (a killed "
+                    "one counts as such after a minute), or look at it with that version"
+                )
             migrations.upgrade(connection)
 
     @classmethod

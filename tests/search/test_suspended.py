@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -54,6 +56,19 @@ print(result.reason, flush=True)
 """
 
 
+def suspend(process: subprocess.Popen[str], database: Path) -> None:
+    """Stops a process at a moment at which it does not hold the database's lock."""
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        try:
+            with contextlib.closing(sqlite3.connect(database, timeout=1)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+        except sqlite3.OperationalError:
+            process.send_signal(signal.SIGCONT)
+            time.sleep(0.02)
+
+
 @pytest.mark.parametrize("sampler", ["nsga2", "green"])
 def test_its_late_result_is_dropped_in_one_line(
     sampler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -74,7 +89,7 @@ def test_its_late_result_is_dropped_in_one_line(
                 assert process.poll() is None, process.communicate()[0]
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
-            process.send_signal(signal.SIGSTOP)
+            suspend(process, tmp_path / "study.db")
             mine = Menu()
             options = SearchOptions()
             result = optimize_problem(

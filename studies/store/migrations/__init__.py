@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-__all__ = ["VERSIONS", "VERSION_TABLE", "is_current", "is_known", "upgrade"]
+from greenfront.studies.store.processes import SILENCE_SECONDS, exists, place
+from greenfront.studies.store.tables import runs_table
+
+__all__ = ["VERSIONS", "VERSION_TABLE", "is_current", "is_in_use", "is_known", "upgrade"]
 
 VERSION_TABLE = "greenfront_version"
 
@@ -25,6 +29,23 @@ def is_known(connection: Connection) -> bool:
     """Whether they are of this or an earlier release."""
     version = _version(connection)
     return version is None or version in VERSIONS
+
+
+def is_in_use(connection: Connection) -> bool:
+    """Whether a run is at work on the tables, of whatever release.
+
+    One of another place is taken to be until a minute after its last heartbeat.
+    """
+    if not sa.inspect(connection).has_table(runs_table.name):
+        return False
+    c, here = runs_table.c, place()  # columns of version 1 alone
+    query = sa.select(c.host, c.pid, c.pid_started_at, c.heartbeat_at).where(c.ended_at.is_(None))
+    return any(
+        exists(row.pid, row.pid_started_at)
+        if row.host == here
+        else abs(time.time() - row.heartbeat_at) < SILENCE_SECONDS
+        for row in connection.execute(query)
+    )
 
 
 def upgrade(connection: Connection) -> None:

@@ -15,6 +15,7 @@ from greenfront.studies.store import migrations
 from greenfront.studies.store import storage as storage_module
 from greenfront.studies.store.migrations import VERSION_TABLE, VERSIONS, is_current
 from greenfront.studies.store.pauses import Pauses
+from greenfront.studies.store.runs import Runs
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.tables import metadata
 
@@ -79,6 +80,29 @@ def test_tables_that_optuna_cannot_read_are_refused(tmp_path: Path) -> None:
             StorageError, match=r"Optuna cannot read .*: install the one that wrote"
         ):
             way(url)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("create", [True, False])
+def test_tables_of_before_stay_while_a_run_of_before_is_at_work(
+    storage_url: str, create: bool, elsewhere: bool
+) -> None:
+    opened = Storage(storage_url)
+    run = Runs(opened, 1).begin()
+    if elsewhere:
+        change(storage_url, "UPDATE greenfront_runs SET host = 'elsewhere/1'")
+    change(storage_url, "ALTER TABLE greenfront_pauses DROP COLUMN kind")
+    change(storage_url, f"UPDATE {VERSION_TABLE} SET version_num = '7'")
+    with pytest.raises(StorageError, match=r"in use by a run of an older version .*: wait until"):
+        Storage(storage_url, create=create)
+    assert seen(storage_url, f"SELECT version_num FROM {VERSION_TABLE}") == "7"
+    if elsewhere:
+        change(storage_url, "UPDATE greenfront_runs SET heartbeat_at = heartbeat_at - 61")
+    else:
+        run.end()
+    opened.close()
+    Storage(storage_url, create=create).close()
+    assert seen(storage_url, f"SELECT version_num FROM {VERSION_TABLE}") == VERSIONS[-1]
 
 
 def test_waits_of_before_were_for_electricity(storage_url: str) -> None:

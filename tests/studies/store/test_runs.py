@@ -15,12 +15,8 @@ import sqlalchemy as sa
 
 from greenfront.errors import StorageLost
 from greenfront.studies.store import processes, runs
-from greenfront.studies.store.runs import (
-    HEARTBEAT_SECONDS,
-    SILENCE_SECONDS,
-    Run,
-    Runs,
-)
+from greenfront.studies.store.processes import SILENCE_SECONDS
+from greenfront.studies.store.runs import HEARTBEAT_SECONDS, Run, Runs
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.tables import runs_table
 
@@ -88,6 +84,24 @@ def test_a_run_from_beginning_to_end(storage: Storage, monkeypatch: pytest.Monke
         [other.run_id],
         [run.run_id],
     )
+
+
+def test_who_was_signed_out_while_suspended_lives_on(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Runs(storage, STUDY).begin()
+    elsewhere = sa.update(runs_table).values(host="elsewhere/1", heartbeat_at=0.0)
+    assert storage.change(elsewhere)
+    onlooker = Runs(storage, STUDY)
+    dead = onlooker.broken_off()
+    assert [row.run_id for row in dead] == [run.run_id]
+    onlooker.sign_out(dead)
+    assert Runs(storage, STUDY).broken_off() == []
+    assert stored(storage, run.run_id).ended_at == 0.0
+    run.beat()
+    onlooker.sign_out(dead)  # too late
+    assert Runs(storage, STUDY).living() == [run.run_id]
+    assert stored(storage, run.run_id).ended_at is None
 
 
 def test_a_run_that_is_not_there_any_more_is_told_so(storage: Storage) -> None:

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from contracts.problems import Menu
 from greenfront import PlainChoice, optimize_problem
 from greenfront.errors import StorageError
-from greenfront.search import heartbeat
+from greenfront.search import heartbeat, optimize
 from greenfront.studies.store import sqlite
 from greenfront.studies.store.patience import failure_words
 from greenfront.studies.store.runs import Runs
@@ -173,12 +173,24 @@ def test_a_damaged_file_is_seen_after_a_run_that_broke_off(path: Path) -> None:
     assert again.tried == []
 
 
-def test_a_sound_file_goes_on_after_a_run_that_broke_off(path: Path) -> None:
+def test_a_sound_file_is_read_through_once_for_each_run_that_broke_off(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[sa.Engine] = []
+
+    def counted(engine: sa.Engine) -> None:
+        checked.append(engine)
+        require_sound(engine)
+
+    monkeypatch.setattr(optimize, "require_sound", counted)
     url = f"sqlite:///{path}"
     optimize_problem(Menu(), trials=2, storage=url)
-    with contextlib.closing(Storage(url)) as storage:
-        break_off(storage)
-    assert len(optimize_problem(Menu(), trials=3, storage=url).trials) == 3
+    for rounds in (1, 2):
+        with contextlib.closing(Storage(url)) as storage:
+            break_off(storage)
+        for trials in (2 * rounds + 1, 2 * rounds + 2):
+            assert len(optimize_problem(Menu(), trials=trials, storage=url).trials) == trials
+        assert len(checked) == rounds
 
 
 def test_a_file_that_cannot_be_read_through_is_damaged(storage: Storage, path: Path) -> None:
