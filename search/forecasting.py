@@ -324,8 +324,7 @@ def _least_epochs(candidate: Candidate) -> float:
     if is_fitted(candidate.architecture.family):
         return 1.0
     training = candidate.training
-    least = min(training.patience + 1 if training.patience else training.epochs, training.epochs)
-    return min(least, math.ceil(FIRST_LOOK * training.epochs))
+    return min(training.last_epoch(1), math.ceil(FIRST_LOOK * training.epochs))
 
 
 def _nearest(problem: NetworkProblem, candidate: Candidate, tried: Sequence[Tried]) -> Tried:

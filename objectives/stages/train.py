@@ -315,8 +315,7 @@ def _after_epoch(before: Reached, judged: _Judged, training: Training, parts: in
     epoch, best_epoch, best_loss = before.epoch + 1, before.best_epoch, before.best_loss
     if judged.calibrated < best_loss:
         best_epoch, best_loss = epoch, judged.calibrated
-    patient = not training.patience or epoch - best_epoch < training.patience
-    over = epoch == training.epochs or not patient
+    over = epoch >= training.last_epoch(best_epoch)
     qualities = (*before.qualities, judged.quality)
     return Reached(epoch, best_epoch, best_loss, parts, over, qualities)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -12,15 +11,14 @@ from pydantic import Field, field_serializer
 
 from greenfront.spaces.knobs import Categorical, Integer, Knob, Point, Real, Value, When
 from greenfront.spaces.table import Choices, Range, Table
+from greenfront.spaces.techniques.batch_scaling import rate_factor
 from greenfront.spaces.techniques.technique import Opening, Scope, Settings, Technique, neighbour
 
 __all__ = [
     "TECHNIQUE",
     "Training",
     "TrainingOptions",
-    "batch_scale",
     "epoch_range",
-    "rate_factor",
     "tuning_epochs",
 ]
 
@@ -42,6 +40,8 @@ USUAL_SHARE = 0.75
 
 PATIENCE_SHARE = 0.5
 """A rate that falls to zero gains most at the end: stopping early is for what only gets worse."""
+FIRST_PATIENCE_SHARE = 0.15
+"""Of the epochs; what is best so early has mostly learnt its examples by heart since."""
 LEAST_PATIENCE = 3
 
 Epochs = Annotated[int, Field(ge=1, le=10_000, strict=True)]
@@ -60,6 +60,8 @@ class Training(Settings):
         mixed_precision: Whether matrix products run in bfloat16.
         epochs: At most so many passes over the training split.
         patience: Stop after so many epochs without a better validation loss; 0 means never.
+        first_patience: Patience begins with so many epochs and is one longer for each epoch by
+            which the best one came later, up to ``patience``; 0: it is ``patience`` all the time.
         fine_tune_epochs: Passes after pruning.
         augmentation: How images are moved in training: ``"none"``, ``"shift"``, ``"flip"``,
             ``"shift+flip"``, ``"affine"`` (shifted, turned, scaled) or ``"affine+flip"``.
@@ -76,7 +78,7 @@ class Training(Settings):
         class_weights: ``"balanced"``: an example counts in inverse proportion to how frequent its
             class is; ``"none"``: all count alike.
         loss: Of numbers: ``"mse"``, or ``"huber"`` where some are far off the others.
-        scaled: What batch size was multiplied by, and the rate by :func:`rate_factor`, since larger
+        scaled: What batch size was multiplied by, and the rate by ``rate_factor``, since larger
             batches cost this device less; both are told as they then are.
     """
 
@@ -98,10 +100,20 @@ class Training(Settings):
     class_weights: str = "none"
     loss: str = "mse"
     scaled: int = 1
+    first_patience: int = 0
 
     def describe(self) -> str:
         """That batches are larger than they were asked for."""
         return "" if self.scaled == 1 else f"batch and rate scaled ×{self.scaled}"
+
+    def last_epoch(self, best_epoch: int) -> int:
+        """The epoch after which a training is over, if ``best_epoch`` stays the best one."""
+        if not self.patience:
+            return self.epochs
+        patience = self.patience
+        if self.first_patience:
+            patience = min(patience, best_epoch + self.first_patience)
+        return min(best_epoch + patience, self.epochs)
 
     def to_json(self) -> dict[str, Any]:
         """Later settings are left out where they change nothing: keys stay what they were."""
@@ -116,33 +128,16 @@ _LATER = {
     each.name: each.default
     for each in fields(Training)
     if each.name
-    in ("label_smoothing", "mixup", "average_weights", "class_weights", "loss", "scaled")
+    in (
+        "label_smoothing",
+        "mixup",
+        "average_weights",
+        "class_weights",
+        "loss",
+        "scaled",
+        "first_patience",
+    )
 }
-
-
-def batch_scale(seconds: Sequence[float], least_gain: float) -> int:
-    """What batches are multiplied by: doubled as long as that pays.
-
-    Args:
-        seconds: Of a training step for each example in it, with the usual batch, twice that, …
-        least_gain: Share of the time that a doubling has to save.
-    """
-    scale = 1
-    for before, after in itertools.pairwise(seconds):
-        if after > (1 - least_gain) * before:
-            break
-        scale *= 2
-    return scale
-
-
-def rate_factor(optimizer: str, scale: int) -> float:
-    """What the rate is multiplied by with the batch, so that the training stays what it is.
-
-    Plain gradients: as much (Goyal et al., "Accurate, large minibatch SGD", arXiv 1706.02677).
-    Where steps are divided by the gradients' size, the square root (Malladi et al., "On the SDEs
-    and scaling rules for adaptive gradient algorithms", arXiv 2205.10287).
-    """
-    return float(scale) if optimizer == "sgd" else math.sqrt(scale)
 
 
 class TrainingOptions(Table):
@@ -154,7 +149,7 @@ class TrainingOptions(Table):
         device: Where trials are trained; ``"auto"`` takes a GPU where there is one.
         epochs: A range; ``None``: the fewer examples, the more, and fewer for pretrained weights.
         fine_tune_epochs: ``None``: as many as the shortest training.
-        patience: ``None``: half of the epochs.
+        patience: ``None``: half of the epochs, and less where the best one came early.
         learning_rate: ``None``: for each optimiser its own range.
         sgd_learning_rate: Of SGD alone; ``None``: that of ``learning_rate`` where this is given.
         mixed_precision: ``"auto"`` tries it where the device gains by it.
@@ -167,7 +162,7 @@ class TrainingOptions(Table):
         loss: Of numbers. The first is the baselines'.
         adaptive: Whether batch size and rate are scaled up together for families whose examples
             cost this device clearly less in larger batches, or at all less where the grid is
-            dirty; see :func:`batch_scale`.
+            dirty; see ``batch_scaling.py``.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -225,7 +220,11 @@ class TrainingTechnique(Technique[Training, TrainingOptions]):
     options = TrainingOptions
     table = "training"
     order = 50
-    later_keys = ("sgd_learning_rate", *(name for name in _LATER if name != "scaled"), "adaptive")
+    later_keys = (
+        "sgd_learning_rate",
+        *(name for name in _LATER if name in TrainingOptions.model_fields),
+        "adaptive",
+    )
 
     def knobs(self, options: TrainingOptions, scope: Scope) -> Iterator[Knob]:
         """All that is searched of a training."""
@@ -260,7 +259,11 @@ class TrainingTechnique(Technique[Training, TrainingOptions]):
             epochs = max(1, math.ceil(epochs * built.effort))
         if options.fine_tune_epochs is None:
             tuning = max(1, math.ceil(tuning * built.effort))
-        patience = max(LEAST_PATIENCE, round(PATIENCE_SHARE * epochs))
+        first, longest = 0, int(point["patience"])
+        if options.patience is None:
+            shares = (FIRST_PATIENCE_SHARE, PATIENCE_SHARE)
+            first, longest = (max(LEAST_PATIENCE, round(share * epochs)) for share in shares)
+            first = first if scope.defaults > 1 else 0
         scale = scope.batch_scales.get(family, 1) if options.adaptive else 1
         rate = float(point[_rate_name(optimizer, options)])
         return Training(
@@ -269,7 +272,8 @@ class TrainingTechnique(Technique[Training, TrainingOptions]):
             batch_size=scale * int(point["batch_size"]),
             mixed_precision=bool(point["mixed_precision"]),
             epochs=epochs,
-            patience=patience if options.patience is None else int(point["patience"]),
+            patience=longest,
+            first_patience=first,
             fine_tune_epochs=tuning,
             augmentation=str(point["augmentation"]),
             layer_decay=float(point["layer_decay"]) if built.layered else 1.0,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from greenfront.spaces.techniques.batch_scaling import rate_factor
 from greenfront.spaces.techniques.registry import techniques
-from greenfront.spaces.techniques.training import rate_factor
 from greenfront.studies.analysis.quantities import number, percent
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import INT8_PAYS, StudyFile

@@ -28,9 +28,10 @@ from greenfront.spaces.network_space import baseline_candidates, reference_candi
 from greenfront.spaces.options import NetworkOptions, SpaceTable, TrainingTable
 from greenfront.spaces.space import stable_hash
 from greenfront.spaces.table import Table
+from greenfront.spaces.techniques.batch_scaling import batch_scale
 from greenfront.spaces.techniques.registry import techniques
 from greenfront.spaces.techniques.technique import Scope
-from greenfront.spaces.techniques.training import batch_scale, tuning_epochs
+from greenfront.spaces.techniques.training import tuning_epochs
 from greenfront.studies.config.budget import Budget
 from greenfront.studies.config.carbon import CarbonSection
 from greenfront.studies.config.facts import StudyFacts

@@ -126,6 +126,14 @@ def test_patience_ends_a_training_that_gains_nothing(hopeless: TrainingData, pat
     assert epochs[-1] == best + patience < 40
 
 
+def test_patience_is_shorter_while_the_best_epoch_is_an_early_one(hopeless: TrainingData) -> None:
+    training = replace(QUICK, epochs=40, patience=20, first_patience=2)
+    reached = train(network(), hopeless, training, seed=0).reached
+    assert reached.epoch == 2 * reached.best_epoch + 2 < 20
+    assert [training.last_epoch(best) for best in (1, 10, 18, 19, 30)] == [4, 22, 38, 39, 40]
+    assert replace(training, patience=0).last_epoch(1) == 40
+
+
 def test_a_training_is_as_long_as_asked_for(data: TrainingData) -> None:
     reports: list[EpochReport] = []
     training = replace(QUICK, epochs=2)
