@@ -49,7 +49,7 @@ class Slowdown:
 
     Attributes:
         heat_seconds: By heat, or by hardware that protects itself.
-        cap_seconds: By its power limit.
+        cap_seconds: By its power limit, or by one of its clock.
         events: How often by either, where only that is known.
     """
 

@@ -24,7 +24,7 @@ HEAT = "slowed down by heat"
 """Flag of a reading; ``cooldown_seconds`` of the module ``throttle`` acts on it."""
 
 POWER_LIMIT = "slowed down by its power limit"
-"""Flag of a reading: the power limit slowed the work down, as it always will on this hardware."""
+"""Flag of a reading: a limit of power, or of the clock, slowed the work down: no pause lifts it."""
 
 RESTARTED = "counter began again: the machine slept, or its driver was loaded again"
 """Flag of a reading that is unavailable for that."""

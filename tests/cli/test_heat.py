@@ -44,10 +44,10 @@ def heated(cpu: HotCpu, folder: Path, rests: int) -> Iterator[None]:
 def test_a_hot_machine_gets_less_work_and_ledger_and_report_show_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(throttle, "CPUS", tmp_path / "cpus")
+    monkeypatch.setattr(throttle, "SYSTEM", tmp_path / "sys")
     monkeypatch.setattr(throttle, "COOL_DOWNS_SECONDS", ())  # no window is measured again
     monkeypatch.setattr(heat, "LOOK_SECONDS", 0.1)
-    cpu, command = HotCpu(tmp_path / "cpus"), Command(tmp_path)
+    cpu, command = HotCpu(tmp_path / "sys"), Command(tmp_path)
     path = command.write_study(study='name = "hot"', budget="trials = 3", **FAST)
     with heated(cpu, tmp_path, rests=1):
         said = " ".join(command.read("run", "study.toml").split())

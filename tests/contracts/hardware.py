@@ -87,7 +87,7 @@ class Machine:
 
 @dataclass
 class HotCpu:
-    """The kernel's folder of a processor that counts how long heat has slowed it down.
+    """The kernel's folder of devices: a processor counts how long heat has slowed it down.
 
     Attributes:
         root: The folder.
@@ -99,7 +99,9 @@ class HotCpu:
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
-        self._counter = self.root / "cpu0/thermal_throttle/package_throttle_total_time_ms"
+        self._counter = (
+            self.root / "devices/system/cpu/cpu0/thermal_throttle/package_throttle_total_time_ms"
+        )
         self._counter.parent.mkdir(parents=True)
         self.heat(0.0)
 

@@ -66,7 +66,7 @@ class Workers:
 class TestOneMachine:
     @pytest.fixture
     def cpu(self, tmp_path: Path) -> HotCpu:
-        return HotCpu(tmp_path / "cpus")
+        return HotCpu(tmp_path / "sys")
 
     @pytest.fixture
     def workers(self, study: Study, cpu: HotCpu) -> Workers:

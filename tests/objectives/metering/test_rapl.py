@@ -340,7 +340,7 @@ def test_a_counter_that_stands_still_from_the_start_is_refused(
 
 
 def test_heat_is_flagged_and_timed(machine: Machine, tmp_path: Path) -> None:
-    folder = tmp_path / "cpu0" / "thermal_throttle"
+    folder = tmp_path / "devices/system/cpu/cpu0/thermal_throttle"
     folder.mkdir(parents=True)
     hot = folder / "package_throttle_total_time_ms"
     hot.write_text("100\n")

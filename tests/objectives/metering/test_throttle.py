@@ -16,7 +16,7 @@ from greenfront.objectives.readings import Reading
 
 
 def cpu(root: Path, number: int, package: int, **files: int) -> Path:
-    folder = root / f"cpu{number}"
+    folder = root / f"devices/system/cpu/cpu{number}"
     (folder / "topology").mkdir(parents=True)
     (folder / "topology/physical_package_id").write_text(f"{package}\n")
     for name, value in files.items():
@@ -42,14 +42,43 @@ def test_older_kernels_count_events(tmp_path: Path) -> None:
     assert throttle.read() == Slowdown(events=5)
 
 
-def test_a_clock_limit_that_sinks_is_an_event(tmp_path: Path) -> None:
-    folder = cpu(tmp_path, 0, 0, scaling_max_freq=3_000_000)
+def cooling(root: Path, number: int, kind: str) -> Path:
+    folder = root / f"class/thermal/cooling_device{number}"
+    folder.mkdir(parents=True)
+    (folder / "type").write_text(f"{kind}\n")
+    (folder / "cur_state").write_text("0\n")
+    return folder / "cur_state"
+
+
+@pytest.mark.parametrize("kind", ["Processor", "cpufreq-cpu0", "thermal-cpufreq-0"])
+def test_elsewhere_a_processor_that_is_slowed_down_to_cool_is_hot(
+    tmp_path: Path, kind: str
+) -> None:
+    limit = cpu(tmp_path, 0, 0, scaling_max_freq=3_000_000) / "cpufreq/scaling_max_freq"
+    fan, state = cooling(tmp_path, 0, "Fan"), cooling(tmp_path, 1, kind)
+    meter = CpuModelMeter(generic_watts(), CpuThrottle(tmp_path))
+    before = meter.snapshot(1, cpu_seconds=1.0)
+    fan.write_text("1\n")
+    after = meter.snapshot(1, cpu_seconds=2.0)
+    assert meter.reading(before, after).flags == ()
+    state.write_text("2\n")
+    limit.write_text("2000000\n")  # by which it cools
+    assert meter.reading(after, meter.snapshot(1, cpu_seconds=3.0)).flags == (HEAT,)
+
+
+def test_a_clock_limit_that_sinks_is_a_power_limit_and_no_heat(tmp_path: Path) -> None:
+    limit = cpu(tmp_path, 0, 0, scaling_max_freq=3_000_000) / "cpufreq/scaling_max_freq"
     throttle = CpuThrottle(tmp_path)
-    assert throttle.read() == Slowdown()
-    (folder / "cpufreq/scaling_max_freq").write_text("2000000\n")
-    assert throttle.read() == Slowdown(events=1)
-    (folder / "cpufreq/scaling_max_freq").write_text("3000000\n")
-    assert throttle.read() == Slowdown(events=1)
+    assert (throttle.read(), throttle.source) == (Slowdown(), "clock limits")
+    meter = CpuModelMeter(generic_watts(), throttle)
+    before = meter.snapshot(1, cpu_seconds=1.0)
+    limit.write_text("2000000\n")
+    after = meter.snapshot(1, cpu_seconds=2.0)
+    slowed = meter.reading(before, after)
+    assert slowed.flags == (POWER_LIMIT,)
+    assert cooldown_seconds([slowed], 0) is None
+    limit.write_text("3000000\n")
+    assert meter.reading(after, meter.snapshot(1, cpu_seconds=3.0)).flags == ()
 
 
 def test_where_nobody_tells_nothing_is_known(tmp_path: Path) -> None:
