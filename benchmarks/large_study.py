@@ -45,7 +45,7 @@ from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.outcome import Outcome, Repeat
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.scores import values_of
-from greenfront.search.network_problem import NetworkProblem
+from greenfront.search.networks.problem import NetworkProblem
 from greenfront.search.optimize import search_study
 from greenfront.search.settings import SearchSettings
 from greenfront.spaces.candidate import Candidate

@@ -27,7 +27,7 @@ from greenfront.objectives.metering.codecarbon import offline_tracker
 from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.scores import energy_kwh
-from greenfront.search.exploration import explore
+from greenfront.search.networks.exploration import explore
 from greenfront.spaces.network_space import baseline_candidates
 from greenfront.studies.config.study_file import StudyFile
 

@@ -12,14 +12,14 @@ import sqlalchemy as sa
 
 from greenfront.errors import StorageLost
 from greenfront.objectives.metering.instruments import Instruments
-from greenfront.search.budget_watch import BudgetWatch
 from greenfront.search.electricity.scheduler import RunMoments
-from greenfront.search.engine import Engine
+from greenfront.search.engine.loop import Engine
 from greenfront.search.problem import Problem
-from greenfront.search.rescuing import hold, rescued
+from greenfront.search.runs.rescuing import hold, rescued
 from greenfront.search.samplers.named import SamplerName
 from greenfront.search.settings import SearchSettings
 from greenfront.search.status import Observer
+from greenfront.search.stopping.budget_watch import BudgetWatch
 from greenfront.spaces.space import Choice
 from greenfront.studies.analysis.progress import ProgressPoint, progress
 from greenfront.studies.config.budget import Budget

@@ -10,7 +10,7 @@ import optuna
 
 from greenfront.search.archive import Archive
 from greenfront.search.problem import Problem
-from greenfront.search.recovery import REFERENCE
+from greenfront.search.runs.recovery import REFERENCE
 from greenfront.search.settings import SearchSettings
 from greenfront.spaces.space import Choice
 from greenfront.studies.store.ledger_writer import LedgerWriter

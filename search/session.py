@@ -16,23 +16,23 @@ from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments, open_instruments
 from greenfront.objectives.metering.pinned import require_pinned, with_machine_of
-from greenfront.search.budget_watch import BudgetWatch
+from greenfront.search.afterwards.repeating import repeat_front
 from greenfront.search.electricity.intensity import IntensityProvider, intensity_provider
 from greenfront.search.electricity.scheduler import Electricity, ScheduleSettings
-from greenfront.search.exploration import Exploration, Prepaid, explore
-from greenfront.search.forecasting import (
+from greenfront.search.networks.exploration import Exploration, Prepaid, explore
+from greenfront.search.networks.problem import NetworkProblem
+from greenfront.search.optimize import SearchResult, search_study
+from greenfront.search.planning.forecasting import (
     forecast_of,
     forecast_of_history,
     prepaid_kwh,
     tried_first,
 )
-from greenfront.search.network_problem import NetworkProblem
-from greenfront.search.optimize import SearchResult, search_study
-from greenfront.search.quota import Quota
-from greenfront.search.repeating import repeat_front
+from greenfront.search.planning.warm_start import warm_start
+from greenfront.search.runs.quota import Quota
 from greenfront.search.settings import SearchSettings
 from greenfront.search.status import Observer
-from greenfront.search.warm_start import warm_start
+from greenfront.search.stopping.budget_watch import BudgetWatch
 from greenfront.studies.config.facts import StudyFacts, TraceFacts
 from greenfront.studies.config.forecast import Forecast
 from greenfront.studies.config.study_file import StudyFile

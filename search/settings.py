@@ -8,7 +8,7 @@ from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.meter import Meter
 from greenfront.search.electricity.scheduler import Electricity
-from greenfront.search.quota import Quota
+from greenfront.search.runs.quota import Quota
 from greenfront.search.status import Observer
 from greenfront.studies.config.budget import Budget
 from greenfront.studies.store.ledger_writer import Charged

@@ -11,12 +11,12 @@ import optuna
 from greenfront.errors import UsageError
 from greenfront.objectives.codec import from_json
 from greenfront.objectives.metering.instruments import Instruments
-from greenfront.search.network_problem import NetworkProblem
+from greenfront.search.networks.problem import NetworkProblem
 from greenfront.search.optimize import SearchResult, result_of
 from greenfront.search.ray.driver import Cluster, Demand, Workforce, connected
 from greenfront.search.ray.worker import Errand
+from greenfront.search.runs.spectator import Spectator
 from greenfront.search.session import PeakMemory
-from greenfront.search.spectator import Spectator
 from greenfront.search.status import Observer
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile

@@ -13,7 +13,7 @@ from typing import Any
 
 from greenfront.errors import GreenfrontError, SearchAborted, UsageError
 from greenfront.search.joining import open_joined
-from greenfront.search.quota import Quota
+from greenfront.search.runs.quota import Quota
 from greenfront.search.session import PeakMemory, Session
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.storage import Storage

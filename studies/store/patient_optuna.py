@@ -5,7 +5,7 @@ was lost and not the call, the second one must find what the first has done:
 
 - a state that was told already is the one that was to be told;
 - a trial that was made already stays behind unclaimed, and is ended with the search
-  (:func:`greenfront.search.recovery.drop_unclaimed`);
+  (:func:`greenfront.search.runs.recovery.drop_unclaimed`);
 - attributes and parameters are written over.
 """
 

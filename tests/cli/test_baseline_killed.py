@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from contracts.command import FAST, Command
-from greenfront.search.running_trial import RunningTrial
+from greenfront.search.trials.running import RunningTrial
 
 
 def kill_evaluators(monkeypatch: pytest.MonkeyPatch, most: int) -> list[list[int]]:

@@ -13,7 +13,7 @@ from contracts.command import FAST, Command
 from contracts.hardware import HotCpu
 from contracts.peek import rows
 from greenfront.objectives.metering import throttle
-from greenfront.search import heat
+from greenfront.search.engine import heat
 from greenfront.search.ray.worker import Errand, RayWorker
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.processes import place

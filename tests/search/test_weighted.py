@@ -16,7 +16,7 @@ from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.scores import Weights, weighted_loss
 from greenfront.objectives.tasks.task import TaskFacts
-from greenfront.search.network_problem import NetworkProblem
+from greenfront.search.networks.problem import NetworkProblem
 from greenfront.search.problem import Evaluation, Objective
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile

@@ -14,7 +14,7 @@ from greenfront.studies.analysis.wording import sentence
 
 if TYPE_CHECKING:
     from greenfront.objectives.tasks.tables.schema import Schema
-    from greenfront.search.plan import Sample, StudyPlan
+    from greenfront.search.planning.plan import Sample, StudyPlan
 
 __all__ = ["columns_table", "plan_text"]
 

@@ -17,7 +17,7 @@ from greenfront.cli.options import (
 from greenfront.cli.running import quiet_optuna, speaker
 
 if TYPE_CHECKING:
-    from greenfront.search.remeasuring import Remeasured
+    from greenfront.search.afterwards.remeasuring import Remeasured
 
 __all__ = ["remeasure"]
 
@@ -41,7 +41,7 @@ def remeasure(
 
     For studies that ran on unlike machines, or on another one than that which is to serve.
     """
-    from greenfront.search.remeasuring import remeasure as measure
+    from greenfront.search.afterwards.remeasuring import remeasure as measure
 
     quiet_optuna()
     with storage.opened() as database:

@@ -23,7 +23,7 @@ from greenfront.cli.running import quiet_optuna, status, termination_as_interrup
 from greenfront.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
-    from greenfront.search.network_problem import NetworkProblem
+    from greenfront.search.networks.problem import NetworkProblem
     from greenfront.search.optimize import SearchResult
     from greenfront.search.session import PeakMemory
     from greenfront.search.status import Observer
@@ -58,7 +58,7 @@ WarmStart = Annotated[
 
 def plan(study_file: StudyPath, warm_start: WarmStart = None, as_json: AsJson = False) -> None:
     """Forecast what a search will cost, and whether its limits can be met; writes nothing."""
-    from greenfront.search.plan import plan_study
+    from greenfront.search.planning.plan import plan_study
     from greenfront.studies.config.study_file import StudyFile
     from greenfront.studies.store.storage import Storage
 
@@ -242,8 +242,8 @@ def _on_cluster(
 
 def _tell(problem: NetworkProblem, new: bool) -> None:
     """Says what is odd about data and workers, and whose idea the trials of a new study are."""
+    from greenfront.search.engine.oversubscription import oversubscription_remarks
     from greenfront.search.evaluator.cores import cores_here
-    from greenfront.search.oversubscription import oversubscription_remarks
     from greenfront.studies.analysis.wording import sentence
 
     task, shares, study = problem.facts.task, problem.shares, problem.file.study

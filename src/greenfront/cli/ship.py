@@ -22,7 +22,7 @@ from greenfront.errors import UsageError
 
 if TYPE_CHECKING:
     from greenfront.objectives.readings import Reading
-    from greenfront.search.exporting import Exported
+    from greenfront.search.afterwards.exporting import Exported
 
 __all__ = ["WhichModel", "export", "verify"]
 
@@ -92,8 +92,8 @@ def export(
 
     By default the greenest model within the allowed drop.
     """
-    from greenfront.search.exploration import Prepaid
-    from greenfront.search.exporting import charge, chosen, export_model
+    from greenfront.search.afterwards.exporting import charge, chosen, export_model
+    from greenfront.search.networks.exploration import Prepaid
     from greenfront.studies.analysis.view import view
     from greenfront.studies.export.forms import spdx_identifier
     from greenfront.studies.export.hub import push, require_hub
@@ -141,7 +141,7 @@ def verify(
     A fresh process reads model and data anew: sums, labels, preprocessing, executed kernels, scores
     on the test split, the torch network, and joules.
     """
-    from greenfront.search.verifying import verify as verified
+    from greenfront.search.afterwards.verifying import verify as verified
 
     found = verified(folder, data, say=speaker(as_json))
     if as_json:

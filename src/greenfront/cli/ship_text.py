@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from rich.console import Group
 
     from greenfront.objectives.readings import Reading
-    from greenfront.search.exporting import Exported
-    from greenfront.search.verifying import Verification
+    from greenfront.search.afterwards.exporting import Exported
+    from greenfront.search.afterwards.verifying import Verification
 
 __all__ = ["exported_text", "verified_table"]
 
 
 def exported_text(done: Exported, folder: str, spent: Reading) -> str:
     """What was written, what it does, and how to go on."""
-    from greenfront.search.exporting import PHASE
+    from greenfront.search.afterwards.exporting import PHASE
 
     claims, record = done.claims, done.record
     metric = record.metric

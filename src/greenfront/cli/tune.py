@@ -19,7 +19,7 @@ from greenfront.cli.ship import WhichModel
 from greenfront.errors import UsageError
 
 if TYPE_CHECKING:
-    from greenfront.search.tuning import Tuned
+    from greenfront.search.afterwards.tuning import Tuned
 
 __all__ = ["tune"]
 
@@ -50,8 +50,8 @@ def tune(
             raise UsageError(f"--only must be one of {', '.join(PARTS)}, not {part!r}")
     named = which.name()
 
-    from greenfront.search import tuning
-    from greenfront.search.exporting import chosen
+    from greenfront.search.afterwards import tuning
+    from greenfront.search.afterwards.exporting import chosen
     from greenfront.studies.analysis.view import view
 
     quiet_optuna()

@@ -23,8 +23,8 @@ from greenfront.studies.analysis.wording import sentence
 if TYPE_CHECKING:
     from greenfront.cli.options import StorageOptions
     from greenfront.objectives.runtime_options import RuntimeAdvice
-    from greenfront.search.tuning import Tuned
-    from greenfront.search.tuning_run import TunedModel
+    from greenfront.search.afterwards.tuning import Tuned
+    from greenfront.search.afterwards.tuning_run import TunedModel
     from greenfront.studies.analysis.view import StudyView
 
 __all__ = ["tuned_text"]

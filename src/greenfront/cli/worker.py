@@ -57,7 +57,7 @@ def worker(
     """Join a study that was begun elsewhere, and work on it until its budget is spent."""
     from greenfront.cli.screen import watch
     from greenfront.search.joining import joined_file, open_joined
-    from greenfront.search.quota import Quota
+    from greenfront.search.runs.quota import Quota
     from greenfront.studies.analysis.wording import kind_of_readings
     from greenfront.studies.config.study_file import StudyFile
     from greenfront.studies.store.study import Study

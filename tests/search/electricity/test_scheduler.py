@@ -18,7 +18,6 @@ from greenfront.objectives.carbon.intensity import Intensity
 from greenfront.objectives.carbon.traces import IntensityStep, Trace, as_instant
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading
-from greenfront.search import heartbeat
 from greenfront.search.electricity.intensity import TraceProvider, continued
 from greenfront.search.electricity.scheduler import (
     CarbonScheduler,
@@ -29,6 +28,7 @@ from greenfront.search.electricity.scheduler import (
 )
 from greenfront.search.optimize import SearchResult, search_study
 from greenfront.search.problem import Evaluation
+from greenfront.search.runs import heartbeat
 from greenfront.search.settings import SearchSettings
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import PlainChoice

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from contracts.evaluators import Purse, start
+from greenfront.search.engine.oversubscription import oversubscription_remarks
 from greenfront.search.evaluator import cores as module
 from greenfront.search.evaluator.cores import CoreLease, cores_here, in_order
-from greenfront.search.oversubscription import oversubscription_remarks
 
 SQLITE, POSTGRES = "sqlite:///greenfront.db", "postgresql+psycopg://me@host/name"
 

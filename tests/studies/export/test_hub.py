@@ -17,7 +17,7 @@ import pytest
 from contracts.records import claimed, exported
 from greenfront.errors import DataError, GreenfrontError, UsageError
 from greenfront.objectives.packaging.claims import read_claims
-from greenfront.search.verifying import verify
+from greenfront.search.afterwards.verifying import verify
 from greenfront.studies.export.documents import write_documents
 from greenfront.studies.export.folder import broken_sums
 from greenfront.studies.export.hub import push

@@ -18,7 +18,8 @@ import sqlalchemy as sa
 from contracts.problems import Menu
 from greenfront import PlainChoice, optimize_problem
 from greenfront.errors import StorageError
-from greenfront.search import heartbeat, optimize
+from greenfront.search import optimize
+from greenfront.search.runs import heartbeat
 from greenfront.studies.store import sqlite
 from greenfront.studies.store.patience import failure_words
 from greenfront.studies.store.runs import Runs

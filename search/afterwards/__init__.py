@@ -1,0 +1,1 @@
+"""After the search: measuring again, exporting, verifying, tuning."""

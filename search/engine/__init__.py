@@ -1,0 +1,1 @@
+"""What gives out trials, and to how many workers."""

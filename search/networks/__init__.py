@@ -1,0 +1,1 @@
+"""The networks of a study file as a problem."""

@@ -1,0 +1,1 @@
+"""What a search knows and foresees before its first trial."""

@@ -1,0 +1,1 @@
+"""Runs of a study: how much each does, that it is alive, and what it leaves when it dies."""

@@ -1,0 +1,1 @@
+"""One evaluation, from begin to end."""
