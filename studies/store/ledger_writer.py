@@ -216,7 +216,7 @@ class LedgerWriter:
         pauses = self._pauses(number)
         groups: dict[tuple[Any, ...], list[sa.Row[Any]]] = defaultdict(list)
         for row in self.storage.rows(query):
-            past = sum(end <= row.started_at for end in pauses)
+            past = sum(begun <= row.started_at for begun in pauses)
             minute = None if number is not None else row.started_at // MERGED_SECONDS
             same = (row.worker, row.phase, row.component, row.kind, row.source)
             groups[(*same, row.g_per_kwh, row.basis, past, minute)].append(row)
@@ -230,14 +230,15 @@ class LedgerWriter:
             self.storage.write(merged)
 
     def _pauses(self, number: int | None) -> list[float]:
-        """When this trial's pauses ended."""
+        """When this trial's pauses began.
+
+        Not when they ended, which a clock that was set meanwhile tells otherwise than the entries.
+        """
         if self.moments is None or number is None:
             return []
         p = pauses_table.c
-        query = sa.select(p.ended_at).where(
-            p.study_id == self.study_id, p.number == number, p.ended_at.is_not(None)
-        )
-        return [ended_at for (ended_at,) in self.storage.rows(query)]
+        query = sa.select(p.started_at).where(p.study_id == self.study_id, p.number == number)
+        return [started_at for (started_at,) in self.storage.rows(query)]
 
     def settle(self, cost: Charged) -> None:
         """Writes a window that was to be charged later, to no trial."""

@@ -11,10 +11,13 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from greenfront.objectives.carbon.clock import Clock
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.carbon.intensity import Intensity
 from greenfront.objectives.readings import JOULES_PER_KWH, Component, Reading, ReadingKind
 from greenfront.studies.store.ledger import Ledger, Spent
+from greenfront.studies.store.ledger_writer import Moment
+from greenfront.studies.store.pauses import Pauses
 from greenfront.studies.store.runs import Runs
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.tables import ledger_table
@@ -294,6 +297,27 @@ def test_pieces_of_a_trial_that_is_over_become_one_entry_each(storage: Storage) 
     assert first.flags == ["piece 0", "piece 1"]
     ledger.merge(0)
     assert Ledger(storage, 1).total() == after
+
+
+class Steady:
+    """The same electricity at every moment."""
+
+    def at(self, started_at: float, ended_at: float, worker: int | None) -> Moment:
+        return Moment(100.0, "trace", 100.0, 1.0)
+
+
+def test_pieces_before_and_after_a_pause_stay_apart_whatever_the_clock_was_set_to(
+    storage: Storage,
+) -> None:
+    clock = Clock()
+    ledger = Ledger(storage, 1).writer("run", CARBON, Steady())
+    pauses = Pauses(storage, 1).writer("run", clock)
+    for began in (1.0, 2.0, 10.0, 11.0):
+        ledger.charge("train", {"cpu": kwh(0.1)}, number=0, started_at=began, ended_at=began + 1)
+    # By the clock that cannot be set it ended a second after the wall's clock says that.
+    pauses.end(pauses.begin(0, 3.0, "dirty"), 11.0)
+    ledger.merge(0)
+    assert [(row.started_at, row.ended_at) for row in written(storage)] == [(1, 3), (10, 12)]
 
 
 def test_pieces_of_the_search_itself_are_merged_by_the_minute(storage: Storage) -> None:
