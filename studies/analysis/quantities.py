@@ -28,6 +28,7 @@ __all__ = [
     "number",
     "percent",
     "percent_range",
+    "saving",
     "seconds",
     "size",
 ]
@@ -153,6 +154,11 @@ def percent(share: float | None) -> str:
             return "<100%"
         digits += 1
     return text + "%"
+
+
+def saving(share: float | None) -> str:
+    """A share that is saved, in percent, to a hundredth: no measurement tells less apart."""
+    return percent(None if share is None else round(share, 4))
 
 
 def percent_range(share: float | None, low: float | None, high: float | None) -> str:

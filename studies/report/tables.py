@@ -168,8 +168,8 @@ def technique_table(view: StudyView) -> str:
 
 
 def _technique_row(view: StudyView, row: TechniqueRow) -> str:
-    shares = (
-        *(row.retained, row.prediction_reduction, row.energy_reduction),
+    saved = (
+        *(row.prediction_reduction, row.energy_reduction),
         *(row.co2_reduction, row.size_reduction),
     )
     remark = ""
@@ -183,7 +183,8 @@ def _technique_row(view: StudyView, row: TechniqueRow) -> str:
         f"{_head(row.family)}<td>{escape(row.title)}{remark}</td>"
         + _number(quantities.UNAVAILABLE if row.trial is None else str(row.trial))
         + _number(reached)
-        + "".join(_number(quantities.percent(share)) for share in shares)
+        + _number(quantities.percent(row.retained))
+        + "".join(_number(quantities.saving(share)) for share in saved)
         + "</tr>"
     )
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from greenfront.cli.sheet import Sheet
 from greenfront.studies.analysis.metric_words import score
-from greenfront.studies.analysis.quantities import UNAVAILABLE, percent
+from greenfront.studies.analysis.quantities import UNAVAILABLE, percent, saving
 
 if TYPE_CHECKING:
     from greenfront.studies.analysis.technique_table import TechniqueRow
@@ -118,8 +118,8 @@ def _head(view: StudyView) -> list[str]:
 
 
 def _cells(view: StudyView, row: TechniqueRow) -> list[str]:
-    shares = [percent(getattr(row, name)) for name in SHARES]
-    return [row.family, row.title, _score(view, row), *shares]
+    retained, *saved = (getattr(row, name) for name in SHARES)
+    return [row.family, row.title, _score(view, row), percent(retained), *map(saving, saved)]
 
 
 def _score(view: StudyView, row: TechniqueRow) -> str:
