@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.objectives.tasks.raw import ArrayInputs, Inputs, Pictures
-from greenfront.objectives.tasks.standardise import Scale
+from greenfront.objectives.tasks.standardise import Scale, scales_of
 from greenfront.objectives.tasks.tables.cells import MISSING
 from greenfront.objectives.tasks.tables.inputs import TableInputs
 from greenfront.objectives.tasks.tables.preprocessing import CategoryStep, NumberStep
@@ -130,8 +130,7 @@ def recipe_of(inputs: Inputs, train: NDArray[np.int64]) -> TableRecipe | ArrayRe
     if isinstance(inputs, TableInputs):
         return TableRecipe(inputs.fit(train).steps)
     if isinstance(inputs, ArrayInputs):
-        values = inputs.values
-        scales = tuple(Scale.of(values[train, place]) for place in range(values.shape[1]))
+        values, scales = inputs.values, scales_of(inputs.values, train)
         return ArrayRecipe(tuple(values.shape[1:]), values.dtype.name, scales, inputs.pictures)
     return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -11,11 +11,22 @@ from numpy.typing import NDArray
 
 from greenfront.errors import DataError
 
-__all__ = ["Scale", "check_scaled", "counts_of_unusable", "in_words", "standardise"]
+__all__ = [
+    "Scale",
+    "check_scaled",
+    "counts_of_unusable",
+    "factors_of_pixels",
+    "in_words",
+    "scales_of",
+    "standardise",
+]
 
 _NAMED = 8
 _ROWS = 4096
 """Examples that are standardised at a time: in float64 all of them would take twice the result."""
+
+LEAST_DEVIATION = 16.0
+"""Grey levels. Above, rounding the mean moves pixels by less than 1/32 of their deviation."""
 
 
 def in_words(counts: dict[str, int]) -> str:
@@ -71,12 +82,39 @@ class Scale:
                 result[rows] = (values[rows] - mean) / deviation
 
 
+def scales_of(values: NDArray[Any], train: NDArray[np.int64]) -> tuple[Scale, ...]:
+    """One for each feature or channel, learnt from some examples.
+
+    Pixels of 8 bits, ``uint8 [n, channels, height, width]``, are centred by a whole mean, so that
+    one operator, ONNX's ``DequantizeLinear``, makes inputs of them.
+    """
+    scales = tuple(Scale.of(values[train, place]) for place in range(values.shape[1]))
+    if values.dtype == np.uint8 and values.ndim == 4:
+        centred = tuple(replace(scale, mean=float(round(scale.mean))) for scale in scales)
+        if factors_of_pixels(centred) is not None:
+            return centred
+    return scales
+
+
+def factors_of_pixels(scales: Sequence[Scale]) -> NDArray[np.float32] | None:
+    """What pixels less their whole means are multiplied by, ``[channels]``; 0 where constant.
+
+    ``None``: They are scaled as other numbers are, in float64, since a whole mean is too coarse.
+    """
+    coarse = (0 < scale.deviation < LEAST_DEVIATION for scale in scales)
+    if any(coarse) or not all(scale.mean.is_integer() for scale in scales):
+        return None
+    factors = [1 / scale.deviation if scale.deviation else 0.0 for scale in scales]
+    return np.array(factors, dtype=np.float32)
+
+
 def standardise(
     values: NDArray[Any], train: NDArray[np.int64], *, names: Sequence[str], source: str
 ) -> NDArray[np.float32]:
     """Scales each feature or channel to mean 0 and standard deviation 1 over some examples.
 
-    A feature that is constant over them becomes 0. Names and source are for messages.
+    A feature that is constant over them becomes 0. Pixels come close: see :func:`scales_of`. Names
+    and source are for messages.
 
     Returns:
         All examples, in the same shape; no NaN.
@@ -85,8 +123,14 @@ def standardise(
         DataError: If a standardised value is too large for float32.
     """
     result = np.empty(values.shape, dtype=np.float32)
-    for index in range(values.shape[1]):
-        Scale.of(values[train, index]).into(result[:, index], values[:, index])
+    scales = scales_of(values, train)
+    factors = factors_of_pixels(scales) if values.dtype == np.uint8 and values.ndim == 4 else None
+    for index, scale in enumerate(scales):
+        if factors is None:
+            scale.into(result[:, index], values[:, index])
+        else:
+            np.subtract(values[:, index], np.float32(scale.mean), out=result[:, index])
+            result[:, index] *= factors[index]
     check_scaled(result, names, source)
     return result
 

@@ -31,8 +31,9 @@ __all__ = [
     "preprocessing_of",
 ]
 
-SCHEMA = 2
-"""Version of what the file says of itself in its metadata; 1 took each column by itself."""
+SCHEMA = 3
+"""Version of what the file says of itself in its metadata; 1 took each column by itself, 2 scaled
+pixels in double precision."""
 
 MODEL_PREFIX = "model/"
 START, END = MODEL_PREFIX + INPUT, MODEL_PREFIX + OUTPUT

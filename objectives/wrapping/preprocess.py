@@ -1,8 +1,9 @@
 """Preprocessing as ONNX operators: from raw inputs to the inputs of a model.
 
 Each computes exactly what the preprocessing of a task computes, number for number, in double
-precision where that does. Only images of another size than the model's are resized by the runtime's
-own arithmetic, which may differ from Pillow's by :data:`RESIZED_WITHIN` of 256 grey levels.
+precision where that does. Pixels take one operator: each costs more than the numbers it makes. Only
+images of another size than the model's are resized by the runtime's own arithmetic, which may
+differ from Pillow's by :data:`RESIZED_WITHIN` of 256 grey levels.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from greenfront.objectives.tasks.recipe import (
     TableRecipe,
     TextRecipe,
 )
-from greenfront.objectives.tasks.standardise import Scale
+from greenfront.objectives.tasks.standardise import Scale, factors_of_pixels
 from greenfront.objectives.tasks.tables.preprocessing import CategoryStep, NumberStep
 from greenfront.objectives.wrapping.graph_builder import ML, GraphBuilder
 
@@ -84,6 +85,12 @@ def array_preprocessing(recipe: ArrayRecipe, prefix: str, target: str) -> GraphB
         last = graph.add("Transpose", last, perm=[0, 3, 1, 2])
         if recipe.resizes:
             last = _resized(graph, last, recipe.shape[1:])
+        factors = factors_of_pixels(recipe.scales)
+        if factors is not None:
+            means = np.array([scale.mean for scale in recipe.scales], dtype=np.uint8)
+            told = graph.constant("factors", factors), graph.constant("means", means)
+            graph.add("DequantizeLinear", last, *told, named=target, axis=1)
+            return graph
         last = graph.add("Cast", last, to=TensorProto.DOUBLE)
     _standardised(graph, last, recipe.scales, (-1, *[1] * (len(recipe.shape) - 1)), target)
     return graph

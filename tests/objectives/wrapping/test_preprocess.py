@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from contracts.tables import table_of
-from greenfront.objectives.tasks.raw import Pictures
+from greenfront.objectives.tasks.raw import ArrayInputs, Pictures
 from greenfront.objectives.tasks.recipe import ArrayRecipe, TableRecipe, recipe_of
 from greenfront.objectives.tasks.standardise import Scale
 from greenfront.objectives.tasks.tables.inputs import TableInputs
@@ -89,6 +89,24 @@ def test_images_of_other_sizes_are_resized_nearly_as_by_pillow(channels: int) ->
         wanted = np.asarray(picture.resize((20, 20), Image.Resampling.BILINEAR)).astype(float)
         made = run(piece, {"image": image})[0].transpose(1, 2, 0)
         assert np.abs(made - wanted.reshape(20, 20, channels)).max() <= RESIZED_WITHIN
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("most", "operators"), [(256, 2), (17, 5)])
+def test_images_come_out_bit_for_bit(channels: int, most: int, operators: int) -> None:
+    """Pixels by whole means in one operator, and in double precision where these are too coarse."""
+    values = np.random.default_rng(1).integers(0, most, (40, channels, 6, 5), dtype=np.uint8)
+    if channels == 3:
+        values[:, 2] = 7
+    inputs, train = ArrayInputs("images", values), np.arange(9)
+    recipe = recipe_of(inputs, train)
+    assert isinstance(recipe, ArrayRecipe)
+    piece = array_preprocessing(recipe, "inlet/", "made")
+    assert len(piece.nodes) == operators
+    made = run(piece, recipe.raw(inputs, np.arange(40)))
+    np.testing.assert_array_equal(made, inputs.encode(train))
+    assert abs(float(made[:9, 0].mean())) < 1 / 32
+    assert float(made[:9, 0].std()) == pytest.approx(1, abs=1e-5)
 
 
 def test_what_is_constant_becomes_nothing() -> None:
