@@ -128,7 +128,7 @@ def _study_file(claims: Claims, data: Path | None, cache: Path) -> StudyFile:
                 "seed": setting.seed,
                 "threads": setting.threads,
                 "cache": str(cache),
-                "defaults": 2,
+                "defaults": 3,
             },
             "task": task,
             "space": _space(claims),

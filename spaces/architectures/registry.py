@@ -33,7 +33,7 @@ _FORMS = (
 )
 
 
-def architecture_names(defaults: int = 2) -> tuple[str, ...]:
+def architecture_names(defaults: int = 3) -> tuple[str, ...]:
     """The families that a study without a choice searches, from the simplest to the most capable.
 
     Transformers of random weights are not among them: on thousands of texts they cost a hundred

@@ -88,7 +88,7 @@ class Scope:
     task: str = ""
     inputs: str = "images"
     examples: int = 3000
-    defaults: int = 2
+    defaults: int = 3
     regression: bool = False
     batch_scales: Mapping[str, int] = field(default_factory=dict)
     found: Mapping[str, FamilyFacts] = field(default_factory=dict)

@@ -263,7 +263,7 @@ class TrainingTechnique(Technique[Training, TrainingOptions]):
         if options.patience is None:
             shares = (FIRST_PATIENCE_SHARE, PATIENCE_SHARE)
             first, longest = (max(LEAST_PATIENCE, round(share * epochs)) for share in shares)
-            first = first if scope.defaults > 1 else 0
+            first = first if scope.defaults > 2 else 0
         scale = scope.batch_scales.get(family, 1) if options.adaptive else 1
         rate = float(point[_rate_name(optimizer, options)])
         return Training(

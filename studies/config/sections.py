@@ -50,7 +50,8 @@ class StudySection(Table):
 
     Attributes:
         defaults: Which defaults stand for what the file leaves out: 1 are those of the first
-            release, before there were families for tables, texts and small images.
+            form, before there were families for tables, texts and small images; 2 those before
+            patience grew with the best epoch.
         cache_gb: How large the cache may become; ``None``: as large as it gets.
         shared_cache: URL of a folder through which machines share their caches; ``None``: none.
         patience_minutes: How long a search waits for a database server that is away.
@@ -64,7 +65,7 @@ class StudySection(Table):
     shared_cache: str | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
     threads: Count = 1
-    defaults: Literal[1, 2] = 2
+    defaults: Literal[1, 2, 3] = 3
 
 
 class ObjectivesSection(Table):

@@ -68,7 +68,7 @@ def test_the_fewer_examples_the_more_epochs(examples: int, wanted: set[int]) -> 
         assert (training.epochs, training.fine_tune_epochs) == (usual, min(wanted))
         assert training.patience == max(3, round(usual / 2))
         assert training.first_patience == max(3, round(0.15 * usual))
-    for candidate in baseline_candidates(changed_options(options, defaults=1)):
+    for candidate in baseline_candidates(changed_options(options, defaults=2)):
         assert candidate.training.first_patience == 0
 
 

@@ -58,7 +58,7 @@ def test_networks_of_all_families_are_told_by_the_same_numbers() -> None:
         task="toy",
         inputs="images",
         examples=1000,
-        defaults=2,
+        defaults=3,
         regression=False,
         found={},
     )

@@ -36,7 +36,7 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
         "study": {
             **{"name": "study", "storage": "sqlite:///greenfront.db", "patience_minutes": 10.0},
             **{"cache": ".greenfront", "cache_gb": None, "shared_cache": None},
-            **{"seed": 0, "threads": 1, "defaults": 2},
+            **{"seed": 0, "threads": 1, "defaults": 3},
         },
         "task": {
             **{"kind": "digits", "path": None, "target": None, "drop_columns": []},
