@@ -110,6 +110,12 @@ def make(context: StageContext, settings: dict[str, Any]) -> Calls:
         reading = window.total
         return {"joules": reading.joules or 0.0, "cpu_seconds": reading.cpu_seconds}
 
+    def work_until(found: str) -> float:
+        with context.phase("train") as window:
+            while not Path(found).exists():
+                burn(0.01)
+        return window.total.cpu_seconds
+
     def weigh(argument: dict[str, Any]) -> str | None:
         outcome = from_json(Outcome, argument)
         return context.standing(outcome, outcome)
@@ -144,8 +150,14 @@ def make(context: StageContext, settings: dict[str, Any]) -> Calls:
             burn(cpu_seconds)
         return {"outer": outer.total.joules or 0.0}
 
-    def child_that_stays(cpu_seconds: float) -> None:
-        code = f"import time\nwhile time.process_time() < {cpu_seconds}: pass\ntime.sleep(60)"
+    def child_that_stays(argument: dict[str, Any]) -> None:
+        """Starts one that works, says so in a file, and does not end."""
+        code = (
+            "import pathlib, time\n"
+            f"while time.process_time() < {argument['cpu_seconds']}: pass\n"
+            f"pathlib.Path({argument['done']!r}).touch()\n"
+            "time.sleep(3600)"
+        )
         with context.phase("train"):
             subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -173,6 +185,7 @@ def make(context: StageContext, settings: dict[str, Any]) -> Calls:
     return {
         **{call.__name__: call for call in calls},
         "work": work,
+        "work_until": work_until,
         "epochs": epochs,
         "weigh": weigh,
         "work_in_children": work_in_children,

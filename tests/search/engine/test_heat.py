@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from pathlib import Path
 
@@ -80,9 +81,7 @@ class TestOneMachine:
     ) -> None:
         cpu.heat(60)
         assert not workers.goes_on(3)
-        assert (
-            "this machine is slowed down by heat for 100% of the last 0 s" in workers.seen.notes[0]
-        )
+        assert "this machine is slowed down by heat for 100% of the last" in workers.seen.notes[0]
         assert workers.seen.notes[0].endswith(
             "only 2 of its 4 workers get new trials until it is cooler"
         )
@@ -150,10 +149,9 @@ def test_the_last_worker_rests_for_a_while_and_no_more_if_that_cools_nothing(
     for _ in range(5):
         cpu.heat(60)
         assert workers.goes_on(0)
-    assert [note.partition(":")[0] for note in workers.seen.notes] == [
-        "this machine is slowed down by heat for 100% of the last 0 s",
-        "0 s of rest have not cooled this machine",
-    ]
+    hot, in_vain = workers.seen.notes
+    assert hot.startswith("this machine is slowed down by heat for 100% of the last")
+    assert in_vain.startswith("0 s of rest have not cooled this machine")
     assert workers.goes_on(0)
     cpu.heat(60)
     assert not workers.goes_on(0)  # it was cool in between
@@ -166,7 +164,7 @@ def test_a_card_that_is_hot_right_now_counts_though_nothing_tells_for_how_long(
     workers = Workers(study, [FakeNvml([card]).meter()], 1)
     assert not workers.goes_on(0)
     (rest,) = study.pauses.all()
-    assert rest.reason == "slowed down by heat in the last 0 s"
+    assert re.fullmatch(r"slowed down by heat in the last \d+ s", rest.reason)
     card.reasons = 0x4  # its power limit
     assert workers.goes_on(0)
 

@@ -92,7 +92,7 @@ def check(url: str, trials: int, problem: Slow | None = None) -> None:
 
 
 def test_a_server_that_is_stopped_and_started_twice(server: Server, url: str) -> None:
-    """A crash of three seconds in the middle of a run of two workers, and another one."""
+    """A crash in the middle of a run of two workers, and another one."""
     problem, screen = Slow(), Listener()
     first, second = problem.moments[10], problem.moments[30] = Moment(), Moment()
     results: list[SearchResult] = []
@@ -104,11 +104,14 @@ def test_a_server_that_is_stopped_and_started_twice(server: Server, url: str) ->
     thread = threading.Thread(target=search)
     thread.start()
     try:
-        for moment in (first, second):
+        for moment, notes in ((first, 1), (second, 3)):
             assert moment.begun.wait(240)
             server.stop()
             moment.over.set()  # not before: all else might be finished
-            time.sleep(3)
+            deadline = time.monotonic() + 240
+            while len(screen.notes) < notes:  # until it is missed
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
             server.start()
     finally:
         first.over.set()
@@ -124,9 +127,9 @@ def test_a_server_that_is_stopped_and_started_twice(server: Server, url: str) ->
 
 
 @contextlib.contextmanager
-def cut_connections(url: str, begun: threading.Event) -> Iterator[list[int]]:
+def cut_connections(url: str, begun: threading.Event, enough: threading.Event) -> Iterator[None]:
     """Ends connections to a database at random moments, once something has begun."""
-    over, draw, cut = threading.Event(), random.Random(1), [0]
+    over, draw, cut = threading.Event(), random.Random(1), 0
     engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
     others = sa.text(
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
@@ -134,17 +137,21 @@ def cut_connections(url: str, begun: threading.Event) -> Iterator[list[int]]:
     )
 
     def cut_now() -> None:
+        nonlocal cut
         begun.wait(240)
         with engine.connect() as connection:
             while not over.wait(draw.uniform(0.05, 0.4)):
-                cut[0] += connection.scalar(others) or 0
+                cut += connection.scalar(others) or 0
+                if cut > 10:
+                    enough.set()
 
     thread = threading.Thread(target=cut_now)
     thread.start()
     try:
-        yield cut
+        yield
     finally:
         begun.set()
+        enough.set()
         over.set()
         thread.join()
         engine.dispose()
@@ -152,10 +159,10 @@ def cut_connections(url: str, begun: threading.Event) -> Iterator[list[int]]:
 
 def test_connections_that_are_cut_at_random_moments(url: str) -> None:
     problem = Slow()
-    moment = problem.moments[1] = Moment()
-    moment.over.set()
-    with cut_connections(url, moment.begun) as cut:
+    first, last = problem.moments[1], problem.moments[100] = Moment(), Moment()
+    first.over.set()
+    with cut_connections(url, first.begun, enough=last.over):
         options = SearchOptions(workers=2)
         optimize_problem(problem, trials=120, storage=url, options=options)
-    assert cut[0] > 10
+        assert last.over.is_set()  # more than ten were cut
     check(url, 120, problem)
