@@ -41,7 +41,7 @@ def raced(tmp_path_factory: pytest.TempPathFactory) -> Command:
     family = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    psutil.wait_procs(family, timeout=20)
+    psutil.wait_procs(family, timeout=240)
     said = command.read("run", "study.toml")
     assert f"the effort of {EFFORT} whole trials is spent" in said
     return command

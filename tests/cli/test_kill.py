@@ -41,7 +41,7 @@ def kill_group(process: subprocess.Popen[str]) -> None:
     assert family, "the evaluator is a process of its own"
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    psutil.wait_procs(family, timeout=20)
+    psutil.wait_procs(family, timeout=240)
     assert not [child for child in family if child.is_running()]
 
 

@@ -78,13 +78,13 @@ def interrupted_in_a_wait(
     """Starts, waits until the search waits, and stops it there."""
     process = command.start(*words, PYTHONPATH=str(command.folder))
     query = f"SELECT * FROM greenfront_pauses WHERE ended_at IS NULL AND number {where}"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while not rows(command.folder, query):
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline
         time.sleep(0.05)
     os.killpg(process.pid, number)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=240)
     assert process.returncode == 1, said
     assert "Traceback" not in said
     assert "greenfront resume green" in said

@@ -57,7 +57,7 @@ def stop(process: subprocess.Popen[str] | ForkedCommand, marker: Path) -> str:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
     try:
-        said, _ = process.communicate(timeout=50)
+        said, _ = process.communicate(timeout=240)
     finally:
         process.kill()
         process.wait()

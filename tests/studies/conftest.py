@@ -28,7 +28,7 @@ def in_processes() -> Callable[..., Any]:
 
     def run(*arguments: object) -> Any:
         command = [sys.executable, str(PROCESSES), *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

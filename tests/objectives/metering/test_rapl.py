@@ -271,13 +271,13 @@ def test_the_thread_that_looks_ends_with_its_meter() -> None:
 
     looker, before = Looker(), set(threading.enumerate())
     poll(looker.look, 0.001)
-    assert looked.wait(10)
+    assert looked.wait(240)
     looking = set(threading.enumerate()) - before
     assert looking
     del looker
     gc.collect()
     for thread in looking:
-        thread.join(10)
+        thread.join(240)
     assert not any(thread.is_alive() for thread in looking)
 
 

@@ -93,7 +93,7 @@ for number in range(20):
 def test_two_processes_lose_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WRITER, str(tmp_path)]
     writers = [subprocess.Popen([*command, name]) for name in ("a", "b")]
-    assert [writer.wait(timeout=60) for writer in writers] == [0, 0]
+    assert [writer.wait(timeout=240) for writer in writers] == [0, 0]
     assert len({reading.id for reading in GraphCosts(tmp_path).readings(KEY)}) == 40
 
 

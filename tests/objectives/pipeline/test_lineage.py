@@ -261,7 +261,7 @@ def test_two_processes_make_an_output_once(store: LineageStore, tmp_path: Path) 
         assert racer.stdout is not None
         assert racer.stdout.readline() == "ready\n"
     go.touch()
-    said = sorted(racer.communicate(timeout=60)[0].strip() for racer in racers)
+    said = sorted(racer.communicate(timeout=240)[0].strip() for racer in racers)
     assert [racer.returncode for racer in racers] == [0, 0]
     assert said == ["False True whole", "True True whole"]
     assert log.read_text() == "made\n"

@@ -139,7 +139,7 @@ def test_hopeless_candidates_are_known_from_the_archive() -> None:
 
 
 def test_several_workers_share_the_trials(url: str) -> None:
-    barrier = threading.Barrier(3, timeout=30)
+    barrier = threading.Barrier(3, timeout=240)
 
     def together(candidate: PlainChoice) -> None:
         barrier.wait()

@@ -207,7 +207,7 @@ def test_an_energy_budget_is_overshot_by_one_rung_at_most(url: str, scripted: An
 
 
 def test_several_workers_share_a_race(url: str, scripted: Any) -> None:
-    meeting = threading.Barrier(3, timeout=30)
+    meeting = threading.Barrier(3, timeout=240)
 
     def together(candidate: PlainChoice, fidelity: int) -> None:
         if fidelity == 1:

@@ -129,7 +129,7 @@ def test_a_database_that_is_away_for_a_moment_ends_no_heartbeat(
     monkeypatch.setattr(LedgerWriter, "merge", lambda ledger, number: None)  # to count entries
 
     def wait(candidate: PlainChoice) -> None:
-        assert beaten.wait(30)
+        assert beaten.wait(240)
 
     result = optimize_problem(
         Menu(before=wait), trials=2, storage=url, options=SearchOptions(instruments=detect())

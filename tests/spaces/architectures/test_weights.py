@@ -239,7 +239,7 @@ def fetch(endpoint: str, home: Path, **extra: str) -> subprocess.CompletedProces
     environment |= {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), **extra}
     environment["HF_HUB_DISABLE_XET"] = "1"
     return subprocess.run(
-        [sys.executable, "-c", FETCH], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", FETCH], env=environment, capture_output=True, text=True, timeout=240
     )
 
 

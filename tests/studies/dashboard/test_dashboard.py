@@ -26,7 +26,7 @@ from greenfront.studies.store.storage import Storage
 
 KEPT = Path(__file__).parents[2] / "fixtures" / "report" / "greenfront.db.gz"
 
-PATIENCE = 120.0
+PATIENCE = 240.0
 """Seconds that a busy machine may take."""
 
 
