@@ -1,4 +1,4 @@
-"""Numbers and moments as files for machines want them."""
+"""Numbers, moments and sentences as files for machines want them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,17 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from greenfront.errors import UsageError
+from greenfront.studies.analysis.wording import leak_sentence
 from greenfront.studies.export.record import ModelRecord
 
-__all__ = ["identity", "instant", "plain_decimal", "spdx_identifier", "two_figures"]
+__all__ = [
+    "identity",
+    "instant",
+    "limitations",
+    "plain_decimal",
+    "spdx_identifier",
+    "two_figures",
+]
 
 
 def plain_decimal(value: float) -> str:
@@ -34,6 +42,16 @@ def identity(record: ModelRecord, form: str) -> uuid.UUID:
     model = record.model
     told = [record.study, model.trial, record.task.fingerprint, record.created_at, form]
     return uuid.uuid5(uuid.NAMESPACE_URL, "greenfront:" + "/".join(map(str, told)))
+
+
+def limitations(record: ModelRecord) -> list[str]:
+    """What a user has to know before trusting the scores, a sentence each."""
+    leak = leak_sentence(record.task)
+    return [
+        "Scores hold for data that were drawn like those of the task.",
+        "Differences between groups of people were not examined.",
+        *([] if leak is None else [leak]),
+    ]
 
 
 def spdx_identifier(text: str) -> str:

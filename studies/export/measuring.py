@@ -85,13 +85,17 @@ def given(folder: Path, inputs: Sequence[str]) -> list[Feed]:
         inputs: Files and folders, as ``predict`` takes them.
 
     Raises:
-        DataError: The model cannot be loaded.
+        DataError: The model cannot be loaded, or is not what was exported.
         UsageError: An input cannot be used, or there is no example in them.
     """
     plain_session(folder)
     found: list[Feed] = []
     try:
-        for names, feed in predict.batches(predict.Model(folder), inputs):
+        model = predict.Model(folder)
+    except InputError as error:
+        raise DataError(str(error)) from error
+    try:
+        for names, feed in predict.batches(model, inputs):
             found += [
                 {name: values[[place]] for name, values in feed.items()}
                 for place in range(len(names))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import io
 import itertools
 import json
@@ -66,9 +67,13 @@ class Model:
     Args:
         folder: With ``model.onnx``.
         advised: Whether to open it with the options that were found to take least energy.
+
+    Raises:
+        InputError: A file that answers come from is not the one that was exported.
     """
 
     def __init__(self, folder: Path, *, advised: bool = False) -> None:
+        _require_exported(folder)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = _threads(folder)
         options.inter_op_num_threads = 1
@@ -104,6 +109,22 @@ class Model:
             Prediction(name, str(label), dict(zip(classes, map(float, row), strict=True)))
             for name, label, row in zip(names, first, others[0].tolist(), strict=True)
         ]
+
+
+def _require_exported(folder: Path) -> None:
+    """Compares what answers come from with the folder's checksums, where it has any."""
+    sums = folder / "SHA256SUMS"
+    lines = sums.read_text(encoding="utf-8").splitlines() if sums.is_file() else []
+    for wanted, _, name in (line.partition("  ") for line in lines):
+        path = folder / name
+        if name in ("model.onnx", "tokenizer.json") and path.is_file():
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            if found != wanted:
+                raise InputError(
+                    f"{path} is not what was exported (its SHA-256 is another): take the folder "
+                    "anew from where it was exported"
+                )
 
 
 def _take_advice(options: onnxruntime.SessionOptions, folder: Path) -> None:
@@ -310,13 +331,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write it")
     parser.add_argument("--advised", action="store_true", help="as greenfront tune advises")
     given = parser.parse_args(arguments)
-    model = Model(Path(__file__).resolve().parent, advised=given.advised)
-    lines = written(
-        (p for batch in batches(model, given.inputs) for p in model.predict(*batch)),
-        as_json=given.json,
-        target=str(model.about["target"]),
-    )
     try:
+        model = Model(Path(__file__).resolve().parent, advised=given.advised)
+        lines = written(
+            (p for batch in batches(model, given.inputs) for p in model.predict(*batch)),
+            as_json=given.json,
+            target=str(model.about["target"]),
+        )
         if given.output is None:
             sys.stdout.writelines(lines)
         else:

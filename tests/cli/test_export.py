@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,13 @@ def test_a_flipped_byte(study: Command, exported: dict[str, object]) -> None:
     told = study.read("verify", "flipped", code=1)
     assert "model.onnx is not what was exported: its SHA-256 is another" in told
     assert "is not what it claims to be" in told
+    told = study.read("predict", "flipped", "table.csv", code=2)
+    assert "model.onnx is not what was exported (its SHA-256 is another)" in told
+    script = [sys.executable, "predict.py", str(study.folder / "table.csv")]
+    done = subprocess.run(script, cwd=study.folder / "flipped", capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("predict.py: ")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_other_data_are_told(study: Command, exported: dict[str, object]) -> None:

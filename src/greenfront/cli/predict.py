@@ -119,6 +119,7 @@ def _told(examples: int, wall_seconds: float, reading: Reading) -> str:
 def _opened(folder: Path, *, advised: bool) -> Model:
     from greenfront.objectives.stages.session import RUNTIME_FAULTS
     from greenfront.studies.export.predict import Model
+    from greenfront.studies.export.predict_tables import InputError
 
     if not (folder / "model.onnx").is_file():
         raise DataError(
@@ -127,6 +128,8 @@ def _opened(folder: Path, *, advised: bool) -> Model:
         )
     try:
         return Model(folder, advised=advised)
+    except InputError as error:
+        raise DataError(str(error)) from error
     except (*RUNTIME_FAULTS, OSError, RuntimeError, KeyError, ValueError) as error:
         raise DataError(
             f"{str(folder)!r} cannot be used ({type(error).__name__}: {error}): greenfront verify "

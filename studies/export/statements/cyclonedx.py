@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from greenfront.studies.export.forms import identity, instant, plain_decimal
+from greenfront.studies.export.forms import identity, instant, limitations, plain_decimal
 from greenfront.studies.export.record import ModelRecord, Score
 
 __all__ = ["bom"]
@@ -51,10 +51,11 @@ def _component(record: ModelRecord) -> dict[str, Any]:
             "modelParameters": _parameters(record),
             "quantitativeAnalysis": {"performanceMetrics": _metrics(record)},
             "considerations": {
+                "technicalLimitations": limitations(record),
                 "environmentalConsiderations": {
                     "energyConsumptions": _consumptions(record),
                     "properties": _properties(_environment(record)),
-                }
+                },
             },
         },
     }

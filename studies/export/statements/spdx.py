@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from greenfront.studies.export.forms import identity, instant, plain_decimal
+from greenfront.studies.export.forms import identity, instant, limitations, plain_decimal
 from greenfront.studies.export.record import ModelRecord
 
 __all__ = ["document"]
@@ -58,10 +58,7 @@ def _package(record: ModelRecord, base: str) -> dict[str, Any]:
         "ai_domain": [task.name],
         "ai_typeOfModel": ["supervised", model.candidate["architecture"]["family"]],
         "ai_informationAboutTraining": _about_training(record),
-        "ai_limitation": (
-            "Scores hold for data that were drawn like those of the task; differences between "
-            "groups of people were not examined."
-        ),
+        "ai_limitation": " ".join(limitations(record)),
         "ai_hyperparameter": _entries(_hyperparameters(record)),
         "ai_metric": _entries(_metrics(record)),
     }

@@ -13,6 +13,7 @@ from referencing.jsonschema import DRAFT4
 from spdx_python_model.bindings import v3_0_1 as spdx3
 
 from contracts.records import RECORDS, exported, unmetered
+from greenfront.objectives.tasks.tables.schema import ColumnReport, Schema
 from greenfront.studies.export.forms import plain_decimal
 from greenfront.studies.export.record import Licence, ModelRecord
 from greenfront.studies.export.statements import ai_act, boamps, cyclonedx, sci, spdx
@@ -156,6 +157,18 @@ def test_spdx_says_energy_in_plain_decimals() -> None:
     one = record.model.answer.reading.kwh
     assert one is not None
     assert f'"{plain_decimal(one)}"' in raw
+
+
+def test_a_leak_is_among_the_limits() -> None:
+    record = exported()
+    column = ColumnReport("code", "category", "one-hot", gives_away=True)
+    record = replace(record, task=replace(record.task, schema=Schema(9, (column,))))
+    (package,) = spdx_objects(spdx.document(record)).foreach_type("ai_AIPackage")
+    assert "Column 'code' alone predicts the target" in package.ai_limitation
+    bom = cyclonedx.bom(record)
+    assert cyclonedx_faults(bom) is None
+    limits = bom["components"][0]["modelCard"]["considerations"]["technicalLimitations"]
+    assert limits[-1].startswith("Column 'code' alone predicts the target")
 
 
 @pytest.mark.parametrize(
