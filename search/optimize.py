@@ -7,10 +7,11 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
 import optuna
 import sqlalchemy as sa
 
-from greenfront.errors import StorageLost
+from greenfront.errors import StorageLost, UsageError
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.search.electricity.scheduler import RunMoments
 from greenfront.search.engine.loop import Engine
@@ -20,7 +21,7 @@ from greenfront.search.samplers.named import SamplerName
 from greenfront.search.settings import SearchSettings
 from greenfront.search.status import Observer
 from greenfront.search.stopping.budget_watch import BudgetWatch
-from greenfront.spaces.space import Choice
+from greenfront.spaces.space import Choice, SearchSpace
 from greenfront.studies.analysis.progress import ProgressPoint, progress
 from greenfront.studies.config.budget import Budget
 from greenfront.studies.store.ledger import Spent
@@ -123,10 +124,18 @@ def optimize_problem(
         without a storage stays readable; nothing of it is kept.
 
     Raises:
+        UsageError: An argument breaks a rule, or the problem returns what cannot be kept.
         StorageError: The storage cannot be opened.
         StudyError: The storage holds another study of this name.
         SearchAborted: The same cause failed three trials in a row.
     """
+    _require_problem(problem)
+    _require_options(trials, budget_kwh, seed, options)
+    if problem.space.size() is None and not any((trials, budget_kwh, options.budget_minutes)):
+        raise UsageError(
+            "optimize_problem: a space with a continuum never ends: give trials, budget_kwh or "
+            "SearchOptions(budget_minutes=…)"
+        )
     opened = Storage(storage) if storage else Storage.temporary()
     instruments = options.instruments
     try:
@@ -153,6 +162,52 @@ def optimize_problem(
         return search_study(problem, study, settings)
     finally:
         opened.close()
+
+
+def _require_problem(problem: object) -> None:
+    if not isinstance(problem, Problem):
+        raise UsageError(
+            "problem: must be an object of a class derived from greenfront.Problem, such as "
+            f"Trade(), got {problem!r}"
+        )
+    name = type(problem).__name__
+    if not isinstance(getattr(problem, "space", None), SearchSpace):
+        raise UsageError(f"{name}.space: must be a SearchSpace: set it in the class")
+    names = [objective.name for objective in getattr(problem, "objectives", ())]
+    if not names or len(set(names)) < len(names):
+        raise UsageError(
+            f"{name}.objectives: must be one Objective or more, each with a name of its own, got "
+            f"{names}"
+        )
+    choice = problem.space.decode(problem.space.sample(np.random.default_rng(0)))
+    if not (hasattr(choice, "key") and hasattr(choice, "to_json")):
+        raise UsageError(
+            f"{name}.space: decode must give a choice with key and to_json, such as "
+            f"PlainChoice(dict(point)), got {choice!r}"
+        )
+
+
+def _require_options(
+    trials: int | None, budget_kwh: float | None, seed: int, options: SearchOptions
+) -> None:
+    if not isinstance(options, SearchOptions):
+        raise UsageError(f"options: must be SearchOptions(…), got {options!r}")
+    if not options.name:
+        raise UsageError("SearchOptions.name: must not be empty")
+    for name, whole, least in (
+        ("trials", trials, 1),
+        ("seed", seed, 0),
+        ("SearchOptions.workers", options.workers, 1),
+        ("SearchOptions.population", options.population, 2),
+    ):
+        if whole is not None and (not isinstance(whole, int) or whole < least):
+            raise UsageError(f"{name}: must be a whole number of {least} or more, got {whole!r}")
+    for name, limit in (
+        ("budget_kwh", budget_kwh),
+        ("SearchOptions.budget_minutes", options.budget_minutes),
+    ):
+        if limit is not None and not (isinstance(limit, int | float) and limit > 0):
+            raise UsageError(f"{name}: must be a number above 0, got {limit!r}")
 
 
 def search_study(

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
 
+from greenfront.errors import UsageError
 from greenfront.objectives.context import TrialContext
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import Choice, SearchSpace, stable_hash
@@ -68,6 +70,9 @@ class Evaluation:
             ``None`` for each that is not, empty if none is.
         fidelity: The one that was reached, where it is more than was asked for: a candidate for
             which there are no rungs is whole at once.
+
+    Raises:
+        UsageError: The values are no numbers, or the energy is none of 0 or more.
     """
 
     values: tuple[float, ...]
@@ -77,6 +82,21 @@ class Evaluation:
     infeasible: tuple[str, ...] = ()
     known: tuple[float | None, ...] = ()
     fidelity: int | None = None
+
+    def __post_init__(self) -> None:
+        try:  # NumPy's and torch's numbers are no JSON
+            object.__setattr__(self, "values", tuple(map(float, self.values)))
+            object.__setattr__(self, "spent_kwh", float(self.spent_kwh))
+        except (TypeError, ValueError):
+            raise UsageError(
+                "Evaluation: values must be a tuple of numbers and spent_kwh a number of kWh, got "
+                f"{self.values!r} and {self.spent_kwh!r}"
+            ) from None
+        if not 0 <= self.spent_kwh < math.inf:
+            raise UsageError(
+                "Evaluation: spent_kwh must be finite and 0 or more, what the evaluation took in "
+                f"kWh, got {self.spent_kwh!r}"
+            )
 
 
 class Problem(abc.ABC, Generic[C]):

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from greenfront.errors import UsageError
+
 if TYPE_CHECKING:  # what is stored is read without either
     import numpy as np
     from optuna.distributions import BaseDistribution
@@ -34,11 +36,28 @@ class When:
 
 @dataclass(frozen=True, slots=True)
 class Categorical:
-    """One of several values without order."""
+    """One of several values without order.
+
+    Raises:
+        UsageError: There is nothing to choose from, or the same twice.
+    """
 
     name: str
     choices: tuple[Value, ...]
     when: tuple[When, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require(
+            self,
+            isinstance(self.choices, tuple) and len(self.choices) > 0,
+            f"choices must be a tuple of at least one value, not {self.choices!r}",
+        )
+        distinct = {(type(choice), choice) for choice in self.choices}
+        _require(
+            self,
+            len(distinct) == len(self.choices),
+            f"choices must be distinct, not {self.choices!r}: name each once",
+        )
 
     def distribution(self) -> BaseDistribution:
         """The knob in Optuna's terms."""
@@ -74,13 +93,26 @@ class Categorical:
 
 @dataclass(frozen=True, slots=True)
 class Integer:
-    """A whole number from ``low`` to ``high``, both included, in steps of ``step``."""
+    """A whole number from ``low`` to ``high``, both included, in steps of ``step``.
+
+    Raises:
+        UsageError: No whole number is in the range.
+    """
 
     name: str
     low: int
     high: int
     step: int = 1
     when: tuple[When, ...] = ()
+
+    def __post_init__(self) -> None:
+        whole = all(isinstance(each, int) for each in (self.low, self.high, self.step))
+        _require(
+            self,
+            whole and self.low <= self.high and self.step > 0,
+            "low, high and step must be whole numbers, low at most high and step above 0, not "
+            f"{self.low!r}, {self.high!r} and {self.step!r}",
+        )
 
     def distribution(self) -> BaseDistribution:
         """The knob in Optuna's terms."""
@@ -128,7 +160,11 @@ class Integer:
 
 @dataclass(frozen=True, slots=True)
 class Real:
-    """A number from ``low`` to ``high``, on a grid of ``step`` or a continuum, linear or log."""
+    """A number from ``low`` to ``high``, on a grid of ``step`` or a continuum, linear or log.
+
+    Raises:
+        UsageError: No number is in the range, or its logarithm is not defined.
+    """
 
     name: str
     low: float
@@ -136,6 +172,21 @@ class Real:
     step: float | None = None
     log: bool = False
     when: tuple[When, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require(
+            self,
+            math.isfinite(self.high - self.low) and self.low <= self.high,
+            f"low and high must be finite, low at most high, not {self.low!r} and {self.high!r}",
+        )
+        _require(
+            self,
+            self.step is None or (self.step > 0 and not self.log),
+            f"step must be above 0, and without log, not {self.step!r}",
+        )
+        _require(
+            self, not self.log or self.low > 0, f"low must be above 0 for log, not {self.low!r}"
+        )
 
     def distribution(self) -> BaseDistribution:
         """The knob in Optuna's terms."""
@@ -202,3 +253,8 @@ class Real:
 
 
 Knob = Categorical | Integer | Real
+
+
+def _require(knob: Knob, holds: bool, rule: str) -> None:
+    if not holds:
+        raise UsageError(f"{type(knob).__name__} {knob.name!r}: {rule}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import optuna
 
-from greenfront.errors import TrialFailed, TrialStopped
+from greenfront.errors import TrialFailed, TrialStopped, UsageError
 from greenfront.search.problem import Evaluation, Problem
 from greenfront.search.trials.running import RunningTrial
 from greenfront.spaces.space import Choice
@@ -73,13 +74,18 @@ class Attempt:
 
 
 def attempt(problem: Problem[C], candidate: C, context: RunningTrial) -> Attempt:
-    """Evaluates a candidate as its context says, and charges what that has cost."""
+    """Evaluates a candidate as its context says, and charges what that has cost.
+
+    Raises:
+        UsageError: What the problem returned cannot be kept.
+    """
     try:
         evaluation = problem.evaluate(candidate, context)
     except TrialStopped as stop:
         return Attempt("stopped", reason=stop.reason)
     except TrialFailed as failure:
         return Attempt("failed", cause=failure.cause, reason=str(failure))
+    _require_storable(problem, evaluation)
     context.settle(evaluation.spent_kwh)
     if not all(math.isfinite(value) for value in evaluation.values):
         reason = f"the values {evaluation.values} are not finite"
@@ -87,3 +93,22 @@ def attempt(problem: Problem[C], candidate: C, context: RunningTrial) -> Attempt
     if evaluation.infeasible:
         return Attempt("infeasible", evaluation, reason="; ".join(evaluation.infeasible))
     return Attempt("complete", evaluation)
+
+
+def _require_storable(problem: Problem[C], evaluation: object) -> None:
+    name = f"{type(problem).__name__}.evaluate"
+    if not isinstance(evaluation, Evaluation):
+        raise UsageError(f"{name}: must return an Evaluation, got {evaluation!r}")
+    wanted = [objective.name for objective in problem.objectives]
+    if len(evaluation.values) != len(wanted):
+        raise UsageError(
+            f"{name}: must return a value for each objective ({', '.join(wanted)}), got "
+            f"{evaluation.values!r}"
+        )
+    try:
+        json.dumps([evaluation.detail, evaluation.checkpoint])
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"{name}: detail and checkpoint must be JSON values, such as str, float, list and "
+            f"dict: {error}"
+        ) from None

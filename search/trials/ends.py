@@ -86,7 +86,13 @@ class TrialEnds:
             self._last_causes.append(cause)
             last = self._last_causes[-SAME_FAILURES:]
         if None not in last and len(last) == SAME_FAILURES and len(set(last)) == 1:
+            study = self._context.study
+            again = (
+                f"greenfront resume {study.name} goes on"
+                if study.facts
+                else "call optimize_problem again"
+            )
             raise SearchAborted(
                 f"{SAME_FAILURES} trials in a row failed for the same cause. {done.reason}. Mend "
-                f"that, then greenfront resume {self._context.study.name} goes on"
+                f"that, then {again}"
             )

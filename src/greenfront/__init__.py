@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from greenfront.errors import GreenfrontError as GreenfrontError
+    from greenfront.errors import TrialFailed as TrialFailed
+    from greenfront.errors import TrialStopped as TrialStopped
     from greenfront.objectives.context import TrialContext as TrialContext
     from greenfront.objectives.readings import Reading as Reading
     from greenfront.search.optimize import SearchOptions as SearchOptions
@@ -42,6 +44,8 @@ _HOMES = {
     "SearchResult": "greenfront.search.optimize",
     "SearchSpace": "greenfront.spaces.space",
     "TrialContext": "greenfront.objectives.context",
+    "TrialFailed": "greenfront.errors",
+    "TrialStopped": "greenfront.errors",
     "When": "greenfront.spaces.knobs",
     "optimize_problem": "greenfront.search.optimize",
 }
@@ -61,6 +65,8 @@ __all__ = [
     "SearchResult",
     "SearchSpace",
     "TrialContext",
+    "TrialFailed",
+    "TrialStopped",
     "When",
     "__version__",
     "optimize_problem",

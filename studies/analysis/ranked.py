@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from greenfront.errors import StudyError
 from greenfront.objectives.codec import from_json
 from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Repeat
@@ -91,14 +90,8 @@ def ranked(
         tolerance: Says which models are accurate enough; by default the study's own.
 
     Raises:
-        StudyError: It is not a study of networks.
         ValueError: It is damaged.
     """
-    if study.facts is None:
-        raise StudyError(
-            f"study {study.name!r} was begun from Python and is not a study of networks: look at "
-            "it there"
-        )
     file = StudyFile.from_stored(study.configuration)
     facts = from_json(StudyFacts, study.facts)
     scoring = scoring or file.scoring(facts)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Self
 
+from greenfront.errors import StudyError
 from greenfront.objectives.metering.pinned import reference_machine
 from greenfront.objectives.scores import Scoring, Tolerance, maximised
 from greenfront.studies.analysis.chains import Link, chains
@@ -126,10 +127,16 @@ class StoredStudy:
         """Reads one.
 
         Raises:
-            StudyError: There is no such study, or it is damaged.
+            StudyError: There is no such study, it is not one of networks, or it is damaged.
         """
         with readable(storage, name):
             study = Study.open(storage, name)
+            if study.facts is None:
+                raise StudyError(
+                    f"study {name!r} was begun from Python and is not a study of networks: its "
+                    "front is best_trials of the study that optimize_problem returns, what it has "
+                    f"spent is told by greenfront ledger {name}"
+                )
             return cls(study, study.trials.all(), study.repeats.all())
 
     def view(
@@ -149,7 +156,7 @@ class StoredStudy:
 
         Raises:
             UsageError: There are no readings of such a machine.
-            StudyError: It is not a study of networks, or it is damaged.
+            StudyError: It is damaged.
         """
         with readable(self.study.storage, self.study.name):
             return _view(self, scoring, tolerance, machine)

@@ -243,10 +243,15 @@ class Study:
             StudyError: It has another identity.
         """
         if identity != self.identity:
+            way_out = (
+                "give the new one another name by SearchOptions(name=…), or another storage"
+                if self.facts is None
+                else "give the new one another name under [study] name, or go on with the old one "
+                f"by greenfront resume {self.name}"
+            )
             raise StudyError(
                 f"study {self.name!r} exists with other settings (space, data, training, "
-                "objectives or seed): give the new one another name under [study] name, or go on "
-                f"with the old one by greenfront resume {self.name}"
+                f"objectives or seed): {way_out}"
             )
 
     def store_configuration(self, configuration: dict[str, Any]) -> None:

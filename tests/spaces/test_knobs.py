@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import FixedTrial
 
+from greenfront.errors import UsageError
 from greenfront.spaces.knobs import Categorical, Integer, Knob, Real, Value, When
 from greenfront.spaces.space import PlainChoice, SearchSpace
 
@@ -191,3 +193,22 @@ def test_places_spread_over_all_settings_in_their_order(knob: Knob, count: int) 
 def test_a_place_in_a_logarithmic_range_is_one_of_factors() -> None:
     assert Real("x", 1e-4, 1e-2, log=True).at(0.5) == pytest.approx(1e-3)
     assert Real("x", 0.0, 8.0).at(0.25) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("make", "rule"),
+    [
+        (lambda: Real("x", 1.0, 0.0), "Real 'x': low and high must be finite, low at most high"),
+        (lambda: Real("x", 0.0, math.nan), "must be finite"),
+        (lambda: Real("x", 0.0, 1.0, log=True), "low must be above 0 for log, not 0.0"),
+        (lambda: Real("x", 0.0, 1.0, step=0.0), "step must be above 0"),
+        (lambda: Integer("n", 3, 1), "Integer 'n': low, high and step must be whole numbers"),
+        (lambda: Integer("n", 1.5, 3), "must be whole numbers"),  # type: ignore[arg-type]
+        (lambda: Categorical("c", ()), r"Categorical 'c': .* at least one value, not \(\)"),
+        (lambda: Categorical("c", "abc"), "must be a tuple"),  # type: ignore[arg-type]
+        (lambda: Categorical("c", ("a", "a")), "must be distinct"),
+    ],
+)
+def test_what_cannot_be_chosen_from_is_refused(make: Callable[[], Knob], rule: str) -> None:
+    with pytest.raises(UsageError, match=rule):
+        make()

@@ -3,11 +3,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import optuna
 import pytest
 
+from contracts.problems import Menu
+from greenfront import SearchOptions, optimize_problem
 from greenfront.errors import StudyError
 from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.outcome import Outcome
@@ -160,20 +164,14 @@ def test_a_search_that_saves_nothing_never_pays(
     assert seen.break_even == BreakEven(verdict)
 
 
-def test_a_study_from_python_is_refused(storage: Storage) -> None:
-    Study.create(
-        storage,
-        "toy",
-        directions=["minimize"],
-        identity="one",
-        configuration={"sampler": "nsga2", "seed": 0},
-        meters=None,
-        facts=None,
-    )
-    with pytest.raises(StudyError, match=r"study 'toy' was begun from Python .*: look at it there"):
-        view(storage, "toy")
-    with pytest.raises(StudyError, match=r"study 'tow' does not exist in .*: it holds toy"):
-        view(storage, "tow")
+def test_a_study_from_python_is_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/study.db"
+    optimize_problem(Menu(), trials=2, storage=url, options=SearchOptions(name="toy"))
+    with closing(Storage(url)) as storage:
+        with pytest.raises(StudyError, match=r"study 'toy' was begun from Python .*ledger toy"):
+            view(storage, "toy")
+        with pytest.raises(StudyError, match=r"study 'tow' does not exist in .*: it holds toy"):
+            view(storage, "tow")
 
 
 def test_facts_survive_json(image_facts: StudyFacts) -> None:
