@@ -77,10 +77,18 @@ def copy_notes(
     copies = int(np.count_nonzero(first != np.arange(len(first))))
     if not copies:
         return []
-    trained = np.isin(first, first[indices["train"]])
-    torn = {split: int(np.count_nonzero(trained[indices[split]])) for split in _HELD_OUT}
+
+    def trained(keys: NDArray[np.int64]) -> dict[Split, int]:
+        return {
+            split: int(np.isin(keys[indices[split]], keys[indices["train"]]).sum())
+            for split in _HELD_OUT
+        }
+
+    # One of another class is no help: what was learnt of it is wrong.
+    torn = trained(first * (int(labels.max()) + 1) + labels)
     told = f"{copies} of the {len(first)} examples are copies of others"
-    notes = [told if any(torn.values()) else f"{told}, which are kept within one split"]
+    parted = any(trained(first).values())
+    notes = [told if parted else f"{told}, which are kept within one split"]
     notes += [
         f"{count} of the {len(indices[split])} examples of the {split} split are copies of ones to "
         "train on: what is measured there flatters"
@@ -89,5 +97,8 @@ def copy_notes(
     ]
     contradicting = len(np.unique(first[labels != labels[first]]))
     if contradicting:
-        notes.append(f"of {contradicting} of them the copies are of different classes")
+        notes.append(
+            f"of {contradicting} of them the copies are of different classes, which no model can "
+            "tell apart"
+        )
     return notes

@@ -92,7 +92,9 @@ def test_init_prepares_the_way_out_of_a_leak(command: Command) -> None:
 
 def test_init_takes_a_table_of_nothing_but_texts_for_texts(command: Command) -> None:
     table(command.folder, *NOTES)
-    command.read("init", 'data/bees "1".csv', "--target", "kind")
+    said = command.read("init", 'data/bees "1".csv', "--target", "kind")
+    assert "30 rows; 'kind' is learnt from the texts in 'note': 2 classes" in said
+    assert "left out" not in said
     file = StudyFile.read(command.folder / "study.toml")
     assert (file.task.kind, file.task.text_column) == ("text", "note")
 

@@ -187,7 +187,7 @@ def _texts(column: Column, hints: Hints) -> Inferred:
         return _left_out(column, "identifier", reason)
     how = f"one-hot, {min(texts, MOST_LEVELS):,} inputs"
     if markers := [repr(text) for text in column.texts if text.lower() in MARKERS]:
-        how += f"; as good as a name: {', '.join(markers)}"
+        how += f"; categories like others, not missing: {', '.join(markers)}"
     warning = None
     if texts > MOST_LEVELS:
         warning = f"only the {MOST_LEVELS:,} most frequent of its {texts:,} texts have an input"

@@ -67,7 +67,8 @@ def read_target(
     if empty.any():
         raise DataError(
             f"{source}: every row needs a target, but {int(empty.sum())} of {len(column)} rows "
-            f"have none in {column.name!r}: fill them in, or remove these rows"
+            f"(the first is row {int(empty.argmax()) + 1}, counted without a header) have none in "
+            f"{column.name!r}: fill them in, or remove these rows"
         )
     if kind == "number" and not numeric:
         strange = next(t for t, number in zip(column.texts, is_number, strict=True) if not number)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -62,7 +64,7 @@ def init(
             text = compose_table(path, str(target), described.schema)
     _write(output, text, force=force)
     if not as_json:
-        _show(output, described)
+        _show(output, described, tomllib.loads(text)["task"])
     elif described is None:
         print_json({"study_file": str(output), "task": task or "digits"})
     else:
@@ -102,13 +104,23 @@ def _write(output: Path, text: str, *, force: bool) -> None:
         ) from error
 
 
-def _show(output: Path, described: Described | None) -> None:
+def _show(output: Path, described: Described | None, task: Mapping[str, str]) -> None:
     screen = console()
     if described is not None:
         from greenfront.cli.plan_text import columns_table
         from greenfront.studies.analysis.wording import sentence
 
-        screen.print(columns_table(described.schema), crop=False)
+        schema = described.schema
+        if task["kind"] == "text":
+            told = f"{task['target']!r} is learnt from the texts in {task['text_column']!r}"
+            classes = next(column for column in schema.columns if column.kind == "target")
+            screen.print(
+                f"{schema.rows:,} rows; {told}: {classes.treatment}",
+                markup=False,
+                soft_wrap=True,
+            )
+        else:
+            screen.print(columns_table(schema), crop=False)
         for note in described.notes:
             screen.print(sentence(note), markup=False, soft_wrap=True)
     quoted = shlex.quote(str(output))

@@ -277,7 +277,7 @@ def test_a_quantity_is_told_from_classes(tmp_path, labels, kind):
 
 def test_a_quantity_needs_a_number_in_every_row(tmp_path):
     labels = ["NA", *(f"{i}.5" for i in range(ROWS - 1))]
-    with pytest.raises(DataError, match="every row needs a target, but 1 of 60 rows have none"):
+    with pytest.raises(DataError, match=r"1 of 60 rows \(the first is row 1, .*\) have none"):
         read(tmp_path, csv({"x": X, "kind": labels}))
     with pytest.raises(DataError, match="needs a number in every row of 'kind', but there is 'no'"):
         read(tmp_path, plain(), target_kind="number")
@@ -339,7 +339,7 @@ def test_few_classes_are_named_with_their_shares(tmp_path):
 def test_what_stands_for_nothing_among_numbers_is_a_category_among_names(tmp_path):
     raw = read(tmp_path, plain(town=["?", "Rome", "Oslo"] * 20))
     (town,) = (each for each in raw.schema.columns if each.name == "town")
-    assert town.treatment == "one-hot, 3 inputs; as good as a name: '?'"
+    assert town.treatment == "one-hot, 3 inputs; categories like others, not missing: '?'"
     assert town.missing == 0
 
 
