@@ -84,6 +84,13 @@ class Metric:
         return _FORMS[self.name].title
 
     @property
+    def word(self) -> str:
+        """The title within a sentence, such as ``"accuracy"`` or ``"ROC AUC"``."""
+        title = self.title
+        is_word = title[1].islower() and self.name != "spearman"
+        return title[0].lower() + title[1:] if is_word else title
+
+    @property
     def heading(self) -> str:
         """For a column: the title and an arrow towards the better, such as ``"RMSE ↓"``."""
         return f"{self.title} {'↑' if self.maximise else '↓'}"
@@ -135,11 +142,7 @@ class Metric:
         """What a Green Score counts, in words."""
         if not self.maximise:
             return f"{self.title} saved against a model that has learnt nothing, in %"
-        return (
-            f"{self.title[0].lower() + self.title[1:]} in %"
-            if self.in_percent
-            else (f"100 × {self.title}")
-        )
+        return f"{self.word} in %" if self.in_percent else f"100 × {self.title}"
 
     def gain(self, score: float) -> float:
         """By how much a score is better than :attr:`nothing`, in its own unit."""

@@ -54,9 +54,9 @@ def cost_checks(bench: Bench) -> Iterator[Check]:
     dearer = _dearer(reference, claims.reference)
     room = ROOM * dearer
     why = (
-        f"it takes {dearer:.2f} times what it took at the export, so whole predictions may take "
-        f"{room:.2g} times what is claimed, and the model alone, whose moment in the search is not "
-        f"known, {SEARCH_ROOM:g} times"
+        f"it takes {_times(reference, claims.reference)} what it took at the export, so whole "
+        f"predictions may take {room:.2g} times what is claimed, and the model alone, whose moment "
+        f"in the search is not known, {SEARCH_ROOM:g} times"
     )
     yield Check("reference workload", _text(claims.reference), _text(reference), None, why)
     own, plain = _least(whole, (claims.cost, claims.plain_cost), room)
@@ -74,6 +74,11 @@ def cost_checks(bench: Bench) -> Iterator[Check]:
         None,
         "wall time moves with neighbours: it is only shown",
     )
+
+
+def _times(now: Reading, then: Reading) -> str:
+    known = now.joules is not None and then.joules
+    return f"{now.joules / then.joules:.2f} times" if known else "an unknown multiple of"
 
 
 def _dearer(now: Reading, then: Reading) -> float:

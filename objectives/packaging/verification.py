@@ -250,7 +250,7 @@ def _scores(bench: Bench) -> Iterator[Check]:
         scale = 1.0 if metric.in_percent or metric.maximise else max(abs(claimed.score), 1e-12)
         holds = abs(found.score - claimed.score) <= room * scale
         why = f"the {split} examples are not scored as claimed"
-        name = f"{metric.title.lower()}, {split}"
+        name = f"{metric.word}, {split}"
         texts = [f"{metric.text(each.score)} of {each.examples}" for each in (claimed, found)]
         yield Check(name, texts[0], texts[1], holds and found.examples == claimed.examples, why)
 

@@ -96,8 +96,8 @@ def warnings(front: Front, *, beaten: bool) -> list[str]:
         )
     if not beaten:
         told.append(
-            f"Nothing that trial {greenest.trial} gains on the untouched baseline is sure: "
-            "measured again, it may be gone."
+            f"Neither {front.metric.word} nor energy that trial {greenest.trial} gains on the "
+            "untouched baseline is sure: measured again, it may be gone."
         )
     return told
 
@@ -142,7 +142,7 @@ def prediction_sentence(row: ScoredTrial, kind: str) -> str:
 
 def allowed(tolerance: Tolerance, metric: Metric) -> str:
     """What is accurate enough, in words."""
-    title = metric.title if not metric.in_percent else metric.title.lower()
+    title = metric.word
     if tolerance.max_drop is None and metric.maximise:
         return f"at least {percent(tolerance.share)} of the best {title} in the study"
     if tolerance.max_drop is None:

@@ -30,7 +30,7 @@ def amount(metric: Metric, value: float) -> str:
 
 def difference(metric: Metric, value: float, than: float) -> str:
     """A score beside another one, such as ``"+1.2 points of accuracy against"``."""
-    title = metric.title[0].lower() + metric.title[1:] if metric.in_percent else metric.title
+    title = metric.word
     change = value - than
     if metric.in_percent:
         points = 100 * change

@@ -209,7 +209,7 @@ def _scorer(view: StudyView, by: Rule, weights: Weights) -> _Scorer:
             "--by weighted: needs the untouched baseline, by which it is normalised, and none has "
             "finished; take another rule, such as --by green"
         )
-    title = metric.title.lower() if metric.in_percent else metric.title
+    title = metric.word
     usual = (math.nan, math.nan, math.nan) if baseline is None else baseline.values
     known: Mapping[Rule, _Scorer] = {
         "green": _Scorer(

@@ -57,9 +57,7 @@ class Goal:
         shown = {"energy": energy, "latency": seconds, "size": size}
         at = "at least" if self.metric.maximise else "at most"
         limits = [f"{WORDS[name]} at most {shown[name](v)}" for name, v in self.limits.items()]
-        return ", ".join(
-            [f"{self.metric.title.lower()} {at} {self.metric.text(self.least)}", *limits]
-        )
+        return ", ".join([f"{self.metric.word} {at} {self.metric.text(self.least)}", *limits])
 
 
 def goal_of(

@@ -256,8 +256,7 @@ def _decisions(view: StudyView) -> list[tuple[str, str]]:
 
 
 def _worth(metric: Metric) -> str:
-    title = metric.title.lower() if metric.in_percent else metric.title
-    return f"{title} {score(metric, metric.nothing)}"
+    return f"{metric.word} {score(metric, metric.nothing)}"
 
 
 def _search(view: StudyView) -> list[tuple[str, str]]:

@@ -63,7 +63,7 @@ def verified_table(found: Verification) -> Group:
         metric, told = Metric(found.claims.setting.metric, 0.0), found.difference
         apart = change(metric, told.value, told.low, told.high)
         lines.append(
-            f"Test split, beside the untouched baseline: {metric.title.lower()} {apart}"
+            f"Test split, beside the untouched baseline: {metric.word} {apart}"
             + (", with its paired 95 % interval." if told.low is not None else ".")
         )
     if found.spent is not None:

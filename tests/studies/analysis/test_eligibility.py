@@ -108,8 +108,8 @@ def test_the_front_says_it_and_warns(front: Callable[..., Front]) -> None:
     sure = front((range(100), 9.0), (range(101), 1.0))
     assert warnings(sure, beaten=True) == []
     assert warnings(sure, beaten=False) == [
-        "Nothing that trial 1 gains on the untouched baseline is sure: measured again, it may be "
-        "gone."
+        "Neither accuracy nor energy that trial 1 gains on the untouched baseline is sure: "
+        "measured again, it may be gone."
     ]
 
 
