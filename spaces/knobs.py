@@ -47,9 +47,10 @@ class Categorical:
     when: tuple[When, ...] = ()
 
     def __post_init__(self) -> None:
+        given: object = self.choices
         _require(
             self,
-            isinstance(self.choices, tuple) and len(self.choices) > 0,
+            isinstance(given, tuple) and len(given) > 0,
             f"choices must be a tuple of at least one value, not {self.choices!r}",
         )
         distinct = {(type(choice), choice) for choice in self.choices}

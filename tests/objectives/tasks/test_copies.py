@@ -73,10 +73,6 @@ def test_notes():
         "1 of the 2 examples of the validation split are copies of ones to train on: what is "
         "measured there flatters",
     ]
-    assert copy_notes(first_copies("abcdbf"), labels, indices) == [  # test has a 1 for a 0
-        "1 of the 6 examples are copies of others, which are kept within one split",
-        "of 1 of them the copies are of different classes, which no model can tell apart",
-    ]
     torn = {**indices, "train": np.array([1, 4]), "validation": np.array([0, 2])}
     assert copy_notes(first_copies("abcdeb"), labels, torn) == [
         "1 of the 6 examples are copies of others",
