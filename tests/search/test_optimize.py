@@ -35,7 +35,9 @@ class Nameless(Menu):
 
 
 class Bare(Menu):
-    space: Any = SearchSpace((Real("x", 0, 1),), dict)  # type: ignore[type-var]
+    def __init__(self) -> None:
+        super().__init__()
+        self.space: Any = SearchSpace((Real("x", 0, 1),), dict)  # type: ignore[type-var]
 
 
 @pytest.mark.parametrize(
