@@ -187,25 +187,25 @@ def _require_problem(problem: object) -> None:
         )
 
 
-def _require_options(
-    trials: int | None, budget_kwh: float | None, seed: int, options: SearchOptions
-) -> None:
+def _require_options(trials: object, budget_kwh: object, seed: object, options: object) -> None:
     if not isinstance(options, SearchOptions):
         raise UsageError(f"options: must be SearchOptions(…), got {options!r}")
     if not options.name:
         raise UsageError("SearchOptions.name: must not be empty")
-    for name, whole, least in (
+    numbers: list[tuple[str, object, int]] = [
         ("trials", trials, 1),
         ("seed", seed, 0),
         ("SearchOptions.workers", options.workers, 1),
         ("SearchOptions.population", options.population, 2),
-    ):
+    ]
+    for name, whole, least in numbers:
         if whole is not None and (not isinstance(whole, int) or whole < least):
             raise UsageError(f"{name}: must be a whole number of {least} or more, got {whole!r}")
-    for name, limit in (
+    limits: list[tuple[str, object]] = [
         ("budget_kwh", budget_kwh),
         ("SearchOptions.budget_minutes", options.budget_minutes),
-    ):
+    ]
+    for name, limit in limits:
         if limit is not None and not (isinstance(limit, int | float) and limit > 0):
             raise UsageError(f"{name}: must be a number above 0, got {limit!r}")
 

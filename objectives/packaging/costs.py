@@ -77,8 +77,9 @@ def cost_checks(bench: Bench) -> Iterator[Check]:
 
 
 def _times(now: Reading, then: Reading) -> str:
-    known = now.joules is not None and then.joules
-    return f"{now.joules / then.joules:.2f} times" if known else "an unknown multiple of"
+    if now.joules is None or not then.joules:
+        return "an unknown multiple of"
+    return f"{now.joules / then.joules:.2f} times"
 
 
 def _dearer(now: Reading, then: Reading) -> float:
