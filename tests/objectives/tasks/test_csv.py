@@ -136,7 +136,7 @@ def test_nothing_but_the_cache_is_written(tmp_path):
         (
             {"class": ["red", None, "white"] * 30},
             {},
-            r"wine.csv: every row needs a target, but 30 of 90 rows \(the first is row 2, .*\) have none",
+            r"but 30 of 90 rows \(the first is row 2, counted without a header\) have none",
         ),
         ({"class": "red"}, {}, r"wine.csv: .* at least 2 classes, but hold 1 \('red'\)"),
         ({"class": ["red"] * 88 + ["white"] * 2}, {}, "wine.csv: .* only 2 in class 'white'"),
