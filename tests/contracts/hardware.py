@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from unittest.mock import patch
 
 from greenfront.objectives.metering.cpu_model import CpuModelMeter, generic_watts
 from greenfront.objectives.metering.meter import IdlePower, Meter, Snapshot
@@ -258,7 +259,7 @@ class LiveNvml(FakeNvml):
 
 
 class LiveMachine:
-    """A package counter that a thread moves on: so many joules for each busy CPU-second.
+    """A package counter that is up to date whenever a meter looks, however busy the machine is.
 
     Args:
         machine: The files.
@@ -272,23 +273,24 @@ class LiveMachine:
         self._machine = machine
         self._busy_seconds = machine_seconds
         self._joules_a_second = joules_a_second
-        self._over = threading.Event()
+        self._lock = threading.Lock()
         self._since = machine_seconds() or 0.0
-        self._thread = threading.Thread(target=self._run)
+        self._snapshot = RaplMeter.snapshot
 
-    def _run(self) -> None:
-        while not self._over.wait(0.005):
-            self.follow()
-
-    def follow(self) -> None:
-        now = self._busy_seconds() or 0.0
-        self._machine.run(round((now - self._since) * self._joules_a_second * 1e6))
-        self._since = now
+    def _follow(self) -> None:
+        with self._lock:
+            now = self._busy_seconds() or 0.0
+            self._machine.run(round((now - self._since) * self._joules_a_second * 1e6))
+            self._since = now
 
     def __enter__(self) -> LiveMachine:
-        self._thread.start()
+        def snapshot(meter: RaplMeter, pid: int, *, cpu_seconds: float | None = None) -> Snapshot:
+            self._follow()
+            return self._snapshot(meter, pid, cpu_seconds=cpu_seconds)
+
+        self._patch = patch.object(RaplMeter, "snapshot", snapshot)
+        self._patch.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
+        self._patch.stop()

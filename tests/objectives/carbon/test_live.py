@@ -6,12 +6,11 @@ import json
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Semaphore, Thread
 from typing import Any
 
 import pytest
@@ -219,14 +218,21 @@ def test_what_is_not_there_is_not_asked_for_again(host: Host) -> None:
 
 
 def test_a_silent_service_is_given_up(host: Host) -> None:
+    over, asked = Event(), Semaphore(0)
+
     def silent(_path: str) -> Answer:
-        time.sleep(0.4)
+        asked.release()
+        over.wait(240)
         return 200, {}, b"{}"
 
     host.answers = [silent]
-    service = host.service(timeout_seconds=0.05, attempts=2)
-    with pytest.raises(LiveUnavailable, match=r"no answer in 2 attempts \(ReadTimeout"):
-        UKCarbonIntensity(service).recent(NOW)
+    service = host.service(timeout_seconds=0.2, attempts=2)
+    try:
+        with pytest.raises(LiveUnavailable, match=r"no answer in 2 attempts \(ReadTimeout"):
+            UKCarbonIntensity(service).recent(NOW)
+        assert all(asked.acquire(timeout=240) for _ in range(2))
+    finally:
+        over.set()
     assert len(host.asked) == 2
 
 

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -11,6 +15,7 @@ from greenfront.errors import MeterError
 from greenfront.objectives.metering import nvml as nvml_module
 from greenfront.objectives.metering.meter import IdlePower, Snapshot
 from greenfront.objectives.metering.nvml import WHOLE_CARD, NvmlMeter, NvmlPowerMeter
+from greenfront.objectives.metering.polling import watch_resolution
 
 
 @pytest.fixture
@@ -89,16 +94,18 @@ def test_idle_energy_is_kept_apart(nvml: FakeNvml) -> None:
     assert meter.source.endswith("3 × NVIDIA A100, minus its idle power")
 
 
-def test_the_resolution_is_that_of_the_slowest_card(nvml: FakeNvml) -> None:
-    began = time.monotonic()
-
+def test_the_resolution_is_that_of_the_slowest_card(
+    nvml: FakeNvml, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Refreshing(FakeNvml):
         def nvmlDeviceGetTotalEnergyConsumption(self, handle: FakeCard) -> int:  # noqa: N802
             period = 0.03 if handle.uuid == "GPU-ab22" else 0.002
-            return int((time.monotonic() - began) / period)
+            return int(self.wall_seconds / period)
 
-    meter = NvmlMeter(Refreshing(nvml.cards))
-    assert 0.03 <= meter.resolution_seconds < 1.0
+    cards = Refreshing(nvml.cards)
+    clocks = {"clock_seconds": lambda: cards.wall_seconds, "sleep": partial(cards.run, 0)}
+    monkeypatch.setattr(nvml_module, "watch_resolution", partial(watch_resolution, **clocks))
+    assert NvmlMeter(cards).resolution_seconds == pytest.approx(0.03, abs=0.001)
 
 
 def test_a_counter_that_stands_still_from_the_start_is_refused(
@@ -289,13 +296,31 @@ def test_a_pause_in_sampling_gives_no_number(nvml: FakeNvml) -> None:
 
 
 def test_power_is_sampled_by_a_thread(nvml: FakeNvml) -> None:
-    meter = NvmlPowerMeter(nvml, every_seconds=0.001)
+    sampled = threading.Semaphore(0)
+
+    class Sampled(FakeNvml):
+        def nvmlDeviceGetFieldValues(  # noqa: N802
+            self, handle: FakeCard, fields: Sequence[int]
+        ) -> Any:
+            sampled.release()
+            return super().nvmlDeviceGetFieldValues(handle, fields)
+
+    def twice() -> None:
+        """Waits for two samples, of which at least one is whole."""
+        while sampled.acquire(blocking=False):
+            pass
+        assert all(sampled.acquire(timeout=240) for _ in range(2 * len(nvml.cards)))
+
+    watched = Sampled(nvml.cards)
+    meter = NvmlPowerMeter(watched, every_seconds=0.001, clock_seconds=lambda: watched.wall_seconds)
     before = meter.snapshot(os.getpid())
     nvml.cards[0].instant_mw = 1_000_000
-    time.sleep(0.1)
+    twice()
+    watched.run(0, 0.5)
+    twice()
     nvml.cards[0].instant_mw = 50_000
     reading = meter.reading(before, meter.snapshot(os.getpid()))
-    assert joules(reading) > 150 * reading.wall_seconds  # the edges alone would tell 150 W
+    assert joules(reading) == pytest.approx(1100 * 0.5)  # the edges alone would tell 150 W
 
 
 def test_a_card_without_a_power_sensor_is_refused(nvml: FakeNvml) -> None:

@@ -83,7 +83,7 @@ def test_evaluators_side_by_side_are_charged_no_more_than_the_machine_counted(
 ) -> None:
     machine = Machine(tmp_path / "powercap")
     machine.add("intel-rapl:0", "package-0")
-    with LiveMachine(machine, machine_cpu_seconds, 20.0) as live:
+    with LiveMachine(machine, machine_cpu_seconds, 20.0):
         meter = RaplMeter(machine.root, resolution_seconds=0.02)
         before = meter.snapshot(os.getpid(), cpu_seconds=0.0)
         context = purse
@@ -104,7 +104,6 @@ def test_evaluators_side_by_side_are_charged_no_more_than_the_machine_counted(
             thread.join()
         for evaluator in evaluators:
             evaluator.close(purse)
-        live.follow()
         after = meter.snapshot(os.getpid(), cpu_seconds=0.0)
     counted = (after.counter_joules or 0.0) - (before.counter_joules or 0.0)
     told = [reading for _, reading in purse.entries if reading.joules is not None]
