@@ -7,9 +7,7 @@ from dataclasses import replace
 
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.packaging.bench import Bench
-from greenfront.objectives.packaging.claims import Cost
 from greenfront.objectives.packaging.findings import Check
-from greenfront.objectives.packaging.reference_workload import reference_energy
 from greenfront.objectives.packaging.shipped import costs
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.evaluate import inference_cost
@@ -19,11 +17,11 @@ __all__ = ["cost_checks"]
 
 PHASE = "verify"
 ROOM = 1.5
-"""A claim holds up to so many times its joules, by the reference workload then and now."""
+"""A claim holds up to so many times its joules, by the reference workload beside it."""
 SEARCH_ROOM = 2.5
 """The same of what a search measured, at a moment whose speed nobody knows."""
 MOST_TRIES = 3
-"""Whatever disturbs a measurement makes it dearer: the least of so many counts."""
+"""Whatever disturbs a measurement makes it dearer: so often it may be taken until it holds."""
 
 
 def cost_checks(bench: Bench) -> Iterator[Check]:
@@ -35,42 +33,42 @@ def cost_checks(bench: Bench) -> Iterator[Check]:
         entire=bench.candidate.second is not None,
     )
 
-    def whole() -> tuple[Cost, Cost]:
-        return costs(bench.path, bench.data, runtime.context, measuring, PHASE)
-
-    def alone() -> tuple[Cost]:
+    def alone() -> Reading:
         data = runtime.models.data(bench.candidate).validation
-        found = inference_cost(
+        return inference_cost(
             open_plain(bench.core),
             data.inputs.cpu().numpy(),
             runtime.context,
             phase=PHASE,
             measuring=measuring,
             padding=data.padding,
-        )
-        return (Cost(found.reading, found.latency_seconds, found.spread),)
+        ).reading
 
-    reference = reference_energy(runtime.context, measuring, PHASE)
-    dearer = _dearer(reference, claims.reference)
-    room = ROOM * dearer
+    for _ in range(MOST_TRIES):
+        found = costs(bench.path, bench.data, runtime.context, measuring, PHASE)
+        room = ROOM * _dearer(found.reference, claims.reference)
+        if _within(found.own.energy, claims.cost.energy, room) and _within(
+            found.plain.energy, claims.plain_cost.energy, room
+        ):
+            break
+    now, then = found.reference, claims.reference
     why = (
-        f"it takes {_times(reference, claims.reference)} what it took at the export, so whole "
+        f"it takes {_times(now, then)} what it took at the export, so whole "
         f"predictions may take {room:.2g} times what is claimed, and the model alone, whose moment "
         f"in the search is not known, {SEARCH_ROOM:g} times"
     )
-    yield Check("reference workload", _text(claims.reference), _text(reference), None, why)
-    own, plain = _least(whole, (claims.cost, claims.plain_cost), room)
-    yield _energy(bench, "energy, raw input to label", claims.cost.energy, own.energy, room)
+    yield Check("reference workload", _text(then), _text(now), None, why)
+    yield _energy(bench, "energy, raw input to label", claims.cost.energy, found.own.energy, room)
     yield _energy(
-        bench, "the same, no session options", claims.plain_cost.energy, plain.energy, room
+        bench, "the same, no session options", claims.plain_cost.energy, found.plain.energy, room
     )
-    (model,) = _least(alone, (Cost(claims.model_alone, 0.0),), SEARCH_ROOM)
+    model = _least(alone, claims.model_alone, SEARCH_ROOM)
     name = "model alone, no session options"
-    yield _energy(bench, name, claims.model_alone, model.energy, SEARCH_ROOM)
+    yield _energy(bench, name, claims.model_alone, model, SEARCH_ROOM)
     yield Check(
         "latency, raw input to label",
         f"{claims.cost.latency_seconds * 1e6:.3g} µs",
-        f"{own.latency_seconds * 1e6:.3g} µs",
+        f"{found.own.latency_seconds * 1e6:.3g} µs",
         None,
         "wall time moves with neighbours: it is only shown",
     )
@@ -90,18 +88,12 @@ def _dearer(now: Reading, then: Reading) -> float:
     return max(now.joules / then.joules, 1.0) if now.joules and then.joules else 1.0
 
 
-def _least(
-    measure: Callable[[], tuple[Cost, ...]], claimed: tuple[Cost, ...], room: float
-) -> tuple[Cost, ...]:
+def _least(measure: Callable[[], Reading], claimed: Reading, room: float) -> Reading:
     best = measure()
     for _ in range(MOST_TRIES - 1):
-        pairs = zip(best, claimed, strict=True)
-        if all(_within(mine.energy, of.energy, room) for mine, of in pairs):
+        if _within(best, claimed, room):
             break
-        best = tuple(
-            min(pair, key=lambda cost: cost.energy.joules or float("inf"))
-            for pair in zip(best, measure(), strict=True)
-        )
+        best = min(best, measure(), key=lambda found: found.joules or float("inf"))
     return best
 
 

@@ -16,7 +16,6 @@ from greenfront.objectives.codec import to_json
 from greenfront.objectives.metric_scores import decided
 from greenfront.objectives.packaging.claims import FileFacts, Judged
 from greenfront.objectives.packaging.raw_data import RawData
-from greenfront.objectives.packaging.reference_workload import reference_energy
 from greenfront.objectives.packaging.shipped import Said, in_turn_with_parts, open_shipped, said
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.stages.export import MODEL
@@ -132,7 +131,7 @@ def package(runner: TrialRunner, request: PackageRequest, settings: TaskSettings
         operators = dict(executed_operators(path, one))
     second = candidate.second
     measuring = replace(runtime.measuring, entire=second is not None)
-    cost, plain, beside = in_turn_with_parts(path, core, data, runtime, candidate, measuring, PHASE)
+    cost, beside = in_turn_with_parts(path, core, data, runtime, candidate, measuring, PHASE)
     return Packaged(
         kind=kind_of(data.recipe),
         resizes=isinstance(data.recipe, ArrayRecipe) and data.recipe.resizes,
@@ -142,10 +141,10 @@ def package(runner: TrialRunner, request: PackageRequest, settings: TaskSettings
         file_bytes=path.stat().st_size,
         weights=weight_count(core),
         operators=operators,
-        cost=cost,
-        plain_cost=plain,
+        cost=cost.own,
+        plain_cost=cost.plain,
         parts=beside,
-        reference=reference_energy(runtime.context, runtime.measuring, PHASE),
+        reference=cost.reference,
         max_error=None if like is None else like.max_error,
         agreement=None if like is None else like.agreement,
         notes=delivered.notes,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import onnxruntime
@@ -14,17 +15,19 @@ from numpy.typing import NDArray
 from greenfront.objectives.context import StageContext
 from greenfront.objectives.packaging.claims import Cost, Parts
 from greenfront.objectives.packaging.raw_data import Feed, RawData
+from greenfront.objectives.packaging.reference_workload import reference_work
 from greenfront.objectives.pipeline.preprocessing import around, beyond
 from greenfront.objectives.pipeline.runtime import Runtime
+from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.evaluate import open_artefact, predictions
-from greenfront.objectives.stages.metered import InferenceCost, Measuring, Work, repeated_cost
+from greenfront.objectives.stages.metered import InferenceCost, Measuring, Work
 from greenfront.objectives.stages.session import open_plain, open_session, session_options, spins
-from greenfront.objectives.stages.turns import in_turns, paired_ratio
+from greenfront.objectives.stages.turns import Turned, in_turns, paired_ratio
 from greenfront.objectives.tasks.recipe import TextRecipe
 from greenfront.objectives.tasks.task import Split
 from greenfront.spaces.candidate import Candidate
 
-__all__ = ["Said", "costs", "in_turn_with_parts", "open_shipped", "said"]
+__all__ = ["Costs", "Said", "costs", "in_turn_with_parts", "open_shipped", "said"]
 
 AT_ONCE = 64
 """Rows a call where all are wanted: as many as where the study judges files."""
@@ -34,6 +37,26 @@ MEASURED = 256
 
 Said = tuple[NDArray[Any], NDArray[Any] | None]
 """Labels ``[n]`` with probabilities ``[n, classes]``, or numbers ``[n]`` and ``None``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What one prediction from raw input to label takes, measured in turns.
+
+    Attributes:
+        own: In the session of ``predict.py``.
+        plain: In a session without options.
+        reference: Of the reference workload at that moment.
+    """
+
+    own: Cost
+    plain: Cost
+    reference: Reading
+
+    @classmethod
+    def of(cls, own: Turned, plain: Turned, reference: Turned) -> Self:
+        """By the median of each's turns."""
+        return cls(_cost(own.cost), _cost(plain.cost), reference.cost.reading)
 
 
 def open_shipped(path: Path, threads: int) -> onnxruntime.InferenceSession:
@@ -61,7 +84,7 @@ def in_turn_with_parts(
     candidate: Candidate,
     measuring: Measuring,
     phase: str,
-) -> tuple[Cost, Cost, Parts | None]:
+) -> tuple[Costs, Parts | None]:
     """What whole predictions take, in turns with what the study counts.
 
     Args:
@@ -74,14 +97,11 @@ def in_turn_with_parts(
         phase: That the work is charged to.
 
     Returns:
-        The cost of one prediction in the session of ``predict.py``, and in one without options;
-        and its parts, ``None`` where the model takes raw examples as they are.
+        The costs of one prediction, and its parts, ``None`` where the model takes raw examples as
+        they are.
     """
     validation = runtime.models.data(candidate).validation
-    works = [
-        _answers(session, data, measuring)
-        for session in (open_shipped(whole, measuring.threads), open_plain(whole))
-    ]
+    works = _works(whole, data, measuring)
     prepared = data.encoder is not None or runtime.models.task.preparation is not None
     if prepared:
         model = predictions(
@@ -91,7 +111,9 @@ def in_turn_with_parts(
             validation.padding,
         )
         works += [model, *around(runtime, data.encoder)]
-    own, plain, *counted = in_turns(works, runtime.context, phase=phase, measuring=measuring)
+    own, plain, reference, *counted = in_turns(
+        works, runtime.context, phase=phase, measuring=measuring
+    )
     beside: Parts | None = None
     if prepared:
         alone, bare, around_it = counted
@@ -105,7 +127,7 @@ def in_turn_with_parts(
             over_counted=paired_ratio(plain.joules, parts),
             own_over_counted=paired_ratio(own.joules, parts),
         )
-    return _cost(own.cost), _cost(plain.cost), beside
+    return Costs.of(own, plain, reference), beside
 
 
 def _counted(alone: float | None, bare: float | None, around_it: float | None) -> float | None:
@@ -117,18 +139,16 @@ def _counted(alone: float | None, bare: float | None, around_it: float | None) -
 
 def costs(
     path: Path, data: RawData, context: StageContext, measuring: Measuring, phase: str
-) -> tuple[Cost, Cost]:
-    """One prediction from raw input to label, on validation rows; of a cascade on all of them.
+) -> Costs:
+    """One prediction from raw input to label, on validation rows; of a cascade on all of them."""
+    works = _works(path, data, measuring)
+    return Costs.of(*in_turns(works, context, phase=phase, measuring=measuring))
 
-    Returns:
-        Its cost in the session of ``predict.py``, and in one without options.
-    """
 
-    def cost(session: onnxruntime.InferenceSession) -> Cost:
-        work = _answers(session, data, measuring)
-        return _cost(repeated_cost(work, context, phase=phase, measuring=measuring))
-
-    return cost(open_shipped(path, measuring.threads)), cost(open_plain(path))
+def _works(path: Path, data: RawData, measuring: Measuring) -> list[Work]:
+    """Of the whole file in both sessions, and of the reference workload."""
+    sessions = open_shipped(path, measuring.threads), open_plain(path)
+    return [*(_answers(each, data, measuring) for each in sessions), reference_work()]
 
 
 def _cost(found: InferenceCost) -> Cost:
