@@ -21,7 +21,9 @@ def kill_evaluators(monkeypatch: pytest.MonkeyPatch, most: int) -> list[list[int
     def killing(context: RunningTrial, message: str) -> None:
         if context.number == 0 and len(killed) < most:
             children = psutil.Process().children()
-            killed.append([c.pid for c in children if c.status() != psutil.STATUS_ZOMBIE])
+            alive = [c.pid for c in children if c.status() != psutil.STATUS_ZOMBIE]
+            # Evaluators lead sessions of their own; what else this process has started does not.
+            killed.append([pid for pid in alive if os.getsid(pid) == pid])
             for pid in killed[-1]:
                 os.kill(pid, signal.SIGKILL)
         progress(context, message)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import threading
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -13,6 +14,7 @@ from contracts.command import FAST, Command
 from contracts.hardware import HotCpu
 from contracts.peek import rows
 from greenfront.objectives.metering import throttle
+from greenfront.objectives.metering.meter import Slowdown
 from greenfront.search.engine import heat
 from greenfront.search.ray.worker import Errand, RayWorker
 from greenfront.studies.config.study_file import StudyFile
@@ -24,21 +26,16 @@ RESTS = "SELECT * FROM greenfront_pauses WHERE kind = 'heat'"
 
 @contextlib.contextmanager
 def heated(cpu: HotCpu, folder: Path, rests: int) -> Iterator[None]:
-    """From the begin of a search the processor is hot, until so many rests were taken."""
-    over = threading.Event()
+    """Whenever a search looks the processor is hot, until so many rests were taken."""
+    read, search = throttle.CpuThrottle.read, os.getpid()
 
-    def melt() -> None:
-        while not over.wait(0.02) and len(rows(folder, RESTS)) < rests:
-            if rows(folder, "SELECT * FROM greenfront_runs WHERE ended_at IS NULL"):
-                cpu.heat(60)
+    def hot(sensor: throttle.CpuThrottle) -> Slowdown | None:
+        if os.getpid() == search and len(rows(folder, RESTS)) < rests:
+            cpu.heat(60)
+        return read(sensor)
 
-    thread = threading.Thread(target=melt)
-    thread.start()
-    try:
+    with patch.object(throttle.CpuThrottle, "read", hot):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def test_a_hot_machine_gets_less_work_and_ledger_and_report_show_it(

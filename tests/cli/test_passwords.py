@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -258,14 +259,13 @@ def command_lines(process: subprocess.Popen[str]) -> list[str]:
     """Of a run and its evaluator, as everybody on the machine may read them."""
     deadline = time.monotonic() + 240
     run = psutil.Process(process.pid)
-    while not (children := run.children(recursive=True)):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
     lines: list[str] = []
     while not any("evaluator.child" in line for line in lines):
         assert process.poll() is None
         assert time.monotonic() < deadline
-        lines = [Path(f"/proc/{each.pid}/cmdline").read_text() for each in (run, *children)]
         time.sleep(0.05)
+        lines = []
+        for each in (run, *run.children(recursive=True)):
+            with contextlib.suppress(OSError):  # it has just ended
+                lines.append(Path(f"/proc/{each.pid}/cmdline").read_text())
     return lines

@@ -9,11 +9,13 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import pytest
 
 from contracts.problems import begun_study, plain
+from contracts.simulated_time import SimulatedTime
 from greenfront import PlainChoice, Problem, Real, SearchSpace, optimize_problem
 from greenfront.errors import GreenfrontError
 from greenfront.objectives.carbon.footprint import CarbonModel
@@ -102,11 +104,13 @@ def test_carbon_is_a_budget_too(url: str) -> None:
     assert result.spent.kwh == pytest.approx(34 * EPOCH_KWH)
 
 
-def test_time_is_up_between_epochs_and_counts_over_all_runs(url: str) -> None:
+def test_time_is_up_between_epochs_and_counts_over_all_runs(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = SimulatedTime(monkeypatch)
+    now.workers = 1
     options = SearchOptions(budget_minutes=0.5 / 60)
-    result = optimize_problem(
-        Slow(lambda: time.sleep(0.1)), trials=50, storage=url, options=options
-    )
+    result = optimize_problem(Slow(lambda: now.sleep(0.1)), trials=50, storage=url, options=options)
     assert "time budget" in result.reason
     with opened(url) as study:
         assert study.runs.active_minutes() >= 0.5 / 60
@@ -187,16 +191,21 @@ CARBON = CarbonModel(Intensity(500.0, "nowhere", "the test"))
 KG_AN_EPOCH = 0.5 * EPOCH_KWH
 
 
-def _work(url: str, budget: Budget) -> None:
+def _work(
+    url: str, budget: Budget, between: Callable[[], object] = lambda: time.sleep(0.01)
+) -> None:
     storage = Storage(url)
-    problem = Slow(lambda: time.sleep(0.01))
+    problem = Slow(between)
     with contextlib.closing(storage):
         study = begun_study(storage, problem)
         search_study(problem, study, SearchSettings(budget=budget, carbon=CARBON))
 
 
-def start(url: str, budget: Budget) -> multiprocessing.context.ForkProcess:
-    process = multiprocessing.get_context("fork").Process(target=_work, args=(url, budget))
+FORK = multiprocessing.get_context("fork")
+
+
+def start(url: str, budget: Budget, *between: Callable[[], object]) -> ForkProcess:
+    process = FORK.Process(target=_work, args=(url, budget, *between))
     process.start()
     return process
 
@@ -212,24 +221,32 @@ def start(url: str, budget: Budget) -> multiprocessing.context.ForkProcess:
 )
 def test_budgets_hold_with_three_workers_killed_and_restarted(url: str, budget: Budget) -> None:
     _work(url, Budget(trials=1))  # makes the tables
-    chance = random.Random(1)
-    workers = [start(url, budget) for _ in range(3)]
-    killed = 0
-    while any(worker.is_alive() for worker in workers):
-        with opened(url) as study:
-            begun = study.ledger.total().kwh > (12 + 22 * killed) * EPOCH_KWH
-        if killed < 3 and begun:
-            victim = chance.randrange(3)
-            if workers[victim].is_alive():
-                os.kill(workers[victim].pid or 0, signal.SIGKILL)
-                killed += 1
-            workers[victim].join()
-            workers[victim] = start(url, budget)
-        time.sleep(0.05)
+    chance, patience, permits = random.Random(1), time.monotonic() + 240, FORK.Semaphore(0)
+
+    def between() -> None:
+        permits.acquire()
+        time.sleep(0.01)
+
+    workers = [start(url, budget, between) for _ in range(3)]
+    for kills in range(1, 4):
+        for _ in range(20):
+            permits.release()  # of an epoch: no budget is reached before the last kill
+        # At any moment, but when some was done: a victim takes a permit with it, at most.
+        while _spent(url) < (20 * kills - 8) * EPOCH_KWH:
+            assert time.monotonic() < patience
+            time.sleep(0.02)
+        victim = chance.randrange(3)
+        os.kill(workers[victim].pid or 0, signal.SIGKILL)
+        workers[victim].join()
+        workers[victim] = start(url, budget, between)
+    for _ in range(1000):
+        permits.release()
+    for worker in workers:
+        worker.join(240)
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
     _work(url, budget)  # whoever comes last finishes what the killed have left
     with opened(url) as study:
         rows, spent = study.trials.all(), study.ledger.total().kwh / EPOCH_KWH
-    assert killed == 3
     assert len({row.key for row in rows}) == len(rows)
     if budget.trials == 9:
         assert [row.state for row in rows] == ["complete"] * 9
