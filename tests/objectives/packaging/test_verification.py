@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from contracts.shipped import Shipped, bench, shipped, table, texts
+from contracts.shipped import Shipped, bench, images, shipped, table, texts
 from contracts.tampering import changed_mean, of_another_split, rewritten, swapped_labels
 from greenfront.objectives.packaging.bench import Bench
 from greenfront.objectives.packaging.claims import CLAIMS, read_claims
@@ -20,6 +21,7 @@ from greenfront.objectives.packaging.findings import Verified
 from greenfront.objectives.packaging.package import PackageRequest, package
 from greenfront.objectives.packaging.verification import verified
 from greenfront.objectives.stages.sparsify import zero_weakest
+from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.techniques.precision import Precision
 from greenfront.spaces.techniques.pruning import Pruning
@@ -65,6 +67,25 @@ def test_an_honest_model_holds(model: Shipped, tmp_path: Path) -> None:
     assert {"compression", "bytes", "weights", "operators", "torch network"} <= set(names)
     assert {"accuracy, validation", "accuracy, test"} <= set(names)
     assert {"energy, raw input to label", "the same, no session options"} <= set(names)
+    assert found.test == model.packaged.test
+
+
+@pytest.mark.parametrize(
+    ("settings", "family"),
+    [
+        (functools.partial(table, number=True), "mlp"),
+        (images, "cnn"),
+        (table, "sklearn:extra_trees"),
+        (lambda _: TaskSettings("digits"), "mlp"),
+    ],
+    ids=["numbers", "images", "trees", "arrays"],
+)
+def test_an_honest_model_of_another_kind_holds(
+    settings: Callable[[Path], TaskSettings], family: str, tmp_path: Path
+) -> None:
+    model = shipped(settings(tmp_path), family, tmp_path)
+    found = verified(bench(model, tmp_path / "bench"))
+    assert failures(found) == {}
     assert found.test == model.packaged.test
 
 
