@@ -4,6 +4,7 @@ import gc
 import os
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from contracts.meters import MeterContract, joules
 from greenfront.errors import MeterError
 from greenfront.objectives.metering import rapl
 from greenfront.objectives.metering.meter import IdlePower, Snapshot
-from greenfront.objectives.metering.polling import poll
+from greenfront.objectives.metering.polling import poll, watch_resolution
 from greenfront.objectives.metering.rapl import Clocks, RaplMeter
 from greenfront.objectives.metering.throttle import CpuThrottle
 from greenfront.objectives.metering.windows import RESTARTED
@@ -320,15 +321,18 @@ def test_the_band_holds_the_age_of_the_counter_and_the_spread_of_idle(machine: M
 
 
 def test_the_resolution_is_watched(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, reads = rapl._read, [0]
+    real, now = rapl._read, [0.0]
 
     def moving(path: Path) -> int:
-        reads[0] += path.name == "energy_uj"
-        return real(path) + reads[0] // 3
+        return real(path) + int(now[0] / 0.05)
 
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    clocks = {"clock_seconds": lambda: now[0], "sleep": sleep}
     monkeypatch.setattr(rapl, "_read", moving)
-    meter = RaplMeter(machine.root)
-    assert RESOLUTION_SECONDS <= meter.resolution_seconds < 0.5
+    monkeypatch.setattr(rapl, "watch_resolution", partial(watch_resolution, **clocks))
+    assert RaplMeter(machine.root).resolution_seconds == pytest.approx(0.05, abs=0.001)
 
 
 def test_a_counter_that_stands_still_from_the_start_is_refused(

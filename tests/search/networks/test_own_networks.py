@@ -174,14 +174,16 @@ def test_a_plan_says_which_family_is_not_pruned() -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "words"),
+    ("module", "minutes", "words"),
     [
-        ("greenfront_crashing", "crashed: ended by SIGSEGV in .*, line"),
-        ("greenfront_hanging", "timed out: no end after 1 s; raise .limits. trial_minutes"),
+        ("greenfront_crashing", 4, "crashed: ended by SIGSEGV in .*, line"),
+        ("greenfront_hanging", 0.02, "timed out: no end after 1 s; raise .limits. trial_minutes"),
     ],
 )
-def test_code_that_crashes_or_hangs_ends_a_study_in_words(module: str, words: str) -> None:
-    file = study(f"{module}:net", limits={"trial_minutes": 0.02})
+def test_code_that_crashes_or_hangs_ends_a_study_in_words(
+    module: str, minutes: float, words: str
+) -> None:
+    file = study(f"{module}:net", limits={"trial_minutes": minutes})
     with (
         pytest.raises(SearchAborted, match=f"'{module}:net' could not be tried: {words}"),
         open_session(file),
