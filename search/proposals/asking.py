@@ -10,9 +10,11 @@ from optuna.exceptions import UpdateFinishedTrialError
 
 from greenfront.search.archive import DUPLICATES_BEFORE_RANDOM
 from greenfront.search.proposals.queueing import tell_unclaimed
+from greenfront.search.runs.recovery import SLOT
 from greenfront.search.search_context import SearchContext
 from greenfront.search.trials.attempt import Step
 from greenfront.spaces.space import Choice
+from greenfront.studies.store.trials import Start
 
 __all__ = ["Asking"]
 
@@ -51,7 +53,12 @@ class Asking(Generic[C]):
         except UpdateFinishedTrialError:
             return None  # suspended in between and taken for dead: another run has ended it
         claim = self._context.study.trials.claim(
-            self._context.run.run_id, trial.number, candidate.key, candidate.to_json(), limit
+            self._context.run.run_id,
+            trial.number,
+            candidate.key,
+            candidate.to_json(),
+            limit,
+            Start(None, None, trial.user_attrs.get(SLOT)),
         )
         if claim == "granted":
             self._duplicates[worker] = 0

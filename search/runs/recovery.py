@@ -12,7 +12,7 @@ from greenfront.studies.store.runs import Runs
 from greenfront.studies.store.trials import FINISHED, Trials
 from greenfront.studies.store.trials import TrialState as GreenfrontState
 
-__all__ = ["REFERENCE", "Told", "adopt_dead_runs", "drop_unclaimed", "tell", "too_late"]
+__all__ = ["REFERENCE", "SLOT", "Told", "adopt_dead_runs", "drop_unclaimed", "tell", "too_late"]
 
 REFERENCE = "greenfront:reference"
 """Attribute of a trial outside of the space: its candidate's key. Optuna is told that it failed,

@@ -88,17 +88,23 @@ class Slot(NamedTuple):
     afterwards: bool = False
 
 
+MADE_OTHERWISE = "interrupted, and of its settings a choice is made now that was tried already"
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
-    """How a raced trial begins.
+    """How a raced trial begins, or one that was interrupted.
 
     Attributes:
         rung: To which it is to be trained; ``None``: at once with the whole effort.
         point: The knobs that led to it; ``None`` outside of the space.
+        slot: Of the interrupted trial that it takes up. Another version, or a changed ``decode``,
+            may make another choice of the same settings, which then takes its place.
     """
 
     rung: int | None
     point: dict[str, Any] | None
+    slot: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +211,14 @@ class Trials(StudyPart):
             if adopted.rowcount:
                 return "granted"
             known = connection.scalar(sa.select(table.c.slot).where(self._mine, table.c.key == key))
+            taken_up = (self._mine, table.c.slot == start.slot, table.c.state == "requeued")
             if known is not None:
+                over = {"state": "failed", "reason": MADE_OTHERWISE, "finished_at": time.time()}
+                connection.execute(sa.update(table).where(*taken_up).values(over))
                 return "duplicate"
+            begun = {"key": key, "choice": choice, "state": "running", **started}
+            if connection.execute(sa.update(table).where(*taken_up).values(begun)).rowcount:
+                return "granted"
             slot, whole = given_out(connection, self.study_id)
             if start.rung is None and limit is not None and whole >= limit:
                 return "full"

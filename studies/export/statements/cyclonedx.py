@@ -150,7 +150,7 @@ def _environment(record: ModelRecord) -> dict[str, Any]:
         "g_per_kwh": carbon.intensity.g_per_kwh,
         "intensity_source": carbon.intensity.source,
         "pue": carbon.pue,
-        "embodied_kg_per_device_hour": carbon.embodied_kg_per_device_hour,
+        "embodied_kg_per_device_hour": carbon.embodied_kg_per_device_hour or None,
     }
 
 

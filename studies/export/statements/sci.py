@@ -44,16 +44,22 @@ def _consumer(record: ModelRecord) -> dict[str, Any]:
     kwh = answer.reading.kwh
     operational = None if kwh is None else carbon.co2_kg(kwh)
     total = answer.co2_kg
+    embodied = None
+    if _states_embodied(record) and total is not None and operational is not None:
+        embodied = total - operational
     return {
         "functional_unit": "inference",
         "boundary": ["model", *(["preprocessing"] if record.model.preprocessing else [])],
-        "excluded": ["orchestration", "monitoring", "storage", "client", "network", "end of life"],
+        "excluded": [
+            *("orchestration", "monitoring", "storage", "client", "network", "end of life"),
+            *_not_embodied(record),
+        ],
         "energy_kwh": kwh,
         "energy_low_kwh": answer.reading.low_kwh,
         "energy_high_kwh": answer.reading.high_kwh,
         "kind": answer.reading.kind,
         "operational_g": _grams(operational),
-        "embodied_g": _grams(None if total is None or operational is None else total - operational),
+        "embodied_g": _grams(embodied),
         "units": 1,
         "sci_g_per_inference": _grams(total),
     }
@@ -66,7 +72,10 @@ def _provider(record: ModelRecord) -> dict[str, Any]:
     return {
         "functional_unit": "billion parameters",
         "boundary": ["data preparation", "model training with all intermediate runs", "evaluation"],
-        "excluded": ["data collection", "system integration", "end of life"],
+        "excluded": [
+            *("data collection", "system integration", "end of life"),
+            *_not_embodied(record),
+        ],
         "energy_kwh": search.kwh,
         "energy_low_kwh": search.low_kwh,
         "energy_high_kwh": search.high_kwh,
@@ -75,7 +84,7 @@ def _provider(record: ModelRecord) -> dict[str, Any]:
         "runs": search.trials,
         "this_model_alone_kwh": model.training.reading.kwh,
         "operational_g": _grams(None if total is None or embodied is None else total - embodied),
-        "embodied_g": _grams(embodied),
+        "embodied_g": _grams(embodied) if _states_embodied(record) else None,
         "units": billions,
         "sci_g_per_billion_parameters": (
             None if total is None or not billions else 1000 * total / billions
@@ -83,10 +92,18 @@ def _provider(record: ModelRecord) -> dict[str, Any]:
     }
 
 
+def _states_embodied(record: ModelRecord) -> bool:
+    return record.scoring.carbon.embodied_kg_per_device_hour > 0
+
+
+def _not_embodied(record: ModelRecord) -> list[str]:
+    return [] if _states_embodied(record) else ["embodied emissions: the study states none"]
+
+
 def _embodied_kg(record: ModelRecord) -> float | None:
     """Share of making the machine in the search; ``None`` where it follows a card's time."""
     carbon = record.scoring.carbon
-    if not carbon.embodied_kg_per_device_hour:
+    if not _states_embodied(record):
         return 0.0
     if carbon.embodied_component != "cpu":
         return None

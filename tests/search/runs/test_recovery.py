@@ -22,6 +22,8 @@ from greenfront.objectives.metering.instruments import detect
 from greenfront.search.optimize import SearchOptions
 from greenfront.search.problem import Evaluation
 from greenfront.search.runs import heartbeat
+from greenfront.spaces.knobs import Point
+from greenfront.spaces.space import SearchSpace
 from greenfront.studies.store.ledger import Ledger
 from greenfront.studies.store.ledger_writer import LedgerWriter
 from greenfront.studies.store.runs import Run
@@ -229,3 +231,31 @@ def test_an_interrupted_trial_is_queued_again_with_the_same_choice(url: str) -> 
     result = optimize_problem(second, trials=10, storage=url)
     assert second.tried[0] == left
     assert len(result.trials) == 10
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_what_was_interrupted_is_taken_up_although_its_settings_make_another_choice(
+    url: str, known: bool
+) -> None:
+    """Its slot stayed queued: the search asked without end for what nothing made any more."""
+    first = [{"dish": "b", "heat": 1, "spice": 0}, {"dish": "b", "heat": 2, "spice": 0}]
+
+    def full(candidate: PlainChoice) -> None:
+        if candidate.values["heat"] == 2:
+            raise SearchAborted("disk full")
+
+    with pytest.raises(SearchAborted, match="disk full"):
+        optimize_problem(Menu(before=full, first=first), trials=4, storage=url)
+    changed = Menu(first=first)
+
+    def decode(point: Point) -> PlainChoice:
+        if point.get("heat") == 2:
+            return PlainChoice({**point, "heat": 1 if known else 99})
+        return PlainChoice(dict(point))
+
+    changed.space = SearchSpace(changed.space.knobs, decode=decode)
+    result = optimize_problem(changed, trials=4, storage=url)
+    second = next(row for row in result.trials if row.slot == 1)
+    assert second.state == ("failed" if known else "complete")
+    assert second.candidate["heat"] == (2 if known else 99)
+    assert len(result.trials) == 4

@@ -189,7 +189,9 @@ def test_sci_for_ai_gives_both_scores_in_closed_form() -> None:
     assert kwh is not None
     grams = kwh * carbon.pue * carbon.intensity.g_per_kwh  # no embodied share in this study
     assert told["consumer"]["sci_g_per_inference"] == pytest.approx(grams, rel=1e-12)
-    assert told["consumer"]["embodied_g"] == pytest.approx(0, abs=1e-18)
+    for part in (told["consumer"], told["provider"]):
+        assert part["embodied_g"] is None
+        assert "embodied emissions: the study states none" in part["excluded"]
     assert record.search.co2_kg is not None
     billions = record.model.parameters / 1e9
     provider = told["provider"]
@@ -208,6 +210,7 @@ def test_sci_for_ai_adds_the_making_of_the_machine() -> None:
     told = sci.scores(replace(record, scoring=replace(record.scoring, carbon=carbon)))
     hours = record.search.cpu_seconds / 3600
     assert told["provider"]["embodied_g"] == pytest.approx(1000 * 0.02 * hours / 4, rel=1e-12)
+    assert not any("embodied" in each for each in told["provider"]["excluded"])
 
 
 def test_sci_for_ai_leaves_open_what_is_unknown() -> None:
