@@ -158,7 +158,9 @@ def percent(share: float | None) -> str:
 
 def saving(share: float | None) -> str:
     """A share that is saved, in percent, to a hundredth: no measurement tells less apart."""
-    return percent(None if share is None else round(share, 4))
+    if share is None or not abs(share) < 0.01:
+        return percent(share)
+    return _signed(round(100 * share, 2) + 0.0, ".2g") + "%"
 
 
 def percent_range(share: float | None, low: float | None, high: float | None) -> str:

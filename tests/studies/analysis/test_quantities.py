@@ -108,6 +108,8 @@ def test_unknown_is_a_dash_and_zero_is_a_number(show: Callable[[float | None], s
         (quantities.percent(0.9998), "99.98%"),
         (quantities.percent(1.25), "125%"),
         (quantities.saving(-0.000_003_76), "0%"),
+        (quantities.saving(-0.000_103), "−0.01%"),
+        (quantities.saving(0.0035), "0.35%"),
         (quantities.saving(0.0435), "4.35%"),
         (quantities.saving(None), "–"),
     ],
