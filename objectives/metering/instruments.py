@@ -251,5 +251,6 @@ def require_device(instruments: Instruments, device: str) -> None:
     why = instruments.missing.get(component, "no meter was asked for")
     raise MeterError(
         f"device {device!r}: its energy must be metered, but it cannot be ({why}); make the meter "
-        "work ('greenfront doctor' says how), or set [training] device to another one"
+        "work ('greenfront doctor' says how), or set device of [training] and [objectives] to "
+        "another one"
     )

@@ -19,7 +19,7 @@ from greenfront.objectives.pooling import PooledCost, Scatter, pooled
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.evaluate import inference_cost, open_artefact
 from greenfront.objectives.stages.graph_key import graph_key
-from greenfront.objectives.stages.metered import Enough, InferenceCost, Measuring
+from greenfront.objectives.stages.metered import Device, Enough, InferenceCost, Measuring
 from greenfront.spaces.candidate import Candidate
 
 __all__ = ["MeteredFile", "PredictionCosts"]
@@ -42,17 +42,19 @@ class MeteredFile:
         candidate: Whose inputs it takes.
         graph: Key of the graph that it executes.
         threads: Of its session.
+        device: That its session runs on.
     """
 
     path: Path
     candidate: Candidate
     graph: str
     threads: int
+    device: Device
 
     @functools.cached_property
     def session(self) -> InferenceSession:
         """The file, opened once."""
-        return open_artefact(self.path, self.threads)
+        return open_artefact(self.path, self.threads, self.device)
 
 
 class PredictionCosts:
@@ -82,8 +84,8 @@ class PredictionCosts:
             "processor": describe_cpu().name,
             "instruments": self._runtime.instruments,
         }
-        graph = graph_key(path, measuring.threads, circumstances)
-        return MeteredFile(path, candidate, graph, measuring.threads)
+        graph = graph_key(path, measuring.threads, circumstances, measuring.device)
+        return MeteredFile(path, candidate, graph, measuring.threads, measuring.device)
 
     def sizing(self, file: MeteredFile) -> PooledCost:
         """Of an untrained file: as its graph was measured, or briefly measured now."""

@@ -16,25 +16,29 @@ from greenfront.objectives.context import StageContext
 from greenfront.objectives.stages.examples import trimmed
 from greenfront.objectives.stages.export import INPUT, OUTPUT
 from greenfront.objectives.stages.metered import (
+    Device,
     Enough,
     InferenceCost,
     Measuring,
     Work,
     repeated_cost,
 )
-from greenfront.objectives.stages.session import open_session, session_options, spins
+from greenfront.objectives.stages.session import on_card, open_session, session_options, spins
 
 __all__ = ["answers_of", "inference_cost", "open_artefact", "predictions"]
 
 ANSWERED_AT_ONCE = 64
 
+CARD_MEMORY = "cuda"
+"""ONNX Runtime's name of a GPU's memory."""
 
-def open_artefact(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    """Loads an exported file on the CPU with a fixed number of threads that do not spin.
+
+def open_artefact(path: Path, threads: int, device: Device = "cpu") -> onnxruntime.InferenceSession:
+    """Loads an exported file on a device, with a fixed number of threads that do not spin.
 
     Nothing else is set: what is credited needs no option that a user would have to know.
     """
-    return open_session(path, session_options(threads))
+    return open_session(path, session_options(threads), device)
 
 
 def answers_of(
@@ -75,13 +79,14 @@ def inference_cost(
     That is said by ``enough`` after each block from the least number on, by default by the
     precision of ``measuring``.
 
-    The runtime works on the CPU, so a prediction costs what CPU and memory draw, as far as they
-    are metered, and never a GPU. The median is robust against a block that a neighbour disturbed.
-    Sessions are warmed up before the first block; inputs are real examples.
+    A prediction costs what CPU and memory draw, as far as they are metered, and the GPU where the
+    session runs on one, from inputs to answers in its memory. The median is robust against a block
+    that a neighbour disturbed. Sessions are warmed up before the first block; inputs are real
+    examples.
 
-    Nothing is free: where the CPU's median block is not above the idle machine, longer ones are
-    taken, and where these are not either, the cost is unavailable. So it is where one block's is. A
-    call takes at most all examples; the result is per example.
+    Nothing is free: where the median block of what works, CPU or GPU, is not above the idle
+    machine, longer ones are taken, and where these are not either, the cost is unavailable. So it
+    is where one block's is. A call takes at most all examples; the result is per example.
     """
     work = predictions(session, inputs, measuring.batch, padding)
     return repeated_cost(work, context, phase=phase, measuring=measuring, enough=enough)
@@ -93,10 +98,36 @@ def predictions(
     batch: int,
     padding: int | None = None,
 ) -> Work:
-    """Predictions of a file for real examples ``[n, …]``, so many a call."""
+    """Predictions of a file for real examples ``[n, …]``, so many a call.
+
+    On a GPU inputs lie in its memory, answers stay there, and each call ends with the GPU's work.
+    """
+    card = on_card(session)
 
     def answer(rows: slice) -> Callable[[], object]:
-        feed = {INPUT: trimmed(inputs[rows], padding)}
-        return functools.partial(session.run, [OUTPUT], feed)
+        part = trimmed(inputs[rows], padding)
+        if card:
+            return _bound(session, part)
+        return functools.partial(session.run, [OUTPUT], {INPUT: part})
 
-    return Work.over(len(inputs), batch, answer, texts=padding is not None, spins=spins(session))
+    return Work.over(
+        len(inputs),
+        batch,
+        answer,
+        texts=padding is not None,
+        spins=spins(session),
+        on_card=card,
+    )
+
+
+def _bound(session: onnxruntime.InferenceSession, inputs: NDArray[Any]) -> Callable[[], object]:
+    binding = session.io_binding()
+    memory = onnxruntime.OrtValue.ortvalue_from_numpy(inputs, CARD_MEMORY, 0)
+    binding.bind_ortvalue_input(INPUT, memory)
+    binding.bind_output(OUTPUT, CARD_MEMORY, 0)
+
+    def call() -> None:
+        session.run_with_iobinding(binding)
+        binding.synchronize_outputs()
+
+    return call

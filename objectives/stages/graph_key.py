@@ -31,7 +31,9 @@ QUANTIZED = ("Q", "DynamicQuantize", "Dequantize")
 """How operators of 8-bit kernels begin: all their constants are weights, scales or zero points."""
 
 
-def graph_key(path: Path, threads: int, circumstances: Mapping[str, Any]) -> str:
+def graph_key(
+    path: Path, threads: int, circumstances: Mapping[str, Any], device: str = "cpu"
+) -> str:
     """Equal for files that execute the same graph under the same circumstances.
 
     The graph is asked of the runtime, as it stands after its own optimizations: what these make
@@ -44,14 +46,17 @@ def graph_key(path: Path, threads: int, circumstances: Mapping[str, Any]) -> str
         path: An exported file.
         threads: Of the session.
         circumstances: What else the cost depends on, as JSON values.
+        device: That it runs on.
     """
     options = session_options(threads)
     with tempfile.TemporaryDirectory() as folder:
         executed = Path(folder) / "executed.onnx"
         options.optimized_model_filepath = str(executed)
-        open_session(path, options)
+        open_session(path, options, device)
         graph = onnx.load(executed).graph
     told = [onnxruntime.__version__, threads, dict(circumstances), _described(graph)]
+    if device != "cpu":
+        told.append(device)
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
 
 

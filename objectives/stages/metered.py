@@ -9,7 +9,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Literal, Self
 
 from greenfront.objectives.context import StageContext, Window
 from greenfront.objectives.metering.throttle import cooldown_seconds, is_hot
@@ -44,6 +44,10 @@ NOT_ABOVE_IDLE = "not above idle energy"
 """Flag of a prediction whose cost is unavailable for that."""
 
 
+Device = Literal["cpu", "cuda"]
+"""What predictions run on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Measuring:
     """How inference is measured.
@@ -58,6 +62,7 @@ class Measuring:
             is narrow enough for any decision.
         entire: Whether each block makes every call equally often: where what is asked decides what
             is done, a part of the examples would not stand for all.
+        device: What predictions run on.
     """
 
     batch: int = 1
@@ -67,6 +72,7 @@ class Measuring:
     most_blocks: int = 25
     precision: float = 0.05
     entire: bool = False
+    device: Device = "cpu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +108,14 @@ class Work:
         examples: That each call works on.
         least: Calls a block at least.
         spins: Whether threads wait actively between the calls, and some time after the last one.
+        on_card: Whether a GPU does it, whose energy is then part of its cost.
     """
 
     calls: Sequence[Callable[[], object]]
     examples: int
     least: int = 1
     spins: bool = False
+    on_card: bool = False
 
     @classmethod
     def over(
@@ -118,6 +126,7 @@ class Work:
         *,
         texts: bool,
         spins: bool = False,
+        on_card: bool = False,
     ) -> Self:
         """Work on whole batches of some examples, or on all at once where these are fewer.
 
@@ -127,11 +136,12 @@ class Work:
             call: Makes the call for the examples in some places.
             texts: Whether they differ in length.
             spins: See :class:`Work`.
+            on_card: See :class:`Work`.
         """
         size = min(batch, examples)
         starts = range(0, examples - size + 1, size)
         calls = [call(slice(start, start + size)) for start in starts]
-        return cls(calls, size, FEWEST_TEXTS if texts else 1, spins)
+        return cls(calls, size, FEWEST_TEXTS if texts else 1, spins, on_card)
 
 
 def repeated_cost(
@@ -164,6 +174,7 @@ class Blocks:
         calls: In one block.
         examples: That each call works on.
         spins: See :class:`Work`.
+        on_card: See :class:`Work`.
     """
 
     context: StageContext
@@ -172,6 +183,7 @@ class Blocks:
     calls: int
     examples: int
     spins: bool = False
+    on_card: bool = False
 
     @classmethod
     def of(
@@ -200,7 +212,7 @@ class Blocks:
             count = len(work.calls) * math.ceil(count / len(work.calls))
         if work.spins:
             _until_calm()
-        return cls(context, phase, run, count, work.examples, work.spins)
+        return cls(context, phase, run, count, work.examples, work.spins, work.on_card)
 
     def longer(self, times: int) -> Self:
         """Blocks of so many times as many calls."""
@@ -225,7 +237,7 @@ class Blocks:
 
     def cost(self, blocks: Sequence[Block]) -> InferenceCost:
         """Of one prediction, by the median of some blocks."""
-        return _median_cost(blocks, self.calls * self.examples)
+        return _median_cost(blocks, self.calls * self.examples, self.on_card)
 
     def settled(self, measuring: Measuring, enough: Enough) -> InferenceCost:
         """Takes blocks until their median is known well enough."""
@@ -241,8 +253,10 @@ class Blocks:
                 return cost
 
 
-def _median_cost(blocks: Sequence[Block], predictions: int) -> InferenceCost:
-    components = sorted({part for window, _ in blocks for part in window.readings} - {"gpu"})
+def _median_cost(blocks: Sequence[Block], predictions: int, on_card: bool) -> InferenceCost:
+    metered: set[Component] = {part for window, _ in blocks for part in window.readings}
+    metered = metered | {"gpu"} if on_card else metered - {"gpu"}
+    components = sorted(metered)
     readings = [_divided(_together(window, components), predictions) for window, _ in blocks]
     latency = statistics.median(seconds / predictions for _, seconds in blocks)
     untold = next((reading for reading in readings if reading.joules is None), None)
@@ -250,14 +264,15 @@ def _median_cost(blocks: Sequence[Block], predictions: int) -> InferenceCost:
         return InferenceCost(untold, latency)
     order = sorted(range(len(blocks)), key=lambda i: readings[i].joules or 0.0)
     middle = order[len(order) // 2]
-    if blocks[middle][0].readings["cpu"].joules == 0:
+    worker: Component = "gpu" if on_card else "cpu"
+    if blocks[middle][0].readings[worker].joules == 0:
         return InferenceCost(_unavailable(readings[middle], NOT_ABOVE_IDLE), latency)
     spread = median_spread([reading.joules for reading in readings])
     return InferenceCost(readings[middle], latency, spread)
 
 
 def _together(window: Window, components: Sequence[Component]) -> Reading:
-    """What CPU and memory drew; they ran side by side, so that the seconds are the CPU's.
+    """What all of them drew; they ran side by side, so that the seconds are the CPU's.
 
     Counters may be too slow for a block and tell its energy with that of the next: blocks like
     that cannot be compared with the others.

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import onnx
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
+from greenfront.errors import UsageError
 from greenfront.objectives.runtime_options import RuntimeOptions
 
 __all__ = [
     "RUNTIME_FAULTS",
+    "on_card",
     "open_plain",
     "open_session",
+    "require_provider",
     "session_options",
     "spins",
     "tell_threads",
@@ -28,6 +32,12 @@ RUNTIME_FAULTS = (
 )
 """What the runtime raises where a file cannot be run on such inputs."""
 
+
+CARD = "CUDAExecutionProvider"
+"""ONNX Runtime's name of what runs graphs on NVIDIA's GPUs."""
+
+CARD_OPTIONS = {"use_tf32": "0"}
+"""Products in full single precision, as on the CPU, by whose answers a model is judged."""
 
 PARALLEL_OPERATORS = 2
 """Operators at once, where they may run side by side."""
@@ -83,9 +93,46 @@ def tell_threads(model: onnx.ModelProto, threads: int) -> None:
     model.metadata_props.add(key="ort_config", value=json.dumps(told))
 
 
+def require_provider(device: str) -> None:
+    """Refuses a device that this ONNX Runtime cannot use.
+
+    Raises:
+        UsageError: It was built for CPUs alone.
+    """
+    if device == "cuda" and CARD not in onnxruntime.get_available_providers():
+        raise UsageError(
+            f"[objectives] device: 'cuda' needs an ONNX Runtime with the {CARD}, but this one has "
+            f"{', '.join(onnxruntime.get_available_providers())}: put onnxruntime-gpu in the place "
+            "of onnxruntime, or take 'cpu'"
+        )
+
+
+def on_card(session: onnxruntime.InferenceSession) -> bool:
+    """Whether a session runs its graph on a GPU."""
+    return bool(session.get_providers()[0] == CARD)
+
+
 def open_session(
-    model: Path | onnx.ModelProto, options: onnxruntime.SessionOptions
+    model: Path | onnx.ModelProto, options: onnxruntime.SessionOptions, device: str = "cpu"
 ) -> onnxruntime.InferenceSession:
-    """Loads a file, or a graph in memory, on the CPU."""
+    """Loads a file, or a graph in memory.
+
+    Args:
+        model: The file, or the graph.
+        options: Of the session.
+        device: ``"cuda"`` runs what has a kernel there on the GPU, and the rest on the CPU.
+
+    Raises:
+        UsageError: The GPU cannot be used; the runtime would go on without it.
+    """
     source = str(model) if isinstance(model, Path) else model.SerializeToString()
-    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    require_provider(device)
+    # What has no kernel there runs on the CPU, which the runtime adds by itself.
+    providers: list[Any] = [(CARD, CARD_OPTIONS) if device == "cuda" else "CPUExecutionProvider"]
+    session = onnxruntime.InferenceSession(source, options, providers=providers)
+    if device == "cuda" and not on_card(session):
+        raise UsageError(
+            "[objectives] device: 'cuda' is not usable here, ONNX Runtime found no GPU or not the "
+            "libraries of CUDA and cuDNN that it needs: install these, or take 'cpu'"
+        )
+    return session

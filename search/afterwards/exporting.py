@@ -16,6 +16,7 @@ from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.metering.instruments import Instruments, open_instruments
 from greenfront.objectives.packaging.claims import CANDIDATE, Claims, FileFacts, Judged, Setting
 from greenfront.objectives.packaging.package import MODEL, Packaged
+from greenfront.objectives.readings import Reading
 from greenfront.objectives.scores import costs_of, predictions_co2_kg
 from greenfront.objectives.wrapping.preprocess import RESIZED_WITHIN
 from greenfront.search.evaluator.process import Evaluator
@@ -41,6 +42,11 @@ T = TypeVar("T")
 
 PHASE = "package"
 """In a study's ledger: what exporting its models has taken."""
+
+ON_CARD = (
+    "The study measured predictions on a GPU; this folder was judged and measured on the CPU, "
+    "where anybody can open it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +133,10 @@ def export_model(
             record = replace(_record(found, row, claims, draft), takes=packaged.kind)
             if licence is not None:
                 record = replace(record, licence=replace(record.licence, identifier=licence))
-            record = replace(record, remarks=tuple(remarks(packaged, claims, found.facts)))
+            told = [*remarks(packaged, claims, found.facts)]
+            if found.file.objectives.device == "cuda":
+                told.append(ON_CARD)
+            record = replace(record, remarks=tuple(told))
             write_documents(record, draft)
     return Exported(folder, row, claims, record)
 
@@ -155,7 +164,10 @@ class _Helper:
 @contextmanager
 def _helper(found: StudyView, context: Prepaid) -> Iterator[_Helper]:
     with ExitStack() as stack:
-        begun = running_evaluator(found.file, found.facts, _instruments(found), context)
+        # A folder is judged and measured on the CPU, on which anybody can open it.
+        objectives = found.file.objectives.model_copy(update={"device": "cpu"})
+        file = found.file.model_copy(update={"objectives": objectives})
+        begun = running_evaluator(file, found.facts, _instruments(found), context)
         try:
             evaluator = stack.enter_context(begun)
         except TrialFailed as failure:
@@ -239,9 +251,14 @@ def _claims(
         fingerprint=found.facts.task.fingerprint,
         baseline=baseline,
         processor=describe_cpu().name,
-        model_alone=row.outcome.inference,
+        model_alone=row.outcome.inference if file.objectives.device == "cpu" else _alone(packaged),
         runtime=row.outcome.runtime,
     )
+
+
+def _alone(packaged: Packaged) -> Reading:
+    """The model alone as the export has measured it."""
+    return packaged.cost.energy if packaged.parts is None else packaged.parts.model
 
 
 def _record(found: StudyView, row: ScoredTrial, claims: Claims, draft: Path) -> ModelRecord:

@@ -33,7 +33,8 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
     Args:
         context: The supervisor.
         settings: ``task`` (JSON of :class:`TaskSettings`), ``cache``, ``seed``, ``threads``,
-            ``device`` (``"auto"``, ``"cpu"`` or ``"cuda"``), ``batch``, ``block_seconds``,
+            ``device`` (``"auto"``, ``"cpu"`` or ``"cuda"``), ``batch``, ``measured_on`` (the device
+            of predictions), ``block_seconds``,
             ``torch_file``, ``metric``, ``positive``, ``threshold``, ``study`` (its name),
             ``instruments`` (what they are called), ``cache_gb`` (the most that is kept) and
             ``shared_cache`` (URL of a folder that all machines share).
@@ -48,6 +49,7 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
     import torch
 
     from greenfront.objectives.pipeline.trial import TrialRunner
+    from greenfront.objectives.stages.session import require_provider
     from greenfront.objectives.stages.train import pick_device
     from greenfront.objectives.tasks.load import load_task
     from greenfront.search.evaluator.export_calls import export_calls
@@ -57,6 +59,7 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
     logging.getLogger().setLevel(logging.ERROR)
     torch.set_num_threads(int(settings["threads"]))
     device = pick_device(settings["device"])
+    require_provider(settings.get("measured_on", "cpu"))
     task_settings = TypeAdapter(TaskSettings).validate_python(settings["task"])
     data = Path(settings["cache"]) / "data"
     with context.phase("data"):
@@ -93,6 +96,7 @@ def _runtime(task: Task, device: str, context: StageContext, settings: dict[str,
         measuring=Measuring(
             batch=int(settings["batch"]),
             threads=int(settings["threads"]),
+            device=settings.get("measured_on", "cpu"),
             block_seconds=float(settings["block_seconds"]),
         ),
         torch_file=bool(settings.get("torch_file", False)),
@@ -118,7 +122,9 @@ def _study_calls(runtime: Runtime) -> Calls:
         return StudyFacts(runtime.models.task.facts, device, mixed_precision, preprocessing=True)
 
     def int8(families: Any) -> Any:
-        ratios = {}
+        ratios = dict[str, float]()
+        if runtime.measuring.device != "cpu":  # which has no kernels for these recipes
+            return ratios
         for name in families:
             # A family without an int8 form keeps its 8 bits as packed weights.
             with contextlib.suppress(TrialFailed):

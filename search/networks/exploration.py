@@ -35,6 +35,9 @@ JOB = "greenfront.search.evaluator.trial_job:trial_job"
 RESOLUTIONS_A_BLOCK = 20
 """Least length of a metered block in steps of its counter: an error of five percent."""
 
+CARD_BLOCK_SECONDS = 1.0
+"""Least length of a metered block where predictions run on a GPU."""
+
 
 def start_evaluator(
     file: StudyFile, instruments: Instruments, context: TrialContext, cache: Path | None = None
@@ -52,7 +55,10 @@ def start_evaluator(
         TrialFailed: It died.
     """
     cache = cache or Path(file.study.cache)
-    resolution = max(m.resolution_seconds for m in instruments.meters if m.component != "gpu")
+    on_card = file.objectives.device == "cuda"
+    resolution = max(
+        m.resolution_seconds for m in instruments.meters if on_card or m.component != "gpu"
+    )
     memory = file.limits.memory_gb
     return Evaluator(
         EvaluatorSettings(
@@ -68,12 +74,17 @@ def start_evaluator(
                 "threads": file.study.threads,
                 "device": file.training.device,
                 "batch": file.objectives.batch,
+                "measured_on": file.objectives.device,
                 "metric": file.objectives.metric,
                 "positive": file.objectives.positive,
                 "threshold": file.objectives.threshold,
                 "code": sorted(own_code(file)),
                 "torch_file": file.objectives.torch_file,
-                "block_seconds": max(file.metering.block_seconds, RESOLUTIONS_A_BLOCK * resolution),
+                "block_seconds": max(
+                    file.metering.block_seconds,
+                    RESOLUTIONS_A_BLOCK * resolution,
+                    CARD_BLOCK_SECONDS if on_card else 0.0,
+                ),
             },
             log=cache / "logs" / f"{file.study.name}.log",
             threads=file.study.threads,
@@ -179,11 +190,13 @@ def explore(
         evaluator = start_evaluator(file, instruments, context, cache)
         try:
             facts = evaluator.call("describe", None, context, returns=StudyFacts)
-            if facts.device == "cpu" and any(m.component == "gpu" for m in instruments.meters):
+            devices = {facts.device, file.objectives.device}
+            if "cuda" not in devices and any(m.component == "gpu" for m in instruments.meters):
                 evaluator.close(context)
                 instruments = instruments.without("gpu")
                 evaluator = start_evaluator(file, instruments, context, cache)
-            require_device(instruments, facts.device)
+            for device in sorted(devices):
+                require_device(instruments, device)
             facts = _with_families(file, facts, evaluator, context, known)
         except BaseException:
             evaluator.close(context)

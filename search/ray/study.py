@@ -63,7 +63,8 @@ def search_on_cluster(
         observer.note(cluster.sentence())
         shown = file.changed(storage=shown_url(url))  # one secret is enough
         errand = Errand(str(Path.cwd()), url, shown.to_json())
-        demand = Demand(file.study.threads, 1 if file.training.device == "cuda" else 0)
+        on_card = "cuda" in (file.training.device, file.objectives.device)
+        demand = Demand(file.study.threads, 1 if on_card else 0)
         workforce = Workforce(cluster, errand, demand, observer.note)
         stack.callback(workforce.close)
         workforce.begin(lambda: name in study_names(storage))

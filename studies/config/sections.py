@@ -80,6 +80,8 @@ class ObjectivesSection(Table):
             :func:`~greenfront.objectives.scores.weighted_loss`. The front is that of all objectives
             either way.
         weights: Of loss, energy and CO₂ in it, each over the baseline's.
+        device: What predictions are measured on: the CPU, or one GPU, by ONNX Runtime's CUDA
+            provider.
     """
 
     metric: MetricName | None = None
@@ -92,6 +94,7 @@ class ObjectivesSection(Table):
     search: Literal["pareto", "weighted"] = "pareto"
     weights: Annotated[tuple[float, float, float], BeforeValidator(_as_tuple)] = (1.0, 1.0, 1.0)
     batch: Count = 1
+    device: Literal["cpu", "cuda"] = "cpu"
     repeats: Annotated[int, Field(ge=1, le=100, strict=True)] = 3
     torch_file: bool = False
 

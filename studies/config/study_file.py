@@ -83,6 +83,7 @@ ADDED_KEYS: tuple[tuple[str, str], ...] = (
     ("objectives", "threshold"),
     ("objectives", "search"),
     ("objectives", "weights"),
+    ("objectives", "device"),
 )
 """Keys that came later: a study that leaves one at its default has the identity of before."""
 

@@ -66,6 +66,9 @@ class Watched:
         self.batches.append(feed[INPUT])
         return self._session.run(outputs, feed)
 
+    def get_providers(self) -> list[str]:
+        return self._session.get_providers()
+
     def get_session_options(self) -> onnxruntime.SessionOptions:
         return self._session.get_session_options()
 
