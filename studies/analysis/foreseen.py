@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["forecast_words", "foreseen_json", "foreseen_lines"]
 
-AFTERWARDS = ("package", "tune")
-"""Phases of commands that follow a search, of which a forecast says nothing."""
+PACKAGE, TUNE = "package", "tune"
+"""Phases of commands that follow a search, of which a forecast says nothing. A run of ``tune`` has
+those of a search, too, so that the search alone cannot be told any more."""
 
 
 def forecast_words(forecast: Forecast) -> str:
@@ -44,7 +45,7 @@ def foreseen_lines(study: RankedStudy) -> list[str]:
     kwh, minutes = _came(study)
     if minutes is None:
         spent = energy(study.spent.shown_kwh[0])
-        return [told, f"It came to {spent}, with what export or tune took after the search."]
+        return [told, f"It came to {spent}, with what tune took after the search."]
     came = (
         f"{energy(kwh)}{_verdict(forecast.kwh, kwh, over)}; "
         f"{seconds(60 * minutes)}{_verdict(forecast.minutes, minutes, over)}"
@@ -65,10 +66,13 @@ def _verdict(expected: Expected | None, came: float | None, over: bool) -> str:
 
 
 def _came(study: RankedStudy) -> tuple[float | None, float | None]:
-    """Energy in kWh and minutes of the search; ``None`` once other commands have spent more."""
-    if any(phase in study.spent_by_phase for phase in AFTERWARDS):
+    """Energy in kWh and minutes of the search; ``None`` where they cannot be told from others'."""
+    if TUNE in study.spent_by_phase:
         return None, None
-    return study.spent.shown_kwh[0], 0.0 if study.times is None else study.times.ran_seconds / 60
+    kwh, packaged = study.spent.shown_kwh[0], study.spent_by_phase.get(PACKAGE)
+    if kwh is not None and packaged is not None:
+        kwh -= packaged.kwh
+    return kwh, 0.0 if study.times is None else study.times.ran_seconds / 60
 
 
 def foreseen_json(study: RankedStudy) -> dict[str, Any] | None:

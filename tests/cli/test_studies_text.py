@@ -9,6 +9,7 @@ import pty
 import struct
 import subprocess
 import termios
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -265,6 +266,24 @@ def test_terminal_report_and_json_say_why_it_does_not_pay(
 def test_an_evaluator_that_was_not_started_is_not_spoken_of(seen: StudyView) -> None:
     assert "200 MB in an evaluator" in drawn(run_summary(seen, "x", PeakMemory(1, 2 * 10**8)), 200)
     assert "evaluator" not in drawn(run_summary(seen, "x", PeakMemory(1, 0)), 200)
+
+
+def test_a_front_says_what_is_not_over_yet(seen: StudyView) -> None:
+    assert "running" not in drawn(front_table(seen), 200)
+    half = replace(seen, counts=Counter(complete=2, running=1, requeued=3))
+    said = drawn(front_table(half), 200)
+    assert "Trials that are running: 1." in said
+    assert "interrupted and wait: 3; greenfront resume small takes them up." in said
+    assert front_json(half)["trials"] == {"complete": 2, "running": 1, "requeued": 3}
+    assert front_json(half)["spent_kwh"] == seen.spent.kwh
+
+
+def test_no_hypervolume_is_explained(seen: StudyView) -> None:
+    why = "cheaper than the dearest baseline and have learnt something: none is."
+    empty, peak = replace(seen, steps=[replace(seen.steps[-1], hypervolume=0.0)]), PeakMemory(1, 0)
+    assert why in drawn(run_summary(empty, "it did", peak), 200)
+    some = replace(seen, steps=[replace(seen.steps[-1], hypervolume=0.5)])
+    assert why not in drawn(run_summary(some, "it did", peak), 200)
 
 
 def test_modelled_energy_is_called_so(study: Command) -> None:

@@ -22,9 +22,15 @@ def front_json(view: StudyView) -> dict[str, Any]:
     """The object of ``greenfront front --json``."""
     told = view.front.to_json()
     rows = told.pop("rows")
+    kwh, low_kwh, high_kwh = view.spent.shown_kwh
     return {
         **told,
         "predictions": view.scoring.predictions,
+        "trials": dict(view.counts),
+        "spent_kwh": kwh,
+        "spent_low_kwh": low_kwh,
+        "spent_high_kwh": high_kwh,
+        "spent_co2_kg": view.spent.co2_kg,
         "kind": view.kind,
         "machines": list(view.machines),
         "machine": view.machine,

@@ -121,8 +121,20 @@ def _choices(view: StudyView) -> RenderableType:
     lines += advice(view) + early_stops_lines(view)
     decided = (decision(view, choice.row) for choice in choices(view.front))
     lines += [sentence for sentence in decided if sentence is not None]
-    lines += _on_target(view)
+    lines += _on_target(view) + _unfinished(view)
     return Text("\n".join(lines))
+
+
+def _unfinished(view: StudyView) -> list[str]:
+    """What is not over yet; empty where nothing is running and nothing waits."""
+    running, waiting = view.counts["running"], view.counts["requeued"]
+    told = [f"Trials that are running: {running}."] if running else []
+    if waiting:
+        told.append(
+            f"Trials that were interrupted and wait: {waiting}; greenfront resume {view.name} "
+            "takes them up."
+        )
+    return told
 
 
 def _on_target(view: StudyView) -> list[str]:
@@ -203,6 +215,11 @@ def run_summary(view: StudyView, reason: str, peak: PeakMemory) -> RenderableTyp
         often = max(row.outcome.measurements for row in view.front.rows)
         by = f" (medians of up to {often} measurements)" if often > 1 else ""
         lines.append(f"Hypervolume of the front: {view.hypervolume:.4f}{by}.")
+        if not view.hypervolume:
+            lines.append(
+                "It counts models that are cheaper than the dearest baseline and have learnt "
+                "something: none is."
+            )
     lines += [*warm_lines(view), *foreseen_lines(view), _pays(view)]
     return Text("\n".join(lines))
 
@@ -274,7 +291,7 @@ def ledger_table(found: Spending) -> RenderableType:
             mass(spent.co2_kg),
             seconds(spent.cpu_seconds),
             percent(spent.kwh / total.kwh) if total.kwh and not spent.unknown else "–",
-            *(PHASES.get(part, "") for _ in told),
+            *("" if found.ranked is None else PHASES.get(part, "") for _ in told),
         )
     share = f" ({percent(lost_kwh / total.kwh)})" if total.kwh else ""
     lines = [f"Trials without a result have cost {energy(lost_kwh)}{share} of it."]
