@@ -89,7 +89,7 @@ class UserModel(Architecture):
         ):
             raise UsageError(
                 f"architecture {self.name!r}: its knobs must be a tuple of Categorical, Integer "
-                f"and Real from greenfront.spaces.knobs, but are {given!r}"
+                f"and Real from greenfront, but are {given!r}"
             )
         return tuple(given)
 
