@@ -12,9 +12,9 @@ from greenfront.studies.store.trials import FINISHED
 if TYPE_CHECKING:
     from greenfront.studies.analysis.ranked import RankedStudy
 
-__all__ = ["forecast_words", "foreseen_json", "foreseen_lines"]
+__all__ = ["AFTERWARDS", "forecast_words", "foreseen_json", "foreseen_lines"]
 
-PACKAGE, TUNE = "package", "tune"
+AFTERWARDS = PACKAGE, TUNE = "package", "tune"
 """Phases of commands that follow a search, of which a forecast says nothing. A run of ``tune`` has
 those of a search, too, so that the search alone cannot be told any more."""
 

@@ -280,7 +280,8 @@ def _array_file(model: Model, source: str) -> Iterator[Batch]:
             values = np.array([line for line in lines if line], dtype=np.float64)
             values = values.reshape(-1, *[-1 if edge is None else edge for edge in shape[1:]])
     except ValueError as error:
-        raise InputError(f"{source}: it must hold numbers of examples, but {error}") from error
+        rule = "it must hold numbers of examples, a table without a header"
+        raise InputError(f"{source}: {rule}, but {error}") from error
     fits = len(values.shape) == len(shape) and all(
         edge is None or edge == given for edge, given in zip(shape, values.shape, strict=True)
     )

@@ -97,7 +97,7 @@ def _families(view: StudyView) -> list[Drawn]:
         Drawn(
             "family-co2",
             "CO₂ by family",
-            f"{shown}; hatched: of none is, the most accurate is shown.",
+            f"{shown}; hatched: none is, so that the most accurate is shown.",
             family_co2(view),
         ),
         Drawn("family-scores", "Green Score by family", f"{shown}.", family_scores(view)),

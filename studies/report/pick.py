@@ -9,6 +9,7 @@ from greenfront.objectives.readings import Reading
 from greenfront.studies.analysis import quantities
 from greenfront.studies.analysis.choice import choices, comparison, warnings
 from greenfront.studies.analysis.dossier import Dossier, Tested
+from greenfront.studies.analysis.foreseen import AFTERWARDS
 from greenfront.studies.analysis.front import ScoredTrial
 from greenfront.studies.analysis.interval import COVERED, score_interval
 from greenfront.studies.analysis.metric_words import score
@@ -138,10 +139,16 @@ def _tiles(view: StudyView, row: ScoredTrial, tested: Tested | None) -> list[_Ti
             break_even_sentence(view.break_even, view.scoring.predictions, kind),
             kind,
             "What the whole search has spent, over what a prediction of this model saves against "
-            f"the untouched baseline. The search has spent "
-            f"{quantities.energy(view.spent.shown_kwh[0])}.",
+            f"the untouched baseline. {_spent(view)}",
         ),
     ]
+
+
+def _spent(view: StudyView) -> str:
+    """What the search has spent, and how much of it after what a card tells of it."""
+    later = sum(view.spent_by_phase[p].kwh for p in AFTERWARDS if p in view.spent_by_phase)
+    of_it = f", of it {quantities.energy(later)} by export or tune, after it" if later else ""
+    return f"The search has spent {quantities.energy(view.spent.shown_kwh[0])}{of_it}."
 
 
 def _whole(tested: Tested) -> str:

@@ -230,7 +230,7 @@ def test_arrays(of_arrays: Shipped, tmp_path: Path) -> None:
     answers = judged_answers(of_arrays)
     assert [each["label"] for each in printed] == [str(i) for i in answers.argmax(1)]
     told = alone(of_arrays.folder, "-", said="1,2,3\n", code=1)
-    assert "it must hold numbers of examples, but cannot reshape" in told
+    assert "it must hold numbers of examples, a table without a header, but cannot reshape" in told
 
 
 def test_a_file_that_is_gone_is_made_again(of_numbers: Shipped) -> None:

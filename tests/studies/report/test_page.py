@@ -52,6 +52,14 @@ def test_a_leak_comes_before_the_model() -> None:
     assert html.rindex("class='callout'", 0, callout) < callout < html.index("id='pick'")
 
 
+def test_what_was_spent_after_the_search_stands_apart() -> None:
+    view = VIEWS["usual"]
+    assert "by export or tune" not in render(Dossier(view))
+    packaged = replace(view.spent, kwh=2.5e-6)
+    later = replace(view, spent_by_phase={**view.spent_by_phase, "package": packaged})
+    assert ", of it 2.50 mWh by export or tune, after it." in render(Dossier(later))
+
+
 @every_view
 def test_what_comes_from_the_study_is_escaped(view: StudyView) -> None:
     html = render(Dossier(view), NOW)
