@@ -68,8 +68,9 @@ class SearchOptions:
         population: Parents kept by a genetic sampler; by default a quarter of the trials, 8 to 50.
         workers: Evaluations at once, each in a thread.
         budget_minutes: Time in all.
-        instruments: Meter this process, so that the search's own energy is charged too.
-        observer: Is told of all progress.
+        instruments: Meter this process, so that the search's own energy is charged too, such as
+            what ``greenfront.objectives.metering.instruments.detect()`` finds.
+        observer: Is told of all progress; see :class:`~greenfront.search.status.Observer`.
         patience_minutes: How long a database server that is away is waited for.
     """
 

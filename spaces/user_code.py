@@ -118,7 +118,7 @@ def import_module(function: str, source: str, refusal: type[UsageError]) -> Modu
     try:
         with rules.watch("importing", f"module {name!r} of {source}"):
             return importlib.import_module(name)
-    except FAULTS as error:
+    except (*FAULTS, UsageError) as error:  # ours: of a knob that cannot be, for one
         raise refusal(
             f"{source}: module {name!r} must be importable, but importing it from "
             f"{Path.cwd()} failed ({type(error).__name__}: {error}): correct the name, the module, "

@@ -252,6 +252,16 @@ def test_the_import_path_is_left_as_it_was() -> None:
     assert sys.path == before
 
 
+def test_a_knob_that_cannot_be_is_told_with_its_module(working_directory: Path) -> None:
+    (working_directory / "greenfront_test_bad_knob.py").write_text(
+        "from greenfront import Integer\nWIDTH = Integer('width', 8, 4)\n"
+    )
+    with pytest.raises(
+        UsageError, match=r"module 'greenfront_test_bad_knob' .*Integer 'width': low"
+    ):
+        UserModel("greenfront_test_bad_knob:build").knobs()
+
+
 def test_naming_it_imports_no_torch() -> None:
     code = (
         "import sys\n"
