@@ -63,9 +63,9 @@ def url(tmp_path: Path) -> str:
 
 @contextlib.contextmanager
 def opened(url: str) -> Iterator[Study]:
-    storage = Storage(url, create=False)
-    yield Study.open(storage, "study")
-    storage.close()
+    # Closed in any case: a child forked beside an open connection believes that it has its locks.
+    with contextlib.closing(Storage(url, create=False)) as storage:
+        yield Study.open(storage, "study")
 
 
 def test_a_running_trial_is_stopped_between_epochs_and_goes_on_later(url: str) -> None:
