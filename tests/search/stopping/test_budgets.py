@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import random
@@ -25,6 +26,7 @@ from greenfront.objectives.readings import JOULES_PER_KWH, Reading
 from greenfront.search.optimize import SearchOptions, search_study
 from greenfront.search.problem import Evaluation, Objective
 from greenfront.search.settings import SearchSettings
+from greenfront.search.stopping import budget_watch
 from greenfront.search.stopping.budget_watch import BudgetWatch
 from greenfront.studies.config.budget import Budget
 from greenfront.studies.store.ledger import Spent
@@ -219,7 +221,10 @@ def start(url: str, budget: Budget, *between: Callable[[], object]) -> ForkProce
     ],
     ids=["energy", "carbon", "trials"],
 )
-def test_budgets_hold_with_three_workers_killed_and_restarted(url: str, budget: Budget) -> None:
+def test_budgets_hold_with_three_workers_killed_and_restarted(
+    url: str, budget: Budget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget_watch, "LOOKING_SHARE", math.inf)  # each of them looks at each epoch
     _work(url, Budget(trials=1))  # makes the tables
     chance, patience, permits = random.Random(1), time.monotonic() + 240, FORK.Semaphore(0)
 
