@@ -11,7 +11,6 @@ connections makes a checkpoint by itself, and :func:`checkpoint` lets nobody wri
 from __future__ import annotations
 
 import sqlite3
-import time
 from typing import Any
 
 import sqlalchemy as sa
@@ -41,10 +40,6 @@ REPAIR = (
 )
 """The way out of a damaged file."""
 
-OPENING_PAUSES_SECONDS = (0.01, 0.05, 0.2, 1.0)
-"""After which a new connection is set up again where SQLite has met an I/O error: one of a disk
-lasts, one of a log that another process makes or removes at this moment does not."""
-
 
 def has_reset_fault(version: Version) -> bool:
     """Whether a version of SQLite can damage a file by checkpoints beside a writer."""
@@ -69,14 +64,7 @@ def _tune(connection: Any, _record: Any) -> None:
     # Write-ahead logging lets readers and a writer work at once; with it, this setting survives
     # the death of any process and costs no disk flush a transaction.
     cursor = connection.cursor()
-    for pause in (*OPENING_PAUSES_SECONDS, None):
-        try:
-            cursor.execute("PRAGMA journal_mode=WAL")
-            break
-        except sqlite3.OperationalError as error:
-            if pause is None or result_code(error) != sqlite3.SQLITE_IOERR:
-                raise
-            time.sleep(pause)
+    cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA wal_autocheckpoint=0")
     cursor.close()

@@ -20,7 +20,6 @@ from greenfront import PlainChoice, optimize_problem
 from greenfront.errors import StorageError
 from greenfront.search import optimize
 from greenfront.search.runs import heartbeat
-from greenfront.studies.store import sqlite
 from greenfront.studies.store.patience import failure_words
 from greenfront.studies.store.runs import Runs
 from greenfront.studies.store.sqlite import checkpoint, has_reset_fault, require_sound
@@ -212,40 +211,3 @@ def test_an_error_of_a_damaged_file_says_so() -> None:
     assert failure_words(error).startswith(
         "the database is damaged (database disk image is malformed); it is left as it is: copy it"
     )
-
-
-class Opening:
-    """A connection whose log another process makes or removes at this moment."""
-
-    def __init__(self, errors: int, code: int = sqlite3.SQLITE_IOERR_SHMOPEN) -> None:
-        self.errors, self.code = errors, code
-        self.done: list[str] = []
-
-    def cursor(self) -> Opening:
-        return self
-
-    def close(self) -> None:
-        pass
-
-    def execute(self, statement: str) -> None:
-        if self.errors:
-            self.errors -= 1
-            error = sqlite3.OperationalError("disk I/O error")
-            error.sqlite_errorcode = self.code
-            raise error
-        self.done.append(statement)
-
-
-def test_an_io_error_that_passes_costs_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: list[float] = []
-    monkeypatch.setattr(time, "sleep", slept.append)
-    opening = Opening(2)
-    sqlite._tune(opening, None)
-    assert slept == list(sqlite.OPENING_PAUSES_SECONDS[:2])
-    assert opening.done[0] == "PRAGMA journal_mode=WAL"
-    with pytest.raises(sqlite3.OperationalError, match="disk I/O error"):
-        sqlite._tune(Opening(99), None)
-    slept.clear()
-    with pytest.raises(sqlite3.OperationalError):
-        sqlite._tune(Opening(1, sqlite3.SQLITE_NOTADB), None)
-    assert slept == []
