@@ -57,8 +57,8 @@ quiet.intra_op_num_threads = quiet.inter_op_num_threads = 1
 model, reference = opened(sys.argv[1], None), opened(sys.argv[2], quiet)
 raw = dict(np.load(sys.argv[3], allow_pickle=True))
 count = len(next(iter(raw.values())))
-rows = [{name: values[i : i + 1] for name, values in raw.items()} for i in range(count)]
-ones = [{"rows": np.ones((1, 128), dtype=np.float32)}]
+rows = [{name: values[i : i + 1].copy() for name, values in raw.items()} for i in range(count)]
+ones = [{"rows": np.ones((1, 128), dtype=np.float32)}] * 50
 
 def calm():
     looks = 0
@@ -73,9 +73,9 @@ def seconds(session, feeds):
         session.run(None, feed)
     began, calls = time.process_time(), 0
     while time.process_time() - began < 0.05:
-        for feed in feeds[:50]:
-            session.run(None, feed)
-        calls += len(feeds[:50])
+        for feed in feeds:
+            session.run(None, dict(feed))
+        calls += len(feeds)
     return (time.process_time() - began) / calls
 
 turns = [(seconds(model, rows), seconds(reference, ones)) for _ in range(11)]
@@ -83,7 +83,8 @@ print(*(statistics.median(each) for each in zip(*((m / r, r) for m, r in turns))
 """
 """Prints CPU time of a prediction over that of a call of the fixed graph, and of such a call."""
 
-PROCESSES = 3
+EXPORTS, PROCESSES = 5, 2
+"""Exports of each model, as the pace of a machine moves between two moments, and processes each."""
 
 CASES = {
     "digits, mlp": ("digits", 'kind = "digits"', "mlp"),
@@ -112,13 +113,19 @@ def write_table(folder: Path) -> None:
 
 
 def measured(case: str, folder: Path) -> dict[str, Any]:
-    """One study, run and exported; a fresh process beside its claim."""
+    """One study, run and exported several times; fresh processes beside each one's claim."""
     name, task, family = CASES[case]
-    file, out = folder / f"{name}.toml", folder / f"{name}-model"
+    file = folder / f"{name}.toml"
     file.write_text(STUDY.format(name=name, task=task, family=family), encoding="utf-8")
-    for words in (["run", file.name], ["export", name, "--most-accurate", "-o", out.name]):
-        command = [sys.executable, "-m", "greenfront", *words]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    _greenfront(folder, "run", file.name)
+    exports = [_exported(name, folder / f"{name}-{number}") for number in range(EXPORTS)]
+    whole = {key: statistics.median(each[key] for each in exports) for key in exports[0]}
+    return {**whole, "ratios": [each["ratio"] for each in exports]}
+
+
+def _exported(name: str, out: Path) -> dict[str, float]:
+    folder = out.parent
+    _greenfront(folder, "export", name, "--most-accurate", "-o", out.name)
     claims = json.loads((out / "claims.json").read_text(encoding="utf-8"))
     raw, fixed = folder / f"{name}.npz", folder / "reference.onnx"
     _save_raw(claims, folder, raw)
@@ -132,19 +139,19 @@ def measured(case: str, folder: Path) -> dict[str, Any]:
         slower.append(reference / claims["reference"]["cpu_seconds"])
         over.append(took / credited)
     told = claims["parts"]
-    parts = {
-        part: 1e6 * told[part]["joules"] for part in ("whole", "own", "model", "preprocessing")
-    }
-    counted = parts["model"] + parts["preprocessing"]
     return {
         "credited_uj": 1e6 * claims["plain_cost"]["energy"]["joules"],
         "ratio": statistics.median(over),
-        "ratios": over,
         "reference": statistics.median(slower),
-        "counted_uj": counted,
+        "counted_uj": 1e6 * (told["model"]["joules"] + told["preprocessing"]["joules"]),
         "own_over_counted": told["own_over_counted"]["value"],
         "plain_over_counted": told["over_counted"]["value"],
     }
+
+
+def _greenfront(folder: Path, *words: str) -> None:
+    command = [sys.executable, "-m", "greenfront", *words]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
 def _save_raw(claims: dict[str, Any], folder: Path, path: Path) -> None:
