@@ -31,7 +31,7 @@ from greenfront.objectives.pipeline.model_factory import ModelFactory
 from greenfront.objectives.stages.evaluate import answers_of, open_artefact
 from greenfront.objectives.tasks.load import load_task
 from greenfront.objectives.tasks.task import Task
-from greenfront.studies.analysis.front import ScoredTrial
+from greenfront.studies.analysis.ranking.front import ScoredTrial
 from greenfront.studies.analysis.view import view
 from greenfront.studies.store.storage import Storage
 

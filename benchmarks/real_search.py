@@ -34,10 +34,10 @@ from greenfront.objectives.stages.metered import Measuring, Work
 from greenfront.objectives.stages.turns import in_turns
 from greenfront.objectives.tasks.load import load_task
 from greenfront.objectives.tasks.task import Task
-from greenfront.studies.analysis.front import ScoredTrial, corners
-from greenfront.studies.analysis.progress import progress
+from greenfront.studies.analysis.history.progress import progress
+from greenfront.studies.analysis.ranking.front import ScoredTrial, corners
+from greenfront.studies.analysis.ranking.volume import Corners, minimised
 from greenfront.studies.analysis.view import StudyView, view
-from greenfront.studies.analysis.volume import Corners, minimised
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 

@@ -21,7 +21,7 @@ from typing import Any
 import optuna
 
 from greenfront.search.session import open_session
-from greenfront.studies.analysis.progress import ProgressPoint
+from greenfront.studies.analysis.history.progress import ProgressPoint
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.storage import Storage
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from greenfront.search.problem import Problem
 from greenfront.spaces.knobs import Value
-from greenfront.studies.analysis.volume import Frontier
+from greenfront.studies.analysis.ranking.volume import Frontier
 from greenfront.studies.store.trials import FINISHED, Slot, Trials
 
 __all__ = ["DUPLICATES_BEFORE_RANDOM", "Archive"]

@@ -22,7 +22,7 @@ from greenfront.search.settings import SearchSettings
 from greenfront.search.status import Observer
 from greenfront.search.stopping.budget_watch import BudgetWatch
 from greenfront.spaces.space import Choice, SearchSpace
-from greenfront.studies.analysis.progress import ProgressPoint, progress
+from greenfront.studies.analysis.history.progress import ProgressPoint, progress
 from greenfront.studies.config.budget import Budget
 from greenfront.studies.store.ledger import Spent
 from greenfront.studies.store.ledger_writer import LedgerWriter

@@ -20,7 +20,7 @@ from greenfront.errors import UsageError
 from greenfront.objectives.context import TrialContext
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import Choice, SearchSpace, stable_hash
-from greenfront.studies.analysis.volume import Corners, seen_corners
+from greenfront.studies.analysis.ranking.volume import Corners, seen_corners
 from greenfront.studies.store.study import Direction
 from greenfront.studies.store.trials import Trial
 

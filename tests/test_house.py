@@ -52,10 +52,9 @@ def reachable(arrows: set[tuple[str, str]]) -> dict[str, set[str]]:
         reached = grown
 
 
-def room(module: str) -> str:
-    """The folder of a module, as the picture names it."""
-    parts = module.split(".")[1:-1]
-    return "/".join(parts[:2])
+def room(module: str, depth: int) -> str:
+    """The folder of a module, as the pictures name it, or the one around it at a depth."""
+    return "/".join(module.split(".")[1:-1][:depth])
 
 
 def direct(arrows: set[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -66,6 +65,20 @@ def direct(arrows: set[tuple[str, str]]) -> set[tuple[str, str]]:
         for a, b in arrows
         if not any(b in reached[other] for x, other in arrows if x == a and other != b)
     }
+
+
+def between(depth: int) -> set[tuple[str, str]]:
+    """Arrows between the folders at a depth that lie in the same folder, but what others imply."""
+    rooms = {(room(a, depth), room(b, depth)) for a, b in ARROWS}
+    return direct(
+        {
+            (a, b)
+            for a, b in rooms
+            if a != b
+            and a.count("/") == b.count("/") == depth - 1
+            and a.rpartition("/")[0] == b.rpartition("/")[0]
+        }
+    )
 
 
 def test_files_import_each_other_in_no_circle() -> None:
@@ -87,32 +100,17 @@ def test_every_arrow_points_down() -> None:
         ] == []
 
 
-def test_the_picture_shows_the_folders_and_their_arrows() -> None:
-    """Arrows between the folders of one package, and between packages; none that others imply.
-
-    None leads back to where another began.
-    """
+def test_the_pictures_show_the_folders_and_their_arrows() -> None:
+    """None leads back to where it began."""
     text = (ROOT / "docs" / "design.md").read_text()
-    picture = re.findall(r"```mermaid\n(.*?)```", text, flags=re.DOTALL)[0]
-    drawn = {
-        (a.strip(), b.strip())
-        for line in picture.splitlines()
-        if "-->" in line
-        for a, b in [line.split("-->")]
-    }
-    packages = {(a.split(".")[1], b.split(".")[1]) for a, b in ARROWS}
-    within = {
-        (room(a), room(b))
-        for a, b in ARROWS
-        if a.split(".")[1] == b.split(".")[1] and "/" in room(a) and "/" in room(b)
-    }
-    found = {
-        arrow for ways in (packages, within) for arrow in direct({w for w in ways if len({*w}) > 1})
-    }
-    assert drawn == found
-    assert {name for name, others in reachable(drawn).items() if name in others} == set()
-    rooms = {room(name) for name in FILES if "/" in room(name)}
-    assert rooms == set(re.findall(r"^\s*([\w/]+)\[", picture, flags=re.MULTILINE)) - set(FLOORS)
+    house, analysis = re.findall(r"```mermaid\n(.*?)```", text, flags=re.DOTALL)
+    for picture, arrows in (house, between(1) | between(2)), (analysis, between(3)):
+        assert set(re.findall(r"^\s*(\S+) --> (\S+)$", picture, flags=re.MULTILINE)) == arrows
+        assert {name for name, others in reachable(arrows).items() if name in others} == set()
+    rooms = {room(name, 2) for name in FILES} - set(FLOORS)
+    assert rooms == set(re.findall(r"^\s*(\w+/\w+)\[", house, flags=re.MULTILINE))
+    parts = {room(name, 3) for name in FILES if name.startswith("greenfront.studies.analysis.")}
+    assert parts - rooms == set(re.findall(r"^\s*(\w+/\w+/\w+)\[", analysis, flags=re.MULTILINE))
 
 
 @pytest.mark.parametrize("folder", [*FLOORS, "tests", "benchmarks"])

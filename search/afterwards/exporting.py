@@ -21,11 +21,11 @@ from greenfront.objectives.scores import costs_of, predictions_co2_kg
 from greenfront.objectives.wrapping.preprocess import RESIZED_WITHIN
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.networks.exploration import Prepaid, running_evaluator
-from greenfront.studies.analysis.front import ScoredTrial
-from greenfront.studies.analysis.quantities import counted
-from greenfront.studies.analysis.runtime_words import advice_lines, counted_beside
+from greenfront.studies.analysis.machine.runtimes import advice_lines, counted_beside
+from greenfront.studies.analysis.ranking.front import ScoredTrial
 from greenfront.studies.analysis.view import StudyView
-from greenfront.studies.analysis.wording import sentence
+from greenfront.studies.analysis.words.quantities import counted
+from greenfront.studies.analysis.words.wording import sentence
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.own_code import require_named_here
 from greenfront.studies.export.documents import write_documents

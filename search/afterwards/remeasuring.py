@@ -19,8 +19,8 @@ from greenfront.search.afterwards.repeating import measured_again
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.networks.exploration import start_evaluator
 from greenfront.search.trials.running import ChargedTrial
-from greenfront.studies.analysis.front import ScoredTrial, baselines_of
-from greenfront.studies.analysis.machines import EACH
+from greenfront.studies.analysis.ranking.front import ScoredTrial, baselines_of
+from greenfront.studies.analysis.scores.machines import EACH
 from greenfront.studies.analysis.view import StoredStudy, StudyView
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.ledger_writer import LedgerWriter

@@ -19,12 +19,12 @@ from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.networks.problem import NetworkProblem
 from greenfront.search.stopping.budget_watch import BudgetWatch
 from greenfront.search.trials.running import ChargedTrial
-from greenfront.studies.analysis.front import ScoredTrial, baseline_of, rank, scored
-from greenfront.studies.analysis.machines import as_read_on
-from greenfront.studies.analysis.medians import Measurements, inferences
-from greenfront.studies.analysis.membership import with_membership
-from greenfront.studies.analysis.quantities import counted
-from greenfront.studies.analysis.rescore import rescored
+from greenfront.studies.analysis.ranking.front import ScoredTrial, baseline_of, rank, scored
+from greenfront.studies.analysis.ranking.membership import with_membership
+from greenfront.studies.analysis.scores.machines import as_read_on
+from greenfront.studies.analysis.scores.medians import Measurements, inferences
+from greenfront.studies.analysis.scores.rescore import rescored
+from greenfront.studies.analysis.words.quantities import counted
 from greenfront.studies.store.ledger_writer import LedgerWriter
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.study import Study

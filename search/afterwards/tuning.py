@@ -26,9 +26,9 @@ from greenfront.search.afterwards.tuning_run import (
 from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.spaces.techniques.cascade import Cascade
 from greenfront.spaces.techniques.layer_bits import LayerBits
-from greenfront.studies.analysis.front import ScoredTrial
-from greenfront.studies.analysis.quantities import percent_range
+from greenfront.studies.analysis.ranking.front import ScoredTrial
 from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.analysis.words.quantities import percent_range
 from greenfront.studies.store.afterwards import replace_detail
 from greenfront.studies.store.patience import PATIENCE_MINUTES
 from greenfront.studies.store.storage import Storage

@@ -24,9 +24,9 @@ from greenfront.search.networks.judge import Judge
 from greenfront.search.runs.recovery import REFERENCE, tell
 from greenfront.search.trials.running import ChargedTrial
 from greenfront.spaces.candidate import Candidate
-from greenfront.studies.analysis.front import ScoredTrial
-from greenfront.studies.analysis.quantities import percent_range
+from greenfront.studies.analysis.ranking.front import ScoredTrial
 from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.analysis.words.quantities import percent_range
 from greenfront.studies.store.afterwards import Finished, add_finished
 from greenfront.studies.store.ledger_writer import LedgerWriter
 from greenfront.studies.store.runs import Run

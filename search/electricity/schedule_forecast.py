@@ -13,7 +13,7 @@ from greenfront.objectives.carbon.schedule import best_hours
 from greenfront.objectives.carbon.traces import as_instant
 from greenfront.objectives.carbon.units import SECONDS_PER_HOUR
 from greenfront.search.electricity.intensity import IntensityProvider
-from greenfront.studies.analysis.quantities import percent, seconds
+from greenfront.studies.analysis.words.quantities import percent, seconds
 from greenfront.studies.config.carbon import CarbonSection
 from greenfront.studies.config.study_file import StudyFile
 

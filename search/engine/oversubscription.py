@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from greenfront.studies.analysis.quantities import counted
+from greenfront.studies.analysis.words.quantities import counted
 from greenfront.studies.store.urls import parsed_url
 
 __all__ = ["oversubscription_remarks"]

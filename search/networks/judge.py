@@ -11,7 +11,7 @@ from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Outcome, Sizing, Standing
 from greenfront.objectives.pareto import non_dominated
 from greenfront.objectives.scores import least_energy_kwh, maximised, values_of
-from greenfront.studies.analysis.volume import minimised
+from greenfront.studies.analysis.ranking.volume import minimised
 from greenfront.studies.config.sections import LimitsSection
 
 __all__ = ["Dominated", "Judge", "limited_costs"]

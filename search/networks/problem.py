@@ -31,10 +31,10 @@ from greenfront.spaces.follow_up import moved
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.network_space import baseline_candidates, first_generation, network_space
 from greenfront.spaces.techniques.training import epoch_range
-from greenfront.studies.analysis.front import corners
-from greenfront.studies.analysis.quantities import mass, number
-from greenfront.studies.analysis.targets import excess_words, goal_of
-from greenfront.studies.analysis.volume import Corners
+from greenfront.studies.analysis.history.targets import excess_words, goal_of
+from greenfront.studies.analysis.ranking.front import corners
+from greenfront.studies.analysis.ranking.volume import Corners
+from greenfront.studies.analysis.words.quantities import mass, number
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.study import Direction
@@ -238,7 +238,7 @@ class NetworkProblem(Problem[Candidate]):
         return candidate.training_key
 
     def corners(self, finished: Mapping[str, tuple[float, ...]]) -> Corners | None:
-        """See :func:`greenfront.studies.analysis.front.corners`."""
+        """See :func:`greenfront.studies.analysis.ranking.front.corners`."""
         baselines = [finished[key] for key in self._baseline_keys if key in finished]
         return corners(baselines, self.metric)
 

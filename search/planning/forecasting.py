@@ -22,7 +22,7 @@ from greenfront.search.networks.problem import NetworkProblem
 from greenfront.spaces.architectures.registry import architecture, is_fitted
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.network_space import baseline_candidates
-from greenfront.studies.analysis.quantities import counted
+from greenfront.studies.analysis.words.quantities import counted
 from greenfront.studies.config.forecast import Expected, Forecast
 from greenfront.studies.store.ledger_writer import Charged
 from greenfront.studies.store.storage import Storage

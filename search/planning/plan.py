@@ -31,7 +31,7 @@ from greenfront.search.planning.warm_start import warm_start
 from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.network_space import baseline_candidates
-from greenfront.studies.analysis.remarks import (
+from greenfront.studies.analysis.machine.remarks import (
     compression_remarks,
     metric_remarks,
     reference_remarks,

@@ -8,9 +8,9 @@ from greenfront.errors import StudyError, UsageError
 from greenfront.objectives.scores import maximised
 from greenfront.search.networks.problem import NetworkProblem
 from greenfront.spaces.knobs import Point, Value
-from greenfront.studies.analysis.machines import as_read_on
-from greenfront.studies.analysis.rescore import rescored
-from greenfront.studies.analysis.volume import Frontier, seen_corners
+from greenfront.studies.analysis.ranking.volume import Frontier, seen_corners
+from greenfront.studies.analysis.scores.machines import as_read_on
+from greenfront.studies.analysis.scores.rescore import rescored
 from greenfront.studies.config.facts import WarmStart
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.storage import Storage

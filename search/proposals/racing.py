@@ -38,7 +38,7 @@ from greenfront.search.trials.attempt import Attempt, Step, attempt
 from greenfront.search.trials.running import RunningTrial
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import Choice
-from greenfront.studies.analysis.volume import minimised
+from greenfront.studies.analysis.ranking.volume import minimised
 from greenfront.studies.store.rungs import Rung
 from greenfront.studies.store.trials import Slot, Start
 

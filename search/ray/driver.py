@@ -16,7 +16,7 @@ from typing import Any
 from greenfront.errors import GreenfrontError, SearchAborted, UsageError
 from greenfront.search.ray.worker import Ended, Errand, RayWorker
 from greenfront.search.session import PeakMemory
-from greenfront.studies.analysis.quantities import counted
+from greenfront.studies.analysis.words.quantities import counted
 
 __all__ = ["Cluster", "Demand", "Workforce", "connected"]
 

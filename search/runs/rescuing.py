@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from greenfront.errors import StorageLost
-from greenfront.studies.analysis.quantities import counted
+from greenfront.studies.analysis.words.quantities import counted
 from greenfront.studies.store.rescue import copied, write_rescue
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.storage import Storage

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass, replace
 
 from greenfront.search.samplers.named import default_population
-from greenfront.studies.analysis.quantities import counted
+from greenfront.studies.analysis.words.quantities import counted
 from greenfront.studies.config.budget import Budget
 
 __all__ = ["TrialShares"]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from greenfront.search.search_context import SearchContext
-from greenfront.studies.analysis.volume import Corners, Frontier
+from greenfront.studies.analysis.ranking.volume import Corners, Frontier
 from greenfront.studies.store.trials import FINISHED
 
 __all__ = ["StopRule", "expected_price"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from greenfront.studies.analysis.wording import kind_of_readings
+from greenfront.studies.analysis.words.wording import kind_of_readings
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study, study_names
 from greenfront.studies.store.trials import FINISHED

@@ -14,11 +14,11 @@ from greenfront.objectives.codec import from_json
 from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Repeat
 from greenfront.objectives.scores import Scoring, Tolerance
-from greenfront.studies.analysis.break_even import BreakEven, break_even
-from greenfront.studies.analysis.front import Front, ScoredTrial, baseline_of, rank, scored
-from greenfront.studies.analysis.rescore import rescored
-from greenfront.studies.analysis.timing import Timing, timing
-from greenfront.studies.analysis.wording import kind_of_readings
+from greenfront.studies.analysis.history.timing import Timing, timing
+from greenfront.studies.analysis.payback.break_even import BreakEven, break_even
+from greenfront.studies.analysis.ranking.front import Front, ScoredTrial, baseline_of, rank, scored
+from greenfront.studies.analysis.scores.rescore import rescored
+from greenfront.studies.analysis.words.wording import kind_of_readings
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.ledger import Spent

@@ -9,23 +9,23 @@ from typing import Self
 from greenfront.errors import StudyError
 from greenfront.objectives.metering.pinned import reference_machine
 from greenfront.objectives.scores import Scoring, Tolerance, maximised
-from greenfront.studies.analysis.chains import Link, chains
-from greenfront.studies.analysis.choice import beats
-from greenfront.studies.analysis.front import ScoredTrial, baselines_of, corners
-from greenfront.studies.analysis.labels import labels
-from greenfront.studies.analysis.machines import (
+from greenfront.studies.analysis.history.chains import Link, chains
+from greenfront.studies.analysis.history.progress import ProgressPoint, progress
+from greenfront.studies.analysis.history.targets import Goal, goal_of
+from greenfront.studies.analysis.payback.no_network import NoNetwork, no_network_needed
+from greenfront.studies.analysis.ranked import RankedStudy, ranked
+from greenfront.studies.analysis.ranking.front import ScoredTrial, baselines_of, corners
+from greenfront.studies.analysis.ranking.membership import with_membership
+from greenfront.studies.analysis.scores.machines import (
     EACH,
     Repeats,
     as_read_on,
     chosen_machine,
     machines_of,
 )
-from greenfront.studies.analysis.medians import inferences
-from greenfront.studies.analysis.membership import with_membership
-from greenfront.studies.analysis.no_network import NoNetwork, no_network_needed
-from greenfront.studies.analysis.progress import ProgressPoint, progress
-from greenfront.studies.analysis.ranked import RankedStudy, ranked
-from greenfront.studies.analysis.targets import Goal, goal_of
+from greenfront.studies.analysis.scores.medians import inferences
+from greenfront.studies.analysis.words.choice import beats
+from greenfront.studies.analysis.words.labels import labels
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study, readable
 from greenfront.studies.store.trials import WITHOUT_RESULT, NetworkTrial
@@ -151,8 +151,8 @@ class StoredStudy:
             scoring: Turns its readings into scores; by default the study's own.
             tolerance: Says which models are accurate enough; by default the study's own.
             machine: The processor by whose readings models are ranked, or
-                :data:`~greenfront.studies.analysis.machines.EACH`; by default the one on which the
-                front was measured again, if it was.
+                :data:`~greenfront.studies.analysis.scores.machines.EACH`; by default the one on
+                which the front was measured again, if it was.
 
         Raises:
             UsageError: There are no readings of such a machine.

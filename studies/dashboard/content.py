@@ -15,13 +15,13 @@ from optuna.storages import BaseStorage
 
 from greenfront.errors import StorageError
 from greenfront.objectives.scores import objective_names
-from greenfront.studies.analysis import quantities
-from greenfront.studies.analysis.advice import advice
-from greenfront.studies.analysis.dossier import Dossier
-from greenfront.studies.analysis.front import ScoredTrial
-from greenfront.studies.analysis.metric_words import score
+from greenfront.studies.analysis.choosing.advice import advice
+from greenfront.studies.analysis.ranking.front import ScoredTrial
+from greenfront.studies.analysis.report_data import ReportData
 from greenfront.studies.analysis.view import StudyView
-from greenfront.studies.analysis.wording import break_even_sentence
+from greenfront.studies.analysis.words import quantities
+from greenfront.studies.analysis.words.metric_words import score
+from greenfront.studies.analysis.words.wording import break_even_sentence
 from greenfront.studies.dashboard.overlay import Overlay
 from greenfront.studies.report.figures import figures
 
@@ -72,7 +72,7 @@ class _Noted:
     _trial_id: int
 
 
-def cover(overlay: Overlay, found: Dossier, artefacts: Artefacts) -> None:
+def cover(overlay: Overlay, found: ReportData, artefacts: Artefacts) -> None:
     """Lays a study's figures, notes and files over it, in place of those of before.
 
     Args:

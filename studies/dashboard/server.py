@@ -14,7 +14,7 @@ import optuna
 import optuna_dashboard
 
 from greenfront.errors import GreenfrontError, StudyError, UsageError
-from greenfront.studies.analysis.dossier import dossier
+from greenfront.studies.analysis.report_data import report_data
 from greenfront.studies.dashboard.content import Artefacts, cover
 from greenfront.studies.dashboard.overlay import Overlay
 from greenfront.studies.store.storage import Storage
@@ -102,7 +102,7 @@ class Dashboard:
             try:
                 moved = _state(Study.open(self._storage, name))
                 if self._seen.get(name) != moved:
-                    cover(self._overlay, dossier(self._storage, name), self._artefacts)
+                    cover(self._overlay, report_data(self._storage, name), self._artefacts)
                     self._seen[name] = moved
             except StudyError:
                 # Begun from Python, damaged, or deleted a moment ago: Optuna's own views stay.

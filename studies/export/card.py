@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from greenfront.studies.analysis.quantities import mass
+from greenfront.studies.analysis.words.quantities import mass
 from greenfront.studies.export.card_text import card_text
 from greenfront.studies.export.forms import plain_decimal
 from greenfront.studies.export.record import ModelRecord, Score

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading
-from greenfront.studies.analysis.break_even import BreakEven
-from greenfront.studies.analysis.metric_words import change, score
-from greenfront.studies.analysis.quantities import (
+from greenfront.studies.analysis.payback.break_even import BreakEven
+from greenfront.studies.analysis.words.metric_words import change, score
+from greenfront.studies.analysis.words.quantities import (
     UNAVAILABLE,
     count,
     energy,
@@ -20,7 +20,7 @@ from greenfront.studies.analysis.quantities import (
     seconds,
     size,
 )
-from greenfront.studies.analysis.wording import break_even_sentence, leak_sentence
+from greenfront.studies.analysis.words.wording import break_even_sentence, leak_sentence
 from greenfront.studies.export.record import Difference, MeasuredModel, ModelRecord, Score
 
 __all__ = ["card_text", "table"]

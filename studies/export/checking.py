@@ -9,8 +9,8 @@ from typing import Any
 
 from greenfront.errors import UsageError
 from greenfront.objectives.stages.metered import InferenceCost
-from greenfront.studies.analysis.metric_words import change, score
-from greenfront.studies.analysis.quantities import UNAVAILABLE, joules, percent, seconds, size
+from greenfront.studies.analysis.words.metric_words import change, score
+from greenfront.studies.analysis.words.quantities import UNAVAILABLE, joules, percent, seconds, size
 from greenfront.studies.export.card_text import table
 from greenfront.studies.export.comparing import ModelComparison, compare
 from greenfront.studies.export.record import Difference, ModelRecord

@@ -21,9 +21,9 @@ from greenfront.objectives.readings import Reading
 from greenfront.objectives.resampling import unpacked
 from greenfront.objectives.scores import predictions_co2_kg, training_co2_kg
 from greenfront.objectives.tasks.task import TaskFacts
-from greenfront.studies.analysis.break_even import break_even
-from greenfront.studies.analysis.front import ScoredTrial
-from greenfront.studies.analysis.interval import (
+from greenfront.studies.analysis.payback.break_even import break_even
+from greenfront.studies.analysis.ranking.front import ScoredTrial
+from greenfront.studies.analysis.scores.interval import (
     examples_of,
     percentile_interval,
     score_interval,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from greenfront.errors import UsageError
-from greenfront.studies.analysis.wording import leak_sentence
+from greenfront.studies.analysis.words.wording import leak_sentence
 from greenfront.studies.export.record import ModelRecord
 
 __all__ = [

@@ -18,7 +18,7 @@ from greenfront.objectives.outcome import Batched, Decisions
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.scores import Scoring
 from greenfront.objectives.tasks.task import TaskFacts
-from greenfront.studies.analysis.break_even import Verdict
+from greenfront.studies.analysis.payback.break_even import Verdict
 
 __all__ = [
     "RECORD",

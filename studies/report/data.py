@@ -6,7 +6,7 @@ from html import escape
 
 from greenfront.objectives.tasks.tables.schema import Schema
 from greenfront.studies.analysis.view import StudyView
-from greenfront.studies.analysis.wording import sentence
+from greenfront.studies.analysis.words.wording import sentence
 from greenfront.studies.report.tables import Column, table, words
 
 __all__ = ["data"]

@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from greenfront.errors import UsageError
-from greenfront.studies.analysis.dossier import Dossier, Tested
+from greenfront.studies.analysis.report_data import ReportData, Tested
 from greenfront.studies.export.record import read_record
 
 __all__ = ["with_test_score"]
 
 
-def with_test_score(found: Dossier, folder: Path) -> Dossier:
-    """A dossier that tells how its greenest model does on the test split, and as a whole file.
+def with_test_score(found: ReportData, folder: Path) -> ReportData:
+    """A report that tells how its greenest model does on the test split, and as a whole file.
 
     Args:
         found: Of the study.

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from greenfront.studies.analysis import quantities
-from greenfront.studies.analysis.dossier import Dossier
-from greenfront.studies.analysis.importance import Importance
+from greenfront.studies.analysis.findings.importance import Importance
+from greenfront.studies.analysis.report_data import ReportData
 from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.analysis.words import quantities
 from greenfront.studies.report.front_figure import front
 from greenfront.studies.report.model_figures import (
     MOST_LINES,
@@ -46,7 +46,7 @@ class Drawn:
     figure: go.Figure
 
 
-def figures(found: Dossier) -> dict[str, Drawn]:
+def figures(found: ReportData) -> dict[str, Drawn]:
     """Every figure that there is something to draw for, in the order in which a page has them."""
     view = found.view
     drawn = []
@@ -116,7 +116,7 @@ def _parallel(view: StudyView) -> Drawn:
     )
 
 
-def _progress(found: Dossier) -> Drawn:
+def _progress(found: ReportData) -> Drawn:
     last = found.view.steps[-1]
     trials = "1 trial" if last.finished == 1 else f"{last.finished:,} trials"
     told = (
@@ -143,7 +143,7 @@ def _phases(view: StudyView) -> Drawn:
     )
 
 
-def _intensity(found: Dossier) -> Drawn:
+def _intensity(found: ReportData) -> Drawn:
     waits = () if found.view.times is None else found.view.times.waits
     shade = " Shaded: waits for cleaner electricity." if waits else ""
     return Drawn(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from greenfront.studies.analysis.front import ScoredTrial
+from greenfront.studies.analysis.ranking.front import ScoredTrial
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.report.points import Axis, Group, groups, hover, score_axis
 from greenfront.studies.report.theme import BLUE, layout

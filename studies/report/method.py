@@ -10,23 +10,23 @@ from greenfront.objectives.carbon.intensity import Intensity
 from greenfront.objectives.metering.pinned import metered_machines
 from greenfront.objectives.metrics import Metric
 from greenfront.objectives.resampling import DRAWS
-from greenfront.studies.analysis import quantities
-from greenfront.studies.analysis.choice import allowed
-from greenfront.studies.analysis.decisions import has_thresholds
-from greenfront.studies.analysis.dossier import Dossier
-from greenfront.studies.analysis.machine_words import machine_sentences
-from greenfront.studies.analysis.membership import DRAWS as MEMBERSHIP_DRAWS
-from greenfront.studies.analysis.metric_words import score
-from greenfront.studies.analysis.remarks import compression_remarks
+from greenfront.studies.analysis.findings.decisions import has_thresholds
+from greenfront.studies.analysis.machine.readings import machine_sentences
+from greenfront.studies.analysis.machine.remarks import compression_remarks
+from greenfront.studies.analysis.ranking.membership import DRAWS as MEMBERSHIP_DRAWS
+from greenfront.studies.analysis.report_data import ReportData
 from greenfront.studies.analysis.view import StudyView
-from greenfront.studies.analysis.wording import sentence
+from greenfront.studies.analysis.words import quantities
+from greenfront.studies.analysis.words.choice import allowed
+from greenfront.studies.analysis.words.metric_words import score
+from greenfront.studies.analysis.words.wording import sentence
 from greenfront.studies.report.tables import meter_table
 from greenfront.studies.report.wording import instruments
 
 __all__ = ["method"]
 
 
-def method(found: Dossier) -> str:
+def method(found: ReportData) -> str:
     """Instruments, carbon model and formulas, as HTML."""
     view = found.view
     terms = [

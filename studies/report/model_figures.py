@@ -9,11 +9,11 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from greenfront.studies.analysis import quantities
-from greenfront.studies.analysis.families import FamilyRecord, families
-from greenfront.studies.analysis.front import ScoredTrial
-from greenfront.studies.analysis.metric_words import score
+from greenfront.studies.analysis.findings.families import FamilyRecord, families
+from greenfront.studies.analysis.ranking.front import ScoredTrial
 from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.analysis.words import quantities
+from greenfront.studies.analysis.words.metric_words import score
 from greenfront.studies.report.theme import BLUE, GREEN, GREY, LABELLED, SLATE, layout
 
 __all__ = ["MOST_LINES", "family_co2", "family_scores", "parallel"]

@@ -15,10 +15,10 @@ from typing import Any
 
 from greenfront.errors import UsageError
 from greenfront.objectives.drafts import drafted
-from greenfront.studies.analysis.dossier import Dossier
-from greenfront.studies.analysis.labels import labels
-from greenfront.studies.analysis.quantities import moment
+from greenfront.studies.analysis.report_data import ReportData
 from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.analysis.words.labels import labels
+from greenfront.studies.analysis.words.quantities import moment
 from greenfront.studies.report.data import data
 from greenfront.studies.report.figures import Drawn, figures
 from greenfront.studies.report.method import method
@@ -32,11 +32,11 @@ SCRIPTS = ("format", "scoring", "figures", "ranking", "detail", "scenario", "mai
 """Of the page, in the order in which they are read."""
 
 
-def render(found: Dossier, now: datetime | None = None) -> str:
+def render(found: ReportData, now: datetime | None = None) -> str:
     """Draws a study as one HTML file.
 
     Args:
-        found: What is shown. Equal dossiers give equal pages.
+        found: What is shown. Equal data give equal pages.
         now: The date on the page, with its time zone; the present moment if left out.
 
     Returns:
@@ -69,7 +69,7 @@ def render(found: Dossier, now: datetime | None = None) -> str:
     )
 
 
-def write(found: Dossier, path: Path, now: datetime | None = None) -> None:
+def write(found: ReportData, path: Path, now: datetime | None = None) -> None:
     """Writes :func:`render` to a file, entirely or not at all.
 
     Args:

@@ -15,11 +15,11 @@ import numpy as np
 from greenfront.objectives.carbon.intensity import region_intensity, regions
 from greenfront.objectives.pareto import non_dominated
 from greenfront.objectives.readings import Reading
-from greenfront.studies.analysis.decisions import never_decides
-from greenfront.studies.analysis.eligibility import within_drop_probability
-from greenfront.studies.analysis.front import ScoredTrial
-from greenfront.studies.analysis.labels import flat_settings
+from greenfront.studies.analysis.findings.decisions import never_decides
+from greenfront.studies.analysis.ranking.front import ScoredTrial
+from greenfront.studies.analysis.scores.eligibility import within_drop_probability
 from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.analysis.words.labels import flat_settings
 from greenfront.studies.report.tables import fixed_cells
 
 __all__ = ["as_json", "payload"]

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from html import escape
 
 from greenfront.objectives.readings import Reading
-from greenfront.studies.analysis import quantities
-from greenfront.studies.analysis.choice import choices, comparison, warnings
-from greenfront.studies.analysis.dossier import Dossier, Tested
-from greenfront.studies.analysis.foreseen import AFTERWARDS
-from greenfront.studies.analysis.front import ScoredTrial
-from greenfront.studies.analysis.interval import COVERED, score_interval
-from greenfront.studies.analysis.metric_words import score
-from greenfront.studies.analysis.operation import Year, a_year
+from greenfront.studies.analysis.payback.operation import Year, a_year
+from greenfront.studies.analysis.ranking.front import ScoredTrial
+from greenfront.studies.analysis.report_data import ReportData, Tested
+from greenfront.studies.analysis.scores.interval import COVERED, score_interval
+from greenfront.studies.analysis.search_cost.forecast import AFTERWARDS
 from greenfront.studies.analysis.view import StudyView
-from greenfront.studies.analysis.wording import (
+from greenfront.studies.analysis.words import quantities
+from greenfront.studies.analysis.words.choice import choices, comparison, warnings
+from greenfront.studies.analysis.words.metric_words import score
+from greenfront.studies.analysis.words.wording import (
     break_even_sentence,
     leak_sentence,
     no_network_sentence,
@@ -44,7 +44,7 @@ class _Tile:
     source: str
 
 
-def pick(found: Dossier) -> str:
+def pick(found: ReportData) -> str:
     """The greenest model that is accurate enough, as HTML; what is missing where there is none."""
     view = found.view
     row = view.front.greenest

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from greenfront.errors import GreenfrontError, UsageError
-from greenfront.studies.analysis.dossier import Dossier
+from greenfront.studies.analysis.report_data import ReportData
 from greenfront.studies.report.figures import Drawn, figures
 
 __all__ = ["PictureFormat", "write_pictures"]
@@ -19,7 +19,7 @@ WIDTH = 900
 TITLE_ROOM = 40
 
 
-def write_pictures(found: Dossier, folder: Path, form: PictureFormat) -> list[Path]:
+def write_pictures(found: ReportData, folder: Path, form: PictureFormat) -> list[Path]:
     """Writes each figure to a folder, such as ``front.png``.
 
     Args:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from greenfront.studies.analysis import quantities
-from greenfront.studies.analysis.front import ScoredTrial
-from greenfront.studies.analysis.metric_words import score
+from greenfront.studies.analysis.ranking.front import ScoredTrial
 from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.analysis.words import quantities
+from greenfront.studies.analysis.words.metric_words import score
 from greenfront.studies.report.theme import BLUE, GREY, ORANGE, SLATE
 
 __all__ = ["Axis", "Group", "co2_axis", "energy_axis", "groups", "hover", "score_axis"]

@@ -9,11 +9,11 @@ from html import escape
 import plotly.graph_objects as go
 
 from greenfront.objectives.carbon.traces import as_instant
-from greenfront.studies.analysis import quantities
-from greenfront.studies.analysis.dossier import Dossier
-from greenfront.studies.analysis.importance import Importance
-from greenfront.studies.analysis.progress import ProgressPoint
+from greenfront.studies.analysis.findings.importance import Importance
+from greenfront.studies.analysis.history.progress import ProgressPoint
+from greenfront.studies.analysis.report_data import ReportData
 from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.analysis.words import quantities
 from greenfront.studies.report.theme import BLUE, GREEN, GREY, INK, LABELLED, ORANGE, SKY, layout
 from greenfront.studies.store.ledger import Spent
 
@@ -27,7 +27,7 @@ MOST_KNOBS = 10
 CONSTANT = 1e-6
 
 
-def progress(found: Dossier) -> go.Figure:
+def progress(found: ReportData) -> go.Figure:
     """How far the search had come for the energy spent, beside a blind one where there is one."""
     view, beside = found.view, found.random_search
     curves = [("This search", view.steps, BLUE, "solid")]
@@ -128,13 +128,13 @@ def _worth_a_bar(parts: dict[str, Spent]) -> dict[str, tuple[float, float, float
     return bars
 
 
-def varied(found: Dossier) -> bool:
+def varied(found: ReportData) -> bool:
     """Whether trials ran on electricity of different intensities."""
     grams = [each.g_per_kwh for each in found.electricity]
     return bool(grams) and max(grams) - min(grams) > CONSTANT * max(grams)
 
 
-def intensity_over_time(found: Dossier) -> go.Figure:
+def intensity_over_time(found: ReportData) -> go.Figure:
     """The carbon intensity that each trial ran at, from its begin to its end."""
     figure = go.Figure(layout=layout(320))
     x: list[datetime | None] = []

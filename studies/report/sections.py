@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-from greenfront.studies.analysis import quantities
-from greenfront.studies.analysis.dossier import Dossier
-from greenfront.studies.analysis.foreseen import foreseen_lines
-from greenfront.studies.analysis.importance import FEWEST_TRIALS
-from greenfront.studies.analysis.machine_words import machine_sentences
-from greenfront.studies.analysis.metric_words import score
-from greenfront.studies.analysis.timing import timing_lines
+from greenfront.studies.analysis.findings.importance import FEWEST_TRIALS
+from greenfront.studies.analysis.history.timing import timing_lines
+from greenfront.studies.analysis.machine.readings import machine_sentences
+from greenfront.studies.analysis.report_data import ReportData
+from greenfront.studies.analysis.search_cost.forecast import forecast_lines
+from greenfront.studies.analysis.search_cost.warm_start import warm_lines
 from greenfront.studies.analysis.view import StudyView
-from greenfront.studies.analysis.warm_start import warm_lines
-from greenfront.studies.analysis.wording import break_even_sentence
+from greenfront.studies.analysis.words import quantities
+from greenfront.studies.analysis.words.metric_words import score
+from greenfront.studies.analysis.words.wording import break_even_sentence
 from greenfront.studies.report.figures import Drawn
 from greenfront.studies.report.tables import (
     confusion_tables,
@@ -111,7 +111,7 @@ def _table_tools() -> str:
     )
 
 
-def classes(found: Dossier) -> str:
+def classes(found: ReportData) -> str:
     """What the model to take decides, class by class."""
     view, pick = found.view, found.view.front.greenest
     if pick is None:
@@ -143,7 +143,7 @@ def models(view: StudyView, drawn: Mapping[str, Drawn]) -> str:
     return f"{techniques}<div class='halves'>{sides}</div>{_figure(drawn['parallel'])}"
 
 
-def search(found: Dossier, drawn: Mapping[str, Drawn]) -> str:
+def search(found: ReportData, drawn: Mapping[str, Drawn]) -> str:
     """What the search cost and brought: its numbers, its figures, its times."""
     view = found.view
     parts = [_numbers(view)]
@@ -156,7 +156,7 @@ def search(found: Dossier, drawn: Mapping[str, Drawn]) -> str:
     else:
         parts.append("<p class='empty'>The ledger holds no reading yet.</p>")
     times = [] if view.times is None else timing_lines(view.times)
-    times += foreseen_lines(view) + warm_lines(view)
+    times += forecast_lines(view) + warm_lines(view)
     if times:
         parts.append(f"<p>{escape(' '.join(times))}</p>")
     if "intensity" in drawn:
@@ -201,7 +201,7 @@ def _chains(view: StudyView) -> str:
     return f"<h3>Feedback</h3>{table('feedback', caption, columns, body)}"
 
 
-def _no_knobs(found: Dossier) -> str:
+def _no_knobs(found: ReportData) -> str:
     if found.importance is None:
         return (
             f"<p class='empty'>Which knobs mattered cannot be told: that takes {FEWEST_TRIALS} "

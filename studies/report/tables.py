@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from html import escape
 
 from greenfront.objectives.outcome import Outcome
-from greenfront.studies.analysis import quantities
-from greenfront.studies.analysis.classes import Confusion
-from greenfront.studies.analysis.decisions import has_thresholds, never_decides
-from greenfront.studies.analysis.front import ScoredTrial
-from greenfront.studies.analysis.metric_words import score
-from greenfront.studies.analysis.phases import PHASES
-from greenfront.studies.analysis.technique_table import TechniqueRow, technique_rows
+from greenfront.studies.analysis.findings.classes import Confusion
+from greenfront.studies.analysis.findings.decisions import has_thresholds, never_decides
+from greenfront.studies.analysis.findings.technique_table import TechniqueRow, technique_rows
+from greenfront.studies.analysis.ranking.front import ScoredTrial
+from greenfront.studies.analysis.search_cost.phases import PHASES
 from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.analysis.words import quantities
+from greenfront.studies.analysis.words.metric_words import score
 from greenfront.studies.store.trials import WITHOUT_RESULT, NetworkTrial
 
 __all__ = [

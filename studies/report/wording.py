@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from greenfront.objectives.metrics import Metric
-from greenfront.studies.analysis.decisions import decision
-from greenfront.studies.analysis.front import ScoredTrial
-from greenfront.studies.analysis.metric_words import difference, score
-from greenfront.studies.analysis.quantities import percent
+from greenfront.studies.analysis.findings.decisions import decision
+from greenfront.studies.analysis.ranking.front import ScoredTrial
 from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.analysis.words.metric_words import difference, score
+from greenfront.studies.analysis.words.quantities import percent
 
 __all__ = ["instruments", "proportionality", "summary"]
 

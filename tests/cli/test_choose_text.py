@@ -15,8 +15,8 @@ from greenfront.cli.options import StorageOptions
 from greenfront.cli.technique_text import technique_sheet
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.metered import InferenceCost
-from greenfront.studies.analysis.picking import Limits, pick
-from greenfront.studies.analysis.technique_table import technique_rows
+from greenfront.studies.analysis.choosing.picking import Limits, pick
+from greenfront.studies.analysis.findings.technique_table import technique_rows
 from greenfront.studies.export.checking import CheckLimits, check
 from greenfront.studies.export.comparing import compare
 

@@ -22,9 +22,11 @@ from greenfront.cli.options import StorageOptions
 from greenfront.cli.sheet import Sheet
 from greenfront.cli.studies_text import front_table, run_summary, whatif_table
 from greenfront.search.session import PeakMemory
-from greenfront.studies.analysis.dossier import Dossier
-from greenfront.studies.analysis.front import ScoredTrial
-from greenfront.studies.analysis.quantities import (
+from greenfront.studies.analysis.choosing.whatif import Comparison, Scenario
+from greenfront.studies.analysis.ranking.front import ScoredTrial
+from greenfront.studies.analysis.report_data import ReportData
+from greenfront.studies.analysis.view import StudyView, view
+from greenfront.studies.analysis.words.quantities import (
     count,
     energy,
     joules,
@@ -33,8 +35,6 @@ from greenfront.studies.analysis.quantities import (
     seconds,
     size,
 )
-from greenfront.studies.analysis.view import StudyView, view
-from greenfront.studies.analysis.whatif import Comparison, Scenario
 from greenfront.studies.report.page import render
 from greenfront.studies.store.storage import Storage
 
@@ -210,7 +210,7 @@ def test_whether_it_pays_is_told_by_what_it_is_made_for(seen: StudyView) -> None
     # A prediction saves half a mWh, and 1 kWh was spent.
     peak = PeakMemory(10**8, 2 * 10**8)
     never = "Does not pay for itself: 2.00 M predictions would be needed, it is made for 1,000,000"
-    assert f"<dd class='note'>{never} (modelled).</dd>" in render(Dossier(seen))
+    assert f"<dd class='note'>{never} (modelled).</dd>" in render(ReportData(seen))
     assert f"{never} (modelled)." in drawn(run_summary(seen, "it did", peak), 200)
     said = drawn(whatif_table(under(seen, Scenario(predictions=3_000_000))), 200)
     assert "Pays for itself after 2.00 M of the 3,000,000 predictions (modelled)." in said
@@ -257,7 +257,7 @@ def test_terminal_report_and_json_say_why_it_does_not_pay(
     found = with_verdict(seen, verdict)
     assert said in drawn(run_summary(found, "it did", PeakMemory(10**8, 0)), 200)
     assert said in drawn(whatif_table(Comparison(found, found)), 200)
-    assert f"<dd class='value'>–</dd><dd class='note'>{said}" in render(Dossier(found))
+    assert f"<dd class='value'>–</dd><dd class='note'>{said}" in render(ReportData(found))
     for told in (front_json(found), whatif_json(Comparison(found, found))):
         assert told["break_even_predictions"] is None
         assert told["break_even_verdict"] == verdict

@@ -21,8 +21,8 @@ from greenfront.spaces.candidate import ArchitectureChoice, Candidate
 from greenfront.spaces.techniques.distillation import Distillation
 from greenfront.spaces.techniques.precision import Precision
 from greenfront.spaces.techniques.pruning import Pruning
-from greenfront.studies.analysis.front import rank, scored
-from greenfront.studies.analysis.progress import ProgressPoint
+from greenfront.studies.analysis.history.progress import ProgressPoint
+from greenfront.studies.analysis.ranking.front import rank, scored
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile

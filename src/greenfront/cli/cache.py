@@ -10,7 +10,7 @@ import typer
 from greenfront.cli.amounts import BYTES, amount
 from greenfront.cli.options import AsJson, console, print_json
 from greenfront.errors import UsageError
-from greenfront.studies.analysis.quantities import UNAVAILABLE, moment, size
+from greenfront.studies.analysis.words.quantities import UNAVAILABLE, moment, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

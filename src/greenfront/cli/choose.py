@@ -75,9 +75,9 @@ def pick(
     given = None if options.weights is None else weights(options.weights)
 
     from greenfront.objectives.scores import Weights
-    from greenfront.studies.analysis import picking
+    from greenfront.studies.analysis.choosing import picking
+    from greenfront.studies.analysis.choosing.whatif import Scenario
     from greenfront.studies.analysis.view import StoredStudy
-    from greenfront.studies.analysis.whatif import Scenario
 
     scenario = Scenario(max_drop=drop)
     limits = picking.Limits(latency, size, joules)
@@ -168,7 +168,7 @@ def table(name: StudyName, form: FormOptions, storage: StorageOptions) -> None:
     if len(given) > 1:
         raise UsageError("give one of --csv, --latex, --markdown and --json: each is a form")
     from greenfront.cli import technique_text
-    from greenfront.studies.analysis.technique_table import technique_rows
+    from greenfront.studies.analysis.findings.technique_table import technique_rows
     from greenfront.studies.analysis.view import view
 
     with storage.opened() as database:

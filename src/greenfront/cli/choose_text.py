@@ -9,9 +9,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from greenfront.cli.sheet import Sheet
-from greenfront.studies.analysis.choice import comparison
-from greenfront.studies.analysis.metric_words import change, score
-from greenfront.studies.analysis.quantities import (
+from greenfront.studies.analysis.words.choice import comparison
+from greenfront.studies.analysis.words.metric_words import change, score
+from greenfront.studies.analysis.words.quantities import (
     energy,
     joules,
     mass,
@@ -19,12 +19,12 @@ from greenfront.studies.analysis.quantities import (
     seconds,
     size,
 )
-from greenfront.studies.analysis.wording import sentence
+from greenfront.studies.analysis.words.wording import sentence
 
 if TYPE_CHECKING:
     from greenfront.cli.options import StorageOptions
-    from greenfront.studies.analysis.front import ScoredTrial
-    from greenfront.studies.analysis.picking import Pick
+    from greenfront.studies.analysis.choosing.picking import Pick
+    from greenfront.studies.analysis.ranking.front import ScoredTrial
     from greenfront.studies.analysis.view import StudyView
     from greenfront.studies.export.checking import Checked
     from greenfront.studies.export.comparing import ModelComparison

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from greenfront.studies.analysis.quantities import joules, seconds
+from greenfront.studies.analysis.words.quantities import joules, seconds
 
 if TYPE_CHECKING:
     from greenfront.objectives.metering.crosscheck import CrossCheck

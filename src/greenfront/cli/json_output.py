@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from greenfront.objectives.codec import to_json
-from greenfront.studies.analysis.early_stops import early_stops
-from greenfront.studies.analysis.foreseen import foreseen_json
+from greenfront.studies.analysis.search_cost.early_stops import early_stops
+from greenfront.studies.analysis.search_cost.forecast import forecast_json
 
 if TYPE_CHECKING:
     from greenfront.search.optimize import SearchResult
     from greenfront.search.session import PeakMemory
-    from greenfront.studies.analysis.targets import Goal
+    from greenfront.studies.analysis.choosing.whatif import Comparison
+    from greenfront.studies.analysis.history.targets import Goal
     from greenfront.studies.analysis.view import StudyView
-    from greenfront.studies.analysis.whatif import Comparison
 
 __all__ = ["front_json", "run_json", "whatif_json"]
 
@@ -42,7 +42,7 @@ def front_json(view: StudyView) -> dict[str, Any]:
         "baseline": None if view.baseline is None else view.baseline.to_json(view.metric),
         "targets": None if view.goal is None else _targets(view, view.goal),
         "follow_ups": to_json(view.links),
-        "forecast": foreseen_json(view),
+        "forecast": forecast_json(view),
         "warm_start": None if view.facts.warm is None else list(view.facts.warm.studies),
         "stopped_between_epochs": [row.number for row in early_stops(view.trials)],
         "rows": rows,

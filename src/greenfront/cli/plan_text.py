@@ -8,9 +8,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from greenfront.cli.sheet import Sheet
-from greenfront.studies.analysis.foreseen import forecast_words
-from greenfront.studies.analysis.quantities import count, joules, mass, seconds, size
-from greenfront.studies.analysis.wording import sentence
+from greenfront.studies.analysis.search_cost.forecast import forecast_words
+from greenfront.studies.analysis.words.quantities import count, joules, mass, seconds, size
+from greenfront.studies.analysis.words.wording import sentence
 
 if TYPE_CHECKING:
     from greenfront.objectives.tasks.tables.schema import Schema

@@ -104,7 +104,7 @@ def _metered(work: Callable[[], None]) -> Reading:
 
 def _told(examples: int, wall_seconds: float, reading: Reading) -> str:
     """Throughput, and joules with their kind and interval."""
-    from greenfront.studies.analysis.quantities import count, joules, seconds
+    from greenfront.studies.analysis.words.quantities import count, joules, seconds
 
     speed = f"{count(examples / wall_seconds)} a second" if wall_seconds else "at once"
     line = f"{examples:,} predictions in {seconds(wall_seconds)}, {speed}"

@@ -55,8 +55,8 @@ def remeasure(
 
 
 def _text(done: Remeasured, storage: StorageOptions) -> str:
-    from greenfront.studies.analysis.quantities import counted, energy
-    from greenfront.studies.analysis.wording import named_trials
+    from greenfront.studies.analysis.words.quantities import counted, energy
+    from greenfront.studies.analysis.words.wording import named_trials
 
     lines = [
         f"{done.machine} has measured {counted(len(done.trials), 'model')} "

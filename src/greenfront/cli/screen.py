@@ -16,8 +16,8 @@ from rich.text import Text
 
 from greenfront.cli.options import console
 from greenfront.objectives.metrics import Metric
-from greenfront.studies.analysis.metric_words import score
-from greenfront.studies.analysis.quantities import energy, joules, mass, seconds
+from greenfront.studies.analysis.words.metric_words import score
+from greenfront.studies.analysis.words.quantities import energy, joules, mass, seconds
 from greenfront.studies.store.trials import WITHOUT_RESULT
 
 if TYPE_CHECKING:

@@ -212,7 +212,7 @@ def _here(
     file: StudyFile, known: Storage | None, _engine: EngineOptions, as_json: bool
 ) -> Iterator[_Ready]:
     from greenfront.search.session import open_session
-    from greenfront.studies.analysis.wording import kind_of_readings
+    from greenfront.studies.analysis.words.wording import kind_of_readings
 
     with contextlib.ExitStack() as stack:
         with status("Loading the data …", quiet=as_json):
@@ -244,7 +244,7 @@ def _tell(problem: NetworkProblem, new: bool) -> None:
     """Says what is odd about data and workers, and whose idea the trials of a new study are."""
     from greenfront.search.engine.oversubscription import oversubscription_remarks
     from greenfront.search.evaluator.cores import cores_here
-    from greenfront.studies.analysis.wording import sentence
+    from greenfront.studies.analysis.words.wording import sentence
 
     task, shares, study = problem.facts.task, problem.shares, problem.file.study
     columns = [column for column in task.schema.columns if column.warning] if task.schema else []

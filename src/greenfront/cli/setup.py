@@ -108,7 +108,7 @@ def _show(output: Path, described: Described | None, task: Mapping[str, str]) ->
     screen = console()
     if described is not None:
         from greenfront.cli.plan_text import columns_table
-        from greenfront.studies.analysis.wording import sentence
+        from greenfront.studies.analysis.words.wording import sentence
 
         schema = described.schema
         if task["kind"] == "text":
@@ -143,7 +143,7 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Say what can be metered here, how, and what to do about what is missing."""
-    from greenfront.studies.analysis.checkup import checkup
+    from greenfront.studies.analysis.machine.checkup import checkup
 
     found = checkup(idle=idle, compare=cross_check)
     if as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from greenfront.studies.analysis.quantities import joules, seconds
+from greenfront.studies.analysis.words.quantities import joules, seconds
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -48,7 +48,7 @@ def verified_table(found: Verification) -> Group:
     from rich.text import Text
 
     from greenfront.objectives.metrics import Metric
-    from greenfront.studies.analysis.metric_words import change
+    from greenfront.studies.analysis.words.metric_words import change
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("claim", "claimed", "found", ""):

@@ -75,7 +75,7 @@ def ledger(
     as_json: AsJson = False,
 ) -> None:
     """Show what the search itself has spent, and on what."""
-    from greenfront.studies.analysis.spending import spending
+    from greenfront.studies.analysis.search_cost.spending import spending
 
     if by not in PARTS:
         raise UsageError(f"--by must be one of {', '.join(PARTS)}, not {by!r}")
@@ -86,7 +86,7 @@ def ledger(
 
 @dataclass(frozen=True)
 class ScenarioOptions:
-    """The options of ``whatif``: see :class:`~greenfront.studies.analysis.whatif.Scenario`."""
+    """Options of ``whatif``: see :class:`~greenfront.studies.analysis.choosing.whatif.Scenario`."""
 
     region: Annotated[str | None, typer.Option(help="Of the electricity, such as SE3.")] = None
     g_per_kwh: Annotated[
@@ -129,8 +129,8 @@ def whatif(
 ) -> None:
     """Score a study anew, from its stored readings, under other circumstances."""
     from greenfront.objectives.carbon.embodied import DEVICES
+    from greenfront.studies.analysis.choosing.whatif import Comparison, Scenario
     from greenfront.studies.analysis.view import StoredStudy
-    from greenfront.studies.analysis.whatif import Comparison, Scenario
 
     if options.embodied is not None and options.embodied not in DEVICES:
         raise UsageError(
@@ -167,12 +167,12 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Write one self-contained HTML page about a study; it opens offline."""
-    from greenfront.studies.analysis.dossier import dossier
+    from greenfront.studies.analysis.report_data import report_data
     from greenfront.studies.report.page import write
     from greenfront.studies.report.pictures import write_pictures
 
     with storage.opened() as database:
-        found = dossier(database, name)
+        found = report_data(database, name)
     if exported is not None:
         from greenfront.studies.report.exported import with_test_score
 

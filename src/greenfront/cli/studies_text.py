@@ -9,16 +9,17 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from greenfront.cli.sheet import Sheet
-from greenfront.studies.analysis.advice import advice
-from greenfront.studies.analysis.chains import chain_of
-from greenfront.studies.analysis.choice import choices
-from greenfront.studies.analysis.decisions import decision, has_thresholds, never_decides
-from greenfront.studies.analysis.early_stops import early_stops_lines
-from greenfront.studies.analysis.foreseen import foreseen_lines
-from greenfront.studies.analysis.machine_words import machine_sentences
-from greenfront.studies.analysis.metric_words import score
-from greenfront.studies.analysis.phases import PHASES
-from greenfront.studies.analysis.quantities import (
+from greenfront.studies.analysis.choosing.advice import advice
+from greenfront.studies.analysis.findings.decisions import decision, has_thresholds, never_decides
+from greenfront.studies.analysis.history.chains import chain_of
+from greenfront.studies.analysis.machine.readings import machine_sentences
+from greenfront.studies.analysis.search_cost.early_stops import early_stops_lines
+from greenfront.studies.analysis.search_cost.forecast import forecast_lines
+from greenfront.studies.analysis.search_cost.phases import PHASES
+from greenfront.studies.analysis.search_cost.warm_start import warm_lines
+from greenfront.studies.analysis.words.choice import choices
+from greenfront.studies.analysis.words.metric_words import score
+from greenfront.studies.analysis.words.quantities import (
     chance,
     count,
     energy,
@@ -30,8 +31,7 @@ from greenfront.studies.analysis.quantities import (
     seconds,
     size,
 )
-from greenfront.studies.analysis.warm_start import warm_lines
-from greenfront.studies.analysis.wording import (
+from greenfront.studies.analysis.words.wording import (
     break_even_sentence,
     leak_sentence,
     named_trials,
@@ -42,12 +42,12 @@ from greenfront.studies.analysis.wording import (
 if TYPE_CHECKING:
     from greenfront.objectives.outcome import Outcome
     from greenfront.search.session import PeakMemory
-    from greenfront.studies.analysis.front import ScoredTrial
+    from greenfront.studies.analysis.choosing.whatif import Comparison
     from greenfront.studies.analysis.listing import StudyEntry
     from greenfront.studies.analysis.ranked import RankedStudy
-    from greenfront.studies.analysis.spending import Spending
+    from greenfront.studies.analysis.ranking.front import ScoredTrial
+    from greenfront.studies.analysis.search_cost.spending import Spending
     from greenfront.studies.analysis.view import StudyView
-    from greenfront.studies.analysis.whatif import Comparison
 
 __all__ = [
     "front_table",
@@ -220,7 +220,7 @@ def run_summary(view: StudyView, reason: str, peak: PeakMemory) -> RenderableTyp
                 "It counts models that are cheaper than the dearest baseline and have learnt "
                 "something: none is."
             )
-    lines += [*warm_lines(view), *foreseen_lines(view), _pays(view)]
+    lines += [*warm_lines(view), *forecast_lines(view), _pays(view)]
     return Text("\n".join(lines))
 
 
@@ -274,7 +274,7 @@ def studies_table(entries: Sequence[StudyEntry]) -> RenderableType:
 
 def ledger_table(found: Spending) -> RenderableType:
     """What a search has spent, in parts and in all, whether it is worth it, and when it ran."""
-    from greenfront.studies.analysis.timing import timing_lines
+    from greenfront.studies.analysis.history.timing import timing_lines
 
     total, lost_kwh = found.total, found.without_result_kwh
     told = ("what it is",) if found.by == "phase" else ()
@@ -296,7 +296,7 @@ def ledger_table(found: Spending) -> RenderableType:
     share = f" ({percent(lost_kwh / total.kwh)})" if total.kwh else ""
     lines = [f"Trials without a result have cost {energy(lost_kwh)}{share} of it."]
     if (shown := found.ranked) is not None:
-        lines += [*early_stops_lines(shown), *foreseen_lines(shown), _pays(shown)]
+        lines += [*early_stops_lines(shown), *forecast_lines(shown), _pays(shown)]
     if total.unmetered:
         lines.append(f"{total.unmetered} entries have no reading and count as nothing.")
     lines += timing_lines(found.times)

@@ -11,11 +11,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from greenfront.cli.sheet import Sheet
-from greenfront.studies.analysis.metric_words import score
-from greenfront.studies.analysis.quantities import UNAVAILABLE, percent, saving
+from greenfront.studies.analysis.words.metric_words import score
+from greenfront.studies.analysis.words.quantities import UNAVAILABLE, percent, saving
 
 if TYPE_CHECKING:
-    from greenfront.studies.analysis.technique_table import TechniqueRow
+    from greenfront.studies.analysis.findings.technique_table import TechniqueRow
     from greenfront.studies.analysis.view import StudyView
 
 __all__ = ["as_csv", "as_latex", "as_markdown", "technique_sheet"]

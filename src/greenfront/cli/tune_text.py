@@ -8,8 +8,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from greenfront.cli.sheet import Sheet
-from greenfront.studies.analysis.metric_words import change
-from greenfront.studies.analysis.quantities import (
+from greenfront.studies.analysis.machine.runtimes import advice_lines
+from greenfront.studies.analysis.words.metric_words import change
+from greenfront.studies.analysis.words.quantities import (
     UNAVAILABLE,
     energy,
     joules,
@@ -17,8 +18,7 @@ from greenfront.studies.analysis.quantities import (
     percent_range,
     seconds,
 )
-from greenfront.studies.analysis.runtime_words import advice_lines
-from greenfront.studies.analysis.wording import sentence
+from greenfront.studies.analysis.words.wording import sentence
 
 if TYPE_CHECKING:
     from greenfront.cli.options import StorageOptions

@@ -18,7 +18,7 @@ from greenfront.cli.options import (
     print_json,
 )
 from greenfront.cli.running import quiet_optuna, status, termination_as_interrupt
-from greenfront.studies.analysis.quantities import counted
+from greenfront.studies.analysis.words.quantities import counted
 
 __all__ = ["worker"]
 
@@ -58,7 +58,7 @@ def worker(
     from greenfront.cli.screen import watch
     from greenfront.search.joining import joined_file, open_joined
     from greenfront.search.runs.quota import Quota
-    from greenfront.studies.analysis.wording import kind_of_readings
+    from greenfront.studies.analysis.words.wording import kind_of_readings
     from greenfront.studies.config.study_file import StudyFile
     from greenfront.studies.store.study import Study
 

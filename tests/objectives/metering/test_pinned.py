@@ -16,7 +16,7 @@ from greenfront.objectives.metering.pinned import (
     require_pinned,
     with_machine_of,
 )
-from greenfront.studies.analysis.wording import unlike_machines_sentence
+from greenfront.studies.analysis.words.wording import unlike_machines_sentence
 
 Pin = list[dict[str, str]]
 

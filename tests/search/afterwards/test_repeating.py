@@ -13,8 +13,8 @@ import pytest
 from contracts.observers import Listener
 from greenfront.objectives.pipeline.cache import entries
 from greenfront.search.session import open_session
-from greenfront.studies.analysis.medians import Measurements
-from greenfront.studies.analysis.membership import FEWEST_RESIDUALS
+from greenfront.studies.analysis.ranking.membership import FEWEST_RESIDUALS
+from greenfront.studies.analysis.scores.medians import Measurements
 from greenfront.studies.analysis.view import view
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.ledger import Ledger

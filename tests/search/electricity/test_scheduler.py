@@ -36,7 +36,7 @@ from greenfront.search.runs.quota import Quota
 from greenfront.search.settings import SearchSettings
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import PlainChoice
-from greenfront.studies.analysis.timing import timing, timing_lines
+from greenfront.studies.analysis.history.timing import timing, timing_lines
 from greenfront.studies.config.budget import Budget
 from greenfront.studies.store.ledger_writer import Moment
 from greenfront.studies.store.pauses import Pauses

@@ -29,7 +29,7 @@ from greenfront.search.proposals import asking
 from greenfront.search.runs.spectator import Spectator
 from greenfront.search.search_context import SearchContext
 from greenfront.search.settings import SearchSettings
-from greenfront.studies.analysis.timing import timing, timing_lines
+from greenfront.studies.analysis.history.timing import timing, timing_lines
 from greenfront.studies.config.budget import Budget
 from greenfront.studies.store.processes import place
 from greenfront.studies.store.storage import Storage

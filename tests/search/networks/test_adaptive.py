@@ -16,7 +16,7 @@ from greenfront.search.session import open_session
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.network_space import baseline_candidates
 from greenfront.spaces.techniques.batch_scaling import batch_scale, rate_factor
-from greenfront.studies.analysis.remarks import compression_remarks
+from greenfront.studies.analysis.machine.remarks import compression_remarks
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.storage import Storage

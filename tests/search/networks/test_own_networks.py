@@ -20,7 +20,7 @@ from greenfront.search.optimize import SearchResult
 from greenfront.search.planning.plan import plan_study
 from greenfront.search.session import open_session
 from greenfront.spaces.knobs import Categorical
-from greenfront.studies.analysis.remarks import compression_remarks
+from greenfront.studies.analysis.machine.remarks import compression_remarks
 from greenfront.studies.analysis.view import view
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile

@@ -24,7 +24,7 @@ from greenfront.search.planning.forecasting import (
 from greenfront.search.planning.plan import plan_study
 from greenfront.search.session import open_session
 from greenfront.spaces.network_space import baseline_candidates
-from greenfront.studies.analysis.foreseen import foreseen_json, foreseen_lines
+from greenfront.studies.analysis.search_cost.forecast import forecast_json, forecast_lines
 from greenfront.studies.analysis.view import view
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.forecast import Expected, Forecast
@@ -187,29 +187,29 @@ def test_small_studies_end_within_their_plans_and_teach_the_next(
         assert found.facts.forecast == told
         assert told.kwh is not None
         assert told.kwh.holds(found.spent.kwh)
-        foreseen, came_to = foreseen_lines(found)
+        foreseen, came_to = forecast_lines(found)
         assert "modelled" in foreseen
         assert "as foreseen" in came_to
-        shown = foreseen_json(found)
+        shown = forecast_json(found)
         assert shown is not None
         assert shown["came_kwh"] == found.spent.kwh
         # What came after the search is not what it was expected to cost.
         later = replace(found, spent_by_phase={**found.spent_by_phase, "tune": found.spent})
-        assert "with what tune took" in foreseen_lines(later)[1]
-        told_later = foreseen_json(later)
+        assert "with what tune took" in forecast_lines(later)[1]
+        told_later = forecast_json(later)
         assert told_later is not None
         assert (told_later["came_kwh"], told_later["came_minutes"]) == (None, None)
         packaged = replace(found.spent, kwh=found.spent.kwh / 4)
         exported = replace(found, spent_by_phase={**found.spent_by_phase, "package": packaged})
-        told_exported = foreseen_json(exported)
+        told_exported = forecast_json(exported)
         assert told_exported is not None
         assert told_exported["came_kwh"] == found.spent.kwh - packaged.kwh
         assert told_exported["came_minutes"] == shown["came_minutes"]
         # A study of before has none, and one that is half done is told so far.
         facts = replace(found.facts, forecast=None)
-        assert foreseen_lines(replace(found, facts=facts)) == []
+        assert forecast_lines(replace(found, facts=facts)) == []
         longer = replace(found.facts, forecast=replace(told, trials=99))
-        assert foreseen_lines(replace(found, facts=longer))[1].startswith("So far, 8 of 99 trials")
+        assert forecast_lines(replace(found, facts=longer))[1].startswith("So far, 8 of 99 trials")
 
 
 def test_other_data_tell_nothing(tmp_path: Path) -> None:

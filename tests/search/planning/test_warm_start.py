@@ -16,9 +16,9 @@ from greenfront.search.networks.problem import NetworkProblem
 from greenfront.search.planning.warm_start import warm_start
 from greenfront.search.samplers.shares import TrialShares
 from greenfront.search.session import open_session
+from greenfront.studies.analysis.ranking.volume import Frontier, seen_corners
+from greenfront.studies.analysis.search_cost.warm_start import warm_lines
 from greenfront.studies.analysis.view import view
-from greenfront.studies.analysis.volume import Frontier, seen_corners
-from greenfront.studies.analysis.warm_start import warm_lines
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.storage import Storage

@@ -12,7 +12,7 @@ from greenfront import optimize_problem
 from greenfront.search.problem import Wanted
 from greenfront.search.proposals.feedback import Feedback
 from greenfront.spaces.knobs import Point
-from greenfront.studies.analysis.chains import chain_of, chains
+from greenfront.studies.analysis.history.chains import chain_of, chains
 from greenfront.studies.store.follow_ups import FollowUp
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study

@@ -23,7 +23,7 @@ from greenfront.search.stopping.hopeless import Hopeless, Paces
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
 from greenfront.spaces.techniques.precision import Precision
 from greenfront.spaces.techniques.training import Training
-from greenfront.studies.analysis.early_stops import early_stops_lines
+from greenfront.studies.analysis.search_cost.early_stops import early_stops_lines
 from greenfront.studies.analysis.view import view
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.storage import Storage

@@ -14,7 +14,7 @@ from greenfront.objectives.tasks.task import TaskFacts
 from greenfront.search.networks.problem import NetworkProblem
 from greenfront.search.optimize import SearchOptions
 from greenfront.search.stopping.stop_rule import expected_price
-from greenfront.studies.analysis.volume import Corners
+from greenfront.studies.analysis.ranking.volume import Corners
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
 

@@ -21,7 +21,7 @@ from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.network_space import baseline_candidates
 from greenfront.spaces.techniques.precision import Precision
 from greenfront.spaces.techniques.pruning import Pruning
-from greenfront.studies.analysis.break_even import BreakEven, Verdict
+from greenfront.studies.analysis.payback.break_even import BreakEven, Verdict
 from greenfront.studies.analysis.view import view
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile

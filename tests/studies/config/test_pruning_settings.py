@@ -18,8 +18,8 @@ from greenfront.objectives.scores import Tolerance, values_of
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
 from greenfront.spaces.techniques.pruning import IMPORTANCES
 from greenfront.spaces.techniques.sparsity import Sparsity
-from greenfront.studies.analysis.front import finished, rank
-from greenfront.studies.analysis.remarks import compression_remarks
+from greenfront.studies.analysis.machine.remarks import compression_remarks
+from greenfront.studies.analysis.ranking.front import finished, rank
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile

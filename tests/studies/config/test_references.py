@@ -10,7 +10,7 @@ import pytest
 from greenfront.errors import StudyFileError
 from greenfront.objectives.tasks.task import TargetScale
 from greenfront.spaces.network_space import baseline_candidates
-from greenfront.studies.analysis.remarks import reference_remarks
+from greenfront.studies.analysis.machine.remarks import reference_remarks
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
 

@@ -11,7 +11,7 @@ import pytest
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.runtime_options import RuntimeAdvice, RuntimeOptions, TriedRuntime
 from greenfront.objectives.stages.session import session_options
-from greenfront.studies.analysis.runtime_words import advice_lines
+from greenfront.studies.analysis.machine.runtimes import advice_lines
 from greenfront.studies.export import predict
 
 USUAL = TriedRuntime(RuntimeOptions(1), 1, 2e-5, 1e-5, 1.0, 1.0, 1.0)

@@ -13,7 +13,7 @@ from contracts.reports import study
 from greenfront.errors import StudyError
 from greenfront.objectives.resampling import DRAWS, packed
 from greenfront.objectives.scores import co2_kg
-from greenfront.studies.analysis.interval import percentile_interval
+from greenfront.studies.analysis.scores.interval import percentile_interval
 from greenfront.studies.export.facts import paired_difference, record_of
 from greenfront.studies.export.record import VERSION, ModelRecord
 

@@ -18,8 +18,8 @@ from playwright.sync_api import Browser
 from contracts.browser import Seen, browser, opened
 from contracts.command import Command
 from contracts.reports import NASTY, NOW, VIEWS
-from greenfront.studies.analysis import quantities
-from greenfront.studies.analysis.dossier import Dossier, dossier
+from greenfront.studies.analysis.report_data import ReportData, report_data
+from greenfront.studies.analysis.words import quantities
 from greenfront.studies.report.figures import figures
 from greenfront.studies.report.page import write
 from greenfront.studies.store.storage import Storage
@@ -39,9 +39,9 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Command:
 
 
 @pytest.fixture(scope="module")
-def found(kept: Command) -> Iterator[Dossier]:
+def found(kept: Command) -> Iterator[ReportData]:
     storage = Storage(f"sqlite:///{kept.folder}/greenfront.db", create=False)
-    yield dossier(storage, "digits")
+    yield report_data(storage, "digits")
     storage.close()
 
 
@@ -66,7 +66,7 @@ def test_it_asks_nobody_and_complains_of_nothing(seen: Seen) -> None:
     assert seen.complaints == []
 
 
-def test_each_figure_has_its_points(seen: Seen, found: Dossier) -> None:
+def test_each_figure_has_its_points(seen: Seen, found: ReportData) -> None:
     drawn = figures(found)
     assert set(drawn) >= {"front", "family-co2", "family-scores", "parallel", "progress", "phases"}
     for name, each in drawn.items():
@@ -91,7 +91,7 @@ def test_each_figure_has_its_points(seen: Seen, found: Dossier) -> None:
 def test_every_kind_of_study_is_drawn(
     name: str, scheme: Any, browser: Browser, tmp_path: Path
 ) -> None:
-    write(Dossier(VIEWS[name]), tmp_path / "report.html", NOW)
+    write(ReportData(VIEWS[name]), tmp_path / "report.html", NOW)
     shown = opened(browser, tmp_path / "report.html", scheme=scheme)
     assert shown.complaints == []
     assert shown.page.locator(".js-plotly-plot").count() == shown.page.locator(".plot").count()
@@ -103,7 +103,7 @@ def test_hostile_names_stay_text(browser: Browser, tmp_path: Path) -> None:
     hostile = "</script><img src=x onerror=\"document.title='taken'\">" + NASTY
     view = VIEWS["nasty"]
     labels = {row.trial: hostile for row in view.complete}
-    write(Dossier(replace(view, name=hostile, labels=labels)), tmp_path / "report.html", NOW)
+    write(ReportData(replace(view, name=hostile, labels=labels)), tmp_path / "report.html", NOW)
     shown = opened(browser, tmp_path / "report.html")
     assert shown.page.locator("img").count() == 0
     assert shown.texts("h1") == [" ".join(hostile.split())]
@@ -120,7 +120,7 @@ def test_hostile_names_stay_text(browser: Browser, tmp_path: Path) -> None:
     shown.page.close()
 
 
-def test_a_click_on_a_point_highlights_the_trial_everywhere(seen: Seen, found: Dossier) -> None:
+def test_a_click_on_a_point_highlights_the_trial_everywhere(seen: Seen, found: ReportData) -> None:
     rows = found.view.front.rows
     wanted = next(row for row in rows if row.eligible and row.trial != rows[0].trial)
     seen.page.locator(f"#ranking tr[data-trial='{rows[0].trial}'] button").click()
@@ -174,7 +174,7 @@ def test_a_click_on_a_point_highlights_the_trial_everywhere(seen: Seen, found: D
         assert rings, name
 
 
-def test_the_keyboard_chooses_a_trial_and_opens_provenance(seen: Seen, found: Dossier) -> None:
+def test_the_keyboard_chooses_a_trial_and_opens_provenance(seen: Seen, found: ReportData) -> None:
     trial = found.view.front.rows[-1].trial
     button = seen.page.locator(f"#ranking tr[data-trial='{trial}'] button")
     button.focus()
@@ -187,7 +187,7 @@ def test_the_keyboard_chooses_a_trial_and_opens_provenance(seen: Seen, found: Do
     assert seen.page.locator(".tile .source [open] p").first.is_visible()
 
 
-def test_the_table_sorts_and_filters(seen: Seen, found: Dossier) -> None:
+def test_the_table_sorts_and_filters(seen: Seen, found: ReportData) -> None:
     rows = found.view.front.rows
     seen.page.locator("th[data-key='energy'] button").click()
     trials = [row.trial for row in sorted(rows, key=lambda row: row.energy_kwh)]
@@ -382,7 +382,7 @@ def test_the_page_is_light_without_the_library(kept: Command) -> None:
     assert len(html.encode()) - len(library.group().encode()) < 2_000_000
 
 
-def test_a_random_search_of_the_same_data_stands_beside(seen: Seen, found: Dossier) -> None:
+def test_a_random_search_of_the_same_data_stands_beside(seen: Seen, found: ReportData) -> None:
     assert found.random_search is not None
     names = seen.value("document.getElementById('progress').data.map(trace => trace.name)")
     assert "Random: digits-random" in names
@@ -391,7 +391,7 @@ def test_a_random_search_of_the_same_data_stands_beside(seen: Seen, found: Dossi
 
 
 def test_infinite_scores_are_shown_as_such(browser: Browser, tmp_path: Path) -> None:
-    write(Dossier(VIEWS["no emissions"]), tmp_path / "report.html", NOW)
+    write(ReportData(VIEWS["no emissions"]), tmp_path / "report.html", NOW)
     shown = opened(browser, tmp_path / "report.html")
     greens = shown.value("greenfront.state.found.front.map(row => row.green)")
     assert all(math.isinf(green) for green in greens)

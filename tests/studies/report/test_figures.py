@@ -8,19 +8,19 @@ from dataclasses import replace
 import pytest
 
 from contracts.reports import VIEWS
-from greenfront.studies.analysis import quantities
-from greenfront.studies.analysis.dossier import Dossier
-from greenfront.studies.analysis.electricity import TrialElectricity
-from greenfront.studies.analysis.importance import Importance, Target
-from greenfront.studies.analysis.random_search import RandomSearch
+from greenfront.studies.analysis.findings.importance import Importance, Target
+from greenfront.studies.analysis.history.electricity import TrialElectricity
+from greenfront.studies.analysis.report_data import ReportData
+from greenfront.studies.analysis.search_cost.random_search import RandomSearch
 from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.analysis.words import quantities
 from greenfront.studies.report.figures import figures
 from greenfront.studies.report.front_figure import front
 from greenfront.studies.report.points import co2_axis, energy_axis
 
 
 def drawn(view: StudyView, name: str) -> object:
-    return figures(Dossier(view))[name].figure
+    return figures(ReportData(view))[name].figure
 
 
 @pytest.mark.parametrize("name", ["usual", "embodied", "one trial", "no baseline"])
@@ -52,8 +52,8 @@ def test_the_front_holds_the_stored_values(name: str) -> None:
 
 
 def test_a_front_over_co2_is_drawn_only_where_it_is_another_one() -> None:
-    assert "front-co2" not in figures(Dossier(VIEWS["usual"]))
-    assert "front-co2" in figures(Dossier(VIEWS["embodied"]))
+    assert "front-co2" not in figures(ReportData(VIEWS["usual"]))
+    assert "front-co2" in figures(ReportData(VIEWS["embodied"]))
 
 
 def test_a_wide_range_is_drawn_logarithmically() -> None:
@@ -81,8 +81,8 @@ def test_it_opens_close_to_what_is_eligible() -> None:
 
 def test_families_hold_their_greenest() -> None:
     view = VIEWS["usual"]
-    (bars,) = figures(Dossier(view))["family-co2"].figure.data
-    (scores,) = figures(Dossier(view))["family-scores"].figure.data
+    (bars,) = figures(ReportData(view))["family-co2"].figure.data
+    (scores,) = figures(ReportData(view))["family-scores"].figure.data
     greenest = view.front.greenest
     assert greenest is not None
     assert greenest.trial in bars.customdata
@@ -95,7 +95,7 @@ def test_families_hold_their_greenest() -> None:
 
 def test_parallel_lines_lie_between_the_best_and_the_worst() -> None:
     view = VIEWS["usual"]
-    lines = figures(Dossier(view))["parallel"].figure
+    lines = figures(ReportData(view))["parallel"].figure
     shown = [number for trace in lines.data for number in trace.customdata if number is not None]
     assert set(shown) == {row.trial for row in view.complete}
     places = [y for trace in lines.data for y in trace.y if y is not None]
@@ -105,26 +105,28 @@ def test_parallel_lines_lie_between_the_best_and_the_worst() -> None:
 
 def test_progress_and_phases_hold_the_stored_values() -> None:
     view = VIEWS["usual"]
-    (curve,) = figures(Dossier(view))["progress"].figure.data
+    (curve,) = figures(ReportData(view))["progress"].figure.data
     assert list(curve.y) == [step.hypervolume for step in view.steps]
     assert list(curve.x) == pytest.approx([1000 * step.kwh_spent for step in view.steps])
-    (phases,) = figures(Dossier(view))["phases"].figure.data
+    (phases,) = figures(ReportData(view))["phases"].figure.data
     # Of several phases under a hundredth of the whole there is one bar; here is one alone.
     assert list(phases.y) == list(view.spent_by_phase)
     assert list(phases.x) == pytest.approx([1000 * s.kwh for s in view.spent_by_phase.values()])
     small = {f"p{n}": replace(view.spent, kwh=view.spent.kwh / 1e4) for n in range(3)}
     many = replace(view, spent_by_phase={**view.spent_by_phase, **small})
-    (bars,) = figures(Dossier(many))["phases"].figure.data
+    (bars,) = figures(ReportData(many))["phases"].figure.data
     assert bars.y[-1] == "3 smaller ones"
     assert sum(bars.x) == pytest.approx(1000 * sum(s.kwh for s in many.spent_by_phase.values()))
 
 
 def test_a_random_search_stands_beside_only_where_there_is_one() -> None:
     view = VIEWS["usual"]
-    alone = figures(Dossier(view))["progress"]
+    alone = figures(ReportData(view))["progress"]
     assert len(alone.figure.data) == 1
     assert "no random search of the same data is in this storage" in alone.caption
-    both = figures(Dossier(view, random_search=RandomSearch("blind", view.steps[:5])))["progress"]
+    both = figures(ReportData(view, random_search=RandomSearch("blind", view.steps[:5])))[
+        "progress"
+    ]
     assert [trace.name for trace in both.figure.data] == ["This search", "Random: blind"]
     assert both.figure.data[1].customdata is None
 
@@ -132,17 +134,17 @@ def test_a_random_search_stands_beside_only_where_there_is_one() -> None:
 def test_intensity_is_drawn_only_where_it_varied() -> None:
     view = VIEWS["usual"]
     steady = tuple(TrialElectricity(n, 60.0 * n, 60.0 * n + 50, 400.0, 1e-6) for n in range(4))
-    assert "intensity" not in figures(Dossier(view, electricity=steady))
+    assert "intensity" not in figures(ReportData(view, electricity=steady))
     varied = (*steady, TrialElectricity(4, 240.0, 290.0, 200.0, 1e-6))
-    figure = figures(Dossier(view, electricity=varied))["intensity"].figure
+    figure = figures(ReportData(view, electricity=varied))["intensity"].figure
     assert [y for y in figure.data[0].y if y is not None][::2] == [400, 400, 400, 400, 200]
 
 
 def test_knobs_are_drawn_only_where_the_forest_foresees_anything() -> None:
     view = VIEWS["usual"]
     blind = Importance(20, (Target("score", {"pruning.ratio": 1.0}, -0.2),))
-    assert "knobs" not in figures(Dossier(view, importance=blind))
+    assert "knobs" not in figures(ReportData(view, importance=blind))
     seeing = Importance(20, (Target("energy", {"pruning.ratio": 0.75, "x": 0.25}, 0.6),))
-    figure = figures(Dossier(view, importance=seeing))["knobs"]
+    figure = figures(ReportData(view, importance=seeing))["knobs"]
     assert list(figure.figure.data[0].x) == [75, 25]
     assert "60% of the variance of the energy" in figure.caption

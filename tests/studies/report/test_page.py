@@ -16,11 +16,11 @@ from plotly.offline import get_plotlyjs_version
 
 from contracts.reports import NASTY, NOW, VIEWS, Page, every_view
 from greenfront.errors import UsageError
-from greenfront.studies.analysis import quantities
-from greenfront.studies.analysis.chains import Link
-from greenfront.studies.analysis.dossier import Dossier
-from greenfront.studies.analysis.technique_table import technique_rows
+from greenfront.studies.analysis.findings.technique_table import technique_rows
+from greenfront.studies.analysis.history.chains import Link
+from greenfront.studies.analysis.report_data import ReportData
 from greenfront.studies.analysis.view import StudyView
+from greenfront.studies.analysis.words import quantities
 from greenfront.studies.export.facts import record_of
 from greenfront.studies.export.record import RECORD, Emission, Score
 from greenfront.studies.report.exported import with_test_score
@@ -29,7 +29,7 @@ from greenfront.studies.report.page import render, write
 
 @every_view
 def test_loads_nothing(view: StudyView) -> None:
-    page = Page(render(Dossier(view), NOW))
+    page = Page(render(ReportData(view), NOW))
     for tag, attributes in page.tags:
         assert tag not in {"link", "iframe", "img", "object", "embed", "base"}
         assert not {"src", "href", "srcset", "action", "data", "onload"} & set(attributes)
@@ -47,22 +47,22 @@ def test_loads_nothing(view: StudyView) -> None:
 
 def test_a_leak_comes_before_the_model() -> None:
     view = VIEWS["nasty"]
-    html = render(Dossier(view), NOW)
+    html = render(ReportData(view), NOW)
     callout = html.index("alone each predict the target")
     assert html.rindex("class='callout'", 0, callout) < callout < html.index("id='pick'")
 
 
 def test_what_was_spent_after_the_search_stands_apart() -> None:
     view = VIEWS["usual"]
-    assert "by export or tune" not in render(Dossier(view))
+    assert "by export or tune" not in render(ReportData(view))
     packaged = replace(view.spent, kwh=2.5e-6)
     later = replace(view, spent_by_phase={**view.spent_by_phase, "package": packaged})
-    assert ", of it 2.50 mWh by export or tune, after it." in render(Dossier(later))
+    assert ", of it 2.50 mWh by export or tune, after it." in render(ReportData(later))
 
 
 @every_view
 def test_what_comes_from_the_study_is_escaped(view: StudyView) -> None:
-    html = render(Dossier(view), NOW)
+    html = render(ReportData(view), NOW)
     page = Page(html)
     data = [text for tag, text in page.texts if tag == "script" and text.startswith("{")]
     figures_there = sum("data-figure" in a for tag, a in page.tags if tag == "script")
@@ -77,19 +77,19 @@ def test_what_comes_from_the_study_is_escaped(view: StudyView) -> None:
 
 
 def test_names_are_shown_as_they_are() -> None:
-    page = Page(render(Dossier(VIEWS["nasty"]), NOW))
+    page = Page(render(ReportData(VIEWS["nasty"]), NOW))
     assert ("h1", NASTY) in page.texts
     assert ("td", NASTY) in page.texts
 
 
 @every_view
 def test_equal_views_give_equal_pages(view: StudyView) -> None:
-    assert render(Dossier(view), NOW) == render(Dossier(view), NOW)
+    assert render(ReportData(view), NOW) == render(ReportData(view), NOW)
 
 
 def test_only_the_date_differs() -> None:
-    first = render(Dossier(VIEWS["usual"]), NOW)
-    later = render(Dossier(VIEWS["usual"]), datetime(2027, 5, 6, 7, 8, tzinfo=UTC))
+    first = render(ReportData(VIEWS["usual"]), NOW)
+    later = render(ReportData(VIEWS["usual"]), datetime(2027, 5, 6, 7, 8, tzinfo=UTC))
     assert "2026-03-01 12:30 UTC" in first
     assert first.replace("2026-03-01 12:30", "2027-05-06 07:08") == later.replace(
         "2027-05-06T07:08Z", "2026-03-01T12:30Z"
@@ -100,7 +100,7 @@ def test_the_table_holds_the_front_in_order() -> None:
     view = VIEWS["usual"]
     rows = [
         (attributes["class"], attributes["data-trial"])
-        for _, attributes in Page(render(Dossier(view), NOW)).tags
+        for _, attributes in Page(render(ReportData(view), NOW)).tags
         if "data-trial" in attributes
     ]
     expected = [("eligible" if r.eligible else "ineligible", str(r.trial)) for r in view.front.rows]
@@ -112,7 +112,7 @@ def test_the_table_holds_the_front_in_order() -> None:
 
 @pytest.mark.parametrize("name", ["usual", "embodied", "nasty", "one trial"])
 def test_rows_say_what_was_measured(name: str) -> None:
-    view, html = VIEWS[name], render(Dossier(VIEWS[name]), NOW)
+    view, html = VIEWS[name], render(ReportData(VIEWS[name]), NOW)
     for row in view.front.rows:
         line = re.search(rf"<tr [^>]*data-trial='{row.trial}'>.*?</tr>", html, re.DOTALL)
         assert line is not None
@@ -153,19 +153,19 @@ def test_rows_say_what_was_measured(name: str) -> None:
     ],
 )
 def test_says(name: str, told: str) -> None:
-    assert told in render(Dossier(VIEWS[name]), NOW)
+    assert told in render(ReportData(VIEWS[name]), NOW)
 
 
 def test_does_not_say_what_is_not_so() -> None:
-    assert "constant multiple of energy in this" not in render(Dossier(VIEWS["embodied"]), NOW)
-    assert "(modelled)" not in render(Dossier(VIEWS["measured"]), NOW)
+    assert "constant multiple of energy in this" not in render(ReportData(VIEWS["embodied"]), NOW)
+    assert "(modelled)" not in render(ReportData(VIEWS["measured"]), NOW)
 
 
 def test_writes_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "report.html"
     path.write_text("older")
-    write(Dossier(VIEWS["one trial"]), path, NOW)
-    assert path.read_text(encoding="utf-8") == render(Dossier(VIEWS["one trial"]), NOW)
+    write(ReportData(VIEWS["one trial"]), path, NOW)
+    assert path.read_text(encoding="utf-8") == render(ReportData(VIEWS["one trial"]), NOW)
     assert path.stat().st_mode & 0o777 == 0o666 & ~_umask()
 
     def full(*_: object) -> None:
@@ -173,8 +173,8 @@ def test_writes_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(UsageError, match=r"report\.html.*No space left"):
-        write(Dossier(VIEWS["usual"]), path, NOW)
-    assert path.read_text(encoding="utf-8") == render(Dossier(VIEWS["one trial"]), NOW)
+        write(ReportData(VIEWS["usual"]), path, NOW)
+    assert path.read_text(encoding="utf-8") == render(ReportData(VIEWS["one trial"]), NOW)
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
 
 
@@ -186,7 +186,7 @@ def _umask() -> int:
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nowhere"):
-        write(Dossier(VIEWS["one trial"]), tmp_path / "nowhere" / "report.html", NOW)
+        write(ReportData(VIEWS["one trial"]), tmp_path / "nowhere" / "report.html", NOW)
 
 
 def test_the_library_is_the_one_that_plotly_draws_for() -> None:
@@ -198,7 +198,7 @@ def test_the_library_is_the_one_that_plotly_draws_for() -> None:
 
 def test_each_technique_stands_beside_the_untouched_network() -> None:
     view = VIEWS["usual"]
-    html = render(Dossier(view), NOW)
+    html = render(ReportData(view), NOW)
     table = re.search(r"<table id='techniques'>.*?</table>", html, re.DOTALL)
     assert table is not None
     rows = technique_rows(view)
@@ -207,7 +207,7 @@ def test_each_technique_stands_beside_the_untouched_network() -> None:
         assert f"<td>{row.title}" in table.group()
         if row.co2_reduction is not None:
             assert quantities.percent(row.co2_reduction) in table.group()
-    nothing = render(Dossier(VIEWS["no baseline"]), NOW)
+    nothing = render(ReportData(VIEWS["no baseline"]), NOW)
     assert "<h3>What each technique brings</h3>" in nothing
 
 
@@ -225,7 +225,7 @@ def exported(folder: Path, **changes: Any) -> Path:
 
 
 def test_a_score_on_test_is_told_where_an_exported_folder_has_it(tmp_path: Path) -> None:
-    found = Dossier(VIEWS["usual"])
+    found = ReportData(VIEWS["usual"])
     page = render(with_test_score(found, exported(tmp_path)), NOW)
     assert "<dt>Accuracy on test</dt><dd class='value'>96.2%</dd>" in page
     assert "95% interval 94.0% to 97.9%" in page
@@ -249,14 +249,14 @@ def test_a_folder_that_says_nothing_of_the_model_is_refused(
     changes: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        with_test_score(Dossier(VIEWS["usual"]), exported(tmp_path, **changes))
+        with_test_score(ReportData(VIEWS["usual"]), exported(tmp_path, **changes))
 
 
 def test_the_feedback_loop_is_shown_only_where_it_went_round() -> None:
     view = VIEWS["usual"]
-    assert "<h3>Feedback</h3>" not in render(Dossier(view), NOW)
+    assert "<h3>Feedback</h3>" not in render(ReportData(view), NOW)
     links = (Link(3, 1, True, NASTY), Link(25, 3, False, "it was 0.4 points short"))
-    html = render(Dossier(replace(view, links=links)), NOW)
+    html = render(ReportData(replace(view, links=links)), NOW)
     found = re.search(r"<table id='feedback'>.*?</table>", html, re.DOTALL)
     assert found is not None
     assert found.group().count("<tr>") == 1 + len(links)

@@ -12,11 +12,11 @@ import pytest
 from contracts.browser import chromium
 from contracts.reports import VIEWS
 from greenfront.errors import UsageError
-from greenfront.studies.analysis.dossier import Dossier
+from greenfront.studies.analysis.report_data import ReportData
 from greenfront.studies.report.figures import figures
 from greenfront.studies.report.pictures import write_pictures
 
-FOUND = Dossier(replace(VIEWS["nasty"], steps=(), spent_by_phase={}))
+FOUND = ReportData(replace(VIEWS["nasty"], steps=(), spent_by_phase={}))
 """A study with hostile names and few figures."""
 
 

@@ -9,7 +9,7 @@ from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.outcome import Batched, Outcome, Repeat
 from greenfront.objectives.readings import Reading
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
-from greenfront.studies.analysis.medians import inferences, settled
+from greenfront.studies.analysis.scores.medians import inferences, settled
 from greenfront.studies.store.repeats import Repeats
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.trials import Trial

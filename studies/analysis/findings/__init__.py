@@ -1,0 +1,1 @@
+"""What a search has shown: of families, techniques, knobs and classes."""

@@ -1,0 +1,1 @@
+"""How a search went: its progress, times, electricity, and what followed what."""

@@ -1,0 +1,1 @@
+"""Scores of what was measured, and how sure they are."""

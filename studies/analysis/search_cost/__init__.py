@@ -1,0 +1,1 @@
+"""What a search itself costs, was expected to, and has saved."""

@@ -1,0 +1,1 @@
+"""Numbers, models and scores in words for people."""
