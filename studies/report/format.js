@@ -1,4 +1,4 @@
-// Numbers for people: the same words as greenfront.studies.analysis.quantities writes.
+// Numbers for people: the same words as greenfront.studies.analysis.words.quantities writes.
 
 const UNAVAILABLE = "–";
 const WATT_HOURS = [[1e9, "GWh"], [1e6, "MWh"], [1e3, "kWh"], [1, "Wh"], [1e-3, "mWh"], [1e-6, "µWh"], [1e-9, "nWh"]];

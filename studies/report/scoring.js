@@ -1,5 +1,5 @@
 // Scoring a study anew from its stored readings: the same arithmetic, in the same order, as
-// greenfront.objectives.scores and greenfront.studies.analysis.front, so that the same doubles come out.
+// greenfront.objectives.scores and greenfront.studies.analysis.ranking.front, so that the same doubles come out.
 
 const study = JSON.parse(document.getElementById("study").textContent);
 const columns = study.columns;
