@@ -11,6 +11,9 @@ from greenfront.studies.analysis.ranking.front import ScoredTrial
 
 __all__ = ["flat_settings", "labels"]
 
+FOLLOWING = {"training.patience": "training.epochs", "training.first_patience": "training.epochs"}
+"""What follows from another setting by default, which then is enough to tell."""
+
 
 def labels(rows: Iterable[ScoredTrial]) -> dict[int, str]:
     """Labels of models that are shown together, by trial.
@@ -36,12 +39,16 @@ def labels(rows: Iterable[ScoredTrial]) -> dict[int, str]:
 def _apart(candidates: Sequence[Candidate]) -> list[str]:
     """For each of several candidates, the settings in which they are not all the same."""
     flat = [flat_settings(candidate.to_json()) for candidate in candidates]
+    names = dict.fromkeys(name for settings in flat for name in settings)
+    told = {name: [settings.get(name) for settings in flat] for name in names}
+    told = {name: values for name, values in told.items() if len(set(map(repr, values))) > 1}
     words: list[list[str]] = [[] for _ in candidates]
-    for name in dict.fromkeys(name for settings in flat for name in settings):
-        values = [settings.get(name) for settings in flat]
-        if len(set(map(repr, values))) > 1:
-            for said, text in zip(words, _texts(values), strict=True):
-                said.append(f"{name.removeprefix('training.')}={text}")
+    for name, values in told.items():
+        leading = told.get(FOLLOWING.get(name, ""), ())
+        if leading and len(set(zip(leading, values, strict=True))) == len(set(leading)):
+            continue
+        for said, text in zip(words, _texts(values), strict=True):
+            said.append(f"{name.removeprefix('training.')}={text}")
     return [" ".join(said) for said in words]
 
 

@@ -32,6 +32,15 @@ def test_only_what_looks_alike_gets_more_words(make_outcome: Callable[..., Outco
         7: other.describe(),
     }
     assert labels([row(3, slow)]) == {3: "mlp depth=1"}
+    # Patience that follows from the epochs is no news; one that does not is.
+    short, long = Training(epochs=10, patience=5), Training(epochs=30, patience=15)
+    trained = [replace(MLP, training=each) for each in (short, long, replace(short, patience=4))]
+    first, second, third = (row(number, each) for number, each in enumerate(trained))
+    assert labels([first, second]) == {
+        0: "mlp depth=1 · epochs=10",
+        1: "mlp depth=1 · epochs=30",
+    }
+    assert labels([first, second, third])[2] == "mlp depth=1 · epochs=10 patience=4"
     assert labels([]) == {}
 
 
