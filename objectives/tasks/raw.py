@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.predefined_splits import NO_SPLITS, PredefinedSplits
 from greenfront.objectives.tasks.settings import TargetKind
-from greenfront.objectives.tasks.standardise import counts_of_unusable, standardise
+from greenfront.objectives.tasks.standardise import counts_of_unusable, is_pixels, standardise
 from greenfront.objectives.tasks.tables.schema import Schema
 
 __all__ = ["ArrayInputs", "Inputs", "Pictures", "Raw", "array_inputs", "buffer"]
@@ -117,7 +117,7 @@ class ArrayInputs:
     def parts(self) -> Iterator[bytes | memoryview]:
         """Yields type, shape, values, and how pixels are scaled."""
         yield f"{self.values.dtype.str} {self.values.shape}".encode()
-        if self.values.dtype == np.uint8 and self.values.ndim == 4:
+        if is_pixels(self.values.shape[1:], self.values.dtype):
             yield b"whole means"
         yield buffer(self.values)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.objectives.tasks.raw import ArrayInputs, Inputs, Pictures
-from greenfront.objectives.tasks.standardise import Scale, scales_of
+from greenfront.objectives.tasks.standardise import Scale, is_pixels, scales_of
 from greenfront.objectives.tasks.tables.cells import MISSING
 from greenfront.objectives.tasks.tables.inputs import TableInputs
 from greenfront.objectives.tasks.tables.preprocessing import CategoryStep, NumberStep
@@ -84,7 +84,7 @@ class ArrayRecipe:
     @property
     def is_pixels(self) -> bool:
         """Whether they are images of 8 bits."""
-        return len(self.shape) == 3 and self.dtype == "uint8"
+        return is_pixels(self.shape, self.dtype)
 
     @property
     def resizes(self) -> bool:

@@ -17,6 +17,7 @@ __all__ = [
     "counts_of_unusable",
     "factors_of_pixels",
     "in_words",
+    "is_pixels",
     "scales_of",
     "standardise",
 ]
@@ -82,6 +83,11 @@ class Scale:
                 result[rows] = (values[rows] - mean) / deviation
 
 
+def is_pixels(shape: Sequence[int], dtype: str | np.dtype[Any]) -> bool:
+    """Whether examples of this shape, ``[channels, height, width]``, are images of 8 bits."""
+    return len(shape) == 3 and np.dtype(dtype) == np.uint8
+
+
 def scales_of(values: NDArray[Any], train: NDArray[np.int64]) -> tuple[Scale, ...]:
     """One for each feature or channel, learnt from some examples.
 
@@ -89,7 +95,7 @@ def scales_of(values: NDArray[Any], train: NDArray[np.int64]) -> tuple[Scale, ..
     one operator, ONNX's ``DequantizeLinear``, makes inputs of them.
     """
     scales = tuple(Scale.of(values[train, place]) for place in range(values.shape[1]))
-    if values.dtype == np.uint8 and values.ndim == 4:
+    if is_pixels(values.shape[1:], values.dtype):
         centred = tuple(replace(scale, mean=float(round(scale.mean))) for scale in scales)
         if factors_of_pixels(centred) is not None:
             return centred
@@ -124,7 +130,8 @@ def standardise(
     """
     result = np.empty(values.shape, dtype=np.float32)
     scales = scales_of(values, train)
-    factors = factors_of_pixels(scales) if values.dtype == np.uint8 and values.ndim == 4 else None
+    pixels = is_pixels(values.shape[1:], values.dtype)
+    factors = factors_of_pixels(scales) if pixels else None
     for index, scale in enumerate(scales):
         if factors is None:
             scale.into(result[:, index], values[:, index])

@@ -32,6 +32,19 @@ def reading(joules: float) -> Reading:
     return Reading(joules, joules, joules, "measured", "counter", 0.0, 0.0)
 
 
+def with_mistakes(rows: Sequence[NetworkTrial]) -> list[NetworkTrial]:
+    """Two trials on 200 examples: the second has one mistake more, among others."""
+    strata = np.zeros(200, dtype=np.int64)
+    trials = []
+    for row, mistakes in zip(rows, (range(20), range(100, 121)), strict=True):
+        wrong = np.zeros(200)
+        wrong[mistakes] = 1
+        scores = resampled_scores(lambda chosen, w=wrong: 1 - float(w[chosen].mean()), strata)
+        assert row.outcome is not None
+        trials.append(replace(row, outcome=replace(row.outcome, resampled=packed(scores))))
+    return trials
+
+
 @pytest.fixture
 def front_of(make_outcome: Callable[..., Outcome]) -> Callable[..., Made]:
     """From (accuracy, joules a prediction of each measurement) to the front of these trials."""
@@ -150,14 +163,7 @@ def test_a_trial_that_other_examples_would_favour_is_a_contender(
 ) -> None:
     # The second costs the same and has one mistake more, among others.
     front, rows, readings = front_of((0.9, [1.0, 1.01, 0.99]), (0.895, [1.0, 1.01, 0.99]))
-    strata = np.zeros(200, dtype=np.int64)
-    trials = []
-    for row, mistakes in zip(rows, (range(20), range(100, 121)), strict=True):
-        wrong = np.zeros(200)
-        wrong[mistakes] = 1
-        scores = resampled_scores(lambda chosen, w=wrong: 1 - float(w[chosen].mean()), strata)
-        assert row.outcome is not None
-        trials.append(replace(row, outcome=replace(row.outcome, resampled=packed(scores))))
+    trials = with_mistakes(rows)
     (member,) = with_membership(front, trials, SCORING, readings).rows
     assert member.probability is not None
     assert 0.6 < member.probability < 0.95
@@ -189,14 +195,7 @@ def test_what_shares_a_graph_shares_its_noise(front_of: Callable[..., Made]) -> 
 
 def test_examples_can_be_left_aside(front_of: Callable[..., Made]) -> None:
     front, rows, readings = front_of((0.9, [1.0, 1.01, 0.99]), (0.895, [1.0, 1.01, 0.99]))
-    strata = np.zeros(200, dtype=np.int64)
-    trials = []
-    for row, mistakes in zip(rows, (range(20), range(100, 121)), strict=True):
-        wrong = np.zeros(200)
-        wrong[mistakes] = 1
-        scores = resampled_scores(lambda chosen, w=wrong: 1 - float(w[chosen].mean()), strata)
-        assert row.outcome is not None
-        trials.append(replace(row, outcome=replace(row.outcome, resampled=packed(scores))))
+    trials = with_mistakes(rows)
     (with_them,) = with_membership(front, trials, SCORING, readings).rows
     (without,) = with_membership(front, trials, SCORING, readings, examples=False).rows
     assert with_them.probability is not None
