@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field
@@ -218,6 +218,7 @@ class Outcome:
         derived: What it was made of after the search, and what that brought; ``None`` of a trial
             of the search.
         runtime: How its file is best run here; ``None`` where that was not measured.
+        left_on_cpu: Of predictions on a GPU: operators that run on the CPU all the same, by name.
     """
 
     score: Score
@@ -251,6 +252,7 @@ class Outcome:
     passed_on: float | None = None
     derived: Derived | None = None
     runtime: RuntimeAdvice | None = None
+    left_on_cpu: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def readings(self) -> tuple[Reading, ...]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from onnxruntime import InferenceSession
 
+from greenfront.errors import TrialStopped
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.outcome import Batched, GraphReading, Outcome
 from greenfront.objectives.pipeline.graph_costs import GraphCosts
@@ -20,6 +22,8 @@ from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.evaluate import inference_cost, open_artefact
 from greenfront.objectives.stages.graph_key import graph_key
 from greenfront.objectives.stages.metered import Device, Enough, InferenceCost, Measuring
+from greenfront.objectives.stages.reality import off_card
+from greenfront.objectives.stages.session import left_on_cpu
 from greenfront.spaces.candidate import Candidate
 
 __all__ = ["MeteredFile", "PredictionCosts"]
@@ -56,6 +60,11 @@ class MeteredFile:
         """The file, opened once."""
         return open_artefact(self.path, self.threads, self.device)
 
+    @functools.cached_property
+    def left_on_cpu(self) -> Counter[str]:
+        """Operators that run on the CPU though the session is one on a GPU, by name."""
+        return Counter() if self.device == "cpu" else left_on_cpu(self.session)
+
 
 class PredictionCosts:
     """Measures the predictions of one task's files.
@@ -70,7 +79,11 @@ class PredictionCosts:
         self._seen: dict[str, Sequence[GraphReading]] = {}
 
     def file(self, path: Path, candidate: Candidate) -> MeteredFile:
-        """A file, and which graph it executes."""
+        """A file, and which graph it executes.
+
+        Raises:
+            TrialStopped: It is to run on a GPU, but what it consists of has no kernels there.
+        """
         models, measuring = self._runtime.models, self._runtime.measuring
         family, inputs = family_of(candidate), None
         if models.data(candidate).validation.padding is not None:  # sequences differ in length
@@ -85,7 +98,11 @@ class PredictionCosts:
             "instruments": self._runtime.instruments,
         }
         graph = graph_key(path, measuring.threads, circumstances, measuring.device)
-        return MeteredFile(path, candidate, graph, measuring.threads, measuring.device)
+        file = MeteredFile(path, candidate, graph, measuring.threads, measuring.device)
+        objection = off_card(file.left_on_cpu)
+        if objection is not None:
+            raise TrialStopped(objection)
+        return file
 
     def sizing(self, file: MeteredFile) -> PooledCost:
         """Of an untrained file: as its graph was measured, or briefly measured now."""

@@ -136,6 +136,7 @@ class TrialRunner:
             decisions=judgement.decisions,
             graph=file.graph,
             curve=_curve(outputs),
+            left_on_cpu=dict(file.left_on_cpu),
             **asdict(facts),
         )
         return self._costs.measured(file, unmeasured)

@@ -21,7 +21,7 @@ from greenfront.objectives.stages.session import open_session, session_options
 from greenfront.objectives.stages.sparsify import zero_share
 from greenfront.spaces.techniques.precision import Precision
 
-__all__ = ["Claim", "executed_operators", "unreal"]
+__all__ = ["Claim", "executed_operators", "off_card", "unreal"]
 
 FLOATING = {"Conv", "ConvTranspose", "FusedConv", "FusedGemm", "FusedMatMul", "Gemm", "MatMul"}
 """The runtime's kernels for products in floating point."""
@@ -36,6 +36,10 @@ INTEGER = {
     "QLinearMatMul",
 }
 """The runtime's kernels for products of 8-bit integers."""
+TREES = {"TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor"}
+RECURRENT = {"GRU", "LSTM", "RNN"}
+WORK = FLOATING | INTEGER | TREES | RECURRENT | {"TfIdfVectorizer"}
+"""What a prediction consists of: where it runs, the prediction runs."""
 LARGEST_FLOATING_SHARE = 0.5
 """Products of two activations stay floating: a third of those of an attention block."""
 SMALLEST_NARROW_SHARE = 0.5
@@ -140,6 +144,22 @@ def executed_operators(
         event["args"]["op_name"]
         for event in events
         if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")
+    )
+
+
+def off_card(left: Counter[str]) -> str | None:
+    """Why a prediction is none of a GPU's, though it is to be measured there; ``None`` if it is.
+
+    Args:
+        left: See :func:`~greenfront.objectives.stages.session.left_on_cpu`.
+    """
+    working = sorted(name for name in left if name in WORK)
+    if not working:
+        return None
+    told = ", ".join(f"{left[name]} {name}" for name in working)
+    return (
+        "predictions are to be measured on the GPU, but ONNX Runtime has no kernels there for "
+        f"{told}, which would run on the CPU"
     )
 
 

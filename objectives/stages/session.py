@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from greenfront.objectives.runtime_options import RuntimeOptions
 
 __all__ = [
     "RUNTIME_FAULTS",
+    "left_on_cpu",
     "on_card",
     "open_plain",
     "open_session",
@@ -38,6 +40,9 @@ CARD = "CUDAExecutionProvider"
 
 CARD_OPTIONS = {"use_tf32": "0"}
 """Products in full single precision, as on the CPU, by whose answers a model is judged."""
+
+PLACES = "session.record_ep_graph_assignment_info"
+"""ONNX Runtime's name of the option to remember where each operator runs."""
 
 PARALLEL_OPERATORS = 2
 """Operators at once, where they may run side by side."""
@@ -97,19 +102,40 @@ def require_provider(device: str) -> None:
     """Refuses a device that this ONNX Runtime cannot use.
 
     Raises:
-        UsageError: It was built for CPUs alone.
+        UsageError: It was built for CPUs alone, or cannot tell where operators run.
     """
-    if device == "cuda" and CARD not in onnxruntime.get_available_providers():
+    if device == "cpu":
+        return
+    if CARD not in onnxruntime.get_available_providers():
         raise UsageError(
             f"[objectives] device: 'cuda' needs an ONNX Runtime with the {CARD}, but this one has "
             f"{', '.join(onnxruntime.get_available_providers())}: put onnxruntime-gpu in the place "
             "of onnxruntime, or take 'cpu'"
+        )
+    if not hasattr(onnxruntime.InferenceSession, "get_provider_graph_assignment_info"):
+        raise UsageError(
+            "[objectives] device: 'cuda' needs an ONNX Runtime that tells which operators run on "
+            f"the GPU, but {onnxruntime.__version__} does not: take 1.24.1 or a later one, or 'cpu'"
         )
 
 
 def on_card(session: onnxruntime.InferenceSession) -> bool:
     """Whether a session runs its graph on a GPU."""
     return bool(session.get_providers()[0] == CARD)
+
+
+def left_on_cpu(session: onnxruntime.InferenceSession) -> Counter[str]:
+    """Operators that run on the CPU in a session on a GPU, by name, as the runtime tells it.
+
+    It leaves there what has no kernel on the GPU, without a word, and sizes, which are wanted on
+    the CPU.
+    """
+    return Counter(
+        node.op_type
+        for part in session.get_provider_graph_assignment_info()
+        if part.ep_name != CARD
+        for node in part.get_nodes()
+    )
 
 
 def open_session(
@@ -120,13 +146,16 @@ def open_session(
     Args:
         model: The file, or the graph.
         options: Of the session.
-        device: ``"cuda"`` runs what has a kernel there on the GPU, and the rest on the CPU.
+        device: ``"cuda"`` runs what has a kernel there on the GPU, and the rest on the CPU: see
+            :func:`left_on_cpu`.
 
     Raises:
         UsageError: The GPU cannot be used; the runtime would go on without it.
     """
     source = str(model) if isinstance(model, Path) else model.SerializeToString()
     require_provider(device)
+    if device == "cuda":
+        options.add_session_config_entry(PLACES, "1")
     # What has no kernel there runs on the CPU, which the runtime adds by itself.
     providers: list[Any] = [(CARD, CARD_OPTIONS) if device == "cuda" else "CPUExecutionProvider"]
     session = onnxruntime.InferenceSession(source, options, providers=providers)

@@ -26,11 +26,13 @@ class Estimator(ModelFamily):
         stops_early: Whether a fit takes the validation split, and ends where more of it brings
             nothing, as the training of a network does.
         most_pixels: Numbers of an image up to which a study is compared with them unasked.
+        on_card: Whether ONNX Runtime has kernels of theirs on a GPU.
     """
 
     targets: tuple[Target, ...] = ("classes", "numbers")
     stops_early: bool = False
     most_pixels: int = 4096
+    on_card: bool = True
 
     @abc.abstractmethod
     def estimator(self, shape: Mapping[str, Value], target: Target, seed: int) -> Any:

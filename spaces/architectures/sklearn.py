@@ -86,6 +86,7 @@ class HistGradientBoosting(_OfNumbers):
     name = "sklearn:hist_gradient_boosting"
     stops_early = True
     most_pixels = 0
+    on_card = False
 
     def knobs(self) -> tuple[Knob, ...]:
         """Rounds at most, their learning rate, and leaves of a tree at most."""
@@ -124,6 +125,7 @@ class ExtraTrees(_OfNumbers):
 
     name = "sklearn:extra_trees"
     most_pixels = 1024
+    on_card = False
 
     def knobs(self) -> tuple[Knob, ...]:
         """Number of trees, and examples of a leaf at least."""
@@ -155,6 +157,7 @@ class _Tfidf(Estimator):
 
     padding = PADDING
     encoding_knobs = ("length",)
+    on_card = False
 
     def objection(self, input_shape: tuple[int, ...]) -> str | None:
         """Takes texts alone."""
@@ -250,21 +253,25 @@ ESTIMATORS: Mapping[str, type[Estimator]] = {
 
 
 @functools.cache
-def references(input_shape: tuple[int, ...], target: Target) -> tuple[str, ...]:
+def references(
+    input_shape: tuple[int, ...], target: Target, device: str = "cpu"
+) -> tuple[str, ...]:
     """Names of the families that a study of such data is compared with.
 
     A linear model and trees for tables, a linear model of TF-IDF for texts, and one of the pixels
-    for images; trees of pixels where these are few.
+    for images; trees of pixels where these are few. On a GPU the linear models of numbers alone.
 
     Args:
         input_shape: Of one input, without the batch axis; ``()`` for a text.
         target: What is predicted.
+        device: What predictions are measured on.
     """
     numbers, is_image = math.prod(input_shape), len(input_shape) == 3
     return tuple(
         name
         for name, family in ESTIMATORS.items()
         if target in family.targets
+        and (family.on_card or device == "cpu")
         and family().objection(input_shape) is None
         and numbers <= (family.most_pixels if is_image else MOST_INPUTS)
     )

@@ -353,7 +353,7 @@ class StudyFile(Table):
         if not (self.study.defaults > 1 if wanted is None else wanted):
             return []
         searched = self.families(facts)
-        names = references(facts.task.input_shape, _target(facts))
+        names = references(facts.task.input_shape, _target(facts), self.objectives.device)
         return [reference_candidate(name) for name in names if name not in searched]
 
     def teacher(self, facts: StudyFacts) -> Candidate | None:

@@ -150,6 +150,7 @@ class ScoredTrial:
                 "agreement": outcome.agreement,
                 "relative_error": outcome.relative_error,
                 "floating_layers": outcome.floating_layers,
+                "left_on_cpu": dict(outcome.left_on_cpu),
                 "parameters": outcome.parameters,
                 "flops": outcome.flops,
                 "passed_on": outcome.passed_on,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
+from contracts.card import play_card
 from contracts.hardware import LiveNvml
 from greenfront.errors import UsageError
 from greenfront.objectives.context import LocalContext
@@ -17,11 +19,13 @@ from greenfront.objectives.metering.cpu_model import CpuModelMeter, stated_watts
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.meter import Meter
 from greenfront.objectives.metering.nvml import NvmlMeter
-from greenfront.objectives.stages import evaluate, session
+from greenfront.objectives.stages import session
 from greenfront.objectives.stages.evaluate import inference_cost, open_artefact, predictions
 from greenfront.objectives.stages.export import INPUT, OUTPUT
 from greenfront.objectives.stages.graph_key import graph_key
 from greenfront.objectives.stages.metered import InferenceCost, Measuring
+from greenfront.objectives.stages.reality import off_card
+from greenfront.objectives.stages.session import left_on_cpu, open_session, session_options
 
 WATTS, CARD_WATTS = 8.0, 300.0
 INPUTS = np.arange(32, dtype=np.float32).reshape(8, 4)
@@ -42,10 +46,8 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def card(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The CPU's provider and memory in the place of a GPU's."""
-    monkeypatch.setattr(session, "CARD", "CPUExecutionProvider")
-    monkeypatch.setattr(session, "CARD_OPTIONS", {})
-    monkeypatch.setattr(evaluate, "CARD_MEMORY", "cpu")
+    """The CPU in the place of a GPU."""
+    play_card(monkeypatch)
 
 
 def measured(path: Path, *meters: Meter) -> InferenceCost:
@@ -103,10 +105,36 @@ def test_answers_stay_in_the_cards_memory(path: Path, monkeypatch: pytest.Monkey
 
 def test_a_graph_on_a_card_is_another_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = [graph_key(path, 1, {})]
-    monkeypatch.setattr(session, "CARD", "CPUExecutionProvider")
-    monkeypatch.setattr(session, "CARD_OPTIONS", {})
+    play_card(monkeypatch)
     keys.append(graph_key(path, 1, {}, "cuda"))
     assert len(set(keys)) == 2
+
+
+def test_what_runs_on_the_cpu_all_the_same_is_counted(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = session_options()
+    options.add_session_config_entry(session.PLACES, "1")
+    assert left_on_cpu(open_session(path, options)) == {"Add": 1}
+    play_card(monkeypatch)
+    assert not left_on_cpu(open_artefact(path, 1, "cuda"))
+
+
+def test_sizes_may_be_found_on_the_cpu_but_nothing_that_is_work() -> None:
+    assert off_card(Counter()) is None
+    assert off_card(Counter(Shape=2, Gather=1)) is None
+    told = off_card(Counter(Shape=2, QLinearConv=3, Gemm=1))
+    assert told is not None
+    assert "no kernels there for 1 Gemm, 3 QLinearConv, which would run on the CPU" in told
+
+
+def test_a_runtime_that_does_not_tell_where_operators_run_is_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play_card(monkeypatch)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", object)
+    with pytest.raises(UsageError, match=r"does not: take 1\.24\.1 or a later one, or 'cpu'"):
+        open_artefact(path, 1, "cuda")
 
 
 def test_a_runtime_for_cpus_alone_is_refused_with_the_way_out(path: Path) -> None:
@@ -122,12 +150,12 @@ def test_a_session_that_goes_on_without_the_card_is_refused(
     """As ONNX Runtime does where CUDA's libraries are missing."""
     there = [session.CARD, "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there)
-    kept = onnxruntime.InferenceSession
 
-    def without(model: str, options: object, providers: list[object]) -> object:
-        assert providers == [(session.CARD, session.CARD_OPTIONS)]
-        return kept(model, options, providers=there[1:])
+    class Without(onnxruntime.InferenceSession):  # type: ignore[misc]
+        def __init__(self, model: str, options: object, providers: list[object]) -> None:
+            assert providers == [(session.CARD, session.CARD_OPTIONS)]
+            super().__init__(model, options, providers=there[1:])
 
-    monkeypatch.setattr(onnxruntime, "InferenceSession", without)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Without)
     with pytest.raises(UsageError, match="found no GPU or not the libraries"):
         open_artefact(path, 1, "cuda")

@@ -42,6 +42,14 @@ def test_those_that_suit_the_data_but_for_studies_of_the_first_release(
     assert names(study(study=before, space={"references": True}), table_facts) == TABLES
 
 
+def test_on_a_gpu_those_that_have_kernels_there(
+    table_facts: StudyFacts, number_facts: StudyFacts
+) -> None:
+    on_card = study(objectives={"device": "cuda"})
+    assert names(on_card, table_facts) == TABLES[:1]
+    assert names(on_card, number_facts) == ["sklearn:ridge"]
+
+
 def test_what_is_searched_is_no_reference(table_facts: StudyFacts) -> None:
     file = study(space={"architectures": ["mlp", "sklearn:extra_trees"]})
     assert names(file, table_facts) == TABLES[:2]

@@ -236,6 +236,7 @@ def test_json_has_the_promised_keys(
             "agreement": None,
             "relative_error": None,
             "floating_layers": 0,
+            "left_on_cpu": {},
             "parameters": 1000,
             "flops": 2000,
             "passed_on": None,
