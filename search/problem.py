@@ -121,7 +121,8 @@ class Problem(abc.ABC, Generic[C]):
         reference: Customary reference point of the hypervolume, in the objectives' own units.
         ideal: The best value that the first objective can have; ``None`` if there is none.
         follow_up_share: Of all trials, at most, that may follow others up; 0: none.
-        trials_before_stopping: From so many trials on, :meth:`too_dear` is asked; ``None``: never.
+        trials_before_stopping: From so many tried candidates on (paused ones of a race included),
+            :meth:`too_dear` is asked; ``None``: never.
     """
 
     space: SearchSpace[C]

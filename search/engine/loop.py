@@ -126,12 +126,12 @@ class Engine(Generic[C]):
         self._feedback = Feedback(self._context, self._enqueue)
         self._asking = Asking(self._context, seed=seed)
         self._race: Race[C] | None = None
+        self._rule = StopRule(self._context, told=settings.sampler == "green")
         if settings.sampler == "green":
             from greenfront.search.proposals.racing import Race
 
-            self._race = Race(self._context)
+            self._race = Race(self._context, self._rule.refuses)
         self._ends = TrialEnds(self._context)
-        self._rule = StopRule(self._context, lambda: self._race)
 
     def _make_scheduler(self, moments: RunMoments | None) -> CarbonScheduler | None:
         electricity = self._settings.electricity
@@ -235,7 +235,7 @@ class Engine(Generic[C]):
                 self._try(problem, index, step)
                 done += 1
             elif self._race is not None and not self._left_to_others(index) and self._slot_open():
-                return "no candidate is worth another step"
+                return self._rule.reached() or "no candidate is worth another step"
         raise Interrupted("the search was stopped")
 
     def _left_to_others(self, index: int) -> bool:

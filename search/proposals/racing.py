@@ -68,16 +68,17 @@ class Race(Generic[C]):
 
     Args:
         context: The search.
+        refuses: Says of a price (expected gain of hypervolume a kWh) whether the search should end
+            rather than pay it.
 
     Attributes:
         policy: Decides.
-        price: Expected gain of hypervolume a kWh of the latest decision; ``None`` where none is
-            told.
     """
 
-    def __init__(self, context: SearchContext[C]) -> None:
+    def __init__(self, context: SearchContext[C], refuses: Callable[[float], bool]) -> None:
         problem = context.problem
         self._context = context
+        self._refuses = refuses
         self._problem = problem
         self._study = context.study
         self._run = context.run
@@ -96,7 +97,6 @@ class Race(Generic[C]):
         self._queue_is_empty = False
         self._looked_at = 0.0
         self._deciding = (-1, 0.0)
-        self.price: float | None = None
         self.policy: Policy = GreenPolicy(self._terrain(), context.settings.seed)
 
     def _terrain(self) -> Terrain:
@@ -120,7 +120,7 @@ class Race(Generic[C]):
     # --- what to do next ---------------------------------------------------------------------
 
     def next(self) -> Step[C] | None:
-        """Claims the next step; ``None`` while there is nothing to do, or no slot for it.
+        """Claims the next step; ``None`` while none is worth doing, or there is no slot for it.
 
         What was interrupted comes first, then what is queued, then what the policy decides on.
         """
@@ -144,9 +144,8 @@ class Race(Generic[C]):
                 return self._begun(trial, self._context.candidate(trial))
             return "duplicate"
         decision = self._decision(slots, attempts)
-        if decision is None:
+        if decision is None or (decision.price is not None and self._refuses(decision.price)):
             return None
-        self.price = decision.price
         known = next((slot for slot in slots if slot.key == decision.key), None)
         if known is not None:
             return self._promoted(known, None if decision.rung >= self._last else decision.rung)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 from greenfront.search.search_context import SearchContext
 from greenfront.studies.analysis.ranking.volume import Corners, Frontier
-from greenfront.studies.store.trials import FINISHED
+from greenfront.studies.store.trials import FINISHED, TrialState
 
 __all__ = ["StopRule", "expected_price"]
 
 LOOKED_EVERY = 0.02
 """Share of the trials after which it is looked again: what the past says changes slowly."""
+
+TRIED: tuple[TrialState, ...] = (*FINISHED, "paused", "dropped")
+"""Something was learnt of it: most candidates of a race are given up at a rung, unfinished."""
 
 
 def expected_price(
@@ -48,54 +51,62 @@ def expected_price(
     return gain * len(values) / kwh if kwh > 0 else math.inf
 
 
-class Priced(Protocol):
-    """A sampler that knows what it hopes for.
-
-    Attributes:
-        price: Hypervolume a kWh that its latest decision is expected to gain; ``None``: not told.
-    """
-
-    price: float | None
-
-
 class StopRule:
     """Asks a problem whether a price is still worth paying; thread-safe.
 
+    A sampler that tells a price with each step has every one judged before it is taken: to go on
+    until the best of them is not worth its price is optimal (Weitzman, "Optimal search for the best
+    alternative", 1979). For the others the past tells it, as :func:`expected_price` does.
+
     Args:
-        context: The search, whose problem says so, and from which number of trials on it wants to
-            be asked.
-        sampler: That tells a price itself, if there is one.
+        context: The search, whose problem says so, and from how many tried candidates on it wants
+            to be asked.
+        told: Whether the sampler tells prices.
     """
 
-    def __init__(self, context: SearchContext[Any], sampler: Callable[[], Priced | None]) -> None:
+    def __init__(self, context: SearchContext[Any], *, told: bool) -> None:
         self._context = context
-        self._sampler = sampler
+        self._told = told
         self._lock = threading.Lock()
         self._looked_at = 0
         self._reason: str | None = None
 
     def reached(self) -> str | None:
         """Why the search should end, in words; ``None`` while it should not."""
-        problem, archive = self._context.problem, self._context.archive
-        least = problem.trials_before_stopping
-        if least is None:
-            return None
         with self._lock:
-            counts = archive.counts()
-            count = sum(counts[state] for state in FINISHED)
-            if self._reason is not None or count < least:
-                return self._reason  # that other workers end, too
-            if count < self._looked_at * (1 + LOOKED_EVERY):
-                return None
-            finished = archive.finished()
-            corners = problem.corners(finished)
-            if corners is None or len(finished) < 2:
-                return None
-            sampler = self._sampler()
-            price = None if sampler is None else sampler.price
-            if price is None:
-                self._looked_at = count
-                kwh = self._context.study.ledger.total().kwh
-                price = expected_price(list(finished.values()), problem.maximised, corners, kwh)
-            self._reason = problem.too_dear(price, corners)
-            return self._reason
+            if not self._told and self._is_due():
+                self._judge(None)
+            return self._reason  # that other workers end, too
+
+    def refuses(self, price: float) -> bool:
+        """Whether the search should end rather than take a step.
+
+        Args:
+            price: Hypervolume a kWh that the step is expected to gain.
+        """
+        with self._lock:
+            if self._is_due():
+                self._judge(price)
+            return self._reason is not None
+
+    def _is_due(self) -> bool:
+        least = self._context.problem.trials_before_stopping
+        if least is None or self._reason is not None:
+            return False
+        return self._tried() >= max(least, self._looked_at * (1 + LOOKED_EVERY))
+
+    def _tried(self) -> int:
+        counts = self._context.archive.counts()
+        return sum(counts[state] for state in TRIED)
+
+    def _judge(self, price: float | None) -> None:
+        """Asks the problem about a price; one that is not told is estimated."""
+        problem, finished = self._context.problem, self._context.archive.finished()
+        corners = problem.corners(finished)
+        if corners is None or (price is None and len(finished) < 2):
+            return
+        if price is None:
+            self._looked_at = self._tried()
+            kwh = self._context.study.ledger.total().kwh
+            price = expected_price(list(finished.values()), problem.maximised, corners, kwh)
+        self._reason = problem.too_dear(price, corners)

@@ -160,8 +160,9 @@ class SearchSection(Table):
             :func:`~greenfront.objectives.learning_curve.least_error`. Under ``green``, which
             judges at rungs, nothing is.
         stop_below: Hypervolume that a further kWh has to be expected to add; the search ends below
-            it. ``"worth"``: what it saves over the stated predictions, in CO₂, has to be worth what
-            it emits. 0: it goes on until a budget is reached.
+            it, once its sampler had a generation. ``"worth"``: what it saves over the stated
+            predictions, in CO₂, has to be worth what it emits. 0: it goes on until a budget is
+            reached.
     """
 
     sampler: Literal["green", "nsga2", "nsga3", "tpe", "gp", "random"] = "nsga2"

@@ -32,11 +32,13 @@ class Box:
         worst: Worst corner, minimised ``[objectives]``.
         best: Best corner; ``None``: raw volume in the objectives' own units.
         counted: Columns of the objectives that count; the first is always 0, the loss.
+        stretched: How many times as large it is as the box that was given.
     """
 
     worst: Array
     best: Array | None
     counted: Indices
+    stretched: float = 1.0
 
     def shares(self, values: Array) -> Array:
         """Vectors ``[..., objectives]`` in units of the box, of the objectives that count."""
@@ -73,12 +75,14 @@ def make_box(worst: Sequence[float], best: Sequence[float] | None, complete: Arr
         return None
     shares = (complete - low) / np.where(high > low, high - low, 1.0)
     # A box that ends where what was seen ends must not keep the search from looking beyond.
-    high = np.where(high == complete.max(axis=0), high + BEYOND * (high - low), high)
+    given = high - low
+    high = np.where(high == complete.max(axis=0), high + BEYOND * given, high)
     counted: list[int] = []
     for column in np.flatnonzero(high > low).tolist():
         if not any(np.allclose(shares[:, column], shares[:, other]) for other in counted):
             counted.append(column)
-    return Box(high, low, np.array(counted))
+    stretched = float(np.prod((high - low)[counted] / given[counted]))
+    return Box(high, low, np.array(counted), stretched)
 
 
 @dataclass(frozen=True)

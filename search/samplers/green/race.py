@@ -83,7 +83,7 @@ def _ranked(
         return []
     prices = race.index(finalists)
     order = np.argsort(-prices, kind="stable")
-    return [Worth(finalists[i], float(prices[i])) for i in order]
+    return [Worth(finalists[i], box.stretched * float(prices[i])) for i in order]
 
 
 def _pool_share(terrain: Terrain, states: Sequence[RungState]) -> float:

@@ -6,9 +6,6 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from greenfront.search.networks.problem import NetworkProblem
 from greenfront.search.session import open_session
 from greenfront.studies.analysis.view import StudyView, view
 from greenfront.studies.config.study_file import StudyFile
@@ -48,11 +45,7 @@ def test_a_target_that_is_missed_is_followed_up(tmp_path: Path) -> None:
     assert found.baseline.trial in {link.origin for link in found.links}
 
 
-def test_it_ends_when_a_kwh_gains_too_little(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # A race may give nearly all up at their first rungs: a generation of finished trials is far.
-    monkeypatch.setattr(NetworkProblem, "trials_before_stopping", 2)
+def test_it_ends_when_a_kwh_gains_too_little(tmp_path: Path) -> None:
     found, reason = searched(
         tmp_path,
         space={"bits": [32], "pruning": 0.0},
@@ -61,6 +54,7 @@ def test_it_ends_when_a_kwh_gains_too_little(
     )
     assert reason.startswith("the next kWh is expected to add")
     assert reason.endswith("[search] stop_below = 0 goes on")
-    assert found.counts["complete"] < 30
+    # A baseline and a generation were tried, however few of them were trained to the end.
+    assert 5 <= sum(found.counts.values()) < 15
     assert not found.counts["paused"]  # what waited is over, and says why
     assert found.front.rows
