@@ -123,7 +123,9 @@ def first_generation(
     rng = np.random.default_rng(seed)
     knobs = {knob.name: knob for knob in space.knobs}
     turns = sorted(techniques(), key=lambda technique: technique.turn or technique.order)
-    openings = [technique.opening(options.of(technique), knobs) for technique in turns]
+    openings = [
+        technique.opening(options.of(technique), options.scope, knobs) for technique in turns
+    ]
     alone: list[Point] = [point for opening in openings for point in opening.alone]
     varied = [knobs[name] for opening in openings for name in opening.varied]
     settings = _spread(varied, rng)

@@ -1,4 +1,4 @@
-"""How 8 and fewer bits are computed here: the int8 recipe of each family, measured once."""
+"""How 16 and fewer bits are computed here: in which kernels, by which recipe of each family."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from greenfront.errors import TrialFailed
 from greenfront.objectives.codec import from_json
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.stages.export import to_onnx
+from greenfront.objectives.stages.half import compute_half
 from greenfront.objectives.stages.int8 import (
     Int8Choice,
     Int8Recipe,
@@ -28,6 +29,7 @@ from greenfront.spaces.techniques.precision import Precision
 
 __all__ = [
     "UniformInt8",
+    "computes_half",
     "int8_choice",
     "int8_recipe",
     "quantized",
@@ -36,6 +38,15 @@ __all__ = [
 ]
 
 CALIBRATION_EXAMPLES = 128
+
+
+def computes_half(runtime: Runtime, precision: Precision) -> bool:
+    """Whether a network runs in kernels for half floats, instead of being stored in them alone.
+
+    ONNX Runtime has them on a GPU; on a CPU it would widen numbers and round them again at each
+    call.
+    """
+    return precision.bits == 16 and runtime.measuring.device == "cuda"
 
 
 def _computes_int8(precision: Precision) -> bool:
@@ -96,6 +107,9 @@ def quantized(
 
     Those that it names, where it names any or is meant ``exactly``; else those that it takes.
     """
+    if computes_half(runtime, candidate.precision):
+        compute_half(source, target)
+        return 0
     floating = candidate.of(LayerBits).floating
     if floating or exactly:
         return compute_int8(

@@ -1,7 +1,8 @@
 """Which graph the runtime executes for a file: what a prediction costs depends on it alone.
 
-Not on the weights: two trainings of one network, and its files at 32 and 16 bits, which the runtime
-widens when it loads them, execute the same operators on tensors of the same shapes and types.
+Not on the weights: two trainings of one network, and on a CPU its files at 32 and 16 bits, which
+the runtime widens when it loads them, execute the same operators on tensors of the same shapes and
+types.
 """
 
 from __future__ import annotations

@@ -42,7 +42,8 @@ def quantize(
 ) -> int:
     """Writes the file with weights of fewer bits.
 
-    16 bits are half floats, which are computed in single precision: half the bytes, no faster.
+    16 bits are half floats, which are computed in single precision: half the bytes, no faster. On
+    a GPU :func:`~greenfront.objectives.stages.half.compute_half` writes others.
     8 bits are computed in int8 kernels. 8 bits of weights alone, 4 and 2 are packed with one
     scale an output channel, and computed in single precision: any session unpacks them once, when
     it loads the file.

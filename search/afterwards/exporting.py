@@ -47,6 +47,7 @@ ON_CARD = (
     "The study measured predictions on a GPU; this folder was judged and measured on the CPU, "
     "where anybody can open it."
 )
+HALF_ON_CARD = "There it was computed in half floats; the CPU widens these when it loads the file."
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,8 @@ def export_model(
             told = [*remarks(packaged, claims, found.facts)]
             if found.file.objectives.device == "cuda":
                 told.append(ON_CARD)
+                if row.candidate.precision.bits == 16:
+                    told.append(HALF_ON_CARD)
             record = replace(record, remarks=tuple(told))
             write_documents(record, draft)
     return Exported(folder, row, claims, record)

@@ -108,7 +108,9 @@ class DistillationTechnique(Technique[Distillation, DistillationOptions]):
         """No teacher."""
         return {"distillation": False}
 
-    def opening(self, options: DistillationOptions, knobs: Mapping[str, Knob]) -> Opening:
+    def opening(
+        self, options: DistillationOptions, scope: Scope, knobs: Mapping[str, Knob]
+    ) -> Opening:
         """A warm teacher, alone and in most combinations."""
         distil: dict[str, Value] = {}
         if "distillation" in knobs:

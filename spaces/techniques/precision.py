@@ -29,7 +29,7 @@ class Precision(Settings):
 
     Attributes:
         bits: 32, 16, 8, 4 or 2. 8 bits run in int8 kernels; weights of 16, 4 and 2 bits are packed
-            on disk and computed as 32.
+            on disk and computed as 32. On a GPU 16 bits run in kernels for half floats.
         weight_only: Of 8 bits: packed on disk and computed as 32, too.
         quantization_aware: Whether the network is tuned with its weights rounded as they will be.
     """
@@ -73,7 +73,7 @@ class PrecisionOptions(Table):
 
 
 class PrecisionTechnique(Technique[Precision, PrecisionOptions]):
-    """Fewer bits; int8 kernels where a family gains by them."""
+    """Fewer bits; int8 kernels where a family gains by them, half floats on a GPU."""
 
     settings = Precision
     options = PrecisionOptions
@@ -102,16 +102,19 @@ class PrecisionTechnique(Technique[Precision, PrecisionOptions]):
         """Single precision."""
         return {"bits": 32, "quantization_aware": min(options.quantization_aware)}
 
-    def opening(self, options: PrecisionOptions, knobs: Mapping[str, Knob]) -> Opening:
-        """8, 16 and 4 bits alone; with others, 8."""
+    def opening(
+        self, options: PrecisionOptions, scope: Scope, knobs: Mapping[str, Knob]
+    ) -> Opening:
+        """8, 16 and 4 bits alone; with others, 8, on a GPU 16."""
         offered: list[dict[str, Value]] = [
             {"bits": bits} if bits in options.bits else {} for bits in (8, 16, 4)
         ]
-        int8, _, packed = offered
+        int8, half, packed = offered
         if packed and "quantization_aware" in knobs:
             packed["quantization_aware"] = True
         rounded = [step for step in Together if "ROUNDED" in step.name]
-        return Opening(alone=offered, together=dict.fromkeys(rounded, int8))
+        computed = half if _on_card(scope) else int8
+        return Opening(alone=offered, together=dict.fromkeys(rounded, computed))
 
     def stricter(self, point: Point, knobs: Mapping[str, Knob]) -> Point:
         """The next fewer bits on offer."""
@@ -121,14 +124,19 @@ class PrecisionTechnique(Technique[Precision, PrecisionOptions]):
         """The next more bits on offer."""
         return _moved(point, knobs, higher=True)
 
-    def remarks(self, options: PrecisionOptions) -> Iterator[str]:
+    def remarks(self, options: PrecisionOptions, scope: Scope) -> Iterator[str]:
         """Which bits save bytes alone."""
-        packed = [str(bits) for bits in sorted(options.bits, reverse=True) if bits not in (32, 8)]
+        computed = (32, 16) if _on_card(scope) else (32, 8)
+        packed = [str(bits) for bits in sorted(options.bits, reverse=True) if bits not in computed]
         if packed:
-            yield (
-                f"{' and '.join(packed)} bits are packed weights: smaller files, no cheaper "
-                "predictions"
-            )
+            told = f"{' and '.join(packed)} bits are packed weights: smaller files, no cheaper "
+            where = ", since ONNX Runtime has no int8 kernels for them on a GPU"
+            yield told + "predictions" + (where if "8" in packed else "")
+
+
+def _on_card(scope: Scope) -> bool:
+    """Whether predictions are a GPU's, which has kernels for half floats and none for int8."""
+    return scope.measured_on == "cuda"
 
 
 def _moved(point: Point, knobs: Mapping[str, Knob], *, higher: bool) -> Point:

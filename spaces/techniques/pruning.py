@@ -135,7 +135,7 @@ class PruningTechnique(Technique[Pruning, PruningOptions]):
             "gradual": min(options.gradual),
         }
 
-    def opening(self, options: PruningOptions, knobs: Mapping[str, Knob]) -> Opening:
+    def opening(self, options: PruningOptions, scope: Scope, knobs: Mapping[str, Knob]) -> Opening:
         """Half of the channels alone, and with others; a third with most of the others."""
         knob = knobs.get("pruning")
         half: Point = {} if knob is None else {"pruning": nearest(knob, 0.5)}

@@ -74,12 +74,12 @@ class SparsityTechnique(Technique[Sparsity, SparsityOptions]):
         """No zeros."""
         return {"sparsity": 0.0}
 
-    def opening(self, options: SparsityOptions, knobs: Mapping[str, Knob]) -> Opening:
+    def opening(self, options: SparsityOptions, scope: Scope, knobs: Mapping[str, Knob]) -> Opening:
         """Half of the weights."""
         knob = knobs.get("sparsity")
         return Opening(alone=[{} if knob is None else {"sparsity": nearest(knob, 0.5)}])
 
-    def remarks(self, options: SparsityOptions) -> Iterator[str]:
+    def remarks(self, options: SparsityOptions, scope: Scope) -> Iterator[str]:
         """What zeros do not save."""
         if options.sparsity[1] > 0:
             yield (

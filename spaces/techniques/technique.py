@@ -68,6 +68,7 @@ class Scope:
     Attributes:
         families: Names of the architectures to choose from.
         device: Where trials are trained, ``"cpu"`` or ``"cuda"``.
+        measured_on: Where predictions are measured, ``"cpu"`` or ``"cuda"``.
         mixed_precision: Whether bfloat16 training gains anything there.
         int8_pays: Families that int8 kernels make cheaper here.
         fine_tune_epochs: Passes over the training split after a technique.
@@ -82,6 +83,7 @@ class Scope:
 
     families: tuple[str, ...]
     device: str = "cpu"
+    measured_on: str = "cpu"
     mixed_precision: bool = False
     int8_pays: frozenset[str] = frozenset()
     fine_tune_epochs: int = 5
@@ -185,7 +187,7 @@ class Technique(abc.ABC, Generic[S, O]):
     def baseline(self, options: O, scope: Scope) -> Mapping[str, Value]:
         """Settings of its knobs that leave a network untouched, on offer or not."""
 
-    def opening(self, options: O, knobs: Mapping[str, Knob]) -> Opening:
+    def opening(self, options: O, scope: Scope, knobs: Mapping[str, Knob]) -> Opening:
         """What of it a first generation tries, with the knobs that are asked, by name."""
         return Opening()
 
@@ -213,7 +215,7 @@ class Technique(abc.ABC, Generic[S, O]):
         """A key, and why it cannot be had in this study, in words; ``None`` where all fits."""
         return None
 
-    def remarks(self, options: O) -> Iterable[str]:
+    def remarks(self, options: O, scope: Scope) -> Iterable[str]:
         """What a user should know of the technique, in sentences, before and after a search."""
         return ()
 

@@ -311,7 +311,7 @@ class TrainingTechnique(Technique[Training, TrainingOptions]):
             "layer_decay": options.layer_decay[0],
         }
 
-    def opening(self, options: TrainingOptions, knobs: Mapping[str, Knob]) -> Opening:
+    def opening(self, options: TrainingOptions, scope: Scope, knobs: Mapping[str, Knob]) -> Opening:
         """Another optimiser, rate and batch size wherever a network is trained anyway."""
         wanted = ["optimizer", "learning_rate", "sgd_learning_rate", "batch_size"]
         return Opening(varied=[name for name in wanted if name in knobs])

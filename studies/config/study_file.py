@@ -290,6 +290,7 @@ class StudyFile(Table):
         scope = Scope(
             families=tuple(self.families(facts)),
             device=facts.device,
+            measured_on=self.objectives.device,
             mixed_precision=facts.mixed_precision,
             int8_pays=frozenset(n for n, ratio in facts.int8.items() if ratio <= INT8_PAYS),
             task=task.name,

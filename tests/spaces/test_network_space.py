@@ -367,6 +367,14 @@ def test_eight_bits_are_kernels_only_where_they_pay(
     assert candidate.precision == Precision(8, weight_only=weight_only)
 
 
+@pytest.mark.parametrize(("device", "bits"), [("cpu", 8), ("cuda", 16)])
+def test_combinations_are_of_the_bits_that_are_computed_there(device: str, bits: int) -> None:
+    options = changed_options(FIXED, bits=(32, 16, 8), pruning=(0.0, 0.5), measured_on=device)
+    _, points = begin(options)
+    together = {point["bits"] for point in points if point["pruning"] == 0.5}
+    assert together == {32, bits}
+
+
 def test_tuning_with_rounded_weights_is_asked_for_few_bits_only() -> None:
     space = network_space(changed_options(OPTIONS, bits=(32, 4), quantization_aware=(False, True)))
     rng = np.random.default_rng(0)

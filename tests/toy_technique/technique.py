@@ -48,7 +48,7 @@ class ToyTechnique(Technique[Toy, ToyOptions]):
     def stricter(self, point: Point, knobs: Mapping[str, Knob]) -> Point:
         return {"toy": int(point["toy"]) + 1} if "toy" in point else {}
 
-    def opening(self, options: ToyOptions, knobs: Mapping[str, Knob]) -> Opening:
+    def opening(self, options: ToyOptions, scope: Scope, knobs: Mapping[str, Knob]) -> Opening:
         return Opening(alone=[{"toy": options.toy[1]}] if "toy" in knobs else [])
 
 

@@ -16,7 +16,12 @@ import torch
 from torch import nn
 
 from greenfront.errors import first_line
-from greenfront.objectives.pipeline.int8_policy import int8_recipe, quantized, reduces_range
+from greenfront.objectives.pipeline.int8_policy import (
+    computes_half,
+    int8_recipe,
+    quantized,
+    reduces_range,
+)
 from greenfront.objectives.pipeline.lineage import Made, lineage_key
 from greenfront.objectives.pipeline.model_factory import family_of
 from greenfront.objectives.pipeline.stage import WEIGHTS, Stage, StageJob
@@ -76,7 +81,7 @@ class Export(Stage):
     order = 90
 
     def inputs(self, candidate: Candidate) -> Mapping[str, Any]:
-        """Bits, how 8 of them are computed here, and which files are written."""
+        """Bits, how 16 and 8 of them are computed here, and which files are written."""
         packed, bits = candidate.precision.packed, candidate.precision.bits
         floating = candidate.of(LayerBits).floating if bits == 8 else ()
         return {
@@ -84,6 +89,7 @@ class Export(Stage):
             "recipe": int8_recipe(self.runtime, candidate),
             "reduce_range": reduces_range(candidate.precision),
             "torch_file": self.runtime.torch_file,
+            **({"half": True} if computes_half(self.runtime, candidate.precision) else {}),
             **({"packing": PACKING} if packed else {}),
             **({"floating": list(floating)} if floating else {}),
         }

@@ -36,7 +36,7 @@ def compression_remarks(file: StudyFile, facts: StudyFacts) -> list[str]:
         )
     remarks += _batch_remarks(file, facts)
     for technique in techniques():
-        remarks += technique.remarks(getattr(file, technique.table))
+        remarks += technique.remarks(getattr(file, technique.table), scope)
     return remarks
 
 

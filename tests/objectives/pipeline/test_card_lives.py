@@ -6,7 +6,9 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
+from onnx import TensorProto
 
 from contracts.bench import MLP, Bench
 from contracts.card import play_card
@@ -15,7 +17,9 @@ from greenfront.objectives.pipeline import prediction_costs
 from greenfront.objectives.tasks.load import load_task
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.task import Task
+from greenfront.spaces.techniques.precision import Precision
 
+HALF = Precision(16)
 FEW = replace(MLP, training=replace(MLP.training, epochs=1))
 
 
@@ -32,6 +36,14 @@ def bench(task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     return found
 
 
+def products(path: Path) -> list[int]:
+    """Types of the weights that a file's products take."""
+    graph = onnx.load(path).graph
+    types = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    converted = {node.output[0]: TensorProto.FLOAT for node in graph.node if node.op_type == "Cast"}
+    return [(types | converted)[node.input[1]] for node in graph.node if node.op_type == "Gemm"]
+
+
 def test_what_has_no_kernels_on_the_card_is_stopped_before_its_training(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -44,3 +56,22 @@ def test_what_has_no_kernels_on_the_card_is_stopped_before_its_training(
 def test_what_else_stays_on_the_cpu_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prediction_costs, "left_on_cpu", lambda _session: Counter(Shape=2))
     assert bench.run(FEW).left_on_cpu == {"Shape": 2}
+
+
+def test_16_bits_are_computed_in_half_floats_on_the_card_alone(bench: Bench) -> None:
+    """A folder for the CPU, of the same weights, holds what the CPU runs best."""
+    candidate = replace(FEW, precision=HALF)
+    outcome = bench.run(candidate)
+    assert outcome.unreal == ()
+    assert outcome.agreement is not None
+    assert outcome.agreement > 0.98
+    assert outcome.artefact_bytes < 0.55 * 4 * outcome.parameters
+    assert products(bench.file(outcome)) == [TensorProto.FLOAT16] * 3
+
+    bench.runtime.measuring = replace(bench.runtime.measuring, device="cpu")
+    delivered = bench.runner.delivered(candidate, outcome.artefact)
+    assert delivered.path != bench.file(outcome)
+    assert products(delivered.path) == [TensorProto.FLOAT] * 3
+    assert bench.context.stages().count("train") == 1
+    whole = bench.run(FEW)
+    assert abs(whole.score - outcome.score) < 0.02
