@@ -134,8 +134,5 @@ class Archive:
             beaten = self._frontier.dominates(optimistic)
         if not beaten:
             return None
-        best = ", ".join(
-            f"{objective.name} {value:.4g}"
-            for objective, value in zip(self._problem.objectives, optimistic, strict=True)
-        )
+        best = self._problem.in_words(optimistic)
         return f"even its best case ({best}) is dominated by a finished trial"

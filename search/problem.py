@@ -21,6 +21,7 @@ from greenfront.objectives.context import TrialContext
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import Choice, SearchSpace, stable_hash
 from greenfront.studies.analysis.ranking.volume import Corners, seen_corners
+from greenfront.studies.analysis.words.quantities import number
 from greenfront.studies.store.study import Direction
 from greenfront.studies.store.trials import Trial
 
@@ -236,6 +237,11 @@ class Problem(abc.ABC, Generic[C]):
     def told_directions(self) -> list[Direction]:
         """Directions of what samplers learn."""
         return self.directions
+
+    def in_words(self, values: Sequence[float]) -> str:
+        """Values of a candidate for people, such as ``"loss 0.25, cost 3.00"``."""
+        named = zip(self.objectives, values, strict=True)
+        return ", ".join(f"{objective.name} {number(value)}" for objective, value in named)
 
     def too_dear(self, price: float, corners: Corners) -> str | None:  # noqa: ARG002
         """Why a search that still gains so much should end, in words; ``None`` if it should not.

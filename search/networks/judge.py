@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.metrics import Metric
@@ -12,9 +12,10 @@ from greenfront.objectives.outcome import Outcome, Sizing, Standing
 from greenfront.objectives.pareto import non_dominated
 from greenfront.objectives.scores import least_energy_kwh, maximised, values_of
 from greenfront.studies.analysis.ranking.volume import minimised
+from greenfront.studies.analysis.words import quantities
 from greenfront.studies.config.sections import LimitsSection
 
-__all__ = ["Dominated", "Judge", "limited_costs"]
+__all__ = ["Dominated", "Judge", "LimitedCost", "limited_costs"]
 
 SIZING_MARGIN = 0.9
 """Factor on a sizing's energy, a short measurement: only clearly dominated trials are stopped."""
@@ -101,18 +102,37 @@ class Judge:
 
     def over_limit(self, measured: Sizing | Outcome) -> str | None:
         """Which of ``[limits]`` a model exceeds, as sized or as delivered."""
-        for name, value, limit in limited_costs(self._limits, measured):
-            if value is not None and limit is not None and value > limit:
-                return f"{name} {value:.4g} is over the limit of {limit:.4g}"
+        for cost in limited_costs(self._limits, measured):
+            if cost.value is not None and cost.limit is not None and cost.value > cost.limit:
+                limit = f"{cost.text(cost.limit)} of [limits] {cost.name}"
+                return f"{cost.text(cost.value)} is over the {limit}"
         return None
 
 
-def limited_costs(
-    limits: LimitsSection, measured: Sizing | Outcome
-) -> list[tuple[str, float | None, float | None]]:
-    """Name, value and limit of each cost that ``[limits]`` can bound; ``None`` if there is none."""
+@dataclass(frozen=True, slots=True)
+class LimitedCost:
+    """A cost that ``[limits]`` can bound.
+
+    Attributes:
+        name: Its key in the study file, which ends in its unit.
+        value: Of a model; ``None``: unavailable.
+        limit: ``None``: there is none.
+        text: Makes words of such a cost.
+    """
+
+    name: str
+    value: float | None
+    limit: float | None
+    text: Callable[[float | None], str]
+
+
+def limited_costs(limits: LimitsSection, measured: Sizing | Outcome) -> list[LimitedCost]:
+    """Each cost that ``[limits]`` can bound."""
+    joules, latency = measured.inference.joules, measured.latency_seconds
     return [
-        ("inference_joules", measured.inference.joules, limits.inference_joules),
-        ("latency_seconds", measured.latency_seconds, limits.latency_seconds),
-        ("artefact_bytes", measured.artefact_bytes, limits.artefact_bytes),
+        LimitedCost("inference_joules", joules, limits.inference_joules, quantities.joules),
+        LimitedCost("latency_seconds", latency, limits.latency_seconds, quantities.seconds),
+        LimitedCost(
+            "artefact_bytes", measured.artefact_bytes, limits.artefact_bytes, quantities.size
+        ),
     ]

@@ -34,7 +34,7 @@ from greenfront.spaces.techniques.training import epoch_range
 from greenfront.studies.analysis.history.targets import excess_words, goal_of
 from greenfront.studies.analysis.ranking.front import corners
 from greenfront.studies.analysis.ranking.volume import Corners
-from greenfront.studies.analysis.words.quantities import mass, number
+from greenfront.studies.analysis.words.quantities import energy, mass, number
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.study import Direction
@@ -169,6 +169,11 @@ class NetworkProblem(Problem[Candidate]):
             reached, least = self.metric.text(score), self.metric.text(goal.least)
             lacked = f"frugal enough, but {reached} is short of {least}"
         return Wanted(move.point, accurate, f"{lacked}: {move.told}")
+
+    def in_words(self, values: Sequence[float]) -> str:
+        """Each with its unit, such as ``"accuracy 97.1%, 12.3 mWh, 5.84 mg CO₂"``."""
+        score, kwh, co2_kg = values
+        return f"{self.metric.word} {self.metric.text(score)}, {energy(kwh)}, {mass(co2_kg)} CO₂"
 
     @property
     def trials_before_stopping(self) -> int | None:  # type: ignore[override]

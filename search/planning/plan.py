@@ -274,13 +274,13 @@ def _budget_remarks(
 def _limit_remarks(file: StudyFile, samples: list[Sample]) -> list[str]:
     remarks = []
     for costs in zip(*(limited_costs(file.limits, s.sizing) for s in samples), strict=True):
-        name, _, limit = costs[0]
-        values = [value for _, value, _ in costs if value is not None]
+        name, limit, text = costs[0].name, costs[0].limit, costs[0].text
+        values = [cost.value for cost in costs if cost.value is not None]
         if limit is not None and values:
             within = sum(value <= limit for value in values)
             remarks.append(
-                f"limit {name} {limit:g}: met by {within} of the {len(values)} candidates tried, "
-                f"the best has {min(values):.3g}"
+                f"limit {name} {text(limit)}: met by {within} of the {len(values)} candidates "
+                f"tried, the best has {text(min(values))}"
             )
     return remarks
 

@@ -71,3 +71,16 @@ def test_one_of_the_same_graph_dominates_whatever_that_costs() -> None:
     assert searched._judge.standing(*better, beaten_by(9.0)) == "in"
     other = (replace(model(1.0), graph="h"), replace(model(4.0), graph="h"))
     assert searched._judge.standing(*other, beaten_by(9.0)) == "in"
+
+
+def test_reasons_are_told_in_units() -> None:
+    limited = problem(inference_joules=1.5e-3, latency_seconds=2.0, artefact_bytes=1000)
+    assert limited._judge.over_limit(model(1.23456e-3)) is None
+    dear = limited._judge.over_limit(model(2.3456e-3))
+    assert dear == "2.35 mJ is over the 1.50 mJ of [limits] inference_joules"
+    slow = limited._judge.over_limit(replace(model(1e-3), latency_seconds=150.0))
+    assert slow == "2.50 min is over the 2.00 s of [limits] latency_seconds"
+    large = limited._judge.over_limit(replace(model(1e-3), artefact_bytes=1234))
+    assert large == "1.23 kB is over the 1.00 kB of [limits] artefact_bytes"
+    best = limited.in_words((0.97123, 1.23456e-5, 5.8642e-6))
+    assert best == "accuracy 97.1%, 12.3 mWh, 5.86 mg CO₂"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -179,7 +180,10 @@ def test_a_search_stops_them_charges_them_and_says_why(
         stopped = [row for row in result.trials if "after epoch" in (row.reason or "")]
         assert stopped
         assert {row.state for row in stopped} == {"stopped"}
-        assert all("even its best case" in (row.reason or "") for row in stopped)
+        best_case = re.compile(
+            r"even its best case \(accuracy [\d.]+%, [\d.]+ \w?Wh, [\d.]+ \w?g CO₂\) is dominated"
+        )
+        assert all(best_case.search(row.reason or "") for row in stopped)
         assert not {row.key for row in stopped} & set(
             session.problem.file.baseline_keys(session.problem.facts)
         )
