@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 
 import optuna
 import psutil
@@ -13,6 +12,7 @@ from optuna.trial import TrialState
 
 from contracts.command import Command
 from contracts.peek import rows
+from contracts.waiting import PATIENCE_SECONDS, eventually
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 from greenfront.studies.store.trials import Slot
@@ -33,15 +33,12 @@ def raced(tmp_path_factory: pytest.TempPathFactory) -> Command:
         budget=f"trials = {EFFORT}",
     )
     process = command.fork("run", "study.toml")
-    deadline = time.monotonic() + 240
-    while len(rows(command.folder, "SELECT 1 FROM greenfront_rungs")) < RUNGS + 2:
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    query = "SELECT 1 FROM greenfront_rungs"
+    eventually(lambda: len(rows(command.folder, query)) >= RUNGS + 2, "rungs enough", process)
     family = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    psutil.wait_procs(family, timeout=240)
+    psutil.wait_procs(family, timeout=PATIENCE_SECONDS)
     said = command.read("run", "study.toml")
     assert f"the effort of {EFFORT} whole trials is spent" in said
     return command

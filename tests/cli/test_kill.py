@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import optuna
@@ -15,6 +14,7 @@ import pytest
 from contracts.command import FAST, Command
 from contracts.forked import ForkedCommand
 from contracts.peek import rows
+from contracts.waiting import PATIENCE_SECONDS, eventually
 
 TRIALS = 12
 
@@ -29,11 +29,7 @@ def finished(folder: Path) -> list[tuple[int, str]]:
 
 
 def wait_for(folder: Path, trials: int, process: subprocess.Popen[str] | ForkedCommand) -> None:
-    deadline = time.monotonic() + 240
-    while len(finished(folder)) < trials:
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    eventually(lambda: len(finished(folder)) >= trials, f"{trials} trials", process)
 
 
 def kill_group(process: subprocess.Popen[str]) -> None:
@@ -41,7 +37,7 @@ def kill_group(process: subprocess.Popen[str]) -> None:
     assert family, "the evaluator is a process of its own"
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    psutil.wait_procs(family, timeout=240)
+    psutil.wait_procs(family, timeout=PATIENCE_SECONDS)
     assert not [child for child in family if child.is_running()]
 
 
@@ -110,7 +106,7 @@ def test_an_orderly_stop_says_how_to_go_on(command: Command) -> None:
         process = command.fork(*words)
         wait_for(command.folder, len(before) + more, process)
         os.killpg(process.pid, number)
-        said, _ = process.communicate(timeout=240)
+        said, _ = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 1
         assert "greenfront resume stopped" in said
         assert "Traceback" not in said

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from contracts.command import FAST, Command
+from contracts.waiting import eventually
 from greenfront.cli.app import application
 from greenfront.studies.store import migrations
 from greenfront.studies.store.passwords import without_passwords
@@ -257,15 +257,13 @@ def test_a_whole_study_shows_and_keeps_no_password(
 
 def command_lines(process: subprocess.Popen[str]) -> list[str]:
     """Of a run and its evaluator, as everybody on the machine may read them."""
-    deadline = time.monotonic() + 240
     run = psutil.Process(process.pid)
-    lines: list[str] = []
-    while not any("evaluator.child" in line for line in lines):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+
+    def of_both() -> list[str]:
         lines = []
         for each in (run, *run.children(recursive=True)):
             with contextlib.suppress(OSError):  # it has just ended
                 lines.append(Path(f"/proc/{each.pid}/cmdline").read_text())
-    return lines
+        return lines if any("evaluator.child" in line for line in lines) else []
+
+    return eventually(of_both, "evaluator", process)

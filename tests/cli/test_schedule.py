@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from contracts.command import Command
 from contracts.peek import rows
+from contracts.waiting import PATIENCE_SECONDS, eventually
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 SECONDS_AN_HOUR = 0.7
@@ -78,13 +78,9 @@ def interrupted_in_a_wait(
     """Starts, waits until the search waits, and stops it there."""
     process = command.start(*words, PYTHONPATH=str(command.folder))
     query = f"SELECT * FROM greenfront_pauses WHERE ended_at IS NULL AND number {where}"
-    deadline = time.monotonic() + 240
-    while not rows(command.folder, query):
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    eventually(lambda: rows(command.folder, query), "wait", process)
     os.killpg(process.pid, number)
-    said, _ = process.communicate(timeout=240)
+    said, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 1, said
     assert "Traceback" not in said
     assert "greenfront resume green" in said

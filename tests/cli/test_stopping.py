@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from contracts.command import FAST, Command
 from contracts.forked import ForkedCommand
+from contracts.waiting import PATIENCE_SECONDS, eventually
 
 BEFORE = "Stopped before the study began: nothing was written.\n"
 
@@ -50,14 +50,10 @@ def command(tmp_path: Path) -> Command:
 
 def stop(process: subprocess.Popen[str] | ForkedCommand, marker: Path) -> str:
     """Presses Ctrl-C once the process has come to the marker."""
-    deadline = time.monotonic() + 240
-    while not marker.exists():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    eventually(marker.exists, "marker", process)
     os.killpg(process.pid, signal.SIGINT)
     try:
-        said, _ = process.communicate(timeout=240)
+        said, _ = process.communicate(timeout=PATIENCE_SECONDS)
     finally:
         process.kill()
         process.wait()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from contracts.waiting import eventually
 
 ANSWERS = 30_000
 """Milliseconds that a busy machine may take to answer."""
@@ -60,10 +61,7 @@ class Seen:
         Asked from outside each time: the page's policy forbids a waiting script of ours to
         evaluate text.
         """
-        deadline = time.monotonic() + ANSWERS / 1000
-        while not self.value(expression, argument):
-            assert time.monotonic() < deadline, f"{expression} did not become true"
-            time.sleep(0.02)
+        eventually(lambda: self.value(expression, argument), expression)
 
     def texts(self, selector: str) -> list[str]:
         """What stands in the elements of a selector, blanks joined."""

@@ -9,12 +9,10 @@ from itertools import count
 
 import pytest
 
+from contracts.waiting import PATIENCE_SECONDS
 from greenfront.studies.store import runs
 
 __all__ = ["SimulatedTime"]
-
-PATIENCE_SECONDS = 240.0
-"""Of the machine's own time, after which a worker that nobody wakes says so."""
 
 
 class SimulatedTime:

@@ -7,7 +7,6 @@ import logging
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -18,6 +17,7 @@ from fsspec.registry import _registry
 
 from contracts.command import Command
 from contracts.peek import rows
+from contracts.waiting import eventually
 from greenfront.errors import UsageError
 from greenfront.objectives.pipeline.lineage import ABOUT, LineageStore, Made, lineage_key
 from greenfront.objectives.pipeline.shared_store import SharedStore
@@ -36,6 +36,14 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"file://{tmp_path}/shared"
 
 
+def answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:
     """One on a server of this machine."""
@@ -49,14 +57,7 @@ def bucket() -> Iterator[str]:
     patch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     try:
-        deadline = time.monotonic() + 240
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+        eventually(lambda: answers(port), "server that listens")
         fsspec.filesystem("s3").mkdir("models")
         yield "s3://models/shared"
     finally:

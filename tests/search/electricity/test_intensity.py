@@ -18,6 +18,7 @@ import pytest
 import sqlalchemy as sa
 
 from contracts.command import FAST, Command
+from contracts.waiting import eventually
 from greenfront.errors import DataError, UsageError
 from greenfront.objectives.carbon.clock import Clock
 from greenfront.objectives.carbon.intensity import region_intensity
@@ -372,10 +373,9 @@ def test_a_search_goes_on_with_the_average_when_the_service_fails_in_the_middle(
     def fail() -> None:
         server.answers = 0
         monkeypatch.setattr(intensity, "STALE_SECONDS", 0.0)
-        deadline = time.monotonic() + 240
-        while not any("tells nothing new" in note for note in notes.said):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        eventually(
+            lambda: any("tells nothing new" in note for note in notes.said), "note of silence"
+        )
 
     notes = Notes(fail)
     with contextlib.closing(Storage("sqlite:///live.db")) as storage:

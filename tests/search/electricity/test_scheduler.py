@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from contracts.observers import Listener
 from contracts.problems import Menu, begun_study
 from contracts.simulated_time import SimulatedEvent, SimulatedTime
+from contracts.waiting import eventually
 from greenfront.errors import DataError, Interrupted
 from greenfront.objectives.carbon.clock import Clock
 from greenfront.objectives.carbon.footprint import CarbonModel
@@ -138,12 +139,12 @@ def test_several_workers_wait_alike_and_the_run_stays_alive(
 
     def beat() -> None:
         """Nothing goes on before the run has said that it is alive."""
-        for _ in range(24_000):
-            with storage.reading() as connection:
-                if connection.scalar(sa.select(runs_table.c.heartbeat_at)) == now.now:
-                    return beats.append(now.now)
-            time.sleep(0.01)
-        raise AssertionError("the heart has stopped")
+        eventually(lambda: last_beat() == now.now, "heartbeat")
+        beats.append(now.now)
+
+    def last_beat() -> float | None:
+        with storage.reading() as connection:
+            return connection.scalar(sa.select(runs_table.c.heartbeat_at))
 
     now = SimulatedTime(monkeypatch, beat)
     known = trace(*[*[500] * 6, 100] * 20)

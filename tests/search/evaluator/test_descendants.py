@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -13,6 +12,7 @@ import pytest
 
 from contracts.contexts import Scripted
 from contracts.evaluators import Purse, start
+from contracts.waiting import PATIENCE_SECONDS, eventually
 from greenfront.errors import Interrupted, TrialFailed
 from greenfront.search.evaluator.descendants import MARK, kill_descendants, marked
 
@@ -37,10 +37,7 @@ def is_at_work(pid: int) -> bool:
 
 def wait_for_the_end(folder: Path) -> None:
     """Waits for what was killed: on a busy machine the kernel takes its time to end it."""
-    deadline = time.monotonic() + 240
-    while left := alive(folder):
-        assert time.monotonic() < deadline, left
-        time.sleep(0.05)
+    eventually(lambda: not alive(folder), "end of what was left")
 
 
 @pytest.mark.parametrize("end", ["segfault", "hang", "close"])
@@ -94,10 +91,8 @@ start(Path(), tell).call(
     finally:
         supervisor.kill()
         supervisor.wait()
-    deadline = time.monotonic() + 240
-    while alive(folder) or any(is_at_work(each.pid) for each in family):
-        assert time.monotonic() < deadline, (alive(folder), family)
-        time.sleep(0.05)
+    wait_for_the_end(folder)
+    eventually(lambda: not any(is_at_work(each.pid) for each in family), "end of the family")
 
 
 def test_only_what_bears_the_mark_is_ended() -> None:
@@ -116,7 +111,7 @@ def test_only_what_bears_the_mark_is_ended() -> None:
             process.stdout.readline()
         assert list(marked("one")) == [ours.pid]
         kill_descendants("one/first")
-        assert ours.wait(timeout=240) < 0
+        assert ours.wait(timeout=PATIENCE_SECONDS) < 0
         assert other.poll() is None
     finally:
         for process in (ours, other):

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import sqlalchemy as sa
 
 from contracts.command import FAST, Command
 from contracts.postgres import Server
+from contracts.waiting import PATIENCE_SECONDS, eventually
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 from greenfront.studies.store.tables import ledger_table, runs_table
@@ -29,7 +30,6 @@ from greenfront.studies.store.trials import FINISHED
 
 TRIALS = 40
 """At least; how many are asked for is said when the driver has been killed."""
-PATIENCE_SECONDS = 480
 ACTOR = "ray::RayWorker"
 OUTAGE_SECONDS = 5
 PORTS = (15_000, 30_000)
@@ -121,15 +121,7 @@ class Watched:
             storage.close()
 
     def wait_for(self, trials: int, driver: subprocess.Popen[str]) -> None:
-        wait(lambda: self.finished() >= trials or driver.poll() is not None)
-        assert driver.poll() is None, driver.communicate()[0]
-
-
-def wait(until: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not until():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+        eventually(lambda: self.finished() >= trials, f"{trials} trials", driver)
 
 
 def actors() -> list[psutil.Process]:
@@ -162,8 +154,7 @@ def test_every_trial_is_done_once_whatever_is_killed(
 
     def kill_actor(trials: int, driver: subprocess.Popen[str]) -> None:
         watched.wait_for(trials, driver)
-        wait(lambda: bool(actors()) or driver.poll() is not None)
-        victim = draw.choice(actors())
+        victim = draw.choice(eventually(actors, "worker at work", driver))
         victim.kill()
         killed.append(f"actor {victim.pid} after {watched.finished()} trials")
 

@@ -6,7 +6,6 @@ import json
 import re
 import sqlite3
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import sqlalchemy as sa
 from optuna.exceptions import StorageInternalError
 
 from contracts.problems import Menu
+from contracts.waiting import eventually
 from greenfront import PlainChoice, optimize_problem
 from greenfront.errors import Interrupted, StorageLost
 from greenfront.objectives.context import TrialContext
@@ -101,10 +101,7 @@ def test_it_is_noticed_in_the_middle_of_a_long_trial(
             if len(self.tried) < 2:
                 return super().evaluate(candidate, context)
             delete(path)
-            deadline = time.monotonic() + 240
-            while not context.stopping:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            eventually(lambda: context.stopping, "word to stop")
             raise Interrupted("as an evaluator does between two epochs")
 
     with pytest.raises(StorageLost, match="was deleted") as raised:

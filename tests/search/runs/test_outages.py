@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from contracts.observers import Listener
 from contracts.postgres import Server
 from contracts.problems import ZDT1
+from contracts.waiting import PATIENCE_SECONDS, eventually
 from greenfront import PlainChoice, optimize_problem
 from greenfront.objectives.context import TrialContext
 from greenfront.search.optimize import SearchOptions, SearchResult
@@ -63,7 +64,7 @@ class Slow(ZDT1):
             moment = self.moments.get(self.begun)
         if moment is not None:
             moment.begun.set()
-            moment.over.wait(240)
+            moment.over.wait(PATIENCE_SECONDS)
         time.sleep(0.02)
         self.evaluated.append(candidate.key)
         return super().evaluate(candidate, context)
@@ -91,6 +92,10 @@ def check(url: str, trials: int, problem: Slow | None = None) -> None:
         assert sorted(problem.evaluated) == sorted(row.key for row in rows)
 
 
+def wait_for_notes(screen: Listener, count: int) -> None:
+    eventually(lambda: len(screen.notes) >= count, f"{count} notes")
+
+
 def test_a_server_that_is_stopped_and_started_twice(server: Server, url: str) -> None:
     """A crash in the middle of a run of two workers, and another one."""
     problem, screen = Slow(), Listener()
@@ -105,18 +110,15 @@ def test_a_server_that_is_stopped_and_started_twice(server: Server, url: str) ->
     thread.start()
     try:
         for moment, notes in ((first, 1), (second, 3)):
-            assert moment.begun.wait(240)
+            assert moment.begun.wait(PATIENCE_SECONDS)
             server.stop()
             moment.over.set()  # not before: all else might be finished
-            deadline = time.monotonic() + 240
-            while len(screen.notes) < notes:  # until it is missed
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            wait_for_notes(screen, notes)
             server.start()
     finally:
         first.over.set()
         second.over.set()
-        thread.join(240)
+        thread.join(PATIENCE_SECONDS)
     assert results
     assert results[0].reason == "all 50 trials are finished"
     check(url, 50, problem)
@@ -138,7 +140,7 @@ def cut_connections(url: str, begun: threading.Event, enough: threading.Event) -
 
     def cut_now() -> None:
         nonlocal cut
-        begun.wait(240)
+        begun.wait(PATIENCE_SECONDS)
         with engine.connect() as connection:
             while not over.wait(draw.uniform(0.05, 0.4)):
                 cut += connection.scalar(others) or 0

@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from contracts.problems import Menu
+from contracts.waiting import PATIENCE_SECONDS, eventually
 from greenfront import optimize_problem
 from greenfront.search.optimize import SearchOptions
 from greenfront.studies.store import runs
@@ -84,11 +85,7 @@ def test_its_late_result_is_dropped_in_one_line(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         try:
-            deadline = time.monotonic() + 240
-            while not (tmp_path / "third").exists():
-                assert process.poll() is None, process.communicate()[0]
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
+            eventually((tmp_path / "third").exists, "third trial", process)
             suspend(process, tmp_path / "study.db")
             mine = Menu()
             options = SearchOptions()
@@ -103,7 +100,7 @@ def test_its_late_result_is_dropped_in_one_line(
             assert [row.state for row in result.trials] == ["complete"] * 6
             (tmp_path / "go on").touch()
             process.send_signal(signal.SIGCONT)
-            said = process.communicate(timeout=240)[0]
+            said = process.communicate(timeout=PATIENCE_SECONDS)[0]
         finally:
             process.kill()
     assert process.returncode == 0, said

@@ -8,10 +8,9 @@ import re
 import signal
 import subprocess
 import threading
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,13 @@ import optuna
 import pytest
 
 from contracts.command import FAST, Command
+from contracts.waiting import PATIENCE_SECONDS, eventually
 from greenfront.errors import StorageError, UsageError
 from greenfront.studies.dashboard.overlay import Overlay
 from greenfront.studies.dashboard.server import Dashboard
 from greenfront.studies.store.storage import Storage
 
 KEPT = Path(__file__).parents[2] / "fixtures" / "report" / "greenfront.db.gz"
-
-PATIENCE = 240.0
-"""Seconds that a busy machine may take."""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +53,7 @@ def asked(
         request.add_header("Host", host)
     request.data = b"{}" if method != "GET" else None
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
             text = answer.read()
             return answer.status, json.loads(text) if text.startswith(b"{") else text
     except urllib.error.HTTPError as error:
@@ -142,16 +139,6 @@ def test_an_overlay_shows_and_refuses() -> None:
         overlay.delete_study(study._study_id)
 
 
-def until(found: Callable[[], Any]) -> Any:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        seen = found()
-        if seen:
-            return seen
-        time.sleep(0.3)
-    raise AssertionError("it did not come")
-
-
 def test_it_shows_a_search_that_runs(tmp_path: Path) -> None:
     command = Command(tmp_path)
     command.write_study(
@@ -162,8 +149,8 @@ def test_it_shows_a_search_that_runs(tmp_path: Path) -> None:
     search = command.fork("run", "study.toml")
     board: subprocess.Popen[str] | None = None
     try:
-        until((tmp_path / "greenfront.db").exists)
-        until(lambda: _readable(command))
+        eventually((tmp_path / "greenfront.db").exists, "database", search)
+        eventually(lambda: _readable(command), "study", search)
         board = command.start("dashboard", "--port", "0")
         assert board.stdout is not None
         url = re.search(r"http://\S+", board.stdout.readline())
@@ -178,13 +165,13 @@ def test_it_shows_a_search_that_runs(tmp_path: Path) -> None:
             )
             return figures_of(detail).get("front")
 
-        first = until(front)
+        first = eventually(front, "front", board)
         assert points_of(first) >= 1
-        said, _ = search.communicate(timeout=PATIENCE)
+        said, _ = search.communicate(timeout=PATIENCE_SECONDS)
         assert search.returncode == 0, said
-        until(lambda: points_of(front() or first) >= 3)
+        eventually(lambda: points_of(front() or first) >= 3, "three points", board)
         board.send_signal(signal.SIGINT)
-        said, _ = board.communicate(timeout=PATIENCE)
+        said, _ = board.communicate(timeout=PATIENCE_SECONDS)
         assert board.returncode == 0, said
         assert said.endswith("The dashboard has ended.\n")
     finally:

@@ -13,6 +13,7 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
+from contracts.waiting import eventually
 from greenfront.errors import StorageLost
 from greenfront.studies.store import processes, runs
 from greenfront.studies.store.processes import SILENCE_SECONDS
@@ -127,8 +128,8 @@ def test_a_killed_process_is_dead_at_once(
     assert Runs(storage, STUDY).living() == [run_id]
     process.kill()
     # Nobody has waited for it yet: its number is still taken.
-    while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
-        time.sleep(0.01)
+    killed = psutil.Process(process.pid)
+    eventually(lambda: killed.status() == psutil.STATUS_ZOMBIE, "end of what was killed")
     assert Runs(storage, STUDY).dead() == [run_id]
     process.wait()
     assert Runs(storage, STUDY).dead() == [run_id]

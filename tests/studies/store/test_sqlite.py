@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import sqlite3
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from contracts.problems import Menu
+from contracts.waiting import eventually
 from greenfront import PlainChoice, optimize_problem
 from greenfront.errors import StorageError
 from greenfront.search import optimize
@@ -130,10 +130,8 @@ def test_a_running_search_makes_them(path: Path, monkeypatch: pytest.MonkeyPatch
         with other_program(path) as connection:
             connection.execute("PRAGMA busy_timeout = 60000")
             note(connection)
-        written, deadline = next(notes), time.monotonic() + 240
-        while in_the_file(path) != written:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        written = next(notes)
+        eventually(lambda: in_the_file(path) == written, "note in the file")
 
     optimize_problem(Menu(before=before), trials=2, storage=f"sqlite:///{path}")
 
