@@ -11,7 +11,7 @@ from pathlib import PurePath
 from greenfront.errors import UsageError
 from greenfront.objectives.tasks.tables.schema import Schema
 
-__all__ = ["TASKS", "compose", "compose_images", "compose_table"]
+__all__ = ["TASKS", "compose", "compose_images", "compose_table", "text_column"]
 
 TASKS = ("digits", "mnist5k", "csv", "images", "text", "arrays", "custom")
 
@@ -33,26 +33,26 @@ def compose(task: str) -> str:
     return f"{named}\n{study}\n{data}{common}"
 
 
+def text_column(schema: Schema) -> str | None:
+    """The column of a table that holds nothing but texts; ``None`` of any other table."""
+    texts = [column.name for column in schema.columns if column.kind == "text"]
+    alone = len(texts) == 1 and not any(column.used for column in schema.columns)
+    return texts[0] if alone else None
+
+
 def compose_table(path: str, target: str, schema: Schema) -> str:
-    """The commented study file for a table, or for texts where a table holds nothing else.
+    """The commented study file for a table, or for its texts where it has a :func:`text_column`.
 
     Args:
         path: Of the table, from the study file's folder.
         target: The column to predict.
         schema: What its columns were taken for.
     """
-    texts = [column.name for column in schema.columns if column.kind == "text"]
-    is_text = len(texts) == 1 and not any(column.used for column in schema.columns)
     values = {"name": _name(path, "table"), "path": path, "target": target}
-    if is_text:
-        values["text_column"] = texts[0]
-    text = _filled(compose("text" if is_text else "csv"), values)
-    left_out = [c.name for c in schema.columns if c.warning and not c.used and c.name not in texts]
-    if left_out and not is_text:
-        told = "".join(f"#   {json.dumps(name)}\n" for name in left_out)
-        text = text.replace(
-            "# keep_columns", f"#   left out, as greenfront plan says why:\n{told}# keep_columns", 1
-        )
+    if (texts := text_column(schema)) is not None:
+        text = _filled(compose("text"), values | {"text_column": texts})
+    else:
+        text = _without(_filled(compose("csv"), values), schema)
     if schema.leaks:
         named = json.dumps(list(schema.leaks), ensure_ascii=False)
         text = re.sub(
@@ -62,6 +62,17 @@ def compose_table(path: str, target: str, schema: Schema) -> str:
             flags=re.MULTILINE,
         )
     return text
+
+
+def _without(text: str, schema: Schema) -> str:
+    """A table's study file that names the columns which are left out."""
+    dropped = [c for c in schema.columns if c.warning and not c.used and c.kind != "text"]
+    if not dropped:
+        return text
+    told = "".join(f"#   {json.dumps(column.name)}\n" for column in dropped)
+    return text.replace(
+        "# keep_columns", f"#   left out, as greenfront plan says why:\n{told}# keep_columns", 1
+    )
 
 
 def compose_images(path: str, target: str | None = None) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -64,7 +62,7 @@ def init(
             text = compose_table(path, str(target), described.schema)
     _write(output, text, force=force)
     if not as_json:
-        _show(output, described, tomllib.loads(text)["task"])
+        _show(output, described, target)
     elif described is None:
         print_json({"study_file": str(output), "task": task or "digits"})
     else:
@@ -104,15 +102,16 @@ def _write(output: Path, text: str, *, force: bool) -> None:
         ) from error
 
 
-def _show(output: Path, described: Described | None, task: Mapping[str, str]) -> None:
+def _show(output: Path, described: Described | None, target: str | None) -> None:
     screen = console()
     if described is not None:
         from greenfront.cli.plan_text import columns_table
         from greenfront.studies.analysis.words.wording import sentence
+        from greenfront.studies.presets.compose import text_column
 
         schema = described.schema
-        if task["kind"] == "text":
-            told = f"{task['target']!r} is learnt from the texts in {task['text_column']!r}"
+        if (texts := text_column(schema)) is not None:
+            told = f"{target!r} is learnt from the texts in {texts!r}"
             classes = next(column for column in schema.columns if column.kind == "target")
             screen.print(
                 f"{schema.rows:,} rows; {told}: {classes.treatment}",
