@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Optimization", "RuntimeAdvice", "RuntimeOptions", "TriedRuntime"]
+__all__ = ["Device", "Optimization", "RuntimeAdvice", "RuntimeOptions", "TriedRuntime"]
+
+Device = Literal["cpu", "cuda"]
+"""What predictions run on: the CPU, or one GPU by the runtime's CUDA provider."""
 
 Optimization = Literal["all", "extended", "basic", "none"]
 """How far the runtime rewrites a graph when it loads it; by default as far as it can."""

@@ -19,9 +19,10 @@ from greenfront.objectives.pipeline.model_factory import family_of
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pooling import PooledCost, Scatter, pooled
 from greenfront.objectives.readings import Reading
+from greenfront.objectives.runtime_options import Device
 from greenfront.objectives.stages.evaluate import inference_cost, open_artefact
 from greenfront.objectives.stages.graph_key import graph_key
-from greenfront.objectives.stages.metered import Device, Enough, InferenceCost, Measuring
+from greenfront.objectives.stages.metered import Enough, InferenceCost, Measuring
 from greenfront.objectives.stages.reality import off_card
 from greenfront.objectives.stages.session import left_on_cpu
 from greenfront.spaces.candidate import Candidate

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from greenfront.errors import TrialFailed
 from greenfront.objectives.context import StageContext
+from greenfront.objectives.runtime_options import Device
 from greenfront.objectives.stages.examples import trimmed
 from greenfront.objectives.stages.export import INPUT, OUTPUT
 from greenfront.objectives.stages.metered import (
-    Device,
     Enough,
     InferenceCost,
     Measuring,

@@ -9,11 +9,12 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Self
 
 from greenfront.objectives.context import StageContext, Window
 from greenfront.objectives.metering.throttle import cooldown_seconds, is_hot
 from greenfront.objectives.readings import Component, Reading, total
+from greenfront.objectives.runtime_options import Device
 
 __all__ = [
     "Block",
@@ -42,10 +43,6 @@ LENGTHS = (1, 2, 4)
 
 NOT_ABOVE_IDLE = "not above idle energy"
 """Flag of a prediction whose cost is unavailable for that."""
-
-
-Device = Literal["cpu", "cuda"]
-"""What predictions run on."""
 
 
 @dataclass(frozen=True, slots=True)

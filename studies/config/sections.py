@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from greenfront.errors import UsageError
 from greenfront.objectives.metrics import MetricName
+from greenfront.objectives.runtime_options import Device
 from greenfront.objectives.scores import Tolerance, Weights
 from greenfront.spaces.table import Positive, Table
 from greenfront.studies.store.patience import PATIENCE_MINUTES
@@ -94,7 +95,7 @@ class ObjectivesSection(Table):
     search: Literal["pareto", "weighted"] = "pareto"
     weights: Annotated[tuple[float, float, float], BeforeValidator(_as_tuple)] = (1.0, 1.0, 1.0)
     batch: Count = 1
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Device = "cpu"
     repeats: Annotated[int, Field(ge=1, le=100, strict=True)] = 3
     torch_file: bool = False
 
