@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
@@ -14,6 +14,7 @@ from greenfront.studies.analysis.words.quantities import joules, seconds
 if TYPE_CHECKING:
     from greenfront.objectives.metering.crosscheck import CrossCheck
     from greenfront.objectives.metering.survey import ComponentStatus
+    from greenfront.studies.analysis.machine.checkup import Facts
 
 __all__ = ["comparison_text", "facts_table", "instruments_text"]
 
@@ -64,11 +65,28 @@ def comparison_text(found: CrossCheck) -> RenderableType:
     )
 
 
-def facts_table(facts: Mapping[str, str]) -> RenderableType:
+def facts_table(facts: Facts) -> RenderableType:
     """What else is found here."""
+    from greenfront.studies.analysis.machine.checkup import OPTIONAL
+
+    def package(name: str, version: str | None) -> str:
+        if version is not None:
+            return version
+        if name in OPTIONAL:
+            return f"not installed: pip install 'greenfront[{OPTIONAL[name]}]'"
+        return "missing: reinstall greenfront"
+
+    shown = {
+        "python": facts.python,
+        "SQLite": "; ".join(filter(None, (facts.sqlite, facts.sqlite_warning))),
+        "CPU threads": str(facts.cpu_threads or "unknown"),
+        **{name: package(name, version) for name, version in facts.packages.items()},
+        "carbon regions": f"{facts.carbon_regions}, such as FRA, USA-CALIFORNIA or SE3",
+        "without a region": f"{facts.world_g_per_kwh:g} g/kWh ({facts.world_source})",
+    }
     table = Table(title="Here", title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("what")
     table.add_column("found", overflow="fold")
-    for name, value in facts.items():
+    for name, value in shown.items():
         table.add_row(name, Text(value))
     return table

@@ -17,7 +17,7 @@ from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.metering.survey import ComponentStatus, survey
 from greenfront.studies.store.sqlite import has_reset_fault
 
-__all__ = ["Checkup", "checkup"]
+__all__ = ["OPTIONAL", "Checkup", "Facts", "checkup"]
 
 COMPARED_SECONDS = 3.0
 """CPU time of the work that two instruments are compared by."""
@@ -30,6 +30,37 @@ OPTIONAL = {
 }
 """Optional packages, and the extra that brings each."""
 
+RESET_FAULT = (
+    "before 3.51.3 it can damage a file where one connection writes while another makes a "
+    "checkpoint (WAL-reset bug): greenfront lets nobody write meanwhile, so let no other program "
+    "write to its databases"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What this machine has, beside instruments.
+
+    Attributes:
+        python: Its version.
+        sqlite: Its version.
+        sqlite_warning: What that version does to databases; empty where there is nothing.
+        cpu_threads: Hardware threads; ``None`` where the system does not tell.
+        packages: Versions by the packages' names; ``None`` of one that is not installed.
+        carbon_regions: How many regions have a known carbon intensity.
+        world_g_per_kwh: The intensity that counts without a region, in grams of CO₂ a kWh.
+        world_source: Where that is from.
+    """
+
+    python: str
+    sqlite: str
+    sqlite_warning: str
+    cpu_threads: int | None
+    packages: Mapping[str, str | None]
+    carbon_regions: int
+    world_g_per_kwh: float
+    world_source: str
+
 
 @dataclass(frozen=True, slots=True)
 class Checkup:
@@ -37,12 +68,12 @@ class Checkup:
 
     Attributes:
         instruments: One entry for each that greenfront knows.
-        facts: What else there is, in words.
+        facts: What else there is.
         compared: The CPU instrument in use beside CodeCarbon; ``None`` where nobody asked.
     """
 
     instruments: list[ComponentStatus]
-    facts: Mapping[str, str]
+    facts: Facts
     compared: CrossCheck | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -50,7 +81,7 @@ class Checkup:
         found = self.compared
         return {
             "instruments": [asdict(status) for status in self.instruments],
-            "facts": dict(self.facts),
+            "facts": asdict(self.facts),
             "cross_check": found and {**asdict(found), "ratio": found.ratio, "agree": found.agree},
         }
 
@@ -66,18 +97,16 @@ def checkup(*, idle: bool = False, compare: bool = False) -> Checkup:
         MeterError: The machine is too busy to watch it idle, or CodeCarbon does not start.
     """
     world = world_average()
-    facts = {
-        "python": platform.python_version(),
-        "SQLite": _sqlite(),
-        "CPU threads": str(os.cpu_count()),
-        **{name: _version(name) or "missing: reinstall greenfront" for name in PACKAGES},
-        **{
-            name: _version(name) or f"not installed: pip install 'greenfront[{extra}]'"
-            for name, extra in OPTIONAL.items()
-        },
-        "carbon regions": f"{len(regions())}, such as FRA, USA-CALIFORNIA or SE3",
-        "without a region": f"{world.g_per_kwh:g} g/kWh ({world.source})",
-    }
+    facts = Facts(
+        python=platform.python_version(),
+        sqlite=sqlite3.sqlite_version,
+        sqlite_warning=RESET_FAULT if has_reset_fault(sqlite3.sqlite_version_info) else "",
+        cpu_threads=os.cpu_count(),
+        packages={name: _version(name) for name in (*PACKAGES, *OPTIONAL)},
+        carbon_regions=len(regions()),
+        world_g_per_kwh=world.g_per_kwh,
+        world_source=world.source,
+    )
     # Work would not leave the machine idle, so that it comes last.
     instruments = survey(idle=idle)
     return Checkup(instruments, facts, _compared() if compare else None)
@@ -92,17 +121,6 @@ def _work() -> None:
     until = time.process_time() + COMPARED_SECONDS
     while time.process_time() < until:
         sum(range(10_000))
-
-
-def _sqlite() -> str:
-    found = sqlite3.sqlite_version
-    if not has_reset_fault(sqlite3.sqlite_version_info):
-        return found
-    return (
-        f"{found}; before 3.51.3 it can damage a file where one connection writes while another "
-        "makes a checkpoint (WAL-reset bug): greenfront lets nobody write meanwhile, so let no "
-        "other program write to its databases"
-    )
 
 
 def _version(package: str) -> str | None:

@@ -1,15 +1,27 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import re
 import sqlite3
 from importlib.metadata import PackageNotFoundError, version
 
 import pytest
+from rich.console import Console
 
+from greenfront.cli.doctor_text import facts_table
+from greenfront.objectives.carbon.intensity import world_average
 from greenfront.objectives.metering.survey import ComponentStatus
 from greenfront.studies.analysis.machine import checkup as module
-from greenfront.studies.analysis.machine.checkup import OPTIONAL, PACKAGES, checkup
+from greenfront.studies.analysis.machine.checkup import OPTIONAL, PACKAGES, Facts, checkup
+
+
+def printed(facts: Facts) -> str:
+    console = Console(width=400)
+    with console.capture() as capture:
+        console.print(facts_table(facts))
+    return capture.get()
 
 
 def test_names_instruments_versions_and_carbon_data() -> None:
@@ -17,13 +29,12 @@ def test_names_instruments_versions_and_carbon_data() -> None:
     components = {status.component for status in found.instruments}
     assert components == {"cpu", "gpu", "dram"}
     assert len([s for s in found.instruments if s.component == "cpu" and s.chosen]) == 1
-    assert {name: found.facts[name] for name in PACKAGES} == {
+    assert {name: found.facts.packages[name] for name in PACKAGES} == {
         name: version(name) for name in PACKAGES
     }
-    assert found.facts["CPU threads"] == str(os.cpu_count())
-    assert "FRA" in found.facts["carbon regions"]
-    assert int(found.facts["carbon regions"].split(",")[0]) > 200
-    assert "g/kWh" in found.facts["without a region"]
+    assert found.facts.cpu_threads == os.cpu_count()
+    assert found.facts.carbon_regions > 200
+    assert found.facts.world_g_per_kwh == world_average().g_per_kwh
 
 
 @pytest.mark.parametrize(("version", "warned"), [((3, 40, 1), True), ((3, 51, 3), False)])
@@ -33,9 +44,10 @@ def test_a_version_of_sqlite_with_a_fault_is_told(
     name = ".".join(map(str, version))
     monkeypatch.setattr(sqlite3, "sqlite_version_info", version)
     monkeypatch.setattr(sqlite3, "sqlite_version", name)
-    told = checkup().facts["SQLite"]
-    assert told.startswith(name)
-    assert ("WAL-reset bug" in told) is warned
+    facts = checkup().facts
+    assert facts.sqlite == name
+    assert ("WAL-reset bug" in facts.sqlite_warning) is warned
+    assert (f"{name}; before" in printed(facts)) is warned
 
 
 def test_missing_packages_are_named_with_their_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,16 +56,31 @@ def test_missing_packages_are_named_with_their_remedy(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(module, "version", missing)
     facts = checkup().facts
-    assert facts["torch"] == "missing: reinstall greenfront"
-    assert {facts[name] for name in PACKAGES} == {"missing: reinstall greenfront"}
+    assert facts.packages == dict.fromkeys([*PACKAGES, *OPTIONAL])
+    said = printed(facts)
+    for name in PACKAGES:
+        assert re.search(rf"{name} +missing: reinstall greenfront", said)
     for name, extra in OPTIONAL.items():
-        assert facts[name] == f"not installed: pip install 'greenfront[{extra}]'"
+        assert re.search(rf"{name} +not installed: pip install 'greenfront\[{extra}\]'", said)
 
 
-def test_json(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json() -> None:
+    """Its keys are names, which scripts may rely on; sentences are for people."""
     found = checkup()
     told = json.loads(json.dumps(found.to_json(), allow_nan=False))
-    assert told["facts"] == dict(found.facts)
+    assert told["facts"] == dataclasses.asdict(found.facts)
+    assert set(told) == {"instruments", "facts", "cross_check"}
+    assert set(told["facts"]) == {
+        "python",
+        "sqlite",
+        "sqlite_warning",
+        "cpu_threads",
+        "packages",
+        "carbon_regions",
+        "world_g_per_kwh",
+        "world_source",
+    }
+    assert set(told["facts"]["packages"]) == {*PACKAGES, *OPTIONAL}
     assert [s["component"] for s in told["instruments"]] == [s.component for s in found.instruments]
     assert told["cross_check"] is None
 
