@@ -160,6 +160,19 @@ def test_a_file_that_is_no_database(command: Command) -> None:
     assert "cannot be opened" in command.run("studies", code=2)
 
 
+def test_a_storage_without_studies_has_none_and_stays_as_it_is(command: Command) -> None:
+    """One that is not there is wrong usage: a mistyped name is no empty storage."""
+    file = command.folder / "greenfront.db"
+    assert "'greenfront.db' does not exist" in command.read("studies", "--json", code=2)
+    assert not file.exists()
+    file.touch()
+    found = {"storage": "sqlite:///greenfront.db", "studies": []}
+    assert command.read_json("studies") == found
+    assert "No studies yet" in command.read("studies")
+    assert "holds no greenfront study" in command.read("front", "x", code=2)
+    assert file.stat().st_size == 0
+
+
 def test_a_study_that_does_not_exist_names_its_neighbours(command: Command) -> None:
     command.write_study(study='name = "digits"', budget="trials = 1", **FAST)
     command.read("run", "study.toml")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,13 +33,16 @@ PARTS = ("phase", "state", "trial", "kind", "component", "run", "worker")
 def studies(storage: StorageOptions, as_json: AsJson = False) -> None:
     """List the studies of a storage."""
     from greenfront.objectives.codec import to_json
-    from greenfront.studies.analysis.listing import list_studies
+    from greenfront.studies.analysis.listing import StudyEntry, list_studies
+    from greenfront.studies.store.storage import NothingThere
+    from greenfront.studies.store.urls import shown_url
 
-    with storage.opened() as database:
+    listed = list[StudyEntry]()
+    with contextlib.suppress(NothingThere), storage.opened() as database:
         listed = list_studies(database)
     _show(
         as_json,
-        lambda: {"storage": database.url, "studies": to_json(listed)},
+        lambda: {"storage": shown_url(storage.url), "studies": to_json(listed)},
         lambda: _text().studies_table(listed),
     )
 
