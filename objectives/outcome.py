@@ -148,7 +148,7 @@ class Derived:
     Attributes:
         origins: Numbers of the trials that it was made of.
         beside: Number of the trial that it was compared with: the one of least energy among those
-            that are at least as accurate.
+            that are at least as accurate; of an ensemble the most accurate that answers alone.
         ratio: Its joules over that one's, the median of measurements in turns, of single
             predictions in sessions without options.
         low: Lower end of the 95 % interval of ``ratio``.

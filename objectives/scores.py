@@ -279,7 +279,7 @@ class Floor:
 
     Attributes:
         tolerance: How it follows from the best score.
-        best: Best score in the study.
+        best: Best score in the study of a model that answers by itself.
         metric: Of the study.
     """
 
@@ -314,10 +314,10 @@ class Floor:
         worse = metric.worse_by(score, self.best)
         if metric.in_percent:
             return (
-                f"{100 * worse:.3g} points below the most accurate model, "
+                f"{100 * worse:.3g} points below the most accurate single model, "
                 f"of {100 * allowed:.3g} allowed"
             )
         return (
-            f"{metric.title} is worse by {worse:.3g} than that of the most accurate model, of "
-            f"{allowed * metric.unit_drop:.3g} allowed"
+            f"{metric.title} is worse by {worse:.3g} than that of the most accurate single model, "
+            f"of {allowed * metric.unit_drop:.3g} allowed"
         )

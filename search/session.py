@@ -16,6 +16,7 @@ from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments, open_instruments
 from greenfront.objectives.metering.pinned import require_pinned, with_machine_of
+from greenfront.search.afterwards.ensembling import add_ensemble
 from greenfront.search.afterwards.repeating import repeat_front
 from greenfront.search.electricity.intensity import IntensityProvider, intensity_provider
 from greenfront.search.electricity.scheduler import Electricity, ScheduleSettings
@@ -124,13 +125,14 @@ class Session:
             quota=quota,
         )
 
-        def measure_again(run: Run, ledger: LedgerWriter, watch: BudgetWatch) -> None:
+        def afterwards(run: Run, ledger: LedgerWriter, watch: BudgetWatch) -> None:
             if study.runs.living()[:1] == [run.run_id]:
+                add_ensemble(self.problem, study, run, ledger, watch, settings.note)
                 repeat_front(self.problem, study, run, ledger, watch, settings.note)
             elif file.objectives.repeats > 1:
                 settings.note("the front is measured again by the run that began first")
 
-        return search_study(self.problem, study, settings, measure_again)
+        return search_study(self.problem, study, settings, afterwards)
 
     def _electricity(self, study: Study) -> Electricity | None:
         if self.provider is None:

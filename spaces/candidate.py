@@ -12,6 +12,7 @@ from greenfront.spaces.knobs import Value
 from greenfront.spaces.space import stable_hash
 from greenfront.spaces.techniques.cascade import Cascade
 from greenfront.spaces.techniques.distillation import Distillation
+from greenfront.spaces.techniques.ensemble import Ensemble
 from greenfront.spaces.techniques.precision import Precision
 from greenfront.spaces.techniques.pruning import Pruning
 from greenfront.spaces.techniques.registry import techniques
@@ -140,10 +141,31 @@ class Candidate:
         return None if cascade.untouched else Candidate.from_json(cascade.second_json)
 
     @property
+    def companions(self) -> tuple[Candidate, ...]:
+        """The models whose answers are averaged with this one's; none of one that stands alone."""
+        return tuple(map(Candidate.from_json, self.of(Ensemble).others_json))
+
+    @property
     def alone(self) -> Candidate:
-        """The same model without a second one behind it."""
-        kept = tuple(one for one in self.others if not isinstance(one, Cascade))
+        """The same model without others behind or beside it."""
+        kept = tuple(one for one in self.others if not isinstance(one, Cascade | Ensemble))
         return replace(self, others=kept)
+
+    @property
+    def parts(self) -> tuple[Candidate, ...]:
+        """The models in its file, each as it stands alone: one but of cascades and ensembles."""
+        second = self.second
+        return (self.alone, *(() if second is None else (second,)), *self.companions)
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether its file holds no other model."""
+        return not any(isinstance(one, Cascade | Ensemble) for one in self.others)
+
+    @property
+    def needs_network(self) -> bool:
+        """Whether a model in its file is a network."""
+        return not all(is_fitted(part.architecture.family) for part in self.parts)
 
     def describe(self) -> str:
         """A short line for people, such as ``cnn depth=3 width=0.5 · pruned 50 % · 8 bits``."""

@@ -37,7 +37,10 @@ class FamilyOptions(Table):
         architectures: Absent: the networks that take its inputs and need no package.
         references: Whether the models of scikit-learn that suit the data are tried first, each
             once as it usually is. Absent: yes, but in a study with the first release's defaults.
+        ensemble: Whether the best model of each family is tried together with those of others
+            after the search: the mean of their answers, in one file.
     """
 
     architectures: Annotated[Choices[str], AfterValidator(_all_known)] | None = None
     references: bool | None = None
+    ensemble: bool = True

@@ -20,6 +20,7 @@ from greenfront.objectives.packaging.cascade import cascade_checks
 from greenfront.objectives.packaging.claims import CANDIDATE, CLAIMS, Judged
 from greenfront.objectives.packaging.compression import compression_check
 from greenfront.objectives.packaging.costs import cost_checks
+from greenfront.objectives.packaging.ensemble import ensemble_checks
 from greenfront.objectives.packaging.findings import Check, Verified
 from greenfront.objectives.packaging.package import TOKENIZER, differing, judged, likeness
 from greenfront.objectives.packaging.shipped import open_shipped, said
@@ -63,6 +64,7 @@ def verified(bench: Bench) -> Verified:
         ("raw input", _raw_input),
         ("compression", _compression),
         ("cascade", cascade_checks),
+        ("ensemble", ensemble_checks),
         ("file", _file),
         ("scores", _scores),
         ("torch network", _network),
@@ -193,13 +195,16 @@ def _raw_input(bench: Bench) -> Iterator[Check]:
 
 
 def _compression(bench: Bench) -> Iterator[Check]:
-    """Whether the model's compression is real; each one's of a cascade, see :mod:`.cascade`."""
+    """Whether the compression of a model that stands alone is real.
+
+    Those of a cascade and of an ensemble are looked at each, see there.
+    """
     candidate = bench.candidate
     stated = json.loads((bench.folder / CANDIDATE).read_text())
     if stated != dict(bench.claims.candidate):
         why = f"{CANDIDATE} and {CLAIMS} tell of different models"
         yield Check("candidate", candidate.describe(), "another", False, why)
-    if candidate.second is not None or is_fitted(candidate.architecture.family):
+    if not candidate.stands_alone or is_fitted(candidate.architecture.family):
         return
     yield compression_check(bench, "compression", candidate, bench.core, bench.reference)
 

@@ -24,6 +24,7 @@ from greenfront.objectives.outcome import Outcome, Repeat, Sizing
 from greenfront.objectives.pipeline.answers import ANSWERS, save_answers
 from greenfront.objectives.pipeline.family_check import check_family
 from greenfront.objectives.pipeline.int8_policy import quantized
+from greenfront.objectives.pipeline.joining import file_facts, finished
 from greenfront.objectives.pipeline.lineage import StageOutput
 from greenfront.objectives.pipeline.manifest import needs_room
 from greenfront.objectives.pipeline.model_factory import network_of
@@ -31,7 +32,6 @@ from greenfront.objectives.pipeline.prediction_costs import MeteredFile, Predict
 from greenfront.objectives.pipeline.preprocessing import preprocessing_cost
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.stage import WEIGHTS, load_stages
-from greenfront.objectives.pipeline.stages.cascade import file_facts, finished
 from greenfront.objectives.pipeline.stages.export import MODEL, ExportFacts
 from greenfront.objectives.pipeline.stages.fit import Fit
 from greenfront.objectives.readings import Reading, total
@@ -49,7 +49,7 @@ __all__ = ["Delivered", "TrialRunner"]
 
 
 APART = (
-    "it is a cascade of two models, whose torch networks are not in the folder: export the trials "
+    "it is made of several models, whose torch networks are not in the folder: export the trials "
     "that it was made of for these"
 )
 
@@ -199,10 +199,10 @@ class TrialRunner:
         outputs = self._outputs(candidate)
         made, _, _ = _delivered(outputs)
         notes = () if was_there else ("the file was gone and was made again from its weights",)
+        if not candidate.stands_alone and candidate.needs_network:
+            return Delivered(made, None, (*notes, APART))
         if "fit" in outputs:
             return Delivered(made, None, notes)
-        if "cascade" in outputs:
-            return Delivered(made, None, (*notes, APART))
         *_, before, _ = outputs.values()
         return Delivered(made, before.folder / WEIGHTS, notes)
 
@@ -302,5 +302,5 @@ def _is_sized(candidate: Candidate) -> bool:
     after a search is made of trained models.
     """
     fitted = is_fitted(candidate.architecture.family)
-    later = candidate.second is not None or not candidate.of(LayerBits).untouched
+    later = not (candidate.stands_alone and candidate.of(LayerBits).untouched)
     return not fitted and not later and candidate.pruning.scope == "uniform"

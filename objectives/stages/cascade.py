@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, compose, helper, numpy_helper
+from onnx import compose, helper, numpy_helper
 
 from greenfront.errors import DataError
 from greenfront.objectives.stages.export import INPUT, OUTPUT
+from greenfront.objectives.stages.joining import like, operator_sets, part, renamed
 
 __all__ = ["Parts", "cascaded", "merged_answers", "parts_of", "sureness"]
 
@@ -20,8 +20,6 @@ FIRST, SECOND, OWN = "first/", "second/", "cascade/"
 """How the names begin of what belongs to either model, and of what joins them."""
 
 THRESHOLD = f"{OWN}threshold"
-OPSET = 18
-"""From this one on, axes of reductions are inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ def cascaded(first: Path, second: Path, threshold: float) -> onnx.ModelProto:
         for path, prefix in ((first, FIRST), (second, SECOND))
     )
     entry, logits = one.graph.input[0], one.graph.output[0]
-    _renamed(one.graph, entry.name, INPUT)
+    renamed(one.graph, entry.name, INPUT)
     entry.name = INPUT
     then, otherwise = _unsure_branch(other.graph, logits), _sure_branch(logits)
     axis = numpy_helper.from_array(np.array([-1], dtype=np.int64), f"{OWN}axis")
@@ -77,7 +75,7 @@ def cascaded(first: Path, second: Path, threshold: float) -> onnx.ModelProto:
         ],
         "cascade",
         [entry],
-        [_like(logits, OUTPUT)],
+        [like(logits, OUTPUT)],
         [
             *one.graph.initializer,
             axis,
@@ -86,7 +84,7 @@ def cascaded(first: Path, second: Path, threshold: float) -> onnx.ModelProto:
     )
     model = helper.make_model(graph, ir_version=max(one.ir_version, other.ir_version))
     del model.opset_import[:]
-    model.opset_import.extend(_opsets((one, other)))
+    model.opset_import.extend(operator_sets((one, other)))
     onnx.checker.check_model(model)
     return model
 
@@ -94,7 +92,7 @@ def cascaded(first: Path, second: Path, threshold: float) -> onnx.ModelProto:
 def _unsure_branch(second: onnx.GraphProto, logits: onnx.ValueInfoProto) -> onnx.GraphProto:
     """The second model on the unsure examples, and its logits in place of the first's."""
     rows, unsure, places = f"{OWN}rows", f"{OWN}unsure", f"{OWN}places"
-    _renamed(second, second.input[0].name, rows)
+    renamed(second, second.input[0].name, rows)
     answered = second.output[0].name
     nodes = [
         helper.make_node("Less", [f"{OWN}sure", f"{OWN}limit"], [unsure]),
@@ -105,12 +103,12 @@ def _unsure_branch(second: onnx.GraphProto, logits: onnx.ValueInfoProto) -> onnx
         helper.make_node("ScatterND", [logits.name, places, answered], [f"{OWN}both"]),
     ]
     tensors = list(second.initializer)
-    return helper.make_graph(nodes, "unsure", [], [_like(logits, f"{OWN}both")], tensors)
+    return helper.make_graph(nodes, "unsure", [], [like(logits, f"{OWN}both")], tensors)
 
 
 def _sure_branch(logits: onnx.ValueInfoProto) -> onnx.GraphProto:
     nodes = [helper.make_node("Identity", [logits.name], [f"{OWN}alone"])]
-    return helper.make_graph(nodes, "sure", [], [_like(logits, f"{OWN}alone")])
+    return helper.make_graph(nodes, "sure", [], [like(logits, f"{OWN}alone")])
 
 
 def parts_of(model: onnx.ModelProto) -> Parts:
@@ -134,8 +132,15 @@ def parts_of(model: onnx.ModelProto) -> Parts:
     second = [node for node in then.node if not _own(node, prefix)]
     first = [node for node in graph.node if not _own(node, prefix) and node is not ask]
     return Parts(
-        _part(model, first, graph.initializer, (graph.input[0].name, logits.input[0])),
-        _part(model, second, then.initializer, (f"{prefix}{OWN}rows", scatter.input[2])),
+        part(
+            model, first, graph.initializer, {graph.input[0].name: INPUT, logits.input[0]: OUTPUT}
+        ),
+        part(
+            model,
+            second,
+            then.initializer,
+            {f"{prefix}{OWN}rows": INPUT, scatter.input[2]: OUTPUT},
+        ),
         float(numpy_helper.to_array(limit)),
     )
 
@@ -155,55 +160,5 @@ def merged_answers(
     return np.where(unsure[:, None], second, first)
 
 
-def _part(
-    model: onnx.ModelProto,
-    nodes: Iterable[onnx.NodeProto],
-    tensors: Iterable[onnx.TensorProto],
-    ends: tuple[str, str],
-) -> onnx.ModelProto:
-    names = dict(zip(ends, (INPUT, OUTPUT), strict=True))
-    entry, exit_ = model.graph.input[0], model.graph.output[0]
-    graph = helper.make_graph(
-        list(nodes), "model", [_like(entry, INPUT)], [_like(exit_, OUTPUT)], _used(nodes, tensors)
-    )
-    for name, new in names.items():
-        _renamed(graph, name, new)
-    part = helper.make_model(graph, ir_version=model.ir_version)
-    del part.opset_import[:]
-    part.opset_import.extend(model.opset_import)
-    return part
-
-
-def _used(
-    nodes: Iterable[onnx.NodeProto], tensors: Iterable[onnx.TensorProto]
-) -> list[onnx.TensorProto]:
-    wanted = {name for node in nodes for name in node.input}
-    return [tensor for tensor in tensors if tensor.name in wanted]
-
-
 def _own(node: onnx.NodeProto, prefix: str) -> bool:
     return all(name.startswith(f"{prefix}{OWN}") for name in node.output)
-
-
-def _renamed(graph: onnx.GraphProto, old: str, new: str) -> None:
-    """Gives a value another name wherever operators use or make it."""
-    for node in graph.node:
-        for field in (node.input, node.output):
-            field[:] = [new if name == old else name for name in field]
-
-
-def _like(info: onnx.ValueInfoProto, name: str) -> onnx.ValueInfoProto:
-    """A float tensor of the same shape, whose number of examples is open."""
-    edges = [edge.dim_value or edge.dim_param or None for edge in info.type.tensor_type.shape.dim]
-    kind = info.type.tensor_type.elem_type or TensorProto.FLOAT
-    return helper.make_tensor_value_info(name, kind, ["n", *edges[1:]])
-
-
-def _opsets(models: Iterable[onnx.ModelProto]) -> list[onnx.OperatorSetIdProto]:
-    """The later of each operator set; what it changes, comparing the answers would show."""
-    held = {"": OPSET}
-    for model in models:
-        for used in model.opset_import:
-            domain = "" if used.domain == "ai.onnx" else used.domain
-            held[domain] = max(held.get(domain, 0), used.version)
-    return [helper.make_opsetid(domain, version) for domain, version in held.items()]

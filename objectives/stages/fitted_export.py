@@ -25,7 +25,7 @@ from greenfront.objectives.stages.trees import (
     trees_of_forest,
 )
 
-__all__ = ["FittedSize", "fitted_to_onnx"]
+__all__ = ["LEAST_PROBABILITY", "FittedSize", "fitted_to_onnx"]
 
 ML_OPSET = 3
 IR_VERSION = 8

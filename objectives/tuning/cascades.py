@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.objectives.stages.cascade import merged_answers, sureness
-from greenfront.objectives.tuning.members import Member, Validation
+from greenfront.objectives.tuning.members import Member, Validation, read_alike
 
 __all__ = ["Plan", "cascade_plans"]
 
@@ -75,7 +75,7 @@ def cascade_plans(
         for other in there:
             if one.joules >= CHEAPER * best or other.joules <= one.joules:
                 continue
-            if not _read_alike(one, other, validation):
+            if not read_alike(one, other, validation):
                 continue
             plans = _plans(one, other, answers[one.trial], answers[other.trial], validation)
             kept = (plan for plan in plans if metric.gain(plan.score) >= least)
@@ -103,10 +103,3 @@ def _plans(
         passed_on = place / len(order)
         joules = one.joules + passed_on * other.joules
         yield Plan(one.trial, other.trial, threshold, passed_on, score, joules)
-
-
-def _read_alike(one: Member, other: Member, validation: Validation) -> bool:
-    mine, others = one.model, other.model
-    if validation.padding(mine) != validation.padding(others):
-        return False
-    return np.array_equal(validation.inputs(mine), validation.inputs(others))

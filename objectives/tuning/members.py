@@ -19,7 +19,7 @@ from greenfront.objectives.stages.metered import Measuring, Work
 from greenfront.objectives.stages.session import open_plain
 from greenfront.spaces.candidate import Candidate
 
-__all__ = ["Gain", "Member", "Validation", "gain", "plain_work"]
+__all__ = ["Gain", "Member", "Validation", "gain", "plain_work", "read_alike"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,14 @@ class Validation:
     def score(self, answers: NDArray[np.float32]) -> float:
         """The score alone, which takes a moment."""
         return self.runtime.judged_by.score(answers, self.labels)
+
+
+def read_alike(one: Member, other: Member, validation: Validation) -> bool:
+    """Whether two models take the same inputs, so that one file can hold both."""
+    mine, others = one.model, other.model
+    if validation.padding(mine) != validation.padding(others):
+        return False
+    return np.array_equal(validation.inputs(mine), validation.inputs(others))
 
 
 def plain_work(

@@ -118,7 +118,7 @@ def _swept(run: TuningRun, row: ScoredTrial) -> RuntimeAdvice:
 
 def _layers(run: TuningRun, row: ScoredTrial, made: list[TunedModel], remarks: list[str]) -> None:
     """Makes a network with 8 bits in the layers that gain by them, where there is such a one."""
-    if row.candidate.second is not None or is_fitted(row.candidate.architecture.family):
+    if not row.candidate.stands_alone or is_fitted(row.candidate.architecture.family):
         remarks.append(f"no bits by layer: trial {row.trial} is no network by itself")
         return
     run.say(f"trial {row.trial}: what 8 bits bring in each layer")
@@ -180,7 +180,7 @@ def _cascades(run: TuningRun, row: ScoredTrial, made: list[TunedModel], remarks:
 
 
 def _stands_alone(row: ScoredTrial) -> bool:
-    return row.candidate.second is None
+    return row.candidate.stands_alone
 
 
 def _best(found: StudyView, score: float) -> ScoredTrial | None:

@@ -32,9 +32,9 @@ from greenfront.studies.store.ledger_writer import LedgerWriter
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.study import Study
 
-__all__ = ["Part", "Proposal", "TunedModel", "TuningRun", "member_of", "tuning_run"]
+__all__ = ["Part", "Proposal", "TunedModel", "TuningRun", "judge_of", "member_of", "tuning_run"]
 
-Part = Literal["runtime", "bits", "cascade"]
+Part = Literal["runtime", "bits", "cascade", "ensemble"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,8 @@ class TuningRun:
         """Makes a model, measures it beside another one, and adds it to the study.
 
         A study learns of it when all is known: a kill before leaves nothing but what the ledger
-        holds. Where it takes no less than the other, or does worse, it is kept as stopped.
+        holds. Where it takes no less than the other, or does worse, it is kept as stopped; an
+        ensemble, which takes more, where it does no better.
         """
         candidate = proposal.candidate
         described = candidate.describe()
@@ -145,7 +146,8 @@ class TuningRun:
                 outcome = self._measured(proposal, number, context)
                 outcome, values = self.judge.counted(outcome)
                 over = self.judge.over_limit(outcome)
-                reason = over or _objection(outcome, unmetered=values is None)
+                better = bool(candidate.companions)
+                reason = over or _objection(outcome, unmetered=values is None, better=better)
             except TrialStopped as stop:
                 reason = stop.reason
             except TrialFailed as failure:
@@ -177,7 +179,11 @@ class TuningRun:
             return outcome
         mine = Member(number, candidate.to_json(), outcome.artefact, outcome.inference.joules)
         self.say(f"trial {number} and trial {proposal.beside.trial} in turns")
-        argument = {"one": to_json(mine), "other": to_json(member_of(proposal.beside))}
+        argument = {
+            "one": to_json(mine),
+            "other": to_json(member_of(proposal.beside)),
+            "phase": "ensemble" if proposal.part == "ensemble" else "tune",
+        }
         found = self.evaluator.call("beside", argument, context, returns=Beside)
         if found.ratio is None:
             return outcome
@@ -216,6 +222,18 @@ def member_of(row: ScoredTrial) -> Member:
     )
 
 
+def judge_of(found: StudyView) -> Judge:
+    """Counts models as a study does."""
+    file = found.file
+    return Judge(
+        found.metric,
+        file.limits,
+        file.objectives.predictions,
+        file.carbon.study_model(found.facts),
+        preprocessing=found.facts.preprocessing,
+    )
+
+
 @contextmanager
 def tuning_run(
     study: Study, found: StudyView, number: int, say: Callable[[str], None]
@@ -243,32 +261,33 @@ def tuning_run(
     require_pinned(study.meters or [], instruments.pin(), file.metering.machines)
     run = study.runs.begin()
     try:
-        carbon = file.carbon.study_model(found.facts)
-        ledger = study.ledger.writer(run.run_id, carbon)
+        ledger = study.ledger.writer(run.run_id, file.carbon.study_model(found.facts))
         say("starting an evaluator and loading the data")
         context = ChargedTrial(ledger, number)
         with running_evaluator(file, found.facts, instruments, context) as evaluator:
-            judge = Judge(
-                found.metric,
-                file.limits,
-                file.objectives.predictions,
-                carbon,
-                preprocessing=found.facts.preprocessing,
-            )
-            yield TuningRun(study, found, run, ledger, evaluator, judge, say, context.charged_kwh)
+            charged, judge = context.charged_kwh, judge_of(found)
+            yield TuningRun(study, found, run, ledger, evaluator, judge, say, charged)
     except TrialFailed as failure:
         raise ExportError(f"study {found.name!r} cannot be tuned: {failure}") from failure
     finally:
         run.end()
 
 
-def _objection(outcome: Outcome, *, unmetered: bool) -> str | None:
-    """Why a model that was made does not stand beside the others; ``None`` if it does."""
+def _objection(outcome: Outcome, *, unmetered: bool, better: bool) -> str | None:
+    """Why a model that was made does not stand beside the others; ``None`` if it does.
+
+    Args:
+        outcome: Of the model.
+        unmetered: Whether a part of it has no reading.
+        better: Whether it has to do better than the other, and not to take less.
+    """
     derived = outcome.derived
     if outcome.unreal:
         return "; ".join(outcome.unreal)
     if derived is None or unmetered:
         return "no instrument could tell what a prediction of it costs"
+    if better:
+        return None if derived.gain > 0 else f"it does no better than trial {derived.beside}"
     told = percent_range(derived.ratio, derived.low, derived.high)
     if derived.high >= 1:
         return f"it takes {told} of the joules of trial {derived.beside}: not clearly less"

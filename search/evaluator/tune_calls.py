@@ -11,6 +11,7 @@ from greenfront.objectives.codec import from_json
 from greenfront.objectives.pipeline.trial import TrialRunner
 from greenfront.objectives.stages.turns import Ratio, in_turns
 from greenfront.objectives.tuning.cascades import cascade_plans
+from greenfront.objectives.tuning.ensembles import ensemble_plan
 from greenfront.objectives.tuning.layer_plan import layer_plan
 from greenfront.objectives.tuning.members import Gain, Member, Validation, gain, plain_work
 from greenfront.objectives.tuning.runtime_sweep import Sweep, runtime_advice
@@ -38,11 +39,12 @@ class Beside:
 
 
 def tune_calls(runner: TrialRunner) -> Calls:
-    """The calls ``sweep``, ``cascades``, ``layers`` and ``beside``.
+    """The calls ``sweep``, ``cascades``, ``ensemble``, ``layers`` and ``beside``.
 
     ``sweep`` takes a :class:`Member` and says how its file is best run; ``cascades`` takes
-    ``members`` and the number of a ``target`` among them; ``layers`` takes a member and says which
-    of its layers gain by 8 bits; ``beside`` takes two and compares the ``one`` with the ``other``.
+    ``members`` and the number of a ``target`` among them; ``ensemble`` takes members and gives a
+    plan or none; ``layers`` takes a member and says which of its layers gain by 8 bits; ``beside``
+    takes two and compares the ``one`` with the ``other``, charged to a ``phase``.
     """
     runtime, root = runner.runtime, runner.runtime.store.root
 
@@ -70,13 +72,19 @@ def tune_calls(runner: TrialRunner) -> Calls:
         with runtime.context.phase(PHASE):
             return cascade_plans(members, int(argument["target"]), Validation(runtime), root)
 
+    def ensemble(argument: Any) -> Any:
+        members = [from_json(Member, each) for each in argument]
+        with runtime.context.phase("ensemble"):
+            plan = ensemble_plan(members, Validation(runtime), root)
+        return [] if plan is None else [plan]
+
     def beside(argument: Any) -> Any:
         one, other = (from_json(Member, argument[name]) for name in ("one", "other"))
-        validation = Validation(runtime)
+        validation, phase = Validation(runtime), argument["phase"]
         pairs = [(file_of(each), each.model) for each in (other, one)]
         works, measuring = plain_work(pairs, validation)
-        found = in_turns(works, runtime.context, phase=PHASE, measuring=measuring, rounds=COMPARED)
-        with runtime.context.phase(PHASE):
+        found = in_turns(works, runtime.context, phase=phase, measuring=measuring, rounds=COMPARED)
+        with runtime.context.phase(phase):
             theirs, mine = (validation.judged(validation.answers(*each)) for each in pairs)
         return Beside(found[1].ratio, gain(runtime, mine, theirs))
 
@@ -85,4 +93,10 @@ def tune_calls(runner: TrialRunner) -> Calls:
         with tempfile.TemporaryDirectory() as folder:
             return layer_plan(runner, member, Validation(runtime), Path(folder))
 
-    return {"sweep": sweep, "cascades": cascades, "layers": layers, "beside": beside}
+    return {
+        "sweep": sweep,
+        "cascades": cascades,
+        "ensemble": ensemble,
+        "layers": layers,
+        "beside": beside,
+    }

@@ -188,7 +188,8 @@ def _view(
     box = corners([row.values for row in baselines], metric)
     goal = None
     if complete:
-        best = (max if metric.maximise else min)(row.score for row in complete)
+        alone = [row.score for row in complete if not row.candidate.companions]
+        best = (max if metric.maximise else min)(alone or [row.score for row in complete])
         against = None if baseline is None else baseline.energy_kwh
         goal = goal_of(found.file.targets, found.file.objectives.tolerance, metric, best, against)
     shown = [*front.rows, *([baseline] if baseline else [])]

@@ -58,8 +58,8 @@ CHANGEABLE_KEYS: dict[str, tuple[str, ...]] = {
     "study": ("storage", "cache", "cache_gb", "shared_cache", "patience_minutes"),
     # The same data in another place are the same data: they have a fingerprint.
     "task": ("path", "test_path"),
-    # References stand beside the space: what is searched stays the same.
-    "space": ("references",),
+    # References and ensembles stand beside the space: what is searched stays the same.
+    "space": ("references", "ensemble"),
     # How accurate is enough changes no trial. A floor did belong to it, and still does.
     "objectives": ("repeats", "max_drop"),
     # Scores do not depend on them, only when the search runs does.

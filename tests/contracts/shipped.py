@@ -27,12 +27,15 @@ from greenfront.objectives.tasks.load import load_task
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.spaces.architectures.registry import architecture
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
+from greenfront.spaces.network_space import reference_candidate
 from greenfront.spaces.techniques.cascade import Cascade
+from greenfront.spaces.techniques.ensemble import Ensemble
 from greenfront.spaces.techniques.precision import Precision
 from greenfront.spaces.techniques.training import Training
 from greenfront.studies.export.script import write_script
 
 MEASURING = Measuring(block_seconds=0.002, least_blocks=1, most_blocks=1)
+TREES = "sklearn:hist_gradient_boosting"
 COLOURS = ("red", "green", "blue", "ü,\"'")
 
 
@@ -74,10 +77,12 @@ def shipped(
     precision: Precision | None = None,
     threshold: float | None = None,
     cascade: float | None = None,
+    ensemble: bool = False,
 ) -> Shipped:
     """Trains a family's baseline for two epochs and packages it.
 
-    A cascade puts a linear model before it, which passes on below that probability.
+    A cascade puts a linear model before it, which passes on below that probability; an ensemble
+    averages its answers with those of a linear model and of trees.
     """
     task = load_task(settings, cache=folder / "cache" / "data", seed=3)
     context = LocalContext(Instruments((CpuModelMeter(WattsPerThread(4, 2, 8, "test")),)))
@@ -94,6 +99,10 @@ def shipped(
         linear = Candidate(ArchitectureChoice("sklearn:logistic", (("c", 1.0),)))
         behind = Cascade.to(candidate.to_json(), cascade)
         candidate = replace(linear, others=(behind,))
+    if ensemble:
+        names = ("sklearn:ridge" if task.facts.regression else "sklearn:logistic", TREES)
+        others = [reference_candidate(name).to_json() for name in names]
+        candidate = replace(candidate, others=(Ensemble.of(others),))
     artefact = runner.run(candidate).artefact
     out = folder / "out"
     out.mkdir()

@@ -116,7 +116,9 @@ def test_an_allowed_drop_is_a_difference() -> None:
     floor = Floor(Tolerance(max_drop=0.01), best=0.97, metric=Metric("accuracy", 0.1))
     assert floor.limit == pytest.approx(0.96)
     assert floor.objection(0.96) is None  # 0.97 - 0.01 is a little more
-    assert floor.objection(0.9599) == ("1.01 points below the most accurate model, of 1 allowed")
+    assert floor.objection(0.9599) == (
+        "1.01 points below the most accurate single model, of 1 allowed"
+    )
     exact = Floor(Tolerance(max_drop=0.0), best=0.97, metric=Metric("accuracy", 0.1))
     assert exact.objection(0.97) is None
     assert exact.objection(0.969) is not None
@@ -144,7 +146,7 @@ def test_errors_may_be_larger_than_the_smallest_by_the_allowed_drop() -> None:
     assert floor.limit == pytest.approx(2.04)  # a hundredth of what was to be learnt
     assert floor.objection(2.04) is None
     assert floor.objection(2.1) == (
-        "RMSE is worse by 0.1 than that of the most accurate model, of 0.04 allowed"
+        "RMSE is worse by 0.1 than that of the most accurate single model, of 0.04 allowed"
     )
     assert floor.objection(4.0) == (
         "no better than a model that has learnt nothing (RMSE 4 in units of 'dose')"
@@ -156,7 +158,7 @@ def test_errors_may_be_larger_than_the_smallest_by_the_allowed_drop() -> None:
     r2 = Floor(Tolerance(max_drop=0.1), best=0.5, metric=Metric("r2", 0.0))
     assert r2.objection(0.45) is None
     assert r2.objection(0.3) == (
-        "R² is worse by 0.2 than that of the most accurate model, of 0.1 allowed"
+        "R² is worse by 0.2 than that of the most accurate single model, of 0.1 allowed"
     )
 
 

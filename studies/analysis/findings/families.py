@@ -32,7 +32,8 @@ def families(view: StudyView) -> list[FamilyRecord]:
     judged = {row.trial: row for row in (*view.complete, *view.front.rows)}
     groups: dict[str, list[ScoredTrial]] = {}
     for row in judged.values():
-        groups.setdefault(row.candidate.architecture.family, []).append(row)
+        if row.candidate.stands_alone:  # what is joined is of several families
+            groups.setdefault(row.candidate.architecture.family, []).append(row)
     records = [
         FamilyRecord(
             family,

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from greenfront.objectives.metrics import Metric
-from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
 from greenfront.studies.analysis.ranking.front import ScoredTrial, most_accurate
 from greenfront.studies.analysis.view import StudyView
@@ -82,7 +81,7 @@ def technique_rows(view: StudyView) -> list[TechniqueRow]:
     rows = {row.trial: row for row in (*view.complete, *view.front.rows)}
     families: dict[str, list[ScoredTrial]] = defaultdict(list)
     for row in rows.values():
-        if not is_fitted(row.candidate.architecture.family):
+        if _is_network(row.candidate):
             families[row.candidate.architecture.family].append(row)
     tried = _tried(view)
     found: list[TechniqueRow] = []
@@ -93,14 +92,15 @@ def technique_rows(view: StudyView) -> list[TechniqueRow]:
 
 def _tried(view: StudyView) -> list[tuple[str, ...]]:
     """Each technique alone and every combination that was tried, the simplest first."""
-    networks = (
-        trial.candidate
-        for trial in view.trials
-        if not is_fitted(trial.candidate.architecture.family)
-    )
+    networks = (trial.candidate for trial in view.trials if _is_network(trial.candidate))
     combined = {techniques_of(candidate) for candidate in networks} - {()}
     names = list(dict.fromkeys(name for combination in combined for name in combination))
     return sorted(combined | {(name,) for name in names}, key=lambda each: (len(each), each))
+
+
+def _is_network(candidate: Candidate) -> bool:
+    """Whether it is one network by itself: what is joined belongs to several families."""
+    return candidate.stands_alone and candidate.needs_network
 
 
 def _family_rows(

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from greenfront.objectives.metrics import Metric
-from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.studies.analysis.ranking.front import ScoredTrial
 
 __all__ = ["NoNetwork", "no_network_needed"]
@@ -38,8 +37,8 @@ def no_network_needed(complete: Sequence[ScoredTrial], metric: Metric) -> NoNetw
     Returns:
         ``None`` where a network is needed, and where none or nothing else has finished.
     """
-    networks = [row for row in complete if not is_fitted(row.candidate.architecture.family)]
-    fitted = [row for row in complete if is_fitted(row.candidate.architecture.family)]
+    networks = [row for row in complete if row.candidate.needs_network]
+    fitted = [row for row in complete if not row.candidate.needs_network]
     model, leanest = _leanest(fitted), _leanest(networks)
     if model is None or not networks:
         return None

@@ -88,10 +88,9 @@ class ScoredTrial:
         """Of which trials it was made after the search, in words; ``None`` of one of the search."""
         if self.outcome.derived is None:
             return None
-        origins = [str(number) for number in self.outcome.derived.origins]
-        return f"made after the search of trial{'s' if len(origins) > 1 else ''} " + " and ".join(
-            origins
-        )
+        *first, last = map(str, self.outcome.derived.origins)
+        origins = f"trials {', '.join(first)} and {last}" if first else f"trial {last}"
+        return f"made after the search of {origins}"
 
     @property
     def values(self) -> tuple[float, float, float]:
@@ -240,6 +239,9 @@ class Front:
 def rank(study: str, rows: Sequence[NetworkTrial], tolerance: Tolerance, metric: Metric) -> Front:
     """Ranks the front: eligible models first, each group by Green Score, equal ones by energy.
 
+    How accurate is enough is told by the best model that answers by itself: an ensemble, which is
+    dearer than each of its models, shows what more there is to be had and asks no more of others.
+
     Args:
         study: Name.
         rows: Trials of a study of networks; those without values are passed over.
@@ -250,11 +252,15 @@ def rank(study: str, rows: Sequence[NetworkTrial], tolerance: Tolerance, metric:
     if not complete:
         return Front(study, metric, tolerance, None, ())
     vectors = [row.values for row in complete if row.values is not None]
-    floor = Floor(tolerance, max((v[0] for v in vectors), key=metric.gain), metric)
+    alone = [row for row in complete if not row.candidate.companions] or complete
+    told = [row.values[0] for row in alone if row.values is not None]
+    floor = Floor(tolerance, max(told, key=metric.gain), metric)
     keep = non_dominated(minimised(vectors, maximised(metric)))
     members = [finished(row, floor) for row, kept in zip(complete, keep, strict=True) if kept]
-    best = max(members, key=lambda row: (metric.gain(row.score), -row.energy_kwh)).outcome
-    members = [_judged(row, best, tolerance, metric) for row in members]
+    by_itself = [row for row in members if not row.candidate.companions]
+    best = most_accurate(by_itself or members, metric)
+    assert best is not None
+    members = [_judged(row, best.outcome, tolerance, metric) for row in members]
     members.sort(key=lambda row: (not row.eligible, -row.green_score, row.energy_kwh, row.trial))
     ranked = tuple(_at(row, position) for position, row in enumerate(members, start=1))
     return Front(study, metric, tolerance, floor, ranked)

@@ -21,6 +21,7 @@ PHASES: Mapping[str, str] = {
     "evaluate": "answering the validation examples",
     "inference": "metering predictions",
     "preprocess": "metering what makes a raw example into inputs",
+    "ensemble": "choosing models that answer together, and metering them beside the best",
     "repeat": "metering the front again, at its end",
     "overhead": "imports, messages, loading and saving between the others",
     "waiting": "idling for cleaner electricity",

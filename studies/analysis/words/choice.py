@@ -151,6 +151,7 @@ def allowed(tolerance: Tolerance, metric: Metric) -> str:
         drop = number(tolerance.max_drop * metric.unit_drop)
         unit = f" {metric.unit}" if metric.unit else ""
         side = "below" if metric.maximise else "above"
-        return f"with {title} at most {drop}{unit} {side} that of the most accurate"
+        return f"with {title} at most {drop}{unit} {side} that of the most accurate single model"
     points = 100 * tolerance.max_drop
-    return f"at most {points:.3g} {'point' if points == 1 else 'points'} below the most accurate"
+    unit = "point" if points == 1 else "points"
+    return f"at most {points:.3g} {unit} below the most accurate single model"

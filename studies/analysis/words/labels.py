@@ -11,6 +11,9 @@ from greenfront.studies.analysis.ranking.front import ScoredTrial
 
 __all__ = ["flat_settings", "labels"]
 
+JOINED = ("ensemble",)
+"""Whole candidates, which no line holds: which trials a model was made of is told beside it."""
+
 FOLLOWING = {"training.patience": "training.epochs", "training.first_patience": "training.epochs"}
 """What follows from another setting by default, which then is enough to tell."""
 
@@ -58,7 +61,7 @@ def flat_settings(settings: Mapping[str, Any], prefix: str = "") -> dict[str, An
     for name, value in settings.items():
         if isinstance(value, Mapping):
             found |= flat_settings(value, f"{prefix}{name}.")
-        else:
+        elif name not in JOINED:
             found[prefix + name] = value
     return found
 

@@ -77,7 +77,7 @@ def test_what_it_is_made_of_is_paid_once(cascade: Shipped) -> None:
     assert second is not None
     again = runner.run(candidate)
     behind, first = runner.run(second), runner.run(candidate.alone)
-    assert again.phases["second"].joules == pytest.approx(behind.training.joules)
+    assert again.phases["others"].joules == pytest.approx(behind.training.joules)
     assert again.phases["train"].joules == first.phases["train"].joules
     assert again.parameters == first.parameters + behind.parameters
     assert first.flops < again.flops < first.flops + behind.flops

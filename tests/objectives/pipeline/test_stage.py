@@ -23,6 +23,7 @@ from greenfront.objectives.stages.metered import Measuring
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.techniques.cascade import Cascade
 from greenfront.spaces.techniques.distillation import Distillation
+from greenfront.spaces.techniques.ensemble import Ensemble
 from greenfront.spaces.techniques.precision import Precision
 from greenfront.spaces.techniques.pruning import Pruning
 from greenfront.spaces.techniques.sparsity import Sparsity
@@ -68,10 +69,19 @@ def test_each_file_is_a_stage_and_they_run_in_order(runtime: Runtime) -> None:
         pruning=Pruning(0.5),
         sparsity=Sparsity(0.5),
         precision=Precision(4, quantization_aware=True),
-        others=(Cascade.to(plain.to_json(), 0.9),),
+        others=(Cascade.to(plain.to_json(), 0.9), Ensemble.of([plain.to_json()])),
     )
     names = applied(runtime, everything)
-    assert names == ["teach", "train", "prune", "sparsify", "round", "export", "cascade"]
+    assert names == [
+        "teach",
+        "train",
+        "prune",
+        "sparsify",
+        "round",
+        "export",
+        "cascade",
+        "ensemble",
+    ]
     stages = load_stages(runtime)
     assert {stage.name for stage in stages} == {*names, "fit"}  # of models that are not trained
     assert len({stage.order for stage in stages if stage.name != "fit"}) == len(names)
@@ -81,8 +91,11 @@ def test_what_a_stage_depends_on_is_json(runtime: Runtime) -> None:
     runtime.teacher = runtime.models.baseline("mlp")
     student = replace(runtime.teacher, distillation=Distillation(2.0, 0.5))
     cascade = replace(student, others=(Cascade.to(runtime.teacher.to_json(), 0.9),))
+    ensemble = replace(student, others=(Ensemble.of([runtime.teacher.to_json()]),))
     for stage in load_stages(runtime):
-        for candidate in (student, cascade):
+        for candidate in (student, cascade, ensemble):
+            if stage.name in ("cascade", "ensemble") and not stage.applies(candidate):
+                continue
             inputs = stage.inputs(candidate)
             assert json.loads(json.dumps(inputs)) == inputs
 

@@ -17,6 +17,7 @@ from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading
 from greenfront.objectives.scores import Floor, Tolerance
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
+from greenfront.spaces.techniques.ensemble import Ensemble
 from greenfront.spaces.techniques.precision import Precision
 from greenfront.studies.analysis.ranking.front import (
     NAMES,
@@ -337,3 +338,28 @@ def test_errors_are_minimised(make_outcome: Callable[..., Outcome]) -> None:
     assert (told["rows"][0]["metric"], told["rows"][0]["score"]) == ("rmse", 2.05)
     assert corners([(4.0, 9.0, 9.0)], metric) == Corners((10.0, 9.0, 9.0), (0.0, 0.0, 0.0))
     assert baseline_of(front.rows, [r.candidate.key for r in front.rows], metric) == front.rows[1]
+
+
+def test_an_ensemble_asks_no_more_of_others(make_outcome: Callable[..., Outcome]) -> None:
+    """The allowed drop is told from the best model that answers by itself."""
+    single, frugal = candidate(1), candidate(2)
+    joined = replace(single, others=(Ensemble.of([frugal.to_json()]),))
+    vectors = [(0.95, 2.0, 2.0), (0.942, 1.0, 1.0), (0.96, 3.0, 3.0)]
+    rows = [
+        row(number, vector, make_outcome(vector[0], 1e-3, 1e-5), tried=tried)
+        for number, (vector, tried) in enumerate(
+            zip(vectors, (single, frugal, joined), strict=True)
+        )
+    ]
+    front = rank("s", rows, Tolerance(max_drop=0.01), METRIC)
+    assert front.floor is not None
+    assert front.floor.best == 0.95
+    assert front.greenest is not None
+    assert front.greenest.trial == 1
+    assert front.most_accurate is not None
+    assert front.most_accurate.trial == 2
+    assert all(each.eligible for each in front.rows)
+    # Where nothing else is left, it is measured by itself.
+    alone = rank("s", rows[2:], Tolerance(max_drop=0.01), METRIC)
+    assert alone.floor is not None
+    assert alone.floor.best == 0.96

@@ -101,7 +101,9 @@ def test_the_front_says_it_and_warns(front: Callable[..., Front]) -> None:
     assert rows[2].within_drop > 0.95
     assert found.greenest is rows[1]
     (said,) = warnings(found, beaten=True)
-    assert said.startswith("Trial 1 is at most 1 point below the most accurate in only ")
+    assert said.startswith(
+        "Trial 1 is at most 1 point below the most accurate single model in only "
+    )
     assert said.endswith("; trial 2 is in 100%.")
     told = found.to_json()["rows"]
     assert [row["within_drop_probability"] for row in told] == [r.within_drop for r in found.rows]

@@ -140,9 +140,10 @@ def test_better_somewhere_is_enough_to_beat_the_baseline(
 
 
 def test_what_is_accurate_enough_is_said_by_its_rule() -> None:
-    assert allowed(POINT, METRIC) == "at most 1 point below the most accurate"
+    assert allowed(POINT, METRIC) == "at most 1 point below the most accurate single model"
     assert (
-        allowed(Tolerance(max_drop=0.005), METRIC) == "at most 0.5 points below the most accurate"
+        allowed(Tolerance(max_drop=0.005), METRIC)
+        == "at most 0.5 points below the most accurate single model"
     )
     assert (
         allowed(Tolerance(share=0.95), METRIC) == "at least 95.0% of the best accuracy in the study"

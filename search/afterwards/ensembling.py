@@ -1,0 +1,96 @@
+"""After a search: the best model of each family answers together with those of others.
+
+Models of different families err on different examples, so that the mean of their answers is often
+better than each of them. It costs no training and as much a prediction as all of them: how much
+more there is to be had, and for how much, is for the front to show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from greenfront.errors import TrialFailed
+from greenfront.objectives.codec import to_json
+from greenfront.objectives.tuning.ensembles import EnsemblePlan
+from greenfront.search.afterwards.tuning_run import Proposal, TuningRun, judge_of, member_of
+from greenfront.search.networks.problem import NetworkProblem
+from greenfront.search.stopping.budget_watch import BudgetWatch
+from greenfront.search.trials.running import ChargedTrial
+from greenfront.spaces.techniques.ensemble import Ensemble
+from greenfront.studies.analysis.ranking.front import ScoredTrial, most_accurate
+from greenfront.studies.analysis.view import StudyView, view
+from greenfront.studies.store.ledger_writer import LedgerWriter
+from greenfront.studies.store.runs import Run
+from greenfront.studies.store.study import Study
+
+__all__ = ["add_ensemble", "best_of_families"]
+
+
+def add_ensemble(
+    problem: NetworkProblem,
+    study: Study,
+    run: Run,
+    ledger: LedgerWriter,
+    watch: BudgetWatch,
+    note: Callable[[str], None],
+) -> None:
+    """Makes an ensemble of a study's models, where one is better than each of them.
+
+    It becomes a trial of the study, outside of its space as references are. Where the study says
+    ``ensemble = false``, a budget is spent, predictions are measured on a GPU, or fewer than two
+    families have a model that has learnt something, none is looked for.
+
+    Args:
+        problem: Of the study.
+        study: In an open storage.
+        run: The run of this process.
+        ledger: Charged with the energy: phase ``ensemble`` of the best model, and the new trial.
+        watch: A spent budget ends it.
+        note: Takes messages for the user.
+    """
+    file = problem.file
+    if not file.space.ensemble or file.objectives.device != "cpu" or watch.reached() is not None:
+        return
+    found = view(study.storage, study.name)
+    best = best_of_families(found)
+    if len(best) < 2:
+        return
+    with problem.worker() as worker:
+        evaluator = worker.evaluator(ChargedTrial(ledger, best[0].trial))
+        judge = judge_of(found)
+        making = TuningRun(study, found, run, ledger, evaluator, judge, note)
+        try:
+            with making.charging(best[0].trial) as context:
+                told = [to_json(member_of(row)) for row in best]
+                plans = evaluator.call("ensemble", told, context, returns=list[EnsemblePlan])
+        except TrialFailed as failure:
+            note(f"no ensemble: {failure}")
+            return
+        for plan in plans:
+            if found.metric.gain(plan.score) > found.metric.gain(plan.alone):
+                made = making.make(_proposal(plan, best))
+                if not made.accepted:
+                    note(f"no ensemble: {made.told}")
+
+
+def best_of_families(found: StudyView) -> list[ScoredTrial]:
+    """Of each family the most accurate model that has learnt something, the best first."""
+    metric = found.metric
+    families = dict[str, list[ScoredTrial]]()
+    for row in found.complete:
+        if row.candidate.stands_alone and metric.has_learnt(row.score):
+            families.setdefault(row.candidate.architecture.family, []).append(row)
+    best = [most_accurate(rows, metric) for rows in families.values()]
+    return sorted(
+        (row for row in best if row is not None and row.outcome.inference.joules is not None),
+        key=lambda row: (-metric.gain(row.score), row.energy_kwh),
+    )
+
+
+def _proposal(plan: EnsemblePlan, best: Sequence[ScoredTrial]) -> Proposal:
+    rows = {row.trial: row for row in best}
+    first, *others = (rows[number] for number in plan.trials)
+    ensemble = Ensemble.of([row.candidate.to_json() for row in others])
+    candidate = replace(first.candidate, others=(*first.candidate.others, ensemble))
+    return Proposal("ensemble", candidate, plan.trials, first)
