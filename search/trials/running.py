@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from greenfront.errors import Interrupted
 from greenfront.objectives.context import TrialContext
@@ -73,6 +73,7 @@ class RunningTrial(ChargedTrial):
         fidelity: See :class:`TrialContext`.
         checkpoint: See :class:`TrialContext`.
         learnt: Paces of the study's finished trainings; ``None``: none is known.
+        charged_at: When something was last charged, by the monotonic clock.
     """
 
     worker: int
@@ -84,6 +85,7 @@ class RunningTrial(ChargedTrial):
     fidelity: int | None = None
     checkpoint: object | None = None
     learnt: Paces | None = None
+    charged_at: float = field(default_factory=time.monotonic)
 
     @property
     def stopping(self) -> bool:
@@ -94,15 +96,13 @@ class RunningTrial(ChargedTrial):
         self, phase: str, readings: Mapping[Component, Reading], started_at: float, ended_at: float
     ) -> None:
         """See :class:`TrialContext`."""
-        before = self.charged_kwh
         super().charge(phase, readings, started_at, ended_at)
-        if self.watch is not None:
-            self.watch.charged(self.charged_kwh - before)
+        self.charged_at = time.monotonic()
 
     @property
     def budgeted(self) -> bool:  # type: ignore[override]
         """See :class:`TrialContext`."""
-        return self.watch is not None and self.watch.awaits_charge()
+        return self.watch is not None and self.watch.awaits_charge(self.charged_at)
 
     def progress(self, message: str) -> None:
         """See :class:`TrialContext`."""

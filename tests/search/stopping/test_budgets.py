@@ -28,9 +28,7 @@ from greenfront.search.optimize import SearchOptions, search_study
 from greenfront.search.problem import Evaluation, Objective
 from greenfront.search.settings import SearchSettings
 from greenfront.search.stopping import budget_watch
-from greenfront.search.stopping.budget_watch import BudgetWatch
 from greenfront.studies.config.budget import Budget
-from greenfront.studies.store.ledger import Spent
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 
@@ -140,56 +138,6 @@ def test_a_clock_that_is_set_spends_no_budget(url: str, monkeypatch: pytest.Monk
         assert 0 < study.runs.active_minutes() < 2
 
 
-def test_nothing_is_asked_without_a_budget(tmp_path: Path) -> None:
-    watch = BudgetWatch(Budget(), ledger=None, minutes=lambda: 1 / 0)  # type: ignore[arg-type]
-    assert watch.reached() is None
-    assert watch.reached_lately() is None
-    assert not watch.meters
-
-
-class Shared:
-    """A ledger that takes long to ask, while two other workers charge as much as this one."""
-
-    def __init__(self) -> None:
-        self.epochs, self.now, self.asked = 0, 0.0, 0
-
-    def total(self) -> Spent:
-        self.now += 1.0
-        self.asked += 1
-        return Spent(self.epochs * EPOCH_KWH, 0.0, 0.0, None, 0.0, 0.0, self.epochs, 0)
-
-
-def test_what_others_charge_is_expected_between_two_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    ledger = Shared()
-    monkeypatch.setattr(time, "monotonic", lambda: ledger.now)
-    watch = BudgetWatch(Budget(kwh=1000.5 * EPOCH_KWH), ledger, lambda: 0.0)  # type: ignore[arg-type]
-    while watch.reached_lately() is None:
-        ledger.epochs += 3
-        ledger.now += 0.01
-        watch.charged(EPOCH_KWH)
-    assert ledger.epochs <= 1000.5 + 3
-    assert ledger.asked < 20  # of 334 epochs
-
-
-def test_trainings_charge_epoch_by_epoch_near_a_budget_and_seldom_before(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    ledger = Shared()
-    monkeypatch.setattr(time, "monotonic", lambda: ledger.now)
-    watch = BudgetWatch(Budget(kwh=100.5 * EPOCH_KWH), ledger, lambda: 0.0)  # type: ignore[arg-type]
-    charged, owed = [], 0
-    for epoch in range(101):
-        owed, ledger.now = owed + 1, ledger.now + 0.01
-        if watch.awaits_charge():
-            ledger.epochs += owed
-            watch.charged(owed * EPOCH_KWH)
-            charged.append(epoch)
-            owed = 0
-        reached = watch.reached_lately()
-        assert (reached is not None) == (epoch == 100)
-    assert len(charged) < 25
-
-
 CARBON = CarbonModel(Intensity(500.0, "nowhere", "the test"))
 KG_AN_EPOCH = 0.5 * EPOCH_KWH
 
@@ -229,7 +177,8 @@ def wait_until_spent(url: str, kwh: float) -> None:
 def test_budgets_hold_with_three_workers_killed_and_restarted(
     url: str, budget: Budget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(budget_watch, "LOOKING_SHARE", math.inf)  # each of them looks at each epoch
+    # Each of them looks at each epoch: a test that gives permits has no pace.
+    monkeypatch.setattr(budget_watch, "LOOKING_SHARE", math.inf)
     _work(url, Budget(trials=1))  # makes the tables
     chance, permits = random.Random(1), FORK.Semaphore(0)
 
