@@ -23,12 +23,14 @@ class RuntimeOptions:
         optimization: Of the graph.
         parallel: Whether operators that do not wait for each other may run side by side.
         prepacking: Whether weights are laid out anew for the kernels when the file is loaded.
+        tensorrt: On a GPU: whether TensorRT compiles what it can of the graph.
     """
 
     threads: int = 1
     optimization: Optimization = "all"
     parallel: bool = False
     prepacking: bool = True
+    tensorrt: bool = False
 
     def describe(self) -> str:
         """In a few words, such as ``2 threads, graph as it is``."""
@@ -40,6 +42,8 @@ class RuntimeOptions:
             words.append("operators side by side")
         if not self.prepacking:
             words.append("weights not prepacked")
+        if self.tensorrt:
+            words.append("TensorRT")
         return ", ".join(words)
 
 

@@ -38,6 +38,9 @@ RUNTIME_FAULTS = (
 CARD = "CUDAExecutionProvider"
 """ONNX Runtime's name of what runs graphs on NVIDIA's GPUs."""
 
+TENSORRT = "TensorrtExecutionProvider"
+"""ONNX Runtime's name of what compiles graphs for them."""
+
 CARD_OPTIONS = {"use_tf32": "0"}
 """Products in full single precision, as on the CPU, by whose answers a model is judged."""
 
@@ -121,7 +124,7 @@ def require_provider(device: str) -> None:
 
 def on_card(session: onnxruntime.InferenceSession) -> bool:
     """Whether a session runs its graph on a GPU."""
-    return bool(session.get_providers()[0] == CARD)
+    return bool(session.get_providers()[0] in (CARD, TENSORRT))
 
 
 def left_on_cpu(session: onnxruntime.InferenceSession) -> Counter[str]:
@@ -133,7 +136,7 @@ def left_on_cpu(session: onnxruntime.InferenceSession) -> Counter[str]:
     return Counter(
         node.op_type
         for part in session.get_provider_graph_assignment_info()
-        if part.ep_name != CARD
+        if part.ep_name not in (CARD, TENSORRT)
         for node in part.get_nodes()
     )
 

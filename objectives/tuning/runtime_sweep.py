@@ -1,4 +1,4 @@
-"""How to run a file: threads, graph optimization and batch, by measured joules."""
+"""How to run a file: threads, graph optimization, TensorRT and batch, by measured joules."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import onnxruntime
+import torch
 from numpy.typing import NDArray
 
+from greenfront.errors import TrialFailed, UsageError
 from greenfront.objectives.context import StageContext
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.runtime_options import RuntimeAdvice, RuntimeOptions, TriedRuntime
-from greenfront.objectives.stages.evaluate import predictions
+from greenfront.objectives.stages.evaluate import answers_of, predictions
+from greenfront.objectives.stages.fingerprint import TOLERANCES, largest_difference
 from greenfront.objectives.stages.metered import Measuring
 from greenfront.objectives.stages.session import open_session, session_options
+from greenfront.objectives.stages.tensorrt import Engine, open_tensorrt
 from greenfront.objectives.stages.turns import Turned, in_turns
 
 __all__ = ["Sweep", "runtime_advice"]
@@ -40,6 +45,7 @@ class Sweep:
         padding: What fills short texts up; ``None`` for other inputs.
         context: Meters it.
         measuring: As the study measures: the usual way to run a file.
+        engines: Folder in which TensorRT keeps what it has compiled.
         phase: That it is charged to.
     """
 
@@ -48,6 +54,7 @@ class Sweep:
     padding: int | None
     context: StageContext
     measuring: Measuring
+    engines: Path
     phase: str = "tune"
 
 
@@ -61,7 +68,7 @@ def runtime_advice(sweep: Sweep) -> RuntimeAdvice:
     """
     measuring = sweep.measuring
     usual: Way = (RuntimeOptions(measuring.threads), measuring.batch)
-    alone = [(options, measuring.batch) for options in _alternatives(usual[0])]
+    alone = [(options, measuring.batch) for options in _alternatives(sweep, usual[0])]
     first, *found = _measured(sweep, [usual, *alone])
     winners = sorted((way for way in found if way.saves), key=lambda way: way.ratio or 1.0)
     options, best, tried = usual[0], None, [first, *found]
@@ -106,13 +113,17 @@ def _smallest(larger: Sequence[TriedRuntime]) -> TriedRuntime | None:
     return next((way for way in saving if least is not None and (way.low or 0) <= least), None)
 
 
-def _alternatives(usual: RuntimeOptions) -> list[RuntimeOptions]:
-    """Each differs from the usual options in one."""
+def _alternatives(sweep: Sweep, usual: RuntimeOptions) -> list[RuntimeOptions]:
+    """Each differs from the usual options in one; on a GPU those of the CPU's kernels are moot."""
+    levels = [replace(usual, optimization=level) for level in ("extended", "basic", "none")]
+    if sweep.measuring.device == "cuda":
+        compiled = replace(usual, tensorrt=True)
+        return [*levels, compiled] if _compiles(sweep, usual, compiled) else levels
     cores = min(os.cpu_count() or 1, MOST_THREADS)
     counts = sorted({1, 2, 4, cores} - {usual.threads})
     return [
         *(replace(usual, threads=count) for count in counts if count <= cores),
-        *(replace(usual, optimization=level) for level in ("extended", "basic", "none")),
+        *levels,
         replace(usual, parallel=True),
         replace(usual, prepacking=False),
     ]
@@ -130,18 +141,47 @@ def _together(usual: RuntimeOptions, winners: Sequence[RuntimeOptions]) -> Runti
             changed = replace(changed, parallel=options.parallel)
         if options.prepacking != usual.prepacking:
             changed = replace(changed, prepacking=options.prepacking)
+        if options.tensorrt != usual.tensorrt:
+            changed = replace(changed, tensorrt=options.tensorrt)
     return changed
+
+
+def _opened(sweep: Sweep, options: RuntimeOptions, batch: int) -> onnxruntime.InferenceSession:
+    chosen, shape = session_options(options), sweep.inputs.shape[1:]
+    if options.tensorrt:
+        engine = Engine(sweep.engines, batch, shape, texts=sweep.padding is not None)
+        return open_tensorrt(sweep.path, chosen, engine)
+    return open_session(sweep.path, chosen, sweep.measuring.device)
+
+
+def _compiles(sweep: Sweep, usual: RuntimeOptions, compiled: RuntimeOptions) -> bool:
+    """Whether TensorRT takes the file here, and answers what is answered without it."""
+    sweep.context.progress("compiling it with TensorRT")
+    try:
+        with sweep.context.phase(sweep.phase):
+            given, wanted = (_answers(sweep, options) for options in (compiled, usual))
+    except (UsageError, TrialFailed) as failure:
+        sweep.context.progress(f"without TensorRT: {failure}")
+        return False
+    off = largest_difference(given, wanted)
+    if off > TOLERANCES["cuda"]:
+        sweep.context.progress(f"without TensorRT: its answers are off by {off:.2g} of the largest")
+    return off <= TOLERANCES["cuda"]
+
+
+def _answers(sweep: Sweep, options: RuntimeOptions) -> torch.Tensor:
+    opened = _opened(sweep, options, sweep.measuring.batch)
+    return torch.from_numpy(answers_of(opened, sweep.inputs, sweep.padding))
 
 
 def _measured(sweep: Sweep, ways: Sequence[Way]) -> list[TriedRuntime]:
     """All of them in turns; the first is what the others are compared with."""
     sweep.context.progress(f"measuring {len(ways)} ways to run it in turns")
-    works = [
-        predictions(
-            open_session(sweep.path, session_options(options)), sweep.inputs, size, sweep.padding
-        )
-        for options, size in ways
-    ]
+    with sweep.context.phase(sweep.phase):  # compiling takes long
+        works = [
+            predictions(_opened(sweep, options, size), sweep.inputs, size, sweep.padding)
+            for options, size in ways
+        ]
     found = in_turns(works, sweep.context, phase=sweep.phase, measuring=sweep.measuring)
     return [_tried(way, turned) for way, turned in zip(ways, found, strict=True)]
 

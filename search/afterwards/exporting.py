@@ -17,6 +17,7 @@ from greenfront.objectives.metering.instruments import Instruments, open_instrum
 from greenfront.objectives.packaging.claims import CANDIDATE, Claims, FileFacts, Judged, Setting
 from greenfront.objectives.packaging.package import MODEL, Packaged
 from greenfront.objectives.readings import Reading
+from greenfront.objectives.runtime_options import RuntimeAdvice
 from greenfront.objectives.scores import costs_of, predictions_co2_kg
 from greenfront.objectives.wrapping.preprocess import RESIZED_WITHIN
 from greenfront.search.evaluator.process import Evaluator
@@ -201,7 +202,7 @@ def _packaged(found: StudyView, row: ScoredTrial, helper: _Helper, draft: Path) 
         argument = {
             **_model(row),
             "folder": str(draft),
-            "runtime": to_json(row.outcome.runtime),
+            "runtime": to_json(_advice(found, row)),
         }
         return helper.ask("package", argument, Packaged)
     except TrialFailed as failure:
@@ -255,8 +256,13 @@ def _claims(
         baseline=baseline,
         processor=describe_cpu().name,
         model_alone=row.outcome.inference if file.objectives.device == "cpu" else _alone(packaged),
-        runtime=row.outcome.runtime,
+        runtime=_advice(found, row),
     )
+
+
+def _advice(found: StudyView, row: ScoredTrial) -> RuntimeAdvice | None:
+    """How to run it where the folder is of: what was found on a GPU tells nothing of a CPU."""
+    return row.outcome.runtime if found.file.objectives.device == "cpu" else None
 
 
 def _alone(packaged: Packaged) -> Reading:

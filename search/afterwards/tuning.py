@@ -6,7 +6,7 @@ learn of it. It is measured as every trial is, and beside the best model that th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from greenfront.errors import StudyError, TrialFailed
@@ -40,6 +40,12 @@ PARTS: tuple[Part, ...] = ("runtime", "bits", "cascade")
 
 MOST_CASCADES = 3
 """Built of the plans, the cheapest first, until one takes less than the best model by itself."""
+
+OF_THE_CPU: Mapping[Part, str] = {
+    "bits": "no bits by layer: on a GPU ONNX Runtime has no int8 kernels for them",
+    "cascade": "no cascade: models are compared on the CPU for one, this study's run on a GPU",
+}
+"""Why a model of a GPU is not taken further."""
 
 Say = Callable[[str], None]
 
@@ -95,8 +101,12 @@ def tune(
     storage.patience.begin(PATIENCE_MINUTES, say)
     with tuning_run(study, found, row.trial, say) as run:
         advice, made, remarks = None, list[TunedModel](), list[str]()
+        on_card = found.file.objectives.device == "cuda"
         if "runtime" in parts:
-            advice = _swept(run, row)
+            advice = _swept(run, row, on_card=on_card)
+        if on_card:
+            remarks += [told for part, told in OF_THE_CPU.items() if part in parts]
+            return Tuned(found.name, row, advice, (), tuple(remarks), run.kwh)
         if "bits" in parts:
             _layers(run, row, made, remarks)
         if "cascade" in parts:
@@ -104,9 +114,10 @@ def tune(
         return Tuned(found.name, row, advice, tuple(made), tuple(remarks), run.kwh)
 
 
-def _swept(run: TuningRun, row: ScoredTrial) -> RuntimeAdvice:
+def _swept(run: TuningRun, row: ScoredTrial, *, on_card: bool) -> RuntimeAdvice:
     """Measures how a trial's file is best run, and keeps that with the trial."""
-    run.say(f"trial {row.trial}: threads, graph optimization and batch")
+    tried = "TensorRT" if on_card else "threads"
+    run.say(f"trial {row.trial}: {tried}, graph optimization and batch")
     with run.charging(row.trial) as context:
         argument = to_json(member_of(row))
         advice = run.evaluator.call("sweep", argument, context, returns=RuntimeAdvice)

@@ -11,7 +11,7 @@ from typing import Literal
 import optuna
 from optuna.trial import TrialState as OptunaState
 
-from greenfront.errors import ExportError, TrialFailed, TrialStopped, UsageError
+from greenfront.errors import ExportError, TrialFailed, TrialStopped
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.metering.instruments import open_instruments
 from greenfront.objectives.metering.pinned import require_pinned
@@ -247,16 +247,10 @@ def tuning_run(
         say: Takes messages on what is being done.
 
     Raises:
-        UsageError: The study measures predictions on a GPU.
         MeterError: The study's instruments do not work here, or the machine is another.
         ExportError: The evaluator died.
     """
     file = found.file
-    if file.objectives.device == "cuda":
-        raise UsageError(
-            f"study {found.name!r} measures predictions on a GPU, and tune knows ways to run a "
-            'file on the CPU alone: search with [objectives] device = "cpu" to tune'
-        )
     instruments = open_instruments(file.metering, study.meters, say)
     require_pinned(study.meters or [], instruments.pin(), file.metering.machines)
     run = study.runs.begin()

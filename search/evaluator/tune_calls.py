@@ -20,6 +20,8 @@ from greenfront.search.evaluator.child import Calls
 __all__ = ["Beside", "tune_calls"]
 
 PHASE = "tune"
+ENGINES = "tensorrt"
+"""Folder of TensorRT's engines, below a study's cache."""
 COMPARED = 15
 """Turns by which a model is taken or not: more than those that only order several."""
 
@@ -63,6 +65,7 @@ def tune_calls(runner: TrialRunner) -> Calls:
                 padding=validation.padding(model),
                 context=runtime.context,
                 measuring=measuring,
+                engines=root.parent / ENGINES,
                 phase=PHASE,
             )
         )

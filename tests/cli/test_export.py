@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from contracts.card import measured_on_card
 from contracts.command import FAST, Command
 from contracts.shipped import alone, predictions, table
 from greenfront.search.afterwards.exporting import ON_CARD
@@ -76,21 +75,16 @@ def test_it_is_what_it_claims_to_be(study: Command, exported: dict[str, object])
 
 
 def test_of_a_study_on_a_gpu_the_folder_is_of_the_cpu(study: Command, tmp_path: Path) -> None:
-    """The study was searched on the CPU; only what it says of itself is another."""
     folder = tmp_path / "copy"
     shutil.copytree(study.folder, folder)
-    table, column = "greenfront_studies", "configuration"
-    with contextlib.closing(sqlite3.connect(folder / "greenfront.db")) as database, database:
-        (told,) = database.execute(f"SELECT {column} FROM {table}").fetchone()
-        changed = json.loads(told)
-        changed["objectives"]["device"] = "cuda"
-        database.execute(f"UPDATE {table} SET {column} = ?", (json.dumps(changed),))
+    measured_on_card(folder)
     command = Command(folder)
     command.read("export", "t", "--most-accurate", "-o", "gpu")
     claims = json.loads((folder / "gpu" / "claims.json").read_text())
     assert claims["model_alone"] == claims["parts"]["model"]
     assert ON_CARD in (folder / "gpu" / "README.md").read_text()
-    assert "tune knows ways to run a file on the CPU alone" in command.read("tune", "t", code=2)
+    told = command.read("tune", "t", code=2)
+    assert "'cuda' needs an ONNX Runtime with the CUDAExecutionProvider" in told
 
 
 def test_what_an_export_takes_is_in_the_ledger(study: Command, exported: dict[str, object]) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
+
 import pytest
 
+from contracts.card import measured_on_card, play_tensorrt
 from contracts.command import FAST, Command
 from contracts.shipped import table
+from greenfront.search.networks import exploration
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +59,28 @@ def test_people_read_it(study: Command) -> None:
     assert "Ways to run trial 2, by measured joules" in told
     assert "1 thread, graph not optimized" in told
     assert "which the study's ledger holds" in told
+
+
+def test_of_a_study_on_a_gpu_the_ways_to_run_it_alone(
+    study: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The CPU plays the card's part, which nothing meters: so nothing saves."""
+    folder = tmp_path / "copy"
+    shutil.copytree(study.folder, folder)
+    measured_on_card(folder)
+    play_tensorrt(monkeypatch)
+    monkeypatch.setattr(exploration, "CARD_BLOCK_SECONDS", 0.0)
+    told = Command(folder).read_json("tune", "t", "--trial", "3")
+    tried = told["runtime"]["tried"]
+    assert [each["options"]["tensorrt"] for each in tried].count(True) == 1
+    assert {each["options"]["threads"] for each in tried} == {1}
+    assert told["runtime"]["best"] is None
+    assert [remark.partition(":")[0] for remark in told["remarks"]] == [
+        "no bits by layer",
+        "no cascade",
+    ]
+    Command(folder).read("export", "t", "--trial", "3", "-o", "out")
+    assert json.loads((folder / "out" / "claims.json").read_text())["runtime"] is None
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def advised(
     instruments = Instruments((CpuModelMeter(WattsPerThread(4, 2, 8, "test")),))
     inputs = np.zeros((40, 2), dtype=np.float32)
     return runtime_advice(
-        Sweep(Path("no.onnx"), inputs, None, LocalContext(instruments), Measuring())
+        Sweep(Path("no.onnx"), inputs, None, LocalContext(instruments), Measuring(), Path("no"))
     )
 
 
