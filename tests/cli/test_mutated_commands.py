@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.command import Command
-from contracts.mutations import TOKENS, in_time, mutated, profile
+from contracts.mutations import TOKENS, folder, in_time, mutated, profile
 from contracts.records import claimed, exported
 from greenfront.cli import app
 from greenfront.errors import DataError, UsageError
@@ -30,18 +30,11 @@ from greenfront.studies.export.folder import SUMS, broken_sums
 from greenfront.studies.export.record import RECORD, read_record
 from greenfront.studies.presets.compose import TASKS, compose
 
+__all__ = ["folder"]
+
 PRESETS = [compose(task).encode() for task in TASKS]
 READING = Reading(1.0, 0.5, 2.0, "modelled", "cpu", 1.0, 1.0, ())
 KEY = "ab" * 8
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """In memory where there is a place for that: thousands of files are written."""
-    memory = Path("/dev/shm")
-    place = tempfile.mkdtemp(prefix="greenfront-", dir=memory if memory.is_dir() else None)
-    yield Path(place)
-    shutil.rmtree(place)
 
 
 @given(data=mutated(*PRESETS))

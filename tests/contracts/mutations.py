@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import gzip
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NoReturn
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
@@ -45,6 +49,15 @@ _LENGTHS = st.integers(0, 40)
 MOST_CPU_SECONDS = 5.0
 """What reading one file may take: beyond, it hangs. Of the processor's time, which neighbours on a
 busy machine do not move."""
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """In memory where there is a place for that: thousands of files are written."""
+    memory = Path("/dev/shm")
+    place = tempfile.mkdtemp(prefix="greenfront-", dir=memory if memory.is_dir() else None)
+    yield Path(place)
+    shutil.rmtree(place)
 
 
 @contextlib.contextmanager

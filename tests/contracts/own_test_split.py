@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from contracts.tasks import SEED, TaskContract
 from greenfront.objectives.tasks.labels import encode_labels
-from greenfront.objectives.tasks.raw import Raw
-from greenfront.objectives.tasks.settings import TaskSettings
-from greenfront.objectives.tasks.split import assemble, split_indices
-from greenfront.objectives.tasks.task import Split
+from greenfront.objectives.tasks.split import assemble
 
 
 class OwnTestSplitContract(TaskContract):
     """Subclasses give a ``settings`` fixture, and may give those of ``TaskContract``."""
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def indices(cls, raw: Raw, settings: TaskSettings) -> dict[Split, np.ndarray]:
-        labels, _ = encode_labels(raw.labels, raw.source)
-        return split_indices(
-            labels,
-            validation_fraction=settings.validation_fraction,
-            test_fraction=settings.test_fraction,
-            seed=SEED,
-            own=raw.own,
-        )
 
     def test_every_class_has_its_fraction_of_every_split(self, raw, task, settings) -> None:
         """Those of the test split are given, so the others' are a fraction of what it leaves."""

@@ -52,6 +52,7 @@ class TaskContract:
             validation_fraction=settings.validation_fraction,
             test_fraction=settings.test_fraction,
             seed=SEED,
+            own=raw.own,
         )
 
     def changed(self, inputs: Inputs, rows: np.ndarray) -> Inputs:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from contracts.compilers import no_compiler
 from contracts.lives import toy_task
 from greenfront.objectives.context import LocalContext, Window
 from greenfront.objectives.metering.cpu_model import CpuModelMeter, WattsPerThread
@@ -31,6 +31,8 @@ from greenfront.spaces.techniques.distillation import Distillation
 from greenfront.spaces.techniques.precision import Precision
 from greenfront.spaces.techniques.pruning import Pruning
 from greenfront.spaces.techniques.training import Training
+
+__all__ = ["no_compiler"]
 
 SHAPE = (3, 32, 32)
 TRAINING = Training(
@@ -167,19 +169,6 @@ def test_features_are_kept_beside_answers_only_where_asked_for(task: Task, tmp_p
 
 
 # --- compiled steps ------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def no_compiler() -> Iterator[None]:
-    """A machine without a compiler of C++, and without code from earlier runs."""
-    import torch._inductor.config as settings
-    import torch.compiler.config as caches
-
-    with (
-        settings.patch({"cpp.cxx": ("/nothing/here/c++",)}),
-        caches.patch(force_disable_caches=True),
-    ):
-        yield
 
 
 def test_where_nothing_can_be_compiled_trials_live_all_the_same(

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cache
 
@@ -10,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from contracts.compilers import no_compiler
 from greenfront.objectives.stages.compiling import (
     CompileChoice,
     Forward,
@@ -20,21 +20,10 @@ from greenfront.objectives.stages.examples import Examples, TrainingData
 from greenfront.objectives.stages.train import EpochReport, FitOptions, train
 from greenfront.spaces.techniques.training import Training
 
+__all__ = ["no_compiler"]
+
 CLASSES = 3
 BATCH = Training(batch_size=32, epochs=2, patience=0)
-
-
-@pytest.fixture
-def no_compiler() -> Iterator[None]:
-    """A machine without a compiler of C++, and without code from earlier runs."""
-    import torch._inductor.config as settings
-    import torch.compiler.config as caches
-
-    with (
-        settings.patch({"cpp.cxx": ("/nothing/here/c++",)}),
-        caches.patch(force_disable_caches=True),
-    ):
-        yield
 
 
 def network(most: int | None = None) -> nn.Module:

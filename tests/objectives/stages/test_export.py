@@ -9,24 +9,10 @@ import torch
 from onnx import TensorProto
 from torch import Tensor, nn
 
+from contracts.convolution import IMAGES, convolution
 from greenfront.errors import TrialFailed
 from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.export import INPUT, OUTPUT, to_onnx, weight_count
-
-IMAGES = np.random.default_rng(0).standard_normal((40, 3, 6, 6)).astype(np.float32)
-
-
-def network() -> nn.Module:
-    torch.manual_seed(0)
-    model = nn.Sequential(
-        nn.Conv2d(3, 16, 3, padding=1, bias=False),
-        nn.BatchNorm2d(16),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(16 * 36, 4),
-    )
-    model(torch.from_numpy(IMAGES))  # moves the statistics away from 0 and 1
-    return model.eval()
 
 
 class Words(nn.Module):
@@ -47,7 +33,7 @@ class Words(nn.Module):
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("export") / "model.onnx"
-    to_onnx(network(), (3, 6, 6), path)
+    to_onnx(convolution(), (3, 6, 6), path)
     return path
 
 
@@ -65,13 +51,13 @@ def test_batch_normalisation_is_folded_in(source: Path) -> None:
     kinds = [node.op_type for node in onnx.load(source).graph.node]
     assert "BatchNormalization" not in kinds
     with torch.no_grad():
-        wanted = network()(torch.from_numpy(IMAGES)).numpy()
+        wanted = convolution()(torch.from_numpy(IMAGES)).numpy()
     (given,) = open_artefact(source, threads=1).run([OUTPUT], {INPUT: IMAGES})
     np.testing.assert_allclose(given, wanted, atol=1e-5)
 
 
 def test_an_example_does_what_its_shape_does(source: Path, tmp_path: Path) -> None:
-    to_onnx(network().train(), torch.from_numpy(IMAGES[:3]), tmp_path / "model.onnx")
+    to_onnx(convolution().train(), torch.from_numpy(IMAGES[:3]), tmp_path / "model.onnx")
     (wanted,) = open_artefact(source, threads=1).run([OUTPUT], {INPUT: IMAGES})
     (given,) = open_artefact(tmp_path / "model.onnx", threads=1).run([OUTPUT], {INPUT: IMAGES})
     np.testing.assert_array_equal(given, wanted)

@@ -12,6 +12,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from contracts.convolution import IMAGES, convolution
 from greenfront.errors import TrialFailed, UsageError
 from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.export import INPUT, OUTPUT, to_onnx
@@ -20,22 +21,8 @@ from greenfront.objectives.stages.quantize import quantize
 from greenfront.objectives.stages.reality import Claim, executed_operators, unreal
 from greenfront.spaces.techniques.precision import Precision
 
-IMAGES = np.random.default_rng(0).standard_normal((40, 3, 6, 6)).astype(np.float32)
 WEIGHT_ONLY = (Precision(8, weight_only=True), Precision(4), Precision(2))
 STORED = {8: TensorProto.INT8, 4: TensorProto.INT4, 2: TensorProto.INT2}
-
-
-def network() -> nn.Module:
-    torch.manual_seed(0)
-    model = nn.Sequential(
-        nn.Conv2d(3, 16, 3, padding=1, bias=False),
-        nn.BatchNorm2d(16),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(16 * 36, 4),
-    )
-    model(torch.from_numpy(IMAGES))  # moves the statistics away from 0 and 1
-    return model.eval()
 
 
 def convolutions() -> nn.Module:
@@ -48,7 +35,7 @@ def convolutions() -> nn.Module:
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("quantize") / "model.onnx"
-    to_onnx(network(), (3, 6, 6), path)
+    to_onnx(convolution(), (3, 6, 6), path)
     return path
 
 
@@ -350,7 +337,7 @@ class Attention(nn.Module):
 @pytest.mark.parametrize(
     ("build", "recipes"),
     [
-        (network, {"static", "static_per_tensor", "dynamic"}),
+        (convolution, {"static", "static_per_tensor", "dynamic"}),
         (convolutions, {"static", "static_per_tensor"}),
         (Attention, {"dynamic"}),
     ],

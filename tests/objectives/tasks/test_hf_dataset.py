@@ -14,6 +14,7 @@ from PIL import Image
 from contracts.hf_data import NAMES, TEXTS, at, images, pixels, read, saved, texts
 from contracts.own_test_split import OwnTestSplitContract
 from contracts.tasks import SEED, TaskContract
+from contracts.text_tasks import TextTaskContract
 from greenfront.errors import DataError
 from greenfront.objectives.tasks import image_decoding
 from greenfront.objectives.tasks.load import load_task
@@ -26,26 +27,8 @@ def no_bars():
     datasets.enable_progress_bars()
 
 
-class TextContract(TaskContract):
-    def changed(self, inputs, rows):
-        values = inputs.values.copy()
-        values[rows] = [f"{text} changed" for text in values[rows]]
-        return dataclasses.replace(inputs, values=values)
-
-    def test_types_and_shapes(self, task):
-        assert task.facts.is_text
-        for part in (task.train, task.validation, task.test):
-            assert {type(text) for text in part.inputs} == {str}
-            assert part.labels.dtype == np.int64
-
-    def test_training_inputs_are_standardised(self, task):
-        """Texts have nothing to standardise: they reach the task as they are."""
-        dealt = [*task.train.inputs, *task.validation.inputs, *task.test.inputs]
-        assert sorted(dealt) == sorted(TEXTS["text"])
-
-    def test_facts(self, task):
-        assert task.facts.name == "notes"
-        assert task.facts.class_names == ("glad", "none", "sad")
+class TextContract(TextTaskContract):
+    texts = TEXTS["text"]
 
 
 class TestSavedTexts(TextContract):

@@ -7,21 +7,21 @@ import io
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from contracts.mutations import in_time, mutated, profile
+from contracts.mutations import folder, in_time, mutated, profile
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.load import load_task
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.task import Task
+
+__all__ = ["folder"]
 
 MOODS = ("glad", "sad")
 TABLE = "height,colour,day,mood\n" + "".join(
@@ -40,15 +40,6 @@ TEXTS = "text,mood\n" + "".join(
 ROWS = [{"text": f"message {index} é", "mood": index % 2} for index in range(16)]
 LINES = "\n".join(map(json.dumps, ROWS))
 TABS = "mood\ttext\n" + "".join(f"{MOODS[index % 2]}\tmessage {index}\n" for index in range(16))
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """In memory where there is a place for that: thousands of files are written."""
-    memory = Path("/dev/shm")
-    place = tempfile.mkdtemp(prefix="greenfront-", dir=memory if memory.is_dir() else None)
-    yield Path(place)
-    shutil.rmtree(place)
 
 
 def loaded(settings: TaskSettings, cache: Path) -> Task | None:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from contracts.tasks import SEED, TaskContract
+from contracts.tasks import SEED
+from contracts.text_tasks import TextTaskContract
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.load import load_task, read_raw
 from greenfront.objectives.tasks.settings import TaskSettings
@@ -44,29 +45,8 @@ def written(tmp_path, content, **keys) -> TaskSettings:
     return settings_of(path, **keys)
 
 
-class TextContract(TaskContract):
-    def changed(self, inputs, rows):
-        values = inputs.values.copy()
-        values[rows] = [f"{text} changed" for text in values[rows]]
-        return dataclasses.replace(inputs, values=values)
-
-    def test_types_and_shapes(self, task):
-        assert task.facts.is_text
-        assert not task.facts.is_image
-        assert task.facts.input_shape == ()
-        for part in (task.train, task.validation, task.test):
-            assert part.inputs.shape == part.labels.shape
-            assert {type(text) for text in part.inputs} == {str}
-            assert part.labels.dtype == np.int64
-
-    def test_training_inputs_are_standardised(self, task, raw):
-        """Texts have nothing to standardise: they reach the task as they are in the file."""
-        dealt = [*task.train.inputs, *task.validation.inputs, *task.test.inputs]
-        assert sorted(dealt) == sorted(raw.inputs.values) == sorted(row["text"] for row in ROWS)
-
-    def test_facts(self, task):
-        assert task.facts.name == "notes"
-        assert task.facts.class_names == ("glad", "none", "sad")
+class TextContract(TextTaskContract):
+    texts = tuple(row["text"] for row in ROWS)
 
 
 class TestTable(TextContract):
