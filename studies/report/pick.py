@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 
+from greenfront.objectives.metrics import Metric
 from greenfront.objectives.readings import Reading
 from greenfront.studies.analysis.payback.operation import Year, a_year
 from greenfront.studies.analysis.ranking.front import ScoredTrial
@@ -14,7 +15,7 @@ from greenfront.studies.analysis.search_cost.forecast import AFTERWARDS
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.analysis.words import quantities
 from greenfront.studies.analysis.words.choice import choices, comparison, warnings
-from greenfront.studies.analysis.words.metric_words import score
+from greenfront.studies.analysis.words.metric_words import score, score_in_unit
 from greenfront.studies.analysis.words.wording import (
     break_even_sentence,
     leak_sentence,
@@ -163,18 +164,21 @@ def _whole(tested: Tested) -> str:
     )
 
 
+def _interval(metric: Metric, low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return "its interval is not known"
+    return f"{COVERED:.0%} interval {score(metric, low)} to {score(metric, high)}"
+
+
 def _validated(view: StudyView, row: ScoredTrial) -> _Tile:
     metric = view.metric
     found = score_interval(row.outcome, metric)
-    unit = f" {metric.unit}" if metric.unit else ""
-    ends = "its interval is not known"
-    if found is not None:
-        ends = f"{COVERED:.0%} interval {score(metric, found.low)} to {score(metric, found.high)}"
+    low, high = (None, None) if found is None else (found.low, found.high)
     examples = view.facts.task.sizes.get("validation", 0)
     return _Tile(
         f"{metric.title} on validation",
-        score(metric, row.score) + unit,
-        f"{ends}. The test split has not been read.",
+        score_in_unit(metric, row.score),
+        f"{_interval(metric, low, high)}. The test split has not been read.",
         "measured",
         f"Of the exported file, reloaded, on validation examples ({examples:,} in all), by which "
         "models were chosen, too: the interval says what other examples might have given (of an "
@@ -185,15 +189,11 @@ def _validated(view: StudyView, row: ScoredTrial) -> _Tile:
 
 def _tested(view: StudyView, row: ScoredTrial, tested: Tested) -> _Tile:
     metric = view.metric
-    unit = f" {metric.unit}" if metric.unit else ""
-    ends = "its interval is not known"
-    if tested.low is not None and tested.high is not None:
-        ends = f"{COVERED:.0%} interval {score(metric, tested.low)} to {score(metric, tested.high)}"
     examples = "" if tested.examples is None else f", {tested.examples:,} in all,"
     return _Tile(
         f"{metric.title} on test",
-        score(metric, tested.score) + unit,
-        f"{ends}; {score(metric, row.score)} on validation.",
+        score_in_unit(metric, tested.score),
+        f"{_interval(metric, tested.low, tested.high)}; {score(metric, row.score)} on validation.",
         "measured",
         f"Of the exported model in {tested.source} on the test examples{examples} that played no "
         "part in the search.",

@@ -6,7 +6,7 @@ from greenfront.objectives.metrics import Metric
 from greenfront.studies.analysis.findings.decisions import decision
 from greenfront.studies.analysis.ranking.front import ScoredTrial
 from greenfront.studies.analysis.view import StudyView
-from greenfront.studies.analysis.words.metric_words import difference, score
+from greenfront.studies.analysis.words.metric_words import difference, score_in_unit
 from greenfront.studies.analysis.words.quantities import percent
 
 __all__ = ["instruments", "proportionality", "summary"]
@@ -81,7 +81,7 @@ def scored(view: StudyView, row: ScoredTrial) -> str:
     """A model's score, such as ``"an accuracy of 97.2%"`` or ``"ROC AUC 0.91"``."""
     metric = view.metric
     title = "an accuracy of" if metric.name == "accuracy" else metric.title
-    return f"{title} {score(metric, row.score)}{f' {metric.unit}' if metric.unit else ''}"
+    return f"{title} {score_in_unit(metric, row.score)}"
 
 
 def _score(metric: Metric, best: ScoredTrial, baseline: ScoredTrial) -> str:

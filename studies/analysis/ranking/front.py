@@ -262,7 +262,7 @@ def rank(study: str, rows: Sequence[NetworkTrial], tolerance: Tolerance, metric:
     assert best is not None
     members = [_judged(row, best.outcome, tolerance, metric) for row in members]
     members.sort(key=lambda row: (not row.eligible, -row.green_score, row.energy_kwh, row.trial))
-    ranked = tuple(_at(row, position) for position, row in enumerate(members, start=1))
+    ranked = tuple(replace(row, rank=place) for place, row in enumerate(members, start=1))
     return Front(study, metric, tolerance, floor, ranked)
 
 
@@ -357,7 +357,3 @@ def _batched(batched: Batched) -> dict[str, Any]:
 
 def _number(row: ScoredTrial | None) -> int | None:
     return None if row is None else row.trial
-
-
-def _at(row: ScoredTrial, position: int) -> ScoredTrial:
-    return replace(row, rank=position)

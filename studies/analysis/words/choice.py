@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from greenfront.studies.analysis.words.metric_words import difference
+from greenfront.studies.analysis.words.metric_words import amount, difference
 from greenfront.studies.analysis.words.quantities import chance, joules, number, percent
 
 if TYPE_CHECKING:  # what draws a front has it; what lists studies needs none
@@ -148,10 +148,9 @@ def allowed(tolerance: Tolerance, metric: Metric) -> str:
     if tolerance.max_drop is None:
         return f"at most 1/{number(tolerance.share)} of the best {title} in the study"
     if not metric.in_percent:
-        drop = number(tolerance.max_drop * metric.unit_drop)
-        unit = f" {metric.unit}" if metric.unit else ""
+        drop = amount(metric, tolerance.max_drop * metric.unit_drop)
         side = "below" if metric.maximise else "above"
-        return f"with {title} at most {drop}{unit} {side} that of the most accurate single model"
+        return f"with {title} at most {drop} {side} that of the most accurate single model"
     points = 100 * tolerance.max_drop
     unit = "point" if points == 1 else "points"
     return f"at most {points:.3g} {unit} below the most accurate single model"

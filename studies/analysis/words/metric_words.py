@@ -9,7 +9,7 @@ from greenfront.studies.analysis.words.quantities import number, percent
 if TYPE_CHECKING:  # what draws a front has it; what lists studies needs none
     from greenfront.objectives.metrics import Metric
 
-__all__ = ["amount", "change", "difference", "score"]
+__all__ = ["amount", "change", "difference", "score", "score_in_unit"]
 
 EQUAL_POINTS = 0.005
 EQUAL_SHARE = 5e-5
@@ -21,11 +21,16 @@ def score(metric: Metric, value: float) -> str:
     return percent(value) if metric.in_percent else number(value)
 
 
+def score_in_unit(metric: Metric, value: float) -> str:
+    """A score where nothing else says what it counts in."""
+    return f"{score(metric, value)} {metric.unit}".rstrip()
+
+
 def amount(metric: Metric, value: float) -> str:
     """A difference of scores without its sign, such as ``"1.2 points"``."""
     if metric.in_percent:
         return f"{100 * abs(value):.2g} points"
-    return number(abs(value)) + (f" {metric.unit}" if metric.unit else "")
+    return score_in_unit(metric, abs(value))
 
 
 def difference(metric: Metric, value: float, than: float) -> str:
