@@ -9,6 +9,7 @@ from greenfront.objectives.metering.settings import Machines
 
 __all__ = [
     "MACHINE",
+    "metered_cards",
     "metered_machines",
     "reference_machine",
     "require_pinned",
@@ -30,6 +31,15 @@ def metered_machines(pinned: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
     """The processors on which a study was metered, the first one first; empty where unknown."""
     found = next((entry for entry in pinned if MACHINE in entry), {})
     return tuple(filter(None, (found.get(MACHINE), *found.get(OTHERS, "").split("; "))))
+
+
+def metered_cards(pinned: Sequence[Mapping[str, str]]) -> str:
+    """The models of the GPUs on which a study was metered, with which their meter's source ends.
+
+    Such as ``"NVIDIA L4"`` or ``"2 × NVIDIA L4"``; empty where no GPU was metered.
+    """
+    source = next((entry["source"] for entry in pinned if entry["component"] == "gpu"), "")
+    return source.rpartition(" of ")[2].partition(", minus ")[0].removeprefix("1 × ")
 
 
 def with_machine_of(

@@ -14,6 +14,7 @@ from greenfront.errors import StudyError
 from greenfront.objectives.resampling import DRAWS, packed
 from greenfront.objectives.scores import co2_kg
 from greenfront.studies.analysis.scores.interval import percentile_interval
+from greenfront.studies.export.card import model_card
 from greenfront.studies.export.facts import paired_difference, record_of
 from greenfront.studies.export.record import VERSION, ModelRecord
 
@@ -37,6 +38,16 @@ def test_a_record_of_an_earlier_form_takes_defaults() -> None:
 def test_a_record_of_a_later_form_is_refused() -> None:
     with pytest.raises(ValueError, match=f"reads {VERSION}: update greenfront"):
         ModelRecord.from_json({**exported().to_json(), "version": VERSION + 1})
+
+
+def test_of_a_study_on_a_gpu_the_card_is_named() -> None:
+    source = "NVML total energy counter (whole card) of 1 × NVIDIA L4, minus its idle power"
+    meter = {"component": "gpu", "kind": "measured", "source": source}
+    view = replace(VIEW, facts=replace(VIEW.facts, device="cuda"), meters=[*VIEW.meters, meter])
+    record = replace(exported(), hardware=record_of(view, 0).hardware)
+    assert record.hardware.gpu == "NVIDIA L4"
+    assert "NVIDIA L4" in model_card(record)
+    assert "GPU not recorded" not in model_card(record)
 
 
 def test_energy_and_carbon_add_up_to_what_the_study_scores() -> None:
