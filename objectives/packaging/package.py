@@ -33,6 +33,7 @@ from greenfront.objectives.tasks.recipe import ArrayRecipe, TextRecipe
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.task import Labelled, Split
 from greenfront.objectives.wrapping.compose import Labels, compose_model, kind_of
+from greenfront.spaces.architectures.checkpoint import TOKENIZER
 from greenfront.spaces.candidate import Candidate
 
 __all__ = [
@@ -50,8 +51,8 @@ __all__ = [
 ]
 
 NETWORK = "model.safetensors"
-TOKENIZER = "tokenizer.json"
 PHASE = "package"
+"""In a study's ledger: what exporting its models has taken."""
 CLOSE = 1e-5
 """Largest difference of a probability between the whole file and the model in it."""
 

@@ -18,10 +18,11 @@ from greenfront.objectives.stages.fold_sizes import fold_sizes
 from greenfront.objectives.stages.session import RUNTIME_FAULTS
 from greenfront.objectives.stages.subgraphs import graphs_of
 
-__all__ = ["INPUT", "OUTPUT", "fixes_batch", "to_onnx", "weight_count"]
+__all__ = ["INPUT", "OPSET", "OUTPUT", "fixes_batch", "to_onnx", "weight_count"]
 
 INPUT, OUTPUT = "input", "logits"
 OPSET = 18
+"""From this one on, axes of reductions are inputs."""
 PROBES = (1, 2, 3, 8)
 """Batches with which constants are told from sizes."""
 UNTRACEABLE = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping
 import onnx
 from onnx import TensorProto, helper
 
-__all__ = ["like", "operator_sets", "part", "renamed"]
+from greenfront.objectives.stages.export import OPSET
 
-OPSET = 18
-"""From this one on, axes of reductions are inputs."""
+__all__ = ["like", "operator_sets", "part", "renamed"]
 
 
 def renamed(graph: onnx.GraphProto, old: str, new: str) -> None:

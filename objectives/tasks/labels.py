@@ -12,12 +12,13 @@ from greenfront.errors import DataError
 from greenfront.objectives.tasks.settings import TargetKind
 from greenfront.objectives.tasks.standardise import in_words
 
-__all__ = ["encode_labels", "small_classes", "target_kind"]
+__all__ = ["FEW_EXAMPLES", "encode_labels", "small_classes", "target_kind"]
 
 _SMALLEST_CLASS = 3
 _FEWEST_NUMBERS = 10
 _MANY_CLASSES, _MANY_FRACTIONS = 100, 20
-_FEW_EXAMPLES = 10
+FEW_EXAMPLES = 10
+"""Of each whole number on average, where so many of them are a quantity."""
 
 
 def target_kind(values: NDArray[Any]) -> TargetKind:
@@ -33,7 +34,7 @@ def target_kind(values: NDArray[Any]) -> TargetKind:
     finite = values[np.isfinite(values)]
     distinct, examples = len(np.unique(finite)), len(finite)
     if _is_whole(finite):
-        many = distinct > _MANY_CLASSES and examples < _FEW_EXAMPLES * distinct
+        many = distinct > _MANY_CLASSES and examples < FEW_EXAMPLES * distinct
     else:
         many = distinct > _MANY_FRACTIONS or examples < _SMALLEST_CLASS * distinct
     return "number" if many else "class"

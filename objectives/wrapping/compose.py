@@ -11,7 +11,7 @@ from onnx import compose, helper
 
 from greenfront.errors import DataError
 from greenfront.objectives.codec import to_json
-from greenfront.objectives.stages.export import INPUT, OUTPUT
+from greenfront.objectives.stages.export import INPUT, OPSET, OUTPUT
 from greenfront.objectives.tasks.recipe import ArrayRecipe, Recipe, TableRecipe, TextRecipe
 from greenfront.objectives.wrapping.graph_builder import ML, GraphBuilder
 from greenfront.objectives.wrapping.postprocess import class_postprocessing, number_postprocessing
@@ -42,7 +42,7 @@ START, END = MODEL_PREFIX + INPUT, MODEL_PREFIX + OUTPUT
 BEFORE, BEHIND = "inlet/", "outlet/"
 """What the names of preprocessing and postprocessing begin with in a whole file."""
 
-OPSETS = {"": 18, ML: 3}
+OPSETS = {"": OPSET, ML: 3}
 """Those that the operators around a model need at least."""
 
 

@@ -15,7 +15,7 @@ from greenfront.objectives.codec import to_json
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.metering.instruments import Instruments, open_instruments
 from greenfront.objectives.packaging.claims import CANDIDATE, Claims, FileFacts, Judged, Setting
-from greenfront.objectives.packaging.package import MODEL, Packaged
+from greenfront.objectives.packaging.package import MODEL, PHASE, Packaged
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.runtime_options import RuntimeAdvice
 from greenfront.objectives.scores import costs_of, predictions_co2_kg
@@ -37,12 +37,10 @@ from greenfront.studies.export.script import write_script
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 
-__all__ = ["PHASE", "Exported", "charge", "chosen", "export_model"]
+__all__ = ["Exported", "charge", "chosen", "export_model"]
 
 T = TypeVar("T")
 
-PHASE = "package"
-"""In a study's ledger: what exporting its models has taken."""
 
 ON_CARD = (
     "The study measured predictions on a GPU; this folder was judged and measured on the CPU, "

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.errors import DataError
-from greenfront.objectives.tasks.labels import target_kind
+from greenfront.objectives.tasks.labels import FEW_EXAMPLES, target_kind
 from greenfront.objectives.tasks.settings import TargetKind
 from greenfront.objectives.tasks.tables.cells import Column
 from greenfront.objectives.tasks.tables.numbers import MARKERS, number_style, parse_numbers
@@ -19,7 +19,6 @@ from greenfront.objectives.tasks.tables.schema import ColumnReport
 __all__ = ["Target", "read_target"]
 
 _MANY_WHOLE = 20
-_FEW_EXAMPLES = 10
 _SHOWN = 5
 _SEVERAL = "its cells seem to list several classes: each list is taken for a class of its own"
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,14})", re.ASCII)
@@ -124,7 +123,7 @@ def _is_quantity(column: Column, numbers: NDArray[np.float64]) -> bool:
     distinct = len(np.unique(numbers))
     if not all(_INTEGER.fullmatch(text) for text in column.texts):
         return distinct > 2 and any(mark in text for text in column.texts for mark in ".,eE")
-    if distinct > _MANY_WHOLE and len(column) < _FEW_EXAMPLES * distinct:
+    if distinct > _MANY_WHOLE and len(column) < FEW_EXAMPLES * distinct:
         return True
     return target_kind(numbers[column.codes]) == "number"
 

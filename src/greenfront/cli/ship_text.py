@@ -18,7 +18,7 @@ __all__ = ["exported_text", "verified_table"]
 
 def exported_text(done: Exported, folder: str, spent: Reading) -> str:
     """What was written, what it does, and how to go on."""
-    from greenfront.search.afterwards.exporting import PHASE
+    from greenfront.objectives.packaging.package import PHASE
 
     claims, record = done.claims, done.record
     metric = record.metric
