@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 
 # By their own names: a test that simulates time replaces those of the module.
 from time import monotonic, sleep
-from typing import TypeVar
-
-from contracts.forked import ForkedCommand
+from typing import Any, Protocol, TypeVar
 
 PATIENCE_SECONDS = 480.0
 """After which what a test waits for is not coming: no busy machine takes as long."""
@@ -20,10 +17,18 @@ LOOK_SECONDS = 0.02
 T = TypeVar("T")
 
 
+class Doer(Protocol):
+    """A process, such as a ``Popen`` of texts."""
+
+    def poll(self) -> int | None: ...
+
+    def communicate(self) -> tuple[str, Any]: ...
+
+
 def eventually(
     look: Callable[[], T],
     what: str,
-    doer: subprocess.Popen[str] | ForkedCommand | None = None,
+    doer: Doer | None = None,
 ) -> T:
     """Looks until something is so.
 
