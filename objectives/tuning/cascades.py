@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from greenfront.objectives.stages.cascade import merged_answers, sureness
-from greenfront.objectives.tuning.members import Member, Validation, read_alike
+from greenfront.objectives.tuning.members import Validation, read_alike
+from greenfront.objectives.tuning.told import Member
 
 __all__ = ["Plan", "cascade_plans"]
 

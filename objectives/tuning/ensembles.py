@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from greenfront.objectives.stages.ensemble import mean_answers
-from greenfront.objectives.tuning.members import Member, Validation, read_alike
+from greenfront.objectives.tuning.members import Validation, read_alike
+from greenfront.objectives.tuning.told import EnsemblePlan, Member
 
-__all__ = ["EnsemblePlan", "ensemble_plan"]
-
-
-@dataclass(frozen=True, slots=True)
-class EnsemblePlan:
-    """An ensemble to build.
-
-    Attributes:
-        trials: Numbers of the trials that it is made of, the most accurate first.
-        score: On validation.
-        alone: The best score there of one of them by itself.
-    """
-
-    trials: tuple[int, ...]
-    score: float
-    alone: float
+__all__ = ["ensemble_plan"]
 
 
 def ensemble_plan(

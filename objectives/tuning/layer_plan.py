@@ -13,7 +13,8 @@ from greenfront.objectives.pipeline.trial import TrialRunner
 from greenfront.objectives.stages.evaluate import open_artefact, predictions
 from greenfront.objectives.stages.export import to_onnx
 from greenfront.objectives.stages.turns import Ratio, Turned, in_turns
-from greenfront.objectives.tuning.members import Gain, Member, Validation, gain
+from greenfront.objectives.tuning.members import Validation, gain
+from greenfront.objectives.tuning.told import Gain, Member
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.techniques.layer_bits import LayerBits
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,51 +17,10 @@ from greenfront.objectives.resampling import unpacked
 from greenfront.objectives.stages.evaluate import answers_of, open_artefact, predictions
 from greenfront.objectives.stages.metered import Measuring, Work
 from greenfront.objectives.stages.session import open_plain
+from greenfront.objectives.tuning.told import Gain, Member
 from greenfront.spaces.candidate import Candidate
 
-__all__ = ["Gain", "Member", "Validation", "gain", "plain_work", "read_alike"]
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A finished trial.
-
-    Attributes:
-        trial: Its number.
-        candidate: JSON of what it is.
-        artefact: Its file, relative to the lineage store.
-        joules: Of one prediction, as the study has measured it.
-    """
-
-    trial: int
-    candidate: dict[str, Any]
-    artefact: str
-    joules: float
-
-    @property
-    def model(self) -> Candidate:
-        """What it is."""
-        return Candidate.from_json(self.candidate)
-
-
-@dataclass(frozen=True, slots=True)
-class Gain:
-    """A score less another one on the same examples, in the direction in which more is better.
-
-    Attributes:
-        value: The difference.
-        low: Lower end of its paired 95 % interval; ``None`` if unknown.
-        high: Upper end.
-    """
-
-    value: float
-    low: float | None
-    high: float | None
-
-    @property
-    def lost(self) -> bool:
-        """Whether something was lost, as far as the examples can tell."""
-        return self.value < 0 if self.high is None else self.high < 0
+__all__ = ["Validation", "gain", "plain_work", "read_alike"]
 
 
 def gain(runtime: Runtime, mine: Judgement, other: Judgement) -> Gain:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from greenfront.errors import TrialFailed
 from greenfront.objectives.codec import to_json
-from greenfront.objectives.tuning.ensembles import EnsemblePlan
+from greenfront.objectives.tuning.told import EnsemblePlan
 from greenfront.search.afterwards.tuning_run import Proposal, TuningRun, judge_of, member_of
 from greenfront.search.networks.problem import NetworkProblem
 from greenfront.search.stopping.budget_watch import BudgetWatch

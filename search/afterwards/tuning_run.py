@@ -16,9 +16,8 @@ from greenfront.objectives.codec import to_json
 from greenfront.objectives.metering.instruments import open_instruments
 from greenfront.objectives.metering.pinned import require_pinned
 from greenfront.objectives.outcome import Derived, Outcome
-from greenfront.objectives.tuning.members import Member
+from greenfront.objectives.tuning.told import Beside, Member
 from greenfront.search.evaluator.process import Evaluator
-from greenfront.search.evaluator.tune_calls import Beside
 from greenfront.search.networks.exploration import running_evaluator
 from greenfront.search.networks.judge import Judge
 from greenfront.search.runs.recovery import REFERENCE, tell

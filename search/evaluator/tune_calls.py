@@ -3,41 +3,28 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from greenfront.objectives.codec import from_json
 from greenfront.objectives.pipeline.trial import TrialRunner
-from greenfront.objectives.stages.turns import Ratio, in_turns
+from greenfront.objectives.stages.turns import in_turns
 from greenfront.objectives.tuning.cascades import cascade_plans
 from greenfront.objectives.tuning.ensembles import ensemble_plan
 from greenfront.objectives.tuning.layer_plan import layer_plan
-from greenfront.objectives.tuning.members import Gain, Member, Validation, gain, plain_work
+from greenfront.objectives.tuning.members import Validation, gain, plain_work
 from greenfront.objectives.tuning.runtime_sweep import Sweep, runtime_advice
+from greenfront.objectives.tuning.told import Beside, Member
 from greenfront.search.evaluator.child import Calls
 
-__all__ = ["Beside", "tune_calls"]
+__all__ = ["tune_calls"]
 
 PHASE = "tune"
 ENGINES = "tensorrt"
 """Folder of TensorRT's engines, below a study's cache."""
 COMPARED = 15
 """Turns by which a model is taken or not: more than those that only order several."""
-
-
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """A model beside another one.
-
-    Attributes:
-        ratio: Joules of a single prediction in a plain session over the other's, measured in turns;
-            ``None`` where a reading is unavailable.
-        gain: Its score less the other's on the validation split.
-    """
-
-    ratio: Ratio | None
-    gain: Gain
 
 
 def tune_calls(runner: TrialRunner) -> Calls:

@@ -1,4 +1,4 @@
-"""What only looks at a study imports no library that it has no use for."""
+"""What only looks at a study, or supervises a search, imports no library that it has no use for."""
 
 from __future__ import annotations
 
@@ -40,3 +40,18 @@ def test_looking_imports_no_heavy_library(tmp_path: Path) -> None:
         *("--version", "--help", "doctor", "studies"),
         *(f"{look} numpy" for look in scoring),
     ]
+
+
+SEARCH = """
+import sys
+import greenfront.search.session, greenfront.search.proposals.racing
+HEAVY = {"torch", "onnx", "onnxruntime", "sklearn", "scipy", "pandas", "transformers", "plotly"}
+print(*HEAVY & set(sys.modules))
+"""
+
+
+def test_a_search_leaves_networks_to_its_evaluators() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SEARCH], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []
