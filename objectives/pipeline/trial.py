@@ -120,6 +120,9 @@ class TrialRunner:
         outputs = self._outputs(candidate)
         path, epochs, facts = _delivered(outputs)
         file = self._costs.file(path, candidate)
+        if file.left_on_cpu:
+            told = ", ".join(f"{n} {name}" for name, n in sorted(file.left_on_cpu.items()))
+            self.runtime.context.progress(f"on the CPU, and not on the GPU: {told}")
         judgement = self._judgement(file, "evaluate", keep=path.parent)
         unmeasured = Outcome(
             score=judgement.score,

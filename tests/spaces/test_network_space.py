@@ -373,6 +373,8 @@ def test_combinations_are_of_the_bits_that_are_computed_there(device: str, bits:
     _, points = begin(options)
     together = {point["bits"] for point in points if point["pruning"] == 0.5}
     assert together == {32, bits}
+    alone = [point["bits"] for point in points if point["pruning"] == 0.0]
+    assert alone[:2] == [32, bits]
 
 
 def test_tuning_with_rounded_weights_is_asked_for_few_bits_only() -> None:

@@ -56,6 +56,7 @@ def test_what_has_no_kernels_on_the_card_is_stopped_before_its_training(
 def test_what_else_stays_on_the_cpu_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prediction_costs, "left_on_cpu", lambda _session: Counter(Shape=2))
     assert bench.run(FEW).left_on_cpu == {"Shape": 2}
+    assert bench.context.lines[-1] == "on the CPU, and not on the GPU: 2 Shape"
 
 
 def test_16_bits_are_computed_in_half_floats_on_the_card_alone(bench: Bench) -> None:
