@@ -106,7 +106,7 @@ class BudgetWatch:
         minutes = 0.0 if self._budget.minutes is None else self._minutes()
         self._reason = self._budget.reached(self._known, minutes)
         now = time.monotonic()
-        self._ask_after = now + (now - began) / LOOKING_SHARE
+        self._ask_after = now + max((now - began) / LOOKING_SHARE, CHARGED_SECONDS)
         return self._reason
 
     def _keep_pace(self) -> None:

@@ -178,7 +178,7 @@ def test_budgets_hold_with_three_workers_killed_and_restarted(
     url: str, budget: Budget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Each of them looks at each epoch: a test that gives permits has no pace.
-    monkeypatch.setattr(budget_watch, "LOOKING_SHARE", math.inf)
+    monkeypatch.setattr(budget_watch, "HASTE", math.inf)
     _work(url, Budget(trials=1))  # makes the tables
     chance, permits = random.Random(1), FORK.Semaphore(0)
 
