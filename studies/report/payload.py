@@ -142,8 +142,8 @@ def _rivals(view: StudyView, rows: Sequence[ScoredTrial]) -> dict[str, Any]:
     """The trials that may be on the front at some intensity, overhead or number of predictions.
 
     One is not that is nowhere better than another in its score and in what making it and a
-    prediction take. With each goes the probability that it is accurate enough beside each model
-    that may be the most accurate.
+    prediction take. With each goes the probability that it is accurate enough beside each single
+    model that may be the most accurate.
     """
     known = [row for row in rows if row.outcome.training.kwh is not None]
     carbon, metric = view.scoring.carbon, view.metric
@@ -161,8 +161,9 @@ def _rivals(view: StudyView, rows: Sequence[ScoredTrial]) -> dict[str, Any]:
         return {"trials": [], "within": {}}
     kept = non_dominated(np.array([costs(row) for row in known]))
     rivals = [row for row, keep in zip(known, kept, strict=True) if keep]
-    top = max(metric.gain(row.score) for row in rivals)
-    bests = [row for row in rivals if metric.gain(row.score) == top]
+    single = [row for row in known if not row.candidate.companions] or known
+    top = max(metric.gain(row.score) for row in single)
+    bests = [row for row in single if metric.gain(row.score) == top]
     return {
         "trials": [row.trial for row in rivals],
         "within": {

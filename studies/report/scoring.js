@@ -85,7 +85,7 @@ function ranked(scenario) {
   const rows = columns.trial.map((_, index) => rowOf(index, scenario));
   const rivals = study.rivals.trials.map((trial) => rows[places.get(trial)]);
   const front = rivals.filter((row) => !rivals.some((other) => dominates(other, row)));
-  const best = mostAccurate(front);
+  const best = mostAccurate(rows.filter((row) => row.trial in study.rivals.within));
   for (const row of front) {
     row.within = study.rivals.within[best.trial][rivalPlaces.get(row.trial)];
     if (row.objection === null && row.within !== null && row.within < 0.5) {

@@ -251,16 +251,14 @@ def rank(study: str, rows: Sequence[NetworkTrial], tolerance: Tolerance, metric:
     complete = [row for row in rows if row.values is not None]
     if not complete:
         return Front(study, metric, tolerance, None, ())
-    vectors = [row.values for row in complete if row.values is not None]
+    vectors = [_values(row) for row in complete]
     alone = [row for row in complete if not row.candidate.companions] or complete
-    told = [row.values[0] for row in alone if row.values is not None]
-    floor = Floor(tolerance, max(told, key=metric.gain), metric)
+    best = max(alone, key=lambda row: _accuracy_first(row, metric))
+    floor = Floor(tolerance, _values(best)[0], metric)
     keep = non_dominated(minimised(vectors, maximised(metric)))
     members = [finished(row, floor) for row, kept in zip(complete, keep, strict=True) if kept]
-    by_itself = [row for row in members if not row.candidate.companions]
-    best = most_accurate(by_itself or members, metric)
-    assert best is not None
-    members = [_judged(row, best.outcome, tolerance, metric) for row in members]
+    beside = finished(best, floor).outcome
+    members = [_judged(row, beside, tolerance, metric) for row in members]
     members.sort(key=lambda row: (not row.eligible, -row.green_score, row.energy_kwh, row.trial))
     ranked = tuple(replace(row, rank=place) for place, row in enumerate(members, start=1))
     return Front(study, metric, tolerance, floor, ranked)
@@ -291,6 +289,17 @@ def finished(row: NetworkTrial, floor: Floor) -> ScoredTrial:
         green_score=green_score(floor.metric.percent(score), co2),
         objection=floor.objection(score),
     )
+
+
+def _values(row: NetworkTrial) -> tuple[float, float, float]:
+    assert row.values is not None
+    score, energy_kwh, co2_kg = row.values
+    return score, energy_kwh, co2_kg
+
+
+def _accuracy_first(row: NetworkTrial, metric: Metric) -> tuple[float, float]:
+    score, energy_kwh, _ = _values(row)
+    return metric.gain(score), -energy_kwh
 
 
 def _judged(row: ScoredTrial, best: Outcome, tolerance: Tolerance, metric: Metric) -> ScoredTrial:

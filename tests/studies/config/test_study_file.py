@@ -50,6 +50,7 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
             **{
                 "architectures": None,
                 "references": None,
+                "ensemble": True,
                 "pruning": [0.0, 0.8],
                 "bits": [32, 16, 8],
             },
