@@ -8,6 +8,7 @@ and detail; Optuna is told. :mod:`greenfront.search.runs.recovery` goes on from 
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from dataclasses import replace
 from functools import partial
@@ -123,6 +124,8 @@ class Engine(Generic[C]):
         )
         self._shown: Status | None = None
         self._shown_at = 0.0
+        self._adopting = threading.Lock()
+        self._adopted_at = 0.0
         self._feedback = Feedback(self._context, self._enqueue)
         self._asking = Asking(self._context, seed=seed)
         self._race: Race[C] | None = None
@@ -212,13 +215,15 @@ class Engine(Generic[C]):
     def _loop(self, problem: Problem[C], index: int) -> str:
         done = 0
         while not self._workers.stop.is_set():
+            ends = self._workers.ends
             self._archive.refresh()
             reason = self.watch.reached() or self._rule.reached()
             reason = reason or self._settings.quota.over(index, self._settings.workers, done)
             if reason:
                 return reason
             if not self._slot_open():
-                if not self._left_to_others(index):
+                # Another worker's claim may have been refused meanwhile.
+                if not self._left_to_others(index, ends) and not self._slot_open():
                     if self._race is None:
                         return f"all {self._budget.trials} trials are finished"
                     return f"the effort of {self._budget.trials} whole trials is spent"
@@ -234,22 +239,29 @@ class Engine(Generic[C]):
             if step is not None:
                 self._try(problem, index, step)
                 done += 1
-            elif self._race is not None and not self._left_to_others(index) and self._slot_open():
+            elif self._race is None or self._left_to_others(index, ends):
+                continue
+            elif self._slot_open():
                 return self._rule.reached() or "no candidate is worth another step"
         raise Interrupted("the search was stopped")
 
-    def _left_to_others(self, index: int) -> bool:
+    def _left_to_others(self, index: int, ends: int) -> bool:
         """Waits a little where others are still at work; returns whether they are."""
+        claiming = self._asking.busy  # asked first: what was claimed is in the archive afterwards
         counts = self._archive.counts()
-        if not counts["running"] and not counts["requeued"]:
+        if not (claiming or counts["running"] or counts["requeued"]):
             return False
         if self._scheduler is not None:
             self._scheduler.leave(index)
         self._heat.idle(index)
-        # If a run dies, its trial is taken over here.
+        # If a run dies, its trial is taken over here: one look serves all workers.
         self._workers.say(index, "waiting for trials of other workers")
-        self._workers.stop.wait(WAIT_SECONDS)
-        self._adopt()
+        if self._workers.await_end(ends, WAIT_SECONDS):
+            return True
+        with self._adopting:
+            if time.monotonic() >= self._adopted_at + WAIT_SECONDS:
+                self._adopt()
+                self._adopted_at = time.monotonic()
         return True
 
     def _try(self, problem: Problem[C], index: int, step: Step[C]) -> None:
@@ -322,9 +334,11 @@ class Engine(Generic[C]):
             self._race.expect_queued()
 
     def _slot_open(self) -> bool:
-        limit, counts = self._budget.trials, self._archive.counts()
-        used = len(self._archive) if self._race is None else self._race.effort()
-        return bool(counts["requeued"]) or limit is None or used < limit
+        limit = self._budget.trials
+        if self._race is None:
+            return self._asking.has_room(limit)
+        left = limit is None or self._race.effort() < limit
+        return left or bool(self._archive.counts()["requeued"])
 
     def _tried(self, point: Point) -> bool:
         return self._archive.tried(self._problem.space.decode(point).key)

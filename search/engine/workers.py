@@ -19,6 +19,9 @@ class Workers:
         count: Number of threads.
         changed: Called whenever one of them begins something else.
         stop: Set when all of them shall end, by themselves or from outside.
+
+    Attributes:
+        ends: Number of threads that have ended.
     """
 
     def __init__(self, count: int, changed: Callable[[], None], stop: threading.Event) -> None:
@@ -26,6 +29,8 @@ class Workers:
         self._count = count
         self._changed = changed
         self._lock = threading.Lock()
+        self._ended = threading.Condition(self._lock)
+        self.ends = 0
         self._doing: dict[int, str] = {}
         self._failure: BaseException | None = None
         self._reason: str | None = None
@@ -61,7 +66,7 @@ class Workers:
                 wait(working)
             finally:
                 # Reached early only by an interrupt: let the workers stop in order.
-                self.stop.set()
+                self._stop()
                 wait(working)
         if self._failure is not None:
             raise self._failure
@@ -71,11 +76,18 @@ class Workers:
         """Stops all threads in order; :meth:`run` then raises the first failure."""
         with self._lock:
             self._failure = self._failure or failure
+        self._stop()
+
+    def _stop(self) -> None:
         self.stop.set()
+        with self._ended:
+            self._ended.notify_all()
 
     def _end(self, reason: str | None) -> None:
-        with self._lock:
+        with self._ended:
             self._reason = self._reason or reason
+            self.ends += 1
+            self._ended.notify_all()
 
     def say(self, index: int, message: str) -> None:
         """Shows what a worker is doing."""
@@ -87,6 +99,16 @@ class Workers:
         """What each worker is doing, by its number."""
         with self._lock:
             return dict(self._doing)
+
+    def await_end(self, ends: int, seconds: float) -> bool:
+        """Waits until more than so many have ended, or shall; returns whether that is so.
+
+        Args:
+            ends: That had ended before it was looked whether there is anything to do.
+            seconds: Longest wait.
+        """
+        with self._ended:
+            return self._ended.wait_for(lambda: self.ends > ends or self.stop.is_set(), seconds)
 
     def rest(self, seconds: float) -> None:
         """Lets a worker wait.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from typing import Generic, TypeVar
 
@@ -38,14 +39,45 @@ class Asking(Generic[C]):
         self._random = np.random.default_rng(seed)
         self._duplicates: Counter[int] = Counter()
         self._helped: set[int] = set()
+        self._lock = threading.Lock()
+        self._claims = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether a worker is about to claim something."""
+        return self._claims > 0
+
+    def has_room(self, limit: int | None) -> bool:
+        """Whether a slot is left beside those that workers of this run are about to claim.
+
+        Args:
+            limit: Trials of the study in all; ``None``: as many as you like.
+        """
+        if limit is None:
+            return True
+        left = max(limit - len(self._archive), 0) + self._archive.counts()["requeued"]
+        return self._claims < left
 
     def next(self, worker: int, limit: int | None) -> Step[C] | None:
         """Claims a candidate; ``None`` where it is another's or the slots are given out.
 
         Args:
             worker: Its number.
-            limit: Trials of the study in all; ``None``: as many as you like.
+            limit: See :meth:`has_room`.
         """
+        with self._lock:
+            if not self.has_room(limit):
+                return None
+            self._claims += 1
+        try:
+            step = self._claimed(worker, limit)
+            self._archive.refresh()  # it counts what was claimed from here on
+            return step
+        finally:
+            with self._lock:
+                self._claims -= 1
+
+    def _claimed(self, worker: int, limit: int | None) -> Step[C] | None:
         self._helped.discard(worker)
         trial = self._optuna_study.ask()
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -59,6 +60,7 @@ class SteadyStateSampler(optuna.samplers.BaseSampler):
         self._size = population_size
         self._space = space
         self._tried = tried
+        self._lock = threading.Lock()
         self._joined: set[int] = set()
         self._parents: list[optuna.trial.FrozenTrial] = []
 
@@ -77,7 +79,8 @@ class SteadyStateSampler(optuna.samplers.BaseSampler):
         search_space: dict[str, BaseDistribution],  # noqa: ARG002
     ) -> dict[str, Any]:
         """A whole point: a child of two parents, or random while there are too few of them."""
-        parents = self._population(study)
+        with self._lock:  # no trial joins twice
+            parents = self._population(study)
         fitness = None
         if len(self._joined) >= self._size:
             signs = [

@@ -20,6 +20,9 @@ POSTGRES_LIMITS = {
     "tcp_user_timeout": 30_000,
 }
 
+CONNECTIONS = 15
+"""Of one engine, at once: as many as SQLAlchemy's default allows."""
+
 OUTLIVED_SECONDS = 10.0
 LOOK_SECONDS = 0.05
 
@@ -30,7 +33,9 @@ _ACTIVITY = sa.text(
 
 def engine_settings(url: sa.URL) -> dict[str, Any]:
     """Arguments of SQLAlchemy's engine for a server; what its URL says goes before."""
-    settings: dict[str, Any] = {"pool_pre_ping": True}
+    # All of those that it may open are kept: by default it closes and opens most of them each time.
+    pool = {"pool_size": CONNECTIONS, "max_overflow": 0}
+    settings: dict[str, Any] = {"pool_pre_ping": True, **pool}
     if url.get_backend_name() == "postgresql" and url.get_driver_name() in ("psycopg", "psycopg2"):
         settings["use_native_hstore"] = False  # a question at each connection for a type of no use
         settings["connect_args"] = {

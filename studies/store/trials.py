@@ -203,21 +203,22 @@ class Trials(StudyPart):
         started = {"run_id": run_id, "number": number, "started_at": time.time()}
 
         def granted(connection: sa.Connection) -> Claim:
-            adopted = connection.execute(
-                sa.update(table)
-                .where(self._mine, table.c.key == key, table.c.state == "requeued")
-                .values(state="running", **started)
-            )
-            if adopted.rowcount:
-                return "granted"
-            known = connection.scalar(sa.select(table.c.slot).where(self._mine, table.c.key == key))
-            taken_up = (self._mine, table.c.slot == start.slot, table.c.state == "requeued")
+            def replaced(slot: int | None, **values: Any) -> bool:
+                """Whether the slot's trial was interrupted, and is what is given here now."""
+                mine = (self._mine, table.c.slot == slot, table.c.state == "requeued")
+                change = sa.update(table).where(*mine).values(values)
+                return slot is not None and connection.execute(change).rowcount != 0
+
+            same = sa.select(table.c.slot, table.c.state).where(self._mine, table.c.key == key)
+            known = connection.execute(same).one_or_none()
             if known is not None:
-                over = {"state": "failed", "reason": MADE_OTHERWISE, "finished_at": time.time()}
-                connection.execute(sa.update(table).where(*taken_up).values(over))
+                interrupted = known.slot if known.state == "requeued" else None
+                if replaced(interrupted, state="running", **started):
+                    return "granted"
+                over = {"state": "failed", "reason": MADE_OTHERWISE}
+                replaced(start.slot, finished_at=time.time(), **over)
                 return "duplicate"
-            begun = {"key": key, "choice": choice, "state": "running", **started}
-            if connection.execute(sa.update(table).where(*taken_up).values(begun)).rowcount:
+            if replaced(start.slot, key=key, choice=choice, state="running", **started):
                 return "granted"
             slot, whole = given_out(connection, self.study_id)
             if start.rung is None and limit is not None and whole >= limit:

@@ -14,6 +14,7 @@ from greenfront import PlainChoice, optimize_problem
 from greenfront.errors import StudyError, TrialStopped
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import detect
+from greenfront.search.engine.workers import Workers
 from greenfront.search.optimize import SearchOptions
 from greenfront.search.problem import Evaluation
 from greenfront.search.status import Status
@@ -148,6 +149,36 @@ def test_several_workers_share_the_trials(url: str) -> None:
     result = optimize_problem(problem, trials=9, storage=url, options=SearchOptions(workers=3))
     assert len(result.trials) == len({row.key for row in result.trials}) == 9
     assert sorted(problem.tried) == sorted(row.key for row in result.trials)
+
+
+def test_no_worker_asks_for_more_than_the_slots_that_are_left(url: str) -> None:
+    result = optimize_problem(ZDT1(), trials=6, storage=url, options=SearchOptions(workers=12))
+    assert len(result.trials) == 6
+    states = [trial.state for trial in result.study.get_trials(deepcopy=False)]
+    assert states == [optuna.trial.TrialState.COMPLETE] * 6
+    assert result.reason == "all 6 trials are finished"
+
+
+def test_workers_wait_no_longer_than_the_last_of_them_works(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting, woken = threading.Semaphore(0), list[bool]()
+    wait = Workers.await_end
+
+    def waited(workers: Workers, ends: int, seconds: float) -> bool:
+        waiting.release()
+        woken.append(wait(workers, ends, 100 * seconds))
+        return woken[-1]
+
+    def last(candidate: PlainChoice) -> None:
+        assert waiting.acquire(timeout=240)
+        assert waiting.acquire(timeout=240)
+
+    monkeypatch.setattr(Workers, "await_end", waited)
+    options = SearchOptions(workers=3)
+    optimize_problem(Menu(before=last), trials=1, storage=url, options=options)
+    assert len(woken) >= 2
+    assert all(woken)
 
 
 def test_an_observer_sees_every_trial_and_the_end(url: str) -> None:
