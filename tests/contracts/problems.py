@@ -20,6 +20,7 @@ from greenfront import (
 from greenfront.errors import TrialFailed, TrialStopped
 from greenfront.objectives.context import TrialContext
 from greenfront.spaces.knobs import Point
+from greenfront.studies.analysis.ranking.volume import Corners
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 
@@ -96,6 +97,26 @@ class Menu(Problem[PlainChoice]):
         a = [{"dish": "a", "size": s, "spice": p} for s in (1, 2) for p in range(3)]
         b = [{"dish": "b", "heat": h, "spice": p} for h in range(7) for p in range(3)]
         return [*a, *b]
+
+
+class Frugal(Problem[PlainChoice]):
+    """Stands before a problem, which then pays so much for hypervolume and no more.
+
+    Args:
+        least: That a kWh has to bring.
+
+    Attributes:
+        asked: The prices that it was told.
+    """
+
+    def __init__(self, least: float) -> None:
+        super().__init__()
+        self.least = least
+        self.asked: list[float] = []
+
+    def too_dear(self, price: float, corners: Corners) -> str | None:
+        self.asked.append(price)
+        return None if price >= self.least else "not worth it"
 
 
 class Curves(Problem[PlainChoice]):

@@ -8,27 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from contracts.problems import Curves
+from contracts.problems import Curves, Frugal
 from greenfront import optimize_problem
 from greenfront.search.optimize import SearchOptions
 from greenfront.search.proposals import racing
 from greenfront.search.samplers.green.state import Decision, RungState, Terrain
-from greenfront.studies.analysis.ranking.volume import Corners
 
 
-class FrugalCurves(Curves):
-    """Pays so much for hypervolume, once three candidates were tried."""
-
+class FrugalCurves(Frugal, Curves):
     trials_before_stopping = 3
-
-    def __init__(self, least: float) -> None:
-        super().__init__()
-        self.least = least
-        self.asked: list[float] = []
-
-    def too_dear(self, price: float, corners: Corners) -> str | None:
-        self.asked.append(price)
-        return None if price >= self.least else "not worth another step"
 
 
 class Beginning:
@@ -50,11 +38,11 @@ def test_steps_are_judged_before_they_are_taken_whether_or_not_one_was_finished(
     monkeypatch.setattr(racing, "GreenPolicy", lambda terrain, _: Beginning(terrain, prices))
     problem = FrugalCurves(5.0)
     result = optimize_problem(problem, trials=6, sampler="green")
-    assert result.reason == "not worth another step"
+    assert result.reason == "not worth it"
     assert problem.asked == [8.0, 2.0]
     assert [effort for _, _, effort in problem.trained] == [1, 1, 1, 1]
     assert {row.state for row in result.trials} == {"dropped"}
-    assert {row.reason for row in result.trials} == {"not promoted: not worth another step"}
+    assert {row.reason for row in result.trials} == {"not promoted: not worth it"}
 
 
 def test_a_real_race_ends_at_the_first_price_below_and_stays_ended(tmp_path: Path) -> None:
@@ -64,13 +52,13 @@ def test_a_real_race_ends_at_the_first_price_below_and_stays_ended(tmp_path: Pat
     end = next(index for index, price in enumerate(generous.asked) if price < least)
     frugal, url = FrugalCurves(least), f"sqlite:///{tmp_path}/study.db"
     result = optimize_problem(frugal, trials=8, sampler="green", seed=3, storage=url)
-    assert result.reason == "not worth another step"
+    assert result.reason == "not worth it"
     assert frugal.asked == generous.asked[: end + 1]
     assert frugal.trained == generous.trained[: len(frugal.trained)]
     assert len(frugal.trained) < len(generous.trained)
     trained = len(frugal.trained)
     again = optimize_problem(frugal, trials=8, sampler="green", seed=3, storage=url)
-    assert again.reason == "not worth another step"
+    assert again.reason == "not worth it"
     assert len(frugal.trained) <= trained + 1  # a random candidate has no price
 
 
@@ -78,5 +66,5 @@ def test_workers_of_a_race_end_together() -> None:
     problem = FrugalCurves(math.inf)
     options = SearchOptions(workers=3)
     result = optimize_problem(problem, trials=8, sampler="green", options=options)
-    assert result.reason == "not worth another step"
+    assert result.reason == "not worth it"
     assert len(problem.asked) == 1

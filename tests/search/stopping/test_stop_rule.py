@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from contracts.problems import ZDT1
+from contracts.problems import ZDT1, Frugal
 from greenfront import optimize_problem
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.tasks.task import TaskFacts
@@ -21,19 +21,8 @@ from greenfront.studies.config.study_file import StudyFile
 BOX = Corners((1.0, 1.0), (0.0, 0.0))
 
 
-class Frugal(ZDT1):
-    """Pays so much for hypervolume, from the sixteenth trial on."""
-
+class FrugalZDT1(Frugal, ZDT1):
     trials_before_stopping = 16
-
-    def __init__(self, least: float) -> None:
-        super().__init__()
-        self.least = least
-        self.asked: list[float] = []
-
-    def too_dear(self, price: float, corners: Corners) -> str | None:
-        self.asked.append(price)
-        return None if price >= self.least else "not worth another trial"
 
 
 def test_gains_of_the_second_half_are_spread_by_the_law_of_records() -> None:
@@ -52,17 +41,17 @@ def test_a_second_half_without_gain_expects_none_and_free_trials_are_worth_it() 
 
 
 def test_a_search_goes_on_while_it_is_worth_it_and_says_why_it_ends() -> None:
-    generous = Frugal(0.0)
+    generous = FrugalZDT1(0.0)
     result = optimize_problem(generous, trials=60, seed=2)
     assert len(result.trials) == 60
     assert len(set(generous.asked)) > 10
-    strict = Frugal(math.inf)
+    strict = FrugalZDT1(math.inf)
     result = optimize_problem(strict, trials=60, sampler="random", seed=2)
     assert len(result.trials) == 16  # never before
-    assert result.reason == "not worth another trial"
+    assert result.reason == "not worth it"
     least = max(generous.asked) / 2
     end = next(index for index, price in enumerate(generous.asked) if price < least)
-    between = Frugal(least)
+    between = FrugalZDT1(least)
     result = optimize_problem(between, trials=60, seed=2)
     assert between.asked == generous.asked[: end + 1]
     assert 16 <= len(result.trials) < 60
@@ -70,7 +59,7 @@ def test_a_search_goes_on_while_it_is_worth_it_and_says_why_it_ends() -> None:
 
 def test_several_workers_end_together() -> None:
     options = SearchOptions(workers=3)
-    result = optimize_problem(Frugal(math.inf), trials=60, options=options)
+    result = optimize_problem(FrugalZDT1(math.inf), trials=60, options=options)
     assert 16 <= len(result.trials) <= 18
     assert {row.state for row in result.trials} == {"complete"}
 
@@ -103,7 +92,7 @@ def test_the_sampler_gets_a_generation_before() -> None:
 
 
 def test_nobody_is_asked_where_no_number_is_given() -> None:
-    class Endless(Frugal):
+    class Endless(FrugalZDT1):
         trials_before_stopping = None  # type: ignore[assignment]
 
     problem = Endless(math.inf)
