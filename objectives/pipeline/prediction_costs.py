@@ -22,7 +22,7 @@ from greenfront.objectives.readings import Reading
 from greenfront.objectives.runtime_options import Device
 from greenfront.objectives.stages.evaluate import inference_cost, open_artefact
 from greenfront.objectives.stages.graph_key import graph_key
-from greenfront.objectives.stages.metered import Enough, InferenceCost, Measuring
+from greenfront.objectives.stages.metered import PRECISION, Enough, InferenceCost, Measuring
 from greenfront.objectives.stages.reality import off_card
 from greenfront.objectives.stages.session import left_on_cpu
 from greenfront.spaces.candidate import Candidate
@@ -151,18 +151,18 @@ class PredictionCosts:
         as precise, which is as far as one can lead: others, at other moments, differ more.
         """
         spreads = [reading.spread for reading in readings if reading.spread is not None]
-        cost, precision = self._with_cost(outcome, readings), self._runtime.measuring.precision
+        cost = self._with_cost(outcome, readings)
         width = cost.inference_spread
         if width is None or not spreads or len(readings) >= MOST_READINGS:
             return True
-        if min(spreads) <= precision / 2:
+        if min(spreads) <= PRECISION / 2:
             return True
         cheap, dear = (
             replace(cost, inference=_scaled(cost.inference, max(0.0, factor)), measured=())
             for factor in (1 - width, 1 + width)
         )
         standing = self._runtime.context.standing(cheap, dear)
-        return standing == "out" or (standing != "open" and min(spreads) <= precision)
+        return standing == "out" or (standing != "open" and min(spreads) <= PRECISION)
 
     def _with_cost(self, outcome: Outcome, readings: Sequence[GraphReading]) -> Outcome:
         cost = pooled(readings, self._scatter())

@@ -17,6 +17,7 @@ from greenfront.objectives.readings import Component, Reading, total
 from greenfront.objectives.runtime_options import Device
 
 __all__ = [
+    "PRECISION",
     "Block",
     "Blocks",
     "Enough",
@@ -33,6 +34,10 @@ FEWEST_TEXTS = 32
 """Texts a block at least, so that their lengths are those of the data."""
 
 CONFIDENCE = 0.95
+
+PRECISION = 0.05
+"""As a share of the median: a confidence interval that is narrower to either side is narrow enough
+for any decision."""
 
 CALM_SECONDS, CALM_SHARE, CALM_LOOKS = 0.02, 0.1, 2
 """Threads are quiet when this process takes less than that share of a core, so often in a row."""
@@ -55,8 +60,6 @@ class Measuring:
         block_seconds: Length of one metered repetition.
         least_blocks: Repetitions at least.
         most_blocks: Repetitions at most.
-        precision: As a share of the median: a confidence interval that is narrower to either side
-            is narrow enough for any decision.
         entire: Whether each block makes every call equally often: where what is asked decides what
             is done, a part of the examples would not stand for all.
         device: What predictions run on.
@@ -67,7 +70,6 @@ class Measuring:
     block_seconds: float = 0.05
     least_blocks: int = 6
     most_blocks: int = 25
-    precision: float = 0.05
     entire: bool = False
     device: Device = "cpu"
 
@@ -150,7 +152,7 @@ def repeated_cost(
     enough: Enough | None = None,
 ) -> InferenceCost:
     """The cost of any work on one example, measured as :func:`inference_cost` says."""
-    stops = enough or (lambda cost: (cost.spread or 0.0) <= measuring.precision)
+    stops = enough or (lambda cost: (cost.spread or 0.0) <= PRECISION)
 
     blocks = Blocks.of(work, context, phase=phase, measuring=measuring)
     for length in LENGTHS:
