@@ -14,13 +14,12 @@ from greenfront.objectives.stages.evaluate import open_artefact, predictions
 from greenfront.objectives.stages.export import to_onnx
 from greenfront.objectives.stages.turns import Ratio, Turned, in_turns
 from greenfront.objectives.tuning.members import Validation, gain
-from greenfront.objectives.tuning.told import Gain, Member
+from greenfront.objectives.tuning.told import TUNE, Gain, Member
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.techniques.layer_bits import LayerBits
 
 __all__ = ["LayerPlan", "TriedLayer", "layer_plan"]
 
-PHASE = "tune"
 MOST_LAYERS = 40
 """Of a network: each is measured by itself."""
 AT_ONCE = 12
@@ -153,7 +152,7 @@ class _Files:
         if delivered.network is None:
             raise TrialFailed("gone", "the torch network of the trial is no longer kept")
         models = runtime.models
-        with runtime.context.phase(PHASE):
+        with runtime.context.phase(TUNE):
             network = models.in_target_unit(models.load(candidate, delivered.network), candidate)
             reference = scratch / "reference.onnx"
             to_onnx(network, models.data(candidate).train.inputs[:1], reference)
@@ -171,7 +170,7 @@ class _Files:
             path = self.reference.with_name(f"{len(self._written)}.onnx")
             bits = LayerBits(tuple(sorted(floating)))
             candidate = replace(self.candidate, others=(*self.candidate.others, bits))
-            with self.runner.runtime.context.phase(PHASE):
+            with self.runner.runtime.context.phase(TUNE):
                 quantized(self.runner.runtime, candidate, self.reference, path, exactly=True)
             self._written[floating] = path
         return self._written[floating]
@@ -187,13 +186,13 @@ class _Files:
             )
             for each in sets
         ]
-        return in_turns(works, runtime.context, phase=PHASE, measuring=measuring)
+        return in_turns(works, runtime.context, phase=TUNE, measuring=measuring)
 
     def gain(self, floating: frozenset[str]) -> Gain:
         """What a file scores on validation, less what the picked one does."""
         if floating not in self._gains:
             path = self.file(floating)
-            with self.runner.runtime.context.phase(PHASE):
+            with self.runner.runtime.context.phase(TUNE):
                 answers = self.validation.answers(path, self.candidate)
                 judged = self.validation.judged(answers)
             self._gains[floating] = gain(self.runner.runtime, judged, self.picked)

@@ -22,6 +22,7 @@ from greenfront.objectives.stages.metered import Measuring
 from greenfront.objectives.stages.session import open_session, session_options
 from greenfront.objectives.stages.tensorrt import Engine, open_tensorrt
 from greenfront.objectives.stages.turns import Turned, in_turns
+from greenfront.objectives.tuning.told import TUNE
 
 __all__ = ["Sweep", "runtime_advice"]
 
@@ -46,7 +47,6 @@ class Sweep:
         context: Meters it.
         measuring: As the study measures: the usual way to run a file.
         engines: Folder in which TensorRT keeps what it has compiled.
-        phase: That it is charged to.
     """
 
     path: Path
@@ -55,7 +55,6 @@ class Sweep:
     context: StageContext
     measuring: Measuring
     engines: Path
-    phase: str = "tune"
 
 
 def runtime_advice(sweep: Sweep) -> RuntimeAdvice:
@@ -158,7 +157,7 @@ def _compiles(sweep: Sweep, usual: RuntimeOptions, compiled: RuntimeOptions) -> 
     """Whether TensorRT takes the file here, and answers what is answered without it."""
     sweep.context.progress("compiling it with TensorRT")
     try:
-        with sweep.context.phase(sweep.phase):
+        with sweep.context.phase(TUNE):
             given, wanted = (_answers(sweep, options) for options in (compiled, usual))
     except (UsageError, TrialFailed) as failure:
         sweep.context.progress(f"without TensorRT: {failure}")
@@ -177,12 +176,12 @@ def _answers(sweep: Sweep, options: RuntimeOptions) -> torch.Tensor:
 def _measured(sweep: Sweep, ways: Sequence[Way]) -> list[TriedRuntime]:
     """All of them in turns; the first is what the others are compared with."""
     sweep.context.progress(f"measuring {len(ways)} ways to run it in turns")
-    with sweep.context.phase(sweep.phase):  # compiling takes long
+    with sweep.context.phase(TUNE):  # compiling takes long
         works = [
             predictions(_opened(sweep, options, size), sweep.inputs, size, sweep.padding)
             for options, size in ways
         ]
-    found = in_turns(works, sweep.context, phase=sweep.phase, measuring=sweep.measuring)
+    found = in_turns(works, sweep.context, phase=TUNE, measuring=sweep.measuring)
     return [_tried(way, turned) for way, turned in zip(ways, found, strict=True)]
 
 

@@ -8,7 +8,10 @@ from typing import Any
 from greenfront.objectives.stages.turns import Ratio
 from greenfront.spaces.candidate import Candidate
 
-__all__ = ["Beside", "EnsemblePlan", "Gain", "Member"]
+__all__ = ["ENSEMBLE", "TUNE", "Beside", "EnsemblePlan", "Gain", "Member"]
+
+TUNE, ENSEMBLE = "tune", "ensemble"
+"""Phases in a study's ledger: what making models of finished ones has taken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from greenfront.objectives.codec import to_json
 from greenfront.objectives.metering.instruments import open_instruments
 from greenfront.objectives.metering.pinned import require_pinned
 from greenfront.objectives.outcome import Derived, Outcome
-from greenfront.objectives.tuning.told import Beside, Member
+from greenfront.objectives.tuning.told import ENSEMBLE, TUNE, Beside, Member
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.networks.exploration import running_evaluator
 from greenfront.search.networks.judge import Judge
@@ -181,7 +181,7 @@ class TuningRun:
         argument = {
             "one": to_json(mine),
             "other": to_json(member_of(proposal.beside)),
-            "phase": "ensemble" if proposal.part == "ensemble" else "tune",
+            "phase": ENSEMBLE if proposal.part == "ensemble" else TUNE,
         }
         found = self.evaluator.call("beside", argument, context, returns=Beside)
         if found.ratio is None:

@@ -15,12 +15,11 @@ from greenfront.objectives.tuning.ensembles import ensemble_plan
 from greenfront.objectives.tuning.layer_plan import layer_plan
 from greenfront.objectives.tuning.members import Validation, gain, plain_work
 from greenfront.objectives.tuning.runtime_sweep import Sweep, runtime_advice
-from greenfront.objectives.tuning.told import Beside, Member
+from greenfront.objectives.tuning.told import ENSEMBLE, TUNE, Beside, Member
 from greenfront.search.evaluator.child import Calls
 
 __all__ = ["tune_calls"]
 
-PHASE = "tune"
 ENGINES = "tensorrt"
 """Folder of TensorRT's engines, below a study's cache."""
 COMPARED = 15
@@ -53,18 +52,17 @@ def tune_calls(runner: TrialRunner) -> Calls:
                 context=runtime.context,
                 measuring=measuring,
                 engines=root.parent / ENGINES,
-                phase=PHASE,
             )
         )
 
     def cascades(argument: Any) -> Any:
         members = [from_json(Member, each) for each in argument["members"]]
-        with runtime.context.phase(PHASE):
+        with runtime.context.phase(TUNE):
             return cascade_plans(members, int(argument["target"]), Validation(runtime), root)
 
     def ensemble(argument: Any) -> Any:
         members = [from_json(Member, each) for each in argument]
-        with runtime.context.phase("ensemble"):
+        with runtime.context.phase(ENSEMBLE):
             plan = ensemble_plan(members, Validation(runtime), root)
         return [] if plan is None else [plan]
 
