@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,9 @@ from numpy.typing import NDArray
 
 from greenfront.objectives.stages.cascade import merged_answers, sureness
 from greenfront.objectives.tuning.members import Validation, read_alike
-from greenfront.objectives.tuning.told import Member
+from greenfront.objectives.tuning.told import CascadePlan, Member
 
-__all__ = ["Plan", "cascade_plans"]
+__all__ = ["cascade_plans"]
 
 SHARES = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
 """Of the validation examples that are passed on: few, so that the choice among them is no luck."""
@@ -22,31 +21,9 @@ CHEAPER = 0.9
 """Of the energy of the model that it replaces a cascade is expected to take, at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A cascade to build.
-
-    Attributes:
-        first: Number of the trial that sees every example.
-        second: Number of the trial that sees what the first is not sure of.
-        threshold: Probability of the first's likeliest class below which it is not.
-        share: Of the validation examples that are passed on.
-        score: On validation, where the threshold was chosen.
-        joules: Of one prediction, expected: the first's and that share of the second's. What joins
-            them is not in it; a cascade is credited with what is measured.
-    """
-
-    first: int
-    second: int
-    threshold: float
-    share: float
-    score: float
-    joules: float
-
-
 def cascade_plans(
     members: Sequence[Member], target: int, validation: Validation, root: Path
-) -> list[Plan]:
+) -> list[CascadePlan]:
     """For each pair the cheapest cascade that is as accurate as a model, the cheapest first.
 
     Args:
@@ -92,7 +69,7 @@ def _plans(
     first: NDArray[np.float32],
     second: NDArray[np.float32],
     validation: Validation,
-) -> Iterator[Plan]:
+) -> Iterator[CascadePlan]:
     order = np.sort(sureness(first))
     for share in SHARES:
         place = round(share * len(order))
@@ -103,4 +80,4 @@ def _plans(
         score = validation.score(merged_answers(first, second, threshold))
         passed_on = place / len(order)
         joules = one.joules + passed_on * other.joules
-        yield Plan(one.trial, other.trial, threshold, passed_on, score, joules)
+        yield CascadePlan(one.trial, other.trial, threshold, passed_on, score, joules)

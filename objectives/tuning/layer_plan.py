@@ -12,57 +12,18 @@ from greenfront.objectives.pipeline.int8_policy import quantized, uniform_int8
 from greenfront.objectives.pipeline.trial import TrialRunner
 from greenfront.objectives.stages.evaluate import open_artefact, predictions
 from greenfront.objectives.stages.export import to_onnx
-from greenfront.objectives.stages.turns import Ratio, Turned, in_turns
+from greenfront.objectives.stages.turns import Turned, in_turns
 from greenfront.objectives.tuning.members import Validation, gain
-from greenfront.objectives.tuning.told import TUNE, Gain, Member
+from greenfront.objectives.tuning.told import TUNE, Gain, LayerPlan, Member, TriedLayer
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.techniques.layer_bits import LayerBits
 
-__all__ = ["LayerPlan", "TriedLayer", "layer_plan"]
+__all__ = ["layer_plan"]
 
 MOST_LAYERS = 40
 """Of a network: each is measured by itself."""
 AT_ONCE = 12
 """Files that are measured in turns with one another."""
-
-
-@dataclass(frozen=True, slots=True)
-class TriedLayer:
-    """One layer whose bits alone were changed.
-
-    Attributes:
-        name: In the exported graph.
-        to_bits: 8 or 32: those that it got.
-        ratio: Joules of the file over those of the file that was begun with, in turns; ``None``
-            where a reading is unavailable.
-        gain: Score on validation less that of the picked model.
-    """
-
-    name: str
-    to_bits: int
-    ratio: Ratio | None
-    gain: Gain
-
-
-@dataclass(frozen=True, slots=True)
-class LayerPlan:
-    """Bits by layer that take clearly less than the same bits for all, and do no worse.
-
-    Attributes:
-        floating: Layers at 32 bits.
-        layers: How many the network has.
-        over_int8: Joules over those of the file whose layers are all in 8 bits, in turns.
-        over_float: Joules over those of the file whose layers are all at 32 bits.
-        tried: Each layer by itself: of the file in 8 bits, then of that at 32.
-        reason: Why there is no such plan, in words; empty where there is one.
-    """
-
-    floating: tuple[str, ...]
-    layers: int
-    over_int8: Ratio | None
-    over_float: Ratio | None
-    tried: tuple[TriedLayer, ...]
-    reason: str = ""
 
 
 def layer_plan(

@@ -8,7 +8,17 @@ from typing import Any
 from greenfront.objectives.stages.turns import Ratio
 from greenfront.spaces.candidate import Candidate
 
-__all__ = ["ENSEMBLE", "TUNE", "Beside", "EnsemblePlan", "Gain", "Member"]
+__all__ = [
+    "ENSEMBLE",
+    "TUNE",
+    "Beside",
+    "CascadePlan",
+    "EnsemblePlan",
+    "Gain",
+    "LayerPlan",
+    "Member",
+    "TriedLayer",
+]
 
 TUNE, ENSEMBLE = "tune", "ensemble"
 """Phases in a study's ledger: what making models of finished ones has taken."""
@@ -83,3 +93,64 @@ class EnsemblePlan:
     trials: tuple[int, ...]
     score: float
     alone: float
+
+
+@dataclass(frozen=True, slots=True)
+class CascadePlan:
+    """A cascade to build.
+
+    Attributes:
+        first: Number of the trial that sees every example.
+        second: Number of the trial that sees what the first is not sure of.
+        threshold: Probability of the first's likeliest class below which it is not.
+        share: Of the validation examples that are passed on.
+        score: On validation, where the threshold was chosen.
+        joules: Of one prediction, expected: the first's and that share of the second's. What joins
+            them is not in it; a cascade is credited with what is measured.
+    """
+
+    first: int
+    second: int
+    threshold: float
+    share: float
+    score: float
+    joules: float
+
+
+@dataclass(frozen=True, slots=True)
+class TriedLayer:
+    """One layer whose bits alone were changed.
+
+    Attributes:
+        name: In the exported graph.
+        to_bits: 8 or 32: those that it got.
+        ratio: Joules of the file over those of the file that was begun with, in turns; ``None``
+            where a reading is unavailable.
+        gain: Score on validation less that of the picked model.
+    """
+
+    name: str
+    to_bits: int
+    ratio: Ratio | None
+    gain: Gain
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPlan:
+    """Bits by layer that take clearly less than the same bits for all, and do no worse.
+
+    Attributes:
+        floating: Layers at 32 bits.
+        layers: How many the network has.
+        over_int8: Joules over those of the file whose layers are all in 8 bits, in turns.
+        over_float: Joules over those of the file whose layers are all at 32 bits.
+        tried: Each layer by itself: of the file in 8 bits, then of that at 32.
+        reason: Why there is no such plan, in words; empty where there is one.
+    """
+
+    floating: tuple[str, ...]
+    layers: int
+    over_int8: Ratio | None
+    over_float: Ratio | None
+    tried: tuple[TriedLayer, ...]
+    reason: str = ""

@@ -13,8 +13,7 @@ from greenfront.errors import StudyError, TrialFailed
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.runtime_options import RuntimeAdvice
-from greenfront.objectives.tuning.cascades import Plan
-from greenfront.objectives.tuning.layer_plan import LayerPlan
+from greenfront.objectives.tuning.told import CascadePlan, LayerPlan
 from greenfront.search.afterwards.tuning_run import (
     Part,
     Proposal,
@@ -174,7 +173,7 @@ def _cascades(run: TuningRun, row: ScoredTrial, made: list[TunedModel], remarks:
         "target": row.trial,
     }
     with run.charging(row.trial) as context:
-        plans = run.evaluator.call("cascades", told, context, returns=list[Plan])
+        plans = run.evaluator.call("cascades", told, context, returns=list[CascadePlan])
     if not plans:
         remarks.append(
             f"no cascade: no pair of the {len(members)} models of the front is expected to be as "

@@ -45,12 +45,13 @@ def test_looking_imports_no_heavy_library(tmp_path: Path) -> None:
 SEARCH = """
 import sys
 import greenfront.search.session, greenfront.search.proposals.racing
+import greenfront.search.afterwards.tuning
 HEAVY = {"torch", "onnx", "onnxruntime", "sklearn", "scipy", "pandas", "transformers", "plotly"}
 print(*HEAVY & set(sys.modules))
 """
 
 
-def test_a_search_leaves_networks_to_its_evaluators() -> None:
+def test_a_search_and_what_follows_leave_networks_to_evaluators() -> None:
     done = subprocess.run(
         [sys.executable, "-c", SEARCH], capture_output=True, text=True, check=True
     )
