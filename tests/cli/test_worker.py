@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from contracts.command import FAST, Command
+from contracts.waiting import PATIENCE_SECONDS
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 from greenfront.studies.store.trials import FINISHED
@@ -145,7 +146,7 @@ def test_the_job_script_runs_a_worker_that_slurm_can_end(command: Command) -> No
             if line.startswith("trial "):  # one is done: it is at the next
                 break
         job.send_signal(signal.SIGTERM)
-        said, _ = job.communicate(timeout=240)
+        said, _ = job.communicate(timeout=PATIENCE_SECONDS)
     finally:
         job.kill()
     assert head.startswith("job 41, task 7, on ")

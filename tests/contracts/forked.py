@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import NoReturn
 from unittest.mock import patch
 
+from contracts.waiting import PATIENCE_SECONDS
 from greenfront.search.evaluator import child, process
 from greenfront.search.evaluator.launch import EvaluatorSettings
 
@@ -84,14 +85,14 @@ class ForkedCommand:
                 self.returncode = os.waitstatus_to_exitcode(status)
         return self.returncode
 
-    def wait(self, timeout: float = 240) -> None:
+    def wait(self, timeout: float = PATIENCE_SECONDS) -> None:
         deadline = time.monotonic() + timeout
         while self.poll() is None:
             if time.monotonic() > deadline:
                 raise subprocess.TimeoutExpired("greenfront", timeout)
             time.sleep(0.01)
 
-    def communicate(self, timeout: float = 240) -> tuple[str, None]:
+    def communicate(self, timeout: float = PATIENCE_SECONDS) -> tuple[str, None]:
         """Waits for its end, and gives all that it has said."""
         self.wait(timeout)
         return self._said.read_text(), None

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from contracts.waiting import PATIENCE_SECONDS
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading
 from greenfront.objectives.tasks.task import TaskFacts
@@ -28,7 +29,7 @@ def in_processes() -> Callable[..., Any]:
 
     def run(*arguments: object) -> Any:
         command = [sys.executable, str(PROCESSES), *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from contracts.waiting import PATIENCE_SECONDS
 from greenfront.errors import UsageError
 from greenfront.objectives.carbon.live import (
     ElectricityMaps,
@@ -222,7 +223,7 @@ def test_a_silent_service_is_given_up(host: Host) -> None:
 
     def silent(_path: str) -> Answer:
         asked.release()
-        over.wait(240)
+        over.wait(PATIENCE_SECONDS)
         return 200, {}, b"{}"
 
     host.answers = [silent]
@@ -230,7 +231,7 @@ def test_a_silent_service_is_given_up(host: Host) -> None:
     try:
         with pytest.raises(LiveUnavailable, match=r"no answer in 2 attempts \(ReadTimeout"):
             UKCarbonIntensity(service).recent(NOW)
-        assert all(asked.acquire(timeout=240) for _ in range(2))
+        assert all(asked.acquire(timeout=PATIENCE_SECONDS) for _ in range(2))
     finally:
         over.set()
     assert len(host.asked) == 2

@@ -11,6 +11,7 @@ import pytest
 
 from contracts.hardware import FakeCard, FakeNvml
 from contracts.meters import MeterContract, joules
+from contracts.waiting import PATIENCE_SECONDS
 from greenfront.errors import MeterError
 from greenfront.objectives.metering import nvml as nvml_module
 from greenfront.objectives.metering.meter import IdlePower, Snapshot
@@ -309,7 +310,7 @@ def test_power_is_sampled_by_a_thread(nvml: FakeNvml) -> None:
         """Waits for two samples, of which at least one is whole."""
         while sampled.acquire(blocking=False):
             pass
-        assert all(sampled.acquire(timeout=240) for _ in range(2 * len(nvml.cards)))
+        assert all(sampled.acquire(timeout=PATIENCE_SECONDS) for _ in range(2 * len(nvml.cards)))
 
     watched = Sampled(nvml.cards)
     meter = NvmlPowerMeter(watched, every_seconds=0.001, clock_seconds=lambda: watched.wall_seconds)

@@ -11,6 +11,7 @@ import pytest
 
 from contracts.hardware import RANGE_UJ, RESOLUTION_SECONDS, Machine
 from contracts.meters import MeterContract, joules
+from contracts.waiting import PATIENCE_SECONDS
 from greenfront.errors import MeterError
 from greenfront.objectives.metering import rapl
 from greenfront.objectives.metering.meter import IdlePower, Snapshot
@@ -272,13 +273,13 @@ def test_the_thread_that_looks_ends_with_its_meter() -> None:
 
     looker, before = Looker(), set(threading.enumerate())
     poll(looker.look, 0.001)
-    assert looked.wait(240)
+    assert looked.wait(PATIENCE_SECONDS)
     looking = set(threading.enumerate()) - before
     assert looking
     del looker
     gc.collect()
     for thread in looking:
-        thread.join(240)
+        thread.join(PATIENCE_SECONDS)
     assert not any(thread.is_alive() for thread in looking)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from contracts.bench import CNN, MLP, PRUNED, TEACHER, Bench
+from contracts.waiting import PATIENCE_SECONDS
 from greenfront.errors import SearchAborted
 from greenfront.objectives.outcome import GraphReading, Outcome, Standing
 from greenfront.objectives.pipeline import prediction_costs
@@ -93,7 +94,7 @@ for number in range(20):
 def test_two_processes_lose_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WRITER, str(tmp_path)]
     writers = [subprocess.Popen([*command, name]) for name in ("a", "b")]
-    assert [writer.wait(timeout=240) for writer in writers] == [0, 0]
+    assert [writer.wait(timeout=PATIENCE_SECONDS) for writer in writers] == [0, 0]
     assert len({reading.id for reading in GraphCosts(tmp_path).readings(KEY)}) == 40
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from contracts.waiting import PATIENCE_SECONDS
 from greenfront.errors import SearchAborted, TrialFailed
 from greenfront.objectives.pipeline.lineage import (
     ABOUT,
@@ -261,7 +262,7 @@ def test_two_processes_make_an_output_once(store: LineageStore, tmp_path: Path) 
         assert racer.stdout is not None
         assert racer.stdout.readline() == "ready\n"
     go.touch()
-    said = sorted(racer.communicate(timeout=240)[0].strip() for racer in racers)
+    said = sorted(racer.communicate(timeout=PATIENCE_SECONDS)[0].strip() for racer in racers)
     assert [racer.returncode for racer in racers] == [0, 0]
     assert said == ["False True whole", "True True whole"]
     assert log.read_text() == "made\n"

@@ -10,6 +10,7 @@ import pytest
 
 from contracts.observers import Listener
 from contracts.problems import SPENT_KWH, ZDT1, Menu
+from contracts.waiting import PATIENCE_SECONDS
 from greenfront import PlainChoice, optimize_problem
 from greenfront.errors import StudyError, TrialStopped
 from greenfront.objectives.context import TrialContext
@@ -140,7 +141,7 @@ def test_hopeless_candidates_are_known_from_the_archive() -> None:
 
 
 def test_several_workers_share_the_trials(url: str) -> None:
-    barrier = threading.Barrier(3, timeout=240)
+    barrier = threading.Barrier(3, timeout=PATIENCE_SECONDS)
 
     def together(candidate: PlainChoice) -> None:
         barrier.wait()
@@ -171,8 +172,8 @@ def test_workers_wait_no_longer_than_the_last_of_them_works(
         return woken[-1]
 
     def last(candidate: PlainChoice) -> None:
-        assert waiting.acquire(timeout=240)
-        assert waiting.acquire(timeout=240)
+        assert waiting.acquire(timeout=PATIENCE_SECONDS)
+        assert waiting.acquire(timeout=PATIENCE_SECONDS)
 
     monkeypatch.setattr(Workers, "await_end", waited)
     options = SearchOptions(workers=3)

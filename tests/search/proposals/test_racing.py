@@ -14,6 +14,7 @@ import pytest
 from optuna.trial import TrialState
 
 from contracts.problems import SPENT_KWH, Curves
+from contracts.waiting import PATIENCE_SECONDS
 from greenfront import PlainChoice, optimize_problem
 from greenfront.errors import TrialFailed, TrialStopped
 from greenfront.search.optimize import SearchOptions
@@ -207,7 +208,7 @@ def test_an_energy_budget_is_overshot_by_one_rung_at_most(url: str, scripted: An
 
 
 def test_several_workers_share_a_race(url: str, scripted: Any) -> None:
-    meeting = threading.Barrier(3, timeout=240)
+    meeting = threading.Barrier(3, timeout=PATIENCE_SECONDS)
 
     def together(candidate: PlainChoice, fidelity: int) -> None:
         if fidelity == 1:

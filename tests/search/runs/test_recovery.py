@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from contracts.problems import Menu, fail, stop
+from contracts.waiting import PATIENCE_SECONDS
 from greenfront import PlainChoice, optimize_problem
 from greenfront.errors import SearchAborted, TrialFailed
 from greenfront.objectives.context import TrialContext
@@ -131,7 +132,7 @@ def test_a_database_that_is_away_for_a_moment_ends_no_heartbeat(
     monkeypatch.setattr(LedgerWriter, "merge", lambda ledger, number: None)  # to count entries
 
     def wait(candidate: PlainChoice) -> None:
-        assert beaten.wait(240)
+        assert beaten.wait(PATIENCE_SECONDS)
 
     result = optimize_problem(
         Menu(before=wait), trials=2, storage=url, options=SearchOptions(instruments=detect())

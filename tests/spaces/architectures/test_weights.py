@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import save, save_file
 from torch import nn
 
+from contracts.waiting import PATIENCE_SECONDS
 from greenfront.errors import UsageError
 from greenfront.spaces.architectures.weights import (
     content_hash,
@@ -239,7 +240,11 @@ def fetch(endpoint: str, home: Path, **extra: str) -> subprocess.CompletedProces
     environment |= {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), **extra}
     environment["HF_HUB_DISABLE_XET"] = "1"
     return subprocess.run(
-        [sys.executable, "-c", FETCH], env=environment, capture_output=True, text=True, timeout=240
+        [sys.executable, "-c", FETCH],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
     )
 
 
