@@ -15,7 +15,7 @@ from greenfront.objectives.outcome import Decisions
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.runtime_options import RuntimeAdvice
 from greenfront.objectives.stages.turns import Ratio
-from greenfront.objectives.wrapping.compose import Labels
+from greenfront.objectives.wrapping.labels import Labels
 
 __all__ = [
     "CANDIDATE",

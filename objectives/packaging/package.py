@@ -32,7 +32,8 @@ from greenfront.objectives.tasks.pixels import DEFAULT_BACKGROUND
 from greenfront.objectives.tasks.recipe import ArrayRecipe, TextRecipe
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.task import Labelled, Split
-from greenfront.objectives.wrapping.compose import Labels, compose_model, kind_of
+from greenfront.objectives.wrapping.compose import compose_model, kind_of
+from greenfront.objectives.wrapping.labels import Labels
 from greenfront.spaces.architectures.checkpoint import TOKENIZER
 from greenfront.spaces.candidate import Candidate
 

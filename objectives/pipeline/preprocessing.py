@@ -24,8 +24,9 @@ from greenfront.objectives.stages.metered import Work
 from greenfront.objectives.stages.session import open_session, session_options
 from greenfront.objectives.stages.turns import in_turns
 from greenfront.objectives.tasks.recipe import TextRecipe
-from greenfront.objectives.wrapping.compose import SCHEMA, Labels, compose_model
+from greenfront.objectives.wrapping.compose import SCHEMA, compose_model
 from greenfront.objectives.wrapping.graph_builder import GraphBuilder
+from greenfront.objectives.wrapping.labels import Labels
 from greenfront.spaces.architectures.architecture import Encoder
 from greenfront.spaces.candidate import Candidate
 

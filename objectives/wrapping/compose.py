@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import onnx
 from onnx import compose, helper
@@ -14,6 +13,7 @@ from greenfront.objectives.codec import to_json
 from greenfront.objectives.stages.export import INPUT, OPSET, OUTPUT
 from greenfront.objectives.tasks.recipe import ArrayRecipe, Recipe, TableRecipe, TextRecipe
 from greenfront.objectives.wrapping.graph_builder import ML, GraphBuilder
+from greenfront.objectives.wrapping.labels import Labels
 from greenfront.objectives.wrapping.postprocess import class_postprocessing, number_postprocessing
 from greenfront.objectives.wrapping.preprocess import (
     array_preprocessing,
@@ -24,7 +24,6 @@ from greenfront.objectives.wrapping.preprocess import (
 __all__ = [
     "SCHEMA",
     "START",
-    "Labels",
     "compose_model",
     "core_of",
     "kind_of",
@@ -44,23 +43,6 @@ BEFORE, BEHIND = "inlet/", "outlet/"
 
 OPSETS = {"": OPSET, ML: 3}
 """Those that the operators around a model need at least."""
-
-
-@dataclass(frozen=True, slots=True)
-class Labels:
-    """What a model's answers stand for.
-
-    Attributes:
-        classes: Names in index order; none where the target is a number.
-        threshold: See :class:`~greenfront.objectives.outcome.Decisions`.
-        positive: Index of the class that two classes are looked for by.
-        target: Name of the target; empty where it has none.
-    """
-
-    classes: tuple[str, ...]
-    threshold: float | None = None
-    positive: int = 1
-    target: str = ""
 
 
 def compose_model(

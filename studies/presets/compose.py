@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import PurePath
 
 from greenfront.errors import UsageError
+from greenfront.objectives.tasks.settings import ColumnType
 from greenfront.objectives.tasks.tables.schema import Schema
 
 __all__ = ["TASKS", "compose", "compose_images", "compose_table", "text_column"]
@@ -40,21 +41,29 @@ def text_column(schema: Schema) -> str | None:
     return texts[0] if alone else None
 
 
-def compose_table(path: str, target: str, schema: Schema) -> str:
+def compose_table(
+    path: str, target: str, schema: Schema, columns: Mapping[str, ColumnType] | None = None
+) -> str:
     """The commented study file for a table, or for its texts where it has a :func:`text_column`.
 
     Args:
         path: Of the table, from the study file's folder.
         target: The column to predict.
         schema: What its columns were taken for.
+        columns: What some of them are, by name, whatever they look like.
     """
     values = {"name": _name(path, "table"), "path": path, "target": target}
     if (texts := text_column(schema)) is not None:
         text = _filled(compose("text"), values | {"text_column": texts})
     else:
         text = _without(_filled(compose("csv"), values), schema)
+    if columns:
+        told = ", ".join(f"{_quoted(name)} = {_quoted(kind)}" for name, kind in columns.items())
+        text = re.sub(
+            r"^# columns = \{.*?\}", lambda _: f"columns = {{ {told} }}", text, flags=re.MULTILINE
+        )
     if schema.leaks:
-        named = json.dumps(list(schema.leaks), ensure_ascii=False)
+        named = f"[{', '.join(map(_quoted, schema.leaks))}]"
         text = re.sub(
             r"^# drop_columns = .*$",
             lambda _: f"# drop_columns = {named}   # alone predicts the target: known before it?",
@@ -66,10 +75,14 @@ def compose_table(path: str, target: str, schema: Schema) -> str:
 
 def _without(text: str, schema: Schema) -> str:
     """A table's study file that names the columns which are left out."""
-    dropped = [c for c in schema.columns if c.warning and not c.used and c.kind != "text"]
+    dropped = [
+        column
+        for column in schema.columns
+        if column.warning and not column.used and column.kind not in ("target", "text")
+    ]
     if not dropped:
         return text
-    told = "".join(f"#   {json.dumps(column.name)}\n" for column in dropped)
+    told = "".join(f"#   {_quoted(column.name)}\n" for column in dropped)
     return text.replace(
         "# keep_columns", f"#   left out, as greenfront plan says why:\n{told}# keep_columns", 1
     )
@@ -92,10 +105,14 @@ def _name(path: str, otherwise: str) -> str:
     return "-".join(re.findall(r"\w+", PurePath(path).name.partition(".")[0])) or otherwise
 
 
+def _quoted(text: str) -> str:
+    # JSON's strings are TOML's, too.
+    return json.dumps(text, ensure_ascii=False)
+
+
 def _filled(text: str, values: Mapping[str, str]) -> str:
     """A study file with some of its keys set."""
     for key, value in values.items():
-        # JSON's strings are TOML's, too.
         before, _, after = re.split(rf"^(# )?{key} = .*$", text, maxsplit=1, flags=re.MULTILINE)
-        text = f"{before}{key} = {json.dumps(value)}{after}"
+        text = f"{before}{key} = {_quoted(value)}{after}"
     return text

@@ -19,7 +19,7 @@ HEAVY = {"torch", "plotly", "sklearn", "scipy", "pandas", "transformers", "optun
 HEAVY |= {"numpy", "onnx"}
 LOOKS = (
     "--version", "--help", "doctor", "studies", "front digits", "ledger digits", "pick digits",
-    "table digits", "whatif digits --predictions 5",
+    "table digits", "whatif digits --predictions 5", "compare digits:0 digits:1",
 )
 for look in LOOKS:
     sys.argv[1:] = look.split()
@@ -35,7 +35,7 @@ def test_looking_imports_no_heavy_library(tmp_path: Path) -> None:
     command = [sys.executable, "-c", LOOKS]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stderr == ""
-    scoring = ("front", "ledger", "pick", "table", "whatif")
+    scoring = ("front", "ledger", "pick", "table", "whatif", "compare")
     assert done.stdout.splitlines() == [
         *("--version", "--help", "doctor", "studies"),
         *(f"{look} numpy" for look in scoring),

@@ -90,6 +90,33 @@ def test_init_prepares_the_way_out_of_a_leak(command: Command) -> None:
     assert StudyFile.read(path).task.drop_columns == ("told",)
 
 
+def test_init_is_told_what_a_column_is_where_it_asks(command: Command) -> None:
+    rows = [f"{i % 9},{'?' if i % 5 else i},{'ab'[i % 2]}" for i in range(300)]
+    table(command.folder, "breite,a=größe,kind", *rows, "3,groß,a")
+    words = ("init", 'data/bees "1".csv', "--target", "kind")
+    asked = command.read(*words, code=2)
+    assert "--column a=größe=number" in asked.replace("'", "")
+    assert "number, category, date, got 'größe'" in command.read(
+        *words, "--column", "größe", code=2
+    )
+    assert "no column 'x'" in command.read(*words, "--column", "x=date", code=2)
+    assert "give the table, too" in command.read("init", "--column", "x=date", code=2)
+    assert not (command.folder / "study.toml").exists()
+    command.read(*words, "--column", "a=größe=number", "--column", "breite=category")
+    path = command.folder / "study.toml"
+    assert 'columns = { "a=größe" = "number", "breite" = "category" }' in path.read_text()
+    assert StudyFile.read(path).task.columns == {"a=größe": "number", "breite": "category"}
+
+
+def test_init_does_not_say_that_a_target_with_a_warning_is_left_out(command: Command) -> None:
+    far = [1e6, *(float(i % 13) + 0.5 for i in range(99))]
+    table(command.folder, "x,lang", *(f"{i % 7},{value}" for i, value in enumerate(far)))
+    found = command.read_json("init", 'data/bees "1".csv', "--target", "lang")
+    told = "the row farthest from its mean makes 99% of its variance"
+    assert found["schema"]["columns"][-1]["warning"].startswith(told)
+    assert "left out, as" not in (command.folder / "study.toml").read_text()
+
+
 def test_init_takes_a_table_of_nothing_but_texts_for_texts(command: Command) -> None:
     table(command.folder, *NOTES)
     said = command.read("init", 'data/bees "1".csv', "--target", "kind")

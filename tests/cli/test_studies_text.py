@@ -311,8 +311,8 @@ def test_json_holds_what_the_text_shows(study: Command) -> None:
     assert front["baseline"].keys() == front["rows"][0].keys()
     assert front["baseline"]["trial"] == 0
     ledger = study.read_json("ledger", "small", *WHERE)
-    for key in ("break_even_predictions", "break_even_verdict"):
-        assert front[key] == ledger[key]
+    for key in ("break_even_predictions", "break_even_verdict", "pays_for_itself"):
+        assert front[key] == ledger[key] == again[key]
     assert again["front"] == front
     for key in ("predictions", "kind", "baseline", "break_even_predictions"):
         assert again[key] == front[key]

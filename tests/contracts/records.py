@@ -9,7 +9,7 @@ from contracts.reports import study
 from greenfront.objectives.outcome import Decisions
 from greenfront.objectives.packaging.claims import Claims, Cost, Judged, Setting
 from greenfront.objectives.readings import Reading
-from greenfront.objectives.wrapping.compose import Labels
+from greenfront.objectives.wrapping.labels import Labels
 from greenfront.studies.export.facts import record_of
 from greenfront.studies.export.record import Difference, Licence, ModelRecord, Score
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from typing import Literal
 
@@ -221,7 +222,8 @@ def _held(column: Column, known: NDArray[np.bool_], hints: Hints, what: str) -> 
         f"cells of {column.name!r} are {what} and {strays} are not ({shown}"
         f"{', …' if strays > _SHOWN else ''}; the first row below the header is row 1): correct "
         f"these cells, or say in [task] columns = {{ {column.name!r} = {wanted!r} }} that they are "
-        "missing values; 'category' takes all for names"
+        "missing values; 'category' takes all for names (greenfront init writes it by --column "
+        f"{shlex.quote(f'{column.name}={wanted}')})"
     )
 
 

@@ -20,6 +20,10 @@ __all__ = ["Target", "read_target"]
 
 _MANY_WHOLE = 20
 _SHOWN = 5
+_FEW = 0.01
+_DECISIVE = 0.5
+"""Of the variance: a normal target's farthest hundredth makes a twelfth of it."""
+_LEAST_ROWS = 50
 _SEVERAL = "its cells seem to list several classes: each list is taken for a class of its own"
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,14})", re.ASCII)
 
@@ -78,7 +82,8 @@ def read_target(
     if kind is None:
         kind = "number" if numeric and _is_quantity(column, numbers) else "class"
     if kind == "number":
-        return Target(numbers[column.codes], kind, _quantity(column, numbers, style))
+        values = numbers[column.codes]
+        return Target(values, kind, _quantity(column, values, style))
     labels = string_labels(column)
     count = len(column.texts)
     told = f"{count:,} classes" + _shares(column)
@@ -128,12 +133,30 @@ def _is_quantity(column: Column, numbers: NDArray[np.float64]) -> bool:
     return target_kind(numbers[column.codes]) == "number"
 
 
-def _quantity(column: Column, numbers: NDArray[np.float64], style: str) -> ColumnReport:
+def _quantity(column: Column, values: NDArray[np.float64], style: str) -> ColumnReport:
     comma = " (decimal comma)" if style == "comma" else ""
     return ColumnReport(
         column.name,
         "target",
-        f"a number{comma} from {numbers.min():g} to {numbers.max():g} (regression); "
+        f"a number{comma} from {values.min():g} to {values.max():g} (regression); "
         "target_kind = 'class' makes classes of it",
+        warning=_far_off(values),
         used=False,
+    )
+
+
+def _far_off(values: NDArray[np.float64]) -> str | None:
+    """That a few rows decide whatever squares errors; ``None`` where they do not."""
+    squares = np.sort(np.square(values - values.mean()))
+    few = max(1, round(_FEW * len(values)))
+    share = squares[-few:].sum() / squares.sum() if squares[-1] > 0 else 0.0
+    if len(values) < _LEAST_ROWS or share < _DECISIVE:
+        return None
+    told = "the row farthest from its mean makes"
+    if few > 1:
+        told = f"the {few:,} rows farthest from its mean make"
+    return (
+        f"{told} {share:.0%} of its variance, and what squares errors "
+        "(r2, rmse, the loss mse) heeds little else: correct them if they are wrong; "
+        "[objectives] metric = 'mae' and [training] loss = ['huber'] heed them less"
     )

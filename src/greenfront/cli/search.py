@@ -255,8 +255,9 @@ def _tell(problem: NetworkProblem, new: bool) -> None:
             screen.print(sentence(remark), style=style, markup=False, soft_wrap=True)
 
     told(task.notes)
-    for used, style in ((False, "dim"), (True, "yellow")):
-        told((f"column {c.name!r}: {c.warning}" for c in columns if c.used == used), style)
+    for learnt, style in ((False, "dim"), (True, "yellow")):
+        now = [c for c in columns if (c.used or c.kind == "target") == learnt]
+        told((f"column {c.name!r}: {c.warning}" for c in now), style)
     if new:
         told(filter(None, [shares.sentence, shares.warning]))
         predictions = f"{problem.file.objectives.predictions:,.0f} predictions"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, get_args
 
 import typer
 
@@ -13,6 +14,7 @@ from greenfront.cli.options import AsJson, console, print_json
 from greenfront.errors import UsageError
 
 if TYPE_CHECKING:
+    from greenfront.objectives.tasks.settings import ColumnType
     from greenfront.objectives.tasks.tables.schema import Schema
 
 __all__ = ["doctor", "init"]
@@ -34,6 +36,14 @@ def init(
         str | None,
         typer.Option("--task", help="digits, mnist5k, csv, images, text, arrays or custom."),
     ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--column",
+            help="What a column is where the guess is wrong: number, category, date; repeatable.",
+            metavar="NAME=KIND",
+        ),
+    ] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Where to write it.", metavar="FILE")
     ] = Path("study.toml"),
@@ -44,6 +54,8 @@ def init(
     from greenfront.studies.presets.compose import compose, compose_images, compose_table
 
     described: Described | None = None
+    if column and (data is None or data.is_dir()):
+        raise UsageError("--column says what a column of a table is: give the table, too")
     if data is None:
         if target is not None:
             raise UsageError("--target names a column of a table: give the table, too")
@@ -58,8 +70,9 @@ def init(
             task = "images"
             text = compose_images(path, target)
         else:
-            described = _described(data, target)
-            text = compose_table(path, str(target), described.schema)
+            columns = dict(map(_column, column or ()))
+            described = _described(data, target, columns)
+            text = compose_table(path, str(target), described.schema, columns)
     _write(output, text, force=force)
     if not as_json:
         _show(output, described, target)
@@ -79,7 +92,19 @@ class Described(NamedTuple):
     notes: tuple[str, ...]
 
 
-def _described(table: Path, target: str | None) -> Described:
+def _column(told: str) -> tuple[str, ColumnType]:
+    """A column's name, which may hold ``=`` itself, and what it is."""
+    from greenfront.objectives.tasks.settings import ColumnType
+
+    name, _, kind = told.rpartition("=")
+    for known in get_args(ColumnType):
+        if name and kind == known:
+            return name, known
+    kinds = ", ".join(get_args(ColumnType))
+    raise UsageError(f"--column must be NAME=KIND, with a KIND of {kinds}, got {told!r}")
+
+
+def _described(table: Path, target: str | None, columns: Mapping[str, ColumnType]) -> Described:
     from greenfront.objectives.tasks.settings import TaskSettings
     from greenfront.objectives.tasks.table import describe
     from greenfront.objectives.tasks.tables.files import read_cells
@@ -87,7 +112,10 @@ def _described(table: Path, target: str | None) -> Described:
     if target is None:
         names = ", ".join(map(repr, read_cells(table).names))
         raise UsageError(f"--target must name the column to predict, one of {names}")
-    return Described(*describe(TaskSettings(kind="csv", path=str(table.absolute()), target=target)))
+    settings = TaskSettings(
+        kind="csv", path=str(table.absolute()), target=target, columns=dict(columns) or None
+    )
+    return Described(*describe(settings))
 
 
 def _write(output: Path, text: str, *, force: bool) -> None:

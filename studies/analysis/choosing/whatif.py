@@ -216,8 +216,7 @@ class Comparison:
             },
             "a_year": None if self.year is None else asdict(self.year),
             "flips": self.flips(),
-            "break_even_predictions": self.after.break_even.predictions,
-            "break_even_verdict": self.after.break_even.verdict,
+            **self.after.break_even.to_json(self.after.scoring.predictions),
         }
 
 

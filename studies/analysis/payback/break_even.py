@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from greenfront.objectives.scores import break_even_predictions
 from greenfront.studies.analysis.ranking.front import ScoredTrial
@@ -33,6 +33,31 @@ class BreakEven:
 
     verdict: Verdict
     predictions: float | None = None
+
+    def within(self, made_for: float) -> bool | None:
+        """Whether so many predictions pay for the search.
+
+        Args:
+            made_for: Predictions that the model is made for.
+
+        Returns:
+            ``None`` where readings are missing, or no other model is there to compare.
+        """
+        if self.predictions is not None:
+            return self.predictions <= made_for
+        return False if self.verdict == "never" else None
+
+    def to_json(self, made_for: float) -> dict[str, Any]:
+        """What commands with ``--json`` say of it.
+
+        Args:
+            made_for: Predictions that the model is made for.
+        """
+        return {
+            "break_even_predictions": self.predictions,
+            "break_even_verdict": self.verdict,
+            "pays_for_itself": self.within(made_for),
+        }
 
 
 def break_even(best: ScoredTrial | None, baseline: ScoredTrial | None, spent: Spent) -> BreakEven:

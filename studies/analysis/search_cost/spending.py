@@ -43,15 +43,14 @@ class Spending:
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``greenfront ledger --json``."""
-        even = None if self.ranked is None else self.ranked.break_even
+        found = self.ranked
         return {
             "study": self.study,
             "by": self.by,
             "total": {**self.total.to_json(), "kind": self.kind},
             "parts": {part: spent.to_json() for part, spent in self.parts.items()},
             "without_result_kwh": self.without_result_kwh,
-            "break_even_predictions": even and even.predictions,
-            "break_even_verdict": even and even.verdict,
+            **(found.break_even.to_json(found.scoring.predictions) if found else {}),
             "timing": self.times.to_json(),
         }
 

@@ -78,7 +78,7 @@ def break_even_sentence(found: BreakEven, made_for: float, kind: str) -> str:
     after = found.predictions
     if after is None:
         return f"{_WITHOUT_NUMBER[found.verdict]}."
-    if after <= made_for:
+    if found.within(made_for):
         return f"Pays for itself after {count(after)} of the {made_for:,.0f} predictions ({kind})."
     return (
         f"Does not pay for itself: {count(after)} predictions would be needed, it is made for "

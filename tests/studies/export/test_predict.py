@@ -9,8 +9,10 @@ from typing import cast
 import numpy as np
 import pytest
 
+from greenfront.studies.export.bundle import bundled
 from greenfront.studies.export.predict import Model, batches
 from greenfront.studies.export.predict_tables import InputError, table_batches
+from greenfront.studies.export.script import MODULES
 
 NUMBER = {"kind": "number", "style": "point", "form": "", "parts": []}
 DATE = {"kind": "date", "style": "point", "form": "%d.%m.%Y", "parts": ["year", "month"]}
@@ -60,3 +62,11 @@ def test_images_that_are_none_are_called_so(tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     with pytest.raises(InputError, match=r"none: there are no images \(\.bmp, .*\) in this folder"):
         list(batches(model, [str(tmp_path / "none")]))
+
+
+def test_the_script_imports_each_module_once() -> None:
+    lines = bundled(MODULES).splitlines()
+    imported = [line.split()[1] for line in lines if line.startswith(("from ", "import "))]
+    assert "collections.abc" in imported
+    assert sorted(set(imported)) == sorted(imported)
+    assert not any(name.startswith("greenfront") for name in imported)

@@ -249,6 +249,20 @@ def test_cells_that_list_classes_are_warned_about(tmp_path):
     assert not warning(read(tmp_path, csv({"x": X, "kind": quoted})), "kind")
 
 
+def test_a_target_that_few_rows_decide_is_warned_about(tmp_path):
+    values = np.linspace(0.5, 99.5, 200)
+
+    def told():
+        columns = {"x": [f"{i % 7}" for i in range(200)], "kind": [f"{value}" for value in values]}
+        return warning(read(tmp_path, csv(columns)), "kind")
+
+    assert not told()
+    values[:2] = 1000.5
+    squares = np.square(values - values.mean())
+    share = squares[:2].sum() / squares.sum()
+    assert f"the 2 rows farthest from its mean make {share:.0%} of its variance" in told()
+
+
 @pytest.mark.parametrize(
     ("labels", "kind"),
     [

@@ -44,6 +44,19 @@ def test_each_verdict(model: Callable[..., ScoredTrial]) -> None:
     assert break_even(model(1, 0.46), baseline, unknown) == BreakEven("spending unknown")
 
 
+def test_json_says_whether_the_predictions_that_it_is_made_for_are_enough() -> None:
+    found = BreakEven("paid back", 2e6)
+    assert found.to_json(2e6) == {
+        "break_even_predictions": 2e6,
+        "break_even_verdict": "paid back",
+        "pays_for_itself": True,
+    }
+    assert found.to_json(1e6)["pays_for_itself"] is False
+    assert BreakEven("never").to_json(1e6)["pays_for_itself"] is False
+    for verdict in ("no baseline", "no eligible model", "best is baseline", "spending unknown"):
+        assert BreakEven(verdict).to_json(1e6)["pays_for_itself"] is None
+
+
 def test_a_number_is_judged_by_what_the_model_is_made_for() -> None:
     found = BreakEven("paid back", 2e6)
     assert break_even_sentence(found, 3e6, "measured") == (
