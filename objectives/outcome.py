@@ -15,6 +15,7 @@ __all__ = [
     "Batched",
     "Decisions",
     "Derived",
+    "FoldScore",
     "GraphReading",
     "Outcome",
     "Repeat",
@@ -142,6 +143,21 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
+class FoldScore:
+    """What a candidate scores on one fold, made anew of that fold's training split.
+
+    Attributes:
+        score: Of the exported file on the fold's validation split, in the metric's unit.
+        examples: How many there are.
+        resampled: See :class:`Outcome`.
+    """
+
+    score: float
+    examples: int
+    resampled: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Derived:
     """Where a model comes from that was made after the search, and what that brought.
 
@@ -219,6 +235,9 @@ class Outcome:
             of the search.
         runtime: How its file is best run here; ``None`` where that was not measured.
         left_on_cpu: Of predictions on a GPU: operators that run on the CPU all the same, by name.
+        folds: Scores of a cross-validation, that on the study's own validation split first. Once
+            trials are compared, ``score`` and ``resampled`` follow from them, see
+            :mod:`greenfront.studies.analysis.scores.cross_validated`.
     """
 
     score: Score
@@ -253,6 +272,14 @@ class Outcome:
     derived: Derived | None = None
     runtime: RuntimeAdvice | None = None
     left_on_cpu: Mapping[str, int] = field(default_factory=dict)
+    folds: tuple[FoldScore, ...] = ()
+
+    @property
+    def examples(self) -> int | None:
+        """On how many examples it was judged; ``None`` where it does not tell."""
+        if self.folds:
+            return sum(fold.examples for fold in self.folds)
+        return None if self.decisions is None else sum(self.decisions.predicted)
 
     @property
     def readings(self) -> tuple[Reading, ...]:

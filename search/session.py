@@ -16,6 +16,7 @@ from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments, open_instruments
 from greenfront.objectives.metering.pinned import require_pinned, with_machine_of
+from greenfront.search.afterwards.cross_validating import cross_validate
 from greenfront.search.afterwards.ensembling import add_ensemble
 from greenfront.search.afterwards.repeating import repeat_front
 from greenfront.search.electricity.intensity import IntensityProvider, intensity_provider
@@ -128,6 +129,7 @@ class Session:
         def afterwards(run: Run, ledger: LedgerWriter, watch: BudgetWatch) -> None:
             if study.runs.living()[:1] == [run.run_id]:
                 add_ensemble(self.problem, study, run, ledger, watch, settings.note)
+                cross_validate(self.problem, study, run, ledger, watch, settings.note)
                 repeat_front(self.problem, study, run, ledger, watch, settings.note)
             elif file.objectives.repeats > 1:
                 settings.note("the front is measured again by the run that began first")
@@ -168,6 +170,7 @@ def open_session(file: StudyFile, *, new_in: Storage | None = None) -> Iterator[
             found = explore(file, instruments, known=known)
             stack.callback(found.evaluator.close, TrialContext())
             facts = replace(found.facts, trace=trace)
+            file.objectives.folds_of(facts.task)
             if study is None:
                 file.carbon.require(facts)
                 cold = NetworkProblem(file, facts, found.instruments)

@@ -36,6 +36,7 @@ class Runtime:
         torch_file: Whether to write a file for torch, too; always where networks are trained on a
             GPU, which ONNX Runtime as it is installed here would not use.
         instruments: What meters it, in words: readings of other instruments are not comparable.
+        calibrated_on: Fingerprint of the task for which families were calibrated; empty: its own.
     """
 
     models: ModelFactory
@@ -47,6 +48,7 @@ class Runtime:
     torch_file: bool = False
     judging: Judging | None = None
     instruments: str = ""
+    calibrated_on: str = ""
 
     @property
     def judged_by(self) -> Judging:
@@ -73,7 +75,7 @@ class Runtime:
         baseline = self.models.baseline(family)
         inputs = {
             **baseline.to_json(),
-            "task": self.models.task.facts.fingerprint,
+            "task": self.calibrated_on or self.models.task.facts.fingerprint,
             "processor": describe_cpu().name,
             **knobs,
         }

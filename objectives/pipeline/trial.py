@@ -172,6 +172,16 @@ class TrialRunner:
             preprocessing=preprocessing_cost(self.runtime, candidate),
         )
 
+    def judged(self, candidate: Candidate) -> Judgement:
+        """How the file of a candidate answers the validation examples; no prediction is metered.
+
+        Raises:
+            TrialFailed: It cannot be made.
+        """
+        release_memory()
+        path = _delivered(self._outputs(candidate))[0]
+        return self._judgement(self._costs.file(path, candidate), "evaluate")
+
     def delivered(self, candidate: Candidate, artefact: str) -> Delivered:
         """A finished trial's file, made again from its weights where it is gone.
 

@@ -38,7 +38,7 @@ _CACHING_READERS: dict[str, Callable[[TaskSettings, Path], Raw]] = {
 }
 
 
-def load_task(settings: TaskSettings, *, cache: Path, seed: int) -> Task:
+def load_task(settings: TaskSettings, *, cache: Path, seed: int, fold: int = 0) -> Task:
     """Reads, checks, splits and standardises a task's data.
 
     Only kinds ``hf-dataset`` and ``torchvision`` without a path use a network, once. Nothing is
@@ -48,6 +48,7 @@ def load_task(settings: TaskSettings, *, cache: Path, seed: int) -> Task:
         settings: Which data, and how to split them.
         cache: Folder for decoded data, and for large inputs once encoded; made when needed.
         seed: Of the split, 0 or more.
+        fold: Of a cross-validation, see :func:`~greenfront.objectives.tasks.split.assemble`.
 
     Returns:
         The task. The same data, settings and seed give the same task and fingerprint.
@@ -56,7 +57,7 @@ def load_task(settings: TaskSettings, *, cache: Path, seed: int) -> Task:
         DataError: If the data cannot be used; the message names the file, the rule, the value
             found and the way out.
     """
-    return assemble(read_raw(settings, cache=cache), settings, seed=seed, cache=cache)
+    return assemble(read_raw(settings, cache=cache), settings, seed=seed, cache=cache, fold=fold)
 
 
 def read_raw(settings: TaskSettings, *, cache: Path) -> Raw:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from greenfront.errors import DataError
 from greenfront.objectives.tasks.cache import MAPPED_BYTES, cached_arrays
 from greenfront.objectives.tasks.copies import copy_notes, grouped_copies, nearest_cut
+from greenfront.objectives.tasks.folds import possible_folds, rotated
 from greenfront.objectives.tasks.labels import encode_labels, small_classes
 from greenfront.objectives.tasks.predefined_splits import NO_SPLITS, PredefinedSplits
 from greenfront.objectives.tasks.preparation import MOST_EXAMPLES, Preparation
@@ -29,10 +30,14 @@ __all__ = ["SplitRows", "assemble", "evaluation_rows", "split_indices", "split_r
 _VERBS: dict[Split, str] = {"test": "test", "validation": "validate"}
 
 
-def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None = None) -> Task:
+def assemble(
+    raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None = None, fold: int = 0
+) -> Task:
     """Splits raw data and encodes them with the statistics of the training split.
 
-    Large encoded inputs are kept in ``cache``, if given, so that processes share them.
+    Large encoded inputs are kept in ``cache``, if given, so that processes share them. ``fold``
+    takes other rows for validation, see :func:`~greenfront.objectives.tasks.folds.rotated`; it is
+    below the ``folds`` of the task's facts.
 
     Returns:
         The task. The same data, settings and seed give the same task.
@@ -42,8 +47,11 @@ def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None 
             if the cache cannot be written.
     """
     rows = split_rows(raw, settings, seed=seed)
-    labels, class_names, indices = rows.labels, rows.class_names, rows.indices
-    groups = rows.groups
+    labels, class_names, groups = rows.labels, rows.class_names, rows.groups
+    copies = raw.first if raw.together else None
+    rotates = raw.own.is_validation is None and settings.eval_fraction == 1
+    folds = possible_folds(rows.indices, groups, copies) if rotates else 1
+    indices = rotated(rows.indices, groups, fold, seed=seed, first=copies)
     fingerprint = _hash(_parts(raw, labels, class_names, indices, settings))
     inputs = _encoded(raw.inputs, indices, fingerprint, cache)
     chosen = evaluation_rows(groups[indices["validation"]], settings.eval_fraction)
@@ -70,6 +78,7 @@ def assemble(raw: Raw, settings: TaskSettings, *, seed: int, cache: Path | None 
         class_counts=_counts([*splits.items(), ("evaluation", judged)], class_names),
         target=scale,
         schema=raw.schema,
+        folds=folds,
     )
     some = indices["validation"][chosen][:MOST_EXAMPLES]
     recipe = recipe_of(raw.inputs, indices["train"])

@@ -90,6 +90,9 @@ class TaskFacts:
             judged on; none for numbers, and in studies of before.
         target: How numbers are standardised; ``None`` for classes.
         schema: What the columns of a table were taken for; ``None`` for other data.
+        folds: Between how many validation splits the examples allow to choose, see
+            :mod:`greenfront.objectives.tasks.folds`; 1 where the split is the user's own, or judged
+            in part, and in studies of before.
     """
 
     name: str
@@ -102,6 +105,7 @@ class TaskFacts:
     class_counts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     target: TargetScale | None = None
     schema: Schema | None = None
+    folds: int = 1
 
     @property
     def regression(self) -> bool:

@@ -43,8 +43,8 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
         ``describe`` (the study's facts), ``check`` (tries a family and gives its facts),
         ``int8`` (how families gain by it), ``batches`` (what larger ones cost), ``teacher`` (sets
         it), ``size``, ``epoch``, ``trial``, ``rung`` (trains a candidate to one below the whole
-        effort), ``repeat`` (measures a trial's file again), and those of :func:`export_calls` and
-        :func:`tune_calls`.
+        effort), ``repeat`` (measures a trial's file again), ``fold`` (makes a candidate on another
+        fold and judges it there), and those of :func:`export_calls` and :func:`tune_calls`.
     """
     import torch
 
@@ -68,6 +68,7 @@ def trial_job(context: StageContext, settings: dict[str, Any]) -> Calls:
     calls = {
         **_study_calls(runner.runtime),
         **_trial_calls(runner),
+        "fold": _fold_call(runner, task_settings, data),
         **export_calls(runner, task_settings),
         **tune_calls(runner),
     }
@@ -162,6 +163,13 @@ def _trial_calls(runner: TrialRunner) -> Calls:
         "rung": rung,
         "repeat": repeat,
     }
+
+
+def _fold_call(runner: TrialRunner, settings: TaskSettings, data: Path) -> Call:
+    from greenfront.objectives.pipeline.cross_validation import CrossValidation
+
+    folds = CrossValidation(runner, settings, data)
+    return lambda asked: folds.judged(Candidate.from_json(asked["candidate"]), int(asked["fold"]))
 
 
 def _leased(store: LineageStore, most_gb: float | None) -> Callable[[Call], Call]:

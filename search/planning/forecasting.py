@@ -48,6 +48,9 @@ OVERHEAD_SECONDS = (0.05, 0.3, 1.5)
 ON_FRONT = 1 / 3
 """Share of the trials, at most, that are measured again in the end."""
 
+CROSS_VALIDATED = 10
+"""Models that are trained on further splits, where any are: the best ones, and those with names."""
+
 CACHED = 0.2
 """Least share of what earlier studies have cost a trial: trainings that they left are shared."""
 
@@ -248,6 +251,8 @@ class _Plan:
             times as many products a training step of it takes.
         trials: In all.
         repeats: Further measurements of the front's members.
+        folds: Further trainings of the best models, in a cross-validation.
+        folds_share: Of what all else takes, which these may take at most.
     """
 
     references: tuple[Tried, ...]
@@ -255,6 +260,8 @@ class _Plan:
     parts: tuple[tuple[_Part, Tried, float], ...]
     trials: int
     repeats: int
+    folds: int
+    folds_share: float
 
     @classmethod
     def of(cls, problem: NetworkProblem, tried: Sequence[Tried], trials: int) -> _Plan:
@@ -264,8 +271,16 @@ class _Plan:
         for part in _drawn(problem, max(trials - in_all, 0)):
             nearest = _nearest(problem, part.candidate, tried)
             parts.append((part, nearest, _size_ratio(problem, part.candidate, nearest)))
-        repeats = problem.file.objectives.repeats - 1
-        return cls(references, in_all - len(references), tuple(parts), trials, repeats)
+        objectives = problem.file.objectives
+        return cls(
+            references,
+            in_all - len(references),
+            tuple(parts),
+            trials,
+            objectives.repeats - 1,
+            objectives.folds_of(problem.facts.task) - 1,
+            objectives.folds_share,
+        )
 
     def cost(self, costs: dict[str, float], measuring: dict[str, float], second: float) -> Expected:
         """What all trials take, in the unit of the arguments.
@@ -275,17 +290,19 @@ class _Plan:
             measuring: Of sizing and measuring, likewise.
             second: Of a second of work.
         """
-        low = likely = high = dearest = 0.0
+        low = likely = high = dearest = trained = 0.0
         for one in self.references:
             key = one.candidate.key
             low += CHEAPER * costs[key]
             likely += costs[key] + measuring[key]
+            trained += costs[key]
             high += DEARER * (costs[key] + 2 * measuring[key])
         for part, nearest, size in self.parts:
             epoch, measured = costs[nearest.candidate.key], measuring[nearest.candidate.key]
             if part.trains:
                 low += CHEAPER * part.least_epochs * epoch * min(1.0, size)
-                likely += (part.least_epochs + part.epochs) / 2 * epoch * math.sqrt(size)
+                training = (part.least_epochs + part.epochs) / 2 * epoch * math.sqrt(size)
+                likely, trained = likely + training, trained + training
             likely += measured if part.measures else 0.0
             low += CHEAPER * measured / 2 if part.measures else 0.0
             whole = DEARER * (part.epochs * epoch * max(1.0, size) + 2 * measured)
@@ -295,10 +312,13 @@ class _Plan:
             high += self.untried * dearest
         again = self.repeats * max(measuring.values(), default=0.0) * ON_FRONT * self.trials
         overhead = [self.trials * seconds * second for seconds in OVERHEAD_SECONDS]
+        likely += again / 2 + overhead[1]
+        high += DEARER * again + overhead[2]
+        crossed = self.folds * trained * min(1.0, CROSS_VALIDATED / max(self.trials, 1))
         return Expected(
-            likely + again / 2 + overhead[1],
+            likely + min(crossed, self.folds_share * likely),
             low + overhead[0],
-            high + DEARER * again + overhead[2],
+            high + min(DEARER**2 * crossed, self.folds_share * high),
         )
 
 

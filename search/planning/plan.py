@@ -140,6 +140,7 @@ def plan_study(file: StudyFile, earlier: Storage | None = None) -> StudyPlan:
         try:
             facts = replace(found.facts, trace=trace)
             file.carbon.require(facts)
+            file.objectives.folds_of(facts.task)
             problem = NetworkProblem(file, facts, found.instruments)
             facts = replace(facts, warm=warm_start(problem, earlier))
             problem = NetworkProblem(file, facts, found.instruments)

@@ -61,7 +61,7 @@ CHANGEABLE_KEYS: dict[str, tuple[str, ...]] = {
     # References and ensembles stand beside the space: what is searched stays the same.
     "space": ("references", "ensemble"),
     # How accurate is enough changes no trial. A floor did belong to it, and still does.
-    "objectives": ("repeats", "max_drop"),
+    "objectives": ("repeats", "max_drop", "folds"),
     # Scores do not depend on them, only when the search runs does.
     "carbon": ("pause_above", "throughput"),
     "metering": ("block_seconds", "machines"),

@@ -87,6 +87,11 @@ def _results(record: ModelRecord) -> str:
             ("validation", model.validation, validated, record.validation_difference),
         )
     ]
+    if model.cross_validated is not None:
+        crossed = None if base is None else base.cross_validated
+        name = f"mean over {model.folds} folds, trained anew on each"
+        mine, usual = (_score(record, one) for one in (model.cross_validated, crossed))
+        rows.append((name, mine, usual, UNAVAILABLE))
     told = table((metric.told, "this model", "untouched baseline", "difference, paired"), rows)
     nothing = f"A model that has learnt nothing scores {score(metric, metric.nothing)}."
     judged = [
@@ -270,8 +275,9 @@ def _use(record: ModelRecord) -> str:
 def _limits(record: ModelRecord) -> Iterator[str]:
     model, task = record.model, record.task
     yield (
-        f"Chosen among {record.search.trials} trials by its validation score, which flatters a "
-        "little"
+        f"Chosen among {record.search.trials} trials by its "
+        + ("validation score" if model.cross_validated is None else "mean over the folds")
+        + ", which flatters a little"
         + (
             "; the test score is the one to expect."
             if model.test is not None

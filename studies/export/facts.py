@@ -23,6 +23,7 @@ from greenfront.objectives.scores import predictions_co2_kg, training_co2_kg
 from greenfront.objectives.tasks.task import TaskFacts
 from greenfront.studies.analysis.payback.break_even import break_even
 from greenfront.studies.analysis.ranking.front import ScoredTrial
+from greenfront.studies.analysis.scores.cross_validated import is_cross_validated, on_own_split
 from greenfront.studies.analysis.scores.interval import (
     examples_of,
     percentile_interval,
@@ -111,7 +112,11 @@ def measured_model(view: StudyView, row: ScoredTrial) -> MeasuredModel:
         trial=row.trial,
         candidate=row.candidate.to_json(),
         description=view.label(row),
-        validation=_validation(outcome, view.facts.task, view.metric),
+        validation=_validation(on_own_split(outcome), view.facts.task, view.metric),
+        cross_validated=score_of(outcome, outcome.examples, (), view.metric)
+        if is_cross_validated(outcome)
+        else None,
+        folds=max(1, len(outcome.folds)),
         training=Emission(training, training_co2_kg(training, carbon)),
         phases=outcome.phases,
         inference=_answer(outcome.inference, carbon),
@@ -166,7 +171,7 @@ def paired_difference(
 
 
 def _difference(row: ScoredTrial, baseline: ScoredTrial) -> Difference:
-    mine, usual = row.outcome, baseline.outcome
+    mine, usual = on_own_split(row.outcome), on_own_split(baseline.outcome)
     return paired_difference(mine.score, mine.resampled, usual.score, usual.resampled)
 
 

@@ -103,6 +103,9 @@ class MeasuredModel:
         candidate: As :meth:`~greenfront.spaces.candidate.Candidate.to_json` gives it.
         description: The same in a line.
         validation: Score on the examples that trials are judged on; ``None`` if unknown.
+        cross_validated: Mean score over folds, by which it was chosen; ``None`` where it was not
+            cross-validated.
+        folds: Over how many.
         test: Score on the test split; ``None`` until the exported model was judged on it.
         training: Making this model alone: the stored readings of its whole chain.
         phases: The same by phase.
@@ -144,6 +147,8 @@ class MeasuredModel:
     flops: int
     file_bytes: int
     test: Score | None = None
+    cross_validated: Score | None = None
+    folds: int = 1
     inference_spread: float | None = None
     preprocessing: Reading | None = None
     measurements: int = 1

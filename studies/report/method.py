@@ -13,8 +13,10 @@ from greenfront.objectives.resampling import DRAWS
 from greenfront.studies.analysis.findings.decisions import has_thresholds
 from greenfront.studies.analysis.machine.readings import machine_sentences
 from greenfront.studies.analysis.machine.remarks import compression_remarks
+from greenfront.studies.analysis.ranking.front import ScoredTrial
 from greenfront.studies.analysis.ranking.membership import DRAWS as MEMBERSHIP_DRAWS
 from greenfront.studies.analysis.report_data import ReportData
+from greenfront.studies.analysis.scores.cross_validated import is_cross_validated
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.analysis.words import quantities
 from greenfront.studies.analysis.words.choice import allowed
@@ -72,6 +74,7 @@ def _energy(view: StudyView, *, tested: bool) -> list[tuple[str, str]]:
             "itself. It is another number than the sum of the models’ energies.",
         ),
         (escape(view.metric.title), _judged(view.metric, sizes, tested=tested)),
+        *([("Cross-validation", _FOLDS)] if any(map(_is_of_folds, view.complete)) else []),
         ("Repeats", _repeats(view)),
     ]
     remarks = compression_remarks(view.file, view.facts)
@@ -82,6 +85,19 @@ def _energy(view: StudyView, *, tested: bool) -> list[tuple[str, str]]:
         told = "; ".join(f"{escape(flag)} ({n} trials)" for flag, n in sorted(flags.items()))
         notes.append(("Notes of the instruments on predictions", told))
     return notes
+
+
+_FOLDS = (
+    "The best models were made anew on other parts of the examples and judged on the rest, each "
+    "time with another validation split; the test split was never among them. Their score is the "
+    "mean, and their resamples are drawn on each fold. A model that was judged on one split alone "
+    "is levelled: by as much as the cross-validated ones have gained or lost on average. What is "
+    "exported is the model of the study’s own split."
+)
+
+
+def _is_of_folds(row: ScoredTrial) -> bool:
+    return is_cross_validated(row.outcome)
 
 
 def _preprocessing(view: StudyView) -> str:

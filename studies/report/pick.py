@@ -174,16 +174,20 @@ def _validated(view: StudyView, row: ScoredTrial) -> _Tile:
     metric = view.metric
     found = score_interval(row.outcome, metric)
     low, high = (None, None) if found is None else (found.low, found.high)
+    folds = len(row.outcome.folds)
     examples = view.facts.task.sizes.get("validation", 0)
+    if folds > 1:
+        examples = row.outcome.examples or 0
+    anew = f", the mean of {folds} folds, each time trained anew" if folds > 1 else ""
     return _Tile(
         f"{metric.title} on validation",
         score_in_unit(metric, row.score),
         f"{_interval(metric, low, high)}. The test split has not been read.",
         "measured",
-        f"Of the exported file, reloaded, on validation examples ({examples:,} in all), by which "
-        "models were chosen, too: the interval says what other examples might have given (of an "
-        "accuracy Wilson's, of other scores the middle of 200 resamples) and does not know of the "
-        "choice. The test split is kept for the model that is taken.",
+        f"Of the exported file, reloaded, on validation examples ({examples:,} in all{anew}), by "
+        "which models were chosen, too: the interval says what other examples might have given (of "
+        "an accuracy Wilson's, of other scores the middle of 200 resamples) and does not know of "
+        "the choice. The test split is kept for the model that is taken.",
     )
 
 

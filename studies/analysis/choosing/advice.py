@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from greenfront.studies.analysis.ranking.optimism import selection_optimism
+from greenfront.studies.analysis.scores.cross_validated import is_cross_validated
 from greenfront.studies.analysis.scores.interval import COVERED, examples_of, score_interval
 from greenfront.studies.analysis.words.choice import (
     choices,
@@ -13,8 +14,10 @@ from greenfront.studies.analysis.words.choice import (
     warnings,
 )
 from greenfront.studies.analysis.words.metric_words import amount, score
+from greenfront.studies.analysis.words.quantities import counted
 
 if TYPE_CHECKING:
+    from greenfront.studies.analysis.ranking.front import ScoredTrial
     from greenfront.studies.analysis.view import StudyView
 
 __all__ = ["advice"]
@@ -32,7 +35,7 @@ def advice(view: StudyView) -> list[str]:
     if greenest is not None:
         lines += warnings(view.front, beaten=view.best is not None)
         lines.append(prediction_sentence(greenest, view.kind))
-        lines += _how_sure(view)
+        lines += [*_folds(view), *_how_sure(view)]
     return lines
 
 
@@ -47,13 +50,34 @@ def _how_sure(view: StudyView) -> list[str]:
     ]
     if not told:
         return []
-    task = view.facts.task
-    examples = min(task.sizes[examples_of(choice.row.outcome, task)] for choice in named)
+    examples = min(_examples(view, choice.row) for choice in named)
     return [
         f"{metric.title} on other examples than these {examples:,} ({COVERED:.0%} intervals): "
         f"{', '.join(told)}. Models were chosen by these{_luck(view)}; greenfront export looks at "
-        "the test split."
+        "the test split.",
     ]
+
+
+def _examples(view: StudyView, row: ScoredTrial) -> int:
+    task = view.facts.task
+    return row.outcome.examples or task.sizes[examples_of(row.outcome, task)]
+
+
+def _folds(view: StudyView) -> list[str]:
+    """Which scores are means over folds, and what those of the others are."""
+    found = [row for row in view.complete if is_cross_validated(row.outcome)]
+    if not found:
+        return []
+    most = max(len(row.outcome.folds) for row in found)
+    examples = max(row.outcome.examples or 0 for row in found)
+    told = f"{counted(len(found), 'model')} of {len(view.complete)} cross-validated"
+    told += f" on {most} folds ({examples:,} examples): their scores are means"
+    if len(found) < len(view.complete):
+        told += (
+            "; those of the others are modelled, what they scored on one split less what these "
+            "have lost by the further ones"
+        )
+    return [f"{told}."]
 
 
 def _luck(view: StudyView) -> str:

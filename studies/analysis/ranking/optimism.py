@@ -20,7 +20,8 @@ def selection_optimism(rows: Sequence[ScoredTrial], metric: Metric) -> float | N
     With 200 examples that is some two thirds of the truth (``benchmarks/log.md``, 2026-11-27).
 
     Args:
-        rows: All models among which one is chosen.
+        rows: All models among which one is chosen. Where some were cross-validated, the choice is
+            made among them, by their means over folds.
         metric: What they are judged by.
 
     Returns:
@@ -28,7 +29,9 @@ def selection_optimism(rows: Sequence[ScoredTrial], metric: Metric) -> float | N
     """
     from greenfront.objectives.resampling import DRAWS, unpacked
 
-    kept = [(row.score, row.outcome.resampled) for row in rows]
+    folds = max((len(row.outcome.folds) for row in rows), default=0)
+    among = [row for row in rows if len(row.outcome.folds) == folds]
+    kept = [(row.score, row.outcome.resampled) for row in among]
     drawn = [(score, unpacked(packed)) for score, packed in kept if packed is not None]
     drawn = [(score, scores) for score, scores in drawn if len(scores) == DRAWS]
     if len(drawn) < 2:

@@ -87,8 +87,8 @@ def score_interval(judged: Outcome | Judged, metric: Metric) -> ScoreInterval | 
         ``None`` where neither tells: no resamples were kept, as in older studies, or all of them
         have the same score.
     """
-    if metric.name == "accuracy" and judged.decisions is not None:
-        return share_interval(judged.score, sum(judged.decisions.predicted))
+    if metric.name == "accuracy" and judged.decisions is not None and judged.examples:
+        return share_interval(judged.score, judged.examples)
     if judged.resampled is None:
         return None
     from greenfront.objectives.resampling import unpacked
@@ -99,7 +99,7 @@ def score_interval(judged: Outcome | Judged, metric: Metric) -> ScoreInterval | 
 
 
 def examples_of(outcome: Outcome, task: TaskFacts) -> str:
-    """Which part of the task's ``sizes`` a trial was judged on.
+    """Which part of the task's ``sizes`` a trial's file was judged on.
 
     Repeats judge on the whole validation split, a trial's own measurement on its evaluation part.
     """

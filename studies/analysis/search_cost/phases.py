@@ -22,6 +22,7 @@ PHASES: Mapping[str, str] = {
     "inference": "metering predictions",
     "preprocess": "metering what makes a raw example into inputs",
     "ensemble": "choosing models that answer together, and metering them beside the best",
+    "cross-validate": "making and judging the best models on other splits",
     "repeat": "metering the front again, at its end",
     "overhead": "imports, messages, loading and saving between the others",
     "waiting": "idling for cleaner electricity",

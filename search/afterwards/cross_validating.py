@@ -1,0 +1,234 @@
+"""After a search on few examples: the best models are made and judged on other splits, too.
+
+The model that scores best of many on one small validation split owes that to luck. So what cannot
+be told from it is trained anew on other parts of the examples and judged on the rest, each time
+with another validation split; the test split is never touched. What counts is the mean.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from greenfront.errors import Interrupted, TrialFailed
+from greenfront.objectives.codec import to_json
+from greenfront.objectives.metrics import Metric
+from greenfront.objectives.outcome import FoldScore, Outcome
+from greenfront.objectives.readings import Component, Reading
+from greenfront.objectives.resampling import unpacked
+from greenfront.search.networks.problem import NetworkProblem
+from greenfront.search.stopping.budget_watch import BudgetWatch
+from greenfront.search.trials.running import ChargedTrial
+from greenfront.studies.analysis.ranking.front import (
+    Front,
+    ScoredTrial,
+    baseline_of,
+    rank,
+    scored,
+)
+from greenfront.studies.analysis.scores.cross_validated import on_own_split
+from greenfront.studies.analysis.scores.interval import score_interval
+from greenfront.studies.analysis.scores.machines import as_read_on
+from greenfront.studies.analysis.scores.rescore import rescored
+from greenfront.studies.analysis.words.quantities import counted, energy
+from greenfront.studies.store.afterwards import replace_detail
+from greenfront.studies.store.ledger_writer import LedgerWriter
+from greenfront.studies.store.runs import HEARTBEAT_SECONDS, Run
+from greenfront.studies.store.study import Study
+
+__all__ = ["PHASE", "cross_validate"]
+
+PHASE = "cross-validate"
+"""Of the ledger."""
+
+MOST_EQUAL = 8
+"""Models that cannot be told from the most accurate one, at most, beside those with names."""
+
+AS_GOOD = 0.1
+"""Share of resamples in which one is at least as good that cannot be told from it."""
+
+
+def cross_validate(
+    problem: NetworkProblem,
+    study: Study,
+    run: Run,
+    ledger: LedgerWriter,
+    watch: BudgetWatch,
+    note: Callable[[str], None],
+) -> None:
+    """Judges the best models on further folds, as far as the study file and its data ask for it.
+
+    These are the most accurate one, the greenest, the untouched baseline, and those that cannot be
+    told from the most accurate. Means can bring others to these names, which are then judged so,
+    too. One that cannot be made again keeps the score that it has.
+
+    Args:
+        problem: Of the study.
+        study: In an open storage.
+        run: The run of this process.
+        ledger: Charged with the energy, as phase ``cross-validate`` of the trial.
+        watch: A budget that is spent ends it.
+        note: Takes messages for the user.
+    """
+    objectives = problem.file.objectives
+    folds = objectives.folds_of(problem.facts.task)
+    if folds < 2 or (objectives.folds == "auto" and not _is_luck(problem, study)):
+        return
+    before_kwh = study.ledger.total().kwh - study.ledger.of_phase(PHASE).kwh
+    most_kwh = objectives.folds_share * before_kwh if before_kwh else math.inf
+    done, lost = 0, set[int]()
+    with problem.worker() as worker:
+        while lacking := _lacking(problem, study, folds, lost):
+            row = lacking[0]
+            why = watch.reached() or _too_dear(study, row, folds, most_kwh)
+            if why is not None:
+                note(f"no more models are cross-validated: {why}")
+                break
+            if not done and not lost:
+                note(f"cross-validating the best models on {folds} folds of the examples")
+            context = _Validating(ledger, row.trial, run=run, watch=watch)
+            try:
+                _judge(worker, study, row, folds, context)
+                done += 1
+            except TrialFailed as failure:
+                lost.add(row.trial)
+                note(f"trial {row.trial} is not cross-validated: {failure.reason}")
+            except Interrupted as reached:
+                note(f"no more models are cross-validated: {reached}")
+                break
+            finally:
+                ledger.merge(row.trial)
+    if done:
+        spent_kwh = study.ledger.of_phase(PHASE).kwh
+        note(
+            f"cross-validated {counted(done, 'model')} for {energy(spent_kwh)} in all, "
+            f"{spent_kwh / before_kwh:.0%} of what the search had cost before"
+        )
+
+
+def _is_luck(problem: NetworkProblem, study: Study) -> bool:
+    """Whether the best score may as well have fallen short of itself by more than is allowed."""
+    front, _, _ = _standing(problem, study)
+    best, metric = front.most_accurate, problem.metric
+    if best is None:
+        return False
+    own = on_own_split(best.outcome)
+    interval = score_interval(own, metric)
+    if interval is None:
+        return False
+    limit = problem.file.objectives.tolerance.limit(own.score, metric)
+    return metric.worse_by(interval.low if metric.maximise else interval.high, limit) > 0
+
+
+def _judge(
+    worker: NetworkProblem, study: Study, row: ScoredTrial, folds: int, context: _Validating
+) -> None:
+    """Judges a model on the folds that it lacks; each score is kept at once."""
+    stored = next(trial for trial in study.trials.all() if trial.number == row.trial).outcome
+    assert stored is not None
+    examples = worker.facts.task.sizes["validation"]
+    known = stored.folds or (FoldScore(stored.score, examples, stored.resampled),)
+    for fold in range(len(known), folds):
+        score = worker.evaluator(context).call(
+            "fold",
+            {"candidate": row.candidate.to_json(), "fold": fold},
+            context,
+            returns=FoldScore,
+            timeout_seconds=60 * worker.file.limits.trial_minutes,
+        )
+        known = (*known, score)
+        replace_detail(study.trials, row.trial, to_json(replace(stored, folds=known)))
+
+
+def _too_dear(study: Study, row: ScoredTrial, folds: int, most_kwh: float) -> str | None:
+    """Why a model is not trained again; ``None`` where it may be."""
+    again = folds - _folds(row)
+    expected = study.ledger.of_phase(PHASE).kwh + again * (row.outcome.training.kwh or 0.0)
+    if expected <= most_kwh:
+        return None
+    return (
+        f"with trial {row.trial} it would cost more than {energy(most_kwh)}, the share of the "
+        f"search that it may; [objectives] folds = {folds} sets no bound"
+    )
+
+
+def _standing(
+    problem: NetworkProblem, study: Study
+) -> tuple[Front, tuple[ScoredTrial, ...], ScoredTrial | None]:
+    """The front, all finished trials and the untouched baseline, as they are known by now."""
+    file, facts = problem.file, problem.facts
+    stored, repeats = as_read_on(None, study.trials.all(), study.repeats.all(), study.meters or [])
+    trials = rescored(stored, file.scoring(facts), repeats)
+    front = rank(file.study.name, trials, file.objectives.tolerance, problem.metric)
+    complete = scored(trials, front.floor)
+    return front, complete, baseline_of(complete, file.baseline_keys(facts), problem.metric)
+
+
+def _lacking(
+    problem: NetworkProblem, study: Study, folds: int, lost: set[int]
+) -> list[ScoredTrial]:
+    """The models to judge on further folds, the most accurate first."""
+    front, complete, baseline = _standing(problem, study)
+    best = front.most_accurate
+    if best is None:
+        return []
+    judged = [row for row in complete if _folds(row) == folds]
+    others = [row for row in complete if row not in judged]
+    equal = [row for row in others if _is_as_good(row.outcome, best.outcome, problem.metric)]
+    equal.sort(key=lambda row: -problem.metric.gain(row.score))
+    named = [row for row in (best, baseline, front.greenest) if row is not None]
+    wanted = {row.trial: row for row in (*named, *equal[: max(0, MOST_EQUAL - len(judged))])}
+    return [row for row in wanted.values() if _folds(row) < folds and row.trial not in lost]
+
+
+def _folds(row: ScoredTrial) -> int:
+    return max(1, len(row.outcome.folds))
+
+
+def _is_as_good(outcome: Outcome, best: Outcome, metric: Metric) -> bool:
+    """Whether it cannot be told from the most accurate one by resamples of the examples."""
+    if outcome.resampled is None or best.resampled is None:
+        return True
+    behind = unpacked(best.resampled) - unpacked(outcome.resampled)
+    return float(((behind if metric.maximise else -behind) <= 0).mean()) >= AS_GOOD
+
+
+@dataclass(kw_only=True)
+class _Validating(ChargedTrial):
+    """Charges all of it to one phase, keeps the run alive, and ends where a budget is spent."""
+
+    run: Run
+    watch: BudgetWatch
+    beaten_at: float = field(default=0.0, init=False)
+
+    def __post_init__(self) -> None:
+        self._beat()
+
+    def charge(
+        self, phase: str, readings: Mapping[Component, Reading], started_at: float, ended_at: float
+    ) -> None:
+        """See :class:`TrialContext`."""
+        del phase  # all that it takes is of one
+        before = self.charged_kwh
+        super().charge(PHASE, readings, started_at, ended_at)
+        self.watch.charged(self.charged_kwh - before)
+
+    @property
+    def budgeted(self) -> bool:  # type: ignore[override]
+        """See :class:`TrialContext`."""
+        return self.watch.awaits_charge()
+
+    def progress(self, message: str) -> None:
+        """See :class:`TrialContext`."""
+        del message
+        if time.monotonic() - self.beaten_at > HEARTBEAT_SECONDS:
+            self._beat()
+        reason = self.watch.reached_lately()
+        if reason is not None:
+            raise Interrupted(reason)
+
+    def _beat(self) -> None:
+        self.run.beat()
+        self.beaten_at = time.monotonic()
