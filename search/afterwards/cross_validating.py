@@ -126,7 +126,7 @@ def _judge(
     worker: NetworkProblem, study: Study, row: ScoredTrial, folds: int, context: _Validating
 ) -> None:
     """Judges a model on the folds that it lacks; each score is kept at once."""
-    stored = next(trial for trial in study.trials.all() if trial.number == row.trial).outcome
+    stored: Outcome | None = study.trials.get(row.trial).outcome
     assert stored is not None
     examples = worker.facts.task.sizes["validation"]
     known = stored.folds or (FoldScore(stored.score, examples, stored.resampled),)

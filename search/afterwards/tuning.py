@@ -26,6 +26,7 @@ from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.spaces.techniques.cascade import Cascade
 from greenfront.spaces.techniques.layer_bits import LayerBits
 from greenfront.studies.analysis.ranking.front import ScoredTrial
+from greenfront.studies.analysis.scores.cross_validated import on_own_split
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.analysis.words.quantities import percent_range
 from greenfront.studies.store.afterwards import replace_detail
@@ -147,7 +148,7 @@ def _layers(run: TuningRun, row: ScoredTrial, made: list[TunedModel], remarks: l
         precision=row.candidate.precision.in_int8 or row.candidate.precision,
         others=(*row.candidate.others, LayerBits(plan.floating)),
     )
-    other = _best(run.found, row.score) or row
+    other = _best(run.found, on_own_split(row.outcome).score) or row
     made.append(run.make(Proposal("bits", candidate, (row.trial,), other)))
     beside = [("8", plan.over_int8), ("32", plan.over_float)]
     told = " and ".join(
@@ -199,6 +200,8 @@ def _best(found: StudyView, score: float) -> ScoredTrial | None:
     able = [
         each
         for each in found.complete
-        if _stands_alone(each) and gain(each.score) >= gain(score) and each.outcome.inference.joules
+        if _stands_alone(each)
+        and gain(on_own_split(each.outcome).score) >= gain(score)
+        and each.outcome.inference.joules
     ]
     return min(able, key=lambda each: each.outcome.inference.joules or 0.0, default=None)
