@@ -148,7 +148,7 @@ class ObjectivesSection(Table):
             StudyFileError: The task has fewer than are asked for.
         """
         if self.folds == "auto":
-            small = task.sizes["validation"] <= SMALL_SPLIT
+            small = task.folds > 1 and task.sizes["validation"] <= SMALL_SPLIT
             return min(USUAL_FOLDS, task.folds) if small else 1
         if self.folds > task.folds:
             why = (

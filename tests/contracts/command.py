@@ -140,7 +140,8 @@ class Command:
     def write_study(self, name: str = "study.toml", **sections: str) -> Path:
         """A study file from its sections.
 
-        By default of the digits, measured once and shortly, without references, to its last trial.
+        By default of the digits, measured once and shortly, judged on one split, without
+        references, to its last trial.
         """
         sections = {
             "task": 'kind = "digits"',
@@ -150,6 +151,8 @@ class Command:
         }
         if "references" not in sections.get("space", ""):
             sections["space"] = f"references = false\n{sections.get('space', '')}"
+        if "folds" not in sections["objectives"]:
+            sections["objectives"] = f"folds = 1\n{sections['objectives']}"
         # All of the trials that are asked for, each to its end, however the machine measures them.
         for rest in ("stop_below = 0", "stop_hopeless = false"):
             if rest.split()[0] not in sections.get("search", ""):

@@ -65,7 +65,7 @@ def searched(folder: Path, evaluators: None) -> Iterator[tuple[SearchResult, Sto
             "task": {"kind": "digits"},
             "space": {"architectures": ["mlp"], "references": False},
             "training": {"epochs": 1, "fine_tune_epochs": 1},
-            "objectives": {"repeats": 1},
+            "objectives": {"repeats": 1, "folds": 1},
             "metering": {"block_seconds": 0.01},
             "search": {"workers": 3, "stop_below": 0},
             "budget": {"trials": TRIALS},

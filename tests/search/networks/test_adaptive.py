@@ -37,7 +37,7 @@ def file(adaptive: bool = True, **sections: dict[str, Any]) -> StudyFile:
         "task": {"kind": "digits"},
         "space": {"architectures": ["mlp"], "references": False},
         "training": {"epochs": 2, "fine_tune_epochs": 1, "adaptive": adaptive},
-        "objectives": {"repeats": 1},
+        "objectives": {"repeats": 1, "folds": 1},
         "metering": {"block_seconds": 0.01},
         "budget": {"trials": 1},
     }

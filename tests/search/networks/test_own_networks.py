@@ -74,7 +74,7 @@ def study(*families: str, **sections: dict[str, Any]) -> StudyFile:
             "task": {"kind": "digits"},
             "space": {"architectures": families, "pruning": [0.0, 0.5], "bits": [32]},
             "training": {"epochs": 1, "fine_tune_epochs": 1},
-            "objectives": {"repeats": 1},
+            "objectives": {"repeats": 1, "folds": 1},
             "metering": {"block_seconds": 0.01},
             "search": {"stop_below": 0},
             "budget": {"trials": 9},

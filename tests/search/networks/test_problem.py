@@ -42,7 +42,7 @@ def study(**sections: dict[str, Any]) -> StudyFile:
         "task": {"kind": "digits"},
         "space": {"architectures": ["mlp"], "references": False},
         "training": {"epochs": 1, "fine_tune_epochs": 1},
-        "objectives": {"repeats": 1},
+        "objectives": {"repeats": 1, "folds": 1},
         "metering": {"block_seconds": 0.01},
         "budget": {"trials": 6},
     }

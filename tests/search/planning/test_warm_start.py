@@ -32,7 +32,7 @@ def file(name: str = "warm", **sections: dict[str, Any]) -> StudyFile:
         "task": {"kind": "digits"},
         "space": {"architectures": ["mlp"], "references": False, "bits": [32, 16]},
         "training": {"epochs": 2, "fine_tune_epochs": 1},
-        "objectives": {"repeats": 1},
+        "objectives": {"repeats": 1, "folds": 1},
         "metering": {"block_seconds": 0.01},
         "search": {"sampler": "random", "stop_below": 0.0},
         "budget": {"trials": 9},

@@ -18,7 +18,7 @@ def searched(folder: Path, **sections: dict[str, Any]) -> tuple[StudyView, str]:
         "task": {"kind": "digits"},
         "space": {"architectures": ["mlp"], "references": False, "temperature": None},
         "training": {"epochs": 3, "fine_tune_epochs": 1},
-        "objectives": {"repeats": 1, "predictions": 1e9},
+        "objectives": {"repeats": 1, "folds": 1, "predictions": 1e9},
         "metering": {"block_seconds": 0.01},
         "search": {"sampler": "green", "stop_below": 0.0},
         "budget": {"trials": 4},

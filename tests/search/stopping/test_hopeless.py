@@ -161,7 +161,7 @@ def file(**search: Any) -> StudyFile:
                 "optimizer": "adamw",
                 "batch_size": 128,
             },
-            "objectives": {"repeats": 1, "predictions": 0},
+            "objectives": {"repeats": 1, "folds": 1, "predictions": 0},
             "metering": {"block_seconds": 0.01},
             "search": {"sampler": "random", "stop_below": 0.0} | search,
             "budget": {"trials": 16},

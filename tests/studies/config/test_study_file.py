@@ -71,7 +71,7 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
             **{"metric": None, "positive": None, "threshold": "auto"},
             **{"predictions": 1_000_000.0, "max_drop": 0.01, "floor": None},
             **{"search": "pareto", "weights": [1.0, 1.0, 1.0]},
-            **{"batch": 1, "device": "cpu", "repeats": 3, "torch_file": False},
+            **{"batch": 1, "device": "cpu", "repeats": 3, "folds": "auto", "torch_file": False},
         },
         "operation": {"years": 1.0, "euro_per_kwh": 0.19},
         "carbon": {
