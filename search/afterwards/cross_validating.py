@@ -78,15 +78,19 @@ def cross_validate(
         return
     before_kwh = study.ledger.total().kwh - study.ledger.of_phase(PHASE).kwh
     most_kwh = objectives.folds_share * before_kwh if before_kwh else math.inf
-    done, lost = 0, set[int]()
+    done, dear, lost = 0, 0, set[int]()
     with problem.worker() as worker:
         while lacking := _lacking(problem, study, folds, lost):
             row = lacking[0]
-            why = watch.reached() or _too_dear(study, row, folds, most_kwh)
-            if why is not None:
-                note(f"no more models are cross-validated: {why}")
+            spent = watch.reached()
+            if spent is not None:
+                note(f"no more models are cross-validated: {spent}")
                 break
-            if not done and not lost:
+            if _expected_kwh(study, row, folds) > most_kwh:
+                dear += 1
+                lost.add(row.trial)
+                continue
+            if not done:
                 note(f"cross-validating the best models on {folds} folds of the examples")
             context = _Validating(ledger, row.trial, run=run, watch=watch)
             try:
@@ -100,12 +104,16 @@ def cross_validate(
                 break
             finally:
                 ledger.merge(row.trial)
+    if dear:
+        note(
+            f"{counted(dear, 'model')} not cross-validated: more than {energy(most_kwh)}, "
+            f"{objectives.folds_share:.0%} of the search, would have been spent on it; "
+            f"[objectives] folds = {folds} sets no bound"
+        )
     if done:
         spent_kwh = study.ledger.of_phase(PHASE).kwh
-        note(
-            f"cross-validated {counted(done, 'model')} for {energy(spent_kwh)} in all, "
-            f"{spent_kwh / before_kwh:.0%} of what the search had cost before"
-        )
+        share = f", {spent_kwh / before_kwh:.0%} of what the search had cost" if before_kwh else ""
+        note(f"cross-validated {counted(done, 'model')} for {energy(spent_kwh)} in all{share}")
 
 
 def _is_luck(problem: NetworkProblem, study: Study) -> bool:
@@ -142,16 +150,10 @@ def _judge(
         replace_detail(study.trials, row.trial, to_json(replace(stored, folds=known)))
 
 
-def _too_dear(study: Study, row: ScoredTrial, folds: int, most_kwh: float) -> str | None:
-    """Why a model is not trained again; ``None`` where it may be."""
+def _expected_kwh(study: Study, row: ScoredTrial, folds: int) -> float:
+    """What is spent on folds in all once a model has been trained again on those that it lacks."""
     again = folds - _folds(row)
-    expected = study.ledger.of_phase(PHASE).kwh + again * (row.outcome.training.kwh or 0.0)
-    if expected <= most_kwh:
-        return None
-    return (
-        f"with trial {row.trial} it would cost more than {energy(most_kwh)}, the share of the "
-        f"search that it may; [objectives] folds = {folds} sets no bound"
-    )
+    return study.ledger.of_phase(PHASE).kwh + again * (row.outcome.training.kwh or 0.0)
 
 
 def _standing(

@@ -164,7 +164,7 @@ def test_it_costs_no_more_than_its_share_of_the_search(
 ) -> None:
     monkeypatch.setattr(sections, "AUTO_SHARE", 0.0)
     (told,) = search(study("thrifty", folds="auto"), storage)
-    assert "the share of the search that it may" in told
+    assert "0% of the search, would have been spent on it" in told
     assert PHASE not in Study.open(storage, "thrifty").ledger.by("phase")
     monkeypatch.setattr(sections, "AUTO_SHARE", 100.0)
     assert len(search(study("thrifty", folds="auto"), storage)) > 1
