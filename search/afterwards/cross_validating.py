@@ -82,6 +82,7 @@ def cross_validate(
     with problem.worker() as worker:
         while lacking := _lacking(problem, study, folds, lost):
             row = lacking[0]
+            run.beat()
             spent = watch.reached()
             if spent is not None:
                 note(f"no more models are cross-validated: {spent}")
@@ -203,34 +204,28 @@ class _Validating(ChargedTrial):
 
     run: Run
     watch: BudgetWatch
-    beaten_at: float = field(default=0.0, init=False)
-
-    def __post_init__(self) -> None:
-        self._beat()
+    charged_at: float = field(default_factory=time.monotonic)
+    beaten_at: float = -math.inf
 
     def charge(
         self, phase: str, readings: Mapping[Component, Reading], started_at: float, ended_at: float
     ) -> None:
         """See :class:`TrialContext`."""
-        del phase  # all that it takes is of one
-        before = self.charged_kwh
+        del phase
         super().charge(PHASE, readings, started_at, ended_at)
-        self.watch.charged(self.charged_kwh - before)
+        self.charged_at = time.monotonic()
 
     @property
     def budgeted(self) -> bool:  # type: ignore[override]
         """See :class:`TrialContext`."""
-        return self.watch.awaits_charge()
+        return self.watch.awaits_charge(self.charged_at)
 
     def progress(self, message: str) -> None:
         """See :class:`TrialContext`."""
         del message
         if time.monotonic() - self.beaten_at > HEARTBEAT_SECONDS:
-            self._beat()
+            self.run.beat()
+            self.beaten_at = time.monotonic()
         reason = self.watch.reached_lately()
         if reason is not None:
             raise Interrupted(reason)
-
-    def _beat(self) -> None:
-        self.run.beat()
-        self.beaten_at = time.monotonic()
