@@ -46,7 +46,8 @@ def measure_idle(
     """Measures the power of counters, without a baseline of their own, while the machine idles.
 
     Returns:
-        The mean power of each; the band is that of the lowest and the highest fifth of the time.
+        The mean power of each, a device; the band is that of the lowest and the highest fifth of
+        the time.
 
     Raises:
         MeterError: The machine is busy with something else, or a counter did not answer.
@@ -88,7 +89,7 @@ def _watts(meter: Meter, before: Snapshot, after: Snapshot) -> float:
             f"idle power of {meter.component}: needs a counter that answers, got "
             f"'{trouble or 'no time passed'}'; state it under [metering]"
         )
-    return (after.counter_joules - before.counter_joules) / seconds
+    return (after.counter_joules - before.counter_joules) / seconds / meter.devices
 
 
 def _power(meter: Meter, taken: Sequence[Snapshot]) -> IdlePower:

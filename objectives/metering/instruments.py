@@ -63,6 +63,13 @@ class Instruments:
         """The metered GPUs."""
         return next((m.uuids for m in self.meters if isinstance(m, CardMeter)), ())
 
+    def of_card(self, uuid: str) -> Instruments:
+        """The same with one of the metered GPUs alone."""
+        return Instruments(
+            tuple(m.of_card(uuid) if isinstance(m, CardMeter) else m for m in self.meters),
+            self.missing,
+        )
+
     def without(self, component: Component) -> Instruments:
         """The same without one component."""
         return Instruments(

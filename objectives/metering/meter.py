@@ -94,7 +94,8 @@ class Meter(abc.ABC):
         resolution_seconds: Windows much shorter than this carry no information; 0 for models.
         max_silence_seconds: Longest time between two reads of the counter that loses no wrap.
         counts_idle: Whether the source includes idle power, which has to be subtracted.
-        idle: The idle power to subtract; ``None`` charges it.
+        idle: The idle power to subtract, of each device; ``None`` charges it.
+        devices: How many devices its counter adds up.
     """
 
     component: Component
@@ -104,6 +105,7 @@ class Meter(abc.ABC):
     max_silence_seconds: float = math.inf
     counts_idle: bool = False
     idle: IdlePower | None = None
+    devices: int = 1
 
     @abc.abstractmethod
     def snapshot(self, pid: int, *, cpu_seconds: float | None = None) -> Snapshot:

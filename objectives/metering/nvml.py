@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -35,14 +36,15 @@ _BUSY_PERCENT = 10
 class CardMeter(CounterMeter):
     """Base of both meters of GPUs.
 
-    The energy is that of the whole card, which every reading says: trials that run side by side
-    lease a card one at a time. Callers must synchronise with the device before each snapshot.
+    The energy is that of whole cards, which every reading says: trials that run side by side lease
+    a card one at a time. Callers must synchronise with the device before each snapshot.
 
     Which GPUs are visible is read from ``CUDA_VISIBLE_DEVICES`` once, at construction.
 
     Args:
         nvml: The module ``pynvml`` or one that behaves like it; ``None`` imports it.
-        idle: Of all cards together; it is not charged.
+        idle: Of each card; it is not charged.
+        uuid: Of the one card to meter; ``None`` meters all that are visible.
         clock_seconds: Monotonic clock.
 
     Attributes:
@@ -61,19 +63,23 @@ class CardMeter(CounterMeter):
         nvml: Nvml | None = None,
         idle: IdlePower | None = None,
         *,
+        uuid: str | None = None,
         clock_seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._nvml = nvml or load_nvml()
-        self._cards = visible_cards(self._nvml)
+        self._cards = [c for c in visible_cards(self._nvml) if uuid in {None, c.uuid}]
         super().__init__(CardThrottle(self._nvml, self._cards), clock_seconds)
         self.idle = idle
         self.uuids = tuple(card.uuid for card in self._cards)
+        self.devices = len(self._cards)
+
+    @abc.abstractmethod
+    def of_card(self, uuid: str) -> CardMeter:
+        """The same of one of its cards alone."""
 
     @property
-    def _models(self) -> str:
-        models = sorted(card.model for card in self._cards)
-        named = [f"{models.count(model)} × {model}" for model in dict.fromkeys(models)]
-        return ", ".join(named) + ("" if self.idle is None else ", minus its idle power")
+    def _model(self) -> str:
+        return self._cards[0].model + ("" if self.idle is None else ", minus its idle power")
 
     @property
     def busy(self) -> bool:
@@ -119,6 +125,7 @@ class NvmlMeter(CardMeter):
     in which no card refreshed its counter is unavailable (``None``, never 0).
 
     Args:
+        uuid: See :class:`CardMeter`.
         resolution_seconds: How often the counters are refreshed; ``None`` measures it.
 
     Raises:
@@ -131,13 +138,24 @@ class NvmlMeter(CardMeter):
         nvml: Nvml | None = None,
         idle: IdlePower | None = None,
         *,
+        uuid: str | None = None,
         resolution_seconds: float | None = None,
         clock_seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(nvml, idle, clock_seconds=clock_seconds)
+        super().__init__(nvml, idle, uuid=uuid, clock_seconds=clock_seconds)
         self._total_joules()
         self.resolution_seconds = resolution_seconds or self._watch()
-        self.source = f"NVML total energy counter (whole card) of {self._models}"
+        self.source = f"NVML total energy counter (whole card) of {self._model}"
+
+    def of_card(self, uuid: str) -> NvmlMeter:
+        """See :meth:`CardMeter.of_card`."""
+        return NvmlMeter(
+            self._nvml,
+            self.idle,
+            uuid=uuid,
+            resolution_seconds=self.resolution_seconds,
+            clock_seconds=self._clock_seconds,
+        )
 
     def _watch(self) -> float:
         # Together the cards move more often than each of them: the slowest one decides.
@@ -174,6 +192,7 @@ class NvmlPowerMeter(CardMeter):
     source says which. A window in which sampling paused for more than a second is unavailable.
 
     Args:
+        uuid: See :class:`CardMeter`.
         every_seconds: Pause between two samples; ``None`` samples at snapshots only.
 
     Raises:
@@ -187,19 +206,31 @@ class NvmlPowerMeter(CardMeter):
         nvml: Nvml | None = None,
         idle: IdlePower | None = None,
         *,
+        uuid: str | None = None,
         every_seconds: float | None = 0.05,
         clock_seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(nvml, idle, clock_seconds=clock_seconds)
+        super().__init__(nvml, idle, uuid=uuid, clock_seconds=clock_seconds)
+        self._every_seconds = every_seconds
         self._instant = all(self._instant_mw(card) is not None for card in self._cards)
         self._sampled_at = clock_seconds()
         self._watts = self._power_watts()
         self._joules = 0.0
         self.resolution_seconds = _INSTANT_SECONDS if self._instant else _AVERAGED_SECONDS
         power = "instant power" if self._instant else "power averaged over up to 1 s"
-        self.source = f"NVML {power}, integrated (whole card), of {self._models}"
+        self.source = f"NVML {power}, integrated (whole card), of {self._model}"
         if every_seconds is not None:
             poll(self._look, every_seconds)
+
+    def of_card(self, uuid: str) -> NvmlPowerMeter:
+        """See :meth:`CardMeter.of_card`."""
+        return NvmlPowerMeter(
+            self._nvml,
+            self.idle,
+            uuid=uuid,
+            every_seconds=self._every_seconds,
+            clock_seconds=self._clock_seconds,
+        )
 
     def _instant_mw(self, card: Card) -> int | None:
         try:

@@ -84,8 +84,8 @@ def visible_cards(nvml: Nvml, environ: Mapping[str, str] | None = None) -> list[
     """The GPUs that CUDA would see by ``CUDA_VISIBLE_DEVICES``, in its order.
 
     Raises:
-        MeterError: No driver, no visible GPU, one named in a way that leaves doubt, or one that is
-            split by MIG.
+        MeterError: No driver, no visible GPU, one named in a way that leaves doubt, GPUs of several
+            models, or one that is split by MIG.
     """
     environ = os.environ if environ is None else environ
     try:
@@ -103,6 +103,13 @@ def visible_cards(nvml: Nvml, environ: Mapping[str, str] | None = None) -> list[
             f"NVML: needs a visible GPU, found {len(cards)} of which CUDA_VISIBLE_DEVICES="
             f"{environ.get('CUDA_VISIBLE_DEVICES', '')!r} shows none; set it to one of "
             "those that 'nvidia-smi -L' lists"
+        )
+    models = sorted({card.model for card in visible})
+    if len(models) > 1:
+        raise MeterError(
+            "CUDA_VISIBLE_DEVICES: must show GPUs of one model, because joules of unlike ones do "
+            f"not compare, got {', '.join(models)}; name those of one model by the UUIDs that "
+            "'nvidia-smi -L' lists"
         )
     for card in visible:
         _refuse_mig(nvml, card)

@@ -9,7 +9,7 @@ from greenfront.objectives.metering.settings import Machines
 
 __all__ = [
     "MACHINE",
-    "metered_cards",
+    "metered_card",
     "metered_machines",
     "reference_machine",
     "require_pinned",
@@ -33,13 +33,13 @@ def metered_machines(pinned: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
     return tuple(filter(None, (found.get(MACHINE), *found.get(OTHERS, "").split("; "))))
 
 
-def metered_cards(pinned: Sequence[Mapping[str, str]]) -> str:
-    """The models of the GPUs on which a study was metered, with which their meter's source ends.
+def metered_card(pinned: Sequence[Mapping[str, str]]) -> str:
+    """The model of the GPUs on which a study was metered, with which their meter's source ends.
 
-    Such as ``"NVIDIA L4"`` or ``"2 × NVIDIA L4"``; empty where no GPU was metered.
+    Such as ``"NVIDIA L4"``; empty where no GPU was metered.
     """
     source = next((entry["source"] for entry in pinned if entry["component"] == "gpu"), "")
-    return source.rpartition(" of ")[2].partition(", minus ")[0].removeprefix("1 × ")
+    return source.rpartition(" of ")[2].partition(", minus ")[0]
 
 
 def with_machine_of(

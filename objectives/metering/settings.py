@@ -42,7 +42,7 @@ class MeteringSettings:
         watts_per_gb: Watts of a gigabyte of memory, for the model.
         idle_watts: Of all CPU packages together while the machine idles; ``None`` measures.
         dram_idle_watts: The same of memory.
-        gpu_idle_watts: The same of the GPUs.
+        gpu_idle_watts: The same of one GPU.
         machines: ``"alike"``: trials run on processors of one model, or not at all. ``"any"``: on
             any, and whoever shows their energy says that it cannot be compared.
         block_seconds: Length of the blocks in which predictions are measured, at least.

@@ -175,17 +175,18 @@ def active_joules(meter: Meter, span: Span, counted_joules: float) -> Active:
     the window's mean power, is missing or too much at either end.
     """
     wall_seconds, idle = span.wall_seconds, meter.idle
+    idle_seconds = wall_seconds * meter.devices
     edges = min(1.0, meter.resolution_seconds / wall_seconds) if wall_seconds > 0 else 1.0
     error_joules = counted_joules * (COUNTER_ACCURACY + edges)
     low_joules, high_joules = counted_joules - error_joules, counted_joules + error_joules
     if idle is None:
         return Active(counted_joules, max(0.0, low_joules), high_joules, None)
-    above = counted_joules - idle.watts * wall_seconds
+    above = counted_joules - idle.watts * idle_seconds
     joules = max(0.0, above)
     return Active(
         joules=joules,
-        low_joules=max(0.0, low_joules - idle.high_watts * wall_seconds),
-        high_joules=max(joules, high_joules - idle.low_watts * wall_seconds),
+        low_joules=max(0.0, low_joules - idle.high_watts * idle_seconds),
+        high_joules=max(joules, high_joules - idle.low_watts * idle_seconds),
         idle_joules=counted_joules - joules,
         flags=() if above >= 0 else ("less than idle energy, clamped to 0",),
     )

@@ -42,13 +42,16 @@ class EvaluatorSettings:
     call_seconds: float | None = None
 
 
-def launch(how: EvaluatorSettings, descriptor: int, mark: str) -> subprocess.Popen[bytes]:
+def launch(
+    how: EvaluatorSettings, descriptor: int, mark: str, card: str | None = None
+) -> subprocess.Popen[bytes]:
     """Starts it in a session of its own, so that what it starts can be ended with it.
 
     Args:
         how: What to start.
         descriptor: Of its end of the channel.
         mark: Borne by it and by all that it starts.
+        card: UUID of the one GPU that it sees; ``None`` leaves that as it is.
     """
     threads = str(how.threads)
     environment = os.environ | {
@@ -58,6 +61,7 @@ def launch(how: EvaluatorSettings, descriptor: int, mark: str) -> subprocess.Pop
         # Threads that spin while they wait burn energy that no model needs.
         "OMP_WAIT_POLICY": "PASSIVE",
         MARK: mark,
+        **({} if card is None else {"CUDA_VISIBLE_DEVICES": card}),
     }
     with how.log.open("ab") as log:
         return subprocess.Popen(

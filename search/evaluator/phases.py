@@ -28,7 +28,7 @@ class PhaseMeter:
         stopwatch: On the evaluator.
         frames: Open windows.
         since: When the last cut was, in seconds since 1970.
-        leased: Whether the evaluator holds the GPUs.
+        leased: Whether the evaluator holds its GPU.
     """
 
     stopwatch: Stopwatch

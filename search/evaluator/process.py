@@ -25,7 +25,7 @@ from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.learning_curve import LearningCurve
 from greenfront.objectives.metering.instruments import Instruments
-from greenfront.objectives.metering.lease import GpuLease
+from greenfront.objectives.metering.lease import GpuLease, GpuSeat
 from greenfront.objectives.metering.process_tree import tree_rss_bytes
 from greenfront.objectives.metering.stopwatch import Stopwatch
 from greenfront.objectives.outcome import Sizing, Weighed
@@ -74,14 +74,17 @@ class Evaluator:
         self._how = how
         self._channel, descriptor = Channel.pair()
         self._mark = f"{supervisor_mark()}/{uuid.uuid4().hex}"
-        self._process = launch(how, descriptor, self._mark)
+        self._seat = GpuSeat.take(instruments.gpu_uuids)
+        card = None if self._seat is None else self._seat.uuid
+        self._process = launch(how, descriptor, self._mark, card)
         os.close(descriptor)
         self._cores = CoreLease.take(how.threads) if how.pinned else None
         if self._cores is not None:
             self._cores.pin(self._process.pid)
         self.peak_memory_bytes = 0
-        self._meter = PhaseMeter(Stopwatch(instruments, self._process.pid))
-        self._lease = GpuLease(instruments.gpu_uuids)
+        own = instruments if card is None else instruments.of_card(card)
+        self._meter = PhaseMeter(Stopwatch(own, self._process.pid))
+        self._lease = GpuLease(card)
         self._alive = True
         self._held_seconds = 0.0
         self._code = CodeWatch(how)
@@ -338,6 +341,8 @@ class Evaluator:
         self._channel.close()
         if self._cores is not None:
             self._cores.release()
+        if self._seat is not None:
+            self._seat.release()
         self._meter.cut(context, cpu_seconds=usage.ru_utime + usage.ru_stime)
         return status
 

@@ -186,6 +186,8 @@ def explore(
         SearchAborted: The evaluator died.
     """
     context = Prepaid()
+    if file.training.device == file.objectives.device == "cpu":
+        instruments = instruments.without("gpu")
     try:
         evaluator = start_evaluator(file, instruments, context, cache)
         try:

@@ -13,7 +13,7 @@ import psutil
 from greenfront.errors import StudyError
 from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.metering.cpu_model import describe_cpu
-from greenfront.objectives.metering.pinned import metered_cards, metered_machines
+from greenfront.objectives.metering.pinned import metered_card, metered_machines
 from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.packaging.claims import Judged
@@ -215,7 +215,7 @@ def _hardware(view: StudyView) -> Hardware:
         processor=view.machine
         or ", ".join(metered_machines(view.meters))
         or (describe_cpu().name if here else ""),
-        gpu=metered_cards(view.meters),
+        gpu=metered_card(view.meters),
         memory_bytes=psutil.virtual_memory().total if here else None,
         system=platform.system().lower() if here else "",
         meters=tuple(view.meters),

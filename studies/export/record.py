@@ -226,7 +226,7 @@ class Hardware:
         device: Where trials were trained, ``"cpu"`` or ``"cuda"``.
         threads: Hardware threads of the processor.
         processor: Its model; empty if unknown.
-        gpu: The models of the cards; empty where none was metered.
+        gpu: The model of the cards; empty where none was metered.
         memory_bytes: Of the machine; ``None`` if unknown.
         system: Operating system, such as ``"linux"``; empty if unknown.
         meters: Component, kind and source of each instrument.

@@ -182,8 +182,13 @@ def make(context: StageContext, settings: dict[str, Any]) -> Calls:
         return os.getpid()
 
     calls = (segfault, killed, hang, hog, raises, no_memory, disk_full, diverge, give_up)
+
+    def visible_cards(_argument: Any) -> str | None:
+        return os.environ.get("CUDA_VISIBLE_DEVICES")
+
     return {
         **{call.__name__: call for call in calls},
+        "visible_cards": visible_cards,
         "work": work,
         "work_until": work_until,
         "epochs": epochs,

@@ -111,17 +111,19 @@ def _run(main: Callable[[], None], words: Sequence[str], folder: Path) -> None:
     main()
 
 
-def _launch(how: EvaluatorSettings, descriptor: int, mark: str) -> object:
+def _launch(how: EvaluatorSettings, descriptor: int, mark: str, card: str | None = None) -> object:
     if not can_fork():
-        return _start(how, descriptor, mark)
+        return _start(how, descriptor, mark, card)
     with how.log.open("ab") as log:
-        return Forked(_fork(log.fileno(), descriptor, lambda: _evaluate(how.job, descriptor)))
+        return Forked(_fork(log.fileno(), descriptor, lambda: _evaluate(how.job, descriptor, card)))
 
 
-def _evaluate(job: str, descriptor: int) -> None:
+def _evaluate(job: str, descriptor: int, card: str | None) -> None:
     from greenfront.objectives.stages import int8
 
     int8.ROUNDS, int8.BLOCK_SECONDS = 3, 0.002
+    if card is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = card
     given = os.environ.get("PYTHONPATH", "")
     sys.path[:0] = [str(Path.cwd()), *filter(None, given.split(os.pathsep))]
     child.main(descriptor, job)

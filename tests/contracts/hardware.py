@@ -248,10 +248,10 @@ def _told(card: FakeCard, value: int | None) -> int:
 
 
 class LiveNvml(FakeNvml):
-    """One card whose counter follows the clock of the wall: so many watts, whoever uses it."""
+    """Cards whose counters follow the clock of the wall: so many watts each, whoever uses them."""
 
-    def __init__(self, uuid: str, watts: float) -> None:
-        super().__init__([FakeCard(uuid)])
+    def __init__(self, watts: float, *uuids: str) -> None:
+        super().__init__([FakeCard(uuid) for uuid in uuids])
         self._watts = watts
 
     def nvmlDeviceGetTotalEnergyConsumption(self, handle: FakeCard) -> int:

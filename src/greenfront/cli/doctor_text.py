@@ -48,7 +48,8 @@ def _instrument(status: ComponentStatus) -> str:
     if status.kind == "modelled":
         told.append("needs no idle baseline")
     elif status.idle_watts is not None:
-        told.append(f"the idle machine draws {status.idle_watts:.3g} W")
+        idle = "an idle card" if status.component == "gpu" else "the idle machine"
+        told.append(f"{idle} draws {status.idle_watts:.3g} W")
     if status.remark:
         told.append(status.remark)
     return "; ".join(told) + "."

@@ -53,6 +53,16 @@ def test_a_busy_machine_is_refused(machine: Machine) -> None:
         )
 
 
+def test_idle_power_of_cards_is_that_of_one(machine: Machine) -> None:
+    nvml = FakeNvml([FakeCard("GPU-a"), FakeCard("GPU-b")])
+    found = measure_idle(
+        [nvml.meter()],
+        machine_seconds=lambda: machine.busy_seconds,
+        sleep=lambda seconds: nvml.run(round(30_000 * seconds), seconds),
+    )
+    assert found["gpu"].watts == pytest.approx(30)
+
+
 def test_a_busy_gpu_is_refused(machine: Machine) -> None:
     nvml = FakeNvml([FakeCard("GPU-a")])
 

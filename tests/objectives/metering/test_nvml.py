@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from contracts.waiting import PATIENCE_SECONDS
 from greenfront.errors import MeterError
 from greenfront.objectives.metering import nvml as nvml_module
 from greenfront.objectives.metering.meter import IdlePower, Snapshot
-from greenfront.objectives.metering.nvml import WHOLE_CARD, NvmlMeter, NvmlPowerMeter
+from greenfront.objectives.metering.nvml import WHOLE_CARD, CardMeter, NvmlMeter, NvmlPowerMeter
 from greenfront.objectives.metering.polling import watch_resolution
 
 
@@ -55,7 +55,7 @@ class TestNvmlMeterAboveIdle(TestNvmlMeter):
     @pytest.fixture
     def meter(self, nvml: FakeNvml) -> NvmlMeter:
         self.nvml = nvml
-        return nvml.meter(idle=1.5)
+        return nvml.meter(idle=0.5)
 
 
 class TestNvmlPowerMeter(MeterContract):
@@ -76,7 +76,7 @@ def test_joules_are_those_of_all_visible_cards(nvml: FakeNvml) -> None:
     reading = meter.reading(before, meter.snapshot(os.getpid()))
     assert joules(reading) == pytest.approx(61.5, rel=1e-12)
     assert reading.flags == ("whole card: whatever else ran on it is in here",)
-    assert meter.source == "NVML total energy counter (whole card) of 3 × NVIDIA A100"
+    assert meter.source == "NVML total energy counter (whole card) of NVIDIA A100"
 
 
 def test_the_band_is_the_age_of_the_counter_at_the_edges(nvml: FakeNvml) -> None:
@@ -89,10 +89,28 @@ def test_the_band_is_the_age_of_the_counter_at_the_edges(nvml: FakeNvml) -> None
 
 
 def test_idle_energy_is_kept_apart(nvml: FakeNvml) -> None:
+    """Three cards, 50 W each."""
     meter = nvml.meter(idle=50)
     reading = meter.reading(Snapshot(0.0, 0.0, None, 10.0), Snapshot(4.0, 0.0, None, 810.0))
-    assert (reading.joules, reading.reserved_joules) == (600, 200)
-    assert meter.source.endswith("3 × NVIDIA A100, minus its idle power")
+    assert (reading.joules, reading.reserved_joules) == (200, 600)
+    assert meter.source.endswith("of NVIDIA A100, minus its idle power")
+
+
+@pytest.mark.parametrize("make", [meter_of, power_meter_of])
+def test_one_card_is_metered_and_what_others_draw_is_not_charged(
+    nvml: FakeNvml, make: Callable[[FakeNvml], CardMeter]
+) -> None:
+    every = make(nvml)
+    every.idle = IdlePower(20, 20, 20)
+    meter = every.of_card("GPU-ab22")
+    before = meter.snapshot(os.getpid())
+    nvml.cards[0].mj = 900_000_000  # others work
+    nvml.cards[2].instant_mw = 400_000
+    nvml.run(50_000, 1.0)
+    reading = meter.reading(before, meter.snapshot(os.getpid()))
+    assert (reading.joules, reading.reserved_joules) == (30, 20)
+    assert meter.uuids == ("GPU-ab22",)
+    assert meter.resolution_seconds == every.resolution_seconds
 
 
 def test_the_resolution_is_that_of_the_slowest_card(
@@ -183,8 +201,12 @@ def test_numbers_of_different_cards_need_the_order_of_the_bus(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     with pytest.raises(MeterError, match="CUDA_DEVICE_ORDER=PCI_BUS_ID"):
         meter_of(nvml)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-aa11,GPU-ab22")
+    with pytest.raises(MeterError, match=r"of one model, .* got NVIDIA A100, NVIDIA H200; name"):
+        meter_of(nvml)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-    assert meter_of(nvml).source.endswith("of 1 × NVIDIA H200")
+    assert meter_of(nvml).source.endswith("of NVIDIA H200")
 
 
 def test_a_split_card_is_refused(nvml: FakeNvml) -> None:
@@ -272,7 +294,7 @@ def test_power_is_integrated_where_there_is_no_counter(nvml: FakeNvml) -> None:
     reading = meter.reading(before, meter.snapshot(os.getpid()))
     # 150 W, then 200 W, then 300 W in all, joined by straight lines.
     assert joules(reading) == pytest.approx(0.5 * (150 + 200) / 2 + 0.5 * (200 + 300) / 2)
-    assert meter.source == "NVML instant power, integrated (whole card), of 3 × NVIDIA A100"
+    assert meter.source == "NVML instant power, integrated (whole card), of NVIDIA A100"
     assert meter.kind == "measured"
 
 
@@ -340,7 +362,7 @@ def test_a_card_at_work_is_busy(nvml: FakeNvml) -> None:
 
 
 def test_idle_power_with_a_spread_widens_the_band(nvml: FakeNvml) -> None:
-    meter = NvmlMeter(nvml, IdlePower(50, 40, 70), resolution_seconds=0.1)
+    meter = NvmlMeter(nvml, IdlePower(50, 40, 70), uuid="GPU-aa11", resolution_seconds=0.1)
     reading = meter.reading(Snapshot(0.0, 0.0, None, 10.0), Snapshot(4.0, 0.0, None, 810.0))
     assert (reading.low_joules, reading.high_joules) == (740 - 280, 860 - 160)
 

@@ -63,7 +63,7 @@ def measured(path: Path, *meters: Meter) -> InferenceCost:
 
 @pytest.mark.usefixtures("card")
 def test_a_prediction_costs_what_cpu_and_card_draw(path: Path) -> None:
-    cost = measured(path, NvmlMeter(LiveNvml("GPU-a", CARD_WATTS), resolution_seconds=0.001))
+    cost = measured(path, NvmlMeter(LiveNvml(CARD_WATTS, "GPU-a"), resolution_seconds=0.001))
     reading = cost.reading
     assert reading.joules is not None
     # One thread works, at most for all of the time; the card draws its watts all the time.
@@ -79,7 +79,7 @@ def test_without_its_energy_the_cost_is_unavailable(path: Path) -> None:
     untold = measured(path)
     assert untold.reading.joules is None
     assert "block too short for the counter of gpu" in untold.reading.flags
-    still = measured(path, NvmlMeter(LiveNvml("GPU-a", 0.0), resolution_seconds=0.001))
+    still = measured(path, NvmlMeter(LiveNvml(0.0, "GPU-a"), resolution_seconds=0.001))
     assert still.reading.joules is None
 
 

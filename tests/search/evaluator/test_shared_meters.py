@@ -36,7 +36,7 @@ def test_trials_side_by_side_lease_the_gpu_and_are_never_charged_twice(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    nvml = LiveNvml("GPU-a", WATTS_OF_THE_CARD)
+    nvml = LiveNvml(WATTS_OF_THE_CARD, "GPU-a")
     meter = NvmlMeter(nvml, resolution_seconds=0.01)
     before = time.monotonic()
     evaluators = [gpu_evaluator(tmp_path, purse, meter, name) for name in ("one", "two")]
@@ -64,15 +64,45 @@ def test_trials_side_by_side_lease_the_gpu_and_are_never_charged_twice(
     assert all(reading.kind == "measured" for reading in gpu)
 
 
+def test_each_evaluator_sees_and_is_charged_a_card_of_its_own(
+    tmp_path: Path, purse: Purse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,0")
+    nvml = LiveNvml(WATTS_OF_THE_CARD, "GPU-a", "GPU-b", "GPU-c")
+    meter = NvmlMeter(nvml, resolution_seconds=0.01)
+
+    def start(name: str) -> Evaluator:
+        return gpu_evaluator(tmp_path, purse, meter, name)
+
+    def card(evaluator: Evaluator) -> str:
+        return evaluator.call("visible_cards", None, purse, returns=str)
+
+    one, two, three = start("one"), start("two"), start("three")
+    assert [card(one), card(two)] == ["GPU-c", "GPU-a"]
+    assert card(three) == "GPU-c"  # there are no more, and calls take turns
+    with GpuLease("GPU-c").held():
+        two.call("work", 0.3, purse, returns=object)  # nobody is waited for
+    two.close(purse)
+    four = start("four")
+    assert card(four) == "GPU-a"
+    for evaluator in (one, three, four):
+        evaluator.close(purse)
+    gpu = [reading for _, reading in purse.entries if "NVML" in reading.source]
+    charged = sum(reading.joules or 0.0 for reading in gpu)
+    # Three cards would have drawn three times as much.
+    assert 0 < charged < 1.5 * WATTS_OF_THE_CARD * sum(reading.wall_seconds for reading in gpu)
+
+
 def test_waiting_for_a_gpu_may_be_given_up(
     tmp_path: Path, purse: Purse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    meter = NvmlMeter(LiveNvml("GPU-a", WATTS_OF_THE_CARD), resolution_seconds=0.01)
+    meter = NvmlMeter(LiveNvml(WATTS_OF_THE_CARD, "GPU-a"), resolution_seconds=0.01)
     evaluator = gpu_evaluator(tmp_path, purse, meter, "one")
     context = Scripted(charge=purse.charge, stopping=lambda: True)
-    with GpuLease(["GPU-a"]).held(), pytest.raises(Interrupted):
+    with GpuLease("GPU-a").held(), pytest.raises(Interrupted):
         evaluator.call("work", 0.3, context, returns=object)
     assert not evaluator.alive
     assert not [reading for _, reading in purse.entries if "NVML" in reading.source]

@@ -41,7 +41,7 @@ def test_a_record_of_a_later_form_is_refused() -> None:
 
 
 def test_of_a_study_on_a_gpu_the_card_is_named() -> None:
-    source = "NVML total energy counter (whole card) of 1 × NVIDIA L4, minus its idle power"
+    source = "NVML total energy counter (whole card) of NVIDIA L4, minus its idle power"
     meter = {"component": "gpu", "kind": "measured", "source": source}
     view = replace(VIEW, facts=replace(VIEW.facts, device="cuda"), meters=[*VIEW.meters, meter])
     record = replace(exported(), hardware=record_of(view, 0).hardware)
