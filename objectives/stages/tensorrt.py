@@ -34,17 +34,21 @@ class Engine:
     shape: tuple[int, ...]
     texts: bool
 
-    def options(self, path: Path) -> dict[str, str]:
-        """Of the provider, for a file.
+    def kept_in(self, path: Path) -> Path:
+        """A folder for one file and batch.
 
-        Each file and batch has a folder of its own: by itself ONNX Runtime would take an engine
-        for that of any network of the same structure, whatever its weights.
+        By itself ONNX Runtime would take an engine for that of any network of the same structure,
+        whatever its weights.
         """
-        shortest = (1,) if self.texts else self.shape
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+        return self.folder / f"{digest}-{self.batch}"
+
+    def options(self, path: Path) -> dict[str, str]:
+        """Of the provider, for a file."""
+        shortest = (1,) if self.texts else self.shape
         return {
             "trt_engine_cache_enable": "1",
-            "trt_engine_cache_path": str(self.folder / f"{digest}-{self.batch}"),
+            "trt_engine_cache_path": str(self.kept_in(path)),
             "trt_profile_min_shapes": _told(1, shortest),
             "trt_profile_opt_shapes": _told(self.batch, self.shape),
             "trt_profile_max_shapes": _told(max(self.batch, ANSWERED_AT_ONCE), self.shape),
@@ -63,6 +67,7 @@ def open_tensorrt(
     if name not in onnxruntime.get_available_providers():
         raise UsageError(f"this ONNX Runtime has no {name}")
     options.add_session_config_entry(runtime.PLACES, "1")
+    engine.kept_in(path).mkdir(parents=True, exist_ok=True)  # the runtime makes no parents
     providers = [(name, engine.options(path)), (runtime.CARD, runtime.CARD_OPTIONS)]
     try:
         opened = onnxruntime.InferenceSession(
