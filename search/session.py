@@ -128,9 +128,12 @@ class Session:
 
         def afterwards(run: Run, ledger: LedgerWriter, watch: BudgetWatch) -> None:
             if study.runs.living()[:1] == [run.run_id]:
-                add_ensemble(self.problem, study, run, ledger, watch, settings.note)
-                cross_validate(self.problem, study, run, ledger, watch, settings.note)
-                repeat_front(self.problem, study, run, ledger, watch, settings.note)
+                working = (self.problem, study, run, ledger, watch, settings.note)
+                cross_validate(*working)
+                # Once luck is out models answer together, and are then judged as the others.
+                if add_ensemble(*working):
+                    cross_validate(*working)
+                repeat_front(*working)
             elif file.objectives.repeats > 1:
                 settings.note("the front is measured again by the run that began first")
 

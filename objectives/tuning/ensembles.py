@@ -32,12 +32,11 @@ def ensemble_plan(
     able = [each for each in there if read_alike(there[0], each, validation)]
     metric = validation.runtime.judged_by.metric
     answers = [validation.answers(root / each.artefact, each.model) for each in able]
-    scores = [validation.score(each) for each in answers]
     plans = [
         EnsemblePlan(
             tuple(each.trial for each in able[:count]),
             validation.score(mean_answers(answers[:count], numbers=metric.of_numbers)),
-            max(scores, key=metric.gain),
+            validation.score(answers[0]),
         )
         for count in range(2, len(able) + 1)
     ]

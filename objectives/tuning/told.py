@@ -87,7 +87,7 @@ class EnsemblePlan:
     Attributes:
         trials: Numbers of the trials that it is made of, the most accurate first.
         score: On validation.
-        alone: The best score there of one of them by itself.
+        alone: There, of the first of them by itself.
     """
 
     trials: tuple[int, ...]

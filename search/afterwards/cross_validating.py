@@ -60,9 +60,9 @@ def cross_validate(
 ) -> None:
     """Judges the best models on further folds, as far as the study file and its data ask for it.
 
-    These are the most accurate one, the greenest, the untouched baseline, and those that cannot be
-    told from the most accurate. Means can bring others to these names, which are then judged so,
-    too. One that cannot be made again keeps the score that it has.
+    These are the most accurate one, the greenest, the untouched baseline, ensembles, and those that
+    cannot be told from the most accurate. Means can bring others to these names, which are then
+    judged so, too. One that cannot be made again keeps the score that it has.
 
     Args:
         problem: Of the study.
@@ -152,9 +152,17 @@ def _judge(
 
 
 def _expected_kwh(study: Study, row: ScoredTrial, folds: int) -> float:
-    """What is spent on folds in all once a model has been trained again on those that it lacks."""
-    again = folds - _folds(row)
-    return study.ledger.of_phase(PHASE).kwh + again * (row.outcome.training.kwh or 0.0)
+    """What is spent on folds in all once a model has been trained again on those that it lacks.
+
+    What an ensemble is made of was mostly trained there already, and is found.
+    """
+    known = {trial.key: trial.outcome for trial in study.trials.all(states=("complete",))}
+    kwh = study.ledger.of_phase(PHASE).kwh
+    for part in row.candidate.parts:
+        outcome = known.get(part.key) or row.outcome
+        again = folds - max(1, len(outcome.folds))
+        kwh += again * (outcome.training.kwh or 0.0)
+    return kwh
 
 
 def _standing(
@@ -181,7 +189,8 @@ def _lacking(
     others = [row for row in complete if row not in judged]
     equal = [row for row in others if _is_as_good(row.outcome, best.outcome, problem.metric)]
     equal.sort(key=lambda row: -problem.metric.gain(row.score))
-    named = [row for row in (best, baseline, front.greenest) if row is not None]
+    together = [row for row in others if row.candidate.companions]
+    named = [row for row in (best, baseline, front.greenest, *together) if row is not None]
     wanted = {row.trial: row for row in (*named, *equal[: max(0, MOST_EQUAL - len(judged))])}
     return [row for row in wanted.values() if _folds(row) < folds and row.trial not in lost]
 

@@ -34,7 +34,7 @@ def add_ensemble(
     ledger: LedgerWriter,
     watch: BudgetWatch,
     note: Callable[[str], None],
-) -> None:
+) -> bool:
     """Makes an ensemble of a study's models, where one is better than each of them.
 
     It becomes a trial of the study, outside of its space as references are. Where the study says
@@ -48,14 +48,17 @@ def add_ensemble(
         ledger: Charged with the energy: phase ``ensemble`` of the best model, and the new trial.
         watch: A spent budget ends it.
         note: Takes messages for the user.
+
+    Returns:
+        Whether there is a new one.
     """
     file = problem.file
     if not file.space.ensemble or file.objectives.device != "cpu" or watch.reached() is not None:
-        return
+        return False
     found = view(study.storage, study.name)
     best = best_of_families(found)
     if len(best) < 2:
-        return
+        return False
     with problem.worker() as worker:
         evaluator = worker.evaluator(ChargedTrial(ledger, best[0].trial))
         judge = judge_of(found)
@@ -66,12 +69,14 @@ def add_ensemble(
                 plans = evaluator.call("ensemble", told, context, returns=list[EnsemblePlan])
         except TrialFailed as failure:
             note(f"no ensemble: {failure}")
-            return
+            return False
         for plan in plans:
             if found.metric.gain(plan.score) > found.metric.gain(plan.alone):
                 made = making.make(_proposal(plan, best))
-                if not made.accepted:
-                    note(f"no ensemble: {made.told}")
+                if made.accepted:
+                    return True
+                note(f"no ensemble: {made.told}")
+    return False
 
 
 def best_of_families(found: StudyView) -> list[ScoredTrial]:

@@ -27,7 +27,7 @@ def study(trials: int = 5, **space: object) -> StudyFile:
             "task": {"kind": "csv", "path": str(Path("table.csv").resolve()), "target": "goal"},
             "space": {"architectures": ["mlp"], "bits": [32], **space},
             "training": {"epochs": 2, "learning_rate": [1e-3, 1e-3]},
-            "objectives": {"repeats": 1, "metric": "roc_auc"},
+            "objectives": {"repeats": 1, "folds": 1, "metric": "roc_auc"},
             "metering": {"block_seconds": 0.002},
             "budget": {"trials": trials},
         }
