@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from greenfront.errors import MeterError
-from greenfront.objectives.metering.meter import Meter, Slowdown, Snapshot
+from greenfront.objectives.metering.meter import Integral, Meter, Slowdown, Snapshot
 from greenfront.objectives.metering.process_tree import tree_cpu_seconds
 from greenfront.objectives.metering.windows import Span
 from greenfront.objectives.readings import Reading
@@ -58,6 +58,10 @@ class CounterMeter(Meter):
     def _restarts(self) -> int:
         return 0
 
+    def _power(self) -> Integral | None:
+        """What the counter is compared with."""
+        return None
+
     def _look(self) -> None:
         # Where it fails, the next snapshot says so.
         with self._lock, suppress(MeterError):
@@ -82,6 +86,7 @@ class CounterMeter(Meter):
                 gaps=self._gaps,
                 restarts=self._restarts(),
                 trouble=trouble,
+                power=self._power(),
             )
 
     def slowdown(self) -> Slowdown | None:

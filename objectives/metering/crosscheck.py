@@ -1,16 +1,19 @@
-"""The same work metered twice: by the instruments of a study, and by CodeCarbon."""
+"""The same work metered twice: by the instruments of a study, and by something else."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from greenfront.objectives.metering.codecarbon import CodeCarbonMeter
 from greenfront.objectives.metering.meter import Meter
+from greenfront.objectives.metering.nvml import NvmlMeter
+from greenfront.objectives.metering.nvml_power import Compared
 from greenfront.objectives.readings import Reading
 
-__all__ = ["CrossCheck", "cross_check"]
+__all__ = ["CrossCheck", "cross_check", "cross_check_card"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +57,17 @@ def cross_check(meter: Meter, work: Callable[[], None]) -> CrossCheck:
     work()
     after = (meter.snapshot(pid), other.snapshot(pid))
     return CrossCheck(meter.reading(before[0], after[0]), other.reading(before[1], after[1]))
+
+
+def cross_check_card(
+    meter: NvmlMeter, seconds: float, sleep: Callable[[float], None] = time.sleep
+) -> Compared | None:
+    """Watches the first GPU of a meter, whatever it does, by its counter and its instant power.
+
+    Returns:
+        ``None`` where the driver tells no instant power, or stopped answering.
+    """
+    card, pid = meter.of_card(meter.uuids[0]), os.getpid()
+    before = card.snapshot(pid, cpu_seconds=0.0)
+    sleep(seconds)
+    return card.compared(before, card.snapshot(pid, cpu_seconds=0.0))

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 from greenfront.objectives.readings import Component, Reading, ReadingKind
 
-__all__ = ["IdlePower", "Meter", "Slowdown", "Snapshot"]
+__all__ = ["IdlePower", "Integral", "Meter", "Slowdown", "Snapshot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,19 @@ class Slowdown:
 
 
 @dataclass(frozen=True, slots=True)
+class Integral:
+    """Power that was sampled and integrated, beside a counter.
+
+    Attributes:
+        joules: So far.
+        gaps: How often so far samples were missing.
+    """
+
+    joules: float
+    gaps: int
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Growing counters at one moment.
 
@@ -72,6 +85,7 @@ class Snapshot:
         gaps: How often so far energy may have been lost between two reads of the counter.
         restarts: How often so far the counter has begun again out of turn.
         trouble: Why the hardware no longer answers; empty where it does.
+        power: What the counter is compared with; ``None`` where nothing is.
     """
 
     wall_seconds: float
@@ -82,6 +96,7 @@ class Snapshot:
     gaps: int = 0
     restarts: int = 0
     trouble: str = ""
+    power: Integral | None = None
 
 
 class Meter(abc.ABC):

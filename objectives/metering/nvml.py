@@ -6,17 +6,24 @@ import abc
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from greenfront.errors import MeterError
 from greenfront.objectives.metering.counter import CounterMeter
-from greenfront.objectives.metering.meter import IdlePower, Snapshot
+from greenfront.objectives.metering.meter import IdlePower, Integral, Snapshot
 from greenfront.objectives.metering.nvml_cards import (
     Card,
     CardThrottle,
     Nvml,
     load_nvml,
     visible_cards,
+)
+from greenfront.objectives.metering.nvml_power import (
+    DISAGREES,
+    INSTANT_SECONDS,
+    Compared,
+    InstantPower,
+    compared,
+    instant_mw,
 )
 from greenfront.objectives.metering.polling import poll, watch_resolution
 from greenfront.objectives.metering.windows import Span, active_joules
@@ -27,8 +34,7 @@ __all__ = ["CardMeter", "NvmlMeter", "NvmlPowerMeter"]
 WHOLE_CARD = "whole card: whatever else ran on it is in here"
 
 _WATCHED_SECONDS = 2.0
-_INSTANT_POWER = 186  # NVML_FI_DEV_POWER_INSTANT
-_INSTANT_SECONDS = 0.1
+_SAMPLED_SECONDS = 0.05
 _AVERAGED_SECONDS = 1.0
 _BUSY_PERCENT = 10
 
@@ -127,6 +133,7 @@ class NvmlMeter(CardMeter):
     Args:
         uuid: See :class:`CardMeter`.
         resolution_seconds: How often the counters are refreshed; ``None`` measures it.
+        compare: Sample instant power, too, and flag readings with which it disagrees.
 
     Raises:
         MeterError: No driver, no visible GPU, one without the counter (older than Volta), one whose
@@ -141,21 +148,41 @@ class NvmlMeter(CardMeter):
         uuid: str | None = None,
         resolution_seconds: float | None = None,
         clock_seconds: Callable[[], float] = time.monotonic,
+        compare: bool = False,
     ) -> None:
         super().__init__(nvml, idle, uuid=uuid, clock_seconds=clock_seconds)
         self._total_joules()
         self.resolution_seconds = resolution_seconds or self._watch()
         self.source = f"NVML total energy counter (whole card) of {self._model}"
+        power = InstantPower(self._nvml, self._cards, clock_seconds) if compare else None
+        self._instant = power if power is not None and power.told else None
+        if self._instant is not None:
+            poll(self._instant.look, _SAMPLED_SECONDS)
 
     def of_card(self, uuid: str) -> NvmlMeter:
-        """See :meth:`CardMeter.of_card`."""
+        """See :meth:`CardMeter.of_card`; its counter is compared with the card's instant power."""
         return NvmlMeter(
             self._nvml,
             self.idle,
             uuid=uuid,
             resolution_seconds=self.resolution_seconds,
             clock_seconds=self._clock_seconds,
+            compare=True,
         )
+
+    def reading(self, before: Snapshot, after: Snapshot) -> Reading:
+        """See :meth:`Meter.reading`."""
+        found, beside = super().reading(before, after), self.compared(before, after)
+        if beside is None or beside.agree:
+            return found
+        return replace(found, flags=tuple(sorted({*found.flags, DISAGREES})))
+
+    def compared(self, before: Snapshot, after: Snapshot) -> Compared | None:
+        """The counter beside the instant power; see :func:`~.nvml_power.compared`; pure."""
+        return compared(before, after, self.resolution_seconds)
+
+    def _power(self) -> Integral | None:
+        return None if self._instant is None else self._instant.so_far()
 
     def _watch(self) -> float:
         # Together the cards move more often than each of them: the slowest one decides.
@@ -212,11 +239,11 @@ class NvmlPowerMeter(CardMeter):
     ) -> None:
         super().__init__(nvml, idle, uuid=uuid, clock_seconds=clock_seconds)
         self._every_seconds = every_seconds
-        self._instant = all(self._instant_mw(card) is not None for card in self._cards)
+        self._instant = all(instant_mw(self._nvml, card) is not None for card in self._cards)
         self._sampled_at = clock_seconds()
         self._watts = self._power_watts()
         self._joules = 0.0
-        self.resolution_seconds = _INSTANT_SECONDS if self._instant else _AVERAGED_SECONDS
+        self.resolution_seconds = INSTANT_SECONDS if self._instant else _AVERAGED_SECONDS
         power = "instant power" if self._instant else "power averaged over up to 1 s"
         self.source = f"NVML {power}, integrated (whole card), of {self._model}"
         if every_seconds is not None:
@@ -232,18 +259,11 @@ class NvmlPowerMeter(CardMeter):
             clock_seconds=self._clock_seconds,
         )
 
-    def _instant_mw(self, card: Card) -> int | None:
-        try:
-            field: Any = self._nvml.nvmlDeviceGetFieldValues(card.handle, [_INSTANT_POWER])[0]
-        except self._nvml.NVMLError:
-            return None
-        return int(field.value.uiVal) if field.nvmlReturn == 0 and field.value.uiVal else None
-
     def _power_watts(self) -> float:
         mw = 0
         for card in self._cards:
             try:
-                instant = self._instant_mw(card) if self._instant else None
+                instant = instant_mw(self._nvml, card) if self._instant else None
                 mw += instant or self._nvml.nvmlDeviceGetPowerUsage(card.handle)
             except self._nvml.NVMLError as error:
                 raise MeterError(

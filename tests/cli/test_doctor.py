@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from greenfront.cli.doctor_text import comparison_text, instruments_text
+from greenfront.cli.doctor_text import card_text, comparison_text, instruments_text
 from greenfront.objectives.metering.crosscheck import CrossCheck
+from greenfront.objectives.metering.nvml_power import Compared
 from greenfront.objectives.metering.survey import ComponentStatus
 from greenfront.objectives.readings import Reading
 
@@ -89,3 +90,15 @@ def test_a_cross_check_is_one_sentence(theirs: float | None, words: str) -> None
     ours = Reading(10.0, 5.0, 40.0, "modelled", "s", 3.0, 4.0)
     other = Reading(theirs, theirs, theirs, "modelled", "CodeCarbon 3", 3.0, 4.0)
     assert words in str(comparison_text(CrossCheck(ours, other)))
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (Compared(3.0, 300.0, 309.0, 0.12), "(+3.0%); they agree within 12%."),
+        (Compared(3.0, 300.0, 150.0, 0.12), "(-50.0%); they do not agree within 12%."),
+        (None, "tells no instant power"),
+    ],
+)
+def test_the_cross_check_of_a_gpu_is_one_sentence(found: Compared | None, words: str) -> None:
+    assert words in str(card_text(found))

@@ -13,10 +13,11 @@ from greenfront.studies.analysis.words.quantities import joules, seconds
 
 if TYPE_CHECKING:
     from greenfront.objectives.metering.crosscheck import CrossCheck
+    from greenfront.objectives.metering.nvml_power import Compared
     from greenfront.objectives.metering.survey import ComponentStatus
     from greenfront.studies.analysis.machine.checkup import Facts
 
-__all__ = ["comparison_text", "facts_table", "instruments_text"]
+__all__ = ["card_text", "comparison_text", "facts_table", "instruments_text"]
 
 _STYLES = {"measured": "green", "modelled": "yellow"}
 _COMPONENTS = {"cpu": "CPU", "gpu": "GPU", "dram": "Memory"}
@@ -63,6 +64,21 @@ def comparison_text(found: CrossCheck) -> RenderableType:
     return Text(
         f"Cross-check, {mine.cpu_seconds:.1f} CPU-seconds of work: {joules(mine.joules)} by the "
         f"instrument in use, {joules(theirs.joules)} by {theirs.source}; ratio {ratio}, {verdict}."
+    )
+
+
+def card_text(found: Compared | None) -> RenderableType:
+    """A GPU's counter beside its instant power; ``None`` says that there is none."""
+    if found is None:
+        return Text(
+            "Cross-check of the GPU: its driver tells no instant power, so that its energy is "
+            "compared with nothing."
+        )
+    verdict = "they agree" if found.agree else "they do not agree"
+    return Text(
+        f"Cross-check of the GPU, {found.wall_seconds:.1f} s: {joules(found.counter_joules)} by "
+        f"its energy counter, {joules(found.power_joules)} by its instant power, integrated "
+        f"({found.share:+.1%}); {verdict} within {found.allowed_share:.0%}."
     )
 
 

@@ -165,7 +165,10 @@ def doctor(
     ] = False,
     cross_check: Annotated[
         bool,
-        typer.Option("--cross-check", help="Also work for some seconds and ask CodeCarbon too."),
+        typer.Option(
+            "--cross-check",
+            help="Also work for some seconds and ask CodeCarbon, or a GPU's power, too.",
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -176,11 +179,13 @@ def doctor(
     if as_json:
         print_json(found.to_json())
         return
-    from greenfront.cli.doctor_text import comparison_text, facts_table, instruments_text
+    from greenfront.cli.doctor_text import card_text, comparison_text, facts_table, instruments_text
 
     screen = console()
     screen.print(instruments_text(found.instruments))
     if found.compared is not None:
         screen.print(comparison_text(found.compared))
+        if any(status.chosen and status.component == "gpu" for status in found.instruments):
+            screen.print(card_text(found.card))
     screen.print()
     screen.print(facts_table(found.facts))

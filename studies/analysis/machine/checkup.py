@@ -12,15 +12,17 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from greenfront.objectives.carbon.intensity import regions, world_average
-from greenfront.objectives.metering.crosscheck import CrossCheck, cross_check
+from greenfront.objectives.metering.crosscheck import CrossCheck, cross_check, cross_check_card
 from greenfront.objectives.metering.instruments import detect
+from greenfront.objectives.metering.nvml import NvmlMeter
+from greenfront.objectives.metering.nvml_power import Compared
 from greenfront.objectives.metering.survey import ComponentStatus, survey
 from greenfront.studies.store.sqlite import has_reset_fault
 
 __all__ = ["OPTIONAL", "Checkup", "Facts", "checkup"]
 
 COMPARED_SECONDS = 3.0
-"""CPU time of the work that two instruments are compared by."""
+"""CPU time of the work that two instruments are compared by; and how long a GPU is watched."""
 
 PACKAGES = ("torch", "onnxruntime", "optuna", "torch-pruning", "codecarbon")
 OPTIONAL = {
@@ -70,19 +72,23 @@ class Checkup:
         instruments: One entry for each that greenfront knows.
         facts: What else there is.
         compared: The CPU instrument in use beside CodeCarbon; ``None`` where nobody asked.
+        card: A GPU's energy counter beside its instant power; ``None`` where nobody asked, no such
+            counter is in use, or the driver tells no instant power.
     """
 
     instruments: list[ComponentStatus]
     facts: Facts
     compared: CrossCheck | None = None
+    card: Compared | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain values that ``json.dumps`` takes."""
-        found = self.compared
+        found, card = self.compared, self.card
         return {
             "instruments": [asdict(status) for status in self.instruments],
             "facts": asdict(self.facts),
             "cross_check": found and {**asdict(found), "ratio": found.ratio, "agree": found.agree},
+            "gpu_cross_check": card and {**asdict(card), "share": card.share, "agree": card.agree},
         }
 
 
@@ -91,7 +97,8 @@ def checkup(*, idle: bool = False, compare: bool = False) -> Checkup:
 
     Args:
         idle: Watch the idle machine for ten seconds.
-        compare: Work for some seconds under the CPU instrument in use and under CodeCarbon.
+        compare: Work for some seconds under the CPU instrument in use and under CodeCarbon; then
+            watch a GPU for some by its counter and by its instant power.
 
     Raises:
         MeterError: The machine is too busy to watch it idle, or CodeCarbon does not start.
@@ -109,12 +116,17 @@ def checkup(*, idle: bool = False, compare: bool = False) -> Checkup:
     )
     # Work would not leave the machine idle, so that it comes last.
     instruments = survey(idle=idle)
-    return Checkup(instruments, facts, _compared() if compare else None)
-
-
-def _compared() -> CrossCheck:
-    meter = next(meter for meter in detect().meters if meter.component == "cpu")
-    return cross_check(meter, _work)
+    if not compare:
+        return Checkup(instruments, facts)
+    meters = detect().meters
+    cpu = next(meter for meter in meters if meter.component == "cpu")
+    card = next((meter for meter in meters if isinstance(meter, NvmlMeter)), None)
+    return Checkup(
+        instruments,
+        facts,
+        cross_check(cpu, _work),
+        None if card is None else cross_check_card(card, COMPARED_SECONDS),
+    )
 
 
 def _work() -> None:

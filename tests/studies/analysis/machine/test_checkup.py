@@ -10,8 +10,12 @@ from importlib.metadata import PackageNotFoundError, version
 import pytest
 from rich.console import Console
 
+from contracts.hardware import LiveNvml
 from greenfront.cli.doctor_text import facts_table
 from greenfront.objectives.carbon.intensity import world_average
+from greenfront.objectives.metering.cpu_model import CpuModelMeter
+from greenfront.objectives.metering.instruments import Instruments
+from greenfront.objectives.metering.nvml import NvmlMeter
 from greenfront.objectives.metering.survey import ComponentStatus
 from greenfront.studies.analysis.machine import checkup as module
 from greenfront.studies.analysis.machine.checkup import OPTIONAL, PACKAGES, Facts, checkup
@@ -69,7 +73,7 @@ def test_json() -> None:
     found = checkup()
     told = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert told["facts"] == dataclasses.asdict(found.facts)
-    assert set(told) == {"instruments", "facts", "cross_check"}
+    assert set(told) == {"instruments", "facts", "cross_check", "gpu_cross_check"}
     assert set(told["facts"]) == {
         "python",
         "sqlite",
@@ -82,7 +86,7 @@ def test_json() -> None:
     }
     assert set(told["facts"]["packages"]) == {*PACKAGES, *OPTIONAL}
     assert [s["component"] for s in told["instruments"]] == [s.component for s in found.instruments]
-    assert told["cross_check"] is None
+    assert told["cross_check"] is told["gpu_cross_check"] is None
 
 
 def test_idle_watching_and_comparing_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,3 +107,26 @@ def test_idle_watching_and_comparing_are_passed_on(monkeypatch: pytest.MonkeyPat
     assert set(told["cross_check"]) == {"ours", "codecarbon", "ratio", "agree"}
     assert told["cross_check"]["ratio"] == found.compared.ratio
     assert told["cross_check"]["ours"]["joules"] == found.compared.ours.joules
+
+
+def test_a_gpu_is_watched_by_its_counter_and_its_power(monkeypatch: pytest.MonkeyPatch) -> None:
+    watts = 100.0
+    nvml = LiveNvml(watts, "GPU-a")
+    nvml.cards[0].instant_mw = round(2e3 * watts)
+    meter = NvmlMeter(nvml, resolution_seconds=0.01)
+    instruments = Instruments((CpuModelMeter(), meter))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(module, "detect", lambda: instruments)
+    monkeypatch.setattr(module, "COMPARED_SECONDS", 1.1)
+    found = checkup(compare=True)
+    assert found.card is not None
+    assert not found.card.agree
+    told = json.loads(json.dumps(found.to_json(), allow_nan=False))["gpu_cross_check"]
+    assert set(told) == {
+        "wall_seconds",
+        "counter_joules",
+        "power_joules",
+        "allowed_share",
+        "share",
+        "agree",
+    }
