@@ -86,7 +86,7 @@ def test_a_card_that_tells_no_instant_power_is_compared_with_nothing(nvml: FakeN
     meter = nvml.meter().of_card("GPU-a")
     assert meter.snapshot(os.getpid()).power is None
     assert DISAGREES not in flags_of(nvml)
-    assert cross_check_card(meter, 2.0, partial(nvml.run, 200_000)) is None
+    assert cross_check_card(meter, 1.0, partial(nvml.run, 100_000)) is None
 
 
 def test_a_card_that_stops_telling_is_a_gap(nvml: FakeNvml) -> None:
@@ -108,6 +108,13 @@ def test_the_edges_of_a_window_count_as_unsure() -> None:
     assert found is not None
     assert found.share == pytest.approx(0.2)
     assert found.allowed_share == pytest.approx(0.1 + 0.2 / 2)
+
+
+def test_a_card_is_watched_whatever_it_does(nvml: FakeNvml) -> None:
+    found = cross_check_card(nvml.meter(), 1.0, partial(nvml.run, 100_000))
+    assert found is not None
+    assert (found.wall_seconds, found.counter_joules, found.power_joules) == (1, 100, 50)
+    assert not found.agree
 
 
 def test_all_cards_together_are_compared_with_nothing(nvml: FakeNvml) -> None:

@@ -16,6 +16,7 @@ from greenfront.objectives.carbon.intensity import world_average
 from greenfront.objectives.metering.cpu_model import CpuModelMeter
 from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.metering.nvml import NvmlMeter
+from greenfront.objectives.metering.nvml_power import Compared
 from greenfront.objectives.metering.survey import ComponentStatus
 from greenfront.studies.analysis.machine import checkup as module
 from greenfront.studies.analysis.machine.checkup import OPTIONAL, PACKAGES, Facts, checkup
@@ -110,23 +111,25 @@ def test_idle_watching_and_comparing_are_passed_on(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_gpu_is_watched_by_its_counter_and_its_power(monkeypatch: pytest.MonkeyPatch) -> None:
-    watts = 100.0
-    nvml = LiveNvml(watts, "GPU-a")
-    nvml.cards[0].instant_mw = round(2e3 * watts)
-    meter = NvmlMeter(nvml, resolution_seconds=0.01)
-    instruments = Instruments((CpuModelMeter(), meter))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(module, "detect", lambda: instruments)
-    monkeypatch.setattr(module, "COMPARED_SECONDS", 1.1)
+    meter = NvmlMeter(LiveNvml(100.0, "GPU-a"), resolution_seconds=0.01)
+    seen: list[NvmlMeter] = []
+
+    def watched(card: NvmlMeter, seconds: float) -> Compared:
+        seen.append(card)
+        return Compared(seconds, 300.0, 150.0, 0.12)
+
+    monkeypatch.setattr(module, "detect", lambda: Instruments((CpuModelMeter(), meter)))
+    monkeypatch.setattr(module, "cross_check_card", watched)
+    monkeypatch.setattr(module, "COMPARED_SECONDS", 0.1)
     found = checkup(compare=True)
-    assert found.card is not None
-    assert not found.card.agree
+    assert seen == [meter]
     told = json.loads(json.dumps(found.to_json(), allow_nan=False))["gpu_cross_check"]
-    assert set(told) == {
-        "wall_seconds",
-        "counter_joules",
-        "power_joules",
-        "allowed_share",
-        "share",
-        "agree",
+    assert told == {
+        "wall_seconds": 0.1,
+        "counter_joules": 300.0,
+        "power_joules": 150.0,
+        "allowed_share": 0.12,
+        "share": -0.5,
+        "agree": False,
     }
