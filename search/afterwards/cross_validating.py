@@ -34,14 +34,11 @@ from greenfront.studies.analysis.scores.machines import as_read_on
 from greenfront.studies.analysis.scores.rescore import rescored
 from greenfront.studies.analysis.words.quantities import counted, energy
 from greenfront.studies.store.afterwards import replace_detail
-from greenfront.studies.store.ledger_writer import LedgerWriter
+from greenfront.studies.store.ledger_writer import CROSS_VALIDATION, LedgerWriter
 from greenfront.studies.store.runs import HEARTBEAT_SECONDS, Run
 from greenfront.studies.store.study import Study
 
-__all__ = ["PHASE", "cross_validate"]
-
-PHASE = "cross-validate"
-"""Of the ledger."""
+__all__ = ["cross_validate"]
 
 MOST_EQUAL = 8
 """Models that cannot be told from the most accurate one, at most, beside those with names."""
@@ -76,7 +73,7 @@ def cross_validate(
     folds = objectives.folds_of(problem.facts.task)
     if folds < 2 or (objectives.folds == "auto" and not _is_luck(problem, study)):
         return
-    before_kwh = study.ledger.total().kwh - study.ledger.of_phase(PHASE).kwh
+    before_kwh = study.ledger.total().kwh - study.ledger.of_phase(CROSS_VALIDATION).kwh
     most_kwh = objectives.folds_share * before_kwh if before_kwh else math.inf
     done, dear, lost = 0, 0, set[int]()
     with problem.worker() as worker:
@@ -112,7 +109,7 @@ def cross_validate(
             f"[objectives] folds = {folds} sets no bound"
         )
     if done:
-        spent_kwh = study.ledger.of_phase(PHASE).kwh
+        spent_kwh = study.ledger.of_phase(CROSS_VALIDATION).kwh
         share = f", {spent_kwh / before_kwh:.0%} of what the search had cost" if before_kwh else ""
         note(f"cross-validated {counted(done, 'model')} for {energy(spent_kwh)} in all{share}")
 
@@ -157,7 +154,7 @@ def _expected_kwh(study: Study, row: ScoredTrial, folds: int) -> float:
     What an ensemble is made of was mostly trained there already, and is found.
     """
     known = {trial.key: trial.outcome for trial in study.trials.all(states=("complete",))}
-    kwh = study.ledger.of_phase(PHASE).kwh
+    kwh = study.ledger.of_phase(CROSS_VALIDATION).kwh
     for part in row.candidate.parts:
         outcome = known.get(part.key) or row.outcome
         again = folds - max(1, len(outcome.folds))
@@ -221,7 +218,7 @@ class _Validating(ChargedTrial):
     ) -> None:
         """See :class:`TrialContext`."""
         del phase
-        super().charge(PHASE, readings, started_at, ended_at)
+        super().charge(CROSS_VALIDATION, readings, started_at, ended_at)
         self.charged_at = time.monotonic()
 
     @property

@@ -17,6 +17,7 @@ from greenfront.errors import GreenfrontError, StudyError, UsageError
 from greenfront.studies.analysis.report_data import report_data
 from greenfront.studies.dashboard.content import Artefacts, cover
 from greenfront.studies.dashboard.overlay import Overlay
+from greenfront.studies.store.ledger_writer import CROSS_VALIDATION
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study, study_names
 
@@ -122,7 +123,8 @@ class Dashboard:
 
 def _state(study: Study) -> tuple[object, ...]:
     """What changes when there is something new to draw."""
-    return tuple(sorted(study.trials.counts().items())), study.repeats.count()
+    crossed = study.ledger.of_phase(CROSS_VALIDATION).kwh
+    return tuple(sorted(study.trials.counts().items())), study.repeats.count(), crossed
 
 
 def _guarded(app: _Wsgi) -> _Wsgi:

@@ -18,13 +18,16 @@ from greenfront.studies.store.rescue import Known
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.tables import ledger_table, moments_table, pauses_table
 
-__all__ = ["WAITING", "Basis", "Charged", "LedgerWriter", "Moment", "Moments"]
+__all__ = ["CROSS_VALIDATION", "WAITING", "Basis", "Charged", "LedgerWriter", "Moment", "Moments"]
 
 MERGED_SECONDS = 60.0
 """Pieces that belong to no trial are merged by this much of the wall's clock."""
 
 WAITING = "waiting"
 """Phase of what an evaluator draws while the search holds it: no trial's, but the search's."""
+
+CROSS_VALIDATION = "cross-validate"
+"""Phase of all that making and judging finished models on other splits takes."""
 
 Basis = Literal["trace", "live", "estimated", "average"]
 """Who tells an entry's intensity: the study's trace, a live service, the same service's forecast or

@@ -14,12 +14,12 @@ from contracts.observers import Listener
 from greenfront.errors import StudyFileError
 from greenfront.objectives.tasks.load import load_task
 from greenfront.search.afterwards import cross_validating
-from greenfront.search.afterwards.cross_validating import PHASE
 from greenfront.search.session import open_session
 from greenfront.studies.analysis.choosing.advice import advice
 from greenfront.studies.analysis.view import view
 from greenfront.studies.config import sections
 from greenfront.studies.config.study_file import StudyFile
+from greenfront.studies.store.ledger_writer import CROSS_VALIDATION
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 
@@ -113,7 +113,7 @@ def test_scores_are_means_over_folds(storage: Storage, here: Path) -> None:
     assert front.most_accurate is not None
     assert [fold.examples for fold in front.most_accurate.outcome.folds] == examples
     spent = stored.ledger.by("phase")
-    assert spent[PHASE].kwh > 0
+    assert spent[CROSS_VALIDATION].kwh > 0
     assert "cross-validated on 4 folds" in " ".join(advice(found))
 
 
@@ -165,7 +165,7 @@ def test_it_costs_no_more_than_its_share_of_the_search(
     monkeypatch.setattr(sections, "AUTO_SHARE", 0.0)
     (told,) = search(study("thrifty", folds="auto"), storage)
     assert "0% of the search, would have been spent on it" in told
-    assert PHASE not in Study.open(storage, "thrifty").ledger.by("phase")
+    assert CROSS_VALIDATION not in Study.open(storage, "thrifty").ledger.by("phase")
     monkeypatch.setattr(sections, "AUTO_SHARE", 100.0)
     assert len(search(study("thrifty", folds="auto"), storage)) > 1
     monkeypatch.setattr(sections, "SMALL_SPLIT", 23)
@@ -175,7 +175,7 @@ def test_it_costs_no_more_than_its_share_of_the_search(
 def test_a_validation_split_of_ones_own_is_the_only_one(storage: Storage) -> None:
     own = {"split_column": "split"}
     assert search(study("own", task=own, folds="auto"), storage) == []
-    assert PHASE not in Study.open(storage, "own").ledger.by("phase")
+    assert CROSS_VALIDATION not in Study.open(storage, "own").ledger.by("phase")
     with (
         pytest.raises(StudyFileError, match=r"folds: must be at most 1 for this task, got 3"),
         open_session(study("own-too", task=own, folds=3), new_in=storage),
