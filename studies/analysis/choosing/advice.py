@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from greenfront.studies.analysis.ranking.optimism import selection_optimism
+from greenfront.studies.analysis.ranking.optimism import compared, selection_optimism
 from greenfront.studies.analysis.scores.cross_validated import is_cross_validated
 from greenfront.studies.analysis.scores.interval import COVERED, examples_of, score_interval
 from greenfront.studies.analysis.words.choice import (
@@ -87,4 +87,4 @@ def _luck(view: StudyView) -> str:
     flattered = amount(view.metric, found)
     if flattered == amount(view.metric, 0.0):  # models that score alike on all resamples
         return ""
-    return f", which flatters the best of {len(view.complete)} by {flattered} at least"
+    return f", which flatters the best of {len(compared(view.complete))} by {flattered} at least"

@@ -9,7 +9,13 @@ if TYPE_CHECKING:  # what draws a front has it; what lists studies needs none
     from greenfront.objectives.metrics import Metric
     from greenfront.studies.analysis.ranking.front import ScoredTrial
 
-__all__ = ["selection_optimism"]
+__all__ = ["compared", "selection_optimism"]
+
+
+def compared(rows: Sequence[ScoredTrial]) -> list[ScoredTrial]:
+    """Those among which the best is chosen: where some were cross-validated, they."""
+    folds = max((len(row.outcome.folds) for row in rows), default=0)
+    return [row for row in rows if len(row.outcome.folds) == folds]
 
 
 def selection_optimism(rows: Sequence[ScoredTrial], metric: Metric) -> float | None:
@@ -20,8 +26,7 @@ def selection_optimism(rows: Sequence[ScoredTrial], metric: Metric) -> float | N
     With 200 examples that is some two thirds of the truth (``benchmarks/log.md``, 2026-11-27).
 
     Args:
-        rows: All models among which one is chosen. Where some were cross-validated, the choice is
-            made among them, by their means over folds.
+        rows: All models; those that are :func:`compared` count.
         metric: What they are judged by.
 
     Returns:
@@ -29,9 +34,7 @@ def selection_optimism(rows: Sequence[ScoredTrial], metric: Metric) -> float | N
     """
     from greenfront.objectives.resampling import DRAWS, unpacked
 
-    folds = max((len(row.outcome.folds) for row in rows), default=0)
-    among = [row for row in rows if len(row.outcome.folds) == folds]
-    kept = [(row.score, row.outcome.resampled) for row in among]
+    kept = [(row.score, row.outcome.resampled) for row in compared(rows)]
     drawn = [(score, unpacked(packed)) for score, packed in kept if packed is not None]
     drawn = [(score, scores) for score, scores in drawn if len(scores) == DRAWS]
     if len(drawn) < 2:

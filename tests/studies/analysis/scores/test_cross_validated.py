@@ -11,7 +11,7 @@ from contracts.reports import VIEWS
 from greenfront.objectives.outcome import Decisions, FoldScore, Outcome
 from greenfront.objectives.resampling import DRAWS, packed, unpacked
 from greenfront.studies.analysis.choosing.advice import advice
-from greenfront.studies.analysis.ranking.optimism import selection_optimism
+from greenfront.studies.analysis.ranking.optimism import compared, selection_optimism
 from greenfront.studies.analysis.scores.cross_validated import (
     is_cross_validated,
     on_folds,
@@ -101,6 +101,7 @@ def test_luck_is_that_among_the_cross_validated() -> None:
             | {n: judged(0.75, seed=10 * n) for n in range(6, 9)}
         ).items()
     ]
+    assert [row.trial for row in compared(rows)] == list(range(6))
     # The expected maximum of six normal deviates is 1.267 deviations, of half the spread each.
     assert selection_optimism(rows, VIEW.metric) == pytest.approx(1.267 * 0.015, rel=0.25)
 
