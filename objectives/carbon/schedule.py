@@ -28,6 +28,9 @@ __all__ = ["Decision", "Plan", "best_hours", "best_window", "decide", "usual_bes
 _SLACK_SECONDS = 1e-3
 """Tolerance for the rounding of instants."""
 
+_IN_HOURS = 6
+"""From so many on a delay is told in hours, not in minutes."""
+
 _SHORTEST_SECONDS = 1e-5
 """Of a stretch: instants count whole microseconds."""
 
@@ -274,7 +277,9 @@ def decide(
     latest = last - least
     if latest <= present + _SLACK_SECONDS:
         late = present - latest
-        short = f" and will be missed by {late / 60:.0f} min" if late >= 60 else ""
+        hours = late / SECONDS_PER_HOUR
+        span = f"{late / 60:.0f} min" if hours < _IN_HOURS else f"{hours:.0f} h"
+        short = f" and will be missed by {span}" if late >= 60 else ""
         why = f"run now: the deadline {_clock(last)} leaves no time to wait{short}"
         return Decision(most, as_instant(present + least), now, None, why)
     if pause_above is not None:

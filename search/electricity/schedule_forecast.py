@@ -119,7 +119,8 @@ def _sentence(section: CarbonSection, found: ScheduleForecast, label: str, toget
     if found.at_once_g_per_kwh is not None and found.saving is not None:
         told += (
             f" instead of {found.at_once_g_per_kwh:.4g} when begun at once: "
-            f"{_how(found, together)} saves {percent(found.saving)} of its carbon ({found.kind})"
+            f"{_how(found, together)} saves {percent(found.saving)} of the carbon of its "
+            f"electricity ({found.kind})"
         )
     if section.pause_above is not None:
         told += f"; the study waits while it is over {section.pause_above:g} g/kWh instead"

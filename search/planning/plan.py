@@ -90,7 +90,7 @@ class StudyPlan:
             number of trials, and where the energy of a sample is unavailable.
         low_kwh: Lower end of the same, by the readings' own range.
         high_kwh: Upper end of the same.
-        co2_kg: Of ``kwh``.
+        co2_kg: Of ``kwh``, with the embodied share of the time that it takes.
         minutes: With the study's workers.
         kind: The worst kind of the epochs' readings.
         samples: The candidates that were tried.
@@ -231,7 +231,7 @@ def _extrapolate(problem: NetworkProblem, samples: list[Sample]) -> StudyPlan:
         kwh=kwh,
         low_kwh=low_kwh,
         high_kwh=high_kwh,
-        co2_kg=None if kwh is None else file.carbon.study_model(problem.facts).training_co2_kg(kwh),
+        co2_kg=None if kwh is None else _co2_kg(problem, kwh, total(s.epoch for s in samples)),
         minutes=None if whole_seconds is None else whole_seconds / 60 / together,
         kind=total(sample.epoch for sample in samples).kind,
         samples=tuple(samples),
@@ -239,6 +239,13 @@ def _extrapolate(problem: NetworkProblem, samples: list[Sample]) -> StudyPlan:
         notes=task.notes,
         schema=task.schema,
     )
+
+
+def _co2_kg(problem: NetworkProblem, kwh: float, epochs: Reading) -> float:
+    """Of energy whose share of the machine is that of epochs, to each kWh."""
+    model = problem.file.carbon.study_model(problem.facts)
+    hours = model.busy_hours(model.embodied_component, epochs)
+    return model.training_co2_kg(kwh, hours * kwh / epochs.kwh if epochs.kwh else 0.0)
 
 
 def _in_all(costs: list[float | None], samples: list[Sample], trials: int) -> float | None:

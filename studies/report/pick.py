@@ -209,6 +209,8 @@ def _years(view: StudyView, year: Year) -> list[_Tile]:
     life = "" if operation.years == 1 else f", in a life of {operation.years:g} years"
     used = f"{year.predictions:,.0f} predictions a year{life}"
     span, price = "", quantities.euro(year.euro)
+    building = f"; PUE {carbon.pue:g}" if carbon.pue != 1 else ""
+    made = carbon.embodied_kg_per_device_hour
     if year.low_kwh is not None and year.high_kwh is not None:
         span = f"{quantities.energy(year.low_kwh)} to {quantities.energy(year.high_kwh)}; "
     return [
@@ -224,8 +226,8 @@ def _years(view: StudyView, year: Year) -> list[_Tile]:
         _Tile(
             "CO₂ a year",
             quantities.mass(year.co2_kg),
-            f"{carbon.intensity.g_per_kwh:.4g} g per kWh, {carbon.intensity.region}"
-            + (f"; PUE {carbon.pue:g}" if carbon.pue != 1 else ""),
+            f"{carbon.intensity.g_per_kwh:.4g} g per kWh, {carbon.intensity.region}{building}"
+            + (f"; {1000 * made:.4g} g per busy device-hour of making the device" if made else ""),
             kind,
             f"That energy × PUE × intensity ({carbon.intensity.source}), and the embodied share "
             "where the study states one.",
@@ -233,7 +235,7 @@ def _years(view: StudyView, year: Year) -> list[_Tile]:
         _Tile(
             "Cost a year",
             "below €0.01" if year.euro is not None and 0 < year.euro < quantities.CENT else price,
-            f"{price} of electricity, at €{operation.euro_per_kwh:g} per kWh",
+            f"{price} of electricity, at €{operation.euro_per_kwh:g} per kWh{building}",
             kind,
             f"That energy × PUE × price ({operation.price_source}). [operation] euro_per_kwh sets "
             "another.",

@@ -33,7 +33,8 @@ def advice(view: StudyView) -> list[str]:
             told = f", {comparison(row, view.baseline, view.kind, view.metric)}"
         lines.append(f"{choice.title}: trial {row.trial}{told}.")
     if greenest is not None:
-        lines += warnings(view.front, beaten=view.best is not None)
+        is_baseline = view.baseline is not None and view.baseline.trial == greenest.trial
+        lines += warnings(view.front, beaten=is_baseline or view.best is not None)
         lines.append(prediction_sentence(greenest, view.kind))
         lines += [*_folds(view), *_how_sure(view)]
     return lines

@@ -173,7 +173,8 @@ def timing_lines(found: Timing) -> list[str]:
     if found.waits:
         between = sum(wait.number is not None for wait in found.waits)
         speed = found.clock.speed
-        scaled = f", {seconds(speed * found.waited_seconds)} there" if speed != 1 else ""
+        there = seconds(speed * found.waited_seconds)
+        scaled = f" ({there} of the replayed clock)" if speed != 1 else ""
         lines.append(
             f"Waited {seconds(found.waited_seconds)}{scaled} for cleaner electricity, in "
             f"{counted(len(found.waits), 'pause')}, {between} of them between epochs."

@@ -5,6 +5,7 @@ The form is that of https://github.com/Boavizta/BoAmps (``model/report_schema.js
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from greenfront.objectives.readings import JOULES_PER_KWH
@@ -17,6 +18,9 @@ HIGH, MEDIUM = 0.10, 0.25
 """Relative errors up to which the form calls a report's quality high, or medium."""
 
 BILLION = 1e9
+
+_COUNTRY = re.compile(r"[A-Z]{2,3}(?![A-Z])")
+"""How regions of countries begin: FRA, SE3, USA-OREGON; not WORLD, nor a trace without one."""
 
 FORM = "1.1.0"
 """Version of the form, by its release notes."""
@@ -90,7 +94,7 @@ def _report(
         "software": {"language": "python", "version": record.versions.get("python", "")},
         "infrastructure": {"infraType": "other", "components": _components(record)},
         "environment": {
-            "country": intensity.region,
+            "country": intensity.region if _COUNTRY.match(intensity.region) else "unknown",
             "powerSourceCarbonIntensity": intensity.g_per_kwh,
         },
         "quality": sure,

@@ -222,6 +222,7 @@ def test_a_deadline_without_slack_starts_at_once_and_says_so() -> None:
     told = decide(after(1), 6 * 3600, after(6), VALLEY, pause_above=10)
     assert told.run
     assert "will be missed by 60 min" in told.why
+    assert decide(after(30), 6 * 3600, after(6), VALLEY).why.endswith("missed by 30 h")
     assert told.g_per_kwh is None
 
 

@@ -118,6 +118,7 @@ def test_scores_are_means_over_folds(storage: Storage, here: Path) -> None:
 
 
 def test_what_is_judged_is_not_judged_again(storage: Storage) -> None:
+    search(study("means"), storage)
     before = [trial.outcome for trial in Study.open(storage, "means").trials.all()]
     assert search(study("means"), storage) == []
     assert [trial.outcome for trial in Study.open(storage, "means").trials.all()] == before

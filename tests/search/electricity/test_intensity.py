@@ -296,7 +296,7 @@ def test_a_service_without_forecasts_is_continued_from_its_past(
     ahead = live.ahead(now, now + 48 * HOUR)
     assert ahead.mean_between(as_instant(now), as_instant(hour + HOUR)) == 400
     # A deadline that has passed stops nobody.
-    assert planned(live, now, -5, HOUR).why.endswith("and will be missed by 360 min")
+    assert planned(live, now, -5, HOUR).why.endswith("and will be missed by 6 h")
     why = held(live, pauses, now, 300)
     assert why is not None
     assert f"wait until {utc(hour + 4 * HOUR)}: 400 g/kWh now is over 300" in why

@@ -18,8 +18,9 @@ from greenfront.objectives.metering.idle import measure_idle
 from greenfront.objectives.metering.meter import IdlePower
 from greenfront.objectives.metering.process_tree import machine_cpu_seconds
 from greenfront.objectives.metering.rapl import RaplMeter
-from greenfront.objectives.readings import Component
+from greenfront.objectives.readings import Component, total
 from greenfront.search.planning.plan import plan_study
+from greenfront.studies.config.carbon import CarbonSection
 from greenfront.studies.config.study_file import StudyFile
 
 TESTS = Path(__file__).parents[2]
@@ -57,14 +58,21 @@ def study(**metering: Any) -> StudyFile:
 
 
 def test_a_plan_takes_the_idle_power_off_as_a_search_does(machine: Machine) -> None:
+    file = study(idle_watts=0.5)
+    embodied = {"g_per_kwh": 100, "embodied_kg_per_device_hour": 0.5, "device_threads": 4}
+    file = file.model_copy(update={"carbon": CarbonSection(**embodied)})
     with LiveMachine(machine, machine_cpu_seconds, 20.0):
-        found = plan_study(study(idle_watts=0.5))
+        found = plan_study(file)
     assert {sample.epoch.source for sample in found.samples} == {
         "RAPL counters of 1 CPU package(s) minus those of the idle machine × share of busy CPU time"
     }
     assert found.kind == "measured"
     assert found.kwh is not None
     assert found.kwh > 0
+    epochs = total(sample.epoch for sample in found.samples)
+    assert epochs.kwh is not None
+    hours = found.kwh * epochs.cpu_seconds / 3600 / epochs.kwh
+    assert found.co2_kg == pytest.approx(0.1 * found.kwh + 0.5 * hours / 4)
 
 
 def test_idle_power_that_nobody_stated_is_measured(

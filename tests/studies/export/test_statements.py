@@ -58,6 +58,20 @@ def test_boamps_reports_follow_the_schema(record: ModelRecord) -> None:
         assert report is None or report["header"]["formatVersion"] == "1.1.0"
 
 
+@pytest.mark.parametrize(
+    ("region", "country"),
+    [("FRA", "FRA"), ("DE", "DE"), ("SE3", "SE3"), ("USA-OREGON", "USA-OREGON")]
+    + [(region, "unknown") for region in ("WORLD", "as stated", "trace", "gcp:us-west1")],
+)
+def test_a_boamps_report_names_no_country_that_is_none(region: str, country: str) -> None:
+    record = exported()
+    carbon = record.scoring.carbon
+    carbon = replace(carbon, intensity=replace(carbon.intensity, region=region))
+    report = boamps.training(replace(record, scoring=replace(record.scoring, carbon=carbon)))
+    assert report is not None
+    assert report["environment"]["country"] == country
+
+
 def test_the_boamps_schema_refuses_what_is_no_report() -> None:
     report = boamps.training(exported())
     assert report is not None

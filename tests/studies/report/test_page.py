@@ -145,6 +145,7 @@ def test_rows_say_what_was_measured(name: str) -> None:
         ("no baseline", "the untouched baseline has not finished"),
         ("nothing finished", "No trial has finished with a result yet"),
         ("nothing at all", "No instrument metered this study"),
+        ("embodied", "2 g per busy device-hour of making the device"),
         ("one trial", "the greenest model is the baseline itself"),
         ("no emissions", "<td class='number'>∞</td>"),
         ("usual", "<p>Examples: 1,078 train, 359 validation, 360 test.</p>"),

@@ -37,6 +37,16 @@ def test_no_reader_takes_all_right_of_few_examples_for_a_certainty() -> None:
     assert "greenfront export looks at the test split" in told
 
 
+def test_the_baseline_is_not_said_to_gain_on_itself() -> None:
+    view = VIEWS["one trial"]
+    assert view.baseline is not None
+    alone = replace(view.baseline, beats_baseline=0.0)
+    rows = (replace(view.front.rows[0], beats_baseline=0.0),)
+    told = " ".join(advice(replace(view, baseline=alone, front=replace(view.front, rows=rows))))
+    assert "the untouched baseline itself" in told
+    assert "gains on the untouched baseline" not in told
+
+
 def judged(trial: int, scores: NDArray[np.float32]) -> ScoredTrial:
     row, mean = VIEW.complete[trial], float(scores.mean())
     return replace(row, score=mean, outcome=replace(row.outcome, resampled=packed(scores)))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -144,6 +145,8 @@ def test_waiting_that_has_cost_is_called_so(storage: Storage) -> None:
     charge(storage, record, Moment(400.0, "trace", 100.0, 1.0), "train")
     found = timing(record)
     assert found.waited_seconds == 30.0
+    fast = " ".join(timing_lines(replace(found, clock=Clock(start=0.0, speed=600.0))))
+    assert "Waited 30.0 s (5.00 h of the replayed clock) for cleaner electricity" in fast
     said = " ".join(timing_lines(found))
     assert "Waited 30.0 s for cleaner electricity, in 1 pause, 0 of them between epochs." in said
     assert "Emitted 800 g CO₂" in said
