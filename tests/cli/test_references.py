@@ -17,7 +17,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Command:
     command = Command(tmp_path_factory.mktemp("references"))
     command.write_study(
         study='name = "small"',
-        space='architectures = ["cnn"]\nreferences = true\nensemble = false',
+        space='architectures = ["cnn"]\nreferences = true',
         training="epochs = 1\nfine_tune_epochs = 1",
         budget="trials = 3",
     )

@@ -228,7 +228,7 @@ def test_plan_forecasts_and_writes_nothing(tmp_path: Path) -> None:
     assert sum(sample["baseline"] for sample in found["samples"]) == 3
     remarks = " ".join(found["remarks"])
     assert "energy budget" in remarks
-    assert "artefact_bytes 10: met by 0 of" in remarks
+    assert "artefact_bytes 10 B: met by 0 of" in remarks
     assert "constant multiple" in remarks
 
 

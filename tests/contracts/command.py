@@ -141,7 +141,7 @@ class Command:
         """A study file from its sections.
 
         By default of the digits, measured once and shortly, judged on one split, without
-        references, to its last trial.
+        references and ensemble, to its last trial.
         """
         sections = {
             "task": 'kind = "digits"',
@@ -149,8 +149,9 @@ class Command:
             "metering": "block_seconds = 0.01",
             **sections,
         }
-        if "references" not in sections.get("space", ""):
-            sections["space"] = f"references = false\n{sections.get('space', '')}"
+        for key in ("references", "ensemble"):
+            if key not in sections.get("space", ""):
+                sections["space"] = f"{key} = false\n{sections.get('space', '')}"
         if "folds" not in sections["objectives"]:
             sections["objectives"] = f"folds = 1\n{sections['objectives']}"
         # All of the trials that are asked for, each to its end, however the machine measures them.
