@@ -10,6 +10,7 @@ from itertools import count
 import pytest
 
 from contracts.waiting import PATIENCE_SECONDS
+from greenfront.search.engine.workers import Workers
 from greenfront.studies.store import runs
 
 __all__ = ["SimulatedTime"]
@@ -36,6 +37,7 @@ class SimulatedTime:
         self._woken = threading.Condition()
         for clock in (time, "time"), (time, "monotonic"), (runs, "monotonic"):
             monkeypatch.setattr(*clock, lambda: self.now)
+        monkeypatch.setattr(Workers, "await_end", self._await_end)
 
     def sleep(self, seconds: float) -> None:
         """Of a worker."""
@@ -50,6 +52,11 @@ class SimulatedTime:
         with self._woken:
             self.workers -= 1
             self._go_on()
+
+    def _await_end(self, ends: int, seconds: float) -> bool:
+        """Of a worker without work, in the place of the search's own; sleeps the whole time."""
+        self.sleep(seconds)
+        return False
 
     def _go_on(self) -> None:
         if self._due and len(self._due) == self.workers:
