@@ -16,7 +16,7 @@ from greenfront.errors import TrialFailed
 from greenfront.objectives.codec import from_json
 from greenfront.objectives.pipeline.answers import ANSWERS
 from greenfront.objectives.pipeline.lineage import Made, StageOutput
-from greenfront.objectives.pipeline.stage import WEIGHTS, Stage, StageJob, load_stages
+from greenfront.objectives.pipeline.stage import WEIGHTS, Stage, StageJob, load_stages, outputs_of
 from greenfront.objectives.pipeline.stages.export import MODEL, ExportFacts
 from greenfront.objectives.pipeline.stages.fit import FitFacts
 from greenfront.objectives.readings import total
@@ -75,10 +75,10 @@ class Joining(Stage):
 
     def keys_of_others(self, candidate: Candidate) -> list[str]:
         """The lineage key of each other model's own file."""
-        found = []
+        found, stages = [], load_stages(self.runtime)
         for other in self.others(candidate):
             keys = list[str]()
-            for stage in load_stages(self.runtime):
+            for stage in stages:
                 if stage.applies(other):
                     keys.append(stage.key_after(other, keys))
             found.append(keys[-1])
@@ -87,7 +87,8 @@ class Joining(Stage):
     def make(self, job: StageJob) -> Made:
         """Joins the files, and holds the whole to what its parts answer."""
         runtime, candidate, others = self.runtime, job.candidate, self.others(job.candidate)
-        behind = [self._made(other) for other in others]
+        stages = load_stages(runtime)
+        behind = [outputs_of(other, stages) for other in others]
         outputs = [job.earlier, *behind]
         paths = [finished(each).folder / MODEL for each in outputs]
         path = job.folder / MODEL
@@ -128,13 +129,6 @@ class Joining(Stage):
         """See :class:`Outcome`; ``None`` where every model computes every example."""
         del joined
         return None
-
-    def _made(self, candidate: Candidate) -> dict[str, StageOutput]:
-        outputs: dict[str, StageOutput] = {}
-        for stage in load_stages(self.runtime):
-            if stage.applies(candidate):
-                outputs[stage.name] = stage.output(candidate, outputs)
-        return outputs
 
     def _answers(
         self, path: Path, inputs: NDArray[np.float32], padding: int | None

@@ -19,7 +19,7 @@ from greenfront.objectives.stages.seeding import seed_generators
 from greenfront.spaces.architectures.registry import is_fitted
 from greenfront.spaces.candidate import Candidate
 
-__all__ = ["WEIGHTS", "Stage", "StageJob", "load_stages"]
+__all__ = ["WEIGHTS", "Stage", "StageJob", "load_stages", "outputs_of"]
 
 WEIGHTS = "weights.safetensors"
 """The network that a stage leaves in its folder."""
@@ -120,3 +120,17 @@ def load_stages(runtime: Runtime) -> tuple[Stage, ...]:
     modules = pkgutil.iter_modules(stages.__path__, f"{stages.__name__}.")
     found = [importlib.import_module(module.name).STAGE(runtime) for module in modules]
     return tuple(sorted(found, key=lambda stage: stage.order))
+
+
+def outputs_of(candidate: Candidate, found: Sequence[Stage]) -> dict[str, StageOutput]:
+    """The outputs of all stages that apply to a candidate, by name, made where they are not kept.
+
+    Args:
+        candidate: Goes through them.
+        found: All stages, in their order.
+    """
+    outputs: dict[str, StageOutput] = {}
+    for stage in found:
+        if stage.applies(candidate):
+            outputs[stage.name] = stage.output(candidate, outputs)
+    return outputs

@@ -31,7 +31,7 @@ from greenfront.objectives.pipeline.model_factory import network_of
 from greenfront.objectives.pipeline.prediction_costs import MeteredFile, PredictionCosts
 from greenfront.objectives.pipeline.preprocessing import preprocessing_cost
 from greenfront.objectives.pipeline.runtime import Runtime
-from greenfront.objectives.pipeline.stage import WEIGHTS, load_stages
+from greenfront.objectives.pipeline.stage import WEIGHTS, load_stages, outputs_of
 from greenfront.objectives.pipeline.stages.export import MODEL, ExportFacts
 from greenfront.objectives.pipeline.stages.fit import Fit
 from greenfront.objectives.readings import Reading, total
@@ -253,11 +253,7 @@ class TrialRunner:
 
     def _outputs(self, candidate: Candidate) -> dict[str, StageOutput]:
         """Of all stages that apply, by name."""
-        outputs: dict[str, StageOutput] = {}
-        for stage in self.stages:
-            if stage.applies(candidate):
-                outputs[stage.name] = stage.output(candidate, outputs)
-        return outputs
+        return outputs_of(candidate, self.stages)
 
     def _fitted(self, candidate: Candidate) -> StageOutput:
         (fit,) = (stage for stage in self.stages if isinstance(stage, Fit))
