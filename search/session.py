@@ -16,6 +16,7 @@ from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import Instruments, open_instruments
 from greenfront.objectives.metering.pinned import require_pinned, with_machine_of
+from greenfront.search.afterwards.closing import Closing
 from greenfront.search.afterwards.cross_validating import cross_validate
 from greenfront.search.afterwards.ensembling import add_ensemble
 from greenfront.search.afterwards.repeating import repeat_front
@@ -127,15 +128,16 @@ class Session:
         )
 
         def afterwards(run: Run, ledger: LedgerWriter, watch: BudgetWatch) -> None:
-            if study.runs.living()[:1] == [run.run_id]:
-                working = (self.problem, study, run, ledger, watch, settings.note)
-                cross_validate(*working)
-                # Once luck is out models answer together, and are then judged as the others.
-                if add_ensemble(*working):
-                    cross_validate(*working)
-                repeat_front(*working)
-            elif file.objectives.repeats > 1:
-                settings.note("the front is measured again by the run that began first")
+            if study.runs.living()[:1] != [run.run_id]:
+                if file.objectives.repeats > 1:
+                    settings.note("the front is measured again by the run that began first")
+                return
+            closing = Closing(self.problem, study, run, ledger, watch, settings.note)
+            cross_validate(closing)
+            # Once luck is out models answer together, and are then judged as the others.
+            if add_ensemble(closing):
+                cross_validate(closing)
+            repeat_front(closing)
 
         return search_study(self.problem, study, settings, afterwards)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from greenfront.errors import Interrupted, TrialFailed
@@ -18,6 +18,7 @@ from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import FoldScore, Outcome
 from greenfront.objectives.readings import Component, Reading
 from greenfront.objectives.resampling import unpacked
+from greenfront.search.afterwards.closing import Closing
 from greenfront.search.networks.problem import NetworkProblem
 from greenfront.search.stopping.budget_watch import BudgetWatch
 from greenfront.search.trials.running import ChargedTrial
@@ -34,7 +35,7 @@ from greenfront.studies.analysis.scores.machines import as_read_on
 from greenfront.studies.analysis.scores.rescore import rescored
 from greenfront.studies.analysis.words.quantities import counted, energy
 from greenfront.studies.store.afterwards import replace_detail
-from greenfront.studies.store.ledger_writer import CROSS_VALIDATION, LedgerWriter
+from greenfront.studies.store.ledger_writer import CROSS_VALIDATION
 from greenfront.studies.store.runs import HEARTBEAT_SECONDS, Run
 from greenfront.studies.store.study import Study
 
@@ -47,14 +48,7 @@ AS_GOOD = 0.1
 """Share of resamples in which one is at least as good that cannot be told from it."""
 
 
-def cross_validate(
-    problem: NetworkProblem,
-    study: Study,
-    run: Run,
-    ledger: LedgerWriter,
-    watch: BudgetWatch,
-    note: Callable[[str], None],
-) -> None:
+def cross_validate(closing: Closing) -> None:
     """Judges the best models on further folds, as far as the study file and its data ask for it.
 
     These are the most accurate one, the greenest, the untouched baseline, ensembles, and those that
@@ -62,13 +56,9 @@ def cross_validate(
     judged so, too. One that cannot be made again keeps the score that it has.
 
     Args:
-        problem: Of the study.
-        study: In an open storage.
-        run: The run of this process.
-        ledger: Charged with the energy, as phase ``cross-validate`` of the trial.
-        watch: A budget that is spent ends it.
-        note: Takes messages for the user.
+        closing: The study; its ledger is charged with phase ``cross-validate`` of the trials.
     """
+    problem, study, note = closing.problem, closing.study, closing.note
     objectives = problem.file.objectives
     folds = objectives.folds_of(problem.facts.task)
     if folds < 2 or (objectives.folds == "auto" and not _is_luck(problem, study)):
@@ -79,8 +69,8 @@ def cross_validate(
     with problem.worker() as worker:
         while lacking := _lacking(problem, study, folds, lost):
             row = lacking[0]
-            run.beat()
-            spent = watch.reached()
+            closing.run.beat()
+            spent = closing.watch.reached()
             if spent is not None:
                 note(f"no more models are cross-validated: {spent}")
                 break
@@ -90,7 +80,7 @@ def cross_validate(
                 continue
             if not done:
                 note(f"cross-validating the best models on {folds} folds of the examples")
-            context = _Validating(ledger, row.trial, run=run, watch=watch)
+            context = _Validating(closing.ledger, row.trial, run=closing.run, watch=closing.watch)
             try:
                 _judge(worker, study, row, folds, context)
                 done += 1
@@ -101,7 +91,7 @@ def cross_validate(
                 note(f"no more models are cross-validated: {reached}")
                 break
             finally:
-                ledger.merge(row.trial)
+                closing.ledger.merge(row.trial)
     if dear:
         note(
             f"{counted(dear, 'model')} not cross-validated: more than {energy(most_kwh)}, "

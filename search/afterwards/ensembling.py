@@ -7,34 +7,23 @@ more there is to be had, and for how much, is for the front to show.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from greenfront.errors import TrialFailed
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.tuning.told import EnsemblePlan
-from greenfront.search.afterwards.tuning_run import Proposal, TuningRun, judge_of, member_of
-from greenfront.search.networks.problem import NetworkProblem
-from greenfront.search.stopping.budget_watch import BudgetWatch
+from greenfront.search.afterwards.closing import Closing
+from greenfront.search.afterwards.tuning_run import Proposal, TuningRun, member_of
 from greenfront.search.trials.running import ChargedTrial
 from greenfront.spaces.techniques.ensemble import Ensemble
 from greenfront.studies.analysis.ranking.front import ScoredTrial, most_accurate
 from greenfront.studies.analysis.view import StudyView, view
-from greenfront.studies.store.ledger_writer import LedgerWriter
-from greenfront.studies.store.runs import Run
-from greenfront.studies.store.study import Study
 
 __all__ = ["add_ensemble", "best_of_families"]
 
 
-def add_ensemble(
-    problem: NetworkProblem,
-    study: Study,
-    run: Run,
-    ledger: LedgerWriter,
-    watch: BudgetWatch,
-    note: Callable[[str], None],
-) -> bool:
+def add_ensemble(closing: Closing) -> bool:
     """Makes an ensemble of a study's models, where one is better than each of them.
 
     It becomes a trial of the study, outside of its space as references are. Where the study says
@@ -42,27 +31,24 @@ def add_ensemble(
     families have a model that has learnt something, none is looked for.
 
     Args:
-        problem: Of the study.
-        study: In an open storage.
-        run: The run of this process.
-        ledger: Charged with the energy: phase ``ensemble`` of the best model, and the new trial.
-        watch: A spent budget ends it.
-        note: Takes messages for the user.
+        closing: The study; its ledger is charged with phase ``ensemble`` of the best model, and
+            with the new trial.
 
     Returns:
         Whether there is a new one.
     """
-    file = problem.file
-    if not file.space.ensemble or file.objectives.device != "cpu" or watch.reached() is not None:
+    study, note, file = closing.study, closing.note, closing.problem.file
+    if not file.space.ensemble or file.objectives.device != "cpu":
+        return False
+    if closing.watch.reached() is not None:
         return False
     found = view(study.storage, study.name)
     best = best_of_families(found)
     if len(best) < 2:
         return False
-    with problem.worker() as worker:
-        evaluator = worker.evaluator(ChargedTrial(ledger, best[0].trial))
-        judge = judge_of(found)
-        making = TuningRun(study, found, run, ledger, evaluator, judge, note)
+    with closing.problem.worker() as worker:
+        evaluator = worker.evaluator(ChargedTrial(closing.ledger, best[0].trial))
+        making = TuningRun(study, found, closing.run, closing.ledger, evaluator, note)
         try:
             with making.charging(best[0].trial) as context:
                 told = [to_json(member_of(row)) for row in best]

@@ -15,9 +15,9 @@ from greenfront.errors import TrialFailed
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.outcome import Repeat
+from greenfront.search.afterwards.closing import Closing
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.networks.problem import NetworkProblem
-from greenfront.search.stopping.budget_watch import BudgetWatch
 from greenfront.search.trials.running import ChargedTrial
 from greenfront.studies.analysis.ranking.front import ScoredTrial, baseline_of, rank, scored
 from greenfront.studies.analysis.ranking.membership import with_membership
@@ -25,8 +25,6 @@ from greenfront.studies.analysis.scores.machines import as_read_on
 from greenfront.studies.analysis.scores.medians import Measurements, inferences
 from greenfront.studies.analysis.scores.rescore import rescored
 from greenfront.studies.analysis.words.quantities import counted
-from greenfront.studies.store.ledger_writer import LedgerWriter
-from greenfront.studies.store.runs import Run
 from greenfront.studies.store.study import Study
 from greenfront.studies.store.trials import NetworkTrial
 
@@ -36,14 +34,7 @@ SURE = 0.95
 """A probability above it, or below its complement, is taken for certain."""
 
 
-def repeat_front(
-    problem: NetworkProblem,
-    study: Study,
-    run: Run,
-    ledger: LedgerWriter,
-    watch: BudgetWatch,
-    note: Callable[[str], None],
-) -> None:
+def repeat_front(closing: Closing) -> None:
     """Measures the front again, at most as often as the study file says.
 
     Medians can bring other trials onto the front: these are then measured, too. A member that
@@ -51,13 +42,9 @@ def repeat_front(
     measured of a graph counts for all trials whose files execute it.
 
     Args:
-        problem: Of the study.
-        study: In an open storage.
-        run: The run of this process.
-        ledger: Charged with the energy, as phase ``repeat`` of the trial.
-        watch: A budget that is spent ends it.
-        note: Takes messages for the user.
+        closing: The study; its ledger is charged with phase ``repeat`` of the trials.
     """
+    problem, study, note = closing.problem, closing.study, closing.note
     rounds = problem.file.objectives.repeats
     lost = _read_elsewhere(study, note)
     with problem.worker() as worker:
@@ -66,13 +53,13 @@ def repeat_front(
                 models = counted(len(lacking), "model")
                 note(f"measuring the front again, round {position} of at most {rounds}: {models}")
                 for row, taken in lacking:
-                    run.beat()
-                    spent = watch.reached()
+                    closing.run.beat()
+                    spent = closing.watch.reached()
                     if spent is not None:
                         note(f"the front is not measured again: {spent}")
                         return
                     key = row.candidate.key
-                    context = ChargedTrial(ledger, row.trial)
+                    context = ChargedTrial(closing.ledger, row.trial)
                     try:
                         repeat = measured_again(
                             worker.evaluator(context),
@@ -83,11 +70,11 @@ def repeat_front(
                         )
                     except TrialFailed:
                         repeat = None
-                    ledger.merge(row.trial)
+                    closing.ledger.merge(row.trial)
                     if repeat is None or repeat.inference.joules is None:
                         lost.add(key)
                     else:
-                        study.repeats.add(run.run_id, key, taken + 1, repeat)
+                        study.repeats.add(closing.run.run_id, key, taken + 1, repeat)
 
 
 def measured_again(

@@ -31,7 +31,7 @@ from greenfront.studies.store.ledger_writer import LedgerWriter
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.study import Study
 
-__all__ = ["Part", "Proposal", "TunedModel", "TuningRun", "judge_of", "member_of", "tuning_run"]
+__all__ = ["Part", "Proposal", "TunedModel", "TuningRun", "member_of", "tuning_run"]
 
 Part = Literal["runtime", "bits", "cascade", "ensemble"]
 
@@ -95,7 +95,6 @@ class TuningRun:
         run: Of this process.
         ledger: Charged with all energy.
         evaluator: Of the study.
-        judge: Counts models as the study does.
         say: Takes messages on what is being done.
         kwh: Charged so far.
     """
@@ -105,7 +104,6 @@ class TuningRun:
     run: Run
     ledger: LedgerWriter
     evaluator: Evaluator
-    judge: Judge
     say: Callable[[str], None]
     kwh: float = 0.0
 
@@ -137,14 +135,15 @@ class TuningRun:
             )
             is_there = known.state == "complete"
             return TunedModel(proposal.part, known.number, described, is_there, derived, why)
+        judge = _judge_of(self.found)
         number, began = self._number(candidate.key), time.time()
         self.say(f"trial {number}: {described}")
         outcome, values, reason, failed = None, None, None, False
         with self.charging(number) as context:
             try:
                 outcome = self._measured(proposal, number, context)
-                outcome, values = self.judge.counted(outcome)
-                over = self.judge.over_limit(outcome)
+                outcome, values = judge.counted(outcome)
+                over = judge.over_limit(outcome)
                 better = bool(candidate.companions)
                 reason = over or _objection(outcome, unmetered=values is None, better=better)
             except TrialStopped as stop:
@@ -221,7 +220,7 @@ def member_of(row: ScoredTrial) -> Member:
     )
 
 
-def judge_of(found: StudyView) -> Judge:
+def _judge_of(found: StudyView) -> Judge:
     """Counts models as a study does."""
     file = found.file
     return Judge(
@@ -258,8 +257,7 @@ def tuning_run(
         say("starting an evaluator and loading the data")
         context = ChargedTrial(ledger, number)
         with running_evaluator(file, found.facts, instruments, context) as evaluator:
-            charged, judge = context.charged_kwh, judge_of(found)
-            yield TuningRun(study, found, run, ledger, evaluator, judge, say, charged)
+            yield TuningRun(study, found, run, ledger, evaluator, say, context.charged_kwh)
     except TrialFailed as failure:
         raise ExportError(f"study {found.name!r} cannot be tuned: {failure}") from failure
     finally:

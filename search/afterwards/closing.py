@@ -1,0 +1,35 @@
+"""What the steps after a search work on: its study, within the run that has searched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from greenfront.search.networks.problem import NetworkProblem
+from greenfront.search.stopping.budget_watch import BudgetWatch
+from greenfront.studies.store.ledger_writer import LedgerWriter
+from greenfront.studies.store.runs import Run
+from greenfront.studies.store.study import Study
+
+__all__ = ["Closing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """A study whose trials are done, and what a step works with.
+
+    Attributes:
+        problem: Of the study.
+        study: In an open storage.
+        run: The run of this process.
+        ledger: Charged with the energy.
+        watch: A budget that is spent ends a step.
+        note: Takes messages for the user.
+    """
+
+    problem: NetworkProblem
+    study: Study
+    run: Run
+    ledger: LedgerWriter
+    watch: BudgetWatch
+    note: Callable[[str], None]
