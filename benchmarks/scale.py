@@ -186,6 +186,7 @@ def ray_rates(trials: int, counts: Sequence[int], pairs: int) -> dict[str, dict[
                     study_name="bare", storage=storage.optuna, directions=DIRECTIONS
                 )
                 storage.close()
+                Storage(ours).close()  # as theirs, its tables are made before its clock begins
                 each = trials // workers
                 began = time.perf_counter()
                 ray.get([actor.optuna.remote(bare, each) for actor in actors])
