@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from greenfront.search.networks.problem import NetworkProblem
 from greenfront.search.stopping.budget_watch import BudgetWatch
+from greenfront.studies.analysis.ranking.ranked_trials import RankedTrials, ranked_trials
+from greenfront.studies.analysis.scores.machines import Repeats, as_read_on
 from greenfront.studies.store.ledger_writer import LedgerWriter
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.study import Study
+from greenfront.studies.store.trials import NetworkTrial
 
 __all__ = ["Closing"]
 
@@ -33,3 +36,12 @@ class Closing:
     ledger: LedgerWriter
     watch: BudgetWatch
     note: Callable[[str], None]
+
+    def as_read(self) -> tuple[Sequence[NetworkTrial], Repeats]:
+        """All trials and repeats by now, each with the readings of the machine that ran it."""
+        study = self.study
+        return as_read_on(None, study.trials.all(), study.repeats.all(), study.meters or [])
+
+    def ranked(self) -> RankedTrials:
+        """All trials by now, scored and ranked."""
+        return ranked_trials(self.problem.file, self.problem.facts, *self.as_read())

@@ -22,17 +22,10 @@ from greenfront.search.afterwards.closing import Closing
 from greenfront.search.networks.problem import NetworkProblem
 from greenfront.search.stopping.budget_watch import BudgetWatch
 from greenfront.search.trials.running import ChargedTrial
-from greenfront.studies.analysis.ranking.front import (
-    Front,
-    ScoredTrial,
-    baseline_of,
-    rank,
-    scored,
-)
+from greenfront.studies.analysis.ranking.front import ScoredTrial
+from greenfront.studies.analysis.ranking.ranked_trials import RankedTrials
 from greenfront.studies.analysis.scores.cross_validated import on_own_split
 from greenfront.studies.analysis.scores.interval import score_interval
-from greenfront.studies.analysis.scores.machines import as_read_on
-from greenfront.studies.analysis.scores.rescore import rescored
 from greenfront.studies.analysis.words.quantities import counted, energy
 from greenfront.studies.store.afterwards import replace_detail
 from greenfront.studies.store.ledger_writer import CROSS_VALIDATION
@@ -61,20 +54,21 @@ def cross_validate(closing: Closing) -> None:
     problem, study, note = closing.problem, closing.study, closing.note
     objectives = problem.file.objectives
     folds = objectives.folds_of(problem.facts.task)
-    if folds < 2 or (objectives.folds == "auto" and not _is_luck(problem, study)):
+    if folds < 2 or (objectives.folds == "auto" and not _is_luck(closing.ranked())):
         return
     before_kwh = study.ledger.total().kwh - study.ledger.of_phase(CROSS_VALIDATION).kwh
     most_kwh = objectives.folds_share * before_kwh if before_kwh else math.inf
     done, dear, lost = 0, 0, set[int]()
     with problem.worker() as worker:
-        while lacking := _lacking(problem, study, folds, lost):
+        while lacking := _lacking(now := closing.ranked(), folds, lost):
             row = lacking[0]
             closing.run.beat()
             spent = closing.watch.reached()
             if spent is not None:
                 note(f"no more models are cross-validated: {spent}")
                 break
-            if _expected_kwh(study, row, folds) > most_kwh:
+            in_all_kwh = study.ledger.of_phase(CROSS_VALIDATION).kwh + _further_kwh(now, row, folds)
+            if in_all_kwh > most_kwh:
                 dear += 1
                 lost.add(row.trial)
                 continue
@@ -104,17 +98,16 @@ def cross_validate(closing: Closing) -> None:
         note(f"cross-validated {counted(done, 'model')} for {energy(spent_kwh)} in all{share}")
 
 
-def _is_luck(problem: NetworkProblem, study: Study) -> bool:
+def _is_luck(now: RankedTrials) -> bool:
     """Whether the best score may as well have fallen short of itself by more than is allowed."""
-    front, _, _ = _standing(problem, study)
-    best, metric = front.most_accurate, problem.metric
+    best, metric = now.front.most_accurate, now.metric
     if best is None:
         return False
     own = on_own_split(best.outcome)
     interval = score_interval(own, metric)
     if interval is None:
         return False
-    limit = problem.file.objectives.tolerance.limit(own.score, metric)
+    limit = now.file.objectives.tolerance.limit(own.score, metric)
     return metric.worse_by(interval.low if metric.maximise else interval.high, limit) > 0
 
 
@@ -138,13 +131,13 @@ def _judge(
         replace_detail(study.trials, row.trial, to_json(replace(stored, folds=known)))
 
 
-def _expected_kwh(study: Study, row: ScoredTrial, folds: int) -> float:
-    """What is spent on folds in all once a model has been trained again on those that it lacks.
+def _further_kwh(now: RankedTrials, row: ScoredTrial, folds: int) -> float:
+    """What it is expected to take to train a model again on the folds that it lacks.
 
     What an ensemble is made of was mostly trained there already, and is found.
     """
-    known = {trial.key: trial.outcome for trial in study.trials.all(states=("complete",))}
-    kwh = study.ledger.of_phase(CROSS_VALIDATION).kwh
+    known = {trial.key: trial.outcome for trial in now.trials if trial.state == "complete"}
+    kwh = 0.0
     for part in row.candidate.parts:
         outcome = known.get(part.key) or row.outcome
         again = folds - max(1, len(outcome.folds))
@@ -152,32 +145,17 @@ def _expected_kwh(study: Study, row: ScoredTrial, folds: int) -> float:
     return kwh
 
 
-def _standing(
-    problem: NetworkProblem, study: Study
-) -> tuple[Front, tuple[ScoredTrial, ...], ScoredTrial | None]:
-    """The front, all finished trials and the untouched baseline, as they are known by now."""
-    file, facts = problem.file, problem.facts
-    stored, repeats = as_read_on(None, study.trials.all(), study.repeats.all(), study.meters or [])
-    trials = rescored(stored, file.scoring(facts), repeats)
-    front = rank(file.study.name, trials, file.objectives.tolerance, problem.metric)
-    complete = scored(trials, front.floor)
-    return front, complete, baseline_of(complete, file.baseline_keys(facts), problem.metric)
-
-
-def _lacking(
-    problem: NetworkProblem, study: Study, folds: int, lost: set[int]
-) -> list[ScoredTrial]:
+def _lacking(now: RankedTrials, folds: int, lost: set[int]) -> list[ScoredTrial]:
     """The models to judge on further folds, the most accurate first."""
-    front, complete, baseline = _standing(problem, study)
-    best = front.most_accurate
+    best, metric = now.front.most_accurate, now.metric
     if best is None:
         return []
-    judged = [row for row in complete if _folds(row) == folds]
-    others = [row for row in complete if row not in judged]
-    equal = [row for row in others if _is_as_good(row.outcome, best.outcome, problem.metric)]
-    equal.sort(key=lambda row: -problem.metric.gain(row.score))
+    judged = [row for row in now.complete if _folds(row) == folds]
+    others = [row for row in now.complete if row not in judged]
+    equal = [row for row in others if _is_as_good(row.outcome, best.outcome, metric)]
+    equal.sort(key=lambda row: -metric.gain(row.score))
     together = [row for row in others if row.candidate.companions]
-    named = [row for row in (best, baseline, front.greenest, *together) if row is not None]
+    named = [row for row in (best, now.baseline, now.front.greenest, *together) if row is not None]
     wanted = {row.trial: row for row in (*named, *equal[: max(0, MOST_EQUAL - len(judged))])}
     return [row for row in wanted.values() if _folds(row) < folds and row.trial not in lost]
 

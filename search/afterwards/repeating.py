@@ -15,18 +15,16 @@ from greenfront.errors import TrialFailed
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.outcome import Repeat
+from greenfront.objectives.readings import Reading
 from greenfront.search.afterwards.closing import Closing
 from greenfront.search.evaluator.process import Evaluator
-from greenfront.search.networks.problem import NetworkProblem
 from greenfront.search.trials.running import ChargedTrial
-from greenfront.studies.analysis.ranking.front import ScoredTrial, baseline_of, rank, scored
+from greenfront.studies.analysis.ranking.front import ScoredTrial
 from greenfront.studies.analysis.ranking.membership import with_membership
-from greenfront.studies.analysis.scores.machines import as_read_on
+from greenfront.studies.analysis.ranking.ranked_trials import RankedTrials, ranked_trials
 from greenfront.studies.analysis.scores.medians import Measurements, inferences
-from greenfront.studies.analysis.scores.rescore import rescored
 from greenfront.studies.analysis.words.quantities import counted
 from greenfront.studies.store.study import Study
-from greenfront.studies.store.trials import NetworkTrial
 
 __all__ = ["measured_again", "repeat_front"]
 
@@ -49,7 +47,7 @@ def repeat_front(closing: Closing) -> None:
     lost = _read_elsewhere(study, note)
     with problem.worker() as worker:
         for position in range(2, rounds + 1):
-            while lacking := list(_lacking(problem, study, position, lost)):
+            while lacking := list(_lacking(closing, position, lost)):
                 models = counted(len(lacking), "model")
                 note(f"measuring the front again, round {position} of at most {rounds}: {models}")
                 for row, taken in lacking:
@@ -121,19 +119,19 @@ def _read_elsewhere(study: Study, note: Callable[[str], None]) -> set[str]:
     return others
 
 
-def _lacking(
-    problem: NetworkProblem, study: Study, position: int, lost: set[str]
-) -> Iterator[tuple[ScoredTrial, int]]:
+def _lacking(closing: Closing, position: int, lost: set[str]) -> Iterator[tuple[ScoredTrial, int]]:
     """One trial of each graph to measure in a round, and how many repeats the trial has.
 
     Every trial where one is judged on a part of the validation split: repeats take all of it.
     """
-    repeats, sizes = study.repeats.all(), problem.facts.task.sizes
+    problem, repeats = closing.problem, closing.study.repeats.all()
+    sizes = problem.facts.task.sizes
     partly = sizes.get("evaluation", sizes["validation"]) < sizes["validation"]
-    stored, readings = as_read_on(None, study.trials.all(), repeats, study.meters or [])
+    stored, readings = closing.as_read()
     graphs = Measurements.of(stored, readings).graphs
     again = Counter(graph for key, graph in graphs.items() for _ in readings.get(key, ()))
-    members, sure = _members(problem, stored, readings)
+    now = ranked_trials(problem.file, problem.facts, stored, readings)
+    members, sure = _members(now, inferences(stored, readings))
     for row in members:
         key = row.candidate.key
         graph, taken = graphs[key], len(repeats.get(key, ()))
@@ -145,25 +143,18 @@ def _lacking(
 
 
 def _members(
-    problem: NetworkProblem,
-    stored: Sequence[NetworkTrial],
-    repeats: Mapping[str, Sequence[Repeat]],
+    now: RankedTrials, read: Mapping[str, Sequence[Reading]]
 ) -> tuple[list[ScoredTrial], set[int]]:
     """The front and the baseline, and which of the front belong there for certain, or do not."""
-    file, facts = problem.file, problem.facts
-    scoring = file.scoring(facts)
-    trials = rescored(stored, scoring, repeats)
-    front = rank(file.study.name, trials, file.objectives.tolerance, problem.metric)
     # Which examples happened to judge is left aside: no measurement tells more of that.
-    told = with_membership(front, trials, scoring, inferences(stored, repeats), examples=False)
+    told = with_membership(now.front, now.trials, now.scoring, read, examples=False)
     members = {row.trial: row for row in told.rows}
     sure = {
         row.trial
         for row in told.rows
         if row.probability is not None and not 1 - SURE < row.probability < SURE
     }
-    baseline = baseline_of(scored(trials, front.floor), file.baseline_keys(facts), problem.metric)
-    if baseline is not None:  # what all savings are told against
-        members.setdefault(baseline.trial, baseline)
-        sure.discard(baseline.trial)
+    if now.baseline is not None:  # what all savings are told against
+        members.setdefault(now.baseline.trial, now.baseline)
+        sure.discard(now.baseline.trial)
     return [members[number] for number in sorted(members)], sure

@@ -7,17 +7,16 @@ front and the report show, and what takes as long again to find.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 from greenfront.objectives.codec import from_json
-from greenfront.objectives.metrics import Metric
-from greenfront.objectives.outcome import Repeat
 from greenfront.objectives.scores import Scoring, Tolerance
 from greenfront.studies.analysis.history.timing import Timing, timing
 from greenfront.studies.analysis.payback.break_even import BreakEven, break_even
-from greenfront.studies.analysis.ranking.front import Front, ScoredTrial, baseline_of, rank, scored
-from greenfront.studies.analysis.scores.rescore import rescored
+from greenfront.studies.analysis.ranking.front import ScoredTrial
+from greenfront.studies.analysis.ranking.ranked_trials import RankedTrials, ranked_trials
+from greenfront.studies.analysis.scores.machines import Repeats
 from greenfront.studies.analysis.words.wording import kind_of_readings
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
@@ -29,43 +28,24 @@ __all__ = ["RankedStudy", "ranked"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RankedStudy:
+class RankedStudy(RankedTrials):
     """A study as it stands, ranked.
 
     Attributes:
         name: Of the study.
-        file: Its configuration.
-        facts: Of its data and machine.
-        scoring: What its scores count.
         kind: How its joules were come by, in a word.
-        trials: All of them, by number.
         counts: Number of trials of the search by state.
-        complete: Every complete trial with its scores, by number.
-        front: The ranked front.
-        baseline: The untouched baseline; ``None`` while none has finished.
         spent: In all.
         spent_by_phase: The same in parts.
         times: When it ran and waited; ``None`` where that was not looked up.
     """
 
     name: str
-    file: StudyFile
-    facts: StudyFacts
-    scoring: Scoring
     kind: str
-    trials: tuple[NetworkTrial, ...]
     counts: Counter[str]
-    complete: tuple[ScoredTrial, ...]
-    front: Front
-    baseline: ScoredTrial | None
     spent: Spent
     spent_by_phase: dict[str, Spent]
     times: Timing | None = None
-
-    @property
-    def metric(self) -> Metric:
-        """What its models are judged by."""
-        return self.front.metric
 
     @property
     def break_even(self) -> BreakEven:
@@ -76,7 +56,7 @@ class RankedStudy:
 def ranked(
     study: Study,
     stored: Sequence[NetworkTrial],
-    repeats: Mapping[str, Sequence[Repeat]],
+    repeats: Repeats,
     scoring: Scoring | None = None,
     tolerance: Tolerance | None = None,
 ) -> RankedStudy:
@@ -84,8 +64,8 @@ def ranked(
 
     Args:
         study: Of networks.
-        stored: All of its trials.
-        repeats: Further measurements, by candidate.
+        stored: All of its trials, as one machine reads them.
+        repeats: Further measurements of that machine, by candidate.
         scoring: Turns its readings into scores; by default the study's own.
         tolerance: Says which models are accurate enough; by default the study's own.
 
@@ -94,21 +74,13 @@ def ranked(
     """
     file = StudyFile.from_stored(study.configuration)
     facts = from_json(StudyFacts, study.facts)
-    scoring = scoring or file.scoring(facts)
-    trials = rescored(stored, scoring, repeats)
-    front = rank(study.name, trials, tolerance or file.objectives.tolerance, file.metric(facts))
-    complete = scored(trials, front.floor)
+    found = ranked_trials(file, facts, stored, repeats, scoring, tolerance)
+    running = study.trials.all(states=("running",), runs=study.runs.living())
     return RankedStudy(
+        **{each.name: getattr(found, each.name) for each in fields(RankedTrials)},
         name=study.name,
-        file=file,
-        facts=facts,
-        scoring=scoring,
-        kind=kind_of_readings(study.meters, _kinds(complete)),
-        trials=tuple(trials),
-        counts=_counts(trials, study.trials.all(states=("running",), runs=study.runs.living())),
-        complete=complete,
-        front=front,
-        baseline=baseline_of(complete, file.baseline_keys(facts), front.metric),
+        kind=kind_of_readings(study.meters, _kinds(found.complete)),
+        counts=_counts(found.trials, running),
         spent=study.ledger.total(),
         spent_by_phase=study.ledger.by("phase"),
         times=timing(study),
