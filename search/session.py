@@ -133,10 +133,10 @@ class Session:
                     settings.note("the front is measured again by the run that began first")
                 return
             closing = Closing(self.problem, study, run, ledger, watch, settings.note)
-            cross_validate(closing)
+            passed_over = cross_validate(closing)
             # Once luck is out models answer together, and are then judged as the others.
             if add_ensemble(closing):
-                cross_validate(closing)
+                cross_validate(closing, passed_over)
             repeat_front(closing)
 
         return search_study(self.problem, study, settings, afterwards)

@@ -41,7 +41,7 @@ AS_GOOD = 0.1
 """Share of resamples in which one is at least as good that cannot be told from it."""
 
 
-def cross_validate(closing: Closing) -> None:
+def cross_validate(closing: Closing, passed_over: frozenset[int] = frozenset()) -> frozenset[int]:
     """Judges the best models on further folds, as far as the study file and its data ask for it.
 
     These are the most accurate one, the greenest, the untouched baseline, ensembles, and those that
@@ -50,15 +50,19 @@ def cross_validate(closing: Closing) -> None:
 
     Args:
         closing: The study; its ledger is charged with phase ``cross-validate`` of the trials.
+        passed_over: Numbers of models that it does not judge, and says nothing of.
+
+    Returns:
+        The same with those that it has passed over: too dear, or not made again.
     """
     problem, study, note = closing.problem, closing.study, closing.note
     objectives = problem.file.objectives
     folds = objectives.folds_of(problem.facts.task)
     if folds < 2 or (objectives.folds == "auto" and not _is_luck(closing.ranked())):
-        return
+        return passed_over
     before_kwh = study.ledger.total().kwh - study.ledger.of_phase(CROSS_VALIDATION).kwh
     most_kwh = objectives.folds_share * before_kwh if before_kwh else math.inf
-    done, dear, lost = 0, 0, set[int]()
+    done, dear, lost = 0, 0, set(passed_over)
     with problem.worker() as worker:
         while lacking := _lacking(now := closing.ranked(), folds, lost):
             row = lacking[0]
@@ -96,6 +100,7 @@ def cross_validate(closing: Closing) -> None:
         spent_kwh = study.ledger.of_phase(CROSS_VALIDATION).kwh
         share = f", {spent_kwh / before_kwh:.0%} of what the search had cost" if before_kwh else ""
         note(f"cross-validated {counted(done, 'model')} for {energy(spent_kwh)} in all{share}")
+    return frozenset(lost)
 
 
 def _is_luck(now: RankedTrials) -> bool:

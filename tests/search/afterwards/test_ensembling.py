@@ -15,19 +15,20 @@ from greenfront.search.session import open_session
 from greenfront.spaces.techniques.ensemble import Ensemble
 from greenfront.studies.analysis.ranking.front import ScoredTrial
 from greenfront.studies.analysis.view import StudyView, view
+from greenfront.studies.config import sections
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.ledger import Ledger
 from greenfront.studies.store.storage import Storage
 
 
-def study(trials: int = 5, **space: object) -> StudyFile:
+def study(trials: int = 5, folds: int | str = 1, **space: object) -> StudyFile:
     return StudyFile.from_stored(
         {
             "study": {"name": "together"},
             "task": {"kind": "csv", "path": str(Path("table.csv").resolve()), "target": "goal"},
             "space": {"architectures": ["mlp"], "bits": [32], **space},
             "training": {"epochs": 2, "learning_rate": [1e-3, 1e-3]},
-            "objectives": {"repeats": 1, "folds": 1, "metric": "roc_auc"},
+            "objectives": {"repeats": 1, "folds": folds, "metric": "roc_auc"},
             "metering": {"block_seconds": 0.002},
             "budget": {"trials": trials},
         }
@@ -70,8 +71,11 @@ def ensembles(found: StudyView) -> list[ScoredTrial]:
     return [row for row in found.complete if row.candidate.companions]
 
 
-def test_what_is_better_together_becomes_a_trial(storage: Storage) -> None:
-    notes, found = search(study(), storage)
+def test_what_is_better_together_becomes_a_trial(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sections, "AUTO_SHARE", 0.0)
+    notes, found = search(study(folds="auto"), storage)
     (row,) = ensembles(found)
     assert len([note for note in notes if "averaged with" in note]) == 1
     derived = row.outcome.derived
@@ -91,9 +95,12 @@ def test_what_is_better_together_becomes_a_trial(storage: Storage) -> None:
     assert found.front.floor is not None
     assert found.front.floor.best == rows[best[0]].score
     assert Ledger(storage, 1).by("phase")["ensemble"].kwh > 0
+    # What was too dear to cross-validate before there was an ensemble is not told of again.
+    *_, last = [note for note in notes if "not cross-validated" in note]
+    assert last.startswith("1 model not cross-validated: ")
     # The study asked for five trials and has five; resuming it makes the same one no second time.
     assert sum(found.counts.values()) == 5
-    _, again = search(study(), storage)
+    _, again = search(study(folds="auto"), storage)
     assert [each.number for each in again.trials] == [each.number for each in found.trials]
 
 
