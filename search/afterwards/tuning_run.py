@@ -280,8 +280,9 @@ def _objection(outcome: Outcome, *, unmetered: bool, better: bool) -> str | None
     if better:
         return None if derived.gain > 0 else f"it does no better than trial {derived.beside}"
     told = percent_range(derived.ratio, derived.low, derived.high)
+    beside = f"trial {derived.beside}, measured in turns"
     if derived.high >= 1:
-        return f"it takes {told} of the joules of trial {derived.beside}: not clearly less"
+        return f"it takes {told} of the joules of {beside}: not clearly less"
     if derived.most_gain is not None and derived.most_gain < 0:
-        return f"it takes {told} of the joules of trial {derived.beside}, but does worse"
+        return f"it takes {told} of the joules of {beside}, but does worse"
     return None

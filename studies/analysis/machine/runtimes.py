@@ -13,6 +13,11 @@ SPINNING = 1.2
 """A session without options that takes so many times what a quiet one does, and clearly more, has
 threads to blame."""
 
+PAIRED = (
+    "Such a multiple is the median of pairs, each measured in one turn, which a slower moment of "
+    "the machine leaves as they are: it need not be the quotient of the joules told here, which "
+    "are taken over all turns."
+)
 ALONE = (
     "with intra_op_num_threads = 1 it takes what predict.py does. The file says so to ONNX "
     "Runtime, which reads that where ORT_LOAD_CONFIG_FROM_MODEL=1 is set."
@@ -55,13 +60,13 @@ def counted_beside(parts: Parts, threads: int) -> str:
         f"with whole ones: {joules(parts.model.joules)} for the model and "
         f"{joules(parts.preprocessing.joules)} for preprocessing."
     )
+    own, plain = parts.own_over_counted, parts.over_counted
     if parts.own is not None:
-        told += (
-            f" From raw input to label predict.py takes {joules(parts.own.joules)}"
-            f"{_times(parts.own_over_counted)}."
-        )
-    plain = f"{joules(parts.whole.joules)}{_times(parts.over_counted)}"
-    told += f" A session without options takes {plain}."
+        whole = joules(parts.own.joules)
+        told += f" From raw input to label predict.py takes {whole}{_times(own)}."
+    told += f" A session without options takes {joules(parts.whole.joules)}{_times(plain)}."
+    if own is not None or plain is not None:
+        told += f" {PAIRED}"
     spun = parts.plain_over_own
     if spun is not None and spun.low > 1 and spun.value > SPINNING:
         told += " That is its threads, one a core, which wait actively for each other: "
@@ -70,4 +75,4 @@ def counted_beside(parts: Parts, threads: int) -> str:
 
 
 def _times(ratio: Ratio | None) -> str:
-    return "" if ratio is None else f" ({ratio.value:.2f} times that, turn by turn)"
+    return "" if ratio is None else f", {ratio.value:.2f} times both together"

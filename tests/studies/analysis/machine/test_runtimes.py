@@ -29,8 +29,9 @@ QUIET = Parts(
 def test_threads_are_blamed_only_where_they_spin() -> None:
     told = counted_beside(QUIET, 1)
     assert "6.00 µJ for the model and 4.00 µJ for preprocessing" in told
-    assert "predict.py takes 10.5 µJ (1.05 times that, turn by turn)" in told
-    assert "A session without options takes 11.0 µJ (1.10 times that, turn by turn)." in told
+    assert "predict.py takes 10.5 µJ, 1.05 times both together." in told
+    assert "A session without options takes 11.0 µJ, 1.10 times both together." in told
+    assert "the median of pairs, each measured in one turn" in told
     assert "wait actively" not in told
     unclear = replace(QUIET, plain_over_own=Ratio(2.5, 0.9, 3))
     assert "wait actively" not in counted_beside(unclear, 1)
@@ -47,3 +48,4 @@ def test_what_is_unavailable_is_no_multiple() -> None:
     told = counted_beside(Parts(reading(None), reading(6e-6), reading(4e-6)), 1)
     assert "predict.py" not in told
     assert "times" not in told
+    assert "multiple" not in told
