@@ -20,7 +20,7 @@ from greenfront.objectives.packaging.raw_data import RawData
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.stages.evaluate import answers_of, open_artefact
 from greenfront.objectives.stages.export import INPUT, OUTPUT, to_onnx
-from greenfront.objectives.stages.subgraphs import graphs_of
+from greenfront.objectives.stages.joining import renamed
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.objectives.tasks.task import Split
 from greenfront.objectives.wrapping.compose import core_of
@@ -79,11 +79,9 @@ class Bench:
     def core(self) -> Path:
         """The model in the file, by itself, under the names that our own files have."""
         core = core_of(self.model)
-        names = {core.graph.input[0].name: INPUT, core.graph.output[0].name: OUTPUT}
-        for node in (node for graph in graphs_of(core.graph) for node in graph.node):
-            for field in (node.input, node.output):
-                field[:] = [names.get(name, name) for name in field]
-        core.graph.input[0].name, core.graph.output[0].name = INPUT, OUTPUT
+        for end, name in ((core.graph.input[0], INPUT), (core.graph.output[0], OUTPUT)):
+            renamed(core.graph, end.name, name)
+            end.name = name
         path = self.scratch / "core.onnx"
         onnx.save(core, path)
         return path

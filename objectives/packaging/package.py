@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import torch
 from numpy.typing import NDArray
 
 from greenfront.errors import TrialFailed
@@ -219,8 +220,7 @@ def differing(spoken: Said, answers: NDArray[np.float32], labels: Labels) -> NDA
         return np.asarray(given != answers[:, 0], dtype=np.bool_)
     names = np.array(labels.classes, dtype=object)
     wanted = names[decided(answers, labels.threshold, labels.positive)]
-    powers = np.exp(answers - answers.max(axis=1, keepdims=True))
-    off = np.abs(shares - powers / powers.sum(axis=1, keepdims=True)).max(axis=1) > CLOSE
+    off = np.abs(shares - torch.from_numpy(answers).softmax(1).numpy()).max(axis=1) > CLOSE
     return np.asarray((given != wanted) | off, dtype=np.bool_)
 
 

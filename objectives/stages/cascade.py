@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import torch
 from numpy.typing import NDArray
 from onnx import compose, helper, numpy_helper
 
@@ -82,9 +83,11 @@ def cascaded(first: Path, second: Path, threshold: float) -> onnx.ModelProto:
             numpy_helper.from_array(np.array(threshold, dtype=np.float32), THRESHOLD),
         ],
     )
-    model = helper.make_model(graph, ir_version=max(one.ir_version, other.ir_version))
-    del model.opset_import[:]
-    model.opset_import.extend(operator_sets((one, other)))
+    model = helper.make_model(
+        graph,
+        opset_imports=operator_sets((one, other)),
+        ir_version=max(one.ir_version, other.ir_version),
+    )
     onnx.checker.check_model(model)
     return model
 
@@ -147,8 +150,7 @@ def parts_of(model: onnx.ModelProto) -> Parts:
 
 def sureness(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """The probability of each example's likeliest class, as the file computes it, ``[n]``."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    sure: NDArray[np.float32] = (powers.max(axis=1) / powers.sum(axis=1)).astype(np.float32)
+    sure: NDArray[np.float32] = torch.from_numpy(logits).softmax(1).amax(1).numpy()
     return sure
 
 

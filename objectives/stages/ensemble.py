@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import torch
 from numpy.typing import NDArray
 from onnx import compose, helper, numpy_helper
 
@@ -59,9 +60,11 @@ def averaged(paths: Sequence[Path], *, numbers: bool) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes, "ensemble", [like(entry, INPUT)], [like(answer, OUTPUT)], tensors
     )
-    whole = helper.make_model(graph, ir_version=max(model.ir_version for model in models))
-    del whole.opset_import[:]
-    whole.opset_import.extend(operator_sets(models))
+    whole = helper.make_model(
+        graph,
+        opset_imports=operator_sets(models),
+        ir_version=max(model.ir_version for model in models),
+    )
     onnx.checker.check_model(whole)
     return whole
 
@@ -71,10 +74,8 @@ def mean_answers(answers: Sequence[NDArray[np.float32]], *, numbers: bool) -> ND
     if numbers:
         mean: NDArray[np.float32] = np.mean(answers, axis=0, dtype=np.float32)
         return mean
-    powers = [np.exp(each - each.max(axis=1, keepdims=True)) for each in answers]
-    shares = [each / each.sum(axis=1, keepdims=True) for each in powers]
-    least = np.float32(LEAST_PROBABILITY)
-    logits: NDArray[np.float32] = np.log(np.maximum(np.mean(shares, axis=0), least))
+    shares = torch.stack([torch.from_numpy(each).softmax(1) for each in answers]).mean(0)
+    logits: NDArray[np.float32] = shares.clamp_min(LEAST_PROBABILITY).log().numpy()
     return logits
 
 

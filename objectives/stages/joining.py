@@ -8,13 +8,14 @@ import onnx
 from onnx import TensorProto, helper
 
 from greenfront.objectives.stages.export import OPSET
+from greenfront.objectives.stages.subgraphs import graphs_of
 
 __all__ = ["like", "operator_sets", "part", "renamed"]
 
 
 def renamed(graph: onnx.GraphProto, old: str, new: str) -> None:
     """Gives a value another name wherever operators use or make it, in place."""
-    for node in graph.node:
+    for node in (node for each in graphs_of(graph) for node in each.node):
         for field in (node.input, node.output):
             field[:] = [new if name == old else name for name in field]
 
@@ -64,7 +65,4 @@ def part(
     )
     for name, new in ends.items():
         renamed(graph, name, new)
-    made = helper.make_model(graph, ir_version=model.ir_version)
-    del made.opset_import[:]
-    made.opset_import.extend(model.opset_import)
-    return made
+    return helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)

@@ -112,11 +112,9 @@ def _packed(model: onnx.ModelProto, bits: int) -> onnx.ModelProto:
             continue
         numbers, scales = _rounded(numpy_helper.to_array(tensor), grid_steps(bits), axis)
         packed, scale = tensor.name + PACKED, tensor.name + SCALE
-        stored = getattr(TensorProto, FORMATS[bits][0])
+        narrow = helper.tensor_dtype_to_np_dtype(getattr(TensorProto, FORMATS[bits][0]))
         graph.initializer.remove(tensor)
-        graph.initializer.append(
-            helper.make_tensor(packed, stored, tensor.dims, _bytes_of(numbers, bits), raw=True)
-        )
+        graph.initializer.append(numpy_helper.from_array(numbers.astype(narrow), packed))
         shape = [-1 if place == axis else 1 for place in range(len(tensor.dims))]
         graph.initializer.append(numpy_helper.from_array(scales.reshape(shape), scale))
         # All who used the weight go on using its name.
@@ -165,13 +163,3 @@ def _rounded(
     width = grid(values, steps, axis)
     numbers = (values / width).round().clamp(-steps, steps).to(torch.int8)
     return numbers.numpy(), width.flatten().numpy()
-
-
-def _bytes_of(numbers: NDArray[np.int8], bits: int) -> bytes:
-    """Two's complement, the first number in the lowest bits of a byte."""
-    each = 8 // bits
-    flat = numbers.ravel().view(np.uint8) & (2**bits - 1)
-    rows = np.pad(flat, (0, -flat.size % each)).reshape(-1, each)
-    shifted = rows << (bits * np.arange(each, dtype=np.uint8))
-    packed: NDArray[np.uint8] = np.bitwise_or.reduce(shifted, axis=1)
-    return packed.astype(np.uint8).tobytes()

@@ -120,7 +120,7 @@ def preprocessing_of(recipe: Recipe) -> GraphBuilder:
         case ArrayRecipe():
             return array_preprocessing(recipe, BEFORE, START)
         case TextRecipe():
-            return text_preprocessing(recipe, BEFORE, START)
+            return text_preprocessing(BEFORE, START)
 
 
 def core_of(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -145,11 +145,12 @@ def core_of(model: onnx.ModelProto) -> onnx.ModelProto:
     # The last node before it makes the input, under the model's own name.
     nodes = [node for node in nodes if first not in node.output]
     graph = helper.make_graph(nodes, "model", *ends, tensors)
-    core = helper.make_model(graph, ir_version=model.ir_version)
-    del core.opset_import[:]
-    core.opset_import.extend(model.opset_import)
-    core.functions.extend(model.functions)
-    return core
+    return helper.make_model(
+        graph,
+        opset_imports=model.opset_import,
+        functions=model.functions,
+        ir_version=model.ir_version,
+    )
 
 
 def _postprocessing(labels: Labels) -> GraphBuilder:

@@ -20,7 +20,6 @@ from greenfront.objectives.tasks.recipe import (
     TEXTS,
     ArrayRecipe,
     TableRecipe,
-    TextRecipe,
 )
 from greenfront.objectives.tasks.standardise import Scale, factors_of_pixels
 from greenfront.objectives.tasks.tables.preprocessing import CategoryStep, NumberStep
@@ -96,15 +95,13 @@ def array_preprocessing(recipe: ArrayRecipe, prefix: str, target: str) -> GraphB
     return graph
 
 
-def text_preprocessing(recipe: TextRecipe, prefix: str, target: str) -> GraphBuilder:
+def text_preprocessing(prefix: str, target: str) -> GraphBuilder:
     """Token numbers ``int64 [n, length]``, which a tokenizer beside the file makes of texts.
 
     Args:
-        recipe: Says how texts are numbered.
         prefix: Of the names that are made here.
         target: Name of the result.
     """
-    del recipe
     graph = GraphBuilder(prefix)
     shape = ["n", "length"]
     graph.inputs.append(helper.make_tensor_value_info("ids", TensorProto.INT64, shape))
