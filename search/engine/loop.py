@@ -12,7 +12,7 @@ import threading
 import time
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import optuna
 import sqlalchemy as sa
@@ -27,6 +27,7 @@ from greenfront.search.engine.workers import Workers
 from greenfront.search.problem import Problem
 from greenfront.search.proposals.asking import Asking
 from greenfront.search.proposals.feedback import Feedback
+from greenfront.search.proposals.proposer import Proposer
 from greenfront.search.proposals.queueing import queue_first_generation
 from greenfront.search.runs.heartbeat import heartbeat
 from greenfront.search.runs.recovery import adopt_dead_runs, drop_unclaimed
@@ -37,7 +38,7 @@ from greenfront.search.status import Status
 from greenfront.search.stopping.budget_watch import BudgetWatch
 from greenfront.search.stopping.hopeless import Paces
 from greenfront.search.stopping.stop_rule import StopRule
-from greenfront.search.trials.attempt import ATTEMPTS, Attempt, Step, attempt
+from greenfront.search.trials.attempt import ATTEMPTS, Step
 from greenfront.search.trials.ends import TrialEnds
 from greenfront.search.trials.running import RunningTrial
 from greenfront.spaces.knobs import Point
@@ -45,9 +46,6 @@ from greenfront.spaces.space import Choice
 from greenfront.studies.store.ledger_writer import LedgerWriter
 from greenfront.studies.store.runs import Run
 from greenfront.studies.store.study import Study
-
-if TYPE_CHECKING:  # its models are imported where there is a race
-    from greenfront.search.proposals.racing import Race
 
 __all__ = ["Engine"]
 
@@ -127,13 +125,14 @@ class Engine(Generic[C]):
         self._adopting = threading.Lock()
         self._adopted_at = 0.0
         self._feedback = Feedback(self._context, self._enqueue)
-        self._asking = Asking(self._context, seed=seed)
-        self._race: Race[C] | None = None
         self._rule = StopRule(self._context, told=settings.sampler == "green")
-        if settings.sampler == "green":
+        self._proposer: Proposer[C]
+        if settings.sampler == "green":  # whose models take a while to import
             from greenfront.search.proposals.racing import Race
 
-            self._race = Race(self._context, self._rule.refuses)
+            self._proposer = Race(self._context, self._rule.refuses)
+        else:
+            self._proposer = Asking(self._context, seed=seed)
         self._ends = TrialEnds(self._context)
 
     def _make_scheduler(self, moments: RunMoments | None) -> CarbonScheduler | None:
@@ -182,9 +181,8 @@ class Engine(Generic[C]):
         if (patience.losses or not alone) and self._is_alone():
             drop_unclaimed(self.optuna_study, study.trials)
         left = self._settings.quota.left(reason)
-        if self._race is not None and not left and self._is_alone():
-            self._adopt()
-            self._race.end(reason)
+        if not left and self._is_alone():
+            self._proposer.end(reason)
         return reason
 
     def hand_over(self) -> None:
@@ -197,9 +195,13 @@ class Engine(Generic[C]):
         return len(self._study.runs.living()) == 1
 
     def _adopt(self) -> None:
-        study, raced = self._study, self._race is not None
-        told = self._archive.told
-        adopt_dead_runs(self.optuna_study, study.trials, study.runs, raced=raced, told=told)
+        adopt_dead_runs(
+            self.optuna_study,
+            self._study.trials,
+            self._study.runs,
+            raced=self._proposer.raced,
+            told=self._archive.told,
+        )
 
     # --- one worker --------------------------------------------------------------------------
 
@@ -221,33 +223,28 @@ class Engine(Generic[C]):
             reason = reason or self._settings.quota.over(index, self._settings.workers, done)
             if reason:
                 return reason
-            if not self._slot_open():
+            if not self._proposer.has_room():
                 # Another worker's claim may have been refused meanwhile.
-                if not self._left_to_others(index, ends) and not self._slot_open():
-                    if self._race is None:
-                        return f"all {self._budget.trials} trials are finished"
-                    return f"the effort of {self._budget.trials} whole trials is spent"
+                if not self._left_to_others(index, ends) and not self._proposer.has_room():
+                    return self._proposer.full
                 continue
-            if self._race is None and self._asking.exhausted(index):
-                return "every candidate of the space has been tried"
+            if self._proposer.exhausted(index):
+                return self._proposer.finished
             if self._paused(index):
                 continue  # the budget may have been reached meanwhile
-            if self._race is None:
-                step = self._asking.next(index, self._budget.trials)
-            else:
-                step = self._race.next()
-            if step is not None:
+            step = self._proposer.next(index)
+            if isinstance(step, Step):
                 self._try(problem, index, step)
                 done += 1
-            elif self._race is None or self._left_to_others(index, ends):
+            elif step == "again" or self._left_to_others(index, ends):
                 continue
-            elif self._slot_open():
-                return self._rule.reached() or "no candidate is worth another step"
+            elif self._proposer.has_room():
+                return self._rule.reached() or self._proposer.finished
         raise Interrupted("the search was stopped")
 
     def _left_to_others(self, index: int, ends: int) -> bool:
         """Waits a little where others are still at work; returns whether they are."""
-        claiming = self._asking.busy  # asked first: what was claimed is in the archive afterwards
+        claiming = self._proposer.busy  # asked first: what was claimed is in the archive afterwards
         counts = self._archive.counts()
         if not (claiming or counts["running"] or counts["requeued"]):
             return False
@@ -268,7 +265,7 @@ class Engine(Generic[C]):
         number = step.trial.number
         self._workers.say(index, f"trial {number}")
 
-        def context_at(fidelity: int, checkpoint: object | None = None) -> RunningTrial:
+        def context_at(fidelity: int, checkpoint: object | None) -> RunningTrial:
             return RunningTrial(
                 ledger=self._ledger,
                 number=number,
@@ -283,13 +280,8 @@ class Engine(Generic[C]):
                 learnt=self._paces,
             )
 
-        def tried() -> Attempt | None:
-            if self._race is None:
-                return attempt(problem, step.candidate, context_at(problem.fidelities[-1]))
-            return self._race.climb(step, problem, context_at)
-
         with self._estimator.trial(index) as worked:
-            done = tried()
+            done = self._proposer.carry_out(step, problem, context_at)
             for count in range(2, ATTEMPTS + 1):
                 if done is None or not done.by_accident or not problem.needed(step.candidate):
                     break
@@ -297,7 +289,7 @@ class Engine(Generic[C]):
                     f"trial {number} failed ({done.reason}): others are compared with it, so it is "
                     f"tried again, for the {count}. of {ATTEMPTS} times"
                 )
-                done = tried()
+                done = self._proposer.carry_out(step, problem, context_at)
         if done is None:
             self._ledger.merge(number)
             self._estimator.paused(worked())
@@ -330,15 +322,7 @@ class Engine(Generic[C]):
 
     def _enqueue(self, point: Point) -> None:
         self.optuna_study.enqueue_trial(dict(point))
-        if self._race is not None:
-            self._race.expect_queued()
-
-    def _slot_open(self) -> bool:
-        limit = self._budget.trials
-        if self._race is None:
-            return self._asking.has_room(limit)
-        left = limit is None or self._race.effort() < limit
-        return left or bool(self._archive.counts()["requeued"])
+        self._proposer.expect_queued()
 
     def _tried(self, point: Point) -> bool:
         return self._archive.tried(self._problem.space.decode(point).key)
@@ -360,7 +344,7 @@ class Engine(Generic[C]):
         """The search as it stands now."""
         spent, counts = self._study.ledger.total(), self._archive.counts()
         front_size, hypervolume = self._archive.front()
-        effort = None if self._race is None else self._race.effort()
+        effort = self._proposer.effort()
         return Status(
             counts=counts,
             front_size=front_size,

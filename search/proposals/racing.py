@@ -22,6 +22,7 @@ from optuna.trial import TrialState
 from greenfront.search.archive import DUPLICATES_BEFORE_RANDOM
 from greenfront.search.problem import Problem
 from greenfront.search.proposals.decoded import Decoder
+from greenfront.search.proposals.proposer import ContextAt
 from greenfront.search.proposals.rung_states import (
     RungBook,
     SharedRungs,
@@ -35,7 +36,6 @@ from greenfront.search.samplers.green.policy import GreenPolicy
 from greenfront.search.samplers.green.state import Decision, RungState, Terrain
 from greenfront.search.search_context import SearchContext
 from greenfront.search.trials.attempt import Attempt, Step, attempt
-from greenfront.search.trials.running import RunningTrial
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.space import Choice
 from greenfront.studies.analysis.ranking.volume import minimised
@@ -64,7 +64,7 @@ class Policy(Protocol):
 
 
 class Race(Generic[C]):
-    """The race of one study, as one run takes part in it; thread-safe.
+    """The race of one study, as one run takes part in it; a ``Proposer``.
 
     Args:
         context: The search.
@@ -74,6 +74,10 @@ class Race(Generic[C]):
     Attributes:
         policy: Decides.
     """
+
+    raced = True
+    busy = False
+    finished = "no candidate is worth another step"
 
     def __init__(self, context: SearchContext[C], refuses: Callable[[float], bool]) -> None:
         problem = context.problem
@@ -119,19 +123,35 @@ class Race(Generic[C]):
 
     # --- what to do next ---------------------------------------------------------------------
 
-    def next(self) -> Step[C] | None:
-        """Claims the next step; ``None`` while none is worth doing, or there is no slot for it.
+    @property
+    def full(self) -> str:
+        """See :class:`Proposer`."""
+        return f"the effort of {self._limit} whole trials is spent"
+
+    def has_room(self) -> bool:
+        """Whether effort is left, or something that was interrupted."""
+        left = self._limit is None or self.effort() < self._limit
+        return left or bool(self._archive.counts()["requeued"])
+
+    def exhausted(self, worker: int) -> bool:
+        """Never: what has been begun can be trained further."""
+        del worker
+        return False
+
+    def next(self, worker: int) -> Step[C] | Literal["wait"]:
+        """Claims the next step; ``"wait"`` while none is worth doing, or no slot is left for it.
 
         What was interrupted comes first, then what is queued, then what the policy decides on.
         """
+        del worker
         with self._lock:
             for attempts in range(MOST_ATTEMPTS):
                 step = self._claimed(attempts)
-                if step == "full":
-                    return None
-                if step != "duplicate":
+                if isinstance(step, Step):
                     return step
-        return None
+                if step != "duplicate":
+                    break
+        return "wait"
 
     def _claimed(self, attempts: int) -> Step[C] | Refusal | None:
         slots = self._read()
@@ -170,7 +190,7 @@ class Race(Generic[C]):
         return Decision(self._problem.space.decode(point).key, point, 0, None)
 
     def expect_queued(self) -> None:
-        """Looks for queued trials again: one was added."""
+        """Looks for queued trials again."""
         self._queue_is_empty = False
 
     def _has_queued(self) -> bool:
@@ -243,22 +263,10 @@ class Race(Generic[C]):
 
     # --- what a step does --------------------------------------------------------------------
 
-    def climb(
-        self,
-        step: Step[C],
-        problem: Problem[C],
-        context_at: Callable[[int, Any], RunningTrial],
+    def carry_out(
+        self, step: Step[C], problem: Problem[C], context_at: ContextAt
     ) -> Attempt | None:
-        """Trains a candidate from rung to rung.
-
-        Args:
-            step: What was claimed.
-            problem: That of the worker.
-            context_at: The context of an evaluation, from its fidelity and checkpoint.
-
-        Returns:
-            How its trial ended; ``None`` where it goes on another time, here or elsewhere.
-        """
+        """Trains a candidate from rung to rung; ``None`` where it is paused at its target."""
         rung, checkpoint = step.rung, step.checkpoint
         while True:
             fidelity = problem.fidelities[rung]
@@ -289,13 +297,13 @@ class Race(Generic[C]):
                 return None
             rung, checkpoint = reached + 1, done.evaluation.checkpoint
 
-    def end(self, reason: str) -> int:
-        """Ends what nobody has promoted, since the search is over; returns how many those are."""
-        self._study.trials.requeue([self._run.run_id])  # what a budget has ended in the middle
+    def end(self, reason: str) -> None:
+        """Ends what nobody has promoted."""
+        # With what a budget has ended in the middle.
+        self._study.trials.requeue([*self._study.runs.dead(), self._run.run_id])
         dropped = self._study.rungs.drop(f"not promoted: {reason}")
         for slot in dropped:
             tell(self._optuna_study, slot.number, "stopped")
-        return len(dropped)
 
     # --- what is known -----------------------------------------------------------------------
 
