@@ -62,10 +62,7 @@ class Judging:
         A threshold that is tuned is tuned on these very answers: a score that depends on it (not
         ROC AUC, nor average precision) flatters by as much.
         """
-        threshold = None
-        if not self.metric.of_numbers and answers.shape[1] == 2:
-            threshold = self._threshold(answers, labels)
-        return self.judge_at(threshold, answers, labels)
+        return self.judge_at(self._threshold(answers, labels), answers, labels)
 
     def judge_at(
         self, threshold: float | None, answers: NDArray[Any], labels: NDArray[Any]
@@ -82,11 +79,12 @@ class Judging:
 
     def score(self, answers: NDArray[Any], labels: NDArray[Any]) -> float:
         """The score alone, which takes a moment; see :meth:`judge`."""
-        pairs = not self.metric.of_numbers and answers.shape[1] == 2
-        threshold = self._threshold(answers, labels) if pairs else None
-        return self.metric.score(answers, labels, threshold)
+        return self.metric.score(answers, labels, self._threshold(answers, labels))
 
     def _threshold(self, answers: NDArray[Any], labels: NDArray[Any]) -> float | None:
+        """``None`` where the class of the highest logit is decided for, and for numbers."""
+        if self.metric.of_numbers or answers.shape[1] != 2:
+            return None
         if isinstance(self.threshold, float):
             return self.threshold
         if self.threshold == "auto" and self.metric.name == "accuracy":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -65,17 +65,21 @@ class Reading:
         """``high_joules`` in kWh."""
         return _kwh(self.high_joules)
 
-    def with_joules(self, change: Callable[[float], float]) -> Reading:
-        """The same with the best estimate and both ends changed alike; ``None`` stays ``None``."""
+    def scaled(self, factor: float) -> Reading:
+        """The reading of so many times the work; what is ``None`` stays ``None``."""
 
-        def changed(joules: float | None) -> float | None:
-            return None if joules is None else change(joules)
+        def times(joules: float | None) -> float | None:
+            return None if joules is None else factor * joules
 
         return replace(
             self,
-            joules=changed(self.joules),
-            low_joules=changed(self.low_joules),
-            high_joules=changed(self.high_joules),
+            joules=times(self.joules),
+            low_joules=times(self.low_joules),
+            high_joules=times(self.high_joules),
+            cpu_seconds=factor * self.cpu_seconds,
+            wall_seconds=factor * self.wall_seconds,
+            reserved_joules=times(self.reserved_joules),
+            throttled_seconds=factor * self.throttled_seconds,
         )
 
 

@@ -61,18 +61,7 @@ class RungOutcome:
     @property
     def whole_training(self) -> Reading:
         """What its training would come to if it went on like this, epochs of tuning included."""
-        own = _times(self.phases["train"], (1 + self.remaining) * (1 + self.tuning))
+        own = self.phases["train"].scaled((1 + self.remaining) * (1 + self.tuning))
+        if own.kind == "measured":
+            own = replace(own, kind="modelled")
         return total([own, *(part for name, part in self.phases.items() if name != "train")])
-
-
-def _times(reading: Reading, factor: float) -> Reading:
-    """A reading of so many times the work."""
-    reserved = reading.reserved_joules
-    return replace(
-        reading.with_joules(lambda joules: factor * joules),
-        reserved_joules=None if reserved is None else factor * reserved,
-        cpu_seconds=factor * reading.cpu_seconds,
-        wall_seconds=factor * reading.wall_seconds,
-        throttled_seconds=factor * reading.throttled_seconds,
-        kind="unavailable" if reading.kind == "unavailable" else "modelled",
-    )

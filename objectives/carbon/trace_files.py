@@ -152,9 +152,7 @@ def _maps(
     value = _column(
         headings, rf"carbon intensity gco2eq/kwh \((?:{wanted})\)", path, f"({factors})"
     )
-    guess = (
-        _column(headings, r"data estimated", path, "") if _has(headings, "data estimated") else -1
-    )
+    guess = _place(headings, "data estimated")
     listed: dict[str, IntensityRow] = {}
     zones = set()
     for where, row in rows:
@@ -166,7 +164,7 @@ def _maps(
             )
         instant = utc_seconds(row[at], where, heading_is_utc=True)
         grams = checked_intensity(row[value], where) if row[value] else None
-        estimated = guess >= 0 and row[guess].lower() in ("true", "1", "yes")
+        estimated = guess is not None and row[guess].lower() in ("true", "1", "yes")
         listed[where] = (instant, grams, estimated)
     check_rising({where: row[0] for where, row in listed.items()})
     return Trace.of_rows(
@@ -177,14 +175,17 @@ def _maps(
     )
 
 
-def _has(headings: list[str], pattern: str) -> bool:
-    return any(re.fullmatch(pattern, _ascii(heading), re.IGNORECASE) for heading in headings)
-
-
-def _column(headings: list[str], pattern: str, path: Path, name: str) -> int:
+def _place(headings: list[str], pattern: str) -> int | None:
     for index, heading in enumerate(headings):
         if re.fullmatch(pattern, _ascii(heading), re.IGNORECASE):
             return index
+    return None
+
+
+def _column(headings: list[str], pattern: str, path: Path, name: str) -> int:
+    found = _place(headings, pattern)
+    if found is not None:
+        return found
     raise DataError(
         f"{path}, line 1: an export of Electricity Maps must have the column {name}, got "
         f"{', '.join(headings)}; export it again, or choose other factors"

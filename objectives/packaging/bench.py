@@ -15,9 +15,10 @@ from torch import nn
 
 from greenfront.errors import DataError
 from greenfront.objectives.packaging.claims import Claims
-from greenfront.objectives.packaging.package import MODEL, NETWORK, encoded
+from greenfront.objectives.packaging.package import NETWORK, encoded
 from greenfront.objectives.packaging.raw_data import RawData
 from greenfront.objectives.pipeline.runtime import Runtime
+from greenfront.objectives.pipeline.stages.export import MODEL
 from greenfront.objectives.stages.evaluate import answers_of, open_artefact
 from greenfront.objectives.stages.export import INPUT, OUTPUT, to_onnx
 from greenfront.objectives.stages.joining import renamed

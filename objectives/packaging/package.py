@@ -39,9 +39,7 @@ from greenfront.spaces.architectures.checkpoint import TOKENIZER
 from greenfront.spaces.candidate import Candidate
 
 __all__ = [
-    "MODEL",
     "NETWORK",
-    "TOKENIZER",
     "PackageRequest",
     "Packaged",
     "differing",

@@ -22,7 +22,7 @@ from greenfront.objectives.packaging.compression import compression_check
 from greenfront.objectives.packaging.costs import cost_checks
 from greenfront.objectives.packaging.ensemble import ensemble_checks
 from greenfront.objectives.packaging.findings import Check, Verified
-from greenfront.objectives.packaging.package import TOKENIZER, differing, judged, likeness
+from greenfront.objectives.packaging.package import differing, judged, likeness
 from greenfront.objectives.packaging.shipped import open_shipped, said
 from greenfront.objectives.pipeline.model_factory import family_of
 from greenfront.objectives.stages.export import weight_count
@@ -31,6 +31,7 @@ from greenfront.objectives.stages.session import RUNTIME_FAULTS
 from greenfront.objectives.tasks.recipe import TextRecipe
 from greenfront.objectives.tasks.task import Split
 from greenfront.objectives.wrapping.compose import SCHEMA, preprocessing_of
+from greenfront.spaces.architectures.checkpoint import TOKENIZER
 from greenfront.spaces.architectures.registry import is_fitted
 
 __all__ = ["verified"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from greenfront.objectives.drafts import drafted
 
 __all__ = ["ANSWERS", "load_answers", "save_answers"]
 
@@ -24,14 +25,10 @@ def save_answers(path: Path, answers: NDArray[np.float32], labels: NDArray[Any])
         answers: Logits ``[n, classes]``, or numbers ``[n, 1]`` in the target's unit.
         labels: Class indices ``[n]``, or numbers ``[n]`` in the target's unit.
     """
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        part = Path(file.name)
-        try:
+    with drafted(path) as draft:
+        with draft.open("wb") as file:
             np.savez(file, answers=answers, labels=labels)
-            file.flush()
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        draft.replace(path)
 
 
 def load_answers(path: Path) -> tuple[NDArray[np.float32], NDArray[Any]] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
 
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.stages.compiling import measure_step
@@ -26,15 +25,12 @@ def batch_seconds(runtime: Runtime, family: str) -> tuple[float, ...]:
     sizes = [usual * 2**doubling for doubling in range(MOST_DOUBLINGS + 1)]
     sizes = [size for size in sizes if size * FEWEST_STEPS <= len(train)]
 
-    def each(model: nn.Module, inputs: Tensor, labels: Tensor) -> list[float]:
-        return [measure_step(model, inputs[:size], labels[:size]) / size for size in sizes]
-
     def measure(_baseline: object, _folder: object) -> list[float]:
         if not sizes:
             return []
         some = slice(0, sizes[-1])
-        model = runtime.models.build(baseline).train()
-        return each(model, train.batch(some), train.labels[some])
+        model, inputs = runtime.models.build(baseline).train(), train.batch(some)
+        return [measure_step(model, inputs[:size], train.labels[:size]) / size for size in sizes]
 
     runtime.context.progress(f"{family}: measuring what larger batches cost")
     knobs = {"threads": torch.get_num_threads(), "torch": torch.__version__, "batches": sizes}

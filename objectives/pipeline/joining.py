@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from greenfront.errors import TrialFailed
 from greenfront.objectives.codec import from_json
 from greenfront.objectives.pipeline.answers import ANSWERS
-from greenfront.objectives.pipeline.lineage import Made, StageOutput
+from greenfront.objectives.pipeline.lineage import ABOUT, Made, StageOutput
 from greenfront.objectives.pipeline.stage import WEIGHTS, Stage, StageJob, load_stages, outputs_of
 from greenfront.objectives.pipeline.stages.export import MODEL, ExportFacts
 from greenfront.objectives.pipeline.stages.fit import FitFacts
@@ -31,7 +31,7 @@ CLOSE = 1e-4
 """Largest difference of an answer between the joined file and its models by themselves, as a share
 of the largest answer where that is above 1."""
 
-OWN = frozenset((MODEL, WEIGHTS, ANSWERS, "about.json"))
+OWN = frozenset((MODEL, WEIGHTS, ANSWERS, ABOUT))
 """What of a folder belongs to the file in it; other files, such as a tokenizer, go along."""
 
 JOINED = ("ensemble", "cascade")

@@ -18,7 +18,6 @@ from greenfront.objectives.pipeline.graph_costs import GraphCosts
 from greenfront.objectives.pipeline.model_factory import family_of
 from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pooling import PooledCost, Scatter, pooled
-from greenfront.objectives.readings import Reading
 from greenfront.objectives.runtime_options import Device
 from greenfront.objectives.stages.evaluate import inference_cost, open_artefact
 from greenfront.objectives.stages.graph_key import graph_key
@@ -166,7 +165,7 @@ class PredictionCosts:
         if min(spreads) <= PRECISION / 2:
             return True
         cheap, dear = (
-            replace(cost, inference=_scaled(cost.inference, max(0.0, factor)), measured=())
+            replace(cost, inference=cost.inference.scaled(max(0.0, factor)), measured=())
             for factor in (1 - width, 1 + width)
         )
         standing = self._runtime.context.standing(cheap, dear)
@@ -229,11 +228,4 @@ def _as_reading(cost: InferenceCost) -> GraphReading:
         cost.latency_seconds,
         cost.spread,
         machine=describe_cpu().name,
-    )
-
-
-def _scaled(reading: Reading, factor: float) -> Reading:
-    return replace(
-        reading.with_joules(lambda joules: factor * joules),
-        cpu_seconds=factor * reading.cpu_seconds,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,9 +141,4 @@ def beyond(whole: Reading, bare: Reading) -> Reading:
     """What the whole takes more; nothing where that is lost in what both take."""
     if whole.joules is None or bare.joules is None:
         return whole if whole.joules is None else bare
-    share = max(0.0, 1 - bare.joules / whole.joules) if whole.joules else 0.0
-    return replace(
-        whole.with_joules(lambda joules: share * joules),
-        cpu_seconds=share * whole.cpu_seconds,
-        wall_seconds=share * whole.wall_seconds,
-    )
+    return whole.scaled(max(0.0, 1 - bare.joules / whole.joules) if whole.joules else 0.0)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from greenfront.errors import UsageError
+from greenfront.objectives.paths import is_below
 
 __all__ = ["SharedStore"]
 
@@ -98,7 +99,6 @@ class SharedStore:
 
 
 def _inside(folder: Path, name: str) -> Path:
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
+    if not is_below(name):
         raise ValueError(f"{name!r} leads out of its folder")
-    return path
+    return folder / name

@@ -117,7 +117,7 @@ class TrialRunner:
             objection = self.runtime.context.size_verdict(self.size(candidate))
             if objection is not None:
                 raise TrialStopped(objection)
-        outputs = self._outputs(candidate)
+        outputs = outputs_of(candidate, self.stages)
         path, epochs, facts = _delivered(outputs)
         file = self._costs.file(path, candidate)
         if file.left_on_cpu:
@@ -154,7 +154,7 @@ class TrialRunner:
         if not path.is_file():
             return None
         if not intact:
-            path = _delivered(self._outputs(candidate))[0]
+            path = _delivered(outputs_of(candidate, self.stages))[0]
         file = self._costs.file(path, candidate)
         judgement = self._judgement(file, "repeat")
         reading = self._costs.again(file)
@@ -179,7 +179,7 @@ class TrialRunner:
             TrialFailed: It cannot be made.
         """
         release_memory()
-        path = _delivered(self._outputs(candidate))[0]
+        path = _delivered(outputs_of(candidate, self.stages))[0]
         return self._judgement(self._costs.file(path, candidate), "evaluate")
 
     def delivered(self, candidate: Candidate, artefact: str) -> Delivered:
@@ -209,7 +209,7 @@ class TrialRunner:
                 f"neither its file nor its weights are in {store.root} any more: restore that "
                 "folder, or search again under another name",
             )
-        outputs = self._outputs(candidate)
+        outputs = outputs_of(candidate, self.stages)
         made, _, _ = _delivered(outputs)
         notes = () if was_there else ("the file was gone and was made again from its weights",)
         if not candidate.stands_alone and candidate.needs_network:
@@ -250,10 +250,6 @@ class TrialRunner:
             baseline = models.baseline(name)
             models.build(baseline).eval()(models.data(baseline).validation.batch(slice(0, 1)))
         return family.facts()
-
-    def _outputs(self, candidate: Candidate) -> dict[str, StageOutput]:
-        """Of all stages that apply, by name."""
-        return outputs_of(candidate, self.stages)
 
     def _fitted(self, candidate: Candidate) -> StageOutput:
         (fit,) = (stage for stage in self.stages if isinstance(stage, Fit))

@@ -12,6 +12,9 @@ from greenfront.objectives.stages.subgraphs import graphs_of
 
 __all__ = ["like", "operator_sets", "part", "renamed"]
 
+LEAST_SETS = {"": OPSET}
+"""Versions of operator sets, by domain, that joined files have at least."""
+
 
 def renamed(graph: onnx.GraphProto, old: str, new: str) -> None:
     """Gives a value another name wherever operators use or make it, in place."""
@@ -27,9 +30,16 @@ def like(info: onnx.ValueInfoProto, name: str) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, kind, ["n", *edges[1:]])
 
 
-def operator_sets(models: Iterable[onnx.ModelProto]) -> list[onnx.OperatorSetIdProto]:
-    """The later of each operator set; what it changes, comparing the answers would show."""
-    held = {"": OPSET}
+def operator_sets(
+    models: Iterable[onnx.ModelProto], least: Mapping[str, int] = LEAST_SETS
+) -> list[onnx.OperatorSetIdProto]:
+    """The later of each operator set; what it changes, comparing the answers would show.
+
+    Args:
+        models: Whose operators are to stand in one graph.
+        least: Versions, by domain, that are needed at least.
+    """
+    held = dict(least)
     for model in models:
         for used in model.opset_import:
             domain = "" if used.domain == "ai.onnx" else used.domain

@@ -256,7 +256,7 @@ def _median_cost(blocks: Sequence[Block], predictions: int, on_card: bool) -> In
     metered: set[Component] = {part for window, _ in blocks for part in window.readings}
     metered = metered | {"gpu"} if on_card else metered - {"gpu"}
     components = sorted(metered)
-    readings = [_divided(_together(window, components), predictions) for window, _ in blocks]
+    readings = [_together(window, components).scaled(1 / predictions) for window, _ in blocks]
     latency = statistics.median(seconds / predictions for _, seconds in blocks)
     untold = next((reading for reading in readings if reading.joules is None), None)
     if untold is not None:
@@ -382,11 +382,3 @@ def _calls_for(run: Callable[[int], float], seconds: float) -> int:
         probe *= 4
         taken = run(probe)
     return max(1, round(probe * seconds / taken))
-
-
-def _divided(reading: Reading, parts: int) -> Reading:
-    return replace(
-        reading.with_joules(lambda joules: joules / parts),
-        cpu_seconds=reading.cpu_seconds / parts,
-        wall_seconds=reading.wall_seconds / parts,
-    )

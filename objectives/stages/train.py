@@ -32,7 +32,6 @@ __all__ = [
     "EpochReport",
     "FitOptions",
     "pick_device",
-    "predict",
     "supports_mixed_precision",
     "train",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -130,19 +130,10 @@ def _alternatives(sweep: Sweep, usual: RuntimeOptions) -> list[RuntimeOptions]:
 
 def _together(usual: RuntimeOptions, winners: Sequence[RuntimeOptions]) -> RuntimeOptions:
     """All that differs from the usual in some, of each kind what the earliest says."""
-    changed = usual
+    changes: dict[str, Any] = {}
     for options in reversed(winners):
-        if options.threads != usual.threads:
-            changed = replace(changed, threads=options.threads)
-        if options.optimization != usual.optimization:
-            changed = replace(changed, optimization=options.optimization)
-        if options.parallel != usual.parallel:
-            changed = replace(changed, parallel=options.parallel)
-        if options.prepacking != usual.prepacking:
-            changed = replace(changed, prepacking=options.prepacking)
-        if options.tensorrt != usual.tensorrt:
-            changed = replace(changed, tensorrt=options.tensorrt)
-    return changed
+        changes |= {k: v for k, v in asdict(options).items() if v != getattr(usual, k)}
+    return replace(usual, **changes)
 
 
 def _opened(sweep: Sweep, options: RuntimeOptions, batch: int) -> onnxruntime.InferenceSession:

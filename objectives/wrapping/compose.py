@@ -11,10 +11,11 @@ from onnx import compose, helper
 from greenfront.errors import DataError
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.stages.export import INPUT, OPSET, OUTPUT
+from greenfront.objectives.stages.joining import operator_sets
 from greenfront.objectives.tasks.recipe import ArrayRecipe, Recipe, TableRecipe, TextRecipe
 from greenfront.objectives.wrapping.graph_builder import ML, GraphBuilder
 from greenfront.objectives.wrapping.labels import Labels
-from greenfront.objectives.wrapping.postprocess import class_postprocessing, number_postprocessing
+from greenfront.objectives.wrapping.postprocess import postprocessing
 from greenfront.objectives.wrapping.preprocess import (
     array_preprocessing,
     table_preprocessing,
@@ -57,7 +58,7 @@ def compose_model(
         notes: Further entries of the metadata.
     """
     model = compose.add_prefix(core, MODEL_PREFIX)
-    before, behind = preprocessing_of(recipe), _postprocessing(labels)
+    before, behind = preprocessing_of(recipe), postprocessing(labels, BEHIND, END)
     graph = model.graph
     # Between the parts, so that the model can be taken out again and looked at by itself.
     graph.value_info.extend([*graph.input, *graph.output])
@@ -71,12 +72,9 @@ def compose_model(
     del graph.input[:], graph.output[:]
     graph.input.extend(before.inputs)
     graph.output.extend(behind.outputs)
-    held = {"" if used.domain == "ai.onnx" else used.domain: used for used in model.opset_import}
-    for domain, version in OPSETS.items():
-        if domain in held:
-            held[domain].version = max(held[domain].version, version)
-        else:
-            model.opset_import.append(helper.make_opsetid(domain, version))
+    sets = operator_sets([model], least=OPSETS)
+    del model.opset_import[:]
+    model.opset_import.extend(sets)
     told = metadata_of(recipe, labels) | {"boundary": json.dumps([START, END])}
     told["outputs"] = json.dumps([output.name for output in graph.output])
     helper.set_model_props(
@@ -151,13 +149,6 @@ def core_of(model: onnx.ModelProto) -> onnx.ModelProto:
         functions=model.functions,
         ir_version=model.ir_version,
     )
-
-
-def _postprocessing(labels: Labels) -> GraphBuilder:
-    if not labels.classes:
-        return number_postprocessing(BEHIND, END, "value")
-    outputs, decision = ("label", "probabilities"), (labels.threshold, labels.positive)
-    return class_postprocessing(labels.classes, *decision, BEHIND, END, outputs)
 
 
 def _is_within(node: onnx.NodeProto, prefix: str) -> bool:

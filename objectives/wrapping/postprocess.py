@@ -2,62 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from onnx import TensorProto, helper
 
 from greenfront.objectives.metric_scores import log_odds
 from greenfront.objectives.wrapping.graph_builder import ML, GraphBuilder
+from greenfront.objectives.wrapping.labels import Labels
 
-__all__ = ["class_postprocessing", "number_postprocessing"]
+__all__ = ["postprocessing"]
 
 
-def class_postprocessing(
-    classes: Sequence[str],
-    threshold: float | None,
-    positive: int,
-    prefix: str,
-    source: str,
-    outputs: tuple[str, str],
-) -> GraphBuilder:
-    """Labels ``string [n]`` and probabilities float32 ``[n, classes]``.
+VALUE, LABEL, PROBABILITIES = "value", "label", "probabilities"
+"""Outputs of a whole file: of numbers the first, of classes the others."""
+
+
+def postprocessing(labels: Labels, prefix: str, source: str) -> GraphBuilder:
+    """Labels ``string [n]`` and probabilities float32 ``[n, classes]``, or numbers float32 ``[n]``.
 
     Args:
-        classes: Their names in index order.
-        threshold: Of two classes: the probability from which on it is the positive one; ``None``:
-            the class of the highest logit.
-        positive: Index of that class.
+        labels: What answers stand for; numbers are in the unit of the target already.
         prefix: Of the names that are made here.
-        source: Name of the logits.
-        outputs: Names of labels and probabilities.
+        source: Name of the logits or numbers.
     """
     graph = GraphBuilder(prefix)
-    label, probabilities = outputs
+    if not labels.classes:
+        graph.outputs.append(helper.make_tensor_value_info(VALUE, TensorProto.FLOAT, ["n"]))
+        graph.add("Squeeze", source, graph.constant("last", np.array([1])), named=VALUE)
+        return graph
+    shape: list[int | str] = ["n", len(labels.classes)]
     graph.outputs += [
-        helper.make_tensor_value_info(label, TensorProto.STRING, ["n"]),
-        helper.make_tensor_value_info(probabilities, TensorProto.FLOAT, ["n", len(classes)]),
+        helper.make_tensor_value_info(LABEL, TensorProto.STRING, ["n"]),
+        helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, shape),
     ]
-    graph.add("Softmax", source, named=probabilities, axis=-1)
-    if threshold is None:
+    graph.add("Softmax", source, named=PROBABILITIES, axis=-1)
+    if labels.threshold is None:
         index = graph.add("ArgMax", source, axis=-1, keepdims=0)
     else:
-        index = _decided(graph, source, threshold, positive)
+        index = _decided(graph, source, labels.threshold, labels.positive)
     graph.add(
         *("LabelEncoder", index),
-        named=label,
+        named=LABEL,
         domain=ML,
-        keys_int64s=list(range(len(classes))),
-        values_strings=list(classes),
+        keys_int64s=list(range(len(labels.classes))),
+        values_strings=list(labels.classes),
     )
-    return graph
-
-
-def number_postprocessing(prefix: str, source: str, output: str) -> GraphBuilder:
-    """Numbers in the unit of the target, float32 ``[n]``."""
-    graph = GraphBuilder(prefix)
-    graph.outputs.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, ["n"]))
-    graph.add("Squeeze", source, graph.constant("last", np.array([1])), named=output)
     return graph
 
 

@@ -15,7 +15,8 @@ from greenfront.objectives.codec import to_json
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.metering.instruments import Instruments, open_instruments
 from greenfront.objectives.packaging.claims import CANDIDATE, Claims, FileFacts, Judged, Setting
-from greenfront.objectives.packaging.package import MODEL, PHASE, Packaged
+from greenfront.objectives.packaging.package import PHASE, Packaged
+from greenfront.objectives.pipeline.stages.export import MODEL
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.runtime_options import RuntimeAdvice
 from greenfront.objectives.scores import costs_of, predictions_co2_kg

@@ -20,10 +20,11 @@ from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.examples import Examples, TrainingData
 from greenfront.objectives.stages.export import INPUT, OUTPUT, to_onnx
 from greenfront.objectives.stages.int8 import Int8Recipe
+from greenfront.objectives.stages.predict import predict
 from greenfront.objectives.stages.prune import parameter_count, prune
 from greenfront.objectives.stages.quantize import quantize
 from greenfront.objectives.stages.structure import restructure, structure_of
-from greenfront.objectives.stages.train import predict, train
+from greenfront.objectives.stages.train import train
 from greenfront.spaces.architectures.architecture import Architecture
 from greenfront.spaces.knobs import Value
 from greenfront.spaces.space import PlainChoice, SearchSpace

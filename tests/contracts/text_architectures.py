@@ -15,9 +15,10 @@ from contracts.texts import CLASSES, sentences
 from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.examples import Examples, TrainingData
 from greenfront.objectives.stages.export import INPUT, OUTPUT, to_onnx
+from greenfront.objectives.stages.predict import predict
 from greenfront.objectives.stages.prune import parameter_count, prune
 from greenfront.objectives.stages.structure import load_network, save_network
-from greenfront.objectives.stages.train import predict, train
+from greenfront.objectives.stages.train import train
 from greenfront.spaces.architectures.architecture import Architecture
 from greenfront.spaces.knobs import Value
 from greenfront.spaces.space import PlainChoice, SearchSpace

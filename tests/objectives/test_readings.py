@@ -52,6 +52,11 @@ def test_a_total_of_one_is_that_one(one: Reading) -> None:
     assert total([one]) == one
 
 
+@given(readings())
+def test_twice_the_work_is_the_work_and_the_work_again(one: Reading) -> None:
+    assert one.scaled(2) == total([one, one])
+
+
 @given(st.lists(readings(), min_size=1), st.lists(readings(), min_size=1))
 def test_totals_of_parts_add_up(some: list[Reading], more: list[Reading]) -> None:
     whole, parts = total([*some, *more]), total([total(some), total(more)])

@@ -13,7 +13,8 @@ from torch.nn import functional
 
 from greenfront.objectives.stages.examples import Examples, TrainingData
 from greenfront.objectives.stages.loss import PLAIN, Loss
-from greenfront.objectives.stages.train import FitOptions, predict, train
+from greenfront.objectives.stages.predict import predict
+from greenfront.objectives.stages.train import FitOptions, train
 from greenfront.objectives.tasks.load import load_task
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.spaces.architectures.mlp import MLP

@@ -17,13 +17,8 @@ from greenfront.objectives.stages.augment import draw_moves, move_images
 from greenfront.objectives.stages.distil import TeacherOutputs
 from greenfront.objectives.stages.examples import Examples, TrainingData, trimmed
 from greenfront.objectives.stages.loss import PLAIN
-from greenfront.objectives.stages.train import (
-    EpochReport,
-    FitOptions,
-    pick_device,
-    predict,
-    train,
-)
+from greenfront.objectives.stages.predict import predict
+from greenfront.objectives.stages.train import EpochReport, FitOptions, pick_device, train
 from greenfront.objectives.tasks.load import load_task
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.spaces.architectures.mlp import MLP

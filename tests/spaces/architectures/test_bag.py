@@ -14,9 +14,10 @@ from contracts.texts import CLASSES, sentences
 from greenfront.errors import UsageError
 from greenfront.objectives.stages.examples import TrainingData
 from greenfront.objectives.stages.export import to_onnx
+from greenfront.objectives.stages.predict import predict
 from greenfront.objectives.stages.quantize import quantize
 from greenfront.objectives.stages.structure import load_network, save_network
-from greenfront.objectives.stages.train import FitOptions, predict, train
+from greenfront.objectives.stages.train import FitOptions, train
 from greenfront.spaces.architectures.bag import Bag
 from greenfront.spaces.space import PlainChoice, SearchSpace
 from greenfront.spaces.techniques.precision import Precision

@@ -10,8 +10,9 @@ from contracts.text_architectures import (
     Shape,
     TextArchitectureContract,
 )
+from greenfront.objectives.stages.predict import predict
 from greenfront.objectives.stages.prune import parameter_count
-from greenfront.objectives.stages.train import predict, train
+from greenfront.objectives.stages.train import train
 from greenfront.spaces.architectures.transformers import Bert, DistilBert
 from greenfront.spaces.techniques.training import Training
 

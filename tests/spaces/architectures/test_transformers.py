@@ -21,8 +21,9 @@ from contracts.text_architectures import (
 from contracts.texts import CLASSES, saved_model
 from greenfront.errors import UsageError
 from greenfront.objectives.stages.export import to_onnx
+from greenfront.objectives.stages.predict import predict
 from greenfront.objectives.stages.prune import parameter_count, prune
-from greenfront.objectives.stages.train import FitOptions, predict, train
+from greenfront.objectives.stages.train import FitOptions, train
 from greenfront.spaces.architectures.registry import architecture
 from greenfront.spaces.architectures.text_classifier import TextClassifier
 from greenfront.spaces.architectures.transformers import Transformer
