@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -20,6 +21,12 @@ __all__ = ["MOST_LINES", "family_co2", "family_scores", "parallel"]
 
 MOST_LINES = 150
 """Dominated trials drawn as lines: more are a wall."""
+
+LINE = 16
+"""Characters of a family's name in a line: a phone cuts longer ones, and leaves bars no room."""
+
+ROW, TEXT_LINE = 36, 18
+"""Pixels of a bar with what parts it from the next one, at least, and of a line beside it."""
 
 
 def family_co2(view: StudyView) -> go.Figure:
@@ -59,11 +66,13 @@ def _bars(
     colour: str,
 ) -> go.Figure:
     shown = _of_families(view)
-    figure = go.Figure(layout=layout(100 + 36 * len(shown)))
+    names = [_lines(record.family) for record, _ in shown]
+    row = max(ROW, TEXT_LINE * max((len(name) for name in names), default=1))
+    figure = go.Figure(layout=layout(100 + row * len(shown)))
     figure.add_bar(
         orientation="h",
         x=values,
-        y=[escape(record.family, quote=False) for record, _ in shown],
+        y=["<br>".join(escape(line, quote=False) for line in name) for name in names],
         text=texts,
         textposition="outside",
         cliponaxis=False,
@@ -98,6 +107,16 @@ def _bars(
         yaxis={"autorange": "reversed", "type": "category", "showgrid": False, "ticks": ""},
     )
     return figure
+
+
+def _lines(name: str) -> list[str]:
+    """A name in lines, broken behind punctuation where there is some in time."""
+    lines = [""]
+    for part in re.findall(rf"[^:/._-]{{1,{LINE - 1}}}[:/._-]?|[:/._-]", name):
+        if len(lines[-1] + part) > LINE:
+            lines.append("")
+        lines[-1] += part
+    return lines
 
 
 @dataclass(frozen=True, slots=True)

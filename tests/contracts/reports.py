@@ -22,7 +22,7 @@ from greenfront.spaces.techniques.distillation import Distillation
 from greenfront.spaces.techniques.precision import Precision
 from greenfront.spaces.techniques.pruning import Pruning
 from greenfront.studies.analysis.history.progress import ProgressPoint
-from greenfront.studies.analysis.ranking.front import rank, scored
+from greenfront.studies.analysis.ranking.front import ScoredTrial, rank, scored
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
@@ -180,6 +180,17 @@ class Page(HTMLParser):
 
     def count(self, tag: str) -> int:
         return sum(name == tag for name, _ in self.tags)
+
+
+def of_families(view: StudyView, *names: str) -> StudyView:
+    """The same study with its models in families of these names, in turn by their trials."""
+
+    def named(row: ScoredTrial) -> ScoredTrial:
+        family = ArchitectureChoice(names[row.trial % len(names)], ())
+        return replace(row, candidate=replace(row.candidate, architecture=family))
+
+    front = replace(view.front, rows=tuple(map(named, view.front.rows)))
+    return replace(view, complete=tuple(map(named, view.complete)), front=front)
 
 
 VIEWS = {

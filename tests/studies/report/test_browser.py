@@ -343,17 +343,6 @@ def test_axe_finds_nothing_serious(
     shown.page.close()
 
 
-def test_a_phone_cuts_no_number_behind_a_bar(kept: Command, browser: Browser) -> None:
-    shown = opened(browser, kept.folder / "report.html", width=390)
-    found = shown.value(
-        "[...document.querySelectorAll('.plot :is(.bartext, .annotation-text, .xtitle)')].map(x =>"
-        "x.getBoundingClientRect().right - x.closest('.plot').getBoundingClientRect().right)"
-    )
-    assert len(found) > 10
-    assert max(found) <= 0
-    shown.page.close()
-
-
 def test_paper_shows_every_figure_in_light_colours(kept: Command, browser: Browser) -> None:
     shown = opened(browser, kept.folder / "report.html", scheme="dark")
     shown.page.emulate_media(media="print", color_scheme="dark")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from contracts.reports import VIEWS
+from contracts.reports import VIEWS, of_families
 from greenfront.studies.analysis.findings.importance import Importance, Target
 from greenfront.studies.analysis.history.electricity import TrialElectricity
 from greenfront.studies.analysis.report_data import ReportData
@@ -91,6 +91,23 @@ def test_families_hold_their_greenest() -> None:
     assert bars.text[place] == quantities.mass(greenest.co2_kg)
     assert grams.unit in bars.text[place]
     assert scores.x[place] == greenest.green_score
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("cnn", "cnn"),
+        (
+            "timm:mobilenetv3_small_100.lamb_in1k",
+            "timm:<br>mobilenetv3_<br>small_100.lamb_<br>in1k",
+        ),
+        ("a" * 40, f"{'a' * 15}<br>{'a' * 15}<br>{'a' * 10}"),
+        ("a&b", "a&amp;b"),
+    ],
+)
+def test_a_long_name_stands_in_lines(name: str, lines: str) -> None:
+    (bars,) = figures(ReportData(of_families(VIEWS["usual"], name)))["family-co2"].figure.data
+    assert list(bars.y) == [lines]
 
 
 def test_parallel_lines_lie_between_the_best_and_the_worst() -> None:
