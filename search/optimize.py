@@ -285,7 +285,7 @@ def result_of(
         study=optuna_study,
         trials=tuple(trials),
         curve=tuple(progress(study, problem.maximised, box)),
-        spent=study.ledger.total(),
+        spent=study.ledger.of_search(),
         reason=reason,
         run_id=run_id,
     )

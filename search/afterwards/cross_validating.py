@@ -60,7 +60,7 @@ def cross_validate(closing: Closing, passed_over: frozenset[int] = frozenset()) 
     folds = objectives.folds_of(problem.facts.task)
     if folds < 2 or (objectives.folds == "auto" and not _is_luck(closing.ranked())):
         return passed_over
-    before_kwh = study.ledger.total().kwh - study.ledger.of_phase(CROSS_VALIDATION).kwh
+    before_kwh = study.ledger.of_search().kwh - study.ledger.of_phase(CROSS_VALIDATION).kwh
     most_kwh = objectives.folds_share * before_kwh if before_kwh else math.inf
     done, dear, lost = 0, 0, set(passed_over)
     with problem.worker() as worker:

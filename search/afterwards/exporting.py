@@ -15,7 +15,7 @@ from greenfront.objectives.codec import to_json
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.metering.instruments import Instruments, open_instruments
 from greenfront.objectives.packaging.claims import CANDIDATE, Claims, FileFacts, Judged, Setting
-from greenfront.objectives.packaging.package import PHASE, Packaged
+from greenfront.objectives.packaging.package import Packaged
 from greenfront.objectives.pipeline.stages.export import MODEL
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.runtime_options import RuntimeAdvice
@@ -35,6 +35,7 @@ from greenfront.studies.export.facts import paired_difference, record_of, row_of
 from greenfront.studies.export.folder import drafted, require_free, sha256
 from greenfront.studies.export.record import Emission, ModelRecord
 from greenfront.studies.export.script import write_script
+from greenfront.studies.store.ledger import PACKAGE
 from greenfront.studies.store.storage import Storage
 from greenfront.studies.store.study import Study
 
@@ -149,7 +150,7 @@ def charge(storage: Storage, found: StudyView, spent: Prepaid) -> None:
     ledger = Study.open(storage, found.name).ledger
     writer = ledger.writer(uuid.uuid4().hex, found.scoring.carbon)
     for entry in spent.entries:
-        writer.settle(replace(entry, phase=PHASE))
+        writer.settle(replace(entry, phase=PACKAGE))
     writer.merge(None)
 
 

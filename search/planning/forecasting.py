@@ -192,7 +192,7 @@ def forecast_of_history(problem: NetworkProblem, storage: Storage) -> Forecast |
         if name == problem.file.study.name or not _same_data(study, problem):
             continue
         finished = sum(study.trials.counts()[state] for state in ("complete", "stopped"))
-        kwh, minutes = study.ledger.total().shown_kwh[0], study.runs.active_minutes()
+        kwh, minutes = study.ledger.of_search().shown_kwh[0], study.runs.active_minutes()
         if finished >= FEWEST_TRIALS and kwh:
             workers = int(study.configuration.get("search", {}).get("workers", 1))
             rates.append((name, kwh / finished, minutes * workers / finished))

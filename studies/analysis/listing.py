@@ -22,8 +22,8 @@ class StudyEntry:
         finished: Trials that are over.
         trials: Trials in all; ``None`` without such a budget.
         running_processes: Processes at work on it now.
-        kwh: Spent so far; ``None`` where no instrument could tell.
-        co2_kg: Spent so far; ``None`` without a carbon model.
+        kwh: Spent to find its models so far; ``None`` where no instrument could tell.
+        co2_kg: Of the same; ``None`` without a carbon model.
         kind: How the joules were come by, in a word.
     """
 
@@ -43,7 +43,7 @@ def list_studies(storage: Storage) -> list[StudyEntry]:
     for name in study_names(storage):
         study = Study.open(storage, name)
         counts = study.trials.counts()
-        spent = study.ledger.total()
+        spent = study.ledger.of_search()
         charged = study.ledger.by("kind")
         entries.append(
             StudyEntry(

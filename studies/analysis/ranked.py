@@ -20,7 +20,7 @@ from greenfront.studies.analysis.scores.machines import Repeats
 from greenfront.studies.analysis.words.wording import kind_of_readings
 from greenfront.studies.config.facts import StudyFacts
 from greenfront.studies.config.study_file import StudyFile
-from greenfront.studies.store.ledger import Spent
+from greenfront.studies.store.ledger import PACKAGE, Spent
 from greenfront.studies.store.study import Study
 from greenfront.studies.store.trials import NetworkTrial
 
@@ -35,7 +35,7 @@ class RankedStudy(RankedTrials):
         name: Of the study.
         kind: How its joules were come by, in a word.
         counts: Number of trials of the search by state.
-        spent: In all.
+        spent: To find its models; exports of them are not counted.
         spent_by_phase: The same in parts.
         times: When it ran and waited; ``None`` where that was not looked up.
     """
@@ -75,14 +75,16 @@ def ranked(
     file = StudyFile.from_stored(study.configuration)
     facts = from_json(StudyFacts, study.facts)
     found = ranked_trials(file, facts, stored, repeats, scoring, tolerance)
+    phases = study.ledger.by("phase")
+    phases.pop(PACKAGE, None)
     running = study.trials.all(states=("running",), runs=study.runs.living())
     return RankedStudy(
         **{each.name: getattr(found, each.name) for each in fields(RankedTrials)},
         name=study.name,
         kind=kind_of_readings(study.meters, _kinds(found.complete)),
         counts=_counts(found.trials, running),
-        spent=study.ledger.total(),
-        spent_by_phase=study.ledger.by("phase"),
+        spent=study.ledger.of_search(),
+        spent_by_phase=phases,
         times=timing(study),
     )
 

@@ -20,7 +20,11 @@ from greenfront.studies.analysis.words.quantities import (
     seconds,
     size,
 )
-from greenfront.studies.analysis.words.wording import break_even_sentence, leak_sentence
+from greenfront.studies.analysis.words.wording import (
+    SEARCH_COUNTS,
+    break_even_sentence,
+    leak_sentence,
+)
 from greenfront.studies.export.record import Difference, MeasuredModel, ModelRecord, Score
 
 __all__ = ["card_text", "table"]
@@ -225,6 +229,8 @@ def _sentences(record: ModelRecord) -> Iterator[str]:
     yield break_even_sentence(even, record.scoring.predictions, record.search.kind).replace(
         "the greenest model", "this model"
     )
+    if even.predictions is not None:
+        yield SEARCH_COUNTS
     made = carbon.embodied_kg_per_device_hour
     yield (
         f"Electricity: {_plain(carbon.intensity.region)}, {carbon.intensity.g_per_kwh:g} g/kWh "

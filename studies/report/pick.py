@@ -11,12 +11,13 @@ from greenfront.studies.analysis.payback.operation import Year, a_year
 from greenfront.studies.analysis.ranking.front import ScoredTrial
 from greenfront.studies.analysis.report_data import ReportData, Tested
 from greenfront.studies.analysis.scores.interval import COVERED, score_interval
-from greenfront.studies.analysis.search_cost.forecast import AFTERWARDS
+from greenfront.studies.analysis.search_cost.forecast import TUNE
 from greenfront.studies.analysis.view import StudyView
 from greenfront.studies.analysis.words import quantities
 from greenfront.studies.analysis.words.choice import choices, comparison, warnings
 from greenfront.studies.analysis.words.metric_words import score, score_in_unit
 from greenfront.studies.analysis.words.wording import (
+    SEARCH_COUNTS,
     break_even_sentence,
     leak_sentence,
     no_network_sentence,
@@ -140,15 +141,15 @@ def _tiles(view: StudyView, row: ScoredTrial, tested: Tested | None) -> list[_Ti
             break_even_sentence(view.break_even, view.scoring.predictions, kind),
             kind,
             "What the whole search has spent, over what a prediction of this model saves against "
-            f"the untouched baseline. {_spent(view)}",
+            f"the untouched baseline. {_spent(view)} {SEARCH_COUNTS}",
         ),
     ]
 
 
 def _spent(view: StudyView) -> str:
-    """What the search has spent, and how much of it after what a card tells of it."""
-    later = sum(view.spent_by_phase[p].kwh for p in AFTERWARDS if p in view.spent_by_phase)
-    of_it = f", of it {quantities.energy(later)} by export or tune, after it" if later else ""
+    """What the search has spent, and how much of it after its last trial."""
+    tuned = view.spent_by_phase.get(TUNE)
+    of_it = f", of it {quantities.energy(tuned.kwh)} by tune, after it" if tuned else ""
     return f"The search has spent {quantities.energy(view.spent.shown_kwh[0])}{of_it}."
 
 

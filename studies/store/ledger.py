@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from greenfront.studies.store.ledger_writer import LedgerWriter, Moments
     from greenfront.studies.store.rescue import Known
 
-__all__ = ["Ledger", "Spent"]
+__all__ = ["PACKAGE", "Ledger", "Spent"]
+
+PACKAGE = "package"
+"""The phase of an export, which is no part of the search: what was used without one would be
+exported, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +81,12 @@ class Ledger(StudyPart):
         return LedgerWriter(self.storage, self.study_id, run_id, carbon, moments, known)
 
     def total(self) -> Spent:
-        """The whole study: every trial, finished or not, and the search itself."""
+        """The whole study: every trial, finished or not, the search itself, and exports."""
         return self._sum()
+
+    def of_search(self) -> Spent:
+        """All that was spent to find its models: the whole study but exports of them."""
+        return self._sum(ledger_table.c.phase != PACKAGE)
 
     def of_phase(self, phase: str) -> Spent:
         """What one phase has taken in all."""

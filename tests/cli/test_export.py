@@ -90,8 +90,15 @@ def test_of_a_study_on_a_gpu_the_folder_is_of_the_cpu(study: Command, tmp_path: 
 def test_what_an_export_takes_is_in_the_ledger(study: Command, exported: dict[str, object]) -> None:
     spent = exported["spent"]
     assert isinstance(spent, dict)
-    parts = study.read_json("ledger", "t")["parts"]
-    assert parts["package"]["kwh"] >= 0.99 * spent["joules"] / 3.6e6 > 0
+    told = study.read_json("ledger", "t")
+    packaged_kwh = told["parts"]["package"]["kwh"]
+    assert packaged_kwh >= 0.99 * spent["joules"] / 3.6e6 > 0
+    # It is none of what the search has to pay back, before and after.
+    shown = study.read_json("front", "t")
+    assert shown["spent_kwh"] == pytest.approx(told["total"]["kwh"] - packaged_kwh)
+    record = json.loads((study.folder / "out" / "deep" / "record.json").read_text())
+    assert record["search"]["kwh"] == shown["spent_kwh"]
+    assert "package" not in record["search"]["phases_kwh"]
 
 
 def test_it_predicts_what_its_own_script_predicts(

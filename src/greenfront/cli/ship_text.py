@@ -18,7 +18,7 @@ __all__ = ["exported_text", "verified_table"]
 
 def exported_text(done: Exported, folder: str, spent: Reading) -> str:
     """What was written, what it does, and how to go on."""
-    from greenfront.objectives.packaging.package import PHASE
+    from greenfront.studies.store.ledger import PACKAGE
 
     claims, record = done.claims, done.record
     metric = record.metric
@@ -33,7 +33,7 @@ def exported_text(done: Exported, folder: str, spent: Reading) -> str:
         f"Runtime without options; {joules(claims.cost.energy.joules)}, "
         f"{seconds(claims.cost.latency_seconds)} as predict.py runs it.",
         *(f"Note: {note}." for note in claims.notes),
-        f"The export itself took {joules(spent.joules)} ({spent.kind}): {PHASE!r} in the ledger.",
+        f"The export itself took {joules(spent.joules)} ({spent.kind}): {PACKAGE!r} in the ledger.",
         "",
         f"  greenfront verify {folder}    # holds it to what is claimed",
         f"  python {folder}/predict.py INPUT    # needs only its requirements.txt",

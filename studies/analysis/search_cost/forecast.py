@@ -12,11 +12,11 @@ from greenfront.studies.store.trials import FINISHED
 if TYPE_CHECKING:
     from greenfront.studies.analysis.ranked import RankedStudy
 
-__all__ = ["AFTERWARDS", "forecast_json", "forecast_lines", "forecast_words"]
+__all__ = ["TUNE", "forecast_json", "forecast_lines", "forecast_words"]
 
-AFTERWARDS = PACKAGE, TUNE = "package", "tune"
-"""Phases of commands that follow a search, of which a forecast says nothing. A run of ``tune`` has
-those of a search, too, so that the search alone cannot be told any more."""
+TUNE = "tune"
+"""Phase of a command that follows a search, of which a forecast says nothing. A run of it has the
+phases of a search, too, so that the search alone cannot be told any more."""
 
 
 def forecast_words(forecast: Forecast) -> str:
@@ -69,10 +69,8 @@ def _came(study: RankedStudy) -> tuple[float | None, float | None]:
     """Energy in kWh and minutes of the search; ``None`` where they cannot be told from others'."""
     if TUNE in study.spent_by_phase:
         return None, None
-    kwh, packaged = study.spent.shown_kwh[0], study.spent_by_phase.get(PACKAGE)
-    if kwh is not None and packaged is not None:
-        kwh -= packaged.kwh
-    return kwh, 0.0 if study.times is None else study.times.ran_seconds / 60
+    minutes = 0.0 if study.times is None else study.times.ran_seconds / 60
+    return study.spent.shown_kwh[0], minutes
 
 
 def forecast_json(study: RankedStudy) -> dict[str, Any] | None:

@@ -24,7 +24,7 @@ class Spending:
     Attributes:
         study: Name.
         by: What it is divided by, see :func:`~greenfront.studies.store.ledger.Ledger.by`.
-        total: The whole search.
+        total: Of the whole study, exports included.
         parts: They add up to the whole, the largest first.
         without_result_kwh: Spent on trials that have no result.
         kind: How the joules were come by, in a word.
@@ -78,8 +78,8 @@ def spending(storage: Storage, name: str, by: str = "phase") -> Spending:
     return Spending(
         study=name,
         by=by,
-        total=ledger.total() if shown is None else shown.spent,
-        parts=shown.spent_by_phase if shown and by == "phase" else ledger.by(by),
+        total=ledger.total(),
+        parts=ledger.by(by),
         without_result_kwh=ledger.wasted_kwh(),
         kind=kind_of_readings(study.meters, ledger.by("kind")),
         times=(shown and shown.times) or timing(study),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # a list of studies has use for one word alone
     from greenfront.studies.analysis.payback.no_network import NoNetwork
 
 __all__ = [
+    "SEARCH_COUNTS",
     "break_even_sentence",
     "kind_of_readings",
     "leak_sentence",
@@ -65,6 +66,13 @@ def sentence(remark: str) -> str:
     name, colon, _ = remark.partition(":")
     begins = remark[0] if colon and " " not in name else remark[0].upper()
     return f"{begins}{remark[1:]}{'' if remark.endswith(('.', '?', '!')) else '.'}"
+
+
+SEARCH_COUNTS = (
+    "All that was spent to find the model counts, also by tune; exports do not, since the baseline "
+    "would take one, too."
+)
+"""What a search has to pay back."""
 
 
 def break_even_sentence(found: BreakEven, made_for: float, kind: str) -> str:

@@ -199,12 +199,6 @@ def test_small_studies_end_within_their_plans_and_teach_the_next(
         told_later = forecast_json(later)
         assert told_later is not None
         assert (told_later["came_kwh"], told_later["came_minutes"]) == (None, None)
-        packaged = replace(found.spent, kwh=found.spent.kwh / 4)
-        exported = replace(found, spent_by_phase={**found.spent_by_phase, "package": packaged})
-        told_exported = forecast_json(exported)
-        assert told_exported is not None
-        assert told_exported["came_kwh"] == found.spent.kwh - packaged.kwh
-        assert told_exported["came_minutes"] == shown["came_minutes"]
         # A study of before has none, and one that is half done is told so far.
         facts = replace(found.facts, forecast=None)
         assert forecast_lines(replace(found, facts=facts)) == []

@@ -54,10 +54,10 @@ def test_a_leak_comes_before_the_model() -> None:
 
 def test_what_was_spent_after_the_search_stands_apart() -> None:
     view = VIEWS["usual"]
-    assert "by export or tune" not in render(ReportData(view))
-    packaged = replace(view.spent, kwh=2.5e-6)
-    later = replace(view, spent_by_phase={**view.spent_by_phase, "package": packaged})
-    assert ", of it 2.50 mWh by export or tune, after it." in render(ReportData(later))
+    assert "by tune, after it" not in render(ReportData(view))
+    tuned = replace(view.spent, kwh=2.5e-6)
+    later = replace(view, spent_by_phase={**view.spent_by_phase, "tune": tuned})
+    assert ", of it 2.50 mWh by tune, after it." in render(ReportData(later))
 
 
 @every_view
