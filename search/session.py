@@ -22,7 +22,7 @@ from greenfront.search.afterwards.ensembling import add_ensemble
 from greenfront.search.afterwards.repeating import repeat_front
 from greenfront.search.electricity.intensity import IntensityProvider, intensity_provider
 from greenfront.search.electricity.scheduler import Electricity, ScheduleSettings
-from greenfront.search.networks.exploration import Exploration, Prepaid, explore
+from greenfront.search.networks.exploration import Exploration, Prepaid, explore, may_use_gpu
 from greenfront.search.networks.problem import NetworkProblem
 from greenfront.search.optimize import SearchResult, search_study
 from greenfront.search.planning.forecasting import (
@@ -171,7 +171,7 @@ def open_session(file: StudyFile, *, new_in: Storage | None = None) -> Iterator[
         with _nothing_left_of_a_refusal(Path(file.study.cache)):
             study, known = _begun_study(new_in, file, trace) if new_in else (None, None)
             pinned = None if study is None else study.meters
-            instruments = open_instruments(file.metering, pinned)
+            instruments = open_instruments(file.metering, pinned, gpu=may_use_gpu(file))
             found = explore(file, instruments, known=known)
             stack.callback(found.evaluator.close, TrialContext())
             facts = replace(found.facts, trace=trace)

@@ -156,11 +156,18 @@ def open_instruments(
     settings: MeteringSettings,
     pinned: Sequence[Mapping[str, str]] | None = None,
     say: Callable[[str], None] = lambda _message: None,
+    *,
+    gpu: bool = True,
 ) -> Instruments:
     """The instruments of a study, with an idle baseline for every counter.
 
     The baseline is the one that the study began with, else the user's, else it is measured now.
-    ``pinned`` is what :meth:`Instruments.pin` gave then; ``say`` hears what is being waited for.
+
+    Args:
+        settings: The user's.
+        pinned: What :meth:`Instruments.pin` gave when the study began.
+        say: Takes messages on what is being waited for.
+        gpu: Whether a GPU may be used: one that is not is neither metered nor has to idle.
 
     Raises:
         MeterError: A named source does not work here, or the machine is too busy for an idle
@@ -168,12 +175,16 @@ def open_instruments(
         UsageError: A number of the user's is impossible.
     """
     idle = {**_stated(settings), **_pinned(pinned or [])}
-    found = choose(settings, idle)
+    found = _used(choose(settings, idle), gpu=gpu)
     bare = [meter for meter in found.meters if meter.counts_idle and meter.idle is None]
     if not bare:
         return found
     say(f"measures what the idle machine draws, for {IDLE_SECONDS:g} s")
-    return choose(settings, {**idle, **measure_idle(bare)})
+    return _used(choose(settings, {**idle, **measure_idle(bare)}), gpu=gpu)
+
+
+def _used(found: Instruments, *, gpu: bool) -> Instruments:
+    return found if gpu else found.without("gpu")
 
 
 def _stated(settings: MeteringSettings) -> dict[Component, IdlePower]:

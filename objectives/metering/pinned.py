@@ -11,6 +11,7 @@ __all__ = [
     "MACHINE",
     "metered_card",
     "metered_machines",
+    "meters_gpu",
     "reference_machine",
     "require_pinned",
     "with_machine_of",
@@ -40,6 +41,11 @@ def metered_card(pinned: Sequence[Mapping[str, str]]) -> str:
     """
     source = next((entry["source"] for entry in pinned if entry["component"] == "gpu"), "")
     return source.rpartition(" of ")[2].partition(", minus ")[0]
+
+
+def meters_gpu(pinned: Sequence[Mapping[str, str]]) -> bool:
+    """Whether a study meters a GPU: one that has none may not get one later."""
+    return any(entry["component"] == "gpu" for entry in pinned)
 
 
 def with_machine_of(

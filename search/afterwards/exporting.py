@@ -183,9 +183,9 @@ def _instruments(found: StudyView) -> Instruments:
     """Those of the study, or where they do not work here, those of this machine."""
     settings = found.file.metering
     try:
-        return open_instruments(settings, found.meters).without("gpu")
+        return open_instruments(settings, found.meters, gpu=False)
     except MeterError:
-        return open_instruments(settings).without("gpu")
+        return open_instruments(settings, gpu=False)
 
 
 def _require_same_data(found: StudyView, helper: _Helper) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from greenfront.errors import MeterError, SearchAborted, TrialFailed
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.metering.instruments import Instruments, open_instruments
-from greenfront.objectives.metering.pinned import metered_machines, with_reference
+from greenfront.objectives.metering.pinned import metered_machines, meters_gpu, with_reference
 from greenfront.search.afterwards.repeating import measured_again
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.networks.exploration import start_evaluator
@@ -148,7 +148,7 @@ def _instruments(
         )
     if watts_per_thread is not None:
         settings = replace(settings, cpu="model", watts_per_thread=watts_per_thread)
-    instruments = open_instruments(settings, pinned, say)
+    instruments = open_instruments(settings, pinned, say, gpu=meters_gpu(found.meters))
     here = {meter.component for meter in instruments.meters}
     lacking = [entry["component"] for entry in found.meters if entry["component"] not in here]
     if lacking or not found.meters:

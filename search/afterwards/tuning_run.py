@@ -14,7 +14,7 @@ from optuna.trial import TrialState as OptunaState
 from greenfront.errors import ExportError, TrialFailed, TrialStopped
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.metering.instruments import open_instruments
-from greenfront.objectives.metering.pinned import require_pinned
+from greenfront.objectives.metering.pinned import meters_gpu, require_pinned
 from greenfront.objectives.outcome import Derived, Outcome
 from greenfront.objectives.tuning.told import ENSEMBLE, TUNE, Beside, Member
 from greenfront.search.evaluator.process import Evaluator
@@ -249,8 +249,9 @@ def tuning_run(
         ExportError: The evaluator died.
     """
     file = found.file
-    instruments = open_instruments(file.metering, study.meters, say)
-    require_pinned(study.meters or [], instruments.pin(), file.metering.machines)
+    pinned = study.meters or []
+    instruments = open_instruments(file.metering, pinned, say, gpu=meters_gpu(pinned))
+    require_pinned(pinned, instruments.pin(), file.metering.machines)
     run = study.runs.begin()
     try:
         ledger = study.ledger.writer(run.run_id, file.carbon.study_model(found.facts))

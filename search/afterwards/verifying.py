@@ -88,7 +88,7 @@ def _looked_at(
     with tempfile.TemporaryDirectory() as cache:
         file = _study_file(claims, data, Path(cache))
         require_named_here(file, f"{str(folder)!r}")
-        instruments = open_instruments(file.metering, say=say).without("gpu")
+        instruments = open_instruments(file.metering, say=say, gpu=False)
         say("starting a fresh process and loading the data")
         try:
             evaluator = start_evaluator(file, instruments, context, Path(cache))

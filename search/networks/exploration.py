@@ -26,6 +26,7 @@ __all__ = [
     "Exploration",
     "Prepaid",
     "explore",
+    "may_use_gpu",
     "running_evaluator",
     "start_evaluator",
     "tell_teacher",
@@ -167,6 +168,11 @@ class Prepaid(TrialContext):
         self.entries.append(Charged(phase, readings, started_at, ended_at))
 
 
+def may_use_gpu(file: StudyFile) -> bool:
+    """Whether a study trains or predicts on a GPU, as far as is told before one is looked for."""
+    return not file.training.device == file.objectives.device == "cpu"
+
+
 def explore(
     file: StudyFile,
     instruments: Instruments,
@@ -186,7 +192,7 @@ def explore(
         SearchAborted: The evaluator died.
     """
     context = Prepaid()
-    if file.training.device == file.objectives.device == "cpu":
+    if not may_use_gpu(file):
         instruments = instruments.without("gpu")
     try:
         evaluator = start_evaluator(file, instruments, context, cache)

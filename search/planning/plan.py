@@ -18,7 +18,7 @@ from greenfront.objectives.tasks.tables.schema import Schema
 from greenfront.search.electricity.intensity import intensity_provider
 from greenfront.search.electricity.schedule_forecast import ScheduleForecast, schedule_forecast
 from greenfront.search.evaluator.process import Evaluator
-from greenfront.search.networks.exploration import explore
+from greenfront.search.networks.exploration import explore, may_use_gpu
 from greenfront.search.networks.judge import limited_costs
 from greenfront.search.networks.problem import NetworkProblem
 from greenfront.search.planning.forecasting import (
@@ -135,7 +135,7 @@ def plan_study(file: StudyFile, earlier: Storage | None = None) -> StudyPlan:
     """
     trace, provider = intensity_provider(file.carbon)
     with drafted(Path(tempfile.gettempdir()) / "greenfront-plan", folder=True) as folder:
-        instruments = open_instruments(file.metering)
+        instruments = open_instruments(file.metering, gpu=may_use_gpu(file))
         found = explore(file, instruments, folder)
         try:
             facts = replace(found.facts, trace=trace)

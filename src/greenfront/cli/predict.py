@@ -95,9 +95,11 @@ def _metered(work: Callable[[], None]) -> Reading:
 
     errors = console(stderr=True)
     instruments = open_instruments(
-        MeteringSettings(), say=lambda message: errors.print(f"… {message}", markup=False)
+        MeteringSettings(),
+        say=lambda message: errors.print(f"… {message}", markup=False),
+        gpu=False,
     )
-    with LocalContext(instruments.without("gpu")).phase("predict") as window:
+    with LocalContext(instruments).phase("predict") as window:
         work()
     return window.total
 

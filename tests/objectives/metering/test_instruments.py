@@ -26,7 +26,7 @@ from greenfront.objectives.metering.instruments import (
 )
 from greenfront.objectives.metering.meter import IdlePower, Meter, Snapshot
 from greenfront.objectives.metering.nvml import NvmlMeter, NvmlPowerMeter
-from greenfront.objectives.metering.pinned import require_pinned
+from greenfront.objectives.metering.pinned import meters_gpu, require_pinned
 from greenfront.objectives.metering.rapl import RaplMeter
 from greenfront.objectives.metering.settings import MeteringSettings
 from greenfront.objectives.readings import Component, Reading
@@ -260,6 +260,22 @@ def test_a_stated_baseline_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> N
     opened = open_instruments(MeteringSettings(idle_watts=9))
     assert asked == [["gpu"]]
     assert [entry["idle_watts"] for entry in opened.pin()] == ["9", "70"]
+
+
+@pytest.mark.parametrize(("rapl", "counters"), [(True, [["cpu"]]), (False, [])])
+def test_a_gpu_that_is_not_used_is_not_waited_for(
+    rapl: bool, counters: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found(monkeypatch, rapl=rapl, gpu=True)
+    asked = measured(monkeypatch, cpu=11.5)
+    opened = open_instruments(MeteringSettings(), gpu=False)
+    assert asked == counters
+    assert [meter.component for meter in opened.meters] == ["cpu"]
+    # What follows on the study takes its instruments, whatever else is here.
+    pinned = opened.pin()
+    again = open_instruments(MeteringSettings(), pinned, gpu=meters_gpu(pinned))
+    require_pinned(pinned, again.pin())
+    assert asked == counters
 
 
 def test_models_need_no_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
