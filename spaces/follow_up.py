@@ -37,6 +37,7 @@ def moved(
     *,
     stricter: bool,
     far: bool,
+    bytes_count: bool = False,
 ) -> Move | None:
     """A network one step stricter or looser.
 
@@ -47,6 +48,7 @@ def moved(
         stricter: Towards a cheaper network; else towards a more accurate one.
         far: One step in every technique and in the shape; else in the first that has one left:
             techniques that can share the trained parent come before another shape.
+        bytes_count: Whether a smaller file is stricter, too, that takes no less to run.
 
     Returns:
         ``None`` where everything is at its end.
@@ -54,7 +56,7 @@ def moved(
     knobs = {knob.name: knob for knob in space.knobs}
     before = space.decode(point)
     wanted: dict[str, Value] = {}
-    for change in _changes(options, knobs, point, stricter=stricter):
+    for change in _changes(options, knobs, point, stricter=stricter, bytes_count=bytes_count):
         kept = {
             name: value
             for name, value in change.items()
@@ -74,12 +76,21 @@ def moved(
 
 
 def _changes(
-    options: NetworkOptions, knobs: Mapping[str, Knob], point: Point, *, stricter: bool
+    options: NetworkOptions,
+    knobs: Mapping[str, Knob],
+    point: Point,
+    *,
+    stricter: bool,
+    bytes_count: bool,
 ) -> Iterator[Point]:
+    scope = options.scope
+    family = str(point.get("architecture", scope.families[0]))
     for technique in sorted(techniques(), key=lambda each: each.turn or each.order):
-        yield technique.stricter(point, knobs) if stricter else technique.looser(point, knobs)
-    family = str(point.get("architecture", options.scope.families[0]))
-    facts = options.scope.family(family)
+        if stricter:
+            yield technique.stricter(point, family, scope, knobs, bytes_count=bytes_count)
+        else:
+            yield technique.looser(point, knobs)
+    facts = scope.family(family)
     shape: dict[str, Value] = {}
     # What a family changes for its smaller shape is what its costs depend on, and the direction is
     # told, too: fewer channels, but a longer stride.

@@ -160,7 +160,12 @@ class NetworkProblem(Problem[Candidate]):
         if accurate != bool(excesses):
             return None  # both are reached, or neither
         far = max(excesses.values(), default=1.0) > FAR
-        move = moved(self.options, self.space, point, stricter=accurate, far=far)
+        move = moved(
+            *(self.options, self.space, point),
+            stricter=accurate,
+            far=far,
+            bytes_count="size" in excesses,
+        )
         if move is None:
             return None
         if accurate:

@@ -116,9 +116,21 @@ class PrecisionTechnique(Technique[Precision, PrecisionOptions]):
         rounded = [step for step in Together if "ROUNDED" in step.name]
         return Opening(alone=offered, together=dict.fromkeys(rounded, computed))
 
-    def stricter(self, point: Point, knobs: Mapping[str, Knob]) -> Point:
-        """The next fewer bits on offer."""
-        return _moved(point, knobs, higher=False)
+    def stricter(
+        self,
+        point: Point,
+        family: str,
+        scope: Scope,
+        knobs: Mapping[str, Knob],
+        *,
+        bytes_count: bool,
+    ) -> Point:
+        """The bits that kernels compute in; where bytes count, the next fewer bits on offer."""
+        if bytes_count:
+            return _moved(point, knobs, higher=False)
+        if _on_card(scope):
+            return {"bits": 16}
+        return {"bits": 8} if family in scope.int8_pays else {}
 
     def looser(self, point: Point, knobs: Mapping[str, Knob]) -> Point:
         """The next more bits on offer."""

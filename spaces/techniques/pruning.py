@@ -150,7 +150,15 @@ class PruningTechnique(Technique[Pruning, PruningOptions]):
             },
         )
 
-    def stricter(self, point: Point, knobs: Mapping[str, Knob]) -> Point:
+    def stricter(
+        self,
+        point: Point,
+        family: str,
+        scope: Scope,
+        knobs: Mapping[str, Knob],
+        *,
+        bytes_count: bool,
+    ) -> Point:
         """A fifth more of the channels leave."""
         return _moved(point, knobs, FOLLOW_UP)
 

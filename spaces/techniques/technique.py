@@ -191,12 +191,23 @@ class Technique(abc.ABC, Generic[S, O]):
         """What of it a first generation tries, with the knobs that are asked, by name."""
         return Opening()
 
-    def stricter(self, point: Point, knobs: Mapping[str, Knob]) -> Point:
+    def stricter(
+        self,
+        point: Point,
+        family: str,
+        scope: Scope,
+        knobs: Mapping[str, Knob],
+        *,
+        bytes_count: bool,
+    ) -> Point:
         """One step of it towards a cheaper network; empty where there is none.
 
         Args:
             point: The settings of a network.
+            family: Its architecture.
+            scope: What is known of the study.
             knobs: Those that are asked, by name.
+            bytes_count: Whether a smaller file is a step, too, that takes no less to run.
 
         Returns:
             The settings that change. What the space does not ask for is dropped.

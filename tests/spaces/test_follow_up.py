@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,10 @@ from greenfront.spaces.follow_up import moved
 from greenfront.spaces.knobs import Point
 from greenfront.spaces.network_space import network_space
 
-OPTIONS = network_options("mlp", "cnn", "lenet", bits=(32, 16, 8), epochs=(4, 16))
+FAMILIES = ("mlp", "cnn", "lenet")
+OPTIONS = network_options(
+    *FAMILIES, bits=(32, 16, 8), epochs=(4, 16), int8_pays=frozenset(FAMILIES)
+)
 SPACE = network_space(OPTIONS)
 RATIO, BITS = "pruning", "bits"
 
@@ -66,6 +70,35 @@ def test_strictness_comes_to_an_end_and_looseness_leads_back(seed: int) -> None:
         assert (point[RATIO], point[BITS]) == ends[stricter]
         if not stricter:
             assert point["epochs"] == 16
+
+
+@pytest.mark.parametrize(
+    ("measured_on", "int8_pays", "bytes_count", "ends"),
+    [
+        ("cpu", {"mlp"}, False, {32: 8, 16: 8, 8: 8, 4: 8}),
+        ("cpu", set(), False, {32: 32, 16: 16, 8: 8, 4: 4}),
+        ("cuda", set(), False, {32: 16, 16: 16, 8: 16, 4: 16}),
+        ("cuda", set(), True, {32: 16, 16: 8, 8: 4, 4: 4}),
+    ],
+    ids=("int8 kernels", "packed weights", "half floats", "size"),
+)
+def test_bits_step_to_those_that_take_less_here(
+    measured_on: str, int8_pays: set[str], bytes_count: bool, ends: dict[int, int]
+) -> None:
+    options = network_options(
+        "mlp",
+        bits=(32, 16, 8, 4),
+        pruning=(0.0, 0.0),
+        measured_on=measured_on,
+        int8_pays=frozenset(int8_pays),
+    )
+    space = network_space(options)
+    sampled = space.sample(np.random.default_rng(0))
+    for bits, end in ends.items():
+        point = space.complete({**sampled, BITS: bits}, np.random.default_rng(0))
+        move = moved(options, space, point, stricter=True, far=True, bytes_count=bytes_count)
+        assert move is not None  # the shape has steps left
+        assert move.point[BITS] == end
 
 
 def test_what_cannot_be_moved_is_left_alone() -> None:

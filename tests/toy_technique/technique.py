@@ -45,7 +45,15 @@ class ToyTechnique(Technique[Toy, ToyOptions]):
     def baseline(self, options: ToyOptions, scope: Scope) -> Mapping[str, Value]:
         return {"toy": 0}
 
-    def stricter(self, point: Point, knobs: Mapping[str, Knob]) -> Point:
+    def stricter(
+        self,
+        point: Point,
+        family: str,
+        scope: Scope,
+        knobs: Mapping[str, Knob],
+        *,
+        bytes_count: bool,
+    ) -> Point:
         return {"toy": int(point["toy"]) + 1} if "toy" in point else {}
 
     def opening(self, options: ToyOptions, scope: Scope, knobs: Mapping[str, Knob]) -> Opening:
