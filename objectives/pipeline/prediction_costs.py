@@ -23,7 +23,7 @@ from greenfront.objectives.stages.evaluate import inference_cost, open_artefact
 from greenfront.objectives.stages.graph_key import graph_key
 from greenfront.objectives.stages.metered import PRECISION, Enough, InferenceCost, Measuring
 from greenfront.objectives.stages.reality import off_card
-from greenfront.objectives.stages.session import left_on_cpu, open_plain
+from greenfront.objectives.stages.session import left_on_cpu
 from greenfront.spaces.candidate import Candidate
 
 __all__ = ["MeteredFile", "PredictionCosts"]
@@ -57,13 +57,7 @@ class MeteredFile:
 
     @functools.cached_property
     def session(self) -> InferenceSession:
-        """The file, opened once.
-
-        An ensemble without any option: what the threads of several forests take together while
-        they wait for each other shows there alone, and that is how a user opens it.
-        """
-        if self.candidate.companions:
-            return open_plain(self.path)
+        """The file, opened once."""
         return open_artefact(self.path, self.threads, self.device)
 
     @functools.cached_property
@@ -96,14 +90,12 @@ class PredictionCosts:
             shape = dict(candidate.architecture.shape)
             knobs = {name: shape[name] for name in family.encoding_knobs}
             inputs = [family.name, family.fingerprint(), knobs]
-        plain = {"session": "without options"} if candidate.companions else {}
         circumstances = {
             "task": models.task.facts.fingerprint,
             "inputs": inputs,
             "batch": measuring.batch,
             "processor": describe_cpu().name,
             "instruments": self._runtime.instruments,
-            **plain,
         }
         graph = graph_key(path, measuring.threads, circumstances, measuring.device)
         file = MeteredFile(path, candidate, graph, measuring.threads, measuring.device)

@@ -71,7 +71,7 @@ class _Graph:
     def trees(self, trees: Sequence[Tree], begin: NDArray[np.float64]) -> FittedSize:
         """All trees, summed up."""
         target = "trees_out"
-        self.nodes.append(tree_ensemble(trees, begin, self.last, target))
+        self.nodes += tree_ensemble(trees, begin, self.last, target)
         self.last = target
         leaves = [tree.contributions[0] for tree in trees]
         branches = sum(int(np.count_nonzero(~tree.leaf)) for tree in trees)

@@ -26,12 +26,14 @@ class Estimator(ModelFamily):
         stops_early: Whether a fit takes the validation split, and ends where more of it brings
             nothing, as the training of a network does.
         most_pixels: Numbers of an image up to which a study is compared with them unasked.
+        of_trees: Whether their files are sums of trees.
         on_card: Whether ONNX Runtime has kernels of theirs on a GPU.
     """
 
     targets: tuple[Target, ...] = ("classes", "numbers")
     stops_early: bool = False
     most_pixels: int = 4096
+    of_trees: bool = False
     on_card: bool = True
 
     @abc.abstractmethod

@@ -86,6 +86,7 @@ class HistGradientBoosting(_OfNumbers):
     name = "sklearn:hist_gradient_boosting"
     stops_early = True
     most_pixels = 0
+    of_trees = True
     on_card = False
 
     def knobs(self) -> tuple[Knob, ...]:
@@ -125,6 +126,7 @@ class ExtraTrees(_OfNumbers):
 
     name = "sklearn:extra_trees"
     most_pixels = 1024
+    of_trees = True
     on_card = False
 
     def knobs(self) -> tuple[Knob, ...]:

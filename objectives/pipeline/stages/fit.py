@@ -17,6 +17,7 @@ from greenfront.objectives.pipeline.stages.export import COMPARED_EXAMPLES, MODE
 from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.fit import fit_estimator, fitted_parity, iterations
 from greenfront.objectives.stages.fitted_export import fitted_to_onnx
+from greenfront.objectives.stages.trees import MOST_TREES
 from greenfront.objectives.tasks.task import Labelled, TargetScale
 from greenfront.spaces.architectures.estimator import Target
 from greenfront.spaces.architectures.registry import estimator, is_fitted
@@ -53,11 +54,12 @@ class Fit(Stage):
         return is_fitted(candidate.architecture.family)
 
     def inputs(self, candidate: Candidate) -> Mapping[str, Any]:
-        """The model's settings, the study's seed and what fits it."""
+        """The model's settings, the study's seed, what fits it, and how its trees are written."""
         return {
             "architecture": candidate.to_json()["architecture"],
             "seed": self.runtime.seed,
             "sklearn": version("scikit-learn"),
+            **({"trees": MOST_TREES} if estimator(candidate.architecture.family).of_trees else {}),
         }
 
     def make(self, job: StageJob) -> Made:

@@ -15,10 +15,8 @@ from greenfront.errors import DataError
 from greenfront.objectives.packaging.ensemble import ensemble_checks
 from greenfront.objectives.packaging.package import encoded
 from greenfront.objectives.packaging.verification import verified
-from greenfront.objectives.pipeline.prediction_costs import PredictionCosts
 from greenfront.objectives.stages.ensemble import mean_answers, members_of
 from greenfront.objectives.stages.evaluate import answers_of, open_artefact
-from greenfront.objectives.stages.session import spins
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.techniques.ensemble import Ensemble
 from greenfront.spaces.techniques.precision import Precision
@@ -70,16 +68,6 @@ def test_what_it_is_made_of_is_paid_for(ensemble: Shipped) -> None:
     assert whole.phases["train"].joules == first.phases["train"].joules
     assert whole.flops == first.flops + sum(other.flops for other in others)
     assert whole.passed_on is None
-
-
-def test_it_is_credited_as_a_user_opens_it(ensemble: Shipped) -> None:
-    """Threads of several forests wait for each other, which one thread would not tell."""
-    costs = PredictionCosts(ensemble.runner.runtime)
-    whole = costs.file(ensemble.core, ensemble.candidate)
-    assert spins(whole.session)
-    alone = costs.file(ensemble.core, ensemble.candidate.alone)
-    assert not spins(alone.session)
-    assert whole.graph != alone.graph
 
 
 def test_another_number_of_models_is_told(ensemble: Shipped, tmp_path: Path) -> None:

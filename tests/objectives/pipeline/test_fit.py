@@ -15,7 +15,7 @@ from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.pipeline.lineage import LineageStore
 from greenfront.objectives.pipeline.model_factory import ModelFactory
 from greenfront.objectives.pipeline.runtime import Runtime
-from greenfront.objectives.pipeline.trial import TrialRunner
+from greenfront.objectives.pipeline.trial import Delivered, TrialRunner
 from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.export import INPUT
 from greenfront.objectives.stages.metered import Measuring
@@ -96,6 +96,28 @@ def test_numbers_are_predicted(name: str, tmp_path: Path) -> None:
         None, {INPUT: numbers_task().validation.inputs}
     )
     assert 35 < answers.mean() < 45  # in the target's own unit
+
+
+def test_a_file_that_was_written_otherwise_is_delivered_as_it_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A study that another version began keeps its files and their readings, and mixes none."""
+    candidate, trials = reference_candidate("sklearn:extra_trees"), runner(toy_task((5,)), tmp_path)
+    for module in ("stages.trees", "pipeline.stages.fit"):
+        monkeypatch.setattr(f"greenfront.objectives.{module}.MOST_TREES", 100)
+    before = trials.run(candidate)
+    monkeypatch.undo()
+    assert trials.delivered(candidate, before.artefact) == Delivered(
+        tmp_path / before.artefact, None
+    )
+    now = trials.run(candidate)
+    assert now.artefact != before.artefact
+    assert now.graph != before.graph  # whose cost was measured apart
+    assert trials.delivered(candidate, before.artefact).path == tmp_path / before.artefact
+    (tmp_path / before.artefact).unlink()
+    made = trials.delivered(candidate, before.artefact)
+    assert made.path == tmp_path / now.artefact
+    assert made.notes == ("the file was gone and was made again from its weights",)
 
 
 def test_nothing_that_is_executed_when_read_is_stored(tmp_path: Path) -> None:

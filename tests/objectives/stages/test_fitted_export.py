@@ -19,8 +19,16 @@ from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.export import INPUT, OUTPUT
 from greenfront.objectives.stages.fit import fit_estimator, fitted_parity, iterations, rows
 from greenfront.objectives.stages.fitted_export import fitted_to_onnx
-from greenfront.objectives.stages.trees import Tree, single_precision, trees_of_forest
+from greenfront.objectives.stages.reality import TREES
+from greenfront.objectives.stages.trees import (
+    MOST_TREES,
+    Tree,
+    single_precision,
+    trees_of_forest,
+)
 from greenfront.objectives.tasks.task import Labelled
+from greenfront.spaces.architectures.estimator import Target
+from greenfront.spaces.architectures.sklearn import ExtraTrees, HistGradientBoosting
 
 
 def answers(path: Path, inputs: np.ndarray) -> np.ndarray:
@@ -133,7 +141,7 @@ def test_a_linear_model_is_one_matrix_product(tmp_path: Path) -> None:
     assert [node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node] == ["Gemm"]
 
 
-def test_trees_are_one_operator(tmp_path: Path) -> None:
+def test_few_trees_are_one_operator(tmp_path: Path) -> None:
     model, _, _ = fitted("sklearn:hist_gradient_boosting", 3)
     size = fitted_to_onnx(model, (6,), 3, tmp_path / "model.onnx")
     kinds = [node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node]
@@ -142,9 +150,67 @@ def test_trees_are_one_operator(tmp_path: Path) -> None:
     assert size.parameters == nodes  # a threshold a branch, a number a leaf
 
 
-def test_boosting_that_finds_nothing_to_split_still_answers(tmp_path: Path) -> None:
-    from greenfront.spaces.architectures.sklearn import HistGradientBoosting
+def forest(count: int, classes: int) -> tuple[Any, np.ndarray]:
+    """Of so many trees, and examples that it has not seen."""
+    family, few = ExtraTrees(), numbers(200, classes, (6,), 0)
+    target: Target = "classes" if classes else "numbers"
+    model = family.estimator({**family.baseline(), "trees": count}, target, 3)
+    fit_estimator(model, few, None, classes=classes or None, threads=1)
+    return model, numbers(150, classes, (6,), 1).inputs
 
+
+@pytest.mark.parametrize(("count", "operators"), [(75, 1), (80, 2), (150, 2), (200, 3)])
+@pytest.mark.parametrize("classes", [0, 3])
+def test_many_trees_are_several_operators_and_their_sum(
+    count: int, operators: int, classes: int, tmp_path: Path
+) -> None:
+    model, inputs = forest(count, classes)
+    fitted_to_onnx(model, (6,), classes or 1, tmp_path / "model.onnx")
+    nodes = [n for n in onnx.load(tmp_path / "model.onnx").graph.node if n.op_type in TREES]
+    trees = [len(set(trees_of(node))) for node in nodes]
+    assert (len(trees), sum(trees)) == (operators, count)
+    assert max(trees) <= min(MOST_TREES, min(trees) + 1)
+    likeness = fitted_parity(model, open_artefact(tmp_path / "model.onnx", 1), inputs)
+    assert likeness.max_error < 1e-5
+
+
+def trees_of(node: onnx.NodeProto) -> list[int]:
+    return next(list(each.ints) for each in node.attribute if each.name == "nodes_treeids")
+
+
+def test_boosting_begins_once(tmp_path: Path) -> None:
+    """What boosting begins with is added by one of the operators alone."""
+    family, few = HistGradientBoosting(), numbers(200, 3, (6,), 0)
+    model = family.estimator({**family.baseline(), "rounds": 60}, "classes", 0)
+    model.set_params(early_stopping=False).fit(few.inputs, few.labels)
+    fitted_to_onnx(model, (6,), 3, tmp_path / "model.onnx")
+    kinds = [node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node]
+    assert kinds == ["TreeEnsembleRegressor"] * 3 + ["Sum"]
+    assert np.abs(model._baseline_prediction).max() > 0
+    given = answers(tmp_path / "model.onnx", few.inputs)
+    assert np.abs(given - model.decision_function(few.inputs)).max() < 1e-5
+
+
+def test_no_session_shares_out_the_trees_of_one_example(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads add up trees in another order, which shows in the last bits of the sums."""
+    model, inputs = forest(200, 3)
+
+    def alike() -> bool:
+        fitted_to_onnx(model, (6,), 3, tmp_path / "model.onnx")
+        one, four = (open_artefact(tmp_path / "model.onnx", threads) for threads in (1, 4))
+        feeds = [{INPUT: inputs[i : i + 1]} for i in range(len(inputs))]
+        return all(
+            np.array_equal(one.run(None, feed)[0], four.run(None, feed)[0]) for feed in feeds
+        )
+
+    assert alike()
+    monkeypatch.setattr("greenfront.objectives.stages.trees.MOST_TREES", 200)
+    assert not alike()
+
+
+def test_boosting_that_finds_nothing_to_split_still_answers(tmp_path: Path) -> None:
     family, few = HistGradientBoosting(), numbers(12, 2, (3,), 0)
     model = family.estimator(family.baseline(), "classes", 0)
     fit_estimator(model, few, few, classes=2, threads=1)
@@ -153,9 +219,19 @@ def test_boosting_that_finds_nothing_to_split_still_answers(tmp_path: Path) -> N
     assert likeness.max_error < 1e-6
 
 
-def test_boosting_stops_where_more_rounds_bring_nothing() -> None:
-    from greenfront.spaces.architectures.sklearn import HistGradientBoosting
+def test_what_boosting_begins_with_is_added_to_outputs_that_no_tree_changes(
+    tmp_path: Path,
+) -> None:
+    family, few = HistGradientBoosting(), numbers(12, 3, (3,), 0)
+    few = Labelled(few.inputs, np.array([0] * 6 + [1] * 4 + [2] * 2))
+    model = family.estimator(family.baseline(), "classes", 0)
+    model.set_params(early_stopping=False).fit(few.inputs, few.labels)
+    fitted_to_onnx(model, (3,), 3, tmp_path / "model.onnx")
+    given = softmax(answers(tmp_path / "model.onnx", few.inputs), axis=-1)
+    np.testing.assert_allclose(given, np.tile([6 / 12, 4 / 12, 2 / 12], (12, 1)), atol=1e-6)
 
+
+def test_boosting_stops_where_more_rounds_bring_nothing() -> None:
     rng = np.random.default_rng(0)
     noise = Labelled(rng.standard_normal((80, 4)).astype(np.float32), rng.integers(0, 2, 80))
     family = HistGradientBoosting()
