@@ -1,8 +1,8 @@
 """Does a session without options take what an exported folder credits, from raw input to label?
 
-Studies of one trial are exported by the commands that users type. A process that imports
-onnxruntime and numpy alone then opens each file as everybody does and takes raw examples to labels,
-in turns with the reference workload, which the folder knows, too. Printed is its CPU time a
+Studies of one trial, or of two and their ensemble, are exported by the commands that users type. A
+process that imports onnxruntime and numpy alone then opens each file as everybody does and takes
+raw examples to labels, in turns with the reference workload, which the folder knows, too. Printed is its CPU time a
 prediction over what the folder credits (``plain_cost`` in ``claims.json``), at the speed of then:
 1 is what is credited, and within a tenth of it is the bar. Beside it, from the export's own turns:
 what ``predict.py`` and a session without options take over what the study counts.
@@ -34,15 +34,18 @@ name = "{name}"
 [task]
 {task}
 [space]
-architectures = ["{family}"]
+architectures = {families}
 references = false
 [training]
 epochs = 1
+[objectives]
+folds = 1
 [budget]
-trials = 1
+trials = {trials}
 """
 
-TABLE = 'kind = "csv"\npath = "table.csv"\ntarget = "y"'
+FORESTS = ("sklearn:extra_trees", "sklearn:hist_gradient_boosting")
+NUMBERS = 'kind = "csv"\npath = "numbers.csv"\ntarget = "y"'
 
 ALONE = """
 import statistics, sys, time
@@ -87,14 +90,17 @@ EXPORTS, PROCESSES = 5, 2
 """Exports of each model, as the pace of a machine moves between two moments, and processes each."""
 
 CASES = {
-    "digits, mlp": ("digits", 'kind = "digits"', "mlp"),
+    "digits, mlp": ("digits", 'kind = "digits"', ("mlp",)),
     "table with categories, mlp": (
         "table",
         'kind = "csv"\npath = "table.csv"\ntarget = "y"',
-        "mlp",
+        ("mlp",),
     ),
-    "mnist5k, mlp": ("pixels", 'kind = "mnist5k"', "mlp"),
-    "mnist5k, lenet": ("convolutions", 'kind = "mnist5k"', "lenet"),
+    "mnist5k, mlp": ("pixels", 'kind = "mnist5k"', ("mlp",)),
+    "mnist5k, lenet": ("convolutions", 'kind = "mnist5k"', ("lenet",)),
+    "numbers, 100 trees": ("forest", NUMBERS, FORESTS[:1]),
+    "numbers, boosted trees": ("boosted", NUMBERS, FORESTS[1:]),
+    "numbers, ensemble of both": ("ensemble", NUMBERS, FORESTS),
 }
 BAR = 0.1
 
@@ -112,11 +118,25 @@ def write_table(folder: Path) -> None:
     (folder / "table.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def write_numbers(folder: Path) -> None:
+    """Twelve numbers and three classes, which forests of two kinds err on differently."""
+    random = np.random.default_rng(0)
+    given = random.normal(size=(1500, 12))
+    score = given[:, :6].sum(axis=1) + 2 * np.abs(given[:, 6]) + given[:, 7] * given[:, 8]
+    score += random.normal(size=len(given))
+    classes = np.digitize(score, np.quantile(score, (1 / 3, 2 / 3)))
+    lines = [",".join([*(f"n{i}" for i in range(12)), "y"])]
+    for row, index in zip(given, classes, strict=True):
+        lines.append(",".join([*(f"{value:.4f}" for value in row), "abc"[index]]))
+    (folder / "numbers.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def measured(case: str, folder: Path) -> dict[str, Any]:
     """One study, run and exported several times; fresh processes beside each one's claim."""
-    name, task, family = CASES[case]
+    name, task, families = CASES[case]
     file = folder / f"{name}.toml"
-    file.write_text(STUDY.format(name=name, task=task, family=family), encoding="utf-8")
+    told = STUDY.format(name=name, task=task, families=json.dumps(families), trials=len(families))
+    file.write_text(told, encoding="utf-8")
     _greenfront(folder, "run", file.name)
     exports = [_exported(name, folder / f"{name}-{number}") for number in range(EXPORTS)]
     whole = {key: statistics.median(each[key] for each in exports) for key in exports[0]}
@@ -127,6 +147,8 @@ def _exported(name: str, out: Path) -> dict[str, float]:
     folder = out.parent
     _greenfront(folder, "export", name, "--most-accurate", "-o", out.name)
     claims = json.loads((out / "claims.json").read_text(encoding="utf-8"))
+    if name == "ensemble" and "ensemble" not in claims["candidate"]:
+        raise SystemExit("the ensemble was no better than each of its models: nothing to measure")
     raw, fixed = folder / f"{name}.npz", folder / "reference.onnx"
     _save_raw(claims, folder, raw)
     onnx.save(reference_graph(), fixed)
@@ -169,13 +191,15 @@ def _save_raw(claims: dict[str, Any], folder: Path, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one case alone")
+    parser.add_argument("--only", nargs="+", choices=CASES, metavar="CASE", help="these alone")
     parser.add_argument("--json", action="store_true", help="only the last line")
     arguments = parser.parse_args()
     found: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         write_table(folder)
-        for case in list(CASES)[: 1 if arguments.quick else None]:
+        write_numbers(folder)
+        for case in arguments.only or list(CASES)[: 1 if arguments.quick else None]:
             found[case] = told = measured(case, folder)
             if not arguments.json:
                 each = ", ".join(f"{ratio:.2f}" for ratio in told["ratios"])
