@@ -2,10 +2,11 @@
 
 Studies of one trial, or of two and their ensemble, are exported by the commands that users type. A
 process that imports onnxruntime and numpy alone then opens each file as everybody does and takes
-raw examples to labels, in turns with the reference workload, which the folder knows, too. Printed is its CPU time a
-prediction over what the folder credits (``plain_cost`` in ``claims.json``), at the speed of then:
-1 is what is credited, and within a tenth of it is the bar. Beside it, from the export's own turns:
-what ``predict.py`` and a session without options take over what the study counts.
+raw examples to labels, in turns with the reference workload, which the folder knows, too. Printed
+is its CPU time a prediction over what the folder credits (``plain_cost`` in ``claims.json``), at
+the speed of then: 1 is what is credited, and within a tenth of it is the bar. Beside it, from the
+export's own turns: what ``predict.py`` and a session without options take over what the study
+counts.
 """
 
 from __future__ import annotations

@@ -147,14 +147,15 @@ class TrialRunner:
     def repeat(self, candidate: Candidate, artefact: str, *, batched: bool) -> Repeat | None:
         """Measures a trial's file again; ``None`` where it is not here, nor where machines share.
 
-        A torn one is made again, which trains only where what it is made of is torn as well.
+        A torn one is made again, which trains only where what it is made of is torn as well; where
+        this version writes another file, ``None``.
         """
         path = self.runtime.store.root / artefact
         intact = self.runtime.store.holds_intact(Path(artefact))  # now, if another machine had it
         if not path.is_file():
             return None
-        if not intact:
-            path = _delivered(outputs_of(candidate, self.stages))[0]
+        if not intact and _delivered(outputs_of(candidate, self.stages))[0] != path:
+            return None
         file = self._costs.file(path, candidate)
         judgement = self._judgement(file, "repeat")
         reading = self._costs.again(file)
