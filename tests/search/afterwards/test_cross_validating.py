@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import optuna
 import pytest
 
-from contracts.observers import Listener
+from contracts.observers import notes_of
 from greenfront.errors import StudyFileError
 from greenfront.objectives.tasks.load import load_task
 from greenfront.search.afterwards import cross_validating
@@ -59,10 +58,7 @@ def study(name: str, budget: dict[str, float] | None = None, **changed: Any) -> 
 
 
 def search(file: StudyFile, storage: Storage) -> list[str]:
-    watching = Listener()
-    with open_session(file, new_in=storage) as session:
-        session.search(storage, watching)
-    return [note for note in watching.notes if "cross-validat" in note]
+    return [note for note in notes_of(file, storage) if "cross-validat" in note]
 
 
 @pytest.fixture(scope="module")
@@ -70,15 +66,6 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("folds")
     table(folder / "table.csv")
     return folder
-
-
-@pytest.fixture
-def storage(here: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.chdir(here)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = Storage("sqlite:///greenfront.db")
-    yield storage
-    storage.close()
 
 
 def test_scores_are_means_over_folds(storage: Storage, here: Path) -> None:

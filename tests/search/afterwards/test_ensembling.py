@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import optuna
 import pytest
 
-from contracts.observers import Listener
+from contracts.observers import notes_of
 from greenfront.search.afterwards.ensembling import best_of_families
-from greenfront.search.session import open_session
 from greenfront.spaces.techniques.ensemble import Ensemble
 from greenfront.studies.analysis.ranking.front import ScoredTrial
 from greenfront.studies.analysis.view import StudyView, view
@@ -36,10 +33,7 @@ def study(trials: int = 5, folds: int | str = 1, **space: object) -> StudyFile:
 
 
 def search(file: StudyFile, storage: Storage) -> tuple[list[str], StudyView]:
-    watching = Listener()
-    with open_session(file, new_in=storage) as session:
-        session.search(storage, watching)
-    return watching.notes, view(storage, "together")
+    return notes_of(file, storage), view(storage, "together")
 
 
 def lines_and_steps(folder: Path) -> None:
@@ -58,13 +52,9 @@ def lines_and_steps(folder: Path) -> None:
 
 
 @pytest.fixture
-def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
-    monkeypatch.chdir(tmp_path)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+def here(tmp_path: Path) -> Path:
     lines_and_steps(tmp_path)
-    storage = Storage("sqlite:///greenfront.db")
-    yield storage
-    storage.close()
+    return tmp_path
 
 
 def ensembles(found: StudyView) -> list[ScoredTrial]:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
-import optuna
 import pytest
 
-from contracts.observers import Listener
+from contracts.observers import notes_of
 from greenfront.objectives.pipeline.cache import entries
-from greenfront.search.session import open_session
 from greenfront.studies.analysis.ranking.membership import FEWEST_RESIDUALS
 from greenfront.studies.analysis.scores.medians import Measurements
 from greenfront.studies.analysis.view import view
@@ -38,24 +35,7 @@ def study(repeats: int, trials: int = 3) -> StudyFile:
 
 
 def search(file: StudyFile, storage: Storage) -> list[str]:
-    watching = Listener()
-    with open_session(file, new_in=storage) as session:
-        session.search(storage, watching)
-    return [note for note in watching.notes if note.startswith("measuring")]
-
-
-@pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("again")
-
-
-@pytest.fixture
-def storage(here: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.chdir(here)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = Storage("sqlite:///greenfront.db")
-    yield storage
-    storage.close()
+    return [note for note in notes_of(file, storage) if note.startswith("measuring")]
 
 
 def test_one_measurement_is_enough_where_no_more_are_asked_for(storage: Storage) -> None:
