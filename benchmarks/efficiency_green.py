@@ -84,9 +84,9 @@ def _step(curve: np.ndarray, rung: int) -> float:
     return float(curve[rung, 1] - (curve[rung - 1, 1] if rung else 0.0))
 
 
-def search_green(table: Table, seed: int, ledger: Ledger, budget: float, target: float) -> float:
+def search_green(simulation: Simulation, seed: int, budget: float, target: float) -> float:
     """Searches until the budget is spent or the target reached; returns CPU-ms a decision."""
-    simulation = Simulation(table, ledger)
+    ledger = simulation.ledger
     policy = GreenPolicy(simulation.terrain(), seed)
     began, decisions = time.process_time(), 0
     while ledger.spent < budget and ledger.volume < target:

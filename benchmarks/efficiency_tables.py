@@ -135,10 +135,15 @@ class EcNas:
     """EC-NAS-Bench, 4 vertices: 91 cells on CIFAR-10 with measured kWh.
 
     A rung's energy is that of four epochs times its epochs over four: measured once a cell, as a
-    search could. Of the three repeats the first counts.
+    search could.
+
+    Attributes:
+        repeat: Each cell was trained three times, independently: which time counts, 1 to 3. Numbers
+            are reported of the first; what is tried out is tried on the others.
     """
 
     data: Path
+    repeat: int = 1
     name: str = "ec-nas-4v"
     epochs: tuple[int, ...] = (4, 12, 36, 108)
     foreseen: bool = True
@@ -191,7 +196,7 @@ class EcNas:
         return self._described[cell.key]
 
     def _read(self) -> tuple[dict[str, Array], dict[str, float]]:
-        first: dict[str, dict[int, tuple[float, float]]] = {}
+        repeats: dict[str, dict[int, list[tuple[float, float]]]] = {}
         parameters: dict[str, float] = {}
         lines = (self.data / "ecnas_4v" / "ecnas_4v_real.jsonl").read_text().splitlines()
         for row in map(json.loads, lines):
@@ -200,21 +205,23 @@ class EcNas:
             inner = [OPERATIONS.index(name) for name in row["ops"].split(",")[1:-1]]
             key = cell_of(edges, inner).key
             error = 100 - 100 * row["evals"][-1]["val_acc"]
-            first.setdefault(key, {}).setdefault(row["budget"], (error, row["total_kwh"]))
+            each = repeats.setdefault(key, {}).setdefault(row["budget"], [])
+            each.append((error, row["total_kwh"]))
             parameters[key] = row["params"]
+        k = self.repeat - 1
         table = {
-            key: np.array([[by[b][0], by[4][1] * b / 4] for b in self.epochs])
-            for key, by in first.items()
+            key: np.array([[by[b][k][0], by[4][k][1] * b / 4] for b in self.epochs])
+            for key, by in repeats.items()
         }
         return table, parameters
 
-    def missing(self) -> list[str]:
-        """Cells of the space that the table lacks."""
-        found = {
-            self.cell(dict(zip([k.name for k in self.space.knobs], values, strict=True))).key
-            for values in product(*(k.values() for k in self.space.knobs))
-        }
-        return sorted(found - self.table.keys())
+    def points(self) -> dict[str, Point]:
+        """One point of each cell of the space, by the cell's key."""
+        names, found = [k.name for k in self.space.knobs], dict[str, Point]()
+        for values in product(*(k.values() for k in self.space.knobs)):
+            point = dict(zip(names, values, strict=True))
+            found.setdefault(self.cell(point).key, point)
+        return found
 
 
 @dataclass

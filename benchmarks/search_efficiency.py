@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import optuna
-from efficiency_green import search_green
+from efficiency_green import Simulation, search_green
 from efficiency_ledger import Ledger
 from efficiency_primo import INSTALLED, search_primo
 from efficiency_rivals import RIVALS, search_halving, search_optuna
@@ -105,7 +105,7 @@ def run(table: Table, method: str, volume: float, seeds: int) -> Outcome:
     for seed in range(seeds):
         ledger = Ledger(table.reference)
         if method == OURS:
-            milliseconds.append(search_green(table, seed, ledger, budget, target))
+            milliseconds.append(search_green(Simulation(table, ledger), seed, budget, target))
         elif method in HALVING:
             breeds = method == HALVING[1]
             search_halving(table, seed, ledger, budget, target, breeds=breeds)
