@@ -62,7 +62,7 @@ class MeteringSettings:
     dram_idle_watts: IdleWatts | None = None
     gpu_idle_watts: IdleWatts | None = None
     machines: Machines = "alike"
-    block_seconds: Annotated[float, Field(gt=0, le=60, strict=True)] = 0.05
+    block_seconds: Annotated[float, Field(gt=0, le=60, strict=True)] = 0.01
 
     def __post_init__(self) -> None:
         for key, source, component in (

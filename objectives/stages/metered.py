@@ -35,6 +35,10 @@ FEWEST_TEXTS = 32
 
 CONFIDENCE = 0.95
 
+SPINNING_BLOCK = 5
+"""Blocks of a session whose threads spin are so many times as long: in short ones it weighs that
+these wake first."""
+
 PRECISION = 0.05
 """As a share of the median: a confidence interval that is narrower to either side is narrow enough
 for any decision."""
@@ -67,9 +71,9 @@ class Measuring:
 
     batch: int = 1
     threads: int = 1
-    block_seconds: float = 0.05
-    least_blocks: int = 6
-    most_blocks: int = 25
+    block_seconds: float = 0.01
+    least_blocks: int = 9
+    most_blocks: int = 45
     entire: bool = False
     device: Device = "cpu"
 
@@ -206,7 +210,8 @@ class Blocks:
 
         if work.spins:  # as threads do from the moment at which they start
             _until_calm()
-        count = max(work.least, _calls_for(run, measuring.block_seconds))
+        seconds = measuring.block_seconds * (SPINNING_BLOCK if work.spins else 1)
+        count = max(work.least, _calls_for(run, seconds))
         if measuring.entire:
             count = len(work.calls) * math.ceil(count / len(work.calls))
         if work.spins:

@@ -57,8 +57,8 @@ CACHED = 0.2
 MOST_SHARE = 0.01
 """Of a search's epochs, at most, that are spent on its forecast."""
 
-BLOCKS = 10
-"""Of a file's measurement: three when it is sized, seven in the end."""
+BLOCKS = 18
+"""Of a file's measurement: nine when it is sized, as many in the end."""
 
 FEWEST_TRIALS = 8
 """That an earlier study has to have finished to tell anything."""

@@ -10,7 +10,7 @@ import pytest
 from greenfront.objectives.context import StageContext, Window
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages import metered
-from greenfront.objectives.stages.metered import Measuring, Work, median_interval
+from greenfront.objectives.stages.metered import Blocks, Measuring, Work, median_interval
 from greenfront.objectives.stages.turns import in_turns
 
 MEASURING = Measuring(block_seconds=1e-9)
@@ -110,3 +110,15 @@ def test_what_threads_spin_after_a_block_is_charged_to_no_other(
     works = [Work([clock.spinning_call], 1, spins=True), Work([clock.quiet_call], 1)]
     in_turns(works, Charged([1.0] * 9, 2), phase="tune", measuring=MEASURING)
     assert clock.disturbed == disturbed
+
+
+def test_where_threads_spin_a_block_is_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Spinning(0.0)
+    monkeypatch.setattr(metered, "time", clock)
+    context, measuring = Charged([1.0], 2), Measuring(block_seconds=0.1)
+    quiet, spinning = (
+        Blocks.of(Work([clock.quiet_call], 1, spins=s), context, phase="x", measuring=measuring)
+        for s in (False, True)
+    )
+    assert quiet.calls == 100
+    assert spinning.calls == 500

@@ -85,7 +85,7 @@ def test_everything_but_the_task_has_a_default(tmp_path: Path) -> None:
             **{"cpu": "auto", "dram": "auto", "gpu": "auto"},
             **{"watts_per_thread": None, "watts_per_gb": None},
             **{"idle_watts": None, "dram_idle_watts": None, "gpu_idle_watts": None},
-            **{"machines": "alike", "block_seconds": 0.05},
+            **{"machines": "alike", "block_seconds": 0.01},
         },
         "search": {
             **{"sampler": "nsga2", "population": None, "workers": 1},
