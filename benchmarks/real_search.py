@@ -109,13 +109,14 @@ class Pair:
 
 
 def study_file(data: str, tables: Path, seed: int, sampler: str, budget: str) -> str:
-    """A study of default settings; a table is found below ``tables``."""
+    """A study of default settings, without what follows a search; a table lies in ``tables``."""
     task = f'kind = "{data}"'
     if data not in PICTURES:
         task = f'kind = "csv"\npath = "{tables / f"{data}.csv.gz"}"\ntarget = "class"'
     return (
         f'[study]\nname = "s"\nseed = {seed}\n[task]\n{task}\n[objectives]\nrepeats = 1\n'
-        f'[search]\nsampler = "{sampler}"\nstop_below = 0\n[budget]\n{budget}\n'
+        f'folds = 1\n[space]\nensemble = false\n[search]\nsampler = "{sampler}"\n'
+        f"stop_below = 0\n[budget]\n{budget}\n"
     )
 
 
