@@ -153,7 +153,7 @@ class Problem(abc.ABC, Generic[C]):
         return ()
 
     def proposals(self) -> Sequence[Point]:
-        """Points worth a look, the most telling first; a race judges by itself which to try."""
+        """Points worth a look, the most telling first; a race begins each of them."""
         return ()
 
     def reference_candidates(self) -> Sequence[C]:
@@ -195,6 +195,13 @@ class Problem(abc.ABC, Generic[C]):
         """Whether a candidate may be given up at a rung; others are measured by those that are not.
 
         By default each may.
+        """
+        return True
+
+    def promising(self, candidate: C) -> bool:  # noqa: ARG002
+        """Whether a candidate can be better than its like; a race tries no others by itself.
+
+        Its like is what differs from it only in what no objective sees. By default each can.
         """
         return True
 

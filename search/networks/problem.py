@@ -119,8 +119,9 @@ class NetworkProblem(Problem[Candidate]):
         return self._script[: self.shares.scripted]
 
     def proposals(self) -> Sequence[Point]:
-        """What of the script is not due."""
-        return self._script[self.shares.scripted :]
+        """What of the script is not due, as far as a race begins it."""
+        shares = self.shares
+        return self._script[shares.scripted : shares.scripted + shares.begun]
 
     @property
     def shares(self) -> TrialShares:
@@ -237,6 +238,15 @@ class NetworkProblem(Problem[Candidate]):
     def raced(self, candidate: Candidate) -> bool:
         """Baselines are not: others are measured by them."""
         return candidate.key not in self._baseline_keys
+
+    def promising(self, candidate: Candidate) -> bool:
+        """Weights that are only packed save bytes and no energy: for studies with a size to reach.
+
+        They answer as those that are not packed do, at best.
+        """
+        if self.file.targets.size_bytes is not None:
+            return True
+        return candidate.precision.computed_on(self.file.objectives.device)
 
     def needed(self, candidate: Candidate) -> bool:
         """Baselines and references are."""

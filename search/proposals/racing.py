@@ -118,6 +118,7 @@ class Race(Generic[C]):
             known=lambda point: self._decoder.of(point).known(),
             deciding_kwh=self._deciding_kwh,
             proposed=problem.proposals(),
+            promising=lambda point: problem.promising(self._decoder.of(point).choice),
             beside=self._beside,
         )
 

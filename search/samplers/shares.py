@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, replace
 
+from greenfront.objectives.rungs import RUNGS
 from greenfront.search.samplers.named import default_population
 from greenfront.studies.analysis.words.quantities import counted
 from greenfront.studies.config.budget import Budget
@@ -41,8 +42,8 @@ class TrialShares:
     def scripted(self) -> int:
         """Trials of the script: its baselines, and the rest of a third of all trials.
 
-        A race is given the baselines and what earlier studies found; it takes up of the rest what
-        it finds to be worth it.
+        A race is given the baselines and what earlier studies found; the rest it begins itself,
+        see :attr:`begun`.
 
         What does not fit into the third is left out until the budget is raised: once the sampler
         knows what has paid here, its own proposals are better than those made for any data.
@@ -51,6 +52,18 @@ class TrialShares:
         third = self.script if trials is None else trials // MOST_SCRIPTED
         due = self.baselines + self.warm if self.sampler == "green" else self.script
         return min(max(third, self.baselines), due, self.script)
+
+    @property
+    def begun(self) -> int:
+        """Points of the rest of the script that a race begins, each at its lowest rung.
+
+        At least one; together they are as much effort as is left of a third of all trials.
+        """
+        rest = self.script - self.scripted
+        if self.trials is None:
+            return rest
+        left = self.trials // MOST_SCRIPTED - self.scripted
+        return min(rest, max(1, left * RUNGS[-1] // RUNGS[0]))
 
     @property
     def sampled(self) -> int | None:

@@ -50,6 +50,16 @@ class Precision(Settings):
         """Whether whole numbers are stored that are computed as floating ones."""
         return self.bits in (2, 4) or (self.bits == 8 and self.weight_only)
 
+    def computed_on(self, device: Literal["cpu", "cuda"]) -> bool:
+        """Whether a device computes in these bits; else weights are widened when they are read.
+
+        Args:
+            device: That predictions are measured on.
+        """
+        if device == "cuda":
+            return self.bits in (32, 16)
+        return self.bits == 32 or (self.bits == 8 and not self.weight_only)
+
     @property
     def in_int8(self) -> Precision | None:
         """The same weights in int8 kernels; ``None`` where they were tuned for other bits."""

@@ -153,3 +153,18 @@ def test_epochs_count_those_after_pruning_and_a_fit_as_one() -> None:
     assert replace(CANDIDATE, pruning=Pruning()).most_epochs == 7
     fitted = replace(CANDIDATE, architecture=ArchitectureChoice("sklearn:logistic", ()))
     assert fitted.most_epochs == 1
+
+
+@pytest.mark.parametrize(
+    ("precision", "devices"),
+    [
+        (Precision(32), ["cpu", "cuda"]),
+        (Precision(16), ["cuda"]),
+        (Precision(8), ["cpu"]),
+        (Precision(8, weight_only=True), []),
+        (Precision(4), []),
+        (Precision(2, quantization_aware=True), []),
+    ],
+)
+def test_what_a_device_computes_in(precision: Precision, devices: list[Any]) -> None:
+    assert [device for device in ("cpu", "cuda") if precision.computed_on(device)] == devices

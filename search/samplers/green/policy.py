@@ -65,7 +65,9 @@ class GreenPolicy:
         if waiting:
             return self._on(waiting[0], None)
         if self.terrain.proposed and self._box(states) is not None:
-            return None  # what a space's baselines and proposals say is more than a spread would
+            # What a space proposes says more than a spread would, and at its lowest rung for less.
+            proposed = pool.draw_proposed()
+            return None if proposed is None else _begun(proposed)
         if len(states) < STARTS:
             start = spread_start(pool, states)
             if start is not None:
@@ -84,7 +86,7 @@ class GreenPolicy:
                 return self._on(onward, None)
         due = RANDOM_SHARE * min(1.0, (SETTLED / max(decisions_made, 1)) ** 0.5)
         if box is None or pool.rng.random() < due:
-            drawn = pool.draw_proposed() or pool.draw()
+            drawn = pool.draw()
             if drawn is not None:
                 return _begun(drawn)
         if box is None:

@@ -38,7 +38,9 @@ class Pool:
     prospects: dict[str, Prospect] = field(default_factory=dict)
 
     def put(self, point: Point) -> Prospect | None:
-        """Takes a point in; ``None`` if its candidate is there already or was begun."""
+        """Takes a point in; ``None`` if it promises nothing, is there already or was begun."""
+        if not self.terrain.promising(point):
+            return None
         key = self.terrain.space.decode(point).key
         if key in self.begun or key in self.prospects:
             return None

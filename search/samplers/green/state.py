@@ -124,6 +124,7 @@ class Terrain:
         known: See ``RungState.known``, for points that were not begun; empty: nothing.
         deciding_kwh: Energy in kWh that a step takes of who decides on it, as far as it is metered.
         proposed: Points that are worth a look on any data, the most telling first.
+        promising: Whether a point is worth a look, on any data.
         beside: Values of the complete candidates outside of the space, minimised: what they
             dominate wins nothing. They are the simplest there are: until one of the space was
             seen to have less of an objective than they, none is believed to.
@@ -142,6 +143,7 @@ class Terrain:
     known: Callable[[Point], Objectives] = lambda _point: ()
     deciding_kwh: Callable[[], float] = lambda: 0.0
     proposed: Sequence[Point] = ()
+    promising: Callable[[Point], bool] = lambda _point: True
     beside: Callable[[], Sequence[tuple[float, ...]]] = lambda: ()
 
     def settings(self, state: RungState) -> tuple[float, ...]:

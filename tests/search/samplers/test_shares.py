@@ -38,6 +38,15 @@ def test_the_script_takes_a_third_and_all_trials_are_given_out(
         assert replace(shares, trials=enough - 1).warning is not None
 
 
+@pytest.mark.parametrize(("trials", "begun"), [(None, 22), (40, 22), (9, 9), (6, 1), (2, 1)])
+def test_a_race_begins_of_the_script_what_is_a_third_of_the_effort(
+    trials: int | None, begun: int
+) -> None:
+    """Each at a ninth of its epochs, beside two whole baselines."""
+    raced = replace(USUAL, trials=trials, sampler="green")
+    assert (raced.scripted, raced.begun) == (2, begun)
+
+
 def test_the_shares_are_told_in_words() -> None:
     assert USUAL.sentence == (
         "40 trials: 3 references, 13 set beforehand (2 untouched baselines, 11 techniques alone or "

@@ -291,7 +291,7 @@ def test_nothing_is_believed_cheaper_than_the_simplest_models_until_one_was_seen
     states = list(search.states.values())
 
     def prices(*beside: tuple[float, float]) -> list[float]:
-        ground = replace(terrain(), beside=lambda: beside, proposed=[{"size": 0.5, "rate": 0.5}])
+        ground = replace(terrain(), beside=lambda: beside, proposed=[whole])  # which was begun
         decided = [GreenPolicy(ground, 1).decide(states, number) for number in range(12)]
         return [each.price for each in decided if each is not None and each.price is not None]
 
@@ -312,7 +312,7 @@ def test_proposals_take_the_place_of_a_spread_start() -> None:
             search.decisions += 1
     search.run(12)
     keys = [SPACE.decode(point).key for point in proposed]
-    assert any(key in search.states for key in keys)
+    assert list(search.states)[2:5] == keys
     assert len(search.states) < STARTS
 
 

@@ -25,3 +25,23 @@ def test_the_most_telling_of_the_proposals_comes_first() -> None:
         drawn.append(found.point)
     assert drawn == proposed
     assert Pool(ground, frozenset(begun), np.random.default_rng(3)).draw_proposed() is None
+
+
+def test_what_promises_nothing_is_not_looked_at() -> None:
+    ground = Terrain(
+        SPACE,
+        1,
+        (1.0,),
+        lambda _, knobs: knobs,
+        box=lambda _: None,
+        proposed=[{"size": 0.9}, {"size": 0.4}],
+        promising=lambda point: float(point["size"]) < 0.5,
+    )
+    pool = Pool(ground, frozenset(), np.random.default_rng(0))
+    first = pool.draw_proposed()
+    assert first is not None
+    assert first.point == {"size": 0.4}
+    pool.add_random(50)
+    pool.add_children([{"size": 0.45}], 50)
+    assert len(pool.prospects) > 30
+    assert all(float(each.point["size"]) < 0.5 for each in pool.prospects.values())
