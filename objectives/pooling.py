@@ -10,7 +10,7 @@ from typing import Any
 
 from greenfront.objectives.outcome import GraphReading
 from greenfront.objectives.readings import Reading
-from greenfront.objectives.student import central_quantile
+from greenfront.objectives.student_t import central_quantile
 
 __all__ = ["PooledCost", "Scatter", "log_ratios", "median_reading", "pooled"]
 

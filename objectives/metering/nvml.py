@@ -157,7 +157,7 @@ class NvmlMeter(CardMeter):
         power = InstantPower(self._nvml, self._cards, clock_seconds) if compare else None
         self._instant = power if power is not None and power.told else None
         if self._instant is not None:
-            poll(self._instant.look, _SAMPLED_SECONDS)
+            poll(self._instant.so_far, _SAMPLED_SECONDS)
 
     def of_card(self, uuid: str) -> NvmlMeter:
         """See :meth:`CardMeter.of_card`; its counter is compared with the card's instant power."""

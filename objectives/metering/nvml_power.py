@@ -74,10 +74,6 @@ class InstantPower:
         """Whether all cards tell it."""
         return self._watts is not None
 
-    def look(self) -> None:
-        """Takes a sample."""
-        self.so_far()
-
     def so_far(self) -> Integral:
         """Takes a sample; the integral up to it."""
         with self._lock:

@@ -15,7 +15,7 @@ PAUSE_SECONDS = 0.0005
 MOVES = 5
 
 
-def poll(method: Callable[[], None], every_seconds: float) -> None:
+def poll(method: Callable[[], object], every_seconds: float) -> None:
     """Calls a bound method, which must not raise, from a thread while its object is alive."""
     assert isinstance(method, MethodType)
     reference = weakref.WeakMethod(method)

@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
-import onnxruntime
-
-from greenfront.objectives.packaging.bench import Bench
 from greenfront.objectives.packaging.findings import Check
-from greenfront.objectives.packaging.shipped import MEASURED, open_shipped
-from greenfront.objectives.stages.metered import Work
+from greenfront.objectives.packaging.inspection import Inspection
+from greenfront.objectives.packaging.shipped import open_shipped, raw_work
 from greenfront.objectives.stages.session import open_session, session_options
 from greenfront.objectives.stages.turns import in_turns
-from greenfront.objectives.tasks.recipe import TextRecipe
 
 __all__ = ["advice_checks"]
 
 
-def advice_checks(bench: Bench) -> Iterator[Check]:
+def advice_checks(inspection: Inspection) -> Iterator[Check]:
     """The whole file with the advised options and as it is claimed, in turns; none without any."""
-    advice = bench.claims.runtime
+    advice = inspection.claims.runtime
     if advice is None or advice.best is None:
         return
-    entire = bench.candidate.second is not None
-    measuring = replace(bench.runtime.measuring, entire=entire)
-    rows = bench.data.rows("validation")[: None if entire else MEASURED]
-    feeder, texts = bench.data.feeder(rows), isinstance(bench.data.recipe, TextRecipe)
-
-    def work(session: onnxruntime.InferenceSession) -> Work:
-        def call(some: slice) -> Callable[[], object]:
-            return functools.partial(session.run, None, dict(feeder(some)))
-
-        return Work.over(len(rows), measuring.batch, call, texts=texts)
-
-    works = [
-        work(open_shipped(bench.path, measuring.threads)),
-        work(open_session(bench.path, session_options(advice.options))),
-    ]
-    found = in_turns(works, bench.runtime.context, phase="verify", measuring=measuring)[1].ratio
+    entire = inspection.candidate.second is not None
+    measuring = replace(inspection.runtime.measuring, entire=entire)
+    sessions = (
+        open_shipped(inspection.path, measuring.threads),
+        open_session(inspection.path, session_options(advice.options)),
+    )
+    works = [raw_work(session, inspection.data, measuring) for session in sessions]
+    found = in_turns(works, inspection.runtime.context, phase="verify", measuring=measuring)[
+        1
+    ].ratio
     name = f"advised: {advice.options.describe()}"
     claimed = f"{advice.best.ratio or 1:.0%} of the joules"
     if found is None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from greenfront.objectives.packaging.bench import Bench
 from greenfront.objectives.packaging.findings import Check
+from greenfront.objectives.packaging.inspection import Inspection
 from greenfront.objectives.pipeline.stages.export import claim_of
 from greenfront.objectives.stages.export import weight_count
 from greenfront.objectives.stages.reality import unreal
@@ -16,12 +16,12 @@ __all__ = ["compression_check"]
 
 
 def compression_check(
-    bench: Bench, name: str, model: Candidate, path: Path, reference: Path | None = None
+    inspection: Inspection, name: str, model: Candidate, path: Path, reference: Path | None = None
 ) -> Check:
     """Whether bits, pruning and zeros are in bytes, tensors and kernels.
 
     Args:
-        bench: Builds the model's architecture before any pruning.
+        inspection: Builds the model's architecture before any pruning.
         name: Of the check.
         model: What is claimed. Nothing is to be shown of what is fitted.
         path: The model's own file, from inputs to logits.
@@ -32,9 +32,9 @@ def compression_check(
         pruned = bool(model.pruning.ratio)
         whole = reference
         if whole is None or pruned:
-            whole = bench.built(model, f"{path.stem}_untouched.onnx")
+            whole = inspection.built(model, f"{path.stem}_untouched.onnx")
         untouched = weight_count(whole) if pruned else None
-        example = bench.runtime.models.data(model).validation.batch(slice(0, 1)).cpu().numpy()
+        example = inspection.runtime.models.data(model).validation.batch(slice(0, 1)).cpu().numpy()
         reasons = unreal(claim_of(model, untouched), reference or whole, path, example)
     found = "only in name" if reasons else "real"
     return Check(name, model.describe(), found, not reasons, "; ".join(reasons))

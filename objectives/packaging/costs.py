@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from greenfront.objectives.metering.cpu_model import describe_cpu
-from greenfront.objectives.packaging.bench import Bench
 from greenfront.objectives.packaging.findings import Check
+from greenfront.objectives.packaging.inspection import Inspection
 from greenfront.objectives.packaging.shipped import costs
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.evaluate import inference_cost
@@ -24,19 +24,19 @@ MOST_TRIES = 3
 """Whatever disturbs a measurement makes it dearer: so often it may be taken until it holds."""
 
 
-def cost_checks(bench: Bench) -> Iterator[Check]:
+def cost_checks(inspection: Inspection) -> Iterator[Check]:
     """Whole file in the session of ``predict.py`` and in one without options; the model alone."""
-    claims, runtime = bench.claims, bench.runtime
+    claims, runtime = inspection.claims, inspection.runtime
     measuring = replace(
         runtime.measuring,
         most_blocks=runtime.measuring.least_blocks,
-        entire=bench.candidate.second is not None,
+        entire=inspection.candidate.second is not None,
     )
 
     def alone() -> Reading:
-        data = runtime.models.data(bench.candidate).validation
+        data = runtime.models.data(inspection.candidate).validation
         return inference_cost(
-            open_plain(bench.core),
+            open_plain(inspection.core),
             data.inputs.cpu().numpy(),
             runtime.context,
             phase=PHASE,
@@ -45,7 +45,7 @@ def cost_checks(bench: Bench) -> Iterator[Check]:
         ).reading
 
     for _ in range(MOST_TRIES):
-        found = costs(bench.path, bench.data, runtime.context, measuring, PHASE)
+        found = costs(inspection.path, inspection.data, runtime.context, measuring, PHASE)
         room = ROOM * _dearer(found.reference, claims.reference)
         if _within(found.own.energy, claims.cost.energy, room) and _within(
             found.plain.energy, claims.plain_cost.energy, room
@@ -58,13 +58,19 @@ def cost_checks(bench: Bench) -> Iterator[Check]:
         f"in the search is not known, {SEARCH_ROOM:g} times"
     )
     yield Check("reference workload", _text(then), _text(now), None, why)
-    yield _energy(bench, "energy, raw input to label", claims.cost.energy, found.own.energy, room)
     yield _energy(
-        bench, "the same, no session options", claims.plain_cost.energy, found.plain.energy, room
+        inspection, "energy, raw input to label", claims.cost.energy, found.own.energy, room
+    )
+    yield _energy(
+        inspection,
+        "the same, no session options",
+        claims.plain_cost.energy,
+        found.plain.energy,
+        room,
     )
     model = _least(alone, claims.model_alone, SEARCH_ROOM)
     name = "model alone, no session options"
-    yield _energy(bench, name, claims.model_alone, model, SEARCH_ROOM)
+    yield _energy(inspection, name, claims.model_alone, model, SEARCH_ROOM)
     yield Check(
         "latency, raw input to label",
         f"{claims.cost.latency_seconds * 1e6:.3g} µs",
@@ -101,13 +107,15 @@ def _within(found: Reading, claimed: Reading, room: float) -> bool:
     return found.joules is None or claimed.joules is None or found.joules <= room * claimed.joules
 
 
-def _energy(bench: Bench, name: str, claimed: Reading, found: Reading, room: float) -> Check:
+def _energy(
+    inspection: Inspection, name: str, claimed: Reading, found: Reading, room: float
+) -> Check:
     wanted, given = _text(claimed), _text(found)
     why = None
     if claimed.joules is None or found.joules is None:
         why = "a reading is unavailable"
-    elif bench.claims.processor != describe_cpu().name:
-        why = f"claimed on {bench.claims.processor or 'another processor'}"
+    elif inspection.claims.processor != describe_cpu().name:
+        why = f"claimed on {inspection.claims.processor or 'another processor'}"
     elif claimed.source != found.source:
         why = f"claimed by another instrument ({claimed.source})"
     if why is not None:

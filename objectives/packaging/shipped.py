@@ -27,7 +27,7 @@ from greenfront.objectives.tasks.recipe import TextRecipe
 from greenfront.objectives.tasks.task import Split
 from greenfront.spaces.candidate import Candidate
 
-__all__ = ["Costs", "Said", "costs", "in_turn_with_parts", "open_shipped", "said"]
+__all__ = ["Costs", "Said", "costs", "in_turn_with_parts", "open_shipped", "raw_work", "said"]
 
 AT_ONCE = 64
 """Rows a call where all are wanted: as many as where the study judges files."""
@@ -148,15 +148,15 @@ def costs(
 def _works(path: Path, data: RawData, measuring: Measuring) -> list[Work]:
     """Of the whole file in both sessions, and of the reference workload."""
     sessions = open_shipped(path, measuring.threads), open_plain(path)
-    return [*(_answers(each, data, measuring) for each in sessions), reference_work()]
+    return [*(raw_work(each, data, measuring) for each in sessions), reference_work()]
 
 
 def _cost(found: InferenceCost) -> Cost:
     return Cost(found.reading, found.latency_seconds, found.spread)
 
 
-def _answers(session: onnxruntime.InferenceSession, data: RawData, measuring: Measuring) -> Work:
-    """Answers to raw examples of the validation split."""
+def raw_work(session: onnxruntime.InferenceSession, data: RawData, measuring: Measuring) -> Work:
+    """Answers of a whole file to raw examples of the validation split; of a cascade to all."""
     rows = data.rows("validation")[: None if measuring.entire else MEASURED]
     feeder = data.feeder(rows)
     texts = isinstance(data.recipe, TextRecipe)

@@ -15,13 +15,13 @@ from greenfront.errors import DataError, TrialFailed, first_line
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.metering.cpu_model import describe_cpu
 from greenfront.objectives.packaging.advised import advice_checks
-from greenfront.objectives.packaging.bench import Bench
 from greenfront.objectives.packaging.cascade import cascade_checks
 from greenfront.objectives.packaging.claims import CANDIDATE, CLAIMS, Judged
 from greenfront.objectives.packaging.compression import compression_check
 from greenfront.objectives.packaging.costs import cost_checks
 from greenfront.objectives.packaging.ensemble import ensemble_checks
 from greenfront.objectives.packaging.findings import Check, Verified
+from greenfront.objectives.packaging.inspection import Inspection
 from greenfront.objectives.packaging.package import differing, judged, likeness
 from greenfront.objectives.packaging.shipped import open_shipped, said
 from greenfront.objectives.pipeline.model_factory import family_of
@@ -51,15 +51,15 @@ FAULTS = (
 """What a folder that was tampered with may raise where it is read."""
 
 
-def verified(bench: Bench) -> Verified:
+def verified(inspection: Inspection) -> Verified:
     """All checks; one that cannot be carried out does not hold, and says why.
 
     Where the data are others than claimed, nothing that depends on them is looked at.
     """
-    found = [_attempted("data and splits", _data, bench)]
+    found = [_attempted("data and splits", _data, inspection)]
     if not found[0].holds:
-        return Verified((*found, *_attempted_all("file", _file, bench)), None)
-    parts: Sequence[tuple[str, Callable[[Bench], Iterator[Check]]]] = (
+        return Verified((*found, *_attempted_all("file", _file, inspection)), None)
+    parts: Sequence[tuple[str, Callable[[Inspection], Iterator[Check]]]] = (
         ("labels", _labels),
         ("preprocessing", _preprocessing),
         ("raw input", _raw_input),
@@ -73,16 +73,16 @@ def verified(bench: Bench) -> Verified:
         ("advised", advice_checks),
     )
     for name, part in parts:
-        found += _attempted_all(name, part, bench)
-    return Verified(tuple(found), _test(bench))
+        found += _attempted_all(name, part, inspection)
+    return Verified(tuple(found), _test(inspection))
 
 
 def _attempted_all(
-    name: str, part: Callable[[Bench], Iterator[Check]], bench: Bench
+    name: str, part: Callable[[Inspection], Iterator[Check]], inspection: Inspection
 ) -> list[Check]:
     found: list[Check] = []
     try:
-        found += part(bench)
+        found += part(inspection)
     except (DataError, TrialFailed) as error:
         found.append(Check(name, "", "", False, str(error)))
     except FAULTS as error:
@@ -91,12 +91,12 @@ def _attempted_all(
     return found
 
 
-def _attempted(name: str, part: Callable[[Bench], Check], bench: Bench) -> Check:
-    return _attempted_all(name, lambda given: iter((part(given),)), bench)[0]
+def _attempted(name: str, part: Callable[[Inspection], Check], inspection: Inspection) -> Check:
+    return _attempted_all(name, lambda given: iter((part(given),)), inspection)[0]
 
 
-def _data(bench: Bench) -> Check:
-    claimed, found = bench.claims.fingerprint, bench.runtime.models.task.facts.fingerprint
+def _data(inspection: Inspection) -> Check:
+    claimed, found = inspection.claims.fingerprint, inspection.runtime.models.task.facts.fingerprint
     why = (
         "these are other data, or another test split, than those that the claims are about: give "
         "the study's own with --data"
@@ -104,11 +104,11 @@ def _data(bench: Bench) -> Check:
     return Check("data and splits", claimed[:12], found[:12], claimed == found, why)
 
 
-def _labels(bench: Bench) -> Iterator[Check]:
+def _labels(inspection: Inspection) -> Iterator[Check]:
     """Names by index: of the claims, in the file's metadata, and as the file says them."""
-    classes = bench.runtime.models.task.facts.class_names
-    told = tuple(json.loads(bench.told["greenfront.classes"]))
-    for what, names in (("claims", bench.claims.labels.classes), ("file", told)):
+    classes = inspection.runtime.models.task.facts.class_names
+    told = tuple(json.loads(inspection.told["greenfront.classes"]))
+    for what, names in (("claims", inspection.claims.labels.classes), ("file", told)):
         wrong = next(
             (i for i, pair in enumerate(zip(names, classes, strict=False)) if pair[0] != pair[1]),
             None,
@@ -118,7 +118,7 @@ def _labels(bench: Bench) -> Iterator[Check]:
             why = f"labels are not those of the data: those of the {what} differ at {place}"
             yield Check("labels", _listed(names), _listed(classes), False, why)
             return
-    claimed = _listed(bench.claims.labels.classes) or "a number"
+    claimed = _listed(inspection.claims.labels.classes) or "a number"
     yield Check("labels", claimed, _listed(classes) or "a number", True, "")
 
 
@@ -128,18 +128,18 @@ def _listed(names: Sequence[str]) -> str:
     return told if len(names) <= SHOWN_LABELS else f"{told}, … ({len(names)})"
 
 
-def _preprocessing(bench: Bench) -> Iterator[Check]:
+def _preprocessing(inspection: Inspection) -> Iterator[Check]:
     """What the training rows teach now, beside what stands in the graph and in the metadata."""
-    recipe = bench.data.recipe
-    schema = json.loads(bench.told["greenfront.schema"])
+    recipe = inspection.data.recipe
+    schema = json.loads(inspection.told["greenfront.schema"])
     if schema != SCHEMA:
         why = "another version of greenfront has laid the graph out otherwise: export it again"
         yield Check("preprocessing", f"form {schema}", f"form {SCHEMA} is known", None, why)
         return
     if isinstance(recipe, TextRecipe):
-        yield _tokenizer(bench)
+        yield _tokenizer(inspection)
     learnt = json.loads(json.dumps(to_json(recipe)))
-    told = json.loads(bench.told["greenfront.preprocessing"])
+    told = json.loads(inspection.told["greenfront.preprocessing"])
     different = _first_difference(learnt, told)
     if different is not None:
         place, wanted, given = different
@@ -147,8 +147,8 @@ def _preprocessing(bench: Bench) -> Iterator[Check]:
         yield Check("preprocessing", str(given), str(wanted), False, why)
         return
     before = preprocessing_of(recipe)
-    held = {tensor.name: tensor for tensor in bench.model.graph.initializer}
-    nodes = {node.SerializeToString() for node in bench.model.graph.node}
+    held = {tensor.name: tensor for tensor in inspection.model.graph.initializer}
+    nodes = {node.SerializeToString() for node in inspection.model.graph.node}
     for constant in before.constants:
         wanted = numpy_helper.to_array(constant)
         given = numpy_helper.to_array(held[constant.name])
@@ -165,12 +165,14 @@ def _preprocessing(bench: Bench) -> Iterator[Check]:
     yield Check("preprocessing", wanted_nodes, found_nodes, not missing, why)
 
 
-def _tokenizer(bench: Bench) -> Check:
-    folder = bench.scratch / "tokenizer"
+def _tokenizer(inspection: Inspection) -> Check:
+    folder = inspection.scratch / "tokenizer"
     folder.mkdir()
-    family, shape = family_of(bench.candidate), dict(bench.candidate.architecture.shape)
-    family.save_encoder(shape, bench.runtime.models.task.train.inputs, folder)
-    wanted, given = (json.loads((each / TOKENIZER).read_text()) for each in (folder, bench.folder))
+    family, shape = family_of(inspection.candidate), dict(inspection.candidate.architecture.shape)
+    family.save_encoder(shape, inspection.runtime.models.task.train.inputs, folder)
+    wanted, given = (
+        json.loads((each / TOKENIZER).read_text()) for each in (folder, inspection.folder)
+    )
     why = f"{TOKENIZER} is not the one that the training texts teach"
     return Check(
         "tokenizer",
@@ -181,12 +183,14 @@ def _tokenizer(bench: Bench) -> Check:
     )
 
 
-def _raw_input(bench: Bench) -> Iterator[Check]:
+def _raw_input(inspection: Inspection) -> Iterator[Check]:
     """What the file says of raw rows, beside what the model in it says of encoded ones."""
-    labels = replace(bench.claims.labels, classes=bench.runtime.models.task.facts.class_names)
-    session = open_shipped(bench.path, bench.runtime.measuring.threads)
+    labels = replace(
+        inspection.claims.labels, classes=inspection.runtime.models.task.facts.class_names
+    )
+    session = open_shipped(inspection.path, inspection.runtime.measuring.threads)
     for split in ("validation", "test"):
-        wrong = differing(said(session, bench.data, split), bench.answers(split), labels)
+        wrong = differing(said(session, inspection.data, split), inspection.answers(split), labels)
         same = f"{len(wrong) - np.count_nonzero(wrong)} of {len(wrong)} alike"
         why = (
             "from raw input the file does not say what the model in it says of prepared examples: "
@@ -195,24 +199,26 @@ def _raw_input(bench: Bench) -> Iterator[Check]:
         yield Check(f"raw input, {split}", f"{len(wrong)} alike", same, not wrong.any(), why)
 
 
-def _compression(bench: Bench) -> Iterator[Check]:
+def _compression(inspection: Inspection) -> Iterator[Check]:
     """Whether the compression of a model that stands alone is real.
 
     Those of a cascade and of an ensemble are looked at each, see there.
     """
-    candidate = bench.candidate
-    stated = json.loads((bench.folder / CANDIDATE).read_text())
-    if stated != dict(bench.claims.candidate):
+    candidate = inspection.candidate
+    stated = json.loads((inspection.folder / CANDIDATE).read_text())
+    if stated != dict(inspection.claims.candidate):
         why = f"{CANDIDATE} and {CLAIMS} tell of different models"
         yield Check("candidate", candidate.describe(), "another", False, why)
     if not candidate.stands_alone or is_fitted(candidate.architecture.family):
         return
-    yield compression_check(bench, "compression", candidate, bench.core, bench.reference)
+    yield compression_check(
+        inspection, "compression", candidate, inspection.core, inspection.reference
+    )
 
 
-def _file(bench: Bench) -> Iterator[Check]:
+def _file(inspection: Inspection) -> Iterator[Check]:
     """Bytes, weights, shapes of inputs and outputs, and executed kernels."""
-    size, claims = bench.path.stat().st_size, bench.claims
+    size, claims = inspection.path.stat().st_size, inspection.claims
     yield Check(
         "bytes",
         f"{claims.file_bytes:,}",
@@ -220,7 +226,7 @@ def _file(bench: Bench) -> Iterator[Check]:
         size == claims.file_bytes,
         "the file has another size",
     )
-    weights = weight_count(bench.core)
+    weights = weight_count(inspection.core)
     yield Check(
         "weights",
         f"{claims.weights:,}",
@@ -228,8 +234,8 @@ def _file(bench: Bench) -> Iterator[Check]:
         weights == claims.weights,
         "the model has another number of weights",
     )
-    one = bench.data.feed(bench.data.rows("validation")[:1])
-    executed = executed_operators(bench.path, one)
+    one = inspection.data.feed(inspection.data.rows("validation")[:1])
+    executed = executed_operators(inspection.path, one)
     wanted, given = dict(claims.operators), dict(executed)
     here = claims.processor == describe_cpu().name
     differing = sorted(n for n in {*wanted, *given} if wanted.get(n) != given.get(n))
@@ -244,15 +250,21 @@ def _file(bench: Bench) -> Iterator[Check]:
     )
 
 
-def _scores(bench: Bench) -> Iterator[Check]:
-    claims, metric = bench.claims, bench.runtime.judged_by.metric
+def _scores(inspection: Inspection) -> Iterator[Check]:
+    claims, metric = inspection.claims, inspection.runtime.judged_by.metric
     room = SAME if claims.processor == describe_cpu().name else NEAR
     splits: tuple[tuple[Split, Judged], ...] = (
         ("validation", claims.validation),
         ("test", claims.test),
     )
     for split, claimed in splits:
-        found = judged(bench.runtime, bench.candidate, bench.core, claims.labels.threshold, split)
+        found = judged(
+            inspection.runtime,
+            inspection.candidate,
+            inspection.core,
+            claims.labels.threshold,
+            split,
+        )
         scale = 1.0 if metric.in_percent or metric.maximise else max(abs(claimed.score), 1e-12)
         holds = abs(found.score - claimed.score) <= room * scale
         why = f"the {split} examples are not scored as claimed"
@@ -261,24 +273,24 @@ def _scores(bench: Bench) -> Iterator[Check]:
         yield Check(name, texts[0], texts[1], holds and found.examples == claimed.examples, why)
 
 
-def _test(bench: Bench) -> Judged | None:
+def _test(inspection: Inspection) -> Judged | None:
     try:
-        threshold = bench.claims.labels.threshold
-        return judged(bench.runtime, bench.candidate, bench.core, threshold, "test")
+        threshold = inspection.claims.labels.threshold
+        return judged(inspection.runtime, inspection.candidate, inspection.core, threshold, "test")
     except (DataError, TrialFailed, *FAULTS):
         return None
 
 
-def _network(bench: Bench) -> Iterator[Check]:
+def _network(inspection: Inspection) -> Iterator[Check]:
     """The torch network that lies beside the file answers as it did, and as the file does."""
-    claimed = bench.claims.agreement
-    if bench.network is None:
-        if bench.claims.max_error is not None:
+    claimed = inspection.claims.agreement
+    if inspection.network is None:
+        if inspection.claims.max_error is not None:
             yield Check("torch network", "model.safetensors", "none", False, "it is missing")
         return
-    like = likeness(bench.runtime, bench.candidate, bench.network, bench.core)
+    like = likeness(inspection.runtime, inspection.candidate, inspection.network, inspection.core)
     if claimed is None or like.agreement is None:
-        largest = bench.claims.max_error or 0.0
+        largest = inspection.claims.max_error or 0.0
         holds = like.max_error <= max(2 * largest, 1e-3)
         why = "file and torch network answer differently"
         texts = [f"within {each:.2g}" for each in (largest, like.max_error)]

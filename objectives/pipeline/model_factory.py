@@ -20,7 +20,7 @@ from greenfront.objectives.stages.loss import Loss
 from greenfront.objectives.stages.prune import prune
 from greenfront.objectives.stages.seeding import seeded
 from greenfront.objectives.stages.structure import load_network, read_notes, save_network
-from greenfront.objectives.stages.units import in_target_unit
+from greenfront.objectives.stages.target_unit import in_target_unit
 from greenfront.objectives.tasks.task import Labelled, Task
 from greenfront.spaces.architectures.architecture import Architecture, ModelFamily
 from greenfront.spaces.architectures.registry import architecture, network

@@ -61,7 +61,8 @@ def structure_of(model: nn.Module) -> dict[str, Any]:
     """
     found = {}
     for name, module in model.named_modules():
-        numbers = {key: _json(value) for key, value in vars(module).items() if _is_size(key, value)}
+        sizes = {key: value for key, value in vars(module).items() if _is_size(key, value)}
+        numbers = {key: list(v) if isinstance(v, tuple) else v for key, v in sizes.items()}
         if numbers:
             found[name] = numbers
     return found
@@ -104,7 +105,3 @@ def _is_size(key: str, value: object) -> bool:
     if isinstance(value, tuple) and value:
         return all(type(item) is int for item in value)
     return type(value) is int
-
-
-def _json(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value

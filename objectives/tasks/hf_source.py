@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenfront.errors import DataError, first_line
 from greenfront.objectives.tasks.paths import existing_folder
+from greenfront.objectives.tasks.predefined_splits import split_word
 from greenfront.objectives.tasks.settings import TaskSettings
 from greenfront.spaces.architectures.hub import hub_faults, hub_obstacle
 
@@ -29,13 +30,6 @@ _READERS: dict[str, tuple[str, dict[str, Any]]] = {
     # As in kind "text": the word NA is a word like any other.
     ".csv": ("csv", {"keep_default_na": False}),
     ".jsonl": ("json", {}),
-}
-
-# The words in a file's name, or its folders', that say which split it is a part of.
-_SPLITS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("dev", "val", "valid", "validation"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
 }
 
 
@@ -153,10 +147,11 @@ def _from_files(folder: Path, cache: Path) -> Any:
 
 
 def _by_split(folder: Path, files: list[Path]) -> dict[str, list[str]]:
+    """The split that a word in a file's name, or its folders', says that it is a part of."""
     dealt: dict[str, list[str]] = {}
     for file in files:
         words = re.split("[^a-z]+", str(file.relative_to(folder).with_suffix("")).lower())
-        split = next((_SPLITS[word] for word in words if word in _SPLITS), "train")
+        split = next(filter(None, map(split_word, words)), "train")
         dealt.setdefault(split, []).append(glob.escape(str(file)))
     return dealt
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ from greenfront.objectives.tasks.tables.schema import ColumnReport, Schema
 from greenfront.objectives.tasks.tables.target import Target, read_target
 from greenfront.objectives.tasks.tables.values import Numbers, Values
 
-__all__ = ["describe", "read"]
+__all__ = ["Described", "describe", "read"]
 
 _LEAST_JUDGES = 2
 _GIVES_AWAY = (
@@ -70,18 +70,22 @@ def read(settings: TaskSettings) -> Raw:
     )
 
 
-def describe(settings: TaskSettings) -> tuple[Schema, tuple[str, ...]]:
-    """What the columns of a table are taken for, also where none is left as a feature.
+class Described(NamedTuple):
+    """A table: what its columns are taken for, and what was made of its file, in words."""
 
-    Returns:
-        The schema, and what was made of the file, in words.
+    schema: Schema
+    notes: tuple[str, ...]
+
+
+def describe(settings: TaskSettings) -> Described:
+    """What the columns of a table are taken for, also where none is left as a feature.
 
     Raises:
         DataError: As :func:`read` does for other reasons, or the target cannot be split and learnt.
     """
     found = _parsed(settings)
     encode_labels(found.answer.labels, found.cells.source, found.answer.kind)
-    return found.schema, found.cells.notes
+    return Described(found.schema, found.cells.notes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from greenfront.objectives.stages.cascade import merged_answers, sureness
 from greenfront.objectives.tuning.members import Validation, read_alike
-from greenfront.objectives.tuning.told import CascadePlan, Member
+from greenfront.objectives.tuning.plans import CascadePlan, Member
 
 __all__ = ["cascade_plans"]
 

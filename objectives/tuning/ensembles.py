@@ -7,7 +7,7 @@ from pathlib import Path
 
 from greenfront.objectives.stages.ensemble import mean_answers
 from greenfront.objectives.tuning.members import Validation, read_alike
-from greenfront.objectives.tuning.told import EnsemblePlan, Member
+from greenfront.objectives.tuning.plans import EnsemblePlan, Member
 
 __all__ = ["ensemble_plan"]
 

@@ -14,7 +14,7 @@ from greenfront.objectives.stages.evaluate import open_artefact, predictions
 from greenfront.objectives.stages.export import to_onnx
 from greenfront.objectives.stages.turns import Turned, in_turns
 from greenfront.objectives.tuning.members import Validation, gain
-from greenfront.objectives.tuning.told import TUNE, Gain, LayerPlan, Member, TriedLayer
+from greenfront.objectives.tuning.plans import TUNE, Gain, LayerPlan, Member, TriedLayer
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.techniques.layer_bits import LayerBits
 

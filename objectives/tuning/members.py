@@ -17,7 +17,7 @@ from greenfront.objectives.resampling import unpacked
 from greenfront.objectives.stages.evaluate import answers_of, open_artefact, predictions
 from greenfront.objectives.stages.metered import Measuring, Work
 from greenfront.objectives.stages.session import open_plain
-from greenfront.objectives.tuning.told import Gain, Member
+from greenfront.objectives.tuning.plans import Gain, Member
 from greenfront.spaces.candidate import Candidate
 
 __all__ = ["Validation", "gain", "plain_work", "read_alike"]

@@ -22,7 +22,7 @@ from greenfront.objectives.stages.metered import Measuring
 from greenfront.objectives.stages.session import open_session, session_options
 from greenfront.objectives.stages.tensorrt import Engine, open_tensorrt
 from greenfront.objectives.stages.turns import Turned, in_turns
-from greenfront.objectives.tuning.told import TUNE
+from greenfront.objectives.tuning.plans import TUNE
 
 __all__ = ["Sweep", "runtime_advice"]
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from greenfront.errors import TrialFailed
 from greenfront.objectives.codec import to_json
-from greenfront.objectives.tuning.told import EnsemblePlan
+from greenfront.objectives.tuning.plans import EnsemblePlan
 from greenfront.search.afterwards.closing import Closing
 from greenfront.search.afterwards.tuning_run import Proposal, TuningRun, member_of
 from greenfront.search.trials.running import ChargedTrial

@@ -13,7 +13,7 @@ from greenfront.errors import StudyError, TrialFailed
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.runtime_options import RuntimeAdvice
-from greenfront.objectives.tuning.told import CascadePlan, LayerPlan
+from greenfront.objectives.tuning.plans import CascadePlan, LayerPlan
 from greenfront.search.afterwards.tuning_run import (
     Part,
     Proposal,

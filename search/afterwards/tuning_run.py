@@ -16,7 +16,7 @@ from greenfront.objectives.codec import to_json
 from greenfront.objectives.metering.instruments import open_instruments
 from greenfront.objectives.metering.pinned import meters_gpu, require_pinned
 from greenfront.objectives.outcome import Derived, Outcome
-from greenfront.objectives.tuning.told import ENSEMBLE, TUNE, Beside, Member
+from greenfront.objectives.tuning.plans import ENSEMBLE, TUNE, Beside, Member
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.networks.exploration import running_evaluator
 from greenfront.search.networks.judge import Judge

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from greenfront.objectives.codec import from_json
-from greenfront.objectives.packaging.bench import Bench
 from greenfront.objectives.packaging.claims import read_claims
+from greenfront.objectives.packaging.inspection import Inspection
 from greenfront.objectives.packaging.package import PackageRequest, judged, package
 from greenfront.objectives.packaging.verification import verified
 from greenfront.objectives.pipeline.trial import TrialRunner
@@ -49,7 +49,9 @@ def export_calls(runner: TrialRunner, settings: TaskSettings) -> Calls:
     def verify(argument: Any) -> Any:
         folder = Path(argument["folder"])
         with tempfile.TemporaryDirectory() as scratch:
-            bench = Bench(folder, read_claims(folder), runner.runtime, settings, Path(scratch))
-            return verified(bench)
+            inspection = Inspection(
+                folder, read_claims(folder), runner.runtime, settings, Path(scratch)
+            )
+            return verified(inspection)
 
     return {"package": packaged, "judge": judge, "verify": verify}

@@ -14,8 +14,8 @@ from greenfront.objectives.tuning.cascades import cascade_plans
 from greenfront.objectives.tuning.ensembles import ensemble_plan
 from greenfront.objectives.tuning.layer_plan import layer_plan
 from greenfront.objectives.tuning.members import Validation, gain, plain_work
+from greenfront.objectives.tuning.plans import ENSEMBLE, TUNE, Beside, Member
 from greenfront.objectives.tuning.runtime_sweep import Sweep, runtime_advice
-from greenfront.objectives.tuning.told import ENSEMBLE, TUNE, Beside, Member
 from greenfront.search.evaluator.child import Calls
 
 __all__ = ["tune_calls"]

@@ -10,10 +10,12 @@ network it calls ``build``, and prunes everything but the ``head``; fitted model
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from greenfront.errors import UsageError
 from greenfront.spaces.knobs import Knob, Value
 
 if TYPE_CHECKING:
@@ -22,10 +24,25 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-__all__ = ["Architecture", "Encoder", "Extent", "FamilyFacts", "ModelFamily"]
+__all__ = ["Architecture", "Encoder", "Extent", "FamilyFacts", "ModelFamily", "unknown_family"]
 
 Encoder = Callable[["NDArray[Any]"], "NDArray[Any]"]
 """Encodes the inputs of some examples."""
+
+
+def unknown_family(name: str, known: Iterable[str], forms: Iterable[str] = ()) -> UsageError:
+    """What is raised where there is no such family: the nearest name, and all that there are.
+
+    Args:
+        name: As written in the study file.
+        known: Names of the families that could have been meant.
+        forms: How names of other families read.
+    """
+    names = list(known)
+    near = get_close_matches(name, names, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    listed = ", ".join((*names, *forms))
+    return UsageError(f"architecture {name!r} is unknown{hint}: take one of {listed}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from greenfront.spaces.architectures.architecture import Extent
+from greenfront.spaces.architectures.architecture import Architecture, Extent
 from greenfront.spaces.architectures.token_family import TokenFamily
 from greenfront.spaces.architectures.tokens import PADDING, VOCABULARY, require_tokenizers
 from greenfront.spaces.knobs import Categorical, Knob, Value
@@ -19,7 +19,7 @@ LENGTHS = (64, 128, 256, 512)
 USUAL_LENGTH = 512
 
 
-class Bag(TokenFamily):
+class Bag(TokenFamily, Architecture):
     """Embeddings of words and hashed word pairs, added up, then a linear classifier.
 
     fastText's idea (Joulin et al., arXiv 1607.01759). Words are the pieces of a vocabulary that is

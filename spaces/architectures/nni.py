@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from greenfront.errors import UsageError
-from greenfront.spaces.architectures.architecture import Architecture
+from greenfront.spaces.architectures.architecture import Architecture, unknown_family
 from greenfront.spaces.architectures.cnn import image_objection
 from greenfront.spaces.architectures.nni_import import INSTALL, importing_nni
 from greenfront.spaces.architectures.nni_spaces import SPACES
@@ -38,10 +37,7 @@ class NNI(Architecture):
     def __init__(self, name: str) -> None:
         self._short = name.removeprefix(PREFIX)
         if self._short not in SPACES:
-            near = get_close_matches(self._short, SPACES, n=1)
-            hint = f" (did you mean {PREFIX + near[0]!r}?)" if near else ""
-            known = ", ".join(PREFIX + short for short in SPACES)
-            raise UsageError(f"architecture {name!r} is unknown{hint}: take one of {known}")
+            raise unknown_family(name, (PREFIX + short for short in SPACES))
         self._space = SPACES[self._short]
         self.name = name
         self.cannot_prune = self._space.cannot_prune

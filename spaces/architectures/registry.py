@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-from difflib import get_close_matches
 
-from greenfront.errors import UsageError
-from greenfront.spaces.architectures.architecture import Architecture, ModelFamily
+from greenfront.spaces.architectures.architecture import Architecture, ModelFamily, unknown_family
 from greenfront.spaces.architectures.bag import Bag
 from greenfront.spaces.architectures.cnn import CNN
 from greenfront.spaces.architectures.estimator import Estimator
@@ -60,12 +58,7 @@ def architecture(name: str) -> ModelFamily:
     if colon:
         return _of_library(prefix, name)
     if name not in _FAMILIES:
-        near = get_close_matches(name, _FAMILIES, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise UsageError(
-            f"architecture {name!r} is unknown{hint}: take one of "
-            f"{', '.join((*_FAMILIES, *_FORMS))}"
-        )
+        raise unknown_family(name, _FAMILIES, _FORMS)
     return _FAMILIES[name]()
 
 
@@ -94,7 +87,9 @@ def _of_library(prefix: str, name: str) -> ModelFamily:
     # Each is imported only where it is asked for: the libraries are optional, and slow to load.
     match prefix:
         case "sklearn":
-            return _of_sklearn(name)
+            if name not in ESTIMATORS:
+                raise unknown_family(name, ESTIMATORS)
+            return ESTIMATORS[name]()
         case "timm":
             from greenfront.spaces.architectures.timm import Timm
 
@@ -115,13 +110,3 @@ def _of_library(prefix: str, name: str) -> ModelFamily:
             from greenfront.spaces.architectures.user_model import UserModel
 
             return UserModel(name)
-
-
-def _of_sklearn(name: str) -> Estimator:
-    if name not in ESTIMATORS:
-        near = get_close_matches(name, ESTIMATORS, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise UsageError(
-            f"architecture {name!r} is unknown{hint}: take one of {', '.join(ESTIMATORS)}"
-        )
-    return ESTIMATORS[name]()

@@ -7,20 +7,11 @@ import importlib.util
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
-from greenfront.spaces.architectures.architecture import Encoder
 from greenfront.spaces.architectures.estimator import Estimator, Target
-from greenfront.spaces.architectures.tokens import (
-    PADDING,
-    SPECIAL,
-    learnt_tokenizer,
-    numbering,
-    save,
-)
+from greenfront.spaces.architectures.token_family import TokenFamily
+from greenfront.spaces.architectures.tokens import SPECIAL
 from greenfront.spaces.knobs import Categorical, Integer, Knob, Real, Value
 
 __all__ = ["ESTIMATORS", "ngrams", "references"]
@@ -150,15 +141,13 @@ class ExtraTrees(_OfNumbers):
         return of(trees, min_samples_leaf=leaf, n_jobs=1, random_state=seed)
 
 
-class _Tfidf(Estimator):
+class _Tfidf(TokenFamily, Estimator):
     """A linear model of how often tokens and pairs of them stand in a text.
 
     Weighted by how few texts they stand in, and divided by the length of the vector. The tokens are
     word pieces learnt from the training texts, as those of networks without pretrained weights.
     """
 
-    padding = PADDING
-    encoding_knobs = ("length",)
     on_card = False
 
     def objection(self, input_shape: tuple[int, ...]) -> str | None:
@@ -172,16 +161,6 @@ class _Tfidf(Estimator):
     def smaller(self) -> Mapping[str, Value]:
         """Half of the terms."""
         return {"terms": 5000}
-
-    def encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any]) -> Encoder:
-        """Numbers tokens; see :meth:`ModelFamily.encoder`."""
-        tokenizer = learnt_tokenizer(tuple(corpus.tolist()))
-        return numbering(tokenizer, int(shape["length"]), PADDING)
-
-    def save_encoder(self, shape: Mapping[str, Value], corpus: NDArray[Any], folder: Path) -> None:
-        """Writes ``tokenizer.json``; see :meth:`ModelFamily.save_encoder`."""
-        tokenizer = learnt_tokenizer(tuple(corpus.tolist()))
-        save(tokenizer, folder, length=int(shape["length"]), padding=PADDING)
 
     def _pipeline(self, shape: Mapping[str, Value], model: Any) -> Any:
         from sklearn.feature_extraction.text import TfidfVectorizer

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from greenfront.errors import UsageError
+from greenfront.spaces.architectures.architecture import Architecture
 from greenfront.spaces.architectures.checkpoint import Checkpoint, find_checkpoint
 from greenfront.spaces.architectures.token_family import TokenFamily
 from greenfront.spaces.architectures.tokens import PADDING, VOCABULARY, stored_tokenizer
@@ -29,7 +30,7 @@ PRETRAINED_RATE = 0.02
 """Where the head learns at 3e-3, pretrained weights do at 6e-5, as is usual for them."""
 
 
-class _TextFamily(TokenFamily):
+class _TextFamily(TokenFamily, Architecture):
     """What pretrained and fresh transformers have in common."""
 
     def objection(self, input_shape: tuple[int, ...]) -> str | None:

@@ -14,8 +14,8 @@ import numpy as np
 from greenfront.objectives.context import LocalContext
 from greenfront.objectives.metering.cpu_model import CpuModelMeter, WattsPerThread, describe_cpu
 from greenfront.objectives.metering.instruments import Instruments
-from greenfront.objectives.packaging.bench import Bench
 from greenfront.objectives.packaging.claims import CANDIDATE, Claims, FileFacts, Setting
+from greenfront.objectives.packaging.inspection import Inspection
 from greenfront.objectives.packaging.package import Packaged, PackageRequest, package
 from greenfront.objectives.packaging.raw_data import RawData
 from greenfront.objectives.pipeline.lineage import LineageStore
@@ -111,7 +111,7 @@ def shipped(
     return Shipped(out, settings, runner, candidate, artefact, packaged)
 
 
-def bench(model: Shipped, scratch: Path, settings: TaskSettings | None = None) -> Bench:
+def inspection(model: Shipped, scratch: Path, settings: TaskSettings | None = None) -> Inspection:
     """A packaged model with what a study would claim of it, as verification looks at it."""
     packaged, runtime = model.packaged, model.runner.runtime
     claims = Claims(
@@ -128,7 +128,7 @@ def bench(model: Shipped, scratch: Path, settings: TaskSettings | None = None) -
     text = json.dumps(model.candidate.to_json())
     (model.folder / CANDIDATE).write_text(text, encoding="utf-8")
     scratch.mkdir(parents=True, exist_ok=True)
-    return Bench(model.folder, claims, runtime, settings or model.settings, scratch)
+    return Inspection(model.folder, claims, runtime, settings or model.settings, scratch)
 
 
 def table(folder: Path, *, number: bool = False, rows: int = 160) -> TaskSettings:

@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -15,7 +15,7 @@ from greenfront.errors import UsageError
 
 if TYPE_CHECKING:
     from greenfront.objectives.tasks.settings import ColumnType
-    from greenfront.objectives.tasks.tables.schema import Schema
+    from greenfront.objectives.tasks.table import Described
 
 __all__ = ["doctor", "init"]
 
@@ -85,13 +85,6 @@ def init(
         print_json({"study_file": str(output), **told})
 
 
-class Described(NamedTuple):
-    """A table: what its columns were taken for, and what was made of its file, in words."""
-
-    schema: Schema
-    notes: tuple[str, ...]
-
-
 def _column(told: str) -> tuple[str, ColumnType]:
     """A column's name, which may hold ``=`` itself, and what it is."""
     from greenfront.objectives.tasks.settings import ColumnType
@@ -115,7 +108,7 @@ def _described(table: Path, target: str | None, columns: Mapping[str, ColumnType
     settings = TaskSettings(
         kind="csv", path=str(table.absolute()), target=target, columns=dict(columns) or None
     )
-    return Described(*describe(settings))
+    return describe(settings)
 
 
 def _write(output: Path, text: str, *, force: bool) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -20,9 +18,6 @@ from greenfront.cli.options import (
     print_json,
 )
 from greenfront.errors import UsageError
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 __all__ = ["front", "ledger", "report", "studies", "whatif"]
 
@@ -40,11 +35,12 @@ def studies(storage: StorageOptions, as_json: AsJson = False) -> None:
     listed = list[StudyEntry]()
     with contextlib.suppress(NothingThere), storage.opened() as database:
         listed = list_studies(database)
-    _show(
-        as_json,
-        lambda: {"storage": shown_url(storage.url), "studies": to_json(listed)},
-        lambda: _text().studies_table(listed),
-    )
+    if as_json:
+        print_json({"storage": shown_url(storage.url), "studies": to_json(listed)})
+    else:
+        from greenfront.cli.studies_text import studies_table
+
+        console().print(studies_table(listed), crop=False)
 
 
 @grouped_options
@@ -66,7 +62,14 @@ def front(
 
     with storage.opened() as database:
         found = view(database, name, machine=machine)
-    _show(as_json, lambda: _json().front_json(found), lambda: _text().front_table(found))
+    if as_json:
+        from greenfront.cli.json_output import front_json
+
+        print_json(front_json(found))
+    else:
+        from greenfront.cli.studies_text import front_table
+
+        console().print(front_table(found), crop=False)
 
 
 @grouped_options
@@ -85,7 +88,12 @@ def ledger(
         raise UsageError(f"--by must be one of {', '.join(PARTS)}, not {by!r}")
     with storage.opened() as database:
         found = spending(database, name, by)
-    _show(as_json, found.to_json, lambda: _text().ledger_table(found))
+    if as_json:
+        print_json(found.to_json())
+    else:
+        from greenfront.cli.studies_text import ledger_table
+
+        console().print(ledger_table(found), crop=False)
 
 
 @dataclass(frozen=True)
@@ -147,7 +155,14 @@ def whatif(
         before = stored.view()
         after = stored.view(scenario.applied(before), scenario.tolerance)
         found = Comparison(before, after, scenario.operation(before))
-    _show(as_json, lambda: _json().whatif_json(found), lambda: _text().whatif_table(found))
+    if as_json:
+        from greenfront.cli.json_output import whatif_json
+
+        print_json(whatif_json(found))
+    else:
+        from greenfront.cli.studies_text import whatif_table
+
+        console().print(whatif_table(found), crop=False)
 
 
 @grouped_options
@@ -192,23 +207,3 @@ def report(
         for folder in dict.fromkeys(path.parent for path in pictures):
             many = sum(path.parent == folder for path in pictures)
             console().print(f"Wrote {many} figures to {folder}", markup=False)
-
-
-def _show(as_json: bool, told: Callable[[], object], drawn: Callable[[], RenderableType]) -> None:
-    """Prints a result as one JSON object, or as a table; only what is printed is made."""
-    if as_json:
-        print_json(told())
-    else:
-        console().print(drawn(), crop=False)
-
-
-def _json() -> ModuleType:
-    from greenfront.cli import json_output
-
-    return json_output
-
-
-def _text() -> ModuleType:
-    from greenfront.cli import studies_text
-
-    return studies_text

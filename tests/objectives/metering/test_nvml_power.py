@@ -36,7 +36,7 @@ def test_the_integral_joins_samples_by_straight_lines(nvml: FakeNvml) -> None:
     power = sampled(nvml)
     nvml.run(0, 0.5)
     nvml.cards[0].instant_mw = 150_000
-    power.look()
+    power.so_far()
     nvml.run(0, 0.25)
     assert power.so_far() == Integral(0.5 * 100 + 0.25 * 150, 0)
 

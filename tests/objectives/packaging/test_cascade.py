@@ -14,7 +14,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from contracts.shipped import Shipped, alone, bench, predictions, shipped, table
+from contracts.shipped import Shipped, alone, inspection, predictions, shipped, table
 from contracts.tampering import changed_mean, of_another_split, rewritten, swapped_labels
 from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.packaging.cascade import cascade_checks
@@ -37,7 +37,7 @@ def cascade(tmp_path_factory: pytest.TempPathFactory) -> Shipped:
 
 
 def test_it_holds(cascade: Shipped, tmp_path: Path) -> None:
-    found = verified(bench(cascade, tmp_path))
+    found = verified(inspection(cascade, tmp_path))
     # Joules are measured beside other tests here.
     broken = [c for c in found.checks if c.holds is False and "label" not in c.name]
     assert [check for check in broken if "session" not in check.name] == []
@@ -56,7 +56,7 @@ def test_it_holds(cascade: Shipped, tmp_path: Path) -> None:
 
 def test_it_answers_as_its_models_do(cascade: Shipped, tmp_path: Path) -> None:
     runtime = cascade.runner.runtime
-    parts = parts_of(onnx.load(bench(cascade, tmp_path).core))
+    parts = parts_of(onnx.load(inspection(cascade, tmp_path).core))
     inputs = encoded(runtime, cascade.candidate, "test")[0].inputs
     answers = []
     for name, part in (("first", parts.first), ("second", parts.second)):
@@ -87,7 +87,7 @@ def test_another_threshold_is_told(cascade: Shipped, tmp_path: Path) -> None:
     model = onnx.load(cascade.folder / "model.onnx")
     (limit,) = [t for t in model.graph.initializer if t.name.endswith("cascade/threshold")]
     limit.CopyFrom(numpy_helper.from_array(np.float32(0.99), limit.name))
-    laid_out = bench(cascade, tmp_path)
+    laid_out = inspection(cascade, tmp_path)
     laid_out.folder = tmp_path / "other"
     laid_out.folder.mkdir()
     onnx.save(model, laid_out.folder / "model.onnx")
@@ -112,7 +112,7 @@ def test_compression_of_the_second_model_that_is_not_there(
     second = cascade.candidate.second
     assert second is not None
     behind = Cascade.to(replace(second, **claimed).to_json(), THRESHOLD)
-    laid_out = bench(cascade, tmp_path)
+    laid_out = inspection(cascade, tmp_path)
     laid_out.claims = replace(
         laid_out.claims,
         candidate=json.loads(json.dumps(replace(cascade.candidate, others=(behind,)).to_json())),
@@ -143,13 +143,15 @@ def test_what_stands_around_a_cascade_is_looked_at_too(
     told: str,
 ) -> None:
     rewritten(copied, change)
-    broken = {c.name: c.why for c in verified(bench(copied, tmp_path)).checks if c.holds is False}
+    broken = {
+        c.name: c.why for c in verified(inspection(copied, tmp_path)).checks if c.holds is False
+    }
     assert told in broken[check]
     assert "its preprocessing, threshold or labels were changed" in broken["raw input, test"]
 
 
 def test_another_test_split_is_told(copied: Shipped, tmp_path: Path) -> None:
     other = of_another_split(copied, tmp_path)
-    found = verified(replace(bench(copied, tmp_path / "bench"), runtime=other))
+    found = verified(replace(inspection(copied, tmp_path / "bench"), runtime=other))
     assert not found.checks[0].holds
     assert "another test split" in found.checks[0].why

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
-from contracts.shipped import Shipped, alone, bench, predictions, shipped, table
+from contracts.shipped import Shipped, alone, inspection, predictions, shipped, table
 from greenfront.errors import DataError
 from greenfront.objectives.packaging.ensemble import ensemble_checks
 from greenfront.objectives.packaging.package import encoded
@@ -30,7 +30,7 @@ def ensemble(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def test_it_holds(ensemble: Shipped, tmp_path: Path) -> None:
-    found = verified(bench(ensemble, tmp_path))
+    found = verified(inspection(ensemble, tmp_path))
     # Joules are measured beside other tests here.
     broken = [c for c in found.checks if c.holds is False and "label" not in c.name]
     assert [check for check in broken if "session" not in check.name] == []
@@ -44,7 +44,7 @@ def test_it_answers_as_the_mean_of_its_models(ensemble: Shipped, tmp_path: Path)
     runtime, candidate = ensemble.runner.runtime, ensemble.candidate
     inputs = encoded(runtime, candidate, "test")[0].inputs
     answers = []
-    for place, part in enumerate(members_of(onnx.load(bench(ensemble, tmp_path).core))):
+    for place, part in enumerate(members_of(onnx.load(inspection(ensemble, tmp_path).core))):
         onnx.save(part, tmp_path / f"{place}")
         answers.append(answers_of(open_artefact(tmp_path / f"{place}", 1), inputs))
     whole = answers_of(open_artefact(ensemble.core, 1), inputs)
@@ -72,7 +72,7 @@ def test_what_it_is_made_of_is_paid_for(ensemble: Shipped) -> None:
 
 def test_another_number_of_models_is_told(ensemble: Shipped, tmp_path: Path) -> None:
     claimed = claiming(ensemble, list(ensemble.candidate.companions[:1]))
-    laid_out = bench(ensemble, tmp_path)
+    laid_out = inspection(ensemble, tmp_path)
     laid_out.claims = replace(laid_out.claims, candidate=claimed)
     told = {check.name: check for check in ensemble_checks(laid_out)}
     assert not told["ensemble, models"].holds
@@ -82,7 +82,7 @@ def test_another_number_of_models_is_told(ensemble: Shipped, tmp_path: Path) -> 
 def test_compression_that_is_not_there_is_told(ensemble: Shipped, tmp_path: Path) -> None:
     """All weights of the network are there in 32 bits."""
     rounded = replace(ensemble.candidate, precision=Precision(8))
-    laid_out = bench(ensemble, tmp_path)
+    laid_out = inspection(ensemble, tmp_path)
     laid_out.claims = replace(laid_out.claims, candidate=json.loads(json.dumps(rounded.to_json())))
     told = {check.name: check for check in ensemble_checks(laid_out)}
     assert "8 bits are claimed" in told["ensemble, model 1"].why

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import torch
 
-from contracts.shipped import Shipped, bench, images, shipped, table, texts
+from contracts.shipped import Shipped, images, inspection, shipped, table, texts
 from contracts.tampering import changed_mean, of_another_split, rewritten, swapped_labels
-from greenfront.objectives.packaging.bench import Bench
 from greenfront.objectives.packaging.claims import CLAIMS, read_claims
 from greenfront.objectives.packaging.findings import Verified
+from greenfront.objectives.packaging.inspection import Inspection
 from greenfront.objectives.packaging.package import PackageRequest, package
 from greenfront.objectives.packaging.verification import verified
 from greenfront.objectives.stages.sparsify import zero_weakest
@@ -51,7 +51,7 @@ def failures(found: Verified) -> dict[str, str]:
 
 
 def looked_at(model: Shipped, scratch: Path, **claims: Any) -> dict[str, str]:
-    laid_out = bench(model, scratch / "bench")
+    laid_out = inspection(model, scratch / "bench")
     return failures(verified(replace(laid_out, claims=replace(laid_out.claims, **claims))))
 
 
@@ -60,7 +60,7 @@ def as_candidate(model: Shipped, candidate: Candidate) -> Shipped:
 
 
 def test_an_honest_model_holds(model: Shipped, tmp_path: Path) -> None:
-    found = verified(bench(model, tmp_path / "bench"))
+    found = verified(inspection(model, tmp_path / "bench"))
     assert failures(found) == {}
     names = [check.name for check in found.checks]
     assert names[:3] == ["data and splits", "labels", "preprocessing"]
@@ -84,13 +84,13 @@ def test_an_honest_model_of_another_kind_holds(
     settings: Callable[[Path], TaskSettings], family: str, tmp_path: Path
 ) -> None:
     model = shipped(settings(tmp_path), family, tmp_path)
-    found = verified(bench(model, tmp_path / "bench"))
+    found = verified(inspection(model, tmp_path / "bench"))
     assert failures(found) == {}
     assert found.test == model.packaged.test
 
 
 def test_claims_in_their_first_form_are_read(model: Shipped, tmp_path: Path) -> None:
-    claims = bench(model, tmp_path / "bench").claims
+    claims = inspection(model, tmp_path / "bench").claims
     claims.write(tmp_path)
     held = json.loads((tmp_path / CLAIMS).read_text())
     for now, then in (("model_alone", "credited"), ("reference", "pace")):
@@ -173,7 +173,7 @@ def test_a_changed_mean(model: Shipped, tmp_path: Path, told_too: bool) -> None:
 def test_another_test_split(model: Shipped, tmp_path: Path) -> None:
     """Also where the forger claims that split's own fingerprint."""
     other = of_another_split(model, tmp_path)
-    laid_out: Bench = replace(bench(model, tmp_path / "bench"), runtime=other)
+    laid_out: Inspection = replace(inspection(model, tmp_path / "bench"), runtime=other)
     told = failures(verified(laid_out))
     assert "another test split" in told["data and splits"]
     forged = replace(laid_out.claims, fingerprint=other.models.task.facts.fingerprint)
@@ -199,7 +199,7 @@ def test_scores_and_joules_that_are_too_good(model: Shipped, tmp_path: Path) -> 
     reading = model.packaged.cost.energy
     assert reading.joules is not None
     cheaper = replace(model.packaged.cost, energy=replace(reading, joules=reading.joules / 100))
-    laid_out = bench(model, tmp_path / "bench")
+    laid_out = inspection(model, tmp_path / "bench")
     claims = replace(laid_out.claims, test=better, cost=cheaper)
     found = verified(replace(laid_out, claims=claims))
     broken = {check.name: check.why for check in found.checks if check.holds is False}

@@ -110,6 +110,16 @@ def test_saved_files_and_lines_are_the_same_data(tmp_path):
     assert tasks[0].facts == tasks[1].facts
 
 
+@pytest.mark.parametrize("name", ["holdout", "mood-tst"])
+def test_files_may_be_named_by_any_word_for_a_split(tmp_path, name):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    texts().to_parquet(folder / "trn.parquet")
+    texts().to_parquet(folder / f"{name}.parquet")
+    raw = read(at(folder), tmp_path)
+    np.testing.assert_array_equal(np.flatnonzero(raw.own.is_test), np.arange(30, 60))
+
+
 def test_changed_files_are_read_again(tmp_path):
     (tmp_path / "files").mkdir()
     images(9).to_parquet(tmp_path / "files" / "data.parquet")

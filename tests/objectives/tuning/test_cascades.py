@@ -12,7 +12,7 @@ from contracts.shipped import Shipped, shipped, table
 from greenfront.objectives.stages.cascade import merged_answers, sureness
 from greenfront.objectives.tuning.cascades import cascade_plans
 from greenfront.objectives.tuning.members import Validation, gain
-from greenfront.objectives.tuning.told import Member
+from greenfront.objectives.tuning.plans import Member
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
 
 

@@ -15,7 +15,7 @@ from greenfront.objectives.stages.turns import Ratio, Turned
 from greenfront.objectives.tuning import layer_plan as planning
 from greenfront.objectives.tuning.layer_plan import layer_plan
 from greenfront.objectives.tuning.members import Validation
-from greenfront.objectives.tuning.told import Gain, LayerPlan, Member
+from greenfront.objectives.tuning.plans import Gain, LayerPlan, Member
 from greenfront.spaces.techniques.layer_bits import LayerBits
 from greenfront.spaces.techniques.precision import Precision
 

@@ -1,4 +1,4 @@
-"""An exported folder laid out to be looked at: its file, the model in it, the data anew."""
+"""An exported folder that is inspected: its file, the model in it, and the data, read anew."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from greenfront.objectives.tasks.task import Split
 from greenfront.objectives.wrapping.compose import core_of
 from greenfront.spaces.candidate import Candidate
 
-__all__ = ["Bench"]
+__all__ = ["Inspection"]
 
 
 @dataclass
-class Bench:
+class Inspection:
     """What verification looks at; everything is made when it is first asked for.
 
     Attributes:

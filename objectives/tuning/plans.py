@@ -1,4 +1,4 @@
-"""What a search and its evaluator tell each other of finished models: data that need no torch."""
+"""Finished models, and plans of what to make of them: plain data, which need no torch."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scipy import stats
 
-from greenfront.objectives.student import central_quantile
+from greenfront.objectives.student_t import central_quantile
 
 
 @pytest.mark.parametrize("freedom", [*range(1, 31), 99, 100, 1001, 20_000])

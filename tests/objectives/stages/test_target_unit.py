@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from greenfront.objectives.stages.parity import compared
-from greenfront.objectives.stages.units import in_target_unit
+from greenfront.objectives.stages.target_unit import in_target_unit
 from greenfront.objectives.tasks.task import TargetScale
 
 SCALE = TargetScale(1e4, 250.0, constant_rmse=250.0, constant_mae=200.0)
