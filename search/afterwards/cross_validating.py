@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from greenfront.errors import Interrupted, TrialFailed
 from greenfront.objectives.codec import to_json
@@ -20,8 +20,7 @@ from greenfront.objectives.readings import Component, Reading
 from greenfront.objectives.resampling import unpacked
 from greenfront.search.afterwards.closing import Closing
 from greenfront.search.networks.problem import NetworkProblem
-from greenfront.search.stopping.budget_watch import BudgetWatch
-from greenfront.search.trials.running import ChargedTrial
+from greenfront.search.trials.running import WatchedTrial
 from greenfront.studies.analysis.ranking.front import ScoredTrial
 from greenfront.studies.analysis.ranking.ranked_trials import RankedTrials
 from greenfront.studies.analysis.scores.cross_validated import on_own_split
@@ -178,12 +177,10 @@ def _is_as_good(outcome: Outcome, best: Outcome, metric: Metric) -> bool:
 
 
 @dataclass(kw_only=True)
-class _Validating(ChargedTrial):
-    """Charges all of it to one phase, keeps the run alive, and ends where a budget is spent."""
+class _Validating(WatchedTrial):
+    """Charges all of it to one phase, and keeps the run alive."""
 
     run: Run
-    watch: BudgetWatch
-    charged_at: float = field(default_factory=time.monotonic)
     beaten_at: float = -math.inf
 
     def charge(
@@ -192,19 +189,10 @@ class _Validating(ChargedTrial):
         """See :class:`TrialContext`."""
         del phase
         super().charge(CROSS_VALIDATION, readings, started_at, ended_at)
-        self.charged_at = time.monotonic()
-
-    @property
-    def budgeted(self) -> bool:  # type: ignore[override]
-        """See :class:`TrialContext`."""
-        return self.watch.awaits_charge(self.charged_at)
 
     def progress(self, message: str) -> None:
         """See :class:`TrialContext`."""
-        del message
         if time.monotonic() - self.beaten_at > HEARTBEAT_SECONDS:
             self.run.beat()
             self.beaten_at = time.monotonic()
-        reason = self.watch.reached_lately()
-        if reason is not None:
-            raise Interrupted(reason)
+        super().progress(message)

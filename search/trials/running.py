@@ -16,7 +16,7 @@ from greenfront.search.stopping.budget_watch import BudgetWatch
 from greenfront.search.stopping.hopeless import Paces
 from greenfront.studies.store.ledger_writer import LedgerWriter
 
-__all__ = ["ChargedTrial", "RunningTrial"]
+__all__ = ["ChargedTrial", "RunningTrial", "WatchedTrial"]
 
 
 @dataclass
@@ -60,37 +60,16 @@ class ChargedTrial(TrialContext):
 
 
 @dataclass(kw_only=True)
-class RunningTrial(ChargedTrial):
-    """The context of a trial that a worker of the engine evaluates.
+class WatchedTrial(ChargedTrial):
+    """Charges a trial's energy, and ends where a budget is spent.
 
     Attributes:
-        worker: Number of the worker.
-        archive: The study's finished trials.
-        stop: Set when the workers shall stop.
-        say: Shows a line for the worker.
         watch: Knows the budgets of the search; ``None``: there are none.
-        scheduler: Pauses it until the electricity is clean; ``None``: never.
-        fidelity: See :class:`TrialContext`.
-        checkpoint: See :class:`TrialContext`.
-        learnt: Paces of the study's finished trainings; ``None``: none is known.
         charged_at: When something was last charged, by the monotonic clock.
     """
 
-    worker: int
-    archive: Archive
-    stop: threading.Event
-    say: Callable[[str], None]
     watch: BudgetWatch | None = None
-    scheduler: CarbonScheduler | None = None
-    fidelity: int | None = None
-    checkpoint: object | None = None
-    learnt: Paces | None = None
     charged_at: float = field(default_factory=time.monotonic)
-
-    @property
-    def stopping(self) -> bool:
-        """See :class:`TrialContext`."""
-        return self.stop.is_set()
 
     def charge(
         self, phase: str, readings: Mapping[Component, Reading], started_at: float, ended_at: float
@@ -106,9 +85,44 @@ class RunningTrial(ChargedTrial):
 
     def progress(self, message: str) -> None:
         """See :class:`TrialContext`."""
+        del message
         reason = None if self.watch is None else self.watch.reached_lately()
         if reason is not None:
             raise Interrupted(reason)
+
+
+@dataclass(kw_only=True)
+class RunningTrial(WatchedTrial):
+    """The context of a trial that a worker of the engine evaluates.
+
+    Attributes:
+        worker: Number of the worker.
+        archive: The study's finished trials.
+        stop: Set when the workers shall stop.
+        say: Shows a line for the worker.
+        scheduler: Pauses it until the electricity is clean; ``None``: never.
+        fidelity: See :class:`TrialContext`.
+        checkpoint: See :class:`TrialContext`.
+        learnt: Paces of the study's finished trainings; ``None``: none is known.
+    """
+
+    worker: int
+    archive: Archive
+    stop: threading.Event
+    say: Callable[[str], None]
+    scheduler: CarbonScheduler | None = None
+    fidelity: int | None = None
+    checkpoint: object | None = None
+    learnt: Paces | None = None
+
+    @property
+    def stopping(self) -> bool:
+        """See :class:`TrialContext`."""
+        return self.stop.is_set()
+
+    def progress(self, message: str) -> None:
+        """See :class:`TrialContext`."""
+        super().progress(message)
         self._show(message)
 
     def _show(self, message: str) -> None:
