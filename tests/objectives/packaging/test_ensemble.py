@@ -17,6 +17,7 @@ from greenfront.objectives.packaging.package import encoded
 from greenfront.objectives.packaging.verification import verified
 from greenfront.objectives.stages.ensemble import mean_answers, members_of
 from greenfront.objectives.stages.evaluate import answers_of, open_artefact
+from greenfront.objectives.stages.fitted_export import ML_OPSET
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.techniques.ensemble import Ensemble
 from greenfront.spaces.techniques.precision import Precision
@@ -57,6 +58,18 @@ def test_it_answers_as_the_mean_of_its_models(ensemble: Shipped, tmp_path: Path)
     for part, mine in zip(candidate.parts, answers, strict=True):
         path = runtime.store.root / ensemble.runner.run(part).artefact
         assert np.allclose(answers_of(open_artefact(path, 1), inputs), mine, atol=1e-5)
+
+
+def test_a_network_in_8_bits_stands_beside_trees(ensemble: Shipped) -> None:
+    """Its quantizer lists a later version of the trees' operators, which it has none of."""
+    runner, candidate = ensemble.runner, replace(ensemble.candidate, precision=Precision(8))
+    root, inputs = runner.runtime.store.root, encoded(runner.runtime, candidate, "test")[0].inputs
+    files = [root / runner.run(each).artefact for each in (candidate, *candidate.parts)]
+    sets = {each.domain: each.version for each in onnx.load(files[1]).opset_import}
+    assert sets["ai.onnx.ml"] > ML_OPSET
+    whole, *answers = (answers_of(open_artefact(file, 1), inputs) for file in files)
+    numbers = runner.runtime.models.task.facts.regression
+    assert np.allclose(whole, mean_answers(answers, numbers=numbers), atol=1e-4)
 
 
 def test_what_it_is_made_of_is_paid_for(ensemble: Shipped) -> None:
