@@ -23,7 +23,7 @@ from greenfront.search.networks.problem import NetworkProblem
 from greenfront.search.trials.running import WatchedTrial
 from greenfront.studies.analysis.ranking.front import ScoredTrial
 from greenfront.studies.analysis.ranking.ranked_trials import RankedTrials
-from greenfront.studies.analysis.scores.cross_validated import on_own_split
+from greenfront.studies.analysis.scores.cross_validated import judged_folds, on_own_split
 from greenfront.studies.analysis.scores.interval import score_interval
 from greenfront.studies.analysis.words.quantities import counted, energy
 from greenfront.studies.store.afterwards import replace_detail
@@ -144,7 +144,7 @@ def _further_kwh(now: RankedTrials, row: ScoredTrial, folds: int) -> float:
     kwh = 0.0
     for part in row.candidate.parts:
         outcome = known.get(part.key) or row.outcome
-        again = folds - max(1, len(outcome.folds))
+        again = folds - judged_folds(outcome)
         kwh += again * (outcome.training.kwh or 0.0)
     return kwh
 
@@ -154,18 +154,14 @@ def _lacking(now: RankedTrials, folds: int, lost: set[int]) -> list[ScoredTrial]
     best, metric = now.front.most_accurate, now.metric
     if best is None:
         return []
-    judged = [row for row in now.complete if _folds(row) == folds]
+    judged = [row for row in now.complete if judged_folds(row.outcome) == folds]
     others = [row for row in now.complete if row not in judged]
     equal = [row for row in others if _is_as_good(row.outcome, best.outcome, metric)]
     equal.sort(key=lambda row: -metric.gain(row.score))
     together = [row for row in others if row.candidate.companions]
     named = [row for row in (best, now.baseline, now.front.greenest, *together) if row is not None]
     wanted = {row.trial: row for row in (*named, *equal[: max(0, MOST_EQUAL - len(judged))])}
-    return [row for row in wanted.values() if _folds(row) < folds and row.trial not in lost]
-
-
-def _folds(row: ScoredTrial) -> int:
-    return max(1, len(row.outcome.folds))
+    return [row for n, row in wanted.items() if judged_folds(row.outcome) < folds and n not in lost]
 
 
 def _is_as_good(outcome: Outcome, best: Outcome, metric: Metric) -> bool:

@@ -21,6 +21,7 @@ from greenfront.search.networks.exploration import start_evaluator
 from greenfront.search.trials.running import ChargedTrial
 from greenfront.studies.analysis.ranking.front import ScoredTrial, baselines_of
 from greenfront.studies.analysis.scores.machines import EACH
+from greenfront.studies.analysis.scores.medians import graph_of
 from greenfront.studies.analysis.view import StoredStudy, StudyView
 from greenfront.studies.config.study_file import StudyFile
 from greenfront.studies.store.ledger_writer import LedgerWriter
@@ -161,7 +162,7 @@ def _instruments(
 
 
 def _graph(row: ScoredTrial) -> str:
-    return row.outcome.graph or row.candidate.key
+    return graph_of(row.outcome, row.candidate.key)
 
 
 @dataclass

@@ -23,7 +23,11 @@ from greenfront.objectives.scores import predictions_co2_kg, training_co2_kg
 from greenfront.objectives.tasks.task import TaskFacts
 from greenfront.studies.analysis.payback.break_even import break_even
 from greenfront.studies.analysis.ranking.front import ScoredTrial
-from greenfront.studies.analysis.scores.cross_validated import is_cross_validated, on_own_split
+from greenfront.studies.analysis.scores.cross_validated import (
+    is_cross_validated,
+    judged_folds,
+    on_own_split,
+)
 from greenfront.studies.analysis.scores.interval import (
     examples_of,
     percentile_interval,
@@ -116,7 +120,7 @@ def measured_model(view: StudyView, row: ScoredTrial) -> MeasuredModel:
         cross_validated=score_of(outcome, outcome.examples, (), view.metric)
         if is_cross_validated(outcome)
         else None,
-        folds=max(1, len(outcome.folds)),
+        folds=judged_folds(outcome),
         training=Emission(training, training_co2_kg(training, carbon)),
         phases=outcome.phases,
         inference=_answer(outcome.inference, carbon),

@@ -13,7 +13,6 @@ from greenfront.objectives.resampling import DRAWS
 from greenfront.studies.analysis.findings.decisions import has_thresholds
 from greenfront.studies.analysis.machine.readings import machine_sentences
 from greenfront.studies.analysis.machine.remarks import compression_remarks
-from greenfront.studies.analysis.ranking.front import ScoredTrial
 from greenfront.studies.analysis.ranking.membership import DRAWS as MEMBERSHIP_DRAWS
 from greenfront.studies.analysis.report_data import ReportData
 from greenfront.studies.analysis.scores.cross_validated import is_cross_validated
@@ -50,6 +49,7 @@ def _machine(view: StudyView) -> str:
 
 def _energy(view: StudyView, *, tested: bool) -> list[tuple[str, str]]:
     objectives, sizes = view.file.objectives, view.facts.task.sizes
+    on_folds = any(is_cross_validated(row.outcome) for row in view.complete)
     notes = [
         ("Machine", escape(_machine(view))),
         (
@@ -74,7 +74,7 @@ def _energy(view: StudyView, *, tested: bool) -> list[tuple[str, str]]:
             "itself. It is another number than the sum of the models’ energies.",
         ),
         (escape(view.metric.title), _judged(view.metric, sizes, tested=tested)),
-        *([("Cross-validation", _FOLDS)] if any(map(_is_of_folds, view.complete)) else []),
+        *([("Cross-validation", _FOLDS)] if on_folds else []),
         ("Repeats", _repeats(view)),
     ]
     remarks = compression_remarks(view.file, view.facts)
@@ -94,10 +94,6 @@ _FOLDS = (
     "is levelled: by as much as the cross-validated ones have gained or lost on average. What is "
     "exported is the model of the study’s own split."
 )
-
-
-def _is_of_folds(row: ScoredTrial) -> bool:
-    return is_cross_validated(row.outcome)
 
 
 def _preprocessing(view: StudyView) -> str:

@@ -137,7 +137,7 @@ def _tiles(view: StudyView, row: ScoredTrial, tested: Tested | None) -> list[_Ti
         ),
         _Tile(
             "Break-even",
-            _predictions(view.break_even.predictions),
+            quantities.count(view.break_even.predictions),
             break_even_sentence(view.break_even, view.scoring.predictions, kind),
             kind,
             "What the whole search has spent, over what a prediction of this model saves against "
@@ -257,7 +257,3 @@ def _range(reading: Reading) -> str:
 
 def _beside(told: str, usual: str | None) -> str:
     return "; ".join(filter(None, [told, usual and f"the untouched baseline: {usual}"]))
-
-
-def _predictions(count: float | None) -> str:
-    return quantities.UNAVAILABLE if count is None else quantities.count(count)

@@ -13,8 +13,6 @@ from greenfront.studies.config.sections import TargetsSection
 
 __all__ = ["Goal", "excess_words", "goal_of"]
 
-WORDS = {"energy": "energy", "latency": "latency", "size": "size"}
-
 
 @dataclass(frozen=True, slots=True)
 class Goal:
@@ -56,7 +54,7 @@ class Goal:
         """The targets in words."""
         shown = {"energy": energy, "latency": seconds, "size": size}
         at = "at least" if self.metric.maximise else "at most"
-        limits = [f"{WORDS[name]} at most {shown[name](v)}" for name, v in self.limits.items()]
+        limits = [f"{name} at most {shown[name](v)}" for name, v in self.limits.items()]
         return ", ".join([f"{self.metric.word} {at} {self.metric.text(self.least)}", *limits])
 
 
@@ -95,5 +93,5 @@ def goal_of(
 
 def excess_words(excesses: Mapping[str, float]) -> str:
     """Such as ``energy 1.8 times and size 3 times the target``."""
-    parts = [f"{WORDS[name]} {number(factor)} times" for name, factor in excesses.items()]
+    parts = [f"{name} {number(factor)} times" for name, factor in excesses.items()]
     return " and ".join(parts) + " the target"

@@ -15,6 +15,7 @@ from greenfront.objectives.readings import Reading
 from greenfront.objectives.resampling import unpacked
 from greenfront.objectives.scores import Scoring, maximised, predictions_costs
 from greenfront.studies.analysis.ranking.front import Front, ScoredTrial
+from greenfront.studies.analysis.scores.medians import graph_of
 from greenfront.studies.store.trials import NetworkTrial
 
 __all__ = ["residuals", "with_membership"]
@@ -60,7 +61,7 @@ def with_membership(
     """
     details = {row.number: row.outcome for row in rows if row.outcome}
     complete = [row for row in rows if row.values is not None]
-    graphs = {row.number: details[row.number].graph or row.key for row in complete}
+    graphs = {row.number: graph_of(details[row.number], row.key) for row in complete}
     pooled = residuals(list({graphs[row.number]: readings[row.key] for row in complete}.values()))
     if len(pooled) < FEWEST_RESIDUALS:
         return front

@@ -13,12 +13,17 @@ from dataclasses import replace
 
 from greenfront.objectives.outcome import FoldScore, Outcome
 
-__all__ = ["is_cross_validated", "on_folds", "on_own_split"]
+__all__ = ["is_cross_validated", "judged_folds", "on_folds", "on_own_split"]
+
+
+def judged_folds(outcome: Outcome) -> int:
+    """On how many splits it was judged: its study's own is one of them."""
+    return max(1, len(outcome.folds))
 
 
 def is_cross_validated(outcome: Outcome) -> bool:
     """Whether its score is a mean over folds."""
-    return len(outcome.folds) > 1
+    return judged_folds(outcome) > 1
 
 
 def on_own_split(outcome: Outcome) -> Outcome:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from greenfront.errors import UsageError
 from greenfront.objectives.metering.pinned import metered_machines
 from greenfront.objectives.outcome import GraphReading, Outcome, Repeat
+from greenfront.studies.analysis.scores.medians import graph_of
 from greenfront.studies.store.trials import NetworkTrial
 
 __all__ = ["EACH", "Repeats", "as_read_on", "chosen_machine", "machines_of"]
@@ -84,7 +85,7 @@ def as_read_on(
         again = repeats.get(trial.key, ())
         kept[trial.key] = tuple(one for one in again if (one.machine or own) == wanted)
         if own != wanted:  # all that execute one graph share its readings
-            elsewhere[trial.number] = graphs[trial.outcome.graph or trial.key]
+            elsewhere[trial.number] = graphs[graph_of(trial.outcome, trial.key)]
             elsewhere[trial.number].extend(kept[trial.key])
 
     def read(trial: NetworkTrial) -> NetworkTrial:

@@ -11,7 +11,17 @@ from greenfront.objectives.pooling import Scatter, median_reading, pooled
 from greenfront.objectives.readings import Reading
 from greenfront.studies.store.trials import NetworkTrial
 
-__all__ = ["Measurements", "inferences", "settled"]
+__all__ = ["Measurements", "graph_of", "inferences", "settled"]
+
+
+def graph_of(outcome: Outcome, key: str) -> str:
+    """Key of the graph that a trial's file executes, whose measurements it shares.
+
+    Args:
+        outcome: Of the trial.
+        key: Of its candidate, which stands for a graph of its own in older studies.
+    """
+    return outcome.graph or key
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +51,7 @@ class Measurements:
             if trial.values is None or trial.outcome is None:
                 continue
             again = repeats.get(trial.key, ())
-            graphs[trial.key] = graph = trial.outcome.graph or trial.key
+            graphs[trial.key] = graph = graph_of(trial.outcome, trial.key)
             for reading in _readings(trial.key, trial.outcome, again):
                 readings.setdefault(graph, {}).setdefault(reading.id, reading)
             batched.setdefault(graph, []).extend(one.batched for one in again if one.batched)
