@@ -44,7 +44,6 @@ from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.outcome import Outcome, Repeat
 from greenfront.objectives.readings import Reading
-from greenfront.objectives.scores import values_of
 from greenfront.search.networks.problem import NetworkProblem
 from greenfront.search.optimize import search_study
 from greenfront.search.settings import SearchSettings
@@ -132,7 +131,7 @@ class MadeUp(NetworkProblem):
         if draw.random() < 0.03:
             cause = draw.choice(["diverged", "out of memory", "timed out"])
             raise TrialFailed(cause, "the evaluator was ended")
-        values = values_of(outcome, self.file.objectives.predictions, self._carbon)
+        values = self._scoring.values(outcome)
         assert values is not None
         return Evaluation(values, 0.0, detail=to_json(outcome))
 

@@ -26,7 +26,6 @@ from greenfront.objectives.context import TrialContext
 from greenfront.objectives.metering.codecarbon import offline_tracker
 from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.outcome import Outcome
-from greenfront.objectives.scores import energy_kwh
 from greenfront.search.networks.exploration import explore
 from greenfront.spaces.network_space import baseline_candidates
 from greenfront.studies.config.study_file import StudyFile
@@ -84,10 +83,10 @@ def measure(busy: bool, epochs: int, tracker: Any) -> tuple[float, ...]:
         for neighbour in neighbours:
             neighbour.kill()
             neighbour.wait()
-    energy = energy_kwh(outcome, file.objectives.predictions)
-    if energy is None:
+    values = file.scoring(found.facts).values(outcome)
+    if values is None:
         raise SystemExit("no instrument here can tell the energy")
-    return energy, seconds, told.cpu_energy, told.energy_consumed, control
+    return values[1], seconds, told.cpu_energy, told.energy_consumed, control
 
 
 def main() -> None:

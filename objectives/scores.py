@@ -20,18 +20,12 @@ __all__ = [
     "Tolerance",
     "Weights",
     "break_even_predictions",
-    "co2_kg",
-    "costs_of",
-    "energy_kwh",
     "energy_to_score_ratio",
     "green_score",
-    "least_energy_kwh",
     "maximised",
     "objective_names",
     "predictions_co2_kg",
-    "predictions_costs",
     "training_co2_kg",
-    "values_of",
     "weighted_loss",
 ]
 
@@ -52,48 +46,6 @@ def maximised(metric: Metric) -> tuple[bool, ...]:
     return (metric.maximise, *(False for _ in COSTS))
 
 
-def energy_kwh(outcome: Outcome, predictions: float) -> float | None:
-    """Energy of training the model and of its predictions, in kWh; ``None`` if unmetered.
-
-    Predictions count with their preprocessing.
-    """
-    return _energy_kwh(outcome.training, outcome.answer, predictions)
-
-
-def _energy_kwh(training: Reading, answer: Reading, predictions: float) -> float | None:
-    if training.kwh is None or answer.kwh is None:
-        return None
-    return training.kwh + predictions * answer.kwh
-
-
-def least_energy_kwh(sizing: Sizing, predictions: float) -> float | None:
-    """A lower bound of :func:`energy_kwh` before any training; ``None`` if unmetered.
-
-    Counts the predictions as measured on the untrained graph, and nothing for the training.
-    """
-    joules = sizing.inference.joules
-    return None if joules is None else predictions * joules / JOULES_PER_KWH
-
-
-def co2_kg(outcome: Outcome, predictions: float, carbon: CarbonModel) -> float | None:
-    """CO₂ equivalent of the same energy and of the time behind it (SCI, ISO/IEC 21031:2024).
-
-    Predictions are metered on the CPU, so only training uses up a GPU.
-
-    Training and predictions each at their own intensity, which is never that of the moment at which
-    the trial happened to run.
-    """
-    return _co2_kg(outcome.training, outcome.answer, predictions, carbon)
-
-
-def _co2_kg(
-    training: Reading, answer: Reading, predictions: float, carbon: CarbonModel
-) -> float | None:
-    trained = training_co2_kg(training, carbon)
-    answered = predictions_co2_kg(answer, predictions, carbon)
-    return None if trained is None or answered is None else trained + answered
-
-
 def training_co2_kg(training: Reading, carbon: CarbonModel) -> float | None:
     """CO₂ equivalent of making a model, in kg; ``None`` if unmetered."""
     if training.kwh is None:
@@ -110,31 +62,6 @@ def predictions_co2_kg(answer: Reading, predictions: float, carbon: CarbonModel)
     return carbon.co2_kg(predictions * answer.kwh, hours)
 
 
-def predictions_costs(
-    answer: Reading, predictions: float, carbon: CarbonModel
-) -> tuple[float, float] | None:
-    """Energy (kWh) and CO₂ equivalent (kg) of predictions alone; ``None`` if unmetered."""
-    co2 = predictions_co2_kg(answer, predictions, carbon)
-    return None if answer.kwh is None or co2 is None else (predictions * answer.kwh, co2)
-
-
-def values_of(
-    outcome: Outcome, predictions: float, carbon: CarbonModel
-) -> tuple[float, float, float] | None:
-    """The values of :func:`objective_names`; ``None`` where energy was not metered."""
-    costs = costs_of(outcome.training, outcome.answer, predictions, carbon)
-    return None if costs is None else (outcome.score, *costs)
-
-
-def costs_of(
-    training: Reading, answer: Reading, predictions: float, carbon: CarbonModel
-) -> tuple[float, float] | None:
-    """Energy (kWh) and CO₂ equivalent (kg) of a training and of predictions by one's reading."""
-    energy = _energy_kwh(training, answer, predictions)
-    co2 = _co2_kg(training, answer, predictions, carbon)
-    return None if energy is None or co2 is None else (energy, co2)
-
-
 @dataclass(frozen=True, slots=True)
 class Scoring:
     """All that turns readings into objectives.
@@ -148,8 +75,44 @@ class Scoring:
     carbon: CarbonModel
 
     def values(self, outcome: Outcome) -> tuple[float, float, float] | None:
-        """Score, kWh and kg of CO₂; ``None`` where energy was not metered."""
-        return values_of(outcome, self.predictions, self.carbon)
+        """The values of :func:`objective_names`; ``None`` where energy was not metered."""
+        costs = self.costs(outcome.training, outcome.answer)
+        return None if costs is None else (outcome.score, *costs)
+
+    def costs(self, training: Reading, answer: Reading) -> tuple[float, float] | None:
+        """Energy (kWh) and CO₂ equivalent (kg) of making a model and of its predictions.
+
+        The CO₂ is that of the same energy and of the time behind it (SCI, ISO/IEC 21031:2024), of
+        training and of predictions each at their own intensity, which is never that of the moment
+        at which the trial happened to run.
+
+        Args:
+            training: Of making the model.
+            answer: Of one prediction, with its preprocessing if that counts. Predictions are
+                metered on the CPU, so only training uses up a GPU.
+
+        Returns:
+            ``None`` where one of them was not metered.
+        """
+        made = training_co2_kg(training, self.carbon)
+        answered = self.predictions_costs(answer)
+        if training.kwh is None or made is None or answered is None:
+            return None
+        kwh, co2 = answered
+        return training.kwh + kwh, made + co2
+
+    def predictions_costs(self, answer: Reading) -> tuple[float, float] | None:
+        """Energy (kWh) and CO₂ equivalent (kg) of predictions alone; ``None`` if unmetered."""
+        co2 = predictions_co2_kg(answer, self.predictions, self.carbon)
+        return None if answer.kwh is None or co2 is None else (self.predictions * answer.kwh, co2)
+
+    def least_energy_kwh(self, sizing: Sizing) -> float | None:
+        """A lower bound of the energy in :meth:`values`, in kWh; ``None`` if unmetered.
+
+        Counts the predictions as measured on the untrained graph, and nothing for the training.
+        """
+        joules = sizing.inference.joules
+        return None if joules is None else self.predictions * joules / JOULES_PER_KWH
 
 
 def green_score(percent: float, co2: float) -> float:

@@ -19,7 +19,7 @@ from greenfront.objectives.packaging.package import Packaged
 from greenfront.objectives.pipeline.stages.export import MODEL
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.runtime_options import RuntimeAdvice
-from greenfront.objectives.scores import costs_of, predictions_co2_kg
+from greenfront.objectives.scores import predictions_co2_kg
 from greenfront.objectives.wrapping.preprocess import RESIZED_WITHIN
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.networks.exploration import Prepaid, running_evaluator
@@ -275,7 +275,7 @@ def _record(found: StudyView, row: ScoredTrial, claims: Claims, draft: Path) -> 
     record, task = record_of(found, row.trial), found.facts.task
     counts, plain = task.class_counts.get("test", ()), claims.plain_cost.energy
     scoring = record.scoring
-    whole = costs_of(record.model.training.reading, plain, scoring.predictions, scoring.carbon)
+    whole = scoring.costs(record.model.training.reading, plain)
     kwh, co2_kg = whole or (None, None)
     model = replace(
         record.model,

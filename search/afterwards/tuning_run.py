@@ -222,12 +222,10 @@ def member_of(row: ScoredTrial) -> Member:
 
 def _judge_of(found: StudyView) -> Judge:
     """Counts models as a study does."""
-    file = found.file
     return Judge(
         found.metric,
-        file.limits,
-        file.objectives.predictions,
-        file.carbon.study_model(found.facts),
+        found.file.limits,
+        found.scoring,
         preprocessing=found.facts.preprocessing,
     )
 

@@ -6,11 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from greenfront.objectives.carbon.footprint import CarbonModel
 from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Outcome, Sizing, Standing
 from greenfront.objectives.pareto import non_dominated
-from greenfront.objectives.scores import least_energy_kwh, maximised, values_of
+from greenfront.objectives.scores import Scoring, maximised
 from greenfront.studies.analysis.ranking.volume import minimised
 from greenfront.studies.analysis.words import quantities
 from greenfront.studies.config.sections import LimitsSection
@@ -30,8 +29,7 @@ class Judge:
     Args:
         metric: Of the study.
         limits: ``[limits]``.
-        predictions: Over the model's life.
-        carbon: Makes CO₂ of energy.
+        scoring: Makes objectives of readings.
         preprocessing: Whether making a model's input counts.
     """
 
@@ -39,15 +37,13 @@ class Judge:
         self,
         metric: Metric,
         limits: LimitsSection,
-        predictions: float,
-        carbon: CarbonModel,
+        scoring: Scoring,
         *,
         preprocessing: bool,
     ) -> None:
         self._metric = metric
         self._limits = limits
-        self._predictions = predictions
-        self._carbon = carbon
+        self._scoring = scoring
         self._preprocessing = preprocessing
         self._siblings: defaultdict[str, list[Outcome]] = defaultdict(list)
 
@@ -60,7 +56,7 @@ class Judge:
         """An outcome as this study counts it, and its values; ``None`` where one is unmetered."""
         if not self._preprocessing:
             outcome = replace(outcome, preprocessing=None)
-        return outcome, values_of(outcome, self._predictions, self._carbon)
+        return outcome, self._scoring.values(outcome)
 
     def objection(self, sizing: Sizing, dominated: Dominated) -> str | None:
         """Why no accuracy could make a candidate of this size worth its training."""
@@ -70,11 +66,11 @@ class Judge:
         least = self.least_kwh(sizing)
         if least is None:
             return None
-        return dominated((self._metric.perfect, least, self._carbon.co2_kg(least)))
+        return dominated((self._metric.perfect, least, self._scoring.carbon.co2_kg(least)))
 
     def least_kwh(self, sizing: Sizing) -> float | None:
         """Energy of all predictions, at least; ``None`` where it is unmetered."""
-        energy = least_energy_kwh(sizing, self._predictions)
+        energy = self._scoring.least_energy_kwh(sizing)
         return None if energy is None else SIZING_MARGIN * energy
 
     def standing(self, cheap: Outcome, dear: Outcome, dominated: Dominated) -> Standing:

@@ -16,7 +16,7 @@ from greenfront.objectives.metering.instruments import Instruments
 from greenfront.objectives.outcome import Outcome, Sizing
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.rungs import RUNGS, RungOutcome
-from greenfront.objectives.scores import costs_of, maximised, objective_names, weighted_loss
+from greenfront.objectives.scores import maximised, objective_names, weighted_loss
 from greenfront.search.evaluator.early_stopping import EarlyStopping
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.networks.description import network_description
@@ -81,21 +81,17 @@ class NetworkProblem(Problem[Candidate]):
         script = first_generation(self.options, self.space, file.study.seed)
         self._script = self._warmed(script)
         self._warm = len(self._script) - len(script)
-        self._carbon = file.carbon.study_model(facts)
+        self._scoring = file.scoring(facts)
         self._baseline_keys = file.baseline_keys(facts)
         self._hopeless: Hopeless | None = None
         if file.search.stop_hopeless and file.search.sampler != "green":
             baselines = baseline_candidates(self.options)
             protected = frozenset(baseline.training_key for baseline in baselines)
-            self._hopeless = Hopeless(self.metric, self._carbon, protected)
+            self._hopeless = Hopeless(self.metric, self._scoring.carbon, protected)
         self._pool = EvaluatorPool(file, instruments, file.teacher(facts), warm)
         self._evaluator = LentEvaluator(self._pool)
         self._judge = Judge(
-            self.metric,
-            file.limits,
-            file.objectives.predictions,
-            self._carbon,
-            preprocessing=facts.preprocessing,
+            self.metric, file.limits, self._scoring, preprocessing=facts.preprocessing
         )
         self.follow_up_share = file.targets.share if file.targets.are_set else 0.0
 
@@ -202,7 +198,7 @@ class NetworkProblem(Problem[Candidate]):
                 return None
             gain = f"the next kWh is expected to add {number(price)} of hypervolume"
             return f"{gain}, less than {told:g}{way_out}"
-        cost_kg, worth_kg = self._carbon.training_co2_kg(1.0), price * corners.worst[2]
+        cost_kg, worth_kg = self._scoring.carbon.training_co2_kg(1.0), price * corners.worst[2]
         if worth_kg >= cost_kg:
             return None
         return (
@@ -307,9 +303,9 @@ class NetworkProblem(Problem[Candidate]):
         outcome = self._called("rung", argument, context, RungOutcome, judges)
         if not self.facts.preprocessing:
             outcome = replace(outcome, preprocessing=None)
-        predictions, answer = self.file.objectives.predictions, outcome.answer
-        costs = costs_of(outcome.training, answer, predictions, self._carbon)
-        whole = costs_of(outcome.whole_training, answer, predictions, self._carbon)
+        answer = outcome.answer
+        costs = self._scoring.costs(outcome.training, answer)
+        whole = self._scoring.costs(outcome.whole_training, answer)
         if costs is None or whole is None:
             raise _unmetered([*outcome.phases.values(), answer])
         # A global cut depends on trained weights: its size says little before.

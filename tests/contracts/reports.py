@@ -14,7 +14,7 @@ import pytest
 from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import Reading, ReadingKind
-from greenfront.objectives.scores import values_of
+from greenfront.objectives.scores import Scoring
 from greenfront.objectives.tasks.tables.schema import ColumnReport, Schema
 from greenfront.objectives.tasks.task import TaskFacts
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
@@ -75,7 +75,7 @@ def complete(
         peak_memory_bytes=None,
         artefact=f"ab/{number}.onnx",
     )
-    values = values_of(outcome, file.objectives.predictions, file.carbon.model())
+    values = Scoring(file.objectives.predictions, file.carbon.model()).values(outcome)
     return Trial(
         *(number, number, tried.key, "complete"),
         *(tried, values, outcome, None, 100.0 * number, 100.0 * number + 61),
@@ -116,7 +116,7 @@ def study(
         assert poor is not None
         cheap = {"phases": {"train": reading(1.5, kind)}, "inference": reading(4e-7, kind)}
         outcome = replace(poor, score=0.0899, **cheap)
-        values = values_of(outcome, file.objectives.predictions, file.carbon.model())
+        values = Scoring(file.objectives.predictions, file.carbon.model()).values(outcome)
         rows[-1] = replace(rows[-1], values=values, outcome=outcome)
     reason = NASTY if nasty else "out of memory: the evaluator was killed at 2.1 GB"
     rows += [

@@ -15,22 +15,20 @@ from greenfront.objectives.outcome import Outcome, Sizing
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.scores import (
     Floor,
+    Scoring,
     Tolerance,
     Weights,
     break_even_predictions,
-    co2_kg,
-    energy_kwh,
     energy_to_score_ratio,
     green_score,
-    least_energy_kwh,
     maximised,
     objective_names,
-    values_of,
     weighted_loss,
 )
 
 HALF_A_KILO = Intensity(500.0, "HERE", "test")
 CARBON = CarbonModel(HALF_A_KILO, pue=1.5)
+SCORING = Scoring(1e6, CARBON)
 
 
 def reading(joules: float | None, cpu_seconds: float = 0.0) -> Reading:
@@ -57,38 +55,43 @@ UNMETERED = replace(OUTCOME, phases={**OUTCOME.phases, "train": reading(None)})
 MUTE = replace(OUTCOME, inference=reading(None))
 
 
+def values(scoring: Scoring) -> tuple[float, float, float]:
+    found = scoring.values(OUTCOME)
+    assert found is not None
+    return found
+
+
 def test_objectives() -> None:
     assert objective_names(Metric("accuracy", 0.1)) == ("accuracy", "energy_kwh", "co2_kg")
     assert maximised(Metric("rmse", 2.0)) == (False, False, False)
-    assert values_of(OUTCOME, 1e6, CARBON) == pytest.approx((0.9, 2.5, 2.5 * 1.5 * 0.5))
+    assert SCORING.values(OUTCOME) == pytest.approx((0.9, 2.5, 2.5 * 1.5 * 0.5))
 
 
 def test_energy_is_making_and_predictions() -> None:
-    assert energy_kwh(OUTCOME, 0) == pytest.approx(1.5)
-    assert energy_kwh(OUTCOME, 2e6) == pytest.approx(1.5 + 2)
+    assert values(Scoring(0, CARBON))[1] == pytest.approx(1.5)
+    assert values(Scoring(2e6, CARBON))[1] == pytest.approx(1.5 + 2)
 
 
 def test_co2_counts_busy_hours_of_making_and_predictions() -> None:
     # Operational: 2.5 kWh × 1.5 × 0.5 kg; embodied: (3 h + 1e6 × 0.0036 s = 1 h) × 0.01 kg.
     carbon = CarbonModel(HALF_A_KILO, pue=1.5, embodied_kg_per_device_hour=0.01)
-    assert co2_kg(OUTCOME, 1e6, carbon) == pytest.approx(1.875 + 0.04)
+    assert values(Scoring(1e6, carbon))[2] == pytest.approx(1.875 + 0.04)
     # A GPU was held for 123 s in each of two phases, and predictions need none.
     gpu = replace(carbon, embodied_component="gpu", device_threads=16)
-    assert co2_kg(OUTCOME, 1e6, gpu) == pytest.approx(1.875 + 246 / 3600 * 0.01)
+    assert values(Scoring(1e6, gpu))[2] == pytest.approx(1.875 + 246 / 3600 * 0.01)
 
 
 @pytest.mark.parametrize("outcome", [UNMETERED, MUTE])
 def test_unmetered_is_none_and_never_zero(outcome: Outcome) -> None:
-    assert energy_kwh(outcome, 1e6) is None
-    assert co2_kg(outcome, 1e6, CARBON) is None
-    assert values_of(outcome, 1e6, CARBON) is None
+    assert SCORING.values(outcome) is None
+    assert SCORING.costs(outcome.training, outcome.answer) is None
 
 
 def test_the_least_energy_is_that_of_the_predictions() -> None:
     sizing = Sizing(1000, 2000, 4000, reading(3.6), 0.001)
-    assert least_energy_kwh(sizing, 1e6) == pytest.approx(1.0)
-    assert least_energy_kwh(replace(sizing, inference=reading(None)), 1e6) is None
-    assert least_energy_kwh(sizing, 1e6) <= energy_kwh(OUTCOME, 1e6)  # type: ignore[operator]
+    assert SCORING.least_energy_kwh(sizing) == pytest.approx(1.0)
+    assert SCORING.least_energy_kwh(replace(sizing, inference=reading(None))) is None
+    assert SCORING.least_energy_kwh(sizing) <= values(SCORING)[1]  # type: ignore[operator]
 
 
 def test_green_score() -> None:

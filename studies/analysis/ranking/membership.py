@@ -13,7 +13,7 @@ from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.pooling import log_ratios
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.resampling import unpacked
-from greenfront.objectives.scores import Scoring, maximised, predictions_costs
+from greenfront.objectives.scores import Scoring, maximised
 from greenfront.studies.analysis.ranking.front import Front, ScoredTrial
 from greenfront.studies.analysis.scores.medians import graph_of
 from greenfront.studies.store.trials import NetworkTrial
@@ -128,7 +128,7 @@ def _line(
     outcome: Outcome, once: Sequence[float], scoring: Scoring
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Objectives as ``fixed + slope · factor`` of the factor by which inference is dearer."""
-    costs = predictions_costs(outcome.inference, scoring.predictions, scoring.carbon)
+    costs = scoring.predictions_costs(outcome.inference)
     if costs is None:
         raise ValueError("an outcome without energy has no objectives")
     slope = (0.0, *costs)

@@ -16,7 +16,7 @@ from greenfront.errors import StudyError
 from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading
-from greenfront.objectives.scores import values_of
+from greenfront.objectives.scores import Scoring
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.network_space import baseline_candidates
 from greenfront.spaces.techniques.precision import Precision
@@ -59,7 +59,7 @@ def begin(storage: Storage, facts: StudyFacts, trials: int = 0) -> Study:
 
 def finish(book: Trials, number: int, tried: Candidate, outcome: Outcome) -> None:
     book.claim("run", number, tried.key, tried.to_json(), None)
-    values = values_of(outcome, FILE.objectives.predictions, FILE.carbon.model())
+    values = Scoring(FILE.objectives.predictions, FILE.carbon.model()).values(outcome)
     assert values is not None
     book.finish("run", number, "complete", values=values, detail=to_json(outcome))
 

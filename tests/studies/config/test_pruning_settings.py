@@ -14,7 +14,7 @@ import pytest
 from greenfront.errors import StudyFileError
 from greenfront.objectives.metrics import Metric
 from greenfront.objectives.outcome import Outcome
-from greenfront.objectives.scores import Tolerance, values_of
+from greenfront.objectives.scores import Scoring, Tolerance
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
 from greenfront.spaces.techniques.pruning import IMPORTANCES
 from greenfront.spaces.techniques.sparsity import Sparsity
@@ -115,7 +115,7 @@ def test_the_plan_says_what_zeros_do_not_save(image_facts: StudyFacts) -> None:
 def page_table(file: StudyFile, facts: StudyFacts, outcomes: dict[Candidate, Outcome]) -> str:
     rows = []
     for number, (tried, outcome) in enumerate(outcomes.items()):
-        values = values_of(outcome, file.objectives.predictions, file.carbon.model())
+        values = Scoring(file.objectives.predictions, file.carbon.model()).values(outcome)
         row = (tried.key, "complete", tried, values, outcome, None, 0.0, 1.0)
         rows.append(Trial(number, number, *row))
     front = rank("digits", rows, Tolerance(share=0.5), Metric("accuracy", 0.5))

@@ -12,7 +12,7 @@ from contracts.records import RECORDS, exported
 from contracts.reports import study
 from greenfront.errors import StudyError
 from greenfront.objectives.resampling import DRAWS, packed
-from greenfront.objectives.scores import co2_kg
+from greenfront.objectives.scores import Scoring
 from greenfront.studies.analysis.scores.interval import percentile_interval
 from greenfront.studies.export.card import model_card
 from greenfront.studies.export.facts import paired_difference, record_of
@@ -57,7 +57,9 @@ def test_energy_and_carbon_add_up_to_what_the_study_scores() -> None:
         assert model.answer.reading.kwh is not None
         whole = model.training.reading.kwh + scoring.predictions * model.answer.reading.kwh
         assert whole == pytest.approx(row.energy_kwh, rel=1e-12)
-        assert model.training.co2_kg == pytest.approx(co2_kg(row.outcome, 0, scoring.carbon))
+        unused = Scoring(0, scoring.carbon).values(row.outcome)
+        assert unused is not None
+        assert model.training.co2_kg == pytest.approx(unused[2])
         assert model.training.co2_kg is not None
         assert model.answer.co2_kg is not None
         carbon = model.training.co2_kg + scoring.predictions * model.answer.co2_kg

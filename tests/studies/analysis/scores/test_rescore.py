@@ -11,7 +11,7 @@ from greenfront.objectives.carbon.intensity import Intensity
 from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.readings import Reading
-from greenfront.objectives.scores import Scoring, values_of
+from greenfront.objectives.scores import Scoring
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
 from greenfront.studies.analysis.scores.rescore import rescored
 from greenfront.studies.store.trials import Trial
@@ -58,13 +58,14 @@ def test_the_studys_own_settings_give_its_own_numbers_exactly(
         artefact="a/model.onnx",
     )
     carbon = CarbonModel(Intensity(g_per_kwh, "here", "stated"), pue, embodied, 8)
-    values = values_of(outcome, predictions, carbon)
+    scoring = Scoring(predictions, carbon)
+    values = scoring.values(outcome)
     stored = json.loads(json.dumps([values, to_json(outcome)]))
     kept = from_json(Outcome, stored[1])
     row = Trial(
         0, 0, "k", "complete", TRIED, tuple(stored[0]), kept, None, started_at=0, finished_at=1
     )
-    assert rescored([row], Scoring(predictions, carbon), {}) == [row]
+    assert rescored([row], scoring, {}) == [row]
 
 
 def test_what_has_no_values_passes(make_outcome: Callable[..., Outcome]) -> None:
