@@ -21,6 +21,7 @@ from greenfront.objectives.pipeline.runtime import Runtime
 from greenfront.objectives.pipeline.stage import Stage, StageJob, load_stages
 from greenfront.objectives.stages.metered import Measuring
 from greenfront.spaces.candidate import Candidate
+from greenfront.spaces.network_space import reference_candidate
 from greenfront.spaces.techniques.cascade import Cascade
 from greenfront.spaces.techniques.distillation import Distillation
 from greenfront.spaces.techniques.ensemble import Ensemble
@@ -92,9 +93,11 @@ def test_what_a_stage_depends_on_is_json(runtime: Runtime) -> None:
     student = replace(runtime.teacher, distillation=Distillation(2.0, 0.5))
     cascade = replace(student, others=(Cascade.to(runtime.teacher.to_json(), 0.9),))
     ensemble = replace(student, others=(Ensemble.of([runtime.teacher.to_json()]),))
+    fitted = reference_candidate("sklearn:extra_trees")
     for stage in load_stages(runtime):
-        for candidate in (student, cascade, ensemble):
-            if stage.name in ("cascade", "ensemble") and not stage.applies(candidate):
+        for candidate in (student, cascade, ensemble, fitted):
+            special = candidate is fitted or stage.name in ("fit", "cascade", "ensemble")
+            if special and not stage.applies(candidate):
                 continue
             inputs = stage.inputs(candidate)
             assert json.loads(json.dumps(inputs)) == inputs
