@@ -27,10 +27,10 @@ from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.pipeline.model_factory import ModelFactory, family_of
 from greenfront.objectives.stages.evaluate import inference_cost, open_artefact
 from greenfront.objectives.stages.export import to_onnx, weight_count
-from greenfront.objectives.stages.int8 import fastest_int8, has_vnni
+from greenfront.objectives.stages.int8 import compute_int8, fastest_int8, has_vnni
 from greenfront.objectives.stages.metered import Measuring
 from greenfront.objectives.stages.parity import parity
-from greenfront.objectives.stages.quantize import quantize
+from greenfront.objectives.stages.quantize import quantize_weights
 from greenfront.objectives.tasks.task import Labelled, Task, TaskFacts
 from greenfront.spaces.candidate import ArchitectureChoice, Candidate
 from greenfront.spaces.techniques.precision import Precision
@@ -168,17 +168,14 @@ def _files(networks: ModelFactory, baseline: Candidate, folder: Path) -> list[_M
         if bits == 32:
             path = source
         elif bits != 8:
-            quantize(
-                source, path, precision, recipe="dynamic", calibration=calibration,
-                reduce_range=False,
-            )  # fmt: skip
+            quantize_weights(source, path, bits)
         elif int8 is None:
             continue
         else:
             offered = "" if int8.ratio <= INT8_PAYS else ", not offered"
             kernels = f"int8 {int8.recipe}{offered}"
-            quantize(
-                source, path, precision, recipe=int8.recipe, calibration=calibration,
+            compute_int8(
+                source, path, int8.recipe, calibration=calibration,
                 reduce_range=not has_vnni(), trained=False,
             )  # fmt: skip
         likeness = parity(models[ratio], open_artefact(path, 1), data.validation)

@@ -22,7 +22,7 @@ from greenfront.objectives.stages.int8 import (
     has_vnni,
     int8_layers,
 )
-from greenfront.objectives.stages.quantize import quantize
+from greenfront.objectives.stages.quantize import quantize_weights
 from greenfront.spaces.candidate import Candidate
 from greenfront.spaces.techniques.layer_bits import LayerBits
 from greenfront.spaces.techniques.precision import Precision
@@ -49,14 +49,9 @@ def computes_half(runtime: Runtime, precision: Precision) -> bool:
     return precision.bits == 16 and runtime.measuring.device == "cuda"
 
 
-def _computes_int8(precision: Precision) -> bool:
-    """Whether the weights run in int8 kernels, instead of being packed on disk alone."""
-    return precision.bits == 8 and not precision.weight_only
-
-
 def reduces_range(precision: Precision) -> bool:
     """Whether int8 weights use seven bits: the CPU would saturate otherwise."""
-    return _computes_int8(precision) and not has_vnni()
+    return precision.computes_int8 and not has_vnni()
 
 
 def int8_choice(runtime: Runtime, family: str) -> Int8Choice:
@@ -89,7 +84,7 @@ def int8_choice(runtime: Runtime, family: str) -> Int8Choice:
 
 def int8_recipe(runtime: Runtime, candidate: Candidate) -> Int8Recipe | None:
     """The recipe by which a candidate computes in int8 kernels; ``None`` where it does not."""
-    if not _computes_int8(candidate.precision):
+    if not candidate.precision.computes_int8:
         return None
     return int8_choice(runtime, candidate.architecture.family).recipe
 
@@ -107,27 +102,23 @@ def quantized(
 
     Those that it names, where it names any or is meant ``exactly``; else those that it takes.
     """
-    if computes_half(runtime, candidate.precision):
+    precision = candidate.precision
+    if computes_half(runtime, precision):
         compute_half(source, target)
         return 0
+    recipe = int8_recipe(runtime, candidate)
+    if recipe is None:
+        quantize_weights(source, target, precision.bits)
+        return 0
     floating = candidate.of(LayerBits).floating
-    if floating or exactly:
-        return compute_int8(
-            source,
-            target,
-            int8_recipe(runtime, candidate) or "dynamic",
-            calibration=_calibration(runtime, candidate),
-            reduce_range=reduces_range(candidate.precision),
-            floating=floating,
-        )
-    return quantize(
+    return compute_int8(
         source,
         target,
-        candidate.precision,
-        recipe=int8_recipe(runtime, candidate) or "dynamic",
+        recipe,
         calibration=_calibration(runtime, candidate),
-        reduce_range=reduces_range(candidate.precision),
+        reduce_range=reduces_range(precision),
         trained=trained,
+        floating=floating if floating or exactly else None,
     )
 
 

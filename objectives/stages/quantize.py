@@ -1,9 +1,8 @@
-"""ONNX files with fewer bits, smaller on disk or faster at work."""
+"""ONNX files whose weights have fewer bits: smaller on disk, and as fast at work."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -14,10 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 from greenfront.errors import UsageError
 from greenfront.objectives.stages.export import PACKED, SCALE
 from greenfront.objectives.stages.fake_quant import SMALLEST_PACKED, grid, grid_steps
-from greenfront.objectives.stages.int8 import Int8Recipe, compute_int8
-from greenfront.spaces.techniques.precision import Precision
 
-__all__ = ["PACKING", "quantize"]
+__all__ = ["PACKING", "quantize_weights"]
 
 FORMATS = {8: ("INT8", 0, 0), 4: ("INT4", 21, 10), 2: ("INT2", 25, 13)}
 """Bits → type of the stored numbers, and the opset and format version that brought it."""
@@ -30,60 +27,28 @@ the runtime folds it at load only where an option of the session asks for that; 
 each call, four times as slowly."""
 
 
-def quantize(
-    source: Path,
-    target: Path,
-    precision: Precision | int,
-    *,
-    recipe: Int8Recipe,
-    calibration: NDArray[Any],
-    reduce_range: bool,
-    trained: bool = True,
-) -> int:
-    """Writes the file with weights of fewer bits.
+def quantize_weights(source: Path, target: Path, bits: int) -> None:
+    """Writes the file with weights of fewer bits, which are computed in single precision.
 
-    16 bits are half floats, which are computed in single precision: half the bytes, no faster. On
-    a GPU :func:`~greenfront.objectives.stages.half.compute_half` writes others.
-    8 bits are computed in int8 kernels. 8 bits of weights alone, 4 and 2 are packed with one
-    scale an output channel, and computed in single precision: any session unpacks them once, when
-    it loads the file.
+    16 bits are half floats. 8, 4 and 2 bits are packed with one scale an output channel. Any
+    session unpacks them once, when it loads the file: fewer bytes, no faster. What computes in
+    fewer bits is of :func:`~greenfront.objectives.stages.int8.compute_int8` and
+    :func:`~greenfront.objectives.stages.half.compute_half`.
 
     Args:
         source: A file of :func:`~greenfront.objectives.stages.export.to_onnx`.
         target: Written.
-        precision: A number is bits, with the defaults of the rest.
-        recipe: For int8 kernels.
-        calibration: Inputs ``[n, …]`` for static ranges.
-        reduce_range: Use 7 of the 8 bits for weights, where the CPU's 8-bit products saturate
-            (x86 without VNNI).
-        trained: See :func:`~greenfront.objectives.stages.int8.compute_int8`.
-
-    Returns:
-        How many layers of int8 kernels stay at 32 bits, because of what their rounding would do.
+        bits: 16, 8, 4 or 2.
 
     Raises:
-        UsageError: The bit-width is none of 16, 8, 4 and 2.
-        TrialFailed: The graph cannot be quantized (cause ``"cannot quantize"``).
+        UsageError: The bit-width is none of these.
     """
-    if not isinstance(precision, Precision):
-        precision = Precision(bits=precision)
-    bits = precision.bits
     if bits != 16 and bits not in FORMATS:
         raise UsageError(f"bits must be 16, 8, 4 or 2 here, not {bits}")
-    if bits == 8 and not precision.weight_only:
-        return compute_int8(
-            source,
-            target,
-            recipe,
-            calibration=calibration,
-            reduce_range=reduce_range,
-            trained=trained,
-        )
     model = onnx.load(source)
     # Shapes noted by an exporter contradict those of quantized tensors.
     del model.graph.value_info[:]
     onnx.save(_halved(model) if bits == 16 else _packed(model, bits), target)
-    return 0
 
 
 def _halved(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -116,7 +116,7 @@ def unreal(claim: Claim, reference: Path, artefact: Path, example: NDArray[Any])
                 f"{bits} bits are claimed, but only {share:.0%} of the large weights are stored in "
                 "so few"
             )
-    if bits == 8 and not claim.precision.weight_only:
+    if claim.precision.computes_int8:
         executed = executed_operators(artefact, example)
         share = 1.0 if claim.mixed else LARGEST_FLOATING_SHARE
         reasons += _floating(executed, share)

@@ -50,6 +50,11 @@ class Precision(Settings):
         """Whether whole numbers are stored that are computed as floating ones."""
         return self.bits in (2, 4) or (self.bits == 8 and self.weight_only)
 
+    @property
+    def computes_int8(self) -> bool:
+        """Whether the weights run in int8 kernels, instead of being packed on disk alone."""
+        return self.bits == 8 and not self.weight_only
+
     def computed_on(self, device: Literal["cpu", "cuda"]) -> bool:
         """Whether a device computes in these bits; else weights are widened when they are read.
 
@@ -58,7 +63,7 @@ class Precision(Settings):
         """
         if device == "cuda":
             return self.bits in (32, 16)
-        return self.bits == 32 or (self.bits == 8 and not self.weight_only)
+        return self.bits == 32 or self.computes_int8
 
     @property
     def in_int8(self) -> Precision | None:

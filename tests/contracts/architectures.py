@@ -19,10 +19,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.examples import Examples, TrainingData
 from greenfront.objectives.stages.export import INPUT, OUTPUT, to_onnx
-from greenfront.objectives.stages.int8 import Int8Recipe
+from greenfront.objectives.stages.int8 import Int8Recipe, compute_int8
 from greenfront.objectives.stages.predict import predict
 from greenfront.objectives.stages.prune import parameter_count, prune
-from greenfront.objectives.stages.quantize import quantize
+from greenfront.objectives.stages.quantize import quantize_weights
 from greenfront.objectives.stages.structure import restructure, structure_of
 from greenfront.objectives.stages.train import train
 from greenfront.spaces.architectures.architecture import Architecture
@@ -129,15 +129,14 @@ class ArchitectureContract:
     def exported(cls, model: nn.Module, data: TrainingData, folder: Path) -> dict[int, Path]:
         paths = {bits: folder / f"{bits}.onnx" for bits in (32, 16, 8)}
         to_onnx(model, cls.input_shape, paths[32])
-        for bits in (16, 8):
-            quantize(
-                paths[32],
-                paths[bits],
-                bits,
-                recipe=int8_recipe(model),
-                calibration=data.train.inputs[:64].numpy(),
-                reduce_range=True,  # right on every CPU
-            )
+        quantize_weights(paths[32], paths[16], 16)
+        compute_int8(
+            paths[32],
+            paths[8],
+            int8_recipe(model),
+            calibration=data.train.inputs[:64].numpy(),
+            reduce_range=True,  # right on every CPU
+        )
         return paths
 
     def answers(self, path: Path, inputs: Tensor) -> np.ndarray:

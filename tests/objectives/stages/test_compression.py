@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from contracts.few_bits import quantize
 from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.examples import Examples
 from greenfront.objectives.stages.export import to_onnx, weight_count
@@ -22,7 +23,7 @@ from greenfront.objectives.stages.prune import (
     prune,
     widths,
 )
-from greenfront.objectives.stages.quantize import quantize
+from greenfront.objectives.stages.quantize import quantize_weights
 from greenfront.objectives.stages.reality import Claim, unreal
 from greenfront.objectives.stages.structure import load_network, save_network
 from greenfront.spaces.architectures.torchvision_shim import allow_torchvision
@@ -191,8 +192,8 @@ def test_every_file_of_a_pruned_network_does_what_it_claims(case: Case, tmp_path
             source,
             target,
             precision,
-            recipe=case.recipe,
-            calibration=case.inputs.numpy(),
+            case.recipe,
+            case.inputs.numpy(),
             reduce_range=True,  # right on every CPU
         )
         assert weight_count(target) == weight_count(source)
@@ -255,14 +256,7 @@ def test_packed_files_hold_the_weights_that_were_tuned(
     with fake_quantized(model, bits):
         pass
     to_onnx(model, case.inputs[:1], tmp_path / "32.onnx")
-    quantize(
-        tmp_path / "32.onnx",
-        tmp_path / "packed.onnx",
-        Precision(bits),
-        recipe="static",
-        calibration=case.inputs.numpy(),
-        reduce_range=False,
-    )
+    quantize_weights(tmp_path / "32.onnx", tmp_path / "packed.onnx", bits)
     session = open_artefact(tmp_path / "packed.onnx", threads=1)
     with torch.no_grad():
         spread = float(model(case.inputs).std())

@@ -12,8 +12,7 @@ from greenfront.errors import UsageError
 from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.export import INPUT, OUTPUT, to_onnx
 from greenfront.objectives.stages.fake_quant import fake_quantized, grid, grid_steps
-from greenfront.objectives.stages.quantize import quantize
-from greenfront.spaces.techniques.precision import Precision
+from greenfront.objectives.stages.quantize import quantize_weights
 
 BITS = (8, 4, 2)
 IDS = torch.randint(0, 40, (6, 9), generator=torch.Generator().manual_seed(0))
@@ -104,14 +103,7 @@ def test_the_packed_file_answers_like_the_tuned_module(
     assert torch.equal(inside, baked)
     assert not torch.equal(baked, before)
     to_onnx(model, inputs[:1], tmp_path / "32.onnx")
-    quantize(
-        tmp_path / "32.onnx",
-        tmp_path / "packed.onnx",
-        Precision(bits, weight_only=True),
-        recipe="static",
-        calibration=inputs.numpy(),
-        reduce_range=False,
-    )
+    quantize_weights(tmp_path / "32.onnx", tmp_path / "packed.onnx", bits)
     session = open_artefact(tmp_path / "packed.onnx", threads=1)
     (given,) = session.run([OUTPUT], {INPUT: inputs.numpy()})
     np.testing.assert_allclose(given, baked.detach().numpy(), atol=1e-5, rtol=1e-5)

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
+from contracts.few_bits import quantize
 from greenfront.objectives.stages.export import to_onnx
 from greenfront.objectives.stages.fitted_export import fitted_to_onnx
 from greenfront.objectives.stages.graph_key import graph_key
-from greenfront.objectives.stages.quantize import quantize
 from greenfront.spaces.techniques.precision import Precision
 
 CALIBRATION = np.random.default_rng(0).standard_normal((16, 1, 8, 8)).astype(np.float32)
@@ -42,8 +42,7 @@ def plain(tmp_path: Path) -> Path:
 
 def narrowed(plain: Path, precision: Precision, name: str = "narrow") -> Path:
     path = plain.with_name(f"{name}.onnx")
-    how = {"recipe": "static", "calibration": CALIBRATION, "reduce_range": False}
-    quantize(plain, path, precision, **how, trained=False)  # type: ignore[arg-type]
+    quantize(plain, path, precision, "static", CALIBRATION, reduce_range=False, trained=False)
     return path
 
 

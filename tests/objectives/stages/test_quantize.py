@@ -13,11 +13,18 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from contracts.convolution import IMAGES, convolution
+from contracts.few_bits import quantize
 from greenfront.errors import TrialFailed, UsageError
 from greenfront.objectives.stages.evaluate import open_artefact
 from greenfront.objectives.stages.export import INPUT, OUTPUT, to_onnx
-from greenfront.objectives.stages.int8 import Int8Choice, Int8Recipe, fastest_int8, has_vnni
-from greenfront.objectives.stages.quantize import quantize
+from greenfront.objectives.stages.int8 import (
+    Int8Choice,
+    Int8Recipe,
+    compute_int8,
+    fastest_int8,
+    has_vnni,
+)
+from greenfront.objectives.stages.quantize import quantize_weights
 from greenfront.objectives.stages.reality import Claim, executed_operators, unreal
 from greenfront.spaces.techniques.precision import Precision
 
@@ -42,16 +49,14 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def quantized(
     source: Path,
     target: Path,
-    precision: Precision | int,
+    precision: Precision,
     recipe: Int8Recipe = "static",
     *,
     narrow: bool | None = None,
 ) -> onnx.ModelProto:
     """By default as this CPU needs it: products of eight bits saturate on one without VNNI."""
     reduce_range = not has_vnni() if narrow is None else narrow
-    quantize(
-        source, target, precision, recipe=recipe, calibration=IMAGES, reduce_range=reduce_range
-    )
+    quantize(source, target, precision, recipe, IMAGES, reduce_range=reduce_range)
     return onnx.load(target)
 
 
@@ -64,7 +69,7 @@ def answers(path: Path, inputs: np.ndarray = IMAGES) -> np.ndarray:
 
 
 def test_only_large_tensors_are_halved(source: Path, tmp_path: Path) -> None:
-    tensors = quantized(source, tmp_path / "16.onnx", 16).graph.initializer
+    tensors = quantized(source, tmp_path / "16.onnx", Precision(16)).graph.initializer
     types = {tensor.data_type: 0 for tensor in tensors}
     for tensor in tensors:
         assert (tensor.data_type == TensorProto.FLOAT16) == (np.prod(tensor.dims) >= 256)
@@ -73,7 +78,7 @@ def test_only_large_tensors_are_halved(source: Path, tmp_path: Path) -> None:
 
 
 def test_half_floats_are_the_nearest(source: Path, tmp_path: Path) -> None:
-    halved = quantized(source, tmp_path / "16.onnx", 16)
+    halved = quantized(source, tmp_path / "16.onnx", Precision(16))
     half = {t.name: numpy_helper.to_array(t) for t in halved.graph.initializer}
     for tensor in onnx.load(source).graph.initializer:
         if np.prod(tensor.dims) >= 256:
@@ -87,7 +92,7 @@ def test_half_floats_are_the_nearest(source: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("recipe", ["static", "static_per_tensor", "dynamic"])
 def test_a_reduced_range_uses_seven_bits(source: Path, tmp_path: Path, recipe: Int8Recipe) -> None:
     for narrow, most in ((True, 64), (False, 127)):
-        model = quantized(source, tmp_path / "8.onnx", 8, recipe, narrow=narrow)
+        model = quantized(source, tmp_path / "8.onnx", Precision(8), recipe, narrow=narrow)
         stored = [t for t in model.graph.initializer if t.data_type == TensorProto.INT8]
         largest = max(
             np.abs(numpy_helper.to_array(t).astype(int)).max() for t in stored if len(t.dims) > 1
@@ -104,7 +109,7 @@ def test_equal_biases_do_not_keep_convolutions_floating(tmp_path: Path) -> None:
     to_onnx(model.eval(), (3, 6, 6), path)
     assert "Identity" in {node.op_type for node in onnx.load(path).graph.node}
     target = tmp_path / "int8.onnx"
-    quantized(path, target, 8)
+    quantized(path, target, Precision(8))
     executed = executed_operators(target, IMAGES[:1])
     assert executed["QLinearConv"] == 3
     assert executed["Conv"] + executed["FusedConv"] == 0
@@ -114,11 +119,10 @@ def test_equal_biases_do_not_keep_convolutions_floating(tmp_path: Path) -> None:
 def test_the_calibration_decides_static_ranges(source: Path, tmp_path: Path) -> None:
     def scale_of_the_inputs(times: float) -> float:
         target = tmp_path / f"{times}.onnx"
-        quantize(
+        compute_int8(
             source,
             target,
-            8,
-            recipe="static",
+            "static",
             calibration=times * IMAGES,
             reduce_range=not has_vnni(),
         )
@@ -136,7 +140,7 @@ def test_the_calibration_decides_static_ranges(source: Path, tmp_path: Path) -> 
 def test_scales_of_a_channel_or_of_a_tensor(
     source: Path, tmp_path: Path, recipe: Int8Recipe, scales: int
 ) -> None:
-    graph = quantized(source, tmp_path / "8.onnx", 8, recipe).graph
+    graph = quantized(source, tmp_path / "8.onnx", Precision(8), recipe).graph
     tensors = {t.name: t for t in graph.initializer}
     (filters,) = [t.name for t in graph.initializer if list(t.dims) == [16, 3, 3, 3]]
     (node,) = [n for n in graph.node if n.input[0] == filters]
@@ -144,20 +148,16 @@ def test_scales_of_a_channel_or_of_a_tensor(
 
 
 def test_a_dynamic_recipe_leaves_convolutions_alone(source: Path, tmp_path: Path) -> None:
-    kinds = {n.op_type for n in quantized(source, tmp_path / "8.onnx", 8, "dynamic").graph.node}
+    graph = quantized(source, tmp_path / "8.onnx", Precision(8), "dynamic").graph
+    kinds = {n.op_type for n in graph.node}
     assert {"Conv", "MatMulInteger"} <= kinds
     assert "ConvInteger" not in kinds
 
 
 def test_a_graph_without_an_int8_form_is_told(source: Path, tmp_path: Path) -> None:
     with pytest.raises(TrialFailed, match="finds no static int8 form") as failure:
-        quantize(
-            source,
-            tmp_path / "8.onnx",
-            8,
-            recipe="static",
-            calibration=IMAGES[:0],
-            reduce_range=False,
+        compute_int8(
+            source, tmp_path / "8.onnx", "static", calibration=IMAGES[:0], reduce_range=False
         )
     assert failure.value.cause == "cannot quantize"
 
@@ -308,7 +308,7 @@ def test_gates_of_recurrent_layers_are_packed(
 @pytest.mark.parametrize("bits", [3, 32, 0])
 def test_other_bit_widths_are_refused(source: Path, tmp_path: Path, bits: int) -> None:
     with pytest.raises(UsageError, match=f"bits must be 16, 8, 4 or 2 here, not {bits}"):
-        quantized(source, tmp_path / "x.onnx", bits)
+        quantize_weights(source, tmp_path / "x.onnx", bits)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -316,7 +316,7 @@ def test_the_source_is_left_alone(source: Path, tmp_path: Path) -> None:
     before = source.read_bytes()
     for precision in (Precision(16), Precision(8), *WEIGHT_ONLY):
         quantized(source, tmp_path / "x.onnx", precision)
-    quantized(source, tmp_path / "x.onnx", 8, "dynamic")
+    quantized(source, tmp_path / "x.onnx", Precision(8), "dynamic")
     assert source.read_bytes() == before
 
 

@@ -9,10 +9,10 @@ import torch
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
+from contracts.few_bits import quantize
 from greenfront.objectives.stages.export import to_onnx, weight_count
-from greenfront.objectives.stages.int8 import has_vnni
+from greenfront.objectives.stages.int8 import compute_int8, has_vnni
 from greenfront.objectives.stages.prune import prune
-from greenfront.objectives.stages.quantize import quantize
 from greenfront.objectives.stages.reality import Claim, executed_operators, unreal
 from greenfront.spaces.techniques.precision import Precision
 
@@ -47,14 +47,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def quantized(reference: Path, target: Path, precision: Precision) -> Path:
-    quantize(
-        reference,
-        target,
-        precision,
-        recipe="static",
-        calibration=IMAGES,
-        reduce_range=not has_vnni(),
-    )
+    quantize(reference, target, precision, "static", IMAGES, reduce_range=not has_vnni())
     return target
 
 
@@ -104,7 +97,7 @@ def test_mostly_floating_products_are_found_out(tmp_path: Path) -> None:
     inputs = np.random.default_rng(0).standard_normal((4, 64)).astype(np.float32)
     source, target = tmp_path / "32.onnx", tmp_path / "8.onnx"
     to_onnx(Mixed(), (64,), source)
-    quantize(source, target, Precision(8), recipe="dynamic", calibration=inputs, reduce_range=False)
+    compute_int8(source, target, "dynamic", calibration=inputs, reduce_range=False)
     reasons = unreal(Claim(Precision(8)), source, target, inputs[:1])
     assert reasons == (
         "int8 kernels are claimed, but the runtime executes 3 of 5 products in floating point",

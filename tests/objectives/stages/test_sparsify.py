@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from contracts.few_bits import quantize
 from greenfront.objectives.stages.export import to_onnx, weight_count
 from greenfront.objectives.stages.fake_quant import fake_quantized
 from greenfront.objectives.stages.int8 import Int8Recipe
 from greenfront.objectives.stages.prune import prune
-from greenfront.objectives.stages.quantize import quantize
+from greenfront.objectives.stages.quantize import quantize_weights
 from greenfront.objectives.stages.reality import Claim, unreal
 from greenfront.objectives.stages.sparsify import (
     LARGEST_SHARE,
@@ -157,11 +158,7 @@ def test_zeros_and_rounding_compose(bits: int, tmp_path: Path) -> None:
         assert not weight[is_zero].any()
         assert all(len(row.unique()) <= 2**bits for row in weight)
     to_onnx(model, IDS[:1], tmp_path / "32.onnx")
-    precision = Precision(bits, weight_only=True)
-    quantize(
-        *(tmp_path / "32.onnx", tmp_path / "few.onnx", precision),
-        **{"recipe": "dynamic", "calibration": IDS.numpy(), "reduce_range": False},
-    )
+    quantize_weights(tmp_path / "32.onnx", tmp_path / "few.onnx", bits)
     assert zero_share(tmp_path / "few.onnx") == pytest.approx(zeros_in(model), abs=0.01)
 
 
@@ -196,10 +193,7 @@ def test_zeros_are_counted_in_the_file(kind: str, precision: Precision, tmp_path
         artefact = reference
     else:
         recipe: Int8Recipe = "static" if kind == "images" else "dynamic"
-        quantize(
-            *(reference, artefact, precision),
-            **{"recipe": recipe, "calibration": example.numpy(), "reduce_range": True},
-        )
+        quantize(reference, artefact, precision, recipe, example.numpy(), reduce_range=True)
     share = zero_share(artefact)
     # Few bits round further weights to zero, but never a zero to something else.
     assert share >= 0.6 - 1e-3

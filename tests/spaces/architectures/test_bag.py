@@ -15,12 +15,11 @@ from greenfront.errors import UsageError
 from greenfront.objectives.stages.examples import TrainingData
 from greenfront.objectives.stages.export import to_onnx
 from greenfront.objectives.stages.predict import predict
-from greenfront.objectives.stages.quantize import quantize
+from greenfront.objectives.stages.quantize import quantize_weights
 from greenfront.objectives.stages.structure import load_network, save_network
 from greenfront.objectives.stages.train import FitOptions, train
 from greenfront.spaces.architectures.bag import Bag
 from greenfront.spaces.space import PlainChoice, SearchSpace
-from greenfront.spaces.techniques.precision import Precision
 from greenfront.spaces.techniques.training import Training
 
 FAMILY = Bag()
@@ -134,8 +133,7 @@ def test_fewer_bits_are_fewer_bytes(
     whole, small = tmp_path / "whole.onnx", tmp_path / "small.onnx"
     to_onnx(trained, data.train.inputs[:1], whole)
     ids = data.validation.inputs
-    precision = Precision(bits, weight_only=True)
-    quantize(whole, small, precision, recipe="dynamic", calibration=ids.numpy(), reduce_range=False)
+    quantize_weights(whole, small, bits)
     assert small.stat().st_size < share * whole.stat().st_size
     same = run(small, ids).argmax(-1) == run(whole, ids).argmax(-1)
     assert float(same.float().mean()) > 0.9
