@@ -13,7 +13,6 @@ __all__ = [
     "TUNE",
     "Beside",
     "CascadePlan",
-    "EnsemblePlan",
     "Gain",
     "LayerPlan",
     "Member",
@@ -78,21 +77,6 @@ class Beside:
 
     ratio: Ratio | None
     gain: Gain
-
-
-@dataclass(frozen=True, slots=True)
-class EnsemblePlan:
-    """An ensemble to build.
-
-    Attributes:
-        trials: Numbers of the trials that it is made of, the most accurate first.
-        score: On validation.
-        alone: There, of the first of them by itself.
-    """
-
-    trials: tuple[int, ...]
-    score: float
-    alone: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""After a search: the best model of each family answers together with those of others.
+"""After a search: some of the best models of several families answer together.
 
 Models of different families err on different examples, so that the mean of their answers is often
 better than each of them. It costs no training and as much a prediction as all of them: how much
@@ -7,20 +7,23 @@ more there is to be had, and for how much, is for the front to show.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
 from greenfront.errors import TrialFailed
 from greenfront.objectives.codec import to_json
-from greenfront.objectives.tuning.plans import EnsemblePlan
 from greenfront.search.afterwards.closing import Closing
 from greenfront.search.afterwards.tuning_run import Proposal, TuningRun, member_of
 from greenfront.search.trials.running import ChargedTrial
 from greenfront.spaces.techniques.ensemble import Ensemble
-from greenfront.studies.analysis.ranking.front import ScoredTrial, most_accurate
+from greenfront.studies.analysis.ranking.front import ScoredTrial
 from greenfront.studies.analysis.view import StudyView, view
 
 __all__ = ["add_ensemble", "best_of_families"]
+
+MOST_COMPARED = 12
+"""Models among which those of an ensemble are looked for: 781 sets of two to four."""
 
 
 def add_ensemble(closing: Closing) -> bool:
@@ -44,7 +47,7 @@ def add_ensemble(closing: Closing) -> bool:
         return False
     found = view(study.storage, study.name)
     best = best_of_families(found)
-    if len(best) < 2:
+    if not best:
         return False
     with closing.problem.worker() as worker:
         evaluator = worker.evaluator(ChargedTrial(closing.ledger, best[0].trial))
@@ -52,36 +55,41 @@ def add_ensemble(closing: Closing) -> bool:
         try:
             with making.charging(best[0].trial) as context:
                 told = [to_json(member_of(row)) for row in best]
-                plans = evaluator.call("ensemble", told, context, returns=list[EnsemblePlan])
+                together = evaluator.call("ensemble", told, context, returns=list[int])
         except TrialFailed as failure:
             note(f"no ensemble: {failure}")
             return False
-        for plan in plans:
-            if found.metric.gain(plan.score) > found.metric.gain(plan.alone):
-                made = making.make(_proposal(plan, best))
-                if made.accepted:
-                    return True
-                note(f"no ensemble: {made.told}")
-    return False
+        if not together:
+            return False
+        made = making.make(_proposal(together, best))
+        if not made.accepted:
+            note(f"no ensemble: {made.told}")
+        return made.accepted
 
 
 def best_of_families(found: StudyView) -> list[ScoredTrial]:
-    """Of each family the most accurate model that has learnt something, the best first."""
+    """Models that have learnt something, the best first: of each family its best in turns.
+
+    At most as many as are compared, and none where all are of one family.
+    """
     metric = found.metric
+
+    def order(row: ScoredTrial) -> tuple[float, float]:
+        return -metric.gain(row.score), row.energy_kwh
+
     families = dict[str, list[ScoredTrial]]()
-    for row in found.complete:
-        if row.candidate.stands_alone and metric.has_learnt(row.score):
+    for row in sorted(found.complete, key=order):
+        learnt = metric.has_learnt(row.score) and row.outcome.inference.joules is not None
+        if learnt and row.candidate.stands_alone:
             families.setdefault(row.candidate.architecture.family, []).append(row)
-    best = [most_accurate(rows, metric) for rows in families.values()]
-    return sorted(
-        (row for row in best if row is not None and row.outcome.inference.joules is not None),
-        key=lambda row: (-metric.gain(row.score), row.energy_kwh),
-    )
+    if len(families) < 2:
+        return []
+    turns = itertools.chain(*itertools.zip_longest(*families.values()))
+    return sorted(itertools.islice(filter(None, turns), MOST_COMPARED), key=order)
 
 
-def _proposal(plan: EnsemblePlan, best: Sequence[ScoredTrial]) -> Proposal:
-    rows = {row.trial: row for row in best}
-    first, *others = (rows[number] for number in plan.trials)
+def _proposal(together: Sequence[int], best: Sequence[ScoredTrial]) -> Proposal:
+    first, *others = (row for row in best if row.trial in together)
     ensemble = Ensemble.of([row.candidate.to_json() for row in others])
     candidate = replace(first.candidate, others=(*first.candidate.others, ensemble))
-    return Proposal("ensemble", candidate, plan.trials, first)
+    return Proposal("ensemble", candidate, tuple(together), best[0])

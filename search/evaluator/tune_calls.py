@@ -11,7 +11,7 @@ from greenfront.objectives.codec import from_json
 from greenfront.objectives.pipeline.trial import TrialRunner
 from greenfront.objectives.stages.turns import in_turns
 from greenfront.objectives.tuning.cascades import cascade_plans
-from greenfront.objectives.tuning.ensembles import ensemble_plan
+from greenfront.objectives.tuning.ensembles import best_together
 from greenfront.objectives.tuning.layer_plan import layer_plan
 from greenfront.objectives.tuning.members import Validation, gain, plain_work
 from greenfront.objectives.tuning.plans import ENSEMBLE, TUNE, Beside, Member
@@ -30,9 +30,9 @@ def tune_calls(runner: TrialRunner) -> Calls:
     """The calls ``sweep``, ``cascades``, ``ensemble``, ``layers`` and ``beside``.
 
     ``sweep`` takes a :class:`Member` and says how its file is best run; ``cascades`` takes
-    ``members`` and the number of a ``target`` among them; ``ensemble`` takes members and gives a
-    plan or none; ``layers`` takes a member and says which of its layers gain by 8 bits; ``beside``
-    takes two and compares the ``one`` with the ``other``, charged to a ``phase``.
+    ``members`` and the number of a ``target`` among them; ``ensemble`` takes members and says which
+    are best together; ``layers`` takes a member and says which of its layers gain by 8 bits;
+    ``beside`` takes two and compares the ``one`` with the ``other``, charged to a ``phase``.
     """
     runtime, root = runner.runtime, runner.runtime.store.root
 
@@ -63,8 +63,7 @@ def tune_calls(runner: TrialRunner) -> Calls:
     def ensemble(argument: Any) -> Any:
         members = [from_json(Member, each) for each in argument]
         with runtime.context.phase(ENSEMBLE):
-            plan = ensemble_plan(members, Validation(runtime), root)
-        return [] if plan is None else [plan]
+            return best_together(members, Validation(runtime), root)
 
     def beside(argument: Any) -> Any:
         one, other = (from_json(Member, argument[name]) for name in ("one", "other"))
