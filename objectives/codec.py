@@ -41,4 +41,5 @@ def _made(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
+# Types are hashable, which mypy does not know.
 _adapter: Callable[[Any], TypeAdapter[Any]] = _made

@@ -24,7 +24,7 @@ __all__ = [
     "Cost",
     "FileFacts",
     "Judged",
-    "Parts",
+    "PredictionParts",
     "Setting",
     "read_claims",
 ]
@@ -74,7 +74,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class PredictionParts:
     """A prediction and the parts of it that a study counts, measured in turns.
 
     Attributes:
@@ -153,7 +153,7 @@ class FileFacts:
     cost: Cost
     plain_cost: Cost
     reference: Reading
-    parts: Parts | None = None
+    parts: PredictionParts | None = None
     max_error: float | None = None
     agreement: float | None = None
     notes: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from greenfront.objectives.context import StageContext
-from greenfront.objectives.packaging.claims import Cost, Parts
+from greenfront.objectives.packaging.claims import Cost, PredictionParts
 from greenfront.objectives.packaging.raw_data import Feed, RawData
 from greenfront.objectives.packaging.reference_workload import reference_work
 from greenfront.objectives.pipeline.preprocessing import around, beyond
@@ -84,7 +84,7 @@ def in_turn_with_parts(
     candidate: Candidate,
     measuring: Measuring,
     phase: str,
-) -> tuple[Costs, Parts | None]:
+) -> tuple[Costs, PredictionParts | None]:
     """What whole predictions take, in turns with what the study counts.
 
     Args:
@@ -114,11 +114,11 @@ def in_turn_with_parts(
     own, plain, reference, *counted = in_turns(
         works, runtime.context, phase=phase, measuring=measuring
     )
-    beside: Parts | None = None
+    beside: PredictionParts | None = None
     if prepared:
         alone, bare, around_it = counted
         parts = [_counted(*turn) for turn in zip(*(each.joules for each in counted), strict=True)]
-        beside = Parts(
+        beside = PredictionParts(
             whole=plain.cost.reading,
             model=alone.cost.reading,
             preprocessing=beyond(around_it.cost.reading, bare.cost.reading),

@@ -13,8 +13,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from greenfront.objectives.pipeline.cache_lease import holders
 from greenfront.objectives.pipeline.graph_costs import FOLDER as GRAPHS
-from greenfront.objectives.pipeline.lease import holders
 from greenfront.objectives.pipeline.lineage import ABOUT, DRAFT
 
 __all__ = ["LINEAGE", "CacheEntry", "capped", "entries", "remove"]

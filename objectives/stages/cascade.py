@@ -15,7 +15,7 @@ from greenfront.errors import DataError
 from greenfront.objectives.stages.export import INPUT, OUTPUT
 from greenfront.objectives.stages.joining import like, operator_sets, part, renamed
 
-__all__ = ["Parts", "cascaded", "merged_answers", "parts_of", "sureness"]
+__all__ = ["CascadeParts", "cascaded", "merged_answers", "parts_of", "sureness"]
 
 FIRST, SECOND, OWN = "first/", "second/", "cascade/"
 """How the names begin of what belongs to either model, and of what joins them."""
@@ -24,7 +24,7 @@ THRESHOLD = f"{OWN}threshold"
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class CascadeParts:
     """What a cascade is made of.
 
     Attributes:
@@ -47,7 +47,7 @@ def cascaded(first: Path, second: Path, threshold: float) -> onnx.ModelProto:
     Args:
         first: From inputs to logits.
         second: The same.
-        threshold: See :class:`Parts`; the softmax of the logits is compared with it.
+        threshold: See :class:`CascadeParts`; the softmax of the logits is compared with it.
     """
     one, other = (
         compose.add_prefix(onnx.load(path), prefix)
@@ -114,7 +114,7 @@ def _sure_branch(logits: onnx.ValueInfoProto) -> onnx.GraphProto:
     return helper.make_graph(nodes, "sure", [], [like(logits, f"{OWN}alone")])
 
 
-def parts_of(model: onnx.ModelProto) -> Parts:
+def parts_of(model: onnx.ModelProto) -> CascadeParts:
     """Takes a cascade apart, also where its names got a prefix.
 
     Raises:
@@ -134,7 +134,7 @@ def parts_of(model: onnx.ModelProto) -> Parts:
     scatter = next(node for node in then.node if node.op_type == "ScatterND")
     second = [node for node in then.node if not _own(node, prefix)]
     first = [node for node in graph.node if not _own(node, prefix) and node is not ask]
-    return Parts(
+    return CascadeParts(
         part(
             model, first, graph.initializer, {graph.input[0].name: INPUT, logits.input[0]: OUTPUT}
         ),

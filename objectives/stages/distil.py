@@ -9,7 +9,7 @@ sees (Beyer et al., arXiv 2106.05237), at the cost of asking it at each step.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,18 +76,18 @@ class Criterion:
     def __init__(
         self,
         labels: Tensor,
-        distillation: Distillation | None = None,
-        lessons: TeacherOutputs | None = None,
+        distillation: Distillation | None,
+        lessons: TeacherOutputs | None,
+        loss: Loss,
         projection: Projection | None = None,
-        seen: list[Tensor] | None = None,
-        loss: Loss = PLAIN,
+        seen: Sequence[Tensor] = (),
     ) -> None:
         self._labels = labels
         self._loss = loss
         self._distillation = distillation
         self._lessons = lessons
         self._projection = projection
-        self._seen = seen if seen is not None else []
+        self._seen = seen
 
     @property
     def weights(self) -> list[nn.Parameter]:
@@ -123,7 +123,7 @@ def criterion(
         UsageError: Features are to be learnt, and the teacher's or the head are not given.
     """
     if distillation is None or lessons is None or not distillation.hidden_weight:
-        yield Criterion(examples.labels, distillation, lessons, loss=loss)
+        yield Criterion(examples.labels, distillation, lessons, loss)
         return
     if head is None or lessons.features is None:
         raise UsageError(
@@ -134,7 +134,7 @@ def criterion(
         predict(model, examples.inputs[:2], examples.padding)
         widths = seen[0].shape[1], lessons.features.shape[1]
         projection = Projection(*widths, seed).to(examples.inputs.device)
-        yield Criterion(examples.labels, distillation, lessons, projection, seen, loss)
+        yield Criterion(examples.labels, distillation, lessons, loss, projection, seen)
 
 
 def teach(model: nn.Module, examples: Examples, head: nn.Module | None = None) -> TeacherOutputs:

@@ -24,8 +24,8 @@ from greenfront.errors import (
 from greenfront.objectives.codec import from_json, to_json
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.learning_curve import LearningCurve
+from greenfront.objectives.metering.gpu_lease import GpuLease, GpuSeat
 from greenfront.objectives.metering.instruments import Instruments
-from greenfront.objectives.metering.lease import GpuLease, GpuSeat
 from greenfront.objectives.metering.process_tree import tree_rss_bytes
 from greenfront.objectives.metering.stopwatch import Stopwatch
 from greenfront.objectives.outcome import Sizing, Weighed

@@ -175,9 +175,9 @@ def _fold_call(runner: TrialRunner, settings: TaskSettings, data: Path) -> Call:
 def _leased(store: LineageStore, most_gb: float | None) -> Callable[[Call], Call]:
     """Keeps what a call uses in the cache while it runs, and the cache within its size after it."""
     from greenfront.objectives.pipeline.cache import capped
-    from greenfront.objectives.pipeline.lease import Lease
+    from greenfront.objectives.pipeline.cache_lease import CacheLease
 
-    lease = Lease(store.root, store.study)
+    lease = CacheLease(store.root, store.study)
 
     def wrap(call: Call) -> Call:
         def run(argument: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from greenfront.objectives.packaging.claims import Parts
+from greenfront.objectives.packaging.claims import PredictionParts
 from greenfront.objectives.runtime_options import RuntimeAdvice, TriedRuntime
 from greenfront.objectives.stages.turns import Ratio
 from greenfront.studies.analysis.words.quantities import joules, percent_range
@@ -53,7 +53,7 @@ def _of(tried: TriedRuntime) -> str:
     return percent_range(tried.ratio, tried.low, tried.high)
 
 
-def counted_beside(parts: Parts, threads: int) -> str:
+def counted_beside(parts: PredictionParts, threads: int) -> str:
     """How what a study counts lies beside what whole predictions take in either session."""
     told = (
         "What the study counts for a prediction was measured once more at the export, in turns "

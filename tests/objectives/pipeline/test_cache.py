@@ -14,8 +14,8 @@ from filelock import FileLock
 
 from greenfront.objectives.outcome import GraphReading
 from greenfront.objectives.pipeline.cache import capped, entries, remove
+from greenfront.objectives.pipeline.cache_lease import CacheLease, Holder, holders
 from greenfront.objectives.pipeline.graph_costs import GraphCosts
-from greenfront.objectives.pipeline.lease import Holder, Lease, holders
 from greenfront.objectives.pipeline.lineage import LineageStore, Made, StageOutput, lineage_key
 from greenfront.objectives.readings import Reading
 
@@ -75,7 +75,7 @@ def test_the_longest_unused_goes_first(store: LineageStore) -> None:
 def test_what_a_running_study_made_or_uses_stays(store: LineageStore) -> None:
     mine, foreign = put(store, "mine", 300), put(LineageStore(store.root, "other"), "theirs", 300)
     shared = put(LineageStore(store.root, "other"), "shared", 300)
-    lease = Lease(store.root, "wine")
+    lease = CacheLease(store.root, "wine")
     store.output(shared.key, lambda _: pytest.fail("it is there"))
     assert [entry.path for entry in remove(store.root, 0)] == [foreign.folder]
     assert left(store) == {mine.folder, shared.folder}
@@ -85,7 +85,7 @@ def test_what_a_running_study_made_or_uses_stays(store: LineageStore) -> None:
 
 
 def test_a_cap_within_a_run_keeps_its_files_and_what_a_call_uses(store: LineageStore) -> None:
-    lease = Lease(store.root, "wine")
+    lease = CacheLease(store.root, "wine")
     weights, file = put(store, "weights", 300), put(store, "file", 300, "export")
     used = put(store, "used", 300)
     store.output(used.key, lambda _: pytest.fail("it is there"))
@@ -107,8 +107,8 @@ def test_what_is_being_made_or_looked_at_stays(store: LineageStore) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from greenfront.objectives.pipeline.lease import Lease
-lease = Lease(Path(sys.argv[1]), "wine.v2")
+from greenfront.objectives.pipeline.cache_lease import CacheLease
+lease = CacheLease(Path(sys.argv[1]), "wine.v2")
 print("held", flush=True)
 time.sleep(60)
 """

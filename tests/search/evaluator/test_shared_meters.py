@@ -14,8 +14,8 @@ from contracts.evaluators import WATTS, Purse
 from contracts.hardware import LiveMachine, LiveNvml, Machine
 from greenfront.errors import Interrupted
 from greenfront.objectives.metering.cpu_model import CpuModelMeter, stated_watts
+from greenfront.objectives.metering.gpu_lease import GpuLease
 from greenfront.objectives.metering.instruments import Instruments
-from greenfront.objectives.metering.lease import GpuLease
 from greenfront.objectives.metering.nvml import NvmlMeter
 from greenfront.objectives.metering.process_tree import machine_cpu_seconds
 from greenfront.objectives.metering.rapl import RaplMeter

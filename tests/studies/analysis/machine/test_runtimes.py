@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from greenfront.objectives.packaging.claims import Parts
+from greenfront.objectives.packaging.claims import PredictionParts
 from greenfront.objectives.readings import Reading
 from greenfront.objectives.stages.turns import Ratio
 from greenfront.studies.analysis.machine.runtimes import counted_beside
@@ -15,7 +15,7 @@ def reading(joules: float | None) -> Reading:
     return Reading(joules, joules, joules, kind, "cpu", 0.0, 0.0)
 
 
-QUIET = Parts(
+QUIET = PredictionParts(
     whole=reading(11e-6),
     model=reading(6e-6),
     preprocessing=reading(4e-6),
@@ -45,7 +45,7 @@ def test_threads_are_blamed_only_where_they_spin() -> None:
 
 
 def test_what_is_unavailable_is_no_multiple() -> None:
-    told = counted_beside(Parts(reading(None), reading(6e-6), reading(4e-6)), 1)
+    told = counted_beside(PredictionParts(reading(None), reading(6e-6), reading(4e-6)), 1)
     assert "predict.py" not in told
     assert "times" not in told
     assert "multiple" not in told

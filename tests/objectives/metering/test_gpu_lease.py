@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from greenfront.errors import MeterError
-from greenfront.objectives.metering.lease import GpuLease, GpuSeat
+from greenfront.objectives.metering.gpu_lease import GpuLease, GpuSeat
 
 
 class GivenUpError(Exception):
@@ -60,7 +60,7 @@ def test_who_waits_says_so_once_and_may_give_up(tmp_path: Path) -> None:
 def test_another_process_is_waited_for_and_its_death_ends_the_lease(tmp_path: Path) -> None:
     program = (
         "import sys\nfrom pathlib import Path\n"
-        "from greenfront.objectives.metering.lease import GpuLease\n"
+        "from greenfront.objectives.metering.gpu_lease import GpuLease\n"
         f"with GpuLease('GPU-a', Path({str(tmp_path)!r})).held():\n"
         "    print('held', flush=True); sys.stdin.read()\n"
     )
@@ -104,7 +104,7 @@ def test_the_seat_of_a_dead_search_is_free(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from greenfront.objectives.metering.lease import GpuSeat\n"
+        "from greenfront.objectives.metering.gpu_lease import GpuSeat\n"
         "held = GpuSeat.take(['GPU-a', 'GPU-b'], Path(sys.argv[1]))\n"
         "print(held.uuid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

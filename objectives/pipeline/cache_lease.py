@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-__all__ = ["Holder", "Lease", "holders"]
+__all__ = ["CacheLease", "Holder", "holders"]
 
 FOLDER = "leases"
 """Below the root of the lineage store."""
@@ -30,7 +30,7 @@ class Holder:
     since: float
 
 
-class Lease:
+class CacheLease:
     """Held by a process for as long as it lives; a dead one's is seen to be free.
 
     Args:
