@@ -70,7 +70,9 @@ def add_ensemble(closing: Closing) -> bool:
 def best_of_families(found: StudyView) -> list[ScoredTrial]:
     """Models that have learnt something, the best first: of each family its best in turns.
 
-    At most as many as are compared, and none where all are of one family.
+    At most as many as are compared, and none where all are of one family. Where the best models
+    were cross-validated, no others stand beside the best of a family: each would have to be trained
+    on every fold.
     """
     metric = found.metric
 
@@ -78,10 +80,13 @@ def best_of_families(found: StudyView) -> list[ScoredTrial]:
         return -metric.gain(row.score), row.energy_kwh
 
     families = dict[str, list[ScoredTrial]]()
+    folds = max((len(row.outcome.folds) for row in found.complete), default=0)
     for row in sorted(found.complete, key=order):
         learnt = metric.has_learnt(row.score) and row.outcome.inference.joules is not None
         if learnt and row.candidate.stands_alone:
-            families.setdefault(row.candidate.architecture.family, []).append(row)
+            family = families.setdefault(row.candidate.architecture.family, [])
+            if not family or len(row.outcome.folds) == folds:
+                family.append(row)
     if len(families) < 2:
         return []
     turns = itertools.chain(*itertools.zip_longest(*families.values()))
