@@ -115,6 +115,13 @@ class TrialContext:
             Interrupted: A budget of the search is spent.
         """
 
+    def limit_power(self, watts: float) -> None:
+        """Sets the power limit of the GPU that does the work, where the user has asked for that.
+
+        Raises:
+            MeterError: The driver refuses it.
+        """
+
     def hold(self, rest: Callable[[float], None]) -> None:
         """Call where the evaluation can pause: returns when it is time to work.
 

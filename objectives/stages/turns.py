@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from greenfront.objectives.context import StageContext
@@ -63,6 +63,7 @@ def in_turns(
     phase: str,
     measuring: Measuring,
     rounds: int = ROUNDS,
+    before: Callable[[int], None] = lambda _place: None,
 ) -> list[Turned]:
     """Takes a metered block of each piece of work in turn.
 
@@ -75,16 +76,20 @@ def in_turns(
         phase: That they are charged to.
         measuring: How long a block is, and whether it takes all examples.
         rounds: Blocks of each; fewer than six give no interval, and so no ratio.
+        before: Called before the looks and each block with the place of the piece of work.
     """
     # Blocks whose length was judged in a disturbed moment would be short, and mostly overhead.
-    looks = [
-        [Blocks.of(work, context, phase=phase, measuring=measuring) for _ in range(LOOKS)]
-        for work in works
-    ]
+    looks: list[list[Blocks]] = []
+    for place, work in enumerate(works):
+        before(place)
+        looks.append(
+            [Blocks.of(work, context, phase=phase, measuring=measuring) for _ in range(LOOKS)]
+        )
     rows = [max(each, key=lambda blocks: blocks.calls) for each in looks]
     taken: list[list[Block]] = [[] for _ in works]
     for _ in range(rounds):
-        for blocks, mine in zip(rows, taken, strict=True):
+        for place, (blocks, mine) in enumerate(zip(rows, taken, strict=True)):
+            before(place)
             mine.append(blocks.taken(mine))
     costs = [blocks.cost(mine) for blocks, mine in zip(rows, taken, strict=True)]
     each = [_joules(blocks, mine) for blocks, mine in zip(rows, taken, strict=True)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from greenfront.objectives.metering.power_limit import PowerRange
 from greenfront.objectives.stages.turns import Ratio
 from greenfront.spaces.candidate import Candidate
 
@@ -16,7 +17,9 @@ __all__ = [
     "Gain",
     "LayerPlan",
     "Member",
+    "PowerAdvice",
     "TriedLayer",
+    "TriedLimit",
 ]
 
 TUNE, ENSEMBLE = "tune", "ensemble"
@@ -138,3 +141,45 @@ class LayerPlan:
     over_float: Ratio | None
     tried: tuple[TriedLayer, ...]
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TriedLimit:
+    """A power limit of a GPU, and what a file took under it.
+
+    Attributes:
+        watts: The limit.
+        joules: Of one prediction: under the limit as found as it was measured, under another one
+            that times ``ratio``; ``None`` where it is unavailable.
+        latency_seconds: Median wall time of a call, divided by its examples.
+        ratio: Joules over those under the limit as found, in turns; ``None`` where a reading is
+            unavailable.
+        slower: Latency over that under the limit as found, of the same turns.
+    """
+
+    watts: float
+    joules: float | None
+    latency_seconds: float
+    ratio: Ratio | None
+    slower: float
+
+    @property
+    def saves(self) -> bool:
+        """Whether it takes less, and the whole interval says so."""
+        return self.ratio is not None and self.ratio.high < 1
+
+
+@dataclass(frozen=True, slots=True)
+class PowerAdvice:
+    """Power limits of a GPU by what a file takes under them, as it was measured on that card.
+
+    Attributes:
+        card: Its limits.
+        tried: All that were measured: the limit as found, then the others, the lowest first.
+        best: The one of least energy, measured once more; ``None`` where none takes clearly less
+            than the limit as found.
+    """
+
+    card: PowerRange
+    tried: tuple[TriedLimit, ...]
+    best: TriedLimit | None

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from greenfront.errors import StudyError, TrialFailed
+from greenfront.errors import MeterError, StudyError, TrialFailed, UsageError
 from greenfront.objectives.codec import to_json
+from greenfront.objectives.metering.nvml_cards import load_nvml, visible_cards
+from greenfront.objectives.metering.power_limit import PowerGuard
 from greenfront.objectives.outcome import Outcome
 from greenfront.objectives.runtime_options import RuntimeAdvice
-from greenfront.objectives.tuning.plans import CascadePlan, LayerPlan
+from greenfront.objectives.tuning.plans import CascadePlan, LayerPlan, PowerAdvice
 from greenfront.search.afterwards.tuning_run import (
     Part,
     Proposal,
@@ -61,6 +63,7 @@ class Tuned:
         made: Models that were made.
         remarks: Why others were not, in words.
         kwh: Energy of all of that.
+        power: What power limits of the GPU bring; ``None`` where that was not asked.
     """
 
     study: str
@@ -69,6 +72,7 @@ class Tuned:
     made: tuple[TunedModel, ...]
     remarks: tuple[str, ...]
     kwh: float
+    power: PowerAdvice | None = None
 
 
 def tune(
@@ -77,6 +81,7 @@ def tune(
     row: ScoredTrial,
     parts: Sequence[Part] = PARTS,
     *,
+    power_sweep: bool = False,
     say: Say = lambda _message: None,
 ) -> Tuned:
     """Tunes a picked model; what is found is stored in the study.
@@ -86,13 +91,22 @@ def tune(
         found: The study.
         row: The picked trial.
         parts: What to look at.
+        power_sweep: Also set power limits of the GPU, one after the other, and then the one as
+            found again.
         say: Takes messages on what is being done.
 
     Raises:
+        UsageError: Power limits of a study that measures predictions on the CPU.
         StudyError: The study is being searched now.
-        MeterError: The study's instruments do not work here.
+        MeterError: The study's instruments do not work here, or no power limit can be set.
         ExportError: The evaluator died.
     """
+    on_card = found.file.objectives.device == "cuda"
+    if power_sweep and not on_card:
+        raise UsageError(
+            "--power-sweep is of the GPU that predictions are measured on, but study "
+            f'{found.name!r} measures them on the CPU ([objectives] device = "cpu"): leave it out'
+        )
     study = Study.open(storage, found.name)
     if study.runs.living():
         raise StudyError(
@@ -101,12 +115,12 @@ def tune(
     storage.patience.begin(PATIENCE_MINUTES, say)
     with tuning_run(study, found, row.trial, say) as run:
         advice, made, remarks = None, list[TunedModel](), list[str]()
-        on_card = found.file.objectives.device == "cuda"
+        power = _limited(run, row) if power_sweep else None  # first: it may be refused
         if "runtime" in parts:
             advice = _swept(run, row, on_card=on_card)
         if on_card:
             remarks += [told for part, told in OF_THE_CPU.items() if part in parts]
-            return Tuned(found.name, row, advice, (), tuple(remarks), run.kwh)
+            return Tuned(found.name, row, advice, (), tuple(remarks), run.kwh, power)
         if "bits" in parts:
             _layers(run, row, made, remarks)
         if "cascade" in parts:
@@ -125,6 +139,18 @@ def _swept(run: TuningRun, row: ScoredTrial, *, on_card: bool) -> RuntimeAdvice:
     assert stored is not None
     replace_detail(run.study.trials, row.trial, to_json(replace(stored, runtime=advice)))
     return advice
+
+
+def _limited(run: TuningRun, row: ScoredTrial) -> PowerAdvice:
+    """Measures a trial's file under power limits of its card; these are no part of the trial."""
+    run.say(f"trial {row.trial}: power limits of the GPU")
+    uuid = run.evaluator.card
+    if uuid is None:
+        visible_cards(load_nvml())  # says why there is none
+        raise MeterError("--power-sweep needs a GPU that is metered: 'greenfront doctor' says how")
+    with PowerGuard(uuid) as guard, run.charging(row.trial, guard) as context:
+        argument = {"member": to_json(member_of(row)), "range": to_json(guard.range)}
+        return run.evaluator.call("power", argument, context, returns=PowerAdvice)
 
 
 def _layers(run: TuningRun, row: ScoredTrial, made: list[TunedModel], remarks: list[str]) -> None:

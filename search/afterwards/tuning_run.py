@@ -15,6 +15,7 @@ from greenfront.errors import ExportError, TrialFailed, TrialStopped
 from greenfront.objectives.codec import to_json
 from greenfront.objectives.metering.instruments import open_instruments
 from greenfront.objectives.metering.pinned import meters_gpu, require_pinned
+from greenfront.objectives.metering.power_limit import PowerGuard
 from greenfront.objectives.outcome import Derived, Outcome
 from greenfront.objectives.tuning.plans import ENSEMBLE, TUNE, Beside, Member
 from greenfront.search.evaluator.process import Evaluator
@@ -79,10 +80,16 @@ class _Spoken(ChargedTrial):
     """Charges a trial, and says what is being done."""
 
     say: Callable[[str], None] = print
+    guard: PowerGuard | None = None
 
     def progress(self, message: str) -> None:
         """See :class:`TrialContext`."""
         self.say(message)
+
+    def limit_power(self, watts: float) -> None:
+        """See :class:`TrialContext`."""
+        if self.guard is not None:
+            self.guard.set_watts(watts)
 
 
 @dataclass
@@ -108,10 +115,10 @@ class TuningRun:
     kwh: float = 0.0
 
     @contextmanager
-    def charging(self, number: int) -> Iterator[ChargedTrial]:
-        """A context that charges a trial."""
+    def charging(self, number: int, guard: PowerGuard | None = None) -> Iterator[ChargedTrial]:
+        """A context that charges a trial; a guard sets the power limits that it is asked for."""
         self.run.beat()
-        context = _Spoken(self.ledger, number, say=self.say)
+        context = _Spoken(self.ledger, number, say=self.say, guard=guard)
         try:
             yield context
         finally:

@@ -79,6 +79,10 @@ class PipeContext(StageContext):
         """Sends a line to show, and waits as long as the search wants to pause."""
         self._ask("progress", message=message)
 
+    def limit_power(self, watts: float) -> None:
+        """Asks the supervisor, whose guard sets it, and waits until it is set."""
+        self._ask("power", watts=watts)
+
     def size_verdict(self, sizing: Sizing) -> str | None:
         """Asks whether training can be worth it."""
         answer = self._ask("sized", sizing=to_json(sizing))

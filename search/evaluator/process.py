@@ -98,6 +98,11 @@ class Evaluator:
             raise
 
     @property
+    def card(self) -> str | None:
+        """UUID of the one GPU that it sees; ``None`` where none is metered."""
+        return None if self._seat is None else self._seat.uuid
+
+    @property
     def alive(self) -> bool:
         """Whether it can take another call; one that has died by itself is still to be closed."""
         if not self._alive:
@@ -233,6 +238,9 @@ class Evaluator:
             case "progress":
                 self._hold(context)
                 self._progress(message["message"], context)
+                self._answer("go")
+            case "power":
+                context.limit_power(message["watts"])
                 self._answer("go")
             case "sized":
                 self._advise(self._early_stopping.size(from_json(Sizing, message["sizing"])))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from greenfront.objectives.codec import from_json
+from greenfront.objectives.metering.power_limit import PowerRange
 from greenfront.objectives.pipeline.trial import TrialRunner
 from greenfront.objectives.stages.turns import in_turns
 from greenfront.objectives.tuning.cascades import cascade_plans
@@ -15,6 +16,7 @@ from greenfront.objectives.tuning.ensembles import best_together
 from greenfront.objectives.tuning.layer_plan import layer_plan
 from greenfront.objectives.tuning.members import Validation, gain, plain_work
 from greenfront.objectives.tuning.plans import ENSEMBLE, TUNE, Beside, Member
+from greenfront.objectives.tuning.power_sweep import power_advice
 from greenfront.objectives.tuning.runtime_sweep import Sweep, runtime_advice
 from greenfront.search.evaluator.child import Calls
 
@@ -27,11 +29,12 @@ COMPARED = 15
 
 
 def tune_calls(runner: TrialRunner) -> Calls:
-    """The calls ``sweep``, ``cascades``, ``ensemble``, ``layers`` and ``beside``.
+    """The calls ``sweep``, ``power``, ``cascades``, ``ensemble``, ``layers`` and ``beside``.
 
-    ``sweep`` takes a :class:`Member` and says how its file is best run; ``cascades`` takes
-    ``members`` and the number of a ``target`` among them; ``ensemble`` takes members and says which
-    are best together; ``layers`` takes a member and says which of its layers gain by 8 bits;
+    ``sweep`` takes a :class:`Member` and says how its file is best run; ``power`` takes a
+    ``member`` and the ``range`` of a card, and says what limits of its power bring; ``cascades``
+    takes ``members`` and the number of a ``target`` among them; ``ensemble`` takes members and says
+    which are best together; ``layers`` takes a member and says which of its layers gain by 8 bits;
     ``beside`` takes two and compares the ``one`` with the ``other``, charged to a ``phase``.
     """
     runtime, root = runner.runtime, runner.runtime.store.root
@@ -39,21 +42,25 @@ def tune_calls(runner: TrialRunner) -> Calls:
     def file_of(member: Member) -> Path:
         return runner.delivered(member.model, member.artefact).path
 
-    def sweep(argument: Any) -> Any:
-        member = from_json(Member, argument)
+    def sweep_of(member: Member) -> Sweep:
         validation, model = Validation(runtime), member.model
         # What a cascade takes depends on how many examples it passes on.
         measuring = replace(runtime.measuring, entire=model.second is not None)
-        return runtime_advice(
-            Sweep(
-                path=file_of(member),
-                inputs=validation.inputs(model),
-                padding=validation.padding(model),
-                context=runtime.context,
-                measuring=measuring,
-                engines=root.parent / ENGINES,
-            )
+        return Sweep(
+            path=file_of(member),
+            inputs=validation.inputs(model),
+            padding=validation.padding(model),
+            context=runtime.context,
+            measuring=measuring,
+            engines=root.parent / ENGINES,
         )
+
+    def sweep(argument: Any) -> Any:
+        return runtime_advice(sweep_of(from_json(Member, argument)))
+
+    def power(argument: Any) -> Any:
+        member = from_json(Member, argument["member"])
+        return power_advice(sweep_of(member), from_json(PowerRange, argument["range"]))
 
     def cascades(argument: Any) -> Any:
         members = [from_json(Member, each) for each in argument["members"]]
@@ -82,6 +89,7 @@ def tune_calls(runner: TrialRunner) -> Calls:
 
     return {
         "sweep": sweep,
+        "power": power,
         "cascades": cascades,
         "ensemble": ensemble,
         "layers": layers,

@@ -14,10 +14,11 @@ from greenfront.studies.analysis.words.quantities import joules, seconds
 if TYPE_CHECKING:
     from greenfront.objectives.metering.crosscheck import CrossCheck
     from greenfront.objectives.metering.nvml_power import Compared
+    from greenfront.objectives.metering.power_limit import LeftLimit
     from greenfront.objectives.metering.survey import ComponentStatus
     from greenfront.studies.analysis.machine.checkup import Facts
 
-__all__ = ["card_text", "comparison_text", "facts_table", "instruments_text"]
+__all__ = ["card_text", "comparison_text", "facts_table", "instruments_text", "left_text"]
 
 _STYLES = {"measured": "green", "modelled": "yellow"}
 _COMPONENTS = {"cpu": "CPU", "gpu": "GPU", "dram": "Memory"}
@@ -79,6 +80,19 @@ def card_text(found: Compared | None) -> RenderableType:
         f"Cross-check of the GPU, {found.wall_seconds:.1f} s: {joules(found.counter_joules)} by "
         f"its energy counter, {joules(found.power_joules)} by its instant power, integrated "
         f"({found.share:+.1%}); {verdict} within {found.allowed_share:.0%}."
+    )
+
+
+def left_text(left: LeftLimit) -> RenderableType:
+    """A power limit that nobody is left to restore, and how to."""
+    from greenfront.objectives.metering.power_limit import set_command
+
+    command = set_command(left.uuid, left.found_watts)
+    return Text(
+        f"GPU {left.uuid}: a sweep of its power limit was killed, and so was what restores it: it "
+        f"stands at {left.watts:g} W and was found at {left.found_watts:g} W. The next 'greenfront "
+        f"tune NAME --power-sweep' restores it; so does, as root: {command}",
+        style="red",
     )
 
 

@@ -172,10 +172,18 @@ def doctor(
     if as_json:
         print_json(found.to_json())
         return
-    from greenfront.cli.doctor_text import card_text, comparison_text, facts_table, instruments_text
+    from greenfront.cli.doctor_text import (
+        card_text,
+        comparison_text,
+        facts_table,
+        instruments_text,
+        left_text,
+    )
 
     screen = console()
     screen.print(instruments_text(found.instruments))
+    for left in found.left_limits:
+        screen.print(left_text(left), soft_wrap=True)
     if found.compared is not None:
         screen.print(comparison_text(found.compared))
         if any(status.chosen and status.component == "gpu" for status in found.instruments):

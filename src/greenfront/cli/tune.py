@@ -14,7 +14,7 @@ from greenfront.cli.options import (
     grouped_options,
     print_json,
 )
-from greenfront.cli.running import quiet_optuna, speaker
+from greenfront.cli.running import quiet_optuna, speaker, termination_as_interrupt
 from greenfront.cli.ship import WhichModel
 from greenfront.errors import UsageError
 
@@ -37,6 +37,13 @@ def tune(
             "--only", help=f"Of {', '.join(PARTS)}; several times for several.", metavar="PART"
         ),
     ] = None,
+    power_sweep: Annotated[
+        bool,
+        typer.Option(
+            "--power-sweep",
+            help="Also try power limits of the GPU, which takes root; the one found is restored.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Win more on a picked model after a search: how it is best run, and what is made of it.
@@ -59,7 +66,10 @@ def tune(
         found = view(database, name)
         row = chosen(found, trial=which.trial, named=named)
         asked = [part for part in tuning.PARTS if part in parts]
-        done = tuning.tune(database, found, row, asked, say=speaker(as_json))
+        with termination_as_interrupt():
+            done = tuning.tune(
+                database, found, row, asked, power_sweep=power_sweep, say=speaker(as_json)
+            )
     if as_json:
         print_json(_json(done))
         return
@@ -75,6 +85,7 @@ def _json(done: Tuned) -> dict[str, Any]:
         "study": done.study,
         "trial": done.row.trial,
         "runtime": to_json(done.runtime),
+        "power": to_json(done.power),
         "made": to_json(done.made),
         "remarks": list(done.remarks),
         "kwh": done.kwh,

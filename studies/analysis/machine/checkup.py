@@ -16,6 +16,7 @@ from greenfront.objectives.metering.crosscheck import CrossCheck, cross_check, c
 from greenfront.objectives.metering.instruments import detect
 from greenfront.objectives.metering.nvml import NvmlMeter
 from greenfront.objectives.metering.nvml_power import Compared
+from greenfront.objectives.metering.power_limit import LeftLimit, left_limits
 from greenfront.objectives.metering.survey import ComponentStatus, survey
 from greenfront.studies.store.sqlite import has_reset_fault
 
@@ -74,12 +75,14 @@ class Checkup:
         compared: The CPU instrument in use beside CodeCarbon; ``None`` where nobody asked.
         card: A GPU's energy counter beside its instant power; ``None`` where nobody asked, no such
             counter is in use, or the driver tells no instant power.
+        left_limits: Power limits of GPUs that a killed sweep has left.
     """
 
     instruments: list[ComponentStatus]
     facts: Facts
     compared: CrossCheck | None = None
     card: Compared | None = None
+    left_limits: tuple[LeftLimit, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain values that ``json.dumps`` takes."""
@@ -87,6 +90,7 @@ class Checkup:
         return {
             "instruments": [asdict(status) for status in self.instruments],
             "facts": asdict(self.facts),
+            "left_power_limits": [asdict(left) for left in self.left_limits],
             "cross_check": found and {**asdict(found), "ratio": found.ratio, "agree": found.agree},
             "gpu_cross_check": card and {**asdict(card), "share": card.share, "agree": card.agree},
         }
@@ -115,9 +119,10 @@ def checkup(*, idle: bool = False, compare: bool = False) -> Checkup:
         world_source=world.source,
     )
     # Work would not leave the machine idle, so that it comes last.
+    left = tuple(left_limits())
     instruments = survey(idle=idle)
     if not compare:
-        return Checkup(instruments, facts)
+        return Checkup(instruments, facts, left_limits=left)
     meters = detect().meters
     cpu = next(meter for meter in meters if meter.component == "cpu")
     card = next((meter for meter in meters if isinstance(meter, NvmlMeter)), None)
@@ -126,6 +131,7 @@ def checkup(*, idle: bool = False, compare: bool = False) -> Checkup:
         facts,
         cross_check(cpu, _work),
         None if card is None else cross_check_card(card, COMPARED_SECONDS),
+        left,
     )
 
 
