@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.card import measured_on_card
+from contracts.card import measured_on
 from contracts.command import FAST, Command
 from contracts.shipped import alone, predictions, table
 from greenfront.search.afterwards.exporting import ON_CARD
@@ -77,7 +77,7 @@ def test_it_is_what_it_claims_to_be(study: Command, exported: dict[str, object])
 def test_of_a_study_on_a_gpu_the_folder_is_of_the_cpu(study: Command, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(study.folder, folder)
-    measured_on_card(folder)
+    measured_on(folder, "cuda")
     command = Command(folder)
     command.read("export", "t", "--most-accurate", "-o", "gpu")
     claims = json.loads((folder / "gpu" / "claims.json").read_text())

@@ -8,12 +8,14 @@ import shutil
 import signal
 from pathlib import Path
 
+import psutil
 import pytest
 
-from contracts.card import play_card
+from contracts.card import measured_on, play_card
 from contracts.command import FAST, Command
 from contracts.power import FOUND_MW, CardInAFile
 from contracts.shipped import table
+from contracts.waiting import PATIENCE_SECONDS
 from greenfront.search.networks import exploration
 
 CARD_MW = {FOUND_MW, 100_000, 200_000, 300_000, 500_000}
@@ -113,10 +115,51 @@ def test_a_sweep_that_is_ended_leaves_the_limit_as_found(
     card.becomes(FOUND_MW, "limit as found")
 
 
+@pytest.mark.parametrize("which", ["guard", "evaluator"])
+def test_a_sweep_whose_process_is_killed_ends_and_leaves_the_limit_as_found(
+    study: Command, card: CardInAFile, which: str
+) -> None:
+    process = study.fork("tune", "t", "--only", "bits", "--power-sweep")
+    card.becomes(100_000, "sweep", process)
+    beside = {
+        "guard" if "power_limit" in " ".join(each.cmdline()) else "evaluator": each
+        for each in psutil.Process(process.pid).children()
+        if "reaper" not in " ".join(each.cmdline())
+    }
+    beside[which].kill()
+    said, _ = process.communicate()
+    assert process.returncode == 1
+    assert {"guard": "was killed, so the sweep ends", "evaluator": "killed by SIGKILL"}[
+        which
+    ] in said
+    assert "Traceback" not in said
+    assert card.limit_mw == FOUND_MW
+
+
+def test_when_all_are_killed_doctor_says_so(study: Command, card: CardInAFile) -> None:
+    process = study.fork("tune", "t", "--only", "bits", "--power-sweep")
+    card.becomes(100_000, "sweep", process)
+    family = psutil.Process(process.pid).children()
+    for each in family:
+        each.suspend()  # or the guard would restore the limit before it is killed
+    process.kill()
+    for each in family:
+        each.kill()
+    process.communicate()
+    psutil.wait_procs(family, timeout=PATIENCE_SECONDS)
+    left_mw = card.limit_mw
+    assert left_mw != FOUND_MW
+    (told,) = study.read_json("doctor")["left_power_limits"]
+    assert told == {"uuid": "GPU-a", "watts": left_mw / 1e3, "found_watts": 400}
+    assert "nvidia-smi -i GPU-a -pl 400" in " ".join(study.read("doctor").split())
+    assert card.limit_mw == left_mw
+    study.read("tune", "t", "--only", "bits", "--power-sweep")
+    assert card.limit_mw == FOUND_MW
+    assert study.read_json("doctor")["left_power_limits"] == []
+
+
 def test_of_a_study_on_the_cpu_it_is_refused(study: Command, card: CardInAFile) -> None:
-    file = study.folder / "study.toml"
-    file.write_text(file.read_text().replace('device = "cuda"', "").replace('"t"', '"cpu"'))
-    study.read("run", "study.toml")
-    told = study.read("tune", "cpu", "--power-sweep", code=2)
+    measured_on(study.folder, "cpu")
+    told = study.read("tune", "t", "--power-sweep", code=2)
     assert "measures them on the CPU" in told
     assert card.set_mw == []

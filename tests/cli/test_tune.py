@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.card import measured_on_card, play_tensorrt
+from contracts.card import measured_on, play_tensorrt
 from contracts.command import FAST, Command
 from contracts.shipped import table
 from greenfront.search.networks import exploration
@@ -67,7 +67,7 @@ def test_of_a_study_on_a_gpu_the_ways_to_run_it_alone(
     """The CPU plays the card's part, which nothing meters: so nothing saves."""
     folder = tmp_path / "copy"
     shutil.copytree(study.folder, folder)
-    measured_on_card(folder)
+    measured_on(folder, "cuda")
     play_tensorrt(monkeypatch)
     monkeypatch.setattr(exploration, "CARD_BLOCK_SECONDS", 0.0)
     told = Command(folder).read_json("tune", "t", "--trial", "3")

@@ -13,13 +13,13 @@ import pytest
 from greenfront.objectives.stages import evaluate, session
 
 
-def measured_on_card(folder: Path) -> None:
-    """Of a study that was searched on the CPU, what it says of itself becomes another."""
+def measured_on(folder: Path, device: str) -> None:
+    """What a study says of where its predictions were measured becomes another."""
     table, column = "greenfront_studies", "configuration"
     with contextlib.closing(sqlite3.connect(folder / "greenfront.db")) as database, database:
         (told,) = database.execute(f"SELECT {column} FROM {table}").fetchone()
         changed = json.loads(told)
-        changed["objectives"]["device"] = "cuda"
+        changed["objectives"]["device"] = device
         database.execute(f"UPDATE {table} SET {column} = ?", (json.dumps(changed),))
 
 
