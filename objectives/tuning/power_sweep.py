@@ -14,8 +14,8 @@ from greenfront.objectives.stages.evaluate import predictions
 from greenfront.objectives.stages.metered import Work
 from greenfront.objectives.stages.session import open_session, session_options
 from greenfront.objectives.stages.turns import Turned, in_turns
-from greenfront.objectives.tuning.runtime_sweep import Sweep
 from greenfront.objectives.tuning.plans import TUNE, PowerAdvice, TriedLimit
+from greenfront.objectives.tuning.runtime_sweep import Sweep
 
 __all__ = ["power_advice", "tried_watts"]
 
