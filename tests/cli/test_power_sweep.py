@@ -16,6 +16,8 @@ from contracts.command import FAST, Command
 from contracts.power import FOUND_MW, CardInAFile
 from contracts.shipped import table
 from contracts.waiting import PATIENCE_SECONDS
+from greenfront.objectives.metering import power_limit
+from greenfront.search.evaluator import reaper
 from greenfront.search.networks import exploration
 
 CARD_MW = {FOUND_MW, 100_000, 200_000, 300_000, 500_000}
@@ -121,9 +123,9 @@ def test_a_sweep_whose_process_is_killed_ends_and_leaves_the_limit_as_found(
     process = study.fork("tune", "t", "--only", "bits", "--power-sweep")
     card.becomes(100_000, "sweep", process)
     beside = {
-        "guard" if "power_limit" in " ".join(each.cmdline()) else "evaluator": each
+        "guard" if power_limit.__name__ in each.cmdline() else "evaluator": each
         for each in psutil.Process(process.pid).children()
-        if "reaper" not in " ".join(each.cmdline())
+        if reaper.__name__ not in each.cmdline()
     }
     beside[which].kill()
     said, _ = process.communicate()
