@@ -221,10 +221,19 @@ def test_whether_it_pays_is_told_by_what_it_is_made_for(seen: StudyView) -> None
 EVERY_VERDICT = [
     ("never", "Never pays for itself: the greenest model needs no less energy than the baseline."),
     ("best is baseline", "Does not pay for itself: the greenest model is the baseline itself."),
-    ("spending unknown", "Cannot be told: what the search has spent is unknown."),
-    ("inference unknown", "Cannot be told: the energy of a prediction is not known for both"),
-    ("no eligible model", "Cannot be told: no eligible model yet."),
-    ("no baseline", "Cannot be told: the untouched baseline has not finished."),
+    (
+        "spending unknown",
+        "Whether it pays for itself cannot be told: what the search has spent is unknown.",
+    ),
+    (
+        "inference unknown",
+        "Whether it pays for itself cannot be told: the energy of a prediction is not known for",
+    ),
+    ("no eligible model", "Whether it pays for itself cannot be told: no eligible model yet."),
+    (
+        "no baseline",
+        "Whether it pays for itself cannot be told: the untouched baseline has not finished.",
+    ),
 ]
 
 
@@ -276,6 +285,14 @@ def test_a_front_says_what_is_not_over_yet(seen: StudyView) -> None:
     assert "interrupted and wait: 3; greenfront resume small takes them up." in said
     assert front_json(half)["trials"] == {"complete": 2, "running": 1, "requeued": 3}
     assert front_json(half)["spent_kwh"] == seen.spent.kwh
+
+
+def test_a_search_without_a_model_ends_with_its_summary(seen: StudyView) -> None:
+    """Such as one whose trials have all failed."""
+    empty = replace(seen, front=replace(seen.front, rows=()), complete=())
+    said = drawn(run_summary(empty, "it did", PeakMemory(10**8, 0)), 200)
+    assert said.startswith("Ended: it did.")
+    assert "Hypervolume" not in said
 
 
 def test_no_hypervolume_is_explained(seen: StudyView) -> None:

@@ -211,7 +211,7 @@ def run_summary(view: StudyView, reason: str, peak: PeakMemory) -> RenderableTyp
         f"Spent {energy(kwh)} ({kind}, between {energy(low)} and {energy(high)}), "
         f"{mass(spent.co2_kg)} CO₂; {memory}.",
     ]
-    if view.hypervolume is not None:
+    if view.hypervolume is not None and view.front.rows:
         often = max(row.outcome.measurements for row in view.front.rows)
         by = f" (medians of up to {often} measurements)" if often > 1 else ""
         lines.append(f"Hypervolume of the front: {view.hypervolume:.4f}{by}.")

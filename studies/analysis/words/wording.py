@@ -25,16 +25,17 @@ __all__ = [
     "unlike_machines_sentence",
 ]
 
+_UNTOLD = "Whether it pays for itself cannot be told"
 _WITHOUT_NUMBER: Mapping[Verdict, str] = {
     "never": "Never pays for itself: the greenest model needs no less energy than the baseline",
     "best is baseline": "Does not pay for itself: the greenest model is the baseline itself",
-    "spending unknown": "Cannot be told: what the search has spent is unknown",
+    "spending unknown": f"{_UNTOLD}: what the search has spent is unknown",
     "inference unknown": (
-        "Cannot be told: the energy of a prediction is not known for both the greenest model and "
+        f"{_UNTOLD}: the energy of a prediction is not known for both the greenest model and "
         "the baseline"
     ),
-    "no eligible model": "Cannot be told: no eligible model yet",
-    "no baseline": "Cannot be told: the untouched baseline has not finished",
+    "no eligible model": f"{_UNTOLD}: no eligible model yet",
+    "no baseline": f"{_UNTOLD}: the untouched baseline has not finished",
 }
 
 
