@@ -248,7 +248,7 @@ def test_without_memory_the_cost_is_the_cpus_to_the_last_bit(
     reading, count = cost_of(watched, context, 50, 1, blocks=3).reading, context.counts[0]
     cpu = context.windows[2].readings["cpu"]
     assert cpu.joules is not None
-    assert reading.joules == cpu.joules / count
+    assert reading.joules == cpu.scaled(1 / count).joules
     assert (reading.cpu_seconds, reading.wall_seconds) == (0.5, 0.25)
     assert (reading.kind, reading.source, reading.flags) == (cpu.kind, cpu.source, cpu.flags)
 
