@@ -159,7 +159,8 @@ def test_the_ledger_adds_up_and_holds_every_phase(study: Command) -> None:
     assert total["low_kwh"] < total["kwh"] < total["high_kwh"]
     assert total["unmetered"] == 0
     phases = study.read_json("ledger", "small")["parts"]
-    wanted = {"train", "size", "inference", "prune", "fine-tune", "export", "quantize", "evaluate"}
+    # Not always "inference": what sizing has told precisely enough is not measured again.
+    wanted = {"train", "size", "prune", "fine-tune", "export", "quantize", "evaluate"}
     assert wanted | {"search", "overhead", "data"} <= set(phases)
     assert "train" in study.read("ledger", "small")
 
