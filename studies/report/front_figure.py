@@ -51,7 +51,7 @@ def front(view: StudyView, across: Axis) -> go.Figure:
             name=group.name,
             mode="markers+text" if group.labels else "markers",
             text=list(group.labels) or None,
-            textposition=_beside(group, across, near),
+            textposition=_beside(view, group, across, near),
             textfont={"color": group.colour, "size": 13, "weight": 600},
             customdata=[row.trial for row in group.rows],
             hovertext=[hover(view, row, ranks.get(row.trial, 0)) for row in group.rows],
@@ -70,10 +70,24 @@ def front(view: StudyView, across: Axis) -> go.Figure:
     return figure
 
 
-def _beside(group: Group, across: Axis, near: Sequence[ScoredTrial]) -> str | list[str]:
-    """Words stand to the right of marks on the left, and the other way round."""
-    if group.name == "Baseline" or not near:
+def _under_or_over(view: StudyView) -> str:
+    """The baseline's word keeps away from the words, above their marks, of models like it."""
+    named, baseline = [row for row in view.front.named.values() if row], view.baseline
+    if baseline is None or not named:
         return "bottom center"
+    nearest = min(named, key=lambda row: abs(row.score - baseline.score))
+    over = view.metric.gain(baseline.score) > view.metric.gain(nearest.score)
+    return "top center" if over else "bottom center"
+
+
+def _beside(
+    view: StudyView, group: Group, across: Axis, near: Sequence[ScoredTrial]
+) -> str | list[str]:
+    """Words stand to the right of marks on the left, and the other way round."""
+    if not near:
+        return "bottom center"
+    if group.name == "Baseline":
+        return _under_or_over(view)
     costs = across.of(near)
     middle = math.sqrt(max(costs) * min(costs))
     return ["top left" if cost > middle else "top right" for cost in across.of(group.rows)]

@@ -51,6 +51,19 @@ def test_the_front_holds_the_stored_values(name: str) -> None:
                 assert "modelled" in told
 
 
+@pytest.mark.parametrize(("better", "side"), [(0.001, "top center"), (-0.001, "bottom center")])
+def test_the_word_of_the_baseline_keeps_away_from_that_of_the_greenest(
+    better: float, side: str
+) -> None:
+    view = VIEWS["usual"]
+    greenest, baseline = view.front.greenest, view.baseline
+    assert greenest is not None
+    assert baseline is not None
+    view = replace(view, baseline=replace(baseline, score=greenest.score + better))
+    traces = {trace.name: trace for trace in front(view, energy_axis(view)).data}
+    assert traces["Baseline"].textposition == side
+
+
 def test_a_front_over_co2_is_drawn_only_where_it_is_another_one() -> None:
     assert "front-co2" not in figures(ReportData(VIEWS["usual"]))
     assert "front-co2" in figures(ReportData(VIEWS["embodied"]))
