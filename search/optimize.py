@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,7 +23,8 @@ from greenfront.search.settings import SearchSettings
 from greenfront.search.status import Observer
 from greenfront.search.stopping.budget_watch import BudgetWatch
 from greenfront.spaces.space import Choice, SearchSpace
-from greenfront.studies.analysis.history.progress import ProgressPoint, progress
+from greenfront.studies.analysis.history.progress import Course, ProgressPoint
+from greenfront.studies.analysis.ranking.volume import Corners
 from greenfront.studies.config.budget import Budget
 from greenfront.studies.store.ledger import Spent
 from greenfront.studies.store.ledger_writer import LedgerWriter
@@ -38,14 +40,13 @@ __all__ = ["SearchOptions", "SearchResult", "optimize_problem", "result_of", "se
 C = TypeVar("C", bound=Choice)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SearchResult:
     """The result of a search.
 
     Attributes:
         study: Optuna's study; its ``best_trials`` are the front.
         trials: Every trial of the total, by number.
-        curve: kWh spent and hypervolume after each finished trial.
         spent: Cost of the search in all.
         reason: Why it ended, in words.
         run_id: Of the run; ``None`` where many runs have searched.
@@ -53,10 +54,17 @@ class SearchResult:
 
     study: optuna.Study
     trials: tuple[Trial[Any, Any], ...]
-    curve: tuple[ProgressPoint, ...]
     spent: Spent
     reason: str
-    run_id: str | None = None
+    run_id: str | None
+    _course: Course = field(repr=False)
+    _maximised: tuple[bool, ...] = field(repr=False)
+    _box: Corners | None = field(repr=False)
+
+    @cached_property
+    def curve(self) -> tuple[ProgressPoint, ...]:
+        """Energy spent and hypervolume after each finished trial, computed when it is asked for."""
+        return tuple(self._course.steps(self._maximised, self._box))
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,8 +292,10 @@ def result_of(
     return SearchResult(
         study=optuna_study,
         trials=tuple(trials),
-        curve=tuple(progress(study, problem.maximised, box)),
         spent=study.ledger.of_search(),
         reason=reason,
         run_id=run_id,
+        _course=Course.of(study),
+        _maximised=tuple(problem.maximised),
+        _box=box,
     )

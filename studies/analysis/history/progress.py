@@ -15,7 +15,7 @@ from greenfront.studies.store.study import Study
 from greenfront.studies.store.tables import ledger_table, trials_table
 from greenfront.studies.store.trials import FINISHED
 
-__all__ = ["ProgressPoint", "progress"]
+__all__ = ["Course", "ProgressPoint", "progress"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,49 @@ class ProgressPoint:
     hypervolume: float
 
 
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What a study has finished and spent by when; its hypervolumes are yet to be computed.
+
+    Attributes:
+        finished: Number, values and end (Unix seconds) of the finished trials, by their end.
+        moments: At which something was spent, in Unix seconds, ascending.
+        kwh: Spent until each moment.
+    """
+
+    finished: Sequence[tuple[int, Sequence[float] | None, float | None]]
+    moments: Sequence[float]
+    kwh: Sequence[float]
+
+    @classmethod
+    def of(cls, study: Study) -> Course:
+        """Of any study, as it stands in the database."""
+        return cls(_finished(study), *_spending(study))
+
+    def steps(
+        self,
+        maximise: Sequence[bool],
+        corners: Corners | None = None,
+        values: Mapping[int, Sequence[float]] | None = None,
+    ) -> list[ProgressPoint]:
+        """See :func:`progress`."""
+        rows = self.finished
+        if values is not None:
+            rows = [(number, values.get(number, stored), ended) for number, stored, ended in rows]
+        vectors = [vector for _, vector, _ in rows if vector is not None]
+        corners = corners or seen_corners(vectors, maximise)
+        frontier, volume = Frontier(maximise), 0.0
+        steps: list[ProgressPoint] = []
+        for finished, (number, vector, finished_at) in enumerate(rows, start=1):
+            if vector is not None and corners is not None:
+                frontier.add(vector)
+                volume = frontier.volume(corners)
+            entries = bisect.bisect_right(self.moments, finished_at or 0.0)
+            kwh = self.kwh[entries - 1] if entries else 0.0
+            steps.append(ProgressPoint(finished, number, kwh, volume))
+        return steps
+
+
 def progress(
     study: Study,
     maximise: Sequence[bool],
@@ -50,22 +93,7 @@ def progress(
         values: Of trials by number, instead of those that were stored when they finished, so that
             all of a study is shown by one kind of values: medians where it was measured again.
     """
-    rows = _finished(study)
-    if values is not None:
-        rows = [(number, values.get(number, stored), ended) for number, stored, ended in rows]
-    vectors = [vector for _, vector, _ in rows if vector is not None]
-    corners = corners or seen_corners(vectors, maximise)
-    moments, totals = _spending(study)
-    frontier, volume = Frontier(maximise), 0.0
-    steps: list[ProgressPoint] = []
-    for finished, (number, vector, finished_at) in enumerate(rows, start=1):
-        if vector is not None and corners is not None:
-            frontier.add(vector)
-            volume = frontier.volume(corners)
-        entries = bisect.bisect_right(moments, finished_at or 0.0)
-        kwh = totals[entries - 1] if entries else 0.0
-        steps.append(ProgressPoint(finished, number, kwh, volume))
-    return steps
+    return Course.of(study).steps(maximise, corners, values)
 
 
 def _finished(study: Study) -> list[tuple[int, Sequence[float] | None, float | None]]:
