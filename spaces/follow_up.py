@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from greenfront.spaces.candidate import Candidate
-from greenfront.spaces.knobs import Knob, Point, Value
+from greenfront.spaces.knobs import Point, Value
 from greenfront.spaces.options import NetworkOptions
 from greenfront.spaces.space import SearchSpace
 from greenfront.spaces.techniques.registry import techniques
-from greenfront.spaces.techniques.technique import neighbour
+from greenfront.spaces.techniques.technique import Surroundings, neighbour
 
 __all__ = ["Move", "moved"]
 
@@ -56,7 +56,9 @@ def moved(
     knobs = {knob.name: knob for knob in space.knobs}
     before = space.decode(point)
     wanted: dict[str, Value] = {}
-    for change in _changes(options, knobs, point, stricter=stricter, bytes_count=bytes_count):
+    family = str(point.get("architecture", options.scope.families[0]))
+    around = Surroundings(family, options.scope, knobs, bytes_count=bytes_count)
+    for change in _changes(point, around, stricter=stricter):
         kept = {
             name: value
             for name, value in change.items()
@@ -75,22 +77,12 @@ def moved(
     return Move(new, told)
 
 
-def _changes(
-    options: NetworkOptions,
-    knobs: Mapping[str, Knob],
-    point: Point,
-    *,
-    stricter: bool,
-    bytes_count: bool,
-) -> Iterator[Point]:
-    scope = options.scope
-    family = str(point.get("architecture", scope.families[0]))
+def _changes(point: Point, around: Surroundings, *, stricter: bool) -> Iterator[Point]:
     for technique in sorted(techniques(), key=lambda each: each.turn or each.order):
-        if stricter:
-            yield technique.stricter(point, family, scope, knobs, bytes_count=bytes_count)
-        else:
-            yield technique.looser(point, knobs)
-    facts = scope.family(family)
+        step = technique.stricter if stricter else technique.looser
+        yield step(point, around)
+    family, knobs = around.family, around.knobs
+    facts = around.scope.family(family)
     shape: dict[str, Value] = {}
     # What a family changes for its smaller shape is what its costs depend on, and the direction is
     # told, too: fewer channels, but a longer stride.

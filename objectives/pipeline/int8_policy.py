@@ -46,7 +46,7 @@ def computes_half(runtime: Runtime, precision: Precision) -> bool:
     ONNX Runtime has them on a GPU; on a CPU it would widen numbers and round them again at each
     call.
     """
-    return precision.bits == 16 and runtime.measuring.device == "cuda"
+    return precision.bits == 16 and precision.computed_on(runtime.measuring.device)
 
 
 def reduces_range(precision: Precision) -> bool:

@@ -12,12 +12,16 @@ from greenfront.spaces.techniques.technique import (
     Opening,
     Scope,
     Settings,
+    Surroundings,
     Technique,
     Together,
     neighbour,
 )
 
 __all__ = ["TECHNIQUE", "Precision", "PrecisionOptions"]
+
+COMPUTED_BITS = {"cpu": 8, "cuda": 16}
+"""Bits below 32 that a device has kernels for: a GPU for half floats, and none for int8."""
 
 MOST_BITS_TUNED = 8
 """Half floats round too little for tuning to mend anything."""
@@ -61,9 +65,7 @@ class Precision(Settings):
         Args:
             device: That predictions are measured on.
         """
-        if device == "cuda":
-            return self.bits in (32, 16)
-        return self.bits == 32 or self.computes_int8
+        return self.bits == 32 or (self.bits == COMPUTED_BITS[device] and not self.weight_only)
 
     @property
     def in_int8(self) -> Precision | None:
@@ -121,7 +123,7 @@ class PrecisionTechnique(Technique[Precision, PrecisionOptions]):
         self, options: PrecisionOptions, scope: Scope, knobs: Mapping[str, Knob]
     ) -> Opening:
         """8, 16 and 4 bits alone; with others, 8. On a GPU 16 in the place of 8."""
-        order = (16, 8, 4) if _on_card(scope) else (8, 16, 4)
+        order = sorted((8, 16, 4), key=lambda bits: bits != COMPUTED_BITS[scope.measured_on])
         offered: list[dict[str, Value]] = [
             {"bits": bits} if bits in options.bits else {} for bits in order
         ]
@@ -131,39 +133,26 @@ class PrecisionTechnique(Technique[Precision, PrecisionOptions]):
         rounded = [step for step in Together if "ROUNDED" in step.name]
         return Opening(alone=offered, together=dict.fromkeys(rounded, computed))
 
-    def stricter(
-        self,
-        point: Point,
-        family: str,
-        scope: Scope,
-        knobs: Mapping[str, Knob],
-        *,
-        bytes_count: bool,
-    ) -> Point:
+    def stricter(self, point: Point, around: Surroundings) -> Point:
         """The bits that kernels compute in; where bytes count, the next fewer bits on offer."""
-        if bytes_count:
-            return _moved(point, knobs, higher=False)
-        if _on_card(scope):
-            return {"bits": 16}
-        return {"bits": 8} if family in scope.int8_pays else {}
+        if around.bytes_count:
+            return _moved(point, around.knobs, higher=False)
+        scope = around.scope
+        pays = scope.measured_on == "cuda" or around.family in scope.int8_pays
+        return {"bits": COMPUTED_BITS[scope.measured_on]} if pays else {}
 
-    def looser(self, point: Point, knobs: Mapping[str, Knob]) -> Point:
+    def looser(self, point: Point, around: Surroundings) -> Point:
         """The next more bits on offer."""
-        return _moved(point, knobs, higher=True)
+        return _moved(point, around.knobs, higher=True)
 
     def remarks(self, options: PrecisionOptions, scope: Scope) -> Iterator[str]:
         """Which bits save bytes alone."""
-        computed = (32, 16) if _on_card(scope) else (32, 8)
+        computed = (32, COMPUTED_BITS[scope.measured_on])
         packed = [str(bits) for bits in sorted(options.bits, reverse=True) if bits not in computed]
         if packed:
             told = f"{' and '.join(packed)} bits are packed weights: smaller files, no cheaper "
             where = ", since ONNX Runtime has no int8 kernels for them on a GPU"
             yield told + "predictions" + (where if "8" in packed else "")
-
-
-def _on_card(scope: Scope) -> bool:
-    """Whether predictions are a GPU's, which has kernels for half floats and none for int8."""
-    return scope.measured_on == "cuda"
 
 
 def _moved(point: Point, knobs: Mapping[str, Knob], *, higher: bool) -> Point:

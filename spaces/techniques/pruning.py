@@ -14,6 +14,7 @@ from greenfront.spaces.techniques.technique import (
     Opening,
     Scope,
     Settings,
+    Surroundings,
     Technique,
     Together,
     nearest,
@@ -150,21 +151,13 @@ class PruningTechnique(Technique[Pruning, PruningOptions]):
             },
         )
 
-    def stricter(
-        self,
-        point: Point,
-        family: str,
-        scope: Scope,
-        knobs: Mapping[str, Knob],
-        *,
-        bytes_count: bool,
-    ) -> Point:
+    def stricter(self, point: Point, around: Surroundings) -> Point:
         """A fifth more of the channels leave."""
-        return _moved(point, knobs, FOLLOW_UP)
+        return _moved(point, around.knobs, FOLLOW_UP)
 
-    def looser(self, point: Point, knobs: Mapping[str, Knob]) -> Point:
+    def looser(self, point: Point, around: Surroundings) -> Point:
         """A fifth of the channels stay that would have left."""
-        return _moved(point, knobs, -FOLLOW_UP)
+        return _moved(point, around.knobs, -FOLLOW_UP)
 
     def missing(self, options: PruningOptions) -> str | None:
         """Whether NNI is asked for and not here."""

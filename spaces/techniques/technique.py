@@ -20,7 +20,16 @@ from greenfront.spaces.architectures.registry import architecture, is_fitted
 from greenfront.spaces.knobs import Knob, Point, Value, When
 from greenfront.spaces.table import Table
 
-__all__ = ["Opening", "Scope", "Settings", "Technique", "Together", "nearest", "neighbour"]
+__all__ = [
+    "Opening",
+    "Scope",
+    "Settings",
+    "Surroundings",
+    "Technique",
+    "Together",
+    "nearest",
+    "neighbour",
+]
 
 
 class Settings:
@@ -155,6 +164,23 @@ S = TypeVar("S", bound=Settings)
 O = TypeVar("O", bound=Table)  # noqa: E741 - of options
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a step from one network to another depends on, beside the network's settings.
+
+    Attributes:
+        family: Its architecture.
+        scope: What is known of the study.
+        knobs: Those that are asked, by name.
+        bytes_count: Whether a smaller file is a step, too, that takes no less to run.
+    """
+
+    family: str
+    scope: Scope
+    knobs: Mapping[str, Knob]
+    bytes_count: bool
+
+
 class Technique(abc.ABC, Generic[S, O]):
     """Something that can be done to a network, with its keys, its knobs and their meaning.
 
@@ -191,30 +217,19 @@ class Technique(abc.ABC, Generic[S, O]):
         """What of it a first generation tries, with the knobs that are asked, by name."""
         return Opening()
 
-    def stricter(
-        self,
-        point: Point,
-        family: str,
-        scope: Scope,
-        knobs: Mapping[str, Knob],
-        *,
-        bytes_count: bool,
-    ) -> Point:
+    def stricter(self, point: Point, around: Surroundings) -> Point:
         """One step of it towards a cheaper network; empty where there is none.
 
         Args:
             point: The settings of a network.
-            family: Its architecture.
-            scope: What is known of the study.
-            knobs: Those that are asked, by name.
-            bytes_count: Whether a smaller file is a step, too, that takes no less to run.
+            around: What else the step depends on.
 
         Returns:
             The settings that change. What the space does not ask for is dropped.
         """
         return {}
 
-    def looser(self, point: Point, knobs: Mapping[str, Knob]) -> Point:
+    def looser(self, point: Point, around: Surroundings) -> Point:
         """One step of it towards a more accurate network, the inverse of :meth:`stricter`."""
         return {}
 

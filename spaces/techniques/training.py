@@ -12,7 +12,14 @@ from pydantic import Field, field_serializer
 from greenfront.spaces.knobs import Categorical, Integer, Knob, Point, Real, Value, When
 from greenfront.spaces.table import Choices, Range, Table
 from greenfront.spaces.techniques.batch_scaling import rate_factor
-from greenfront.spaces.techniques.technique import Opening, Scope, Settings, Technique, neighbour
+from greenfront.spaces.techniques.technique import (
+    Opening,
+    Scope,
+    Settings,
+    Surroundings,
+    Technique,
+    neighbour,
+)
 
 __all__ = [
     "TECHNIQUE",
@@ -316,11 +323,11 @@ class TrainingTechnique(Technique[Training, TrainingOptions]):
         wanted = ["optimizer", "learning_rate", "sgd_learning_rate", "batch_size"]
         return Opening(varied=[name for name in wanted if name in knobs])
 
-    def looser(self, point: Point, knobs: Mapping[str, Knob]) -> Point:
+    def looser(self, point: Point, around: Surroundings) -> Point:
         """A longer training."""
         if "epochs" not in point:
             return {}
-        epochs = neighbour(knobs["epochs"], point["epochs"], higher=True)
+        epochs = neighbour(around.knobs["epochs"], point["epochs"], higher=True)
         return {} if epochs is None else {"epochs": epochs}
 
     def objection(self, options: TrainingOptions, scope: Scope) -> str | None:

@@ -10,7 +10,13 @@ from pydantic import Field
 
 from greenfront.spaces.knobs import Integer, Knob, Point, Value
 from greenfront.spaces.table import Range, Table
-from greenfront.spaces.techniques.technique import Opening, Scope, Settings, Technique
+from greenfront.spaces.techniques.technique import (
+    Opening,
+    Scope,
+    Settings,
+    Surroundings,
+    Technique,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +51,7 @@ class ToyTechnique(Technique[Toy, ToyOptions]):
     def baseline(self, options: ToyOptions, scope: Scope) -> Mapping[str, Value]:
         return {"toy": 0}
 
-    def stricter(
-        self,
-        point: Point,
-        family: str,
-        scope: Scope,
-        knobs: Mapping[str, Knob],
-        *,
-        bytes_count: bool,
-    ) -> Point:
+    def stricter(self, point: Point, around: Surroundings) -> Point:
         return {"toy": int(point["toy"]) + 1} if "toy" in point else {}
 
     def opening(self, options: ToyOptions, scope: Scope, knobs: Mapping[str, Knob]) -> Opening:
