@@ -37,11 +37,11 @@ class Closing:
     watch: BudgetWatch
     note: Callable[[str], None]
 
-    def as_read(self) -> tuple[Sequence[NetworkTrial], Repeats]:
-        """All trials and repeats by now, each with the readings of the machine that ran it."""
-        study = self.study
-        return as_read_on(None, study.trials.all(), study.repeats.all(), study.meters or [])
+    def as_read(self, repeats: Repeats) -> tuple[Sequence[NetworkTrial], Repeats]:
+        """All trials by now and some repeats, each with readings of the machine that ran it."""
+        return as_read_on(None, self.study.trials.all(), repeats, self.study.meters or [])
 
     def ranked(self) -> RankedTrials:
         """All trials by now, scored and ranked."""
-        return ranked_trials(self.problem.file, self.problem.facts, *self.as_read())
+        read = self.as_read(self.study.repeats.all())
+        return ranked_trials(self.problem.file, self.problem.facts, *read)

@@ -57,13 +57,16 @@ def cross_validate(closing: Closing, passed_over: frozenset[int] = frozenset()) 
     problem, study, note = closing.problem, closing.study, closing.note
     objectives = problem.file.objectives
     folds = objectives.folds_of(problem.facts.task)
-    if folds < 2 or (objectives.folds == "auto" and not _is_luck(closing.ranked())):
+    if folds < 2:
+        return passed_over
+    now = closing.ranked()
+    if objectives.folds == "auto" and not _is_luck(now):
         return passed_over
     before_kwh = study.ledger.of_search().kwh - study.ledger.of_phase(CROSS_VALIDATION).kwh
     most_kwh = objectives.folds_share * before_kwh if before_kwh else math.inf
     done, dear, lost = 0, 0, set(passed_over)
     with problem.worker() as worker:
-        while lacking := _lacking(now := closing.ranked(), folds, lost):
+        while lacking := _lacking(now, folds, lost):
             row = lacking[0]
             closing.run.beat()
             spent = closing.watch.reached()
@@ -89,6 +92,7 @@ def cross_validate(closing: Closing, passed_over: frozenset[int] = frozenset()) 
                 break
             finally:
                 closing.ledger.merge(row.trial)
+            now = closing.ranked()
     if dear:
         note(
             f"{counted(dear, 'model')} not cross-validated: more than {energy(most_kwh)}, "

@@ -127,7 +127,7 @@ def _lacking(closing: Closing, position: int, lost: set[str]) -> Iterator[tuple[
     problem, repeats = closing.problem, closing.study.repeats.all()
     sizes = problem.facts.task.sizes
     partly = sizes.get("evaluation", sizes["validation"]) < sizes["validation"]
-    stored, readings = closing.as_read()
+    stored, readings = closing.as_read(repeats)
     graphs = Measurements.of(stored, readings).graphs
     again = Counter(graph for key, graph in graphs.items() for _ in readings.get(key, ()))
     now = ranked_trials(problem.file, problem.facts, stored, readings)
