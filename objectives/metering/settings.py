@@ -10,12 +10,23 @@ from pydantic import Field
 from greenfront.objectives.readings import Component
 from greenfront.spaces.table import CHECKED
 
-__all__ = ["IDLE_KEYS", "CpuSource", "DramSource", "GpuSource", "Machines", "MeteringSettings"]
+__all__ = [
+    "BLOCK_SECONDS",
+    "IDLE_KEYS",
+    "CpuSource",
+    "DramSource",
+    "GpuSource",
+    "Machines",
+    "MeteringSettings",
+]
 
 CpuSource = Literal["auto", "rapl", "model", "codecarbon"]
 DramSource = Literal["auto", "rapl", "model", "off"]
 GpuSource = Literal["auto", "nvml", "off"]
 Machines = Literal["alike", "any"]
+
+BLOCK_SECONDS = 0.01
+"""Length of a metered block of predictions, where nobody says otherwise."""
 
 IDLE_KEYS: dict[Component, str] = {
     "cpu": "idle_watts",
@@ -62,7 +73,7 @@ class MeteringSettings:
     dram_idle_watts: IdleWatts | None = None
     gpu_idle_watts: IdleWatts | None = None
     machines: Machines = "alike"
-    block_seconds: Annotated[float, Field(gt=0, le=60, strict=True)] = 0.01
+    block_seconds: Annotated[float, Field(gt=0, le=60, strict=True)] = BLOCK_SECONDS
 
     def __post_init__(self) -> None:
         for key, source, component in (

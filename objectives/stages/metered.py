@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from greenfront.objectives.context import StageContext, Window
+from greenfront.objectives.metering.settings import BLOCK_SECONDS
 from greenfront.objectives.metering.throttle import cooldown_seconds, is_hot
 from greenfront.objectives.readings import Component, Reading, total
 from greenfront.objectives.runtime_options import Device
@@ -71,7 +72,7 @@ class Measuring:
 
     batch: int = 1
     threads: int = 1
-    block_seconds: float = 0.01
+    block_seconds: float = BLOCK_SECONDS
     least_blocks: int = 9
     most_blocks: int = 45
     entire: bool = False

@@ -125,9 +125,10 @@ class Engine(Generic[C]):
         self._adopting = threading.Lock()
         self._adopted_at = 0.0
         self._feedback = Feedback(self._context, self._enqueue)
-        self._rule = StopRule(self._context, told=settings.sampler == "green")
+        races = settings.sampler == "green"
+        self._rule = StopRule(self._context, told=races)
         self._proposer: Proposer[C]
-        if settings.sampler == "green":  # whose models take a while to import
+        if races:  # whose models take a while to import
             from greenfront.search.proposals.racing import Race
 
             self._proposer = Race(self._context, self._rule.refuses)

@@ -17,6 +17,7 @@ from greenfront.errors import TrialFailed
 from greenfront.objectives.context import TrialContext
 from greenfront.objectives.learning_curve import FIRST_LOOK
 from greenfront.objectives.readings import JOULES_PER_KWH, Reading
+from greenfront.objectives.stages.metered import Measuring
 from greenfront.search.evaluator.process import Evaluator
 from greenfront.search.networks.problem import NetworkProblem
 from greenfront.spaces.architectures.registry import architecture, is_fitted
@@ -57,8 +58,8 @@ CACHED = 0.2
 MOST_SHARE = 0.01
 """Of a search's epochs, at most, that are spent on its forecast."""
 
-BLOCKS = 18
-"""Of a file's measurement: nine when it is sized, as many in the end."""
+BLOCKS = 2 * Measuring().least_blocks
+"""Of a file's measurement: so many when it is sized, as many in the end."""
 
 FEWEST_TRIALS = 8
 """That an earlier study has to have finished to tell anything."""
