@@ -148,17 +148,13 @@ class Watched:
         begun = sa.select(runs_table.c.pid).where(runs_table.c.ended_at.is_(None))
         with self.engine.connect() as connection:
             pids = set(connection.scalars(begun))
-        return [process for process in actors() if process.pid in pids]
-
-
-def actors() -> list[psutil.Process]:
-    """The processes of workers that have an evaluator."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        command = " ".join(process.info["cmdline"] or ())
-        if command.startswith(ACTOR) and process.children():  # it has an evaluator
-            found.append(process)
-    return found
+        found = []
+        for process in psutil.process_iter(["cmdline"]):
+            command = " ".join(process.info["cmdline"] or ())
+            # With a child: it has an evaluator.
+            if process.pid in pids and command.startswith(ACTOR) and process.children():
+                found.append(process)
+        return found
 
 
 def test_every_trial_is_done_once_whatever_is_killed(
